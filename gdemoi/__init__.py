@@ -1,0 +1,15 @@
+"""gdemoi: the SMS gateway for GPS-tracking platforms.
+
+The journal is the truth, everything else is a conversation.  Imports go down
+only; `tests/test_layers.py` keeps it so:
+
+floor 0  words and data      message, life, errors, interfaces, ini, text
+floor 1  protocols as values smpp, goip, yeastar, cloud (codec and session),
+                             amqp.envelope: bytes and `now` in, events out
+floor 2  shells              keeper, alarm, tasks, the protocol modules, journal
+floor 3  channels            the channel modules and kinds
+floor 4  routing             rules, retry, lanes, dispatcher
+floor 5  the platform's side amqp, http
+floor 6  assembly            settings, service, tap, cli
+beside   sandbox             the far sides, for tests, the demo and people
+"""

@@ -1,0 +1,214 @@
+"""The four seams of the house, as zope interfaces.
+
+Read `IChannel` first: one configured way out, of any kind.  Everything that a
+channel wants to tell goes up through `IChannelEvents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource
+from zope.interface import Attribute, Interface
+
+from gdemoi.life import (
+    Acceptance,
+    Event,
+    Fact,
+    Interrupted,
+    Queued,
+    Verdict,
+)
+from gdemoi.message import (
+    Inbound,
+    Match,
+    Outbound,
+    Outcome,
+    Receipt,
+    Refused,
+)
+
+
+class Prepared(Protocol):
+    """A message made ready for one channel: split, encoded, sender chosen.
+
+    Kept while the lane retries, so that segments which the far side already
+    took are not sent again.
+    """
+
+    message: Outbound
+    segments: int
+    sender: str | None
+    charset: str
+    data_coding: int | None
+
+    def user_data(self) -> list[tuple[str, int]]:
+        """Return (hex of the user data, units in it) for each segment."""
+
+    def wire(self) -> list[list[str]]:
+        """Return for each segment the exact bytes that would leave.
+
+        Hex for binary protocols, readable text for the others.
+        """
+
+
+class IChannel(Interface):
+    """One configured way out (and in)."""
+
+    name: str = Attribute("the word after the colon in the section's name")
+    kind: str = Attribute("the word before it")
+    account: str = Attribute("the carrier account that receipts are matched by")
+    window: int = Attribute("how many unanswered messages the lane may keep here")
+    rate: float | None = Attribute("segments per second, None: no limit")
+
+    def start(events: IChannelEvents) -> None:
+        """Begin to connect; tell `events` when the channel becomes able."""
+
+    def stop(grace_s: float) -> Deferred[None]:
+        """Let unanswered submits finish for `grace_s`, say goodbye, close."""
+
+    def unable() -> str | None:
+        """Return why nothing can be sent now, or None when it can."""
+
+    def prepare(message: Outbound) -> Prepared | Refused:
+        """Split and encode; pure.  Refused when the channel can never carry it."""
+
+    def submit(prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+        """Send it.  Fires with the outcome; never fails, never is cancelled."""
+
+    def ask(message: Outbound, provider_ids: Sequence[str]) -> Deferred[Receipt | None]:
+        """Ask the far side what became of a message, where it can be asked."""
+
+    def describe() -> dict[str, Any]:
+        """Return what an operator wants to see, JSON-ready, no secrets.
+
+        Keys that all kinds share: ``state`` (up|down|degraded), ``reason``,
+        ``lines`` (a list of dicts with ``name`` and ``state``), ``balance``.
+        """
+
+    def command(line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
+        """Do a line command (``ussd``, ``reboot``, ``number`` …).
+
+        Fires with its answer, fails with `OurFault` for an unknown line or verb
+        and with `Unavailable` when the device does not answer.
+        """
+
+
+class IChannelEvents(Interface):
+    """What channels call upward.  Each Deferred fires after the commit."""
+
+    def able(channel: IChannel) -> None:
+        """Tell that `channel.unable()` may have changed, either way."""
+
+    def receipt(receipt: Receipt) -> Deferred[Match | None]:
+        """Record a receipt; fires with the message it was about, if any.
+
+        Fails with `Unavailable` when the journal cannot take it now.
+        """
+
+    def inbound(inbound: Inbound) -> Deferred[None]:
+        """Record an SMS that came in; the upstream is acknowledged after it.
+
+        Fails with `Unavailable` when the journal cannot take it now.
+        """
+
+    def late(message_id: str, attempt: int, outcome: Outcome) -> None:
+        """Tell an answer that came after `submit` had fired with Unsure."""
+
+    def changed(
+        channel: IChannel, state: str, reason: str, line: str | None = None
+    ) -> None:
+        """Tell that a bind or a GSM line is ``up``, ``down`` or ``degraded``."""
+
+
+class IJournal(Interface):
+    """The truth.  Every Deferred fires on the reactor thread, after the commit."""
+
+    def accept(batch: Sequence[Acceptance]) -> Deferred[list[Verdict]]:
+        """Write new messages down; one verdict each, in order."""
+
+    def note(fact: Fact) -> Deferred[bool]:
+        """Record a fact; False when the message has moved past it.
+
+        For `Attempting` and `Cancelled`, False means: do not send, cannot be
+        cancelled.
+        """
+
+    def receipt(receipt: Receipt) -> Deferred[Match | None]:
+        """Record a receipt, matched or kept unmatched."""
+
+    def inbound(inbound: Inbound) -> Deferred[str | None]:
+        """Record an inbound SMS; the id it got, None for a repeat."""
+
+    def changed(
+        channel: str, line: str | None, state: str, reason: str, at: float
+    ) -> Deferred[None]:
+        """Record that a channel or line went up or down, as an event."""
+
+    def take(
+        channel: str, limit: int, now: float, skip: frozenset[str]
+    ) -> Deferred[list[Queued]]:
+        """Read the head of a lane's backlog: due, by priority, then by age."""
+
+    def interrupted() -> Deferred[list[Interrupted]]:
+        """Read the attempts that have no outcome (after a crash)."""
+
+    def backlog() -> dict[str, int]:
+        """Return how many messages wait, by channel; kept in memory."""
+
+    def next_due(channel: str) -> Deferred[float | None]:
+        """Return when the next waiting message of a lane is due."""
+
+    def sweep(now: float) -> Deferred[None]:
+        """Expire, tell held messages uncertain, settle, join, forget."""
+
+    def events(after: int, limit: int) -> Deferred[list[Event]]:
+        """Read the outbox in order."""
+
+    def cursor(name: str) -> Deferred[str | None]:
+        """Read a named bookmark (a publisher's, a poller's)."""
+
+    def set_cursor(name: str, value: str) -> Deferred[None]:
+        """Write a named bookmark."""
+
+    def on_events(told: Callable[[int], None]) -> None:
+        """Call `told(last seq)` on the reactor thread after commits with events."""
+
+
+@frozen
+class Surroundings:
+    """What a channel may use of the house, handed in when it is made."""
+
+    reactor: Any
+    clock: IReactorTime
+    # a random source, so that tests repeat
+    random: Callable[[], float]
+    gateway_name: str
+    # how providers reach our webhooks, without a slash at the end; None: not at all
+    public_url: str | None
+    # mounts a resource at /sms/<channel>/ of the webhook server
+    mount: Callable[[str, IResource], None]
+    # persistent bookmarks (poll cursors): the journal's
+    cursor: Callable[[str], Deferred[str | None]]
+    set_cursor: Callable[[str, str], Deferred[None]]
+
+
+@frozen
+class Kind:
+    """A kind of channel: its sections in the ini, and how one is made.
+
+    `settings` is the settings class of ``[name:…]``; `parts` maps further
+    section kinds (``goip-line``) to theirs, each with a `channel` key that names
+    its owner; `make(name, settings, parts, surroundings)` gives the channel,
+    where `parts` is a list of (section kind, section name, settings).
+    """
+
+    name: str
+    settings: type
+    make: Callable[[str, Any, list[tuple[str, str, Any]], Surroundings], Any]
+    aliases: tuple[str, ...] = ()
+    parts: Mapping[str, type] = field(factory=dict)

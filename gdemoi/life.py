@@ -1,0 +1,147 @@
+"""Facts about an outbound message, in the order in which they may be told.
+
+The dispatcher decides (`Next`), the journal records (`Fact`): each fact is
+written in one transaction together with the events that it causes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from gdemoi.message import Error, Outbound, Outcome, State
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """The far side has it; wait for receipts (or not: final)."""
+
+    final: bool = False
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Try again on `channel` not before `until`."""
+
+    until: float
+    channel: str
+    error: Error | None = None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """May have gone out: nothing is sent; `uncertain` is told at `until`."""
+
+    until: float
+
+
+class Final(msgspec.Struct, frozen=True):
+    """This is the last word."""
+
+    state: State
+    error: Error | None = None
+
+
+Next = Submitted | Wait | Held | Final
+
+
+class Acceptance(msgspec.Struct, frozen=True):
+    """A new message with what is already known of its way.
+
+    `channel` is the lane that it stands in; `attempting` says that attempt 1 on
+    that channel rides in the same commit.  `next` is set when the message is
+    over or must wait before it began (rejected at the door, no route, expired).
+    `fingerprint` tells a repeat of the same content from a reused id.
+    """
+
+    message: Outbound
+    fingerprint: bytes
+    channel: str | None
+    attempting: bool = False
+    next: Wait | Final | None = None
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The message is in the journal."""
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """The same message was taken before; it stands at `state`."""
+
+    state: State
+
+
+class Reused(msgspec.Struct, frozen=True):
+    """The id was used before for another content: `id_reused`."""
+
+
+Verdict = Taken | Duplicate | Reused
+
+
+class Attempting(msgspec.Struct, frozen=True):
+    """Attempt number `attempt` (from 1) on `channel` is about to leave."""
+
+    id: str
+    attempt: int
+    channel: str
+    at: float
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """Attempt `attempt` ended in `outcome`; `next` is what was decided."""
+
+    id: str
+    attempt: int
+    channel: str
+    account: str
+    outcome: Outcome
+    next: Next
+    at: float
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """Without an attempt: wait longer, move to another lane, or end it."""
+
+    id: str
+    next: Wait | Final
+    at: float
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """The platform takes the message back; only what has not left can be."""
+
+    id: str
+    at: float
+
+
+Fact = Attempting | Answered | Decided | Cancelled
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """A message that waits for its lane, with the channels tried so far."""
+
+    message: Outbound
+    channel: str
+    tried: tuple[str, ...]
+    due: float
+
+
+class Interrupted(msgspec.Struct, frozen=True):
+    """An attempt without an outcome, found when the journal was opened."""
+
+    message: Outbound
+    channel: str
+    attempt: int
+    tried: tuple[str, ...]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One row of the outbox, ready to publish.
+
+    `seq` numbers all events of this journal; `routing_key` is relative to the
+    events exchange; `body` is the JSON of the contract, as bytes.
+    """
+
+    seq: int
+    event_id: str
+    routing_key: str
+    body: bytes
+    message_id: str | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None

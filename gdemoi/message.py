@@ -1,0 +1,279 @@
+"""What travels through the house: messages, outcomes and receipts, as values.
+
+This file knows the words of the contract (states, classes, policies) and the
+shapes that the floors hand to one another.  It knows no protocol, no clock and
+no storage.  All times are seconds since the epoch (float).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where an outbound message stands; it only ever moves forward."""
+
+    ACCEPTED = "accepted"
+    WAITING = "waiting"
+    SUBMITTED = "submitted"
+    UNCERTAIN = "uncertain"
+    ENROUTE = "enroute"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+FINAL: Final = frozenset(
+    {
+        State.DELIVERED,
+        State.UNDELIVERED,
+        State.EXPIRED,
+        State.REJECTED,
+        State.CANCELLED,
+    }
+)
+
+# The order of the contract; a state may follow one of lower rank, and WAITING
+# may repeat itself (each try is told).
+RANK: Final[dict[State, int]] = {
+    State.ACCEPTED: 0,
+    State.WAITING: 1,
+    State.SUBMITTED: 2,
+    State.UNCERTAIN: 3,
+    State.ENROUTE: 4,
+    **dict.fromkeys(FINAL, 5),
+}
+
+
+class MessageClass(StrEnum):
+    """What a message is for; drives routes and default policies."""
+
+    COMMAND = "command"
+    NOTIFICATION = "notification"
+    ACTIVATION = "activation"
+
+
+class Charset(StrEnum):
+    """The alphabet asked for; `auto` is GSM when it fits, else UCS2."""
+
+    AUTO = "auto"
+    GSM7 = "gsm7"
+    GSM8 = "gsm8"
+    LATIN1 = "latin1"
+    UCS2 = "ucs2"
+
+
+class OnUnencodable(StrEnum):
+    """What to do with text that its charset cannot carry."""
+
+    REJECT = "reject"
+    UCS2 = "ucs2"
+    TRANSLITERATE = "transliterate"
+
+
+class OnUnsure(StrEnum):
+    """What to do when a message may or may not have gone out."""
+
+    HOLD = "hold"
+    RESEND = "resend"
+    FAIL = "fail"
+
+
+class Report(StrEnum):
+    """Which status events of a message are published."""
+
+    NONE = "none"
+    FINAL = "final"
+    ALL = "all"
+
+
+class SmppOptions(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """SMPP fields that one message may set for itself (SMPP 3.4 §5.2)."""
+
+    service_type: str | None = None
+    protocol_id: int | None = None
+    priority_flag: int | None = None
+    validity_period: str | None = None
+    schedule_delivery_time: str | None = None
+    registered_delivery: int | None = None
+    replace_if_present_flag: int | None = None
+    # "0x1403" -> hexadecimal octets
+    tlvs: dict[str, str] = {}
+
+
+class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message to send (MT), complete: defaults filled in, number normalised.
+
+    `to` is ``+E.164`` or a short number as given; exactly one of `text` and
+    `binary` is set; `text` is payload, byte for byte.
+    """
+
+    id: str
+    to: str
+    accepted_at: float
+    expires_at: float
+    from_: str | None = msgspec.field(name="from", default=None)
+    text: str | None = None
+    binary: bytes | None = None
+    class_: MessageClass = msgspec.field(
+        name="class", default=MessageClass.NOTIFICATION
+    )
+    charset: Charset = Charset.AUTO
+    on_unencodable: OnUnencodable = OnUnencodable.UCS2
+    # user data header for `binary`, without its length octet's parent UDHL: raw
+    # octets as they go on the air, UDHL first
+    udh: bytes | None = None
+    dest_port: int | None = None
+    source_port: int | None = None
+    flash: bool = False
+    max_segments: int | None = None
+    priority: int = 3
+    not_before: float | None = None
+    channels: tuple[str, ...] = ()
+    on_unsure: OnUnsure = OnUnsure.RESEND
+    report: Report = Report.ALL
+    # JSON as the platform wrote it
+    correlation: msgspec.Raw = msgspec.Raw(b"null")
+    account: str | None = None
+    smpp: SmppOptions | None = None
+    # AMQP: a queue that also gets this message's events, and the property to echo
+    reply_to: str | None = None
+    correlation_id: str | None = None
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Why a message did not get on: ``{"code","text","retryable"}`` of events.
+
+    `code` is namespaced: ``smpp:0x58``, ``mensatek:104``, ``gateway:expired``.
+    """
+
+    code: str
+    text: str
+    retryable: bool = False
+
+
+class Scope(StrEnum):
+    """What a refusal is about."""
+
+    MESSAGE = "message"
+    CHANNEL_FOR_A_WHILE = "channel for a while"
+    CHANNEL_UNTIL_MENDED = "channel until someone acts"
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The far side has the message.  One provider id per segment, where given."""
+
+    provider_ids: tuple[str, ...] = ()
+    segments: int = 1
+    line: str | None = None
+    # False: no receipt will ever come, so that `submitted` is the last word
+    receipt_expected: bool = True
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """The far side certainly did not take the message, and said why.
+
+    `scope` MESSAGE and not `retryable`: final.  `retryable`: worth another try
+    after `retry_after_s`.  `throttled`: the far side asks us to slow down.
+    """
+
+    error: Error
+    scope: Scope = Scope.MESSAGE
+    retry_after_s: float | None = None
+    throttled: bool = False
+    line: str | None = None
+
+
+class Unsure(msgspec.Struct, frozen=True, kw_only=True):
+    """The message may have gone out; nobody knows.  Never blindly repeated."""
+
+    why: str
+    provider_ids: tuple[str, ...] = ()
+    segments: int = 1
+    line: str | None = None
+
+
+Outcome = Accepted | Refused | Unsure
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network or provider later said about a message (or one segment).
+
+    `keys` are the stored forms (`provider_key`) under which the message may be
+    found, best guess first; `provider_id` is verbatim.  `state` is ENROUTE or a
+    final state.  `about` is the phone that the receipt speaks of, to tell apart
+    look-alike ids.  `message_id` is our own id where the provider echoes it.
+    """
+
+    account: str
+    channel: str
+    provider_id: str
+    state: State
+    keys: tuple[str, ...] = ()
+    error: Error | None = None
+    at: float | None = None
+    about: str | None = None
+    message_id: str | None = None
+    line: str | None = None
+    verified: bool = True
+    # the receipt as it came, for the story
+    raw: str = ""
+
+
+class Match(msgspec.Struct, frozen=True):
+    """Which message a receipt was found to be about, and under which key."""
+
+    message_id: str
+    provider_id: str
+    key: str
+
+
+class Part(msgspec.Struct, frozen=True):
+    """This inbound SMS is segment `number` (from 1) of `total`."""
+
+    reference: str
+    total: int
+    number: int
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """One SMS that came in (MO), or one segment of a long one.
+
+    `binary` are the user data octets without header; `text` what could be read
+    of them in `charset` (a `Charset` word, or a codec's name).  With `part` set
+    the journal joins the segments and tells one event.  `dedup` makes repeats
+    of the same delivery attach to the first, within `dedup_window_s`.
+    """
+
+    channel: str
+    from_: str
+    to: str | None
+    received_at: float
+    text: str | None = None
+    binary: bytes | None = None
+    charset: str = "gsm8"
+    line: str | None = None
+    sent_at: float | None = None
+    part: Part | None = None
+    complete: bool = True
+    segments: int = 1
+    dedup: str | None = None
+    dedup_window_s: float = 600.0
+    # how long the other segments are waited for
+    join_window_s: float = 600.0
+
+
+def provider_key(provider_id: str) -> str:
+    """The stored form of a provider id: folded case, no leading zeros.
+
+    Carriers spell one id in several ways (SMPP 3.4 leaves it open); the exact
+    spelling is kept beside it and wins when two messages share a key.
+    """
+    return provider_id.strip().casefold().lstrip("0") or "0"

@@ -1,0 +1,106 @@
+"""The direction of imports, checked from the source."""
+
+import ast
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+HOUSE = Path(__file__).parent.parent / "gdemoi"
+WORDS = {"message", "life", "errors", "interfaces", "ini", "text"}
+PROTOCOLS = {"smpp", "goip", "yeastar", "cloud"}
+SHELL_ROOMS = {"protocol", "http", "webhooks", "poller"}
+CLOCKS_AND_SOCKETS = {"time", "datetime.now", "socket", "asyncio", "threading"}
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the house by its name below `gdemoi`."""
+    found = {}
+    for path in HOUSE.rglob("*.py"):
+        name = ".".join(path.relative_to(HOUSE).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def floor(name: str) -> int | None:
+    """Return the floor a module lives on; None: beside the house."""
+    first, _, rest = name.partition(".")
+    if first == "sandbox":
+        return None
+    if first in ("__init__", "") or first in WORDS:
+        return 0
+    if first in PROTOCOLS:
+        room = rest.split(".")[-1] if rest else ""
+        if room == "channel" or room.startswith("channel_"):
+            return 3
+        return 2 if room in SHELL_ROOMS else 1
+    if name in ("amqp.envelope", "amqp.mapping"):
+        return 1
+    if first in ("keeper", "alarm", "tasks", "journal"):
+        return 2
+    if first == "kinds":
+        return 3
+    if first == "routing":
+        return 4
+    return 5 if first in ("amqp", "http") else 6
+
+
+def imports(path: Path) -> set[str]:
+    """Return the absolute names that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+class LayersTests(SynchronousTestCase):
+    def test_imports_go_down_only(self) -> None:
+        """No module imports one of a higher floor, and none the sandbox."""
+        known = modules()
+        wrong = []
+        for name, path in known.items():
+            own = floor(name)
+            for target in imports(path):
+                below = target.removeprefix("gdemoi.")
+                if not target.startswith("gdemoi.") or below not in known:
+                    continue
+                theirs = floor(below)
+                if own is None:
+                    if theirs is not None and theirs > 2:
+                        wrong.append(f"{name} (sandbox) imports {below}")
+                elif theirs is None or theirs > own:
+                    wrong.append(f"{name} (floor {own}) imports {below} ({theirs})")
+        self.assertEqual(wrong, [])
+
+    def test_protocol_packages_do_not_know_each_other(self) -> None:
+        """What two protocols share lives below both."""
+        wrong = [
+            f"{name} imports {target}"
+            for name, path in modules().items()
+            if name.split(".")[0] in PROTOCOLS
+            for target in imports(path)
+            if target.startswith("gdemoi.")
+            and target.split(".")[1] in PROTOCOLS - {name.split(".")[0]}
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_values_know_no_clock_and_no_socket(self) -> None:
+        """Floors 0 and 1 import neither Twisted's reactor world nor time.
+
+        `interfaces` names Twisted's own types; it defines no behaviour.
+        """
+        wrong = []
+        for name, path in modules().items():
+            level = floor(name)
+            if level is None or level > 1 or name == "interfaces":
+                continue
+            wrong += [
+                f"{name} imports {target}"
+                for target in imports(path)
+                if target.split(".")[0] in CLOCKS_AND_SOCKETS | {"twisted", "treq"}
+            ]
+        self.assertEqual(wrong, [])
