@@ -1,0 +1,56 @@
+"""One re-armable timer that follows a session's `next_deadline()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class Alarm:
+    """Calls `ring()` at the time last set; setting it again costs little.
+
+    A later time does not move the running timer: it rings early, finds that it
+    is not yet time, and goes to sleep again.  So a session that pushes its
+    deadline forward with every PDU pays for one timer per quiet period.
+    """
+
+    def __init__(self, clock: IReactorTime, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._at: float | None = None
+        self._call: IDelayedCall | None = None
+        self._call_at = 0.0
+
+    def set(self, at: float | None) -> None:
+        """Ring at `at` (epoch seconds), or not at all."""
+        self._at = at
+        if at is None:
+            return
+        if self._call is not None:
+            if at >= self._call_at:
+                return
+            self._call.cancel()
+        self._sleep(at)
+
+    def cancel(self) -> None:
+        """Forget the time and leave no timer behind."""
+        self._at = None
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _sleep(self, at: float) -> None:
+        self._call_at = at
+        pause_s = max(0.0, at - self._clock.seconds())
+        self._call = self._clock.callLater(pause_s, self._wake)
+
+    def _wake(self) -> None:
+        self._call = None
+        if self._at is None:
+            return
+        if self._at > self._clock.seconds():
+            self._sleep(self._at)
+            return
+        self._at = None
+        self._ring()
