@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gdemoi.errors import TheirFault, Unavailable
-from gdemoi.tasks import spawn
+from gdemoi.tasks import background
 
 
 class LoginRefused(Unavailable):
@@ -132,7 +132,7 @@ class Keeper(Generic[C]):
     def start(self) -> None:
         """Begin; harmless when already begun."""
         if self._loop is None:
-            self._loop = spawn(self._keep(), self._log, f"keeping {self.name}")
+            self._loop = background(self._keep(), self._log, f"keeping {self.name}")
 
     def stop(self) -> None:
         """End at once, at any stage; no timer and no connection is left."""

@@ -146,6 +146,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # AMQP: a queue that also gets this message's events, and the property to echo
     reply_to: str | None = None
     correlation_id: str | None = None
+    # JSON names that the platform left to defaults, which a route may fill in:
+    # among ttl, priority, charset, on_unencodable, on_unsure
+    unsaid: tuple[str, ...] = ()
 
 
 class Error(msgspec.Struct, frozen=True):

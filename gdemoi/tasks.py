@@ -10,7 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 
-def spawn(coroutine: Coroutine[Any, Any, Any], log: Logger, what: str) -> Deferred[Any]:
+def background(
+    coroutine: Coroutine[Any, Any, Any], log: Logger, what: str
+) -> Deferred[Any]:
     """Start `coroutine`; log its failure, since nobody awaits it.
 
     Returns the Deferred, so that the owner can cancel it; a cancellation is not
@@ -22,3 +24,8 @@ def spawn(coroutine: Coroutine[Any, Any, Any], log: Logger, what: str) -> Deferr
             log.failure("{what} failed", failure=failure, what=what)
 
     return Deferred.fromCoroutine(coroutine).addErrback(tell)
+
+
+def spawn(coroutine: Coroutine[Any, Any, Any], log: Logger, what: str) -> None:
+    """Start `coroutine` and let it run to its end; log its failure."""
+    background(coroutine, log, what)  # type: ignore[unused-awaitable]

@@ -1,0 +1,415 @@
+"""One lane per channel: a bounded window, a pace, a pause switch, an order.
+
+Theory of operation.  A lane holds the head of its backlog in memory; the
+journal holds the rest and is read again when the head runs low.  A message
+leaves in three steps: the intent is committed, the channel submits, the outcome
+is committed together with what was decided.  A slot of the window is taken from
+the first step to the channel's answer.
+
+Order: by priority, then by age.  A command leaves only when no other command to
+the same number is unanswered here, so that "set" and "restart" do not overtake
+one another; a throttled message goes back to the head with its segments' progress.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any, Protocol
+
+from attrs import define
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from gdemoi.alarm import Alarm
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IChannel, IJournal, Prepared
+from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Next, Wait
+from gdemoi.message import (
+    MessageClass,
+    Outbound,
+    Outcome,
+    Refused,
+    Scope,
+)
+from gdemoi.routing.pace import Pace
+from gdemoi.tasks import spawn
+
+log = Logger()
+
+# Messages of a lane that memory holds ready; the rest stay in the journal.
+HEAD_LIMIT = 1000
+# When fewer are left, the journal is read for more.
+LOW_MARK = 250
+# How long a lane leaves a channel alone that cannot serve for a while, or until
+# someone acts (then it tries one message again).
+REST_S = 5.0
+MENDED_S = 300.0
+# The journal could not write: try again after this.
+JOURNAL_PAUSE_S = 1.0
+
+
+@define(slots=True, eq=False)
+class Entry:
+    """A message in memory, on its way through one lane."""
+
+    message: Outbound
+    tried: tuple[str, ...]
+    prepared: Prepared | None
+    order: tuple[int, float, int] = (0, 0.0, 0)
+    # stands at the head again although its time in the journal is later
+    throttled: bool = False
+
+    def __lt__(self, other: Entry) -> bool:
+        return self.order < other.order
+
+    @property
+    def serial(self) -> bool:
+        """Whether it must not overtake others to the same number."""
+        return self.message.class_ is not MessageClass.NOTIFICATION
+
+
+class Chief(Protocol):
+    """What a lane asks of the dispatcher."""
+
+    def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
+        """Decide what follows an outcome; the entry's `tried` includes it."""
+
+    def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
+        """Hear that it is committed."""
+
+    def refused_here(self, lane: Lane, entry: Entry, refused: Refused) -> Next:
+        """Decide what follows when the channel can never carry the message."""
+
+
+class Lane:
+    """The way to one channel."""
+
+    def __init__(
+        self, channel: IChannel, journal: IJournal, clock: IReactorTime, chief: Chief
+    ) -> None:
+        self.channel = channel
+        self.name = channel.name
+        self.pace = Pace(channel.rate)
+        self.paused = False
+        self.stopping = False
+        self.in_flight: dict[str, Entry] = {}
+        self.sent = 0
+        self.unable_since: float | None = None
+        self._journal = journal
+        self._clock = clock
+        self._chief = chief
+        self._head: list[Entry] = []
+        self._held: set[str] = set()
+        self._busy: dict[str, list[Entry]] = {}
+        self._count = 0
+        self._more = True
+        self._refilling = False
+        self._pumping = False
+        self._rest_until = 0.0
+        self._rest_why = ""
+        self._due_at: float | None = None
+        self._pace_alarm = Alarm(clock, self.pump)
+        self._due_alarm = Alarm(clock, self._due)
+        self._rest_alarm = Alarm(clock, self.pump)
+
+    # -- what others ask ---------------------------------------------------
+
+    def unable(self) -> str | None:
+        """Return why nothing can leave here now, None when it can."""
+        if self.paused:
+            return "paused by an operator"
+        if self._rest_until > self._clock.seconds():
+            return self._rest_why
+        return self.channel.unable()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages stand ready in memory."""
+        return len(self._head) + sum(map(len, self._busy.values()))
+
+    def entries(self) -> list[Entry]:
+        """Return the messages that stand ready, in order."""
+        return sorted(self._head)
+
+    def may_ride(self, message: Outbound) -> bool:
+        """Whether attempt 1 may ride in the commit of the acceptance."""
+        return (
+            not self.stopping
+            and not self._head
+            and not self._more
+            and not self._refilling
+            and len(self.in_flight) < self.channel.window
+            and message.not_before is None
+            and message.to not in self._busy
+            and self.unable() is None
+            and self.pace.wait_s(self._clock.seconds()) <= 0.0
+        )
+
+    # -- messages come -----------------------------------------------------
+
+    def reserve(self, entry: Entry) -> None:
+        """Take a slot for a message whose attempt rides with its acceptance."""
+        self._take_slot(entry)
+
+    def release(self, entry: Entry) -> None:
+        """Give the slot back: the message was not taken."""
+        self._free_slot(entry)
+        self.pump()
+
+    def launch(self, entry: Entry) -> None:
+        """Send a message whose slot is reserved and whose intent is committed."""
+        spawn(self._send(entry, committed=True), log, f"sending {entry.message.id}")
+
+    def admit(self, entry: Entry) -> None:
+        """Let a committed message in, to memory or by the journal's word."""
+        if self._more or len(self._head) >= HEAD_LIMIT or not self._ripe(entry):
+            self.more()
+        elif entry.message.id not in self._held:
+            self._push(entry)
+
+    def more(self, until: float = 0.0) -> None:
+        """Tell that the journal has (or will have, at `until`) more for us."""
+        if until > self._clock.seconds():
+            self._due_alarm_at(until)
+        else:
+            self._more = True
+
+    def remove(self, message_id: str) -> Entry | None:
+        """Take a waiting message out of memory (cancelled, or moved away)."""
+        for entry in self._head:
+            if entry.message.id == message_id:
+                self._head.remove(entry)
+                self._head.sort()
+                self._held.discard(message_id)
+                return entry
+        return None
+
+    def pause(self) -> None:
+        """Send nothing until `resume`."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on, also after a halt that waited for someone to act."""
+        self.paused = False
+        self._rest_until = 0.0
+        self.pump()
+
+    def stop(self) -> None:
+        """Start nothing new; what is in flight goes on."""
+        self.stopping = True
+        for alarm in (self._pace_alarm, self._due_alarm, self._rest_alarm):
+            alarm.cancel()
+
+    # -- messages go -------------------------------------------------------
+
+    def pump(self) -> None:
+        """Let go what may go now, and see that the head does not run dry."""
+        if self._pumping or self.stopping:
+            return
+        self._pumping = True
+        try:
+            while self._head and self._may_go():
+                self._go(heappop(self._head))
+        finally:
+            self._pumping = False
+        if self._more and not self._refilling and len(self._head) < LOW_MARK:
+            self._refilling = True
+            spawn(self._refill(), log, f"reading the backlog of {self.name}")
+
+    def _may_go(self) -> bool:
+        if len(self.in_flight) >= self.channel.window or self.unable() is not None:
+            return False
+        now = self._clock.seconds()
+        wait_s = self.pace.wait_s(now)
+        if wait_s > 0.0:
+            self._pace_alarm.set(now + wait_s)
+            return False
+        return True
+
+    def _go(self, entry: Entry) -> None:
+        message = entry.message
+        self._held.discard(message.id)
+        if entry.serial and message.to in self._busy:
+            self._held.add(message.id)
+            heappush(self._busy[message.to], entry)
+            return
+        if entry.prepared is None:
+            prepared = self.channel.prepare(message)
+            if isinstance(prepared, Refused):
+                after = self._chief.refused_here(self, entry, prepared)
+                self._held.add(message.id)
+                spawn(self._decide(entry, prepared, after), log, "deciding")
+                return
+            entry.prepared = prepared
+        self._take_slot(entry)
+        spawn(self._send(entry, committed=False), log, f"sending {message.id}")
+
+    async def _send(self, entry: Entry, *, committed: bool) -> None:
+        message, prepared = entry.message, entry.prepared
+        assert prepared is not None
+        attempt = len(entry.tried) + 1
+        now = self._clock.seconds()
+        if not committed:
+            try:
+                intent = Attempting(message.id, attempt, self.name, now)
+                may_leave = await self._journal.note(intent)
+            except Unavailable:
+                self._free_slot(entry)
+                self._rest("the journal cannot write", JOURNAL_PAUSE_S)
+                self._push(entry)
+                return
+            if not may_leave:
+                self._free_slot(entry)
+                self.pump()
+                return
+        outcome = await self.channel.submit(prepared, attempt)
+        entry.tried = (*entry.tried, self.name)
+        self._free_slot(entry)
+        await self._answered(entry, attempt, outcome)
+
+    async def _answered(self, entry: Entry, attempt: int, outcome: Outcome) -> None:
+        now = self._clock.seconds()
+        if isinstance(outcome, Refused):
+            self._mind(outcome, now)
+        else:
+            self.sent += 1
+            self.pace.went_well(now)
+        after = self._chief.decide(self, entry, outcome)
+        entry.throttled = isinstance(outcome, Refused) and outcome.throttled
+        if entry.throttled and isinstance(after, Wait):
+            wait_until = now + self.pace.wait_s(now)
+            after = Wait(max(after.until, wait_until), self.name, after.error)
+            self._held.add(entry.message.id)
+        fact = Answered(
+            entry.message.id,
+            attempt,
+            self.name,
+            self.channel.account,
+            outcome,
+            after,
+            now,
+        )
+        noted = self.persist(fact)
+        self.pump()
+        await noted
+        if entry.throttled and isinstance(after, Wait):
+            self._push(entry)
+            self.pump()
+        else:
+            self._chief.decided(self, entry, outcome, after)
+
+    async def _decide(self, entry: Entry, refused: Refused, after: Next) -> None:
+        assert isinstance(after, Wait | Final)
+        fact = Decided(entry.message.id, after, self._clock.seconds())
+        await self.persist(fact)
+        self._held.discard(entry.message.id)
+        self._chief.decided(self, entry, refused, after)
+
+    def persist(self, fact: Fact) -> Deferred[Any]:
+        """Write a fact that must not be forgotten: try until it is written."""
+        writing = self._journal.note(fact)
+        return writing.addErrback(
+            lambda failure: self._again(failure.trap(Unavailable), fact)
+        )
+
+    async def _persist_later(self, fact: Fact) -> bool:
+        self._rest("the journal cannot write", JOURNAL_PAUSE_S)
+        while True:
+            await deferLater(self._clock, JOURNAL_PAUSE_S)
+            try:
+                return bool(await self._journal.note(fact))
+            except Unavailable as fault:
+                log.error("{lane}: {fault}", lane=self.name, fault=fault)
+
+    def _again(self, _trapped: Any, fact: Fact) -> Deferred[bool]:
+        return Deferred.fromCoroutine(self._persist_later(fact))
+
+    def _mind(self, refused: Refused, now: float) -> None:
+        """Slow down or rest, as the refusal asks."""
+        if refused.throttled:
+            pause_s = self.pace.throttled(now, refused.retry_after_s)
+            self._pace_alarm.set(now + pause_s)
+        elif refused.scope is Scope.CHANNEL_FOR_A_WHILE:
+            self._rest(refused.error.text, refused.retry_after_s or REST_S)
+        elif refused.scope is Scope.CHANNEL_UNTIL_MENDED:
+            log.error(
+                "{lane} halts until someone acts: {code} {text}",
+                lane=self.name,
+                code=refused.error.code,
+                text=refused.error.text,
+            )
+            self._rest(refused.error.text, refused.retry_after_s or MENDED_S)
+
+    def _rest(self, why: str, pause_s: float) -> None:
+        self._rest_why = why
+        self._rest_until = self._clock.seconds() + pause_s
+        if not self.stopping:
+            self._rest_alarm.set(self._rest_until)
+
+    # -- the head ----------------------------------------------------------
+
+    def _push(self, entry: Entry) -> None:
+        message = entry.message
+        if entry.order == (0, 0.0, 0):
+            self._count += 1
+            entry.order = (-message.priority, message.accepted_at, self._count)
+        self._held.add(message.id)
+        heappush(self._head, entry)
+
+    def _take_slot(self, entry: Entry) -> None:
+        message = entry.message
+        self.in_flight[message.id] = entry
+        if entry.serial:
+            self._busy.setdefault(message.to, [])
+        segments = entry.prepared.segments if entry.prepared is not None else 1
+        self.pace.spend(segments, self._clock.seconds())
+
+    def _free_slot(self, entry: Entry) -> None:
+        message = entry.message
+        del self.in_flight[message.id]
+        if entry.serial:
+            for parked in self._busy.pop(message.to, ()):
+                heappush(self._head, parked)
+
+    def _ripe(self, entry: Entry) -> bool:
+        not_before = entry.message.not_before
+        if not_before is None or not_before <= self._clock.seconds():
+            return True
+        self._due_alarm_at(not_before)
+        return False
+
+    def _due_alarm_at(self, at: float) -> None:
+        if not self.stopping and (self._due_at is None or at < self._due_at):
+            self._due_at = at
+            self._due_alarm.set(at)
+
+    def _due(self) -> None:
+        self._due_at = None
+        self._more = True
+        self.pump()
+
+    async def _refill(self) -> None:
+        """Read the next messages of this lane out of the journal."""
+        room = HEAD_LIMIT - len(self._head)
+        now = self._clock.seconds()
+        skip = frozenset(self._held) | frozenset(self.in_flight)
+        self._more = False
+        try:
+            queued = await self._journal.take(self.name, room, now, skip)
+            due = await self._journal.next_due(self.name)
+        except Unavailable:
+            self._more = True
+            self._rest("the journal cannot read", JOURNAL_PAUSE_S)
+            return
+        finally:
+            self._refilling = False
+        for item in queued:
+            message = item.message
+            if message.id not in self._held and message.id not in self.in_flight:
+                self._push(Entry(message, item.tried, None))
+        self._more = self._more or len(queued) >= room
+        if due is not None and due > now:
+            self._due_alarm_at(due)
+        self.pump()
