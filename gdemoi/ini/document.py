@@ -1,0 +1,284 @@
+"""A whole configuration: includes, secrets, and settings read from sections.
+
+All complaints are gathered; nothing stops at the first.  Files, environment and
+permissions come in through `Sources`, so that reading stays a pure function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, Protocol, TypeVar
+
+from attrs import define, field, frozen
+
+from gdemoi.ini.declared import Key, keys_of
+from gdemoi.ini.units import (
+    Converter,
+    Wrong,
+    likely,
+    path,
+    secret,
+    suspicious,
+    unquoted,
+    words,
+)
+from gdemoi.ini.words import Block, Complaint, Place, Word, read
+
+S = TypeVar("S")
+
+_MISSING: Final = object()
+
+
+class Sources(Protocol):
+    """What lies outside the text: files and the environment."""
+
+    def read(self, path: str) -> bytes:
+        """Return a file's octets; raises `OSError`."""
+
+    def expand(self, pattern: str, beside: str) -> list[str]:
+        """Return the files that match, sorted; relative to the file `beside`."""
+
+    def resolve(self, path: str, beside: str) -> str:
+        """Return `path` relative to the folder of the file `beside`."""
+
+    def world_readable(self, path: str) -> bool:
+        """Tell whether everybody on this machine may read the file."""
+
+    def variable(self, name: str) -> str | None:
+        """Return an environment variable."""
+
+
+@define
+class Document:
+    """All sections of a configuration, and what is wrong with them."""
+
+    sources: Sources
+    sections: list[Section] = field(factory=list)
+    complaints: list[Complaint] = field(factory=list)
+
+    @property
+    def errors(self) -> list[Complaint]:
+        """Return the complaints that make the configuration unusable."""
+        return [one for one in self.complaints if not one.warning]
+
+    def of_kind(self, kind: str) -> list[Section]:
+        """Return the sections ``[kind]`` and ``[kind:…]``, in file order."""
+        return [section for section in self.sections if section.kind == kind]
+
+    def complain(
+        self, place: Place, what: str, *, hint: str | None = None, warning: bool = False
+    ) -> None:
+        """Add a complaint that belongs to no section."""
+        self.complaints.append(Complaint(place, what, hint=hint, warning=warning))
+
+
+@frozen
+class Section:
+    """One section; `read` turns it into a settings record."""
+
+    document: Document = field(repr=False)
+    block: Block = field(repr=False)
+    kind: str
+    name: str | None
+
+    @property
+    def label(self) -> str:
+        """Return what stands between the brackets."""
+        return self.block.label
+
+    @property
+    def place(self) -> Place:
+        """Return where the section begins."""
+        return self.block.place
+
+    def place_of(self, key: str) -> Place:
+        """Return where a key is set; the section's beginning when it is not."""
+        word = self.block.words.get(key)
+        return word.place if word else self.block.place
+
+    def complain(
+        self,
+        key: str | None,
+        what: str,
+        *,
+        hint: str | None = None,
+        warning: bool = False,
+    ) -> None:
+        """Add a complaint about `key`, or about the section as a whole."""
+        place = self.place if key is None else self.place_of(key)
+        self.document.complaints.append(
+            Complaint(place, what, self.label, key, hint, warning)
+        )
+
+    def read(self, settings: type[S]) -> S | None:
+        """Return the settings, or None after complaints about them."""
+        before = len(self.document.errors)
+        declared = keys_of(settings)
+        self._unknown(declared)
+        values: dict[str, Any] = {}
+        for one in declared:
+            if one.pattern is not None:
+                values[one.field] = self._pattern(one, one.pattern)
+                continue
+            word = self.block.words.get(one.name)
+            if word is not None:
+                values[one.field] = self._value(one, one.name, word)
+            elif one.required:
+                self.complain(one.name, "is required and missing")
+        if len(self.document.errors) > before:
+            return None
+        return self._made(settings, values)
+
+    def _made(self, settings: type[S], values: dict[str, Any]) -> S | None:
+        try:
+            made = settings(**values)
+        except ValueError as error:
+            self.complain(None, str(error))
+            return None
+        checks = getattr(made, "complaints", None)
+        found: list[tuple[str, str]] = list(checks()) if checks else []
+        for key, what in found:
+            self.complain(key or None, what)
+        return None if found else made
+
+    def _unknown(self, declared: Iterable[Key]) -> None:
+        known = [one.name for one in declared]
+        beginnings = tuple(name[:-1] for name in known if name.endswith("*"))
+        for name in self.block.words:
+            if name in known or (beginnings and name.startswith(beginnings)):
+                continue
+            self.complain(name, "is unknown here", hint=likely(name, known))
+
+    def _pattern(self, one: Key, beginning: str) -> dict[str, Any]:
+        return {
+            name.removeprefix(beginning): self._value(one, name, word)
+            for name, word in self.block.words.items()
+            if name.startswith(beginning)
+        }
+
+    def _value(self, one: Key, name: str, word: Word) -> Any:
+        converter = one.converter
+        listed = isinstance(converter, Converter) and converter.listed
+        try:
+            value = word.value if listed else unquoted(word.value)
+            if converter is secret:
+                return self._secret(name, value, quoted=value != word.value)
+            if converter is path:
+                return self.document.sources.resolve(value, word.place.file)
+            meant = suspicious(converter, value)
+            if meant is not None:
+                self.complain(name, f"{value} is in seconds", hint=meant, warning=True)
+            return converter(value)
+        except Wrong as error:
+            self.complain(name, str(error), hint=error.hint)
+        except ValueError as error:
+            self.complain(name, str(error))
+        return _MISSING
+
+    def _secret(self, name: str, value: str, *, quoted: bool) -> str:
+        """Look a secret up; what it is never appears in a complaint."""
+        sources = self.document.sources
+        file = self.place_of(name).file
+        if not quoted and value.startswith("env:"):
+            found = sources.variable(value[4:])
+            if found is None:
+                raise ValueError(f"the environment variable {value[4:]} is not set")
+            if not found:
+                raise ValueError(f"the environment variable {value[4:]} is empty")
+            return found
+        if not quoted and value.startswith("file:"):
+            return _one_line(sources, sources.resolve(value[5:], file))
+        if value and sources.world_readable(file):
+            self.complain(
+                name,
+                "a secret in a file that everybody may read;"
+                " chmod o-r it, or use env: or file:",
+                warning=True,
+            )
+        return value
+
+
+def _one_line(sources: Sources, file: str) -> str:
+    try:
+        octets = sources.read(file)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ValueError(f"cannot read {file}: {why}") from None
+    try:
+        text = octets.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8") from None
+    line, _, rest = text.replace("\r\n", "\n").partition("\n")
+    if rest.strip():
+        raise ValueError(f"{file} has more than one line")
+    if not line:
+        raise ValueError(f"{file} is empty")
+    return line
+
+
+def parse(file: str, sources: Sources) -> Document:
+    """Read a file and all that it includes; raises `OSError` for the first file."""
+    document = Document(sources)
+    blocks: dict[str, Block] = {}
+    _take(document, blocks, file, sources.read(file), (file,))
+    document.sections += [
+        Section(document, block, block.kind, block.name) for block in blocks.values()
+    ]
+    return document
+
+
+def _take(
+    document: Document,
+    blocks: dict[str, Block],
+    file: str,
+    octets: bytes,
+    chain: tuple[str, ...],
+) -> None:
+    """Add a file's sections, then those of the files it includes."""
+    found, complaints = read(file, octets)
+    document.complaints += complaints
+    includes: list[tuple[Block, Word]] = []
+    for block in found:
+        if block.label == "gateway" and "include" in block.words:
+            includes.append((block, block.words["include"]))
+            if len(chain) > 1 and len(block.words) == 1:
+                # an included file may include further ones, and that only
+                continue
+        before = blocks.setdefault(block.label, block)
+        if before is not block:
+            document.complaints.append(
+                Complaint(block.place, f"is already at {before.place}", block.label)
+            )
+    for block, word in includes:
+        _include(document, blocks, block, word, chain)
+
+
+def _include(
+    document: Document,
+    blocks: dict[str, Block],
+    block: Block,
+    word: Word,
+    chain: tuple[str, ...],
+) -> None:
+    def complain(what: str) -> None:
+        document.complaints.append(Complaint(word.place, what, block.label, "include"))
+
+    try:
+        patterns = words(word.value)
+    except ValueError as error:
+        complain(str(error))
+        return
+    for pattern in patterns:
+        files = document.sources.expand(pattern, word.place.file)
+        if not files and not set(pattern) & set("*?["):
+            complain(f"there is no file {pattern}")
+        for file in files:
+            if file in chain:
+                complain("a loop: " + " includes ".join((*chain, file)))
+                continue
+            try:
+                octets = document.sources.read(file)
+            except OSError as error:
+                complain(f"cannot read {file}: {error.strerror or error}")
+                continue
+            _take(document, blocks, file, octets, (*chain, file))
