@@ -1,0 +1,435 @@
+"""The outbound JSON contract, as bytes in and `Outbound` out; HTTP uses it too.
+
+This file knows every field that a platform may write, its type, its default and
+what may not stand together.  It refuses to know where the bytes came from, what
+channels exist, and whether a channel can carry the text: it never alters one
+character of it.
+
+Choices where the contract leaves one:
+
+* `v` may be absent; when it is there it is 1.  A field that is null is absent.
+* An `id` in the body wins over the `message-id` property.
+* `ttl` and the default ttl count from `not_before` where that is given, else from
+  the acceptance.
+* `udh` is the whole user data header in hexadecimal, UDHL included, and goes with
+  `binary` only; ports and `udh` exclude each other.
+* class `activation` has the policies of `command`: it changes a device, so that
+  it is neither degraded nor blindly repeated.
+* U+0000 is refused in every string: no SMS alphabet has it, and it would end the
+  text early in more than one far side.  Octets of any value go in `binary`.
+* Empty `text` and empty `binary` are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from attrs import frozen
+from msgspec import Meta
+
+from gdemoi.amqp.numbers import INTERNATIONAL, normalise
+from gdemoi.errors import InvalidMessage
+from gdemoi.message import (
+    Charset,
+    MessageClass,
+    OnUnencodable,
+    OnUnsure,
+    Outbound,
+    Report,
+    SmppOptions,
+)
+
+MANY_LIMIT: Final = 1000
+CORRELATION_LIMIT: Final = 1024
+TEXT_OF_ERROR_LIMIT: Final = 300
+_LONGEST_TTL_S: Final = 366 * 86400.0
+
+_is_id: Final = re.compile(r"[A-Za-z0-9._:\-]{1,64}").fullmatch
+_is_tlv_tag: Final = re.compile(r"0x[0-9A-Fa-f]{1,4}").fullmatch
+_place_of_error: Final = re.compile(r" - at `\$\.?([^`]*)`$").search
+_named_field: Final = re.compile(r"(?:unknown|missing required) field `([^`]*)`").search
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The fields of CONTRACT §3, spelled as platforms spell them."""
+
+    to: str
+    v: Literal[1] | None = None
+    id: str | None = None
+    from_: Word | None = msgspec.field(name="from", default=None)
+    text: str | None = None
+    binary: bytes | None = None
+    class_: MessageClass | None = msgspec.field(name="class", default=None)
+    charset: Charset | None = None
+    on_unencodable: OnUnencodable | None = None
+    udh: str | None = None
+    dest_port: Port | None = None
+    source_port: Port | None = None
+    flash: bool | None = None
+    max_segments: Annotated[int, Meta(ge=1, le=255)] | None = None
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None
+    not_before: Moment | None = None
+    ttl: Annotated[float, Meta(ge=0, le=_LONGEST_TTL_S)] | None = None
+    expires_at: Moment | None = None
+    channels: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=64)] | None = (
+        None
+    )
+    on_unsure: OnUnsure | None = None
+    report: Report | None = None
+    correlation: msgspec.Raw = _NULL
+    account: Word | None = None
+    smpp: SmppOptions | None = None
+
+
+@frozen
+class Defaults:
+    """What the gateway's settings say about messages that do not."""
+
+    home_country: str | None = None
+    default_ttl_s: float = 7200.0
+
+
+# class -> (priority, on_unsure, on_unencodable)
+_POLICIES: Final = {
+    MessageClass.COMMAND: (7, OnUnsure.HOLD, OnUnencodable.REJECT),
+    MessageClass.ACTIVATION: (7, OnUnsure.HOLD, OnUnencodable.REJECT),
+    MessageClass.NOTIFICATION: (3, OnUnsure.RESEND, OnUnencodable.UCS2),
+}
+
+# What a route may fill in, by whether the platform left each to its default.
+_MAY_BE_UNSAID: Final = ("ttl", "priority", "charset", "on_unencodable", "on_unsure")
+_UNSAID: Final = {
+    absent: tuple(itertools.compress(_MAY_BE_UNSAID, absent))
+    for absent in itertools.product((False, True), repeat=len(_MAY_BE_UNSAID))
+}
+
+_decode: Final = msgspec.json.Decoder(Envelope).decode
+_split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_peek: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_pack: Final = msgspec.msgpack.Encoder().encode
+
+
+def parse(
+    body: bytes,
+    *,
+    defaults: Defaults,
+    now: float,
+    message_id: str | None = None,
+    reply_to: str | None = None,
+    correlation_id: str | None = None,
+) -> Outbound:
+    """Read one envelope; raise `InvalidMessage` naming the JSON field."""
+    envelope = _envelope(body)
+    id_ = envelope.id
+    if id_ is None:
+        id_ = message_id
+        if id_ is None:
+            raise _invalid("id is missing", "id")
+    if not _is_id(id_):
+        raise _invalid("id is 1 to 64 of A-Z a-z 0-9 . _ : -", "id")
+    return complete(
+        envelope,
+        id_,
+        defaults=defaults,
+        now=now,
+        reply_to=reply_to,
+        correlation_id=correlation_id,
+    )
+
+
+def parse_many(
+    body: bytes,
+    *,
+    defaults: Defaults,
+    now: float,
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+) -> list[Outbound | InvalidMessage]:
+    """Read an object, or an array of up to 1000; one result each, in order.
+
+    A missing id is made by `new_id`.  Raises `InvalidMessage` when the body as a
+    whole is not that.
+    """
+    if not body.lstrip().startswith(b"["):
+        return [_one(body, defaults, now, new_id)]
+    try:
+        bodies = _split(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise _unreadable(fault) from None
+    if len(bodies) > MANY_LIMIT:
+        raise InvalidMessage("too_long", f"more than {MANY_LIMIT} messages", None)
+    return [_one(bytes(each), defaults, now, new_id) for each in bodies]
+
+
+def id_in(body: bytes) -> str | None:
+    """Return the id of a body that could not be taken, as far as it has one."""
+    try:
+        raw = _peek(body).get("id")
+        found = None if raw is None else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, str) and _is_id(found) else None
+
+
+def fingerprint(message: Outbound) -> bytes:
+    """Return the identity of what would be sent, for telling repeats from reuse.
+
+    Times, policies and what is only echoed do not count: the same envelope
+    published again an hour later is the same message.
+    """
+    return hashlib.blake2b(
+        _pack(
+            (
+                message.to,
+                message.from_,
+                message.text,
+                message.binary,
+                message.class_,
+                message.charset,
+                message.on_unencodable,
+                message.udh,
+                message.dest_port,
+                message.source_port,
+                message.flash,
+                message.max_segments,
+                message.channels,
+                message.account,
+                message.smpp,
+            )
+        ),
+        digest_size=16,
+    ).digest()
+
+
+def complete(
+    envelope: Envelope,
+    id_: str,
+    *,
+    defaults: Defaults,
+    now: float,
+    reply_to: str | None = None,
+    correlation_id: str | None = None,
+) -> Outbound:
+    """Check what the types cannot, and fill the defaults in."""
+    to = envelope.to
+    if not INTERNATIONAL(to):
+        to = normalise(to, defaults.home_country)
+    _check_content(envelope)
+    class_ = envelope.class_ or MessageClass.NOTIFICATION
+    priority, on_unsure, on_unencodable = _POLICIES[class_]
+    not_before, expires_at = _times(envelope, now, defaults.default_ttl_s)
+    if envelope.priority is not None:
+        priority = envelope.priority
+    return Outbound(
+        id=id_,
+        to=to,
+        accepted_at=now,
+        expires_at=expires_at,
+        from_=envelope.from_,
+        text=envelope.text,
+        binary=envelope.binary,
+        class_=class_,
+        charset=envelope.charset or Charset.AUTO,
+        on_unencodable=envelope.on_unencodable or on_unencodable,
+        udh=None if envelope.udh is None else _udh(envelope.udh),
+        dest_port=envelope.dest_port,
+        source_port=envelope.source_port,
+        flash=envelope.flash or False,
+        max_segments=envelope.max_segments,
+        priority=priority,
+        not_before=not_before,
+        channels=envelope.channels or (),
+        on_unsure=envelope.on_unsure or on_unsure,
+        report=envelope.report or Report.ALL,
+        correlation=_correlation(envelope.correlation),
+        account=envelope.account,
+        smpp=envelope.smpp,
+        reply_to=reply_to,
+        correlation_id=correlation_id,
+        unsaid=_UNSAID[
+            envelope.ttl is None and envelope.expires_at is None,
+            envelope.priority is None,
+            envelope.charset is None,
+            envelope.on_unencodable is None,
+            envelope.on_unsure is None,
+        ],
+    )
+
+
+def _one(
+    body: bytes, defaults: Defaults, now: float, new_id: Callable[[], str]
+) -> Outbound | InvalidMessage:
+    try:
+        return parse(body, defaults=defaults, now=now, message_id=new_id())
+    except InvalidMessage as invalid:
+        return invalid
+
+
+def _envelope(body: bytes) -> Envelope:
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as fault:
+        raise _complaint(str(fault)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise _unreadable(fault) from None
+
+
+def _unreadable(fault: Exception) -> InvalidMessage:
+    return _invalid(f"not JSON in UTF-8: {fault}", None)
+
+
+def _complaint(text: str) -> InvalidMessage:
+    """Turn msgspec's sentence into ours, with the field it speaks of."""
+    place = _place_of_error(text)
+    field = place[1] if place else ""
+    named = _named_field(text)
+    if named:
+        field = f"{field}.{named[1]}" if field else named[1]
+    if place:
+        text = text[: place.start()]
+    return _invalid(text, field or None)
+
+
+def _invalid(text: str, field: str | None) -> InvalidMessage:
+    if field is not None:
+        field = field[:64]
+    return InvalidMessage("invalid", text[:TEXT_OF_ERROR_LIMIT], field)
+
+
+def _check_content(envelope: Envelope) -> None:
+    text = envelope.text
+    if (text is None) is (envelope.binary is None):
+        if text is None:
+            raise _invalid("text or binary is missing", "text")
+        raise _invalid("text and binary exclude each other", "binary")
+    if not text and not envelope.binary:
+        field = "text" if text is not None else "binary"
+        raise _invalid(f"{field} is empty", field)
+    if text is not None:
+        if "\0" in text:
+            raise _invalid("text has a U+0000", "text")
+        if envelope.udh is not None:
+            raise _invalid("udh goes with binary only", "udh")
+    _check_words(envelope)
+    if envelope.source_port is not None and envelope.dest_port is None:
+        raise _invalid("source_port needs dest_port", "source_port")
+    if envelope.udh is not None and envelope.dest_port is not None:
+        raise _invalid("udh and ports exclude each other", "udh")
+
+
+def _check_words(envelope: Envelope) -> None:
+    if envelope.from_ is not None and "\0" in envelope.from_:
+        raise _invalid("from has a U+0000", "from")
+    if envelope.account is not None and "\0" in envelope.account:
+        raise _invalid("account has a U+0000", "account")
+    if envelope.channels is not None and any("\0" in c for c in envelope.channels):
+        raise _invalid("a channel's name has a U+0000", "channels")
+    if envelope.smpp is not None:
+        _check_smpp(envelope.smpp)
+
+
+def _times(
+    envelope: Envelope, now: float, default_ttl_s: float
+) -> tuple[float | None, float]:
+    start = now
+    not_before: float | None = None
+    if envelope.not_before is not None:
+        not_before = envelope.not_before.timestamp()
+        start = max(now, not_before)
+    if envelope.expires_at is None:
+        ttl_s = default_ttl_s if envelope.ttl is None else envelope.ttl
+        return not_before, start + ttl_s
+    if envelope.ttl is not None:
+        raise _invalid("ttl and expires_at exclude each other", "ttl")
+    expires_at = envelope.expires_at.timestamp()
+    if not_before is not None and expires_at <= not_before:
+        raise _invalid("expires_at is not after not_before", "expires_at")
+    return not_before, expires_at
+
+
+def _udh(text: str) -> bytes:
+    """Read a user data header (3GPP TS 23.040 §9.2.3.24): UDHL, then IEs."""
+    try:
+        header = bytes.fromhex(text)
+    except ValueError:
+        raise _invalid("udh is not hexadecimal", "udh") from None
+    if not header or header[0] != len(header) - 1 or len(header) > 140:
+        raise _invalid("udh does not begin with its own length (UDHL)", "udh")
+    at = 1
+    while at + 1 < len(header):
+        at += 2 + header[at + 1]
+    if at != len(header):
+        raise _invalid("udh has an information element that runs past it", "udh")
+    return header
+
+
+def _correlation(raw: msgspec.Raw) -> msgspec.Raw:
+    """Keep the JSON as it was written, without line breaks, and check its UTF-8."""
+    if raw is _NULL:
+        return raw
+    octets = bytes(raw)
+    if len(octets) > CORRELATION_LIMIT:
+        raise InvalidMessage(
+            "too_long", f"correlation is over {CORRELATION_LIMIT} bytes", "correlation"
+        )
+    if not octets.isascii():
+        try:
+            octets.decode()
+        except UnicodeDecodeError as fault:
+            raise _invalid(
+                f"correlation is not UTF-8: {fault}", "correlation"
+            ) from None
+    if b"\n" in octets or b"\r" in octets:
+        octets = msgspec.json.format(octets, indent=-1)
+    return msgspec.Raw(octets)
+
+
+_OCTET_FIELDS: Final = (
+    "protocol_id",
+    "priority_flag",
+    "registered_delivery",
+    "replace_if_present_flag",
+)
+# SMPP 3.4 §5.2: longest C-octet strings, without their NUL
+_STRING_FIELDS: Final = (
+    ("service_type", 5),
+    ("validity_period", 16),
+    ("schedule_delivery_time", 16),
+)
+
+
+def _check_smpp(options: SmppOptions) -> None:
+    for name in _OCTET_FIELDS:
+        octet: int | None = getattr(options, name)
+        if octet is not None and not 0 <= octet <= 255:
+            raise _invalid(f"{name} is 0 to 255", f"smpp.{name}")
+    for name, limit in _STRING_FIELDS:
+        value: str | None = getattr(options, name)
+        if value is None:
+            continue
+        if len(value) > limit or not value.isascii() or "\0" in value:
+            raise _invalid(f"{name} is up to {limit} of ASCII", f"smpp.{name}")
+    for tag, value in options.tlvs.items():
+        if not _is_tlv_tag(tag) or not _is_hexadecimal(value):
+            raise _invalid(
+                'a TLV is written "0x1403": "hexadecimal octets"', "smpp.tlvs"
+            )
+
+
+def _is_hexadecimal(value: Any) -> bool:
+    try:
+        bytes.fromhex(value)
+    except ValueError:
+        return False
+    return True
