@@ -1,0 +1,359 @@
+"""The middle of the house: messages in, facts to the journal, lanes and channels.
+
+The dispatcher knows which channels there are and the rules between them.  It
+decides (`retry.decide`), the journal records, the lanes act.  It implements
+`IChannelEvents`, what channels call upward, and `Chief`, what lanes ask.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final as Constant
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IChannel, IChannelEvents, IJournal
+from gdemoi.life import (
+    Answered,
+    Decided,
+    Final,
+    Held,
+    Interrupted,
+    Next,
+    Wait,
+)
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Match,
+    Outbound,
+    Outcome,
+    Receipt,
+    Refused,
+    State,
+    Unsure,
+)
+from gdemoi.routing.intake import Intake
+from gdemoi.routing.lanes import Entry, Lane
+from gdemoi.routing.retry import RetryPolicy, decide
+from gdemoi.routing.rules import Router, first_able
+from gdemoi.tasks import spawn
+
+log = Logger()
+
+# How long a channel may be unable before its waiting messages go another way: a
+# short reconnection should not scatter them.
+FAILOVER_AFTER_S: Constant = 5.0
+FAILOVER_EVERY_S: Constant = 1.0
+FAILOVER_AT_ONCE: Constant = 200
+SWEEP_EVERY_S: Constant = 1.0
+# Unsure messages that are remembered for a late answer.
+UNSURE_LIMIT: Constant = 10_000
+# Ask the provider about an unsure message after this, where it can be asked.
+ASK_AFTER_S: Constant = 10.0
+
+
+@implementer(IChannelEvents)
+class Dispatcher:
+    """Runs the lanes of one configuration over one journal."""
+
+    def __init__(
+        self,
+        journal: IJournal,
+        clock: IReactorTime,
+        router: Router,
+        channels: Iterable[IChannel],
+        *,
+        policy: RetryPolicy | None = None,
+        backlog_limit: int = 100_000,
+    ) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.router = router
+        self.policy = policy or RetryPolicy()
+        self.lanes: dict[str, Lane] = {}
+        self.intake = Intake(journal, clock, router, self.lanes, backlog_limit)
+        self.stopping = False
+        self._unsure: OrderedDict[tuple[str, int], Entry] = OrderedDict()
+        for channel in channels:
+            self.add_channel(channel)
+        self._sweeper = LoopingCall(self._sweep)
+        self._failover = LoopingCall(self._move_from_unable)
+        self._sweeper.clock = self._failover.clock = clock
+
+    # -- life --------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Settle what a crash interrupted, then start channels and lanes."""
+        for found in await self.journal.interrupted():
+            await self._settle(found)
+        await self._adopt_orphans()
+        for lane in self.lanes.values():
+            lane.channel.start(self)
+            lane.pump()
+        for loop, every_s in (
+            (self._sweeper, SWEEP_EVERY_S),
+            (self._failover, FAILOVER_EVERY_S),
+        ):
+            # It runs until `stop`; its own body logs what fails.
+            loop.start(every_s, now=False)  # type: ignore[unused-awaitable]
+
+    def add_channel(self, channel: IChannel) -> Lane:
+        """Open a lane for a channel; the caller starts both."""
+        lane = Lane(channel, self.journal, self.clock, self)
+        self.lanes[channel.name] = lane
+        return lane
+
+    async def stop(self, grace_s: float) -> None:
+        """Start nothing new, let unanswered submits finish, say goodbye."""
+        self.stopping = self.intake.closed = True
+        for loop in (self._sweeper, self._failover):
+            if loop.running:
+                loop.stop()
+        for lane in self.lanes.values():
+            lane.stop()
+        for ending in [lane.channel.stop(grace_s) for lane in self.lanes.values()]:
+            await ending
+
+    async def _settle(self, found: Interrupted) -> None:
+        """Give an attempt that has no outcome the only honest one."""
+        outcome = Unsure(why="the gateway stopped before the answer came")
+        tried = (*found.tried, found.channel)
+        entry = Entry(found.message, tried, None)
+        after = self._next(entry, outcome)
+        if isinstance(after, Held):
+            # No id is known, so that no receipt can be matched: say it now.
+            after = Held(self.clock.seconds())
+        lane = self.lanes.get(found.channel)
+        account = lane.channel.account if lane is not None else found.channel
+        await self.journal.note(
+            Answered(
+                found.message.id,
+                found.attempt,
+                found.channel,
+                account,
+                outcome,
+                after,
+                self.clock.seconds(),
+            )
+        )
+
+    async def _adopt_orphans(self) -> None:
+        """Move what waits for a channel that is no longer configured."""
+        for name in set(self.journal.backlog()) - set(self.lanes):
+            while True:
+                now = self.clock.seconds()
+                queued = await self.journal.take(name, 500, 1e12, frozenset())
+                for item in queued:
+                    ways = self.router.route(item.message).channels
+                    error = Error("gateway:no_route", f"channel {name} is gone")
+                    after: Wait | Final = Final(State.REJECTED, error)
+                    if ways:
+                        after = Wait(item.due, ways[0])
+                    await self.journal.note(Decided(item.message.id, after, now))
+                if not queued:
+                    break
+
+    # -- what lanes ask (Chief) --------------------------------------------
+
+    def unable(self, name: str) -> str | None:
+        """Return why a channel cannot send now, None when it can."""
+        return self.lanes[name].unable()
+
+    def ways(self, message: Outbound) -> tuple[str, ...]:
+        """Return the present route of a message."""
+        return self.router.route(message).channels
+
+    def _next(self, entry: Entry, outcome: Outcome) -> Next:
+        return decide(
+            entry.message,
+            outcome,
+            entry.tried,
+            self.ways(entry.message),
+            self.unable,
+            self.clock.seconds(),
+            self.policy,
+        )
+
+    def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
+        """Decide what follows an outcome."""
+        return self._next(entry, outcome)
+
+    def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
+        """Let the committed decision have its effect on the lanes."""
+        if isinstance(after, Wait):
+            there = self.lanes[after.channel]
+            there.more(after.until)
+            there.pump()
+        if isinstance(outcome, Unsure):
+            self._remember(entry)
+        if isinstance(outcome, Unsure) and isinstance(after, Held):
+            spawn(
+                self._ask(lane, entry.message, outcome),
+                log,
+                f"asking about {entry.message.id}",
+            )
+
+    def refused_here(self, lane: Lane, entry: Entry, refused: Refused) -> Wait | Final:
+        """Find another way for a message that this channel can never carry."""
+        for name in self.ways(entry.message):
+            if name == lane.name:
+                continue
+            prepared = self.lanes[name].channel.prepare(entry.message)
+            if not isinstance(prepared, Refused):
+                return Wait(self.clock.seconds(), name)
+        return Final(State.REJECTED, refused.error)
+
+    # -- unsure messages ---------------------------------------------------
+
+    def _remember(self, entry: Entry) -> None:
+        self._unsure[(entry.message.id, len(entry.tried))] = entry
+        while len(self._unsure) > UNSURE_LIMIT:
+            self._unsure.popitem(last=False)
+
+    async def _ask(self, lane: Lane, message: Outbound, outcome: Unsure) -> None:
+        await deferLater(self.clock, ASK_AFTER_S)
+        if self.stopping:
+            return
+        found = await lane.channel.ask(message, outcome.provider_ids)
+        if found is not None:
+            await self.journal.receipt(found)
+
+    # -- what channels tell (IChannelEvents) -------------------------------
+
+    def able(self, channel: IChannel) -> None:
+        """Send what waits, now that the channel may."""
+        lane = self.lanes.get(channel.name)
+        if lane is not None:
+            lane.pump()
+
+    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+        """Record a receipt."""
+        return self.journal.receipt(receipt)
+
+    def inbound(self, inbound: Inbound) -> Deferred[None]:
+        """Record an SMS that came in."""
+        return self.journal.inbound(inbound).addCallback(lambda _: None)
+
+    def late(self, message_id: str, attempt: int, outcome: Outcome) -> None:
+        """Record an answer that came after its time."""
+        entry = self._unsure.get((message_id, attempt))
+        if entry is None:
+            log.warn(
+                "a late answer to attempt {attempt} of {id} is of no use any more",
+                attempt=attempt,
+                id=message_id,
+            )
+            return
+        lane = self.lanes.get(entry.tried[-1])
+        if lane is not None and not isinstance(outcome, Unsure):
+            spawn(
+                self._late(lane, entry, attempt, outcome),
+                log,
+                f"a late answer about {message_id}",
+            )
+
+    async def _late(
+        self, lane: Lane, entry: Entry, attempt: int, outcome: Outcome
+    ) -> None:
+        after = self._next(entry, outcome)
+        if isinstance(outcome, Accepted):
+            self._unsure.pop((entry.message.id, attempt), None)
+        fact = Answered(
+            entry.message.id,
+            attempt,
+            lane.name,
+            lane.channel.account,
+            outcome,
+            after,
+            self.clock.seconds(),
+        )
+        if await lane.persist(fact):
+            self.decided(lane, entry, outcome, after)
+
+    def changed(
+        self, channel: IChannel, state: str, reason: str, line: str | None = None
+    ) -> None:
+        """Record and log that a channel or a line went up or down."""
+        log.info(
+            "{channel}{line} is {state} {reason}",
+            channel=channel.name,
+            line=f" line {line}" if line else "",
+            state=state,
+            reason=f"({reason})" if reason else "",
+        )
+        spawn(
+            self._changed(channel.name, line, state, reason),
+            log,
+            f"recording that {channel.name} is {state}",
+        )
+        self.able(channel)
+
+    async def _changed(
+        self, channel: str, line: str | None, state: str, reason: str
+    ) -> None:
+        try:
+            await self.journal.changed(
+                channel, line, state, reason, self.clock.seconds()
+            )
+        except Unavailable as fault:
+            log.error(
+                "{channel} is {state}, but the journal cannot be written: {fault}",
+                channel=channel,
+                state=state,
+                fault=fault,
+            )
+
+    # -- now and then ------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        try:
+            await self.journal.sweep(self.clock.seconds())
+        except Unavailable as fault:
+            log.error("the journal cannot be swept: {fault}", fault=fault)
+
+    async def _move_from_unable(self) -> None:
+        """Send what waits for a channel that is down another way, if there is one."""
+        now = self.clock.seconds()
+        for lane in list(self.lanes.values()):
+            if lane.unable() is None:
+                lane.unable_since = None
+                continue
+            if lane.unable_since is None:
+                lane.unable_since = now
+            lane.pump()
+            if now - lane.unable_since >= FAILOVER_AFTER_S:
+                await self._move(lane)
+
+    async def _move(self, lane: Lane) -> None:
+        for entry in lane.entries()[:FAILOVER_AT_ONCE]:
+            ways = [
+                name
+                for name in self.ways(entry.message)
+                if self.lanes[name].unable() is None
+            ]
+            there = first_able(ways, self.unable)
+            if there is None or there == lane.name:
+                continue
+            if isinstance(self.lanes[there].channel.prepare(entry.message), Refused):
+                continue
+            if lane.remove(entry.message.id) is None:
+                continue
+            now = self.clock.seconds()
+            await lane.persist(Decided(entry.message.id, Wait(now, there), now))
+            self.lanes[there].more()
+            self.lanes[there].pump()
+
+    # -- operators ---------------------------------------------------------
+
+    def forget(self, message_id: str) -> None:
+        """Take a cancelled message out of the lanes' memory."""
+        for lane in self.lanes.values():
+            lane.remove(message_id)

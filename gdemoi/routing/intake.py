@@ -1,0 +1,169 @@
+"""The door: new messages find their way and go into the journal.
+
+A message is answered for only after its commit.  When its lane has room, the
+intent of attempt 1 rides in that same commit, so that it leaves at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IJournal, Prepared
+from gdemoi.life import Acceptance, Final, Taken, Verdict
+from gdemoi.message import Error, Outbound, Refused, State
+from gdemoi.routing.lanes import Entry, Lane
+from gdemoi.routing.rules import Router, with_defaults
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The message cannot be sent by any way that it may go."""
+
+    error: Error
+
+
+class _Place(msgspec.Struct):
+    """Where a message of a batch stands, while the batch is written."""
+
+    index: int
+    acceptance: Acceptance
+    entry: Entry | None
+    lane: Lane | None
+    rides: bool = False
+
+
+class Intake:
+    """Takes messages for the lanes of one dispatcher."""
+
+    def __init__(
+        self,
+        journal: IJournal,
+        clock: IReactorTime,
+        router: Router,
+        lanes: Mapping[str, Lane],
+        backlog_limit: int,
+    ) -> None:
+        self.router = router
+        self.backlog_limit = backlog_limit
+        self.closed = False
+        self._journal = journal
+        self._clock = clock
+        self._lanes = lanes
+        self._full = False
+
+    def full(self) -> bool:
+        """Whether the backlog is over its mark; it clears at nine tenths."""
+        waiting = sum(self._journal.backlog().values())
+        limit = self.backlog_limit * 0.9 if self._full else self.backlog_limit
+        self._full = waiting >= limit
+        return self._full
+
+    async def accept(
+        self,
+        messages: Sequence[tuple[Outbound, bytes]],
+        *,
+        keep_rejected: bool = False,
+    ) -> list[Verdict | Rejected]:
+        """Take messages (each with its fingerprint); returns after the commit.
+
+        What no channel can carry is `Rejected`; with `keep_rejected` it is also
+        written down, with its final event.  Raises `Unavailable` when the
+        backlog is full or the journal cannot write: then nothing was taken.
+        """
+        if self.closed:
+            raise Unavailable("the gateway is stopping")
+        if self.full():
+            raise Unavailable("the backlog is full")
+        verdicts: list[Verdict | Rejected] = []
+        places: list[_Place] = []
+        for index, (message, fingerprint) in enumerate(messages):
+            way = self._way(message)
+            if isinstance(way, Error):
+                verdicts.append(Rejected(way))
+                if keep_rejected:
+                    places.append(_refused_place(index, message, fingerprint, way))
+                continue
+            verdicts.append(Taken())
+            places.append(self._place(index, fingerprint, *way))
+        if places:
+            await self._commit(places, verdicts)
+        return verdicts
+
+    def _place(
+        self,
+        index: int,
+        fingerprint: bytes,
+        message: Outbound,
+        lane: Lane,
+        prepared: Prepared,
+    ) -> _Place:
+        entry = Entry(message, (), prepared)
+        rides = lane.may_ride(message)
+        if rides:
+            lane.reserve(entry)
+        acceptance = Acceptance(message, fingerprint, lane.name, rides)
+        return _Place(index, acceptance, entry, lane, rides)
+
+    async def _commit(
+        self, places: list[_Place], verdicts: list[Verdict | Rejected]
+    ) -> None:
+        try:
+            written = await self._journal.accept([p.acceptance for p in places])
+        except Unavailable:
+            for place in places:
+                _give_back(place)
+            raise
+        touched: set[Lane] = set()
+        for place, verdict in zip(places, written, strict=True):
+            if not isinstance(verdict, Taken):
+                verdicts[place.index] = verdict
+                _give_back(place)
+            elif place.entry is not None and place.lane is not None:
+                if place.rides:
+                    place.lane.launch(place.entry)
+                else:
+                    place.lane.admit(place.entry)
+                    touched.add(place.lane)
+        for lane in touched:
+            lane.pump()
+
+    def _way(self, message: Outbound) -> tuple[Outbound, Lane, Prepared] | Error:
+        """Find the first channel, able ones first, that can carry the message."""
+        if message.expires_at <= self._clock.seconds():
+            return Error("gateway:expired", "the message had expired when it came")
+        route = self.router.route(message)
+        if route.rule is None or not route.channels:
+            return Error("gateway:no_route", "no route leads anywhere for this message")
+        message = with_defaults(message, route.rule)
+        refused: Refused | None = None
+        for name in self._by_ability(route.channels):
+            lane = self._lanes[name]
+            prepared = lane.channel.prepare(message)
+            if not isinstance(prepared, Refused):
+                return message, lane, prepared
+            refused = refused or prepared
+        assert refused is not None
+        return refused.error
+
+    def _by_ability(self, names: Sequence[str]) -> Sequence[str]:
+        """Put the channels that can send now first, else keep the order."""
+        if self._lanes[names[0]].unable() is None:
+            return names
+        return sorted(names, key=lambda name: self._lanes[name].unable() is not None)
+
+
+def _refused_place(
+    index: int, message: Outbound, fingerprint: bytes, error: Error
+) -> _Place:
+    state = State.EXPIRED if error.code == "gateway:expired" else State.REJECTED
+    final = Final(state, error)
+    acceptance = Acceptance(message, fingerprint, None, next=final)
+    return _Place(index, acceptance, None, None)
+
+
+def _give_back(place: _Place) -> None:
+    if place.rides and place.lane is not None and place.entry is not None:
+        place.lane.release(place.entry)
