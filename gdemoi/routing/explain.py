@@ -1,0 +1,84 @@
+"""What would happen to a message, and why: nothing is sent.
+
+The JSON of `gdemoi-sms explain --json` and ``POST /v1/explain``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gdemoi.interfaces import IChannel
+from gdemoi.message import Error, Outbound, Refused
+from gdemoi.routing.rules import Router, country_of, with_defaults
+
+
+def explain(
+    message: Outbound,
+    router: Router,
+    channels: Mapping[str, IChannel],
+    unable: Callable[[str], str | None],
+) -> dict[str, Any]:
+    """Return the way of `message`: rules, channels, encoding, exact bytes.
+
+    The encoding shown is that of the first able channel which can carry it;
+    `error` says why none can.
+    """
+    route = router.route(message)
+    if route.rule is not None:
+        message = with_defaults(message, route.rule)
+    answer: dict[str, Any] = {
+        "to": message.to,
+        "country": country_of(message.to),
+        "route": route.rule.name if route.rule is not None else None,
+        "rules": [
+            {"name": v.name, "matched": v.matched, "why": v.why}
+            for v in router.verdicts(message)
+        ],
+        "channels": [],
+        "sender": message.from_,
+        "charset": None,
+        "data_coding": None,
+        "segments": [],
+        "error": None,
+    }
+    refusals = []
+    fallback = None
+    for name in route.channels:
+        prepared = channels[name].prepare(message)
+        why = unable(name)
+        if isinstance(prepared, Refused):
+            refusals.append(prepared.error)
+            why = prepared.error.text
+        else:
+            fallback = fallback or prepared
+            if why is None and answer["charset"] is None:
+                answer.update(_encoding(prepared))
+        answer["channels"].append({"name": name, "able": why is None, "why": why})
+    if answer["charset"] is None and fallback is not None:
+        answer.update(_encoding(fallback))
+    if fallback is None:
+        answer["error"] = _error(
+            refusals[0]
+            if refusals
+            else Error("gateway:no_route", "no route leads anywhere for this message")
+        )
+    return answer
+
+
+def _encoding(prepared: Any) -> dict[str, Any]:
+    return {
+        "sender": prepared.sender,
+        "charset": prepared.charset,
+        "data_coding": prepared.data_coding,
+        "segments": [
+            {"user_data": user_data, "units": units, "wire": wire}
+            for (user_data, units), wire in zip(
+                prepared.user_data(), prepared.wire(), strict=True
+            )
+        ],
+    }
+
+
+def _error(error: Error) -> dict[str, Any]:
+    return {"code": error.code, "text": error.text, "retryable": error.retryable}

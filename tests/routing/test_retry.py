@@ -1,0 +1,150 @@
+"""What follows an outcome, case by case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.life import Final, Held, Next, Submitted, Wait
+from gdemoi.message import (
+    Accepted,
+    Error,
+    OnUnsure,
+    Outcome,
+    Refused,
+    Scope,
+    State,
+    Unsure,
+)
+from gdemoi.routing.retry import RetryPolicy, decide
+from tests.routing.test_rules import message
+
+POLICY = RetryPolicy(tries=3, first_s=10.0, last_s=60.0, hold_s=100.0)
+
+
+def after(
+    outcome: Outcome,
+    *,
+    tried: tuple[str, ...] = ("a",),
+    ways: tuple[str, ...] = ("a", "b"),
+    down: tuple[str, ...] = (),
+    now: float = 1000.0,
+    **fields: Any,
+) -> Next:
+    """Decide, with two channels and all able unless told otherwise."""
+    return decide(
+        message(**fields),
+        outcome,
+        tried,
+        ways,
+        lambda name: "down" if name in down else None,
+        now,
+        POLICY,
+    )
+
+
+def refused(**fields: Any) -> Refused:
+    """Return a refusal of this message, final unless told otherwise."""
+    error = Error("x:1", "no", fields.pop("retryable", False))
+    return Refused(error=error, **fields)
+
+
+class DecideTests(SynchronousTestCase):
+    def test_accepted_is_submitted(self) -> None:
+        """With receipts it waits for them; without, it is over."""
+        self.assertEqual(after(Accepted()), Submitted(final=False))
+        self.assertEqual(after(Accepted(receipt_expected=False)), Submitted(final=True))
+
+    def test_a_final_refusal_ends_the_message(self) -> None:
+        """What is wrong with the message is wrong on every channel."""
+        no = refused()
+        self.assertEqual(after(no), Final(State.REJECTED, no.error))
+
+    def test_a_temporary_refusal_waits_longer_each_time(self) -> None:
+        """Pauses double; after the last try it is undelivered."""
+        no = refused(retryable=True)
+        self.assertEqual(after(no), Wait(1010.0, "a", no.error))
+        self.assertEqual(after(no, tried=("a", "a")), Wait(1020.0, "a", no.error))
+        self.assertEqual(
+            after(no, tried=("a", "a", "a")), Final(State.UNDELIVERED, no.error)
+        )
+
+    def test_a_far_side_that_names_a_pause_gets_it(self) -> None:
+        """Retry-After wins over our own pauses."""
+        no = refused(retryable=True, retry_after_s=77.0)
+        self.assertEqual(after(no), Wait(1077.0, "a", no.error))
+
+    def test_a_channel_at_fault_hands_over_at_once(self) -> None:
+        """The next able channel takes the message without a pause."""
+        for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_UNTIL_MENDED):
+            no = refused(scope=scope)
+            self.assertEqual(after(no), Wait(1000.0, "b", no.error))
+
+    def test_with_no_other_way_it_waits_where_it_is(self) -> None:
+        """When every channel is at fault the message keeps its place."""
+        no = refused(scope=Scope.CHANNEL_FOR_A_WHILE)
+        self.assertEqual(after(no, down=("b",)), Wait(1010.0, "a", no.error))
+        self.assertEqual(after(no, ways=("a",)), Wait(1010.0, "a", no.error))
+
+    def test_two_channels_at_fault_do_not_play_ball(self) -> None:
+        """A message refused by both does not fly to and fro without a pause."""
+        no = refused(scope=Scope.CHANNEL_FOR_A_WHILE)
+        self.assertEqual(after(no, tried=("a", "b")), Wait(1020.0, "b", no.error))
+
+    def test_throttling_is_no_try(self) -> None:
+        """A throttled message keeps its channel however often it was tried."""
+        no = refused(retryable=True, throttled=True, retry_after_s=2.0)
+        self.assertEqual(after(no, tried=("a",) * 50), Wait(1002.0, "a", no.error))
+
+    def test_unsure_is_held(self) -> None:
+        """`hold`: nothing is sent; the platform hears `uncertain` later."""
+        self.assertEqual(
+            after(Unsure(why="silence"), on_unsure=OnUnsure.HOLD), Held(1100.0)
+        )
+
+    def test_unsure_is_failed(self) -> None:
+        """`fail`: the last word at once, and it says why."""
+        decision = after(Unsure(why="silence"), on_unsure=OnUnsure.FAIL)
+        self.assertEqual(
+            decision, Final(State.UNDELIVERED, Error("gateway:unsure", "silence"))
+        )
+
+    def test_unsure_is_sent_again_only_by_its_policy(self) -> None:
+        """`resend`: again after a pause, until the tries are used up."""
+        unsure = Unsure(why="silence")
+        again = after(unsure, on_unsure=OnUnsure.RESEND)
+        self.assertEqual(again, Wait(1010.0, "a", Error("gateway:unsure", "silence")))
+        self.assertEqual(
+            after(unsure, on_unsure=OnUnsure.RESEND, tried=("a",) * 3), Held(1100.0)
+        )
+        self.assertEqual(
+            after(unsure, on_unsure=OnUnsure.RESEND, now=7195.0), Held(7295.0)
+        )
+
+    @given(
+        st.sampled_from([Accepted(), Unsure(why="x")])
+        | st.builds(
+            refused,
+            retryable=st.booleans(),
+            throttled=st.booleans(),
+            scope=st.sampled_from(Scope),
+        ),
+        st.lists(st.sampled_from("ab"), min_size=1, max_size=10),
+        st.sets(st.sampled_from("ab")),
+        st.sampled_from([OnUnsure.HOLD, OnUnsure.FAIL]),
+    )
+    def test_never_resends_what_may_not_be_resent(
+        self, outcome: Outcome, tried: list[str], down: set[str], policy: OnUnsure
+    ) -> None:
+        """Without `resend`, an unsure outcome never leads to another attempt."""
+        decision = after(
+            outcome, tried=tuple(tried), down=tuple(down), on_unsure=policy
+        )
+        if isinstance(outcome, Unsure):
+            self.assertNotIsInstance(decision, Wait)
+        if isinstance(decision, Wait):
+            self.assertGreaterEqual(decision.until, 1000.0)
+            self.assertIn(decision.channel, ("a", "b"))
