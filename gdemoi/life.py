@@ -114,12 +114,16 @@ Fact = Attempting | Answered | Decided | Cancelled
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """A message that waits for its lane, with the channels tried so far."""
+    """A message that waits for its lane, with the channels tried so far.
+
+    `attempts` is the number of the last attempt, 0 before the first.
+    """
 
     message: Outbound
     channel: str
     tried: tuple[str, ...]
     due: float
+    attempts: int = 0
 
 
 class Interrupted(msgspec.Struct, frozen=True):

@@ -126,7 +126,7 @@ class Dispatcher:
         """Give an attempt that has no outcome the only honest one."""
         outcome = Unsure(why="the gateway stopped before the answer came")
         tried = (*found.tried, found.channel)
-        entry = Entry(found.message, tried, None)
+        entry = Entry(found.message, tried, None, found.attempt)
         after = self._next(entry, outcome)
         if isinstance(after, Held):
             # No id is known, so that no receipt can be matched: say it now.
@@ -176,6 +176,7 @@ class Dispatcher:
             entry.message,
             outcome,
             entry.tried,
+            entry.attempts,
             self.ways(entry.message),
             self.unable,
             self.clock.seconds(),
@@ -214,7 +215,7 @@ class Dispatcher:
     # -- unsure messages ---------------------------------------------------
 
     def _remember(self, entry: Entry) -> None:
-        self._unsure[(entry.message.id, len(entry.tried))] = entry
+        self._unsure[(entry.message.id, entry.attempts)] = entry
         while len(self._unsure) > UNSURE_LIMIT:
             self._unsure.popitem(last=False)
 

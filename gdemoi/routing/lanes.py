@@ -57,6 +57,8 @@ class Entry:
     message: Outbound
     tried: tuple[str, ...]
     prepared: Prepared | None
+    # the number of the last attempt
+    attempts: int = 0
     order: tuple[int, float, int] = (0, 0.0, 0)
     # stands at the head again although its time in the journal is later
     throttled: bool = False
@@ -249,7 +251,7 @@ class Lane:
     async def _send(self, entry: Entry, *, committed: bool) -> None:
         message, prepared = entry.message, entry.prepared
         assert prepared is not None
-        attempt = len(entry.tried) + 1
+        attempt = entry.attempts + 1
         now = self._clock.seconds()
         if not committed:
             try:
@@ -266,6 +268,7 @@ class Lane:
                 return
         outcome = await self.channel.submit(prepared, attempt)
         entry.tried = (*entry.tried, self.name)
+        entry.attempts = attempt
         self._free_slot(entry)
         await self._answered(entry, attempt, outcome)
 
@@ -408,7 +411,7 @@ class Lane:
         for item in queued:
             message = item.message
             if message.id not in self._held and message.id not in self.in_flight:
-                self._push(Entry(message, item.tried, None))
+                self._push(Entry(message, item.tried, None, item.attempts))
         self._more = self._more or len(queued) >= room
         if due is not None and due > now:
             self._due_alarm_at(due)

@@ -49,12 +49,14 @@ def decide(
     message: Outbound,
     outcome: Outcome,
     tried: Sequence[str],
+    attempts: int,
     ways: Sequence[str],
     unable: Callable[[str], str | None],
     now: float,
     policy: RetryPolicy,
 ) -> Next:
-    """Return what follows `outcome` of the last channel in `tried`.
+    """Return what follows `outcome` of the last channel in `tried`, the attempt
+    number `attempts`.
 
     `ways` is the message's route as it is now; `unable` tells why a channel
     cannot send at the moment.
@@ -63,26 +65,29 @@ def decide(
         case Accepted():
             return Submitted(final=not outcome.receipt_expected)
         case Unsure():
-            return _after_unsure(message, outcome, tried, ways, unable, now, policy)
+            return _after_unsure(
+                message, outcome, tried, attempts, ways, unable, now, policy
+            )
         case Refused():
-            return _after_refusal(outcome, tried, ways, unable, now, policy)
+            return _after_refusal(outcome, tried, attempts, ways, unable, now, policy)
 
 
 def _after_unsure(
     message: Outbound,
     outcome: Unsure,
     tried: Sequence[str],
+    attempts: int,
     ways: Sequence[str],
     unable: Callable[[str], str | None],
     now: float,
     policy: RetryPolicy,
 ) -> Next:
-    error = Error("gateway:unsure", outcome.why, retryable=False)
+    error = Error("gateway:uncertain", outcome.why, retryable=False)
     if message.on_unsure is OnUnsure.FAIL:
         return Final(State.UNDELIVERED, error)
-    if message.on_unsure is OnUnsure.RESEND and len(tried) < policy.tries:
+    if message.on_unsure is OnUnsure.RESEND and attempts < policy.tries:
         channel = first_able(ways, unable)
-        until = now + policy.pause_s(len(tried))
+        until = now + policy.pause_s(attempts)
         if channel is not None and until < message.expires_at:
             return Wait(until, channel, error)
     return Held(now + policy.hold_s)
@@ -91,6 +96,7 @@ def _after_unsure(
 def _after_refusal(
     refused: Refused,
     tried: Sequence[str],
+    attempts: int,
     ways: Sequence[str],
     unable: Callable[[str], str | None],
     now: float,
@@ -104,16 +110,17 @@ def _after_refusal(
     if refused.scope is Scope.MESSAGE and not refused.error.retryable:
         return Final(State.REJECTED, refused.error)
     if refused.scope is Scope.MESSAGE:
-        if len(tried) >= policy.tries:
+        if attempts >= policy.tries:
             return Final(State.UNDELIVERED, refused.error)
-        pause_s = refused.retry_after_s or policy.pause_s(len(tried))
+        pause_s = refused.retry_after_s or policy.pause_s(attempts)
         return Wait(now + pause_s, here, refused.error)
-    return _elsewhere(refused, tried, ways, unable, now, policy)
+    return _elsewhere(refused, tried, attempts, ways, unable, now, policy)
 
 
 def _elsewhere(
     refused: Refused,
     tried: Sequence[str],
+    attempts: int,
     ways: Sequence[str],
     unable: Callable[[str], str | None],
     now: float,
@@ -124,5 +131,5 @@ def _elsewhere(
     for name in ways:
         if name != here and unable(name) is None and name not in tried[-len(ways) :]:
             return Wait(now, name, refused.error)
-    pause_s = refused.retry_after_s or policy.pause_s(len(tried))
+    pause_s = refused.retry_after_s or policy.pause_s(attempts)
     return Wait(now + pause_s, here, refused.error)

@@ -39,6 +39,7 @@ def after(
         message(**fields),
         outcome,
         tried,
+        len(tried),
         ways,
         lambda name: "down" if name in down else None,
         now,
@@ -109,14 +110,16 @@ class DecideTests(SynchronousTestCase):
         """`fail`: the last word at once, and it says why."""
         decision = after(Unsure(why="silence"), on_unsure=OnUnsure.FAIL)
         self.assertEqual(
-            decision, Final(State.UNDELIVERED, Error("gateway:unsure", "silence"))
+            decision, Final(State.UNDELIVERED, Error("gateway:uncertain", "silence"))
         )
 
     def test_unsure_is_sent_again_only_by_its_policy(self) -> None:
         """`resend`: again after a pause, until the tries are used up."""
         unsure = Unsure(why="silence")
         again = after(unsure, on_unsure=OnUnsure.RESEND)
-        self.assertEqual(again, Wait(1010.0, "a", Error("gateway:unsure", "silence")))
+        self.assertEqual(
+            again, Wait(1010.0, "a", Error("gateway:uncertain", "silence"))
+        )
         self.assertEqual(
             after(unsure, on_unsure=OnUnsure.RESEND, tried=("a",) * 3), Held(1100.0)
         )
