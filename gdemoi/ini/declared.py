@@ -70,11 +70,13 @@ def key(
     doc: str,
     name: str | None = None,
     example: str = "",
+    hidden: bool = False,
 ) -> Any:
     """Declare a field that is read from the ini; required without `default`.
 
     Its key is the field's name without the unit (``_s``) or a trailing
-    underscore, unless `name` says otherwise.
+    underscore, unless `name` says otherwise.  Secrets, and what is `hidden`, stay
+    out of the record's repr.
     """
     if not callable(converter) or converter in _FACTORIES:
         raise TypeError(f"{converter!r} is not a converter (write integer(), …)")
@@ -82,7 +84,11 @@ def key(
     if isinstance(default, dict):
         values = default
         return attrs.field(factory=lambda: dict(values), metadata=metadata)
-    return attrs.field(default=default, repr=converter is not secret, metadata=metadata)
+    return attrs.field(
+        default=default,
+        repr=not hidden and converter is not secret,
+        metadata=metadata,
+    )
 
 
 def keys_of(settings: type) -> list[Key]:

@@ -55,6 +55,14 @@ class Document:
     sources: Sources
     sections: list[Section] = field(factory=list)
     complaints: list[Complaint] = field(factory=list)
+    _checked: set[str] = field(factory=set)
+
+    def first_open_secret(self, file: str) -> bool:
+        """Tell whether everybody may read `file`, once for each file."""
+        if file in self._checked:
+            return False
+        self._checked.add(file)
+        return self.sources.world_readable(file)
 
     @property
     def errors(self) -> list[Complaint]:
@@ -114,7 +122,7 @@ class Section:
         """Return the settings, or None after complaints about them."""
         before = len(self.document.errors)
         declared = keys_of(settings)
-        self._unknown(declared)
+        meant = self._unknown(declared)
         values: dict[str, Any] = {}
         for one in declared:
             if one.pattern is not None:
@@ -123,7 +131,7 @@ class Section:
             word = self.block.words.get(one.name)
             if word is not None:
                 values[one.field] = self._value(one, one.name, word)
-            elif one.required:
+            elif one.required and one.name not in meant:
                 self.complain(one.name, "is required and missing")
         if len(self.document.errors) > before:
             return None
@@ -141,13 +149,20 @@ class Section:
             self.complain(key or None, what)
         return None if found else made
 
-    def _unknown(self, declared: Iterable[Key]) -> None:
+    def _unknown(self, declared: Iterable[Key]) -> set[str]:
+        """Complain about unknown keys; return the ones that were meant."""
         known = [one.name for one in declared]
         beginnings = tuple(name[:-1] for name in known if name.endswith("*"))
+        # a slip of the pen is more likely for a key that is not set
+        missing = [name for name in known if name not in self.block.words]
+        meant: set[str] = set()
         for name in self.block.words:
             if name in known or (beginnings and name.startswith(beginnings)):
                 continue
-            self.complain(name, "is unknown here", hint=likely(name, known))
+            hint = likely(name, missing) or likely(name, known)
+            self.complain(name, "is unknown here", hint=hint)
+            meant |= {hint} if hint else set()
+        return meant
 
     def _pattern(self, one: Key, beginning: str) -> dict[str, Any]:
         return {
@@ -188,7 +203,7 @@ class Section:
             return found
         if not quoted and value.startswith("file:"):
             return _one_line(sources, sources.resolve(value[5:], file))
-        if value and sources.world_readable(file):
+        if value and self.document.first_open_secret(file):
             self.complain(
                 name,
                 "a secret in a file that everybody may read;"

@@ -1,0 +1,120 @@
+"""The settings of ``[http]``: where the API and the webhooks listen.
+
+Knows Twisted's endpoint descriptions far enough to tell loopback from the world;
+opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from gdemoi.ini import Converter, duration, integer, key, secret, size
+
+_PARTS: Final = re.compile(r"(?:[^:\\]|\\.)*")
+_KINDS: Final = ("tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "haproxy")
+# Shorter ones are guessed.
+TOKEN_MINIMUM: Final = 8
+
+
+def _endpoint(value: str) -> str:
+    """Convert a Twisted endpoint description (not opened here)."""
+    parts = value.split(":")
+    if parts[0].isdigit():
+        raise ValueError(f"{value!r} is not an endpoint; write tcp:{value}")
+    if parts[0] not in _KINDS or len(parts) < 2:
+        raise ValueError(
+            f"{value!r} is not an endpoint like tcp:8990:interface=127.0.0.1"
+        )
+    port = parts[1].removeprefix("port=")
+    if parts[0].startswith(("tcp", "ssl")) and not (
+        port.isdigit() and int(port) <= 65535
+    ):
+        raise ValueError(f"{port!r} is not a port")
+    return value
+
+
+def _public_url(value: str) -> str:
+    """Convert an address that others reach; no slash at its end."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not an address like https://sms.example.org")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be an address without user, query or fragment")
+    return value.rstrip("/")
+
+
+def is_local(endpoint: str) -> bool:
+    """Tell whether only this machine can reach an endpoint."""
+    if endpoint.startswith("unix:"):
+        return True
+    for part in _PARTS.findall(endpoint):
+        if part.startswith("interface="):
+            host = part.removeprefix("interface=").replace("\\:", ":")
+            try:
+                return bool(ip_address(host).is_loopback)
+            except ValueError:
+                return host == "localhost"
+    return False
+
+
+endpoint: Final = Converter("endpoint", _endpoint)
+
+
+@frozen(kw_only=True)
+class HttpSettings:
+    """The HTTP side: API, status page, metrics, and where providers call us."""
+
+    listen: str = key(
+        endpoint,
+        default="tcp:8990:interface=127.0.0.1",
+        doc="where the API, the status page and the metrics listen",
+    )
+    token: str | None = key(
+        secret,
+        default=None,
+        doc="the word of Authorization: Bearer; may be absent only on loopback",
+        example="env:GDEMOI_TOKEN",
+    )
+    webhooks: str | None = key(
+        endpoint,
+        default=None,
+        doc="where /sms/CHANNEL/incoming and /sms/CHANNEL/status listen",
+        example="tcp:22000",
+    )
+    public_url: str | None = key(
+        Converter("address", _public_url),
+        default=None,
+        doc="how providers reach `webhooks`",
+        example="https://sms.example.org",
+    )
+    body_limit: int = key(
+        size, default=1024 * 1024, doc="larger request bodies are answered 413"
+    )
+    streams: int = key(
+        integer(1, 10_000),
+        default=100,
+        doc="event streams and long polls at the same time at most",
+    )
+    long_poll_s: float = key(
+        duration, default=60.0, doc="the longest `wait` of GET /v1/events"
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        if self.token is None and not is_local(self.listen):
+            yield (
+                "token",
+                "is required, since `listen` is not on loopback (interface=127.0.0.1)",
+            )
+        if self.token is not None and len(self.token) < TOKEN_MINIMUM:
+            yield "token", f"is shorter than {TOKEN_MINIMUM} characters"
+        if self.token is not None and not self.token.isascii():
+            yield "token", "has characters that an HTTP header cannot carry"
+        if self.body_limit < 1024:
+            yield "body_limit", "is less than 1KiB"

@@ -1,0 +1,209 @@
+"""Every section read, and checked against the others.
+
+Knows which sections there may be and what they say of one another; what a key
+means stands in its settings class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import define, field
+
+from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
+from gdemoi.http.settings import HttpSettings
+from gdemoi.ini import Document, Place, Section
+from gdemoi.ini.units import likely
+from gdemoi.interfaces import Kind
+from gdemoi.routing.settings import RouteSettings
+from gdemoi.settings.configuration import ChannelSettings, Configuration
+from gdemoi.settings.gateway import GatewaySettings, journal_url
+
+_CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAMELESS: Final = ("gateway", "http", "amqp")
+_OWN: Final = (*_NAMELESS, "amqp-map", "route")
+
+
+def _unknown(section: Section, known: list[str]) -> None:
+    if section.kind.startswith("sandbox-"):
+        section.complain(
+            None,
+            "is a far side; it belongs into the file of twistd gdemoi-sandbox",
+        )
+    else:
+        section.complain(
+            None, "is an unknown section", hint=likely(section.kind, known)
+        )
+
+
+@define
+class Examination:
+    """The state of reading one configuration."""
+
+    file: str
+    document: Document
+    kinds: Sequence[Kind]
+    gateway: GatewaySettings | None = None
+    http: HttpSettings | None = None
+    amqp: AmqpSettings | None = None
+    maps: dict[str, AmqpMapSettings] = field(factory=dict)
+    channels: dict[str, tuple[Section, Kind, Any]] = field(factory=dict)
+    parts: list[tuple[Section, Any]] = field(factory=list)
+    routes: list[tuple[Section, RouteSettings]] = field(factory=list)
+    # every name that a channel's section claims, also of broken ones
+    claimed: dict[str, Section] = field(factory=dict)
+
+    def run(self) -> None:
+        """Read all sections, then look at them together."""
+        by_word = {
+            word: kind for kind in self.kinds for word in (kind.name, *kind.aliases)
+        }
+        by_part = {part: kind for kind in self.kinds for part in kind.parts}
+        for section in self.document.sections:
+            if section.kind in by_word:
+                self._channel(section, by_word[section.kind])
+            elif section.kind in by_part:
+                self._part(section, by_part[section.kind])
+            elif section.kind in _OWN:
+                self._own(section)
+            else:
+                _unknown(section, [*_OWN, *by_word, *by_part])
+        self._check_parts()
+        self._check_routes()
+        self._check_webhooks()
+        if not self.claimed:
+            self.document.complain(
+                Place(self.file, 0),
+                "there is no channel, so that nothing can be sent",
+                warning=True,
+            )
+
+    # -- sections ----------------------------------------------------------
+
+    def _own(self, section: Section) -> None:
+        if section.kind in _NAMELESS:
+            if section.name is not None:
+                section.complain(None, f"takes no name: write [{section.kind}]")
+            match section.kind:
+                case "gateway":
+                    self.gateway = section.read(GatewaySettings)
+                case "http":
+                    self.http = section.read(HttpSettings)
+                case _:
+                    self.amqp = section.read(AmqpSettings)
+            return
+        name = self._name(section)
+        if section.kind == "route":
+            route = section.read(RouteSettings)
+            if route is not None:
+                self.routes.append((section, route))
+        else:
+            found = section.read(AmqpMapSettings)
+            if found is not None:
+                self.maps[name] = found
+
+    def _name(self, section: Section) -> str:
+        if section.name is None:
+            section.complain(None, f"needs a name: write [{section.kind}:NAME]")
+        return section.name or ""
+
+    def _channel(self, section: Section, kind: Kind) -> None:
+        name = self._name(section)
+        if name and not _CHANNEL_NAME.fullmatch(name):
+            section.complain(None, "a channel's name is of letters, digits, _ and -")
+        before = self.claimed.setdefault(name, section)
+        if before is not section:
+            section.complain(
+                None,
+                f"there is a channel {name} already: [{before.label}] at"
+                f" {before.place}",
+            )
+        settings = section.read(kind.settings)
+        if settings is not None and before is section:
+            self.channels[name] = (section, kind, settings)
+
+    def _part(self, section: Section, kind: Kind) -> None:
+        self._name(section)
+        settings = section.read(kind.parts[section.kind])
+        if settings is not None:
+            self.parts.append((section, settings))
+
+    # -- between sections --------------------------------------------------
+
+    def _check_parts(self) -> None:
+        for section, settings in self.parts:
+            owner = self.claimed.get(settings.channel)
+            kind = self._kind_of_part(section.kind)
+            if owner is None:
+                section.complain(
+                    "channel",
+                    f"there is no channel {settings.channel}",
+                    hint=likely(settings.channel, list(self.claimed)),
+                )
+            elif owner.kind not in (kind.name, *kind.aliases):
+                section.complain(
+                    "channel", f"[{owner.label}] is not of kind {kind.name}"
+                )
+
+    def _kind_of_part(self, part: str) -> Kind:
+        return next(kind for kind in self.kinds if part in kind.parts)
+
+    def _check_routes(self) -> None:
+        everything: Section | None = None
+        for section, route in self.routes:
+            for name, _ in route.channels:
+                if name not in self.claimed:
+                    section.complain(
+                        "channels",
+                        f"there is no channel {name}",
+                        hint=likely(name, list(self.claimed)),
+                    )
+            if everything is not None:
+                section.complain(
+                    None,
+                    f"is never reached: [{everything.label}] takes every message",
+                    warning=True,
+                )
+            elif route.unconditional:
+                everything = section
+
+    def _check_webhooks(self) -> None:
+        if self.http is not None and self.http.webhooks is not None:
+            return
+        for section, _, settings in self.channels.values():
+            if getattr(settings, "wants_webhooks", False):
+                section.complain(
+                    "receipts",
+                    "webhooks need `webhooks` and `public_url` in [http]; or write"
+                    " receipts = poll and inbound = poll",
+                    warning=True,
+                )
+
+    # -- the result --------------------------------------------------------
+
+    def result(self) -> Configuration:
+        """Return the configuration, once there is no error."""
+        gateway = self.gateway or GatewaySettings()
+        return Configuration(
+            file=self.file,
+            gateway=gateway,
+            http=self.http,
+            amqp=self.amqp,
+            amqp_maps=self.maps,
+            channels=tuple(
+                ChannelSettings(kind, name, settings, self._parts_of(name))
+                for name, (_, kind, settings) in self.channels.items()
+            ),
+            routes=tuple((section.name or "", route) for section, route in self.routes),
+            journal=journal_url(gateway, self.document.sources, self.file),
+            warnings=tuple(one for one in self.document.complaints if one.warning),
+        )
+
+    def _parts_of(self, channel: str) -> tuple[tuple[str, str, Any], ...]:
+        return tuple(
+            (section.kind, section.name or "", settings)
+            for section, settings in self.parts
+            if settings.channel == channel
+        )

@@ -1,0 +1,152 @@
+"""The settings of ``[gateway]``: the gateway itself, its journal, its patience."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+from sqlalchemy import make_url
+
+from gdemoi.ini import (
+    Converter,
+    Sources,
+    choice,
+    duration,
+    integer,
+    key,
+    secret,
+    words,
+)
+from gdemoi.routing.retry import RetryPolicy
+from gdemoi.routing.settings import region
+
+_GATEWAY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SQLITE: Final = "sqlite:///"
+_JOURNALS: Final = ("sqlite:", "postgresql:", "postgresql+psycopg:")
+
+
+def _gateway_name(value: str) -> str:
+    if not _GATEWAY_NAME.fullmatch(value):
+        raise ValueError("is up to 64 of letters, digits, _ . and -")
+    return value
+
+
+def _journal(value: str) -> str:
+    if not value.startswith(_JOURNALS):
+        raise ValueError(
+            "is not like sqlite:///journal.sqlite or postgresql://user@host/base"
+        )
+    if value.startswith("sqlite:") and not value.startswith(_SQLITE):
+        raise ValueError("sqlite takes three slashes (sqlite:///relative/path)")
+    if value == _SQLITE or ":memory:" in value:
+        raise ValueError("a journal in memory would lose what was accepted")
+    return value
+
+
+@frozen(kw_only=True)
+class GatewaySettings:
+    """The gateway itself: its name, its journal, its patience."""
+
+    name: str = key(
+        Converter("name", _gateway_name),
+        default="gdemoi",
+        doc="this gateway's name, as the far sides and the logs see it",
+        example="gdemoi-1",
+    )
+    home_country: str | None = key(
+        Converter("country (ISO 3166)", region),
+        default=None,
+        doc="how numbers without + are read",
+        example="RU",
+    )
+    journal: str = key(
+        Converter("sqlite:///… | postgresql://…", _journal),
+        default="sqlite:///gdemoi.sqlite",
+        doc="where messages are written down; a relative path is relative to this file",
+        example="sqlite:////var/lib/gdemoi/journal.sqlite",
+        hidden=True,
+    )
+    journal_password: str | None = key(
+        secret,
+        default=None,
+        doc="password of a PostgreSQL journal, if not in its address",
+    )
+    journal_keep_s: float = key(
+        duration, default=30 * 86400.0, doc="how long finished messages are kept"
+    )
+    default_ttl_s: float = key(
+        duration, default=7200.0, doc="life of messages that name none"
+    )
+    receipt_ttl_s: float = key(
+        duration,
+        default=3 * 86400.0,
+        doc="how long a receipt is waited for before a message settles without it",
+    )
+    unsure_hold_s: float = key(
+        duration,
+        default=120.0,
+        doc="how long a message that may have gone out is held before `uncertain`"
+        " is told",
+    )
+    tries: int = key(
+        integer(1, 100),
+        default=6,
+        doc="attempts that temporary errors may cost a message",
+    )
+    retry_first_s: float = key(
+        duration, default=15.0, doc="pause after the first temporary error; it doubles"
+    )
+    retry_last_s: float = key(duration, default=600.0, doc="the longest such pause")
+    backlog_limit: int = key(
+        integer(1),
+        default=100_000,
+        doc="waiting messages at which no more are taken (AMQP waits, HTTP says 503)",
+    )
+    shutdown_grace_s: float = key(
+        duration, default=20.0, doc="how long unanswered submits may finish at the end"
+    )
+    log_level: str = key(
+        choice("debug", "info", "warn", "error", "critical"),
+        default="info",
+        doc="the least important lines that are logged",
+    )
+    include: tuple[str, ...] = key(
+        words,
+        default=(),
+        doc="further files, read after this one; globs, relative to this file",
+        example="conf.d/*.ini",
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        if self.journal_password is not None and self.journal.startswith("sqlite:"):
+            yield "journal_password", "an SQLite journal has no password"
+        if self.default_ttl_s <= 0:
+            yield "default_ttl", "nothing could ever be sent"
+        if self.retry_first_s > self.retry_last_s:
+            yield "retry_first", "is longer than retry_last"
+        if self.retry_first_s <= 0:
+            yield "retry_first", "would try again without a pause"
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """Return the numbers of the retry policy."""
+        return RetryPolicy(
+            tries=self.tries,
+            first_s=self.retry_first_s,
+            last_s=self.retry_last_s,
+            hold_s=self.unsure_hold_s,
+        )
+
+
+def journal_url(gateway: GatewaySettings, sources: Sources, file: str) -> str:
+    """Return the journal's address: its path absolute, its password in it."""
+    url = gateway.journal
+    if url.startswith(_SQLITE):
+        return _SQLITE + sources.resolve(url.removeprefix(_SQLITE), file)
+    if gateway.journal_password is None:
+        return url
+    made = make_url(url).set(password=gateway.journal_password)
+    return made.render_as_string(hide_password=False)
