@@ -1,0 +1,118 @@
+"""What the HTTP side asks of the house, in one place.
+
+The assembly implements `Gateway`; the API knows nothing else of what is below.
+Records that only travel to JSON (stories, channels) are dicts of JSON values, all
+others are the words of `gdemoi.message` and `gdemoi.life`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+
+from gdemoi.amqp.envelope import Defaults
+from gdemoi.life import Event, Verdict
+from gdemoi.message import Outbound
+from gdemoi.routing.intake import Rejected
+
+
+@frozen(kw_only=True)
+class Search:
+    """What is looked for; None: whatever it is.  Times are epoch seconds.
+
+    `to` and `from_` are whole numbers, or beginnings that end with ``*``.
+    `cursor` is that of the page before.
+    """
+
+    to: str | None = None
+    from_: str | None = None
+    state: str | None = None
+    channel: str | None = None
+    since: float | None = None
+    until: float | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+@frozen
+class Page:
+    """A page of messages, newest first; `cursor` is None on the last."""
+
+    messages: Sequence[dict[str, Any]]
+    cursor: str | None = None
+
+
+class Gateway(Protocol):
+    """A running gateway.  Whatever awaits may raise `Unavailable`."""
+
+    @property
+    def defaults(self) -> Defaults:
+        """Return what the settings say about messages that do not."""
+
+    def seconds(self) -> float:
+        """Return the time: epoch seconds."""
+
+    def full(self) -> bool:
+        """Tell whether the backlog is over its mark."""
+
+    def accept(
+        self, messages: Sequence[tuple[Outbound, bytes]]
+    ) -> Awaitable[Sequence[Verdict | Rejected]]:
+        """Take messages with their fingerprints; answers after the commit."""
+
+    def story(self, message_id: str) -> Awaitable[dict[str, Any] | None]:
+        """Return a message and all that happened to it; None: unknown.
+
+        Keys: ``id state final to from class channel account accepted_at
+        expires_at`` as in `search`, then ``message`` (as it was accepted),
+        ``events`` (the contract's), ``attempts``, ``receipts``, ``provider_ids``.
+        """
+
+    def search(self, wanted: Search) -> Awaitable[Page]:
+        """Find messages; raises `InvalidMessage` for a broken cursor."""
+
+    def cancel(self, message_id: str) -> Awaitable[bool | None]:
+        """Take a message back: True done, False too late, None unknown."""
+
+    def events(self, after: int, limit: int) -> Awaitable[Sequence[Event]]:
+        """Return events with a seq beyond `after`, in order."""
+
+    def events_after(self, after: int) -> Deferred[None]:
+        """Return what fires when there is an event beyond `after`.
+
+        It may be cancelled.
+        """
+
+    def last_event(self) -> int:
+        """Return the seq of the last event that is known now."""
+
+    def channels(self) -> Sequence[dict[str, Any]]:
+        """Return each channel as an operator wants to see it.
+
+        ``name kind state reason lines balance`` of `IChannel.describe`, and the
+        lane's ``backlog in_flight window rate sent paused``.
+        """
+
+    def pause(self, channel: str) -> Awaitable[bool]:
+        """Send nothing there for now; False: no such channel."""
+
+    def resume(self, channel: str) -> Awaitable[bool]:
+        """Send there again; False: no such channel."""
+
+    def explain(self, message: Outbound) -> dict[str, Any]:
+        """Return what would happen to a message, and why."""
+
+    def line_command(
+        self, channel: str, line: str, verb: str, arguments: Sequence[str]
+    ) -> Awaitable[str]:
+        """Do a line command.
+
+        Raises `OurFault` for an unknown channel, line or verb, `Unavailable` when
+        the device does not answer.
+        """
+
+    def unready(self) -> str | None:
+        """Return why no messages can be taken, None when they can."""
