@@ -94,7 +94,7 @@ class Dispatcher:
         """Settle what a crash interrupted, then start channels and lanes."""
         for found in await self.journal.interrupted():
             await self._settle(found)
-        await self._adopt_orphans()
+        await self.adopt_orphans()
         for lane in self.lanes.values():
             lane.channel.start(self)
             lane.pump()
@@ -145,7 +145,20 @@ class Dispatcher:
             )
         )
 
-    async def _adopt_orphans(self) -> None:
+    def open_channel(self, channel: IChannel) -> None:
+        """Open a lane while the others run, and start its channel."""
+        lane = self.add_channel(channel)
+        channel.start(self)
+        lane.pump()
+
+    async def remove_channel(self, name: str, grace_s: float) -> None:
+        """Close a lane while the others run; its messages stay in the journal."""
+        lane = self.lanes[name]
+        lane.stop()
+        await lane.channel.stop(grace_s)
+        del self.lanes[name]
+
+    async def adopt_orphans(self) -> None:
         """Move what waits for a channel that is no longer configured."""
         for name in set(self.journal.backlog()) - set(self.lanes):
             while True:

@@ -1,0 +1,215 @@
+"""The running gateway, as the platform's side (HTTP, AMQP) sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from gdemoi.amqp.envelope import Defaults, fingerprint
+from gdemoi.errors import OurFault
+from gdemoi.http.gateway import Page, Search
+from gdemoi.journal import Journal
+from gdemoi.life import Cancelled, Event, Verdict
+from gdemoi.message import Outbound
+from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.explain import explain
+from gdemoi.routing.intake import Rejected
+from gdemoi.routing.lanes import Lane
+
+# The bookmark that tells, after a restart, that an operator paused a channel.
+PAUSED = "paused:{}"
+
+
+class Gateway:
+    """Implements `gdemoi.http.gateway.Gateway` over a dispatcher and a journal."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        clock: IReactorTime,
+        defaults: Defaults,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.journal = journal
+        self.defaults = defaults
+        self._clock = clock
+        self._last_event = 0
+        self._waiting: list[tuple[int, Deferred[None]]] = []
+        journal.on_events(self._told)
+
+    # -- messages ----------------------------------------------------------
+
+    def seconds(self) -> float:
+        """Return the time."""
+        return self._clock.seconds()
+
+    def full(self) -> bool:
+        """Tell whether the backlog is over its mark."""
+        return self.dispatcher.intake.full()
+
+    def accept(
+        self, messages: Sequence[tuple[Outbound, bytes]]
+    ) -> Awaitable[Sequence[Verdict | Rejected]]:
+        """Take messages; what no channel can carry is answered, not kept."""
+        return self.dispatcher.intake.accept(messages)
+
+    def story(self, message_id: str) -> Awaitable[dict[str, Any] | None]:
+        """Return a message and all that happened to it."""
+        return self.journal.story(message_id)
+
+    async def search(self, wanted: Search) -> Page:
+        """Find messages."""
+        rows, cursor = await self.journal.search(
+            to=wanted.to,
+            from_=wanted.from_,
+            state=wanted.state,
+            channel=wanted.channel,
+            since=wanted.since,
+            until=wanted.until,
+            limit=wanted.limit,
+            cursor=wanted.cursor,
+        )
+        return Page(rows, cursor)
+
+    async def cancel(self, message_id: str) -> bool | None:
+        """Take a message back that has not left yet."""
+        done = await self.journal.note(Cancelled(message_id, self.seconds()))
+        if done:
+            self.dispatcher.forget(message_id)
+            return True
+        known = await self.journal.story(message_id)
+        return None if known is None else False
+
+    # -- events ------------------------------------------------------------
+
+    def events(self, after: int, limit: int) -> Awaitable[Sequence[Event]]:
+        """Return events beyond `after`."""
+        return self.journal.events(after, limit)
+
+    def last_event(self) -> int:
+        """Return the seq of the last event that is known now."""
+        return self._last_event
+
+    def events_after(self, after: int) -> Deferred[None]:
+        """Return what fires when there is an event beyond `after`."""
+        waiting: Deferred[None] = Deferred(self._forget)
+        if self._last_event > after:
+            waiting.callback(None)
+        else:
+            self._waiting.append((after, waiting))
+        return waiting
+
+    def _forget(self, cancelled: Deferred[None]) -> None:
+        self._waiting = [w for w in self._waiting if w[1] is not cancelled]
+
+    def _told(self, last: int) -> None:
+        self._last_event = max(last, self._last_event)
+        if not self._waiting:
+            return
+        ripe = [w for w in self._waiting if w[0] < last]
+        self._waiting = [w for w in self._waiting if w[0] >= last]
+        for _, waiting in ripe:
+            waiting.callback(None)
+
+    # -- channels ----------------------------------------------------------
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Return each channel with its lane, as an operator wants to see it."""
+        backlog = self.journal.backlog()
+        return [
+            _described(lane, backlog.get(lane.name, 0))
+            for lane in self.dispatcher.lanes.values()
+        ]
+
+    async def pause(self, channel: str) -> bool:
+        """Send nothing there until `resume`, also after a restart."""
+        lane = self.dispatcher.lanes.get(channel)
+        if lane is None:
+            return False
+        lane.pause()
+        await self.journal.set_cursor(PAUSED.format(channel), "yes")
+        return True
+
+    async def resume(self, channel: str) -> bool:
+        """Send there again."""
+        lane = self.dispatcher.lanes.get(channel)
+        if lane is None:
+            return False
+        await self.journal.set_cursor(PAUSED.format(channel), "")
+        lane.resume()
+        return True
+
+    async def line_command(
+        self, channel: str, line: str, verb: str, arguments: Sequence[str]
+    ) -> str:
+        """Do a line command."""
+        lane = self.dispatcher.lanes.get(channel)
+        if lane is None:
+            raise OurFault(f"there is no channel {channel}")
+        return await lane.channel.command(line, verb, arguments)
+
+    def explain(self, message: Outbound) -> dict[str, Any]:
+        """Return what would happen to a message, and why."""
+        lanes = self.dispatcher.lanes
+        return explain(
+            message,
+            self.dispatcher.router,
+            {name: lane.channel for name, lane in lanes.items()},
+            self.dispatcher.unable,
+        )
+
+    def unready(self) -> str | None:
+        """Return why no messages can be taken, None when they can."""
+        if self.dispatcher.stopping:
+            return "the gateway is stopping"
+        if self.full():
+            return "the backlog is full"
+        return None
+
+
+class AmqpDoor:
+    """The same door for AMQP: what cannot be sent is kept, with its last event.
+
+    A queue has no other way to hear that a message was rejected.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def full(self) -> bool:
+        """Tell whether the backlog is over its mark."""
+        return self._gateway.full()
+
+    def accept(
+        self, messages: Sequence[Outbound]
+    ) -> Deferred[list[Verdict | Rejected]]:
+        """Take messages; fires after the commit."""
+        marked = [(message, fingerprint(message)) for message in messages]
+        return Deferred.fromCoroutine(
+            self._gateway.dispatcher.intake.accept(marked, keep_rejected=True)
+        )
+
+
+def _described(lane: Lane, backlog: int) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": lane.name,
+        "kind": lane.channel.kind,
+        "account": lane.channel.account,
+        **lane.channel.describe(),
+    }
+    described.update(
+        unable=lane.unable(),
+        paused=lane.paused,
+        window=lane.channel.window,
+        rate=lane.pace.rate,
+        present_rate=lane.pace.present,
+        throttled=lane.pace.throttled_count,
+        in_flight=len(lane.in_flight),
+        backlog=backlog,
+        sent=lane.sent,
+    )
+    return described

@@ -1,0 +1,37 @@
+"""Reopening the log after it was moved away (logrotate), and its level."""
+
+from __future__ import annotations
+
+import gc
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogPublisher,
+)
+from twisted.python.logfile import BaseLogFile
+
+
+def reopen_logs() -> int:
+    """Reopen every log file of this process; return how many there were.
+
+    ``twistd`` opens its log itself and hands it to nobody, so it is looked for
+    among the living objects: once per signal, not in any hot path.
+    """
+    files = [thing for thing in gc.get_objects() if isinstance(thing, BaseLogFile)]
+    for file in files:
+        file.reopen()
+    return len(files)
+
+
+def set_level(level: str) -> None:
+    """Drop log lines less important than `level` from now on."""
+    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
+    for observer in list(globalLogPublisher._observers):
+        if isinstance(observer, FilteringLogObserver):
+            continue
+        filtered: ILogObserver = FilteringLogObserver(observer, [predicate])
+        globalLogPublisher.removeObserver(observer)
+        globalLogPublisher.addObserver(filtered)

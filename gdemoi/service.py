@@ -1,0 +1,212 @@
+"""The whole gateway as one Twisted service: made from a configuration.
+
+Order of starting: journal, channels, HTTP and webhooks, AMQP.  Of stopping: the
+platform's side first (nothing new comes in), then channels, then the journal.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from gdemoi.amqp.envelope import Defaults
+from gdemoi.amqp.service import AmqpService
+from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
+from gdemoi.http.api import make_site
+from gdemoi.interfaces import IChannel, Surroundings
+from gdemoi.journal import Journal
+from gdemoi.logs import set_level
+from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.rules import Router
+from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
+from gdemoi.tasks import spawn
+from gdemoi.webhooks import Webhooks
+
+log = Logger()
+
+
+class GatewayService(Service):
+    """Runs one configuration, and takes a changed one while it runs."""
+
+    name = "gdemoi-sms"
+
+    def __init__(self, configuration: Configuration, reactor: Any) -> None:
+        self.configuration = configuration
+        self.reactor = reactor
+        settings = configuration.gateway
+        self.journal = Journal(
+            configuration.journal,
+            reactor,
+            name=settings.name,
+            keep_s=settings.journal_keep_s,
+            receipt_ttl_s=settings.receipt_ttl_s,
+            keep_for=("amqp",) if configuration.amqp is not None else (),
+        )
+        self.webhooks = Webhooks()
+        self.dispatcher = Dispatcher(
+            self.journal,
+            reactor,
+            Router(configuration.rules, [c.name for c in configuration.channels]),
+            [self._make(channel) for channel in configuration.channels],
+            policy=settings.retry_policy,
+            backlog_limit=settings.backlog_limit,
+        )
+        defaults = Defaults(settings.home_country, settings.default_ttl_s)
+        self.gateway = Gateway(self.dispatcher, self.journal, reactor, defaults)
+        self.amqp: AmqpService | None = None
+        self.ready: Deferred[None] = Deferred()
+        self._ports: list[IListeningPort] = []
+
+    # -- starting ----------------------------------------------------------
+
+    def startService(self) -> None:
+        """Start everything; stop the reactor if that cannot be done."""
+        super().startService()
+        spawn(self._start(), log, "starting the gateway")
+
+    async def _start(self) -> None:
+        try:
+            await self._open()
+        except Exception:
+            # The reason goes to the log by `spawn`; a gateway that is half there
+            # helps nobody.
+            self.reactor.stop()
+            raise
+        self.ready.callback(None)
+
+    async def _open(self) -> None:
+        settings = self.configuration.gateway
+        set_level(settings.log_level)
+        for warning in self.configuration.warnings:
+            log.warn("{warning}", warning=str(warning))
+        await self.journal.open()
+        for lane in self.dispatcher.lanes.values():
+            if await self.journal.cursor(PAUSED.format(lane.name)):
+                lane.pause()
+        http = self.configuration.http
+        if http is not None:
+            await self._listen(http.listen, make_site(self.gateway, http), "the API")
+            if http.webhooks is not None:
+                site = Site(self.webhooks)
+                await self._listen(http.webhooks, site, "webhooks")
+        await self.dispatcher.start()
+        if self.configuration.amqp is not None:
+            self.amqp = AmqpService(
+                self.configuration.amqp,
+                self.configuration.amqp_maps,
+                AmqpDoor(self.gateway),
+                self.journal,
+                self.reactor,
+                defaults=self.gateway.defaults,
+                name=settings.name,
+            )
+            self.amqp.start()
+        log.info(
+            "{name} is running with {channels}",
+            name=settings.name,
+            channels=", ".join(self.dispatcher.lanes) or "no channels",
+        )
+
+    async def _listen(self, description: str, site: Site, what: str) -> None:
+        endpoint = serverFromString(self.reactor, description)
+        port = await endpoint.listen(site)
+        self._ports.append(port)
+        log.info("{what} at {address}", what=what, address=port.getHost())
+
+    def _make(self, channel: ChannelSettings) -> IChannel:
+        http = self.configuration.http
+        surroundings = Surroundings(
+            reactor=self.reactor,
+            clock=self.reactor,
+            random=random.random,
+            gateway_name=self.configuration.gateway.name,
+            public_url=http.public_url if http is not None else None,
+            mount=self._mount,
+            cursor=self.journal.cursor,
+            set_cursor=self.journal.set_cursor,
+        )
+        made = channel.kind.make(
+            channel.name, channel.settings, list(channel.parts), surroundings
+        )
+        assert isinstance(made.name, str)
+        return made  # type: ignore[no-any-return]
+
+    def _mount(self, channel: str, resource: IResource) -> None:
+        self.webhooks.mount(channel, resource)
+
+    # -- stopping ----------------------------------------------------------
+
+    def stopService(self) -> Deferred[None]:
+        """Stop in order; fires when the journal is closed."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        if self.amqp is not None:
+            await self.amqp.stop()
+        for port in self._ports:
+            await port.stopListening()
+        await self.dispatcher.stop(self.configuration.gateway.shutdown_grace_s)
+        await self.journal.close()
+        log.info("{name} has stopped", name=self.configuration.gateway.name)
+
+    # -- a changed configuration -------------------------------------------
+
+    def reload(self) -> None:
+        """Read the file again; keep the running configuration if it is bad."""
+        try:
+            fresh = load(self.configuration.file)
+        except (BadConfiguration, OSError) as fault:
+            log.error("the configuration is refused and the running one kept:")
+            for line in str(fault).splitlines():
+                log.error("{line}", line=line)
+            return
+        spawn(self._change(fresh), log, "changing the configuration")
+
+    async def _change(self, fresh: Configuration) -> None:
+        old = {channel.name: channel for channel in self.configuration.channels}
+        new = {channel.name: channel for channel in fresh.channels}
+        self._tell_what_needs_a_restart(fresh)
+        grace_s = fresh.gateway.shutdown_grace_s
+        self.configuration = fresh
+        changed = [name for name in old if name in new and old[name] != new[name]]
+        gone = [name for name in old if name not in new]
+        # New rules first, so that nothing is routed to what goes away.
+        self.dispatcher.router = Router(fresh.rules, list(new))
+        self.dispatcher.intake.router = self.dispatcher.router
+        for name in [*gone, *changed]:
+            self.webhooks.unmount(name)
+            await self.dispatcher.remove_channel(name, grace_s)
+        for name in [*changed, *(name for name in new if name not in old)]:
+            self.dispatcher.open_channel(self._make(new[name]))
+        await self.dispatcher.adopt_orphans()
+        self.dispatcher.policy = fresh.gateway.retry_policy
+        self.dispatcher.intake.backlog_limit = fresh.gateway.backlog_limit
+        self.gateway.defaults = Defaults(
+            fresh.gateway.home_country, fresh.gateway.default_ttl_s
+        )
+        log.info(
+            "configuration changed: {changed} changed, {gone} gone, {added} new",
+            changed=", ".join(changed) or "none",
+            gone=", ".join(gone) or "none",
+            added=", ".join(set(new) - set(old)) or "none",
+        )
+
+    def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:
+        now = self.configuration
+        for what, before, after in (
+            ("[http]", now.http, fresh.http),
+            ("[amqp]", now.amqp, fresh.amqp),
+            ("the journal", now.journal, fresh.journal),
+            ("the gateway's name", now.gateway.name, fresh.gateway.name),
+        ):
+            if before != after:
+                log.warn("{what} has changed; that takes a restart", what=what)

@@ -1,0 +1,50 @@
+"""``twistd gdemoi-sms --config FILE``: options, signals, the service."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from gdemoi.logs import reopen_logs
+from gdemoi.service import GatewayService
+from gdemoi.settings import BadConfiguration, load
+
+
+class Options(UsageOptions):
+    """The options of the gateway."""
+
+    optParameters = [  # noqa: RUF012
+        ["config", "c", None, "the ini file (see: gdemoi-sms keys)"]
+    ]
+
+    def postOptions(self) -> None:
+        """Read the file now, so that a bad one is told before the daemon forks."""
+        if not self["config"]:
+            raise UsageError("--config FILE is missing")
+        try:
+            self["configuration"] = load(self["config"])
+        except BadConfiguration as bad:
+            raise UsageError(f"the configuration cannot be used:\n{bad}") from bad
+        except OSError as fault:
+            raise UsageError(f"{self['config']}: {fault.strerror}") from fault
+
+
+def makeService(options: Options) -> IService:
+    """Make the gateway of a configuration that was found good."""
+    from twisted.internet import reactor
+
+    service = GatewayService(options["configuration"], reactor)
+    _on_signal(reactor, signal.SIGHUP, service.reload)
+    _on_signal(reactor, signal.SIGUSR2, reopen_logs)
+    return service
+
+
+def _on_signal(reactor: Any, number: signal.Signals, action: Any) -> None:
+    def caught(*_: object) -> None:
+        reactor.callFromThread(action)
+
+    signal.signal(number, caught)
