@@ -73,13 +73,14 @@ class GatewayService(Service):
         spawn(self._start(), log, "starting the gateway")
 
     async def _start(self) -> None:
+        started = False
         try:
             await self._open()
-        except Exception:
-            # The reason goes to the log by `spawn`; a gateway that is half there
-            # helps nobody.
-            self.reactor.stop()
-            raise
+            started = True
+        finally:
+            if not started:
+                # A gateway that is half there helps nobody; `spawn` logs why.
+                self.reactor.stop()
         self.ready.callback(None)
 
     async def _open(self) -> None:
@@ -179,14 +180,18 @@ class GatewayService(Service):
         self.configuration = fresh
         changed = [name for name in old if name in new and old[name] != new[name]]
         gone = [name for name in old if name not in new]
-        # New rules first, so that nothing is routed to what goes away.
+        for name in new:
+            if name not in old:
+                self.dispatcher.open_channel(self._make(new[name]))
         self.dispatcher.router = Router(fresh.rules, list(new))
         self.dispatcher.intake.router = self.dispatcher.router
         for name in [*gone, *changed]:
+            await self.dispatcher.close_channel(name, grace_s)
             self.webhooks.unmount(name)
-            await self.dispatcher.remove_channel(name, grace_s)
-        for name in [*changed, *(name for name in new if name not in old)]:
-            self.dispatcher.open_channel(self._make(new[name]))
+            if name in new:
+                self.dispatcher.open_channel(self._make(new[name]))
+            else:
+                self.dispatcher.forget_channel(name)
         await self.dispatcher.adopt_orphans()
         self.dispatcher.policy = fresh.gateway.retry_policy
         self.dispatcher.intake.backlog_limit = fresh.gateway.backlog_limit

@@ -151,11 +151,18 @@ class Dispatcher:
         channel.start(self)
         lane.pump()
 
-    async def remove_channel(self, name: str, grace_s: float) -> None:
-        """Close a lane while the others run; its messages stay in the journal."""
+    async def close_channel(self, name: str, grace_s: float) -> None:
+        """Stop a lane while the others run; its messages stay in the journal.
+
+        It keeps its place, so that messages for it are taken, until it is opened
+        anew or forgotten.
+        """
         lane = self.lanes[name]
         lane.stop()
         await lane.channel.stop(grace_s)
+
+    def forget_channel(self, name: str) -> None:
+        """Drop a lane that is closed and that no route leads to any more."""
         del self.lanes[name]
 
     async def adopt_orphans(self) -> None:
@@ -203,9 +210,10 @@ class Dispatcher:
     def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
         """Let the committed decision have its effect on the lanes."""
         if isinstance(after, Wait):
-            there = self.lanes[after.channel]
-            there.more(after.until)
-            there.pump()
+            there = self.lanes.get(after.channel)
+            if there is not None:
+                there.more(after.until)
+                there.pump()
         if isinstance(outcome, Unsure):
             self._remember(entry)
         if isinstance(outcome, Unsure) and isinstance(after, Held):
