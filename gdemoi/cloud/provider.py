@@ -1,0 +1,385 @@
+"""The shapes that every cloud provider file speaks in: requests, answers, webhooks.
+
+It knows HTTP as values (a request that leaves, an answer that came, a webhook and
+its reply), the fates that a status code stands for, and how a time to live is
+spelled.  It knows no provider, no socket and no clock.  A secret that is part of a
+request is listed in it, so that nothing which shows the request shows the secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from enum import Enum, StrEnum
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gdemoi.cloud.reading import JSON, mapping_of, pairs_of, read_json, redact, text_of
+from gdemoi.errors import TheirFault
+from gdemoi.message import (
+    Error,
+    Inbound,
+    Outbound,
+    Outcome,
+    Receipt,
+    Refused,
+    Scope,
+    Unsure,
+)
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to a provider, complete; `secrets` are never shown."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    secrets: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return the request as readable lines, secrets hidden."""
+        shown = [f"{self.method} {self.url}"]
+        shown += [f"{name}: {value}" for name, value in self.headers]
+        if self.body:
+            shown += ["", self.body.decode("utf-8", "replace")]
+        return [redact(line, self.secrets) for line in shown]
+
+    def __repr__(self) -> str:
+        return f"<HttpRequest {redact(f'{self.method} {self.url}', self.secrets)}>"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider answered; header names in lower case.
+
+    `cut`: the body was longer than we read.
+    """
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    cut: bool = False
+
+
+class Door(StrEnum):
+    """The two webhook resources of a channel."""
+
+    INCOMING = "incoming"
+    STATUS = "status"
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that reached one of our doors.
+
+    `url` is the public address that the provider asked for, with the query raw and
+    in its order; header names are in lower case; `body` is as it came.
+    """
+
+    door: Door
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """Return a header that came exactly once, else None."""
+        found = [value for key, value in self.headers if key == name]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, in lower case, without parameters."""
+        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return the query's pairs, decoded, in order."""
+        return pairs_of(urlsplit(self.url).query)
+
+    def form(self) -> list[tuple[str, str]]:
+        """Return the form body's pairs; TheirFault when it is not UTF-8."""
+        try:
+            return pairs_of(self.body.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise TheirFault("the form body is not UTF-8") from None
+
+    def fields(self) -> dict[str, str]:
+        """Return one flat mapping out of a query, a form or a JSON body."""
+        if self.method == "GET":
+            return dict(self.query())
+        if self.content_type != JSON:
+            return dict(self.form())
+        return {
+            name: text
+            for name, value in mapping_of(read_json(self.body)).items()
+            if (text := text_of(value)) is not None
+        }
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """How a webhook is answered once everything it told is written down."""
+
+    status: int = 200
+    content_type: str | None = None
+    body: bytes = b""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a webhook told us.
+
+    `replay_key` names a one-time mark (nonce, jti): a second request with it is
+    answered alike and told to nobody, for `replay_window_s`.  `ignored` says why
+    nothing came of it, to be counted.
+    """
+
+    receipts: tuple[Receipt, ...] = ()
+    inbounds: tuple[Inbound, ...] = ()
+    reply: Reply = Reply()
+    replay_key: str | None = None
+    replay_window_s: float = 600.0
+    ignored: str | None = None
+
+
+class Denied(msgspec.Struct, frozen=True):
+    """A webhook that is not believed; `why` is for our log, never for the caller."""
+
+    status: int
+    why: str
+
+
+class Fate(Enum):
+    """What an error of a provider means for the message and for the channel."""
+
+    RETRY = "surely not accepted; send again later"
+    UNCERTAIN = "may have been accepted; never blindly repeated"
+    REJECT = "this message can never go this way"
+    HALT = "the account or the channel is broken; someone must act"
+
+
+# 403, 404: our credentials, path or host are wrong, whatever the message is.
+_STATUS_FATES: Final = {
+    400: Fate.REJECT,
+    401: Fate.HALT,
+    402: Fate.HALT,
+    403: Fate.HALT,
+    404: Fate.HALT,
+    405: Fate.HALT,
+    408: Fate.UNCERTAIN,
+    410: Fate.HALT,
+    413: Fate.REJECT,
+    415: Fate.HALT,
+    422: Fate.REJECT,
+    429: Fate.RETRY,
+}
+
+
+def fate_of_status(status: int) -> Fate:
+    """Return what an HTTP status alone says about a send.
+
+    A redirect is never followed with credentials: someone must look at it.
+    """
+    if 300 <= status < 400:
+        return Fate.HALT
+    return _STATUS_FATES.get(
+        status, Fate.REJECT if 400 <= status < 500 else Fate.UNCERTAIN
+    )
+
+
+def outcome_of_fate(
+    fate: Fate, code: str, text: str, retry_after_s: float | None = None
+) -> Outcome:
+    """Return the outcome that stands for `fate`."""
+    if fate is Fate.UNCERTAIN:
+        return Unsure(why=f"{code}: {text}")
+    if fate is Fate.REJECT:
+        return Refused(error=Error(code, text))
+    if fate is Fate.HALT:
+        return Refused(
+            error=Error(code, text, retryable=True),
+            scope=Scope.CHANNEL_UNTIL_MENDED,
+            retry_after_s=retry_after_s,
+        )
+    return Refused(
+        error=Error(code, text, retryable=True),
+        scope=Scope.CHANNEL_FOR_A_WHILE,
+        throttled=True,
+        retry_after_s=retry_after_s,
+    )
+
+
+def retry_after_s(answer: Answer, now: float) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110 §10.2.3), if readable."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """How a provider spells the time to live, and the bounds it takes (seconds)."""
+
+    unit: str
+    low_s: int
+    high_s: int
+
+    def spelled(self, left_s: float, now: float) -> str:
+        """Return the seconds that are left in the provider's own unit.
+
+        Less than the provider's least is raised to it: the message was still
+        valid when it left.
+        """
+        seconds = int(min(max(left_s, self.low_s), self.high_s))
+        match self.unit:
+            case "milliseconds":
+                return str(seconds * 1000)
+            case "minutes":
+                return str(max(1, seconds // 60))
+            case "timestamp":
+                return str(int(now) + seconds)
+            case _:
+                return str(seconds)
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can carry, and how it wants to be spoken to.
+
+    `plus`: numbers are written with ``+``.  Limits are GSM septets (an extension
+    character takes two) and UTF-16 units.
+    """
+
+    plus: bool
+    gsm_units: int
+    ucs2_units: int
+    # the provider cuts what is longer without an error
+    cuts: bool = False
+    validity: Validity
+    binary: bool = False
+    flash: bool = False
+    # receipts come for every segment, each with an id of its own
+    per_segment: bool = False
+    # no signature on webhooks: a path token is needed, and receipts are confirmed
+    unsigned: bool = False
+    polls_status: bool = True
+    polls_inbound: bool = True
+    # one inbound question may span no more than this
+    inbound_window_s: float | None = None
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A message made ready for a provider: text chosen, sender chosen.
+
+    `unicode`: it does not fit the GSM alphabet.  `callback` is the address for its
+    receipts, None when they are polled.
+    """
+
+    message: Outbound
+    text: str | None
+    sender: str | None
+    unicode: bool
+    callback: str | None = None
+
+
+class Polled(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answer to a status question said.
+
+    `pending`: the provider knows it and has no news.  `missing`: it does not know
+    it.  `failed`: ask again later.  `stopped`: asking is of no use here any more.
+    """
+
+    receipts: tuple[Receipt, ...] = ()
+    pending: bool = False
+    missing: bool = False
+    failed: str | None = None
+    stopped: str | None = None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of inbound messages; `newest` is the provider's time of the last."""
+
+    inbounds: tuple[Inbound, ...] = ()
+    next: HttpRequest | None = None
+    newest: float | None = None
+    failed: str | None = None
+    stopped: str | None = None
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """The money or credits left at a provider."""
+
+    value: float
+    currency: str | None = None
+
+
+class Provider(Protocol):
+    """One cloud provider as pure functions over its settings."""
+
+    @property
+    def name(self) -> str:
+        """The namespace of its error codes."""
+
+    @property
+    def account(self) -> str:
+        """The carrier account that receipts are matched by; no secret."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can carry."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that may appear in its requests or answers."""
+
+    def refusal(self, draft: Draft) -> Error | None:
+        """Return why the provider would refuse or alter this draft, if so."""
+
+    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+        """Return the request that sends the draft."""
+
+    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+        """Return what the answer to a send means."""
+
+    def price_of(self, answer: Answer) -> Decimal | None:
+        """Return what the answer to a send says that it cost."""
+
+    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+        """Return methods and the content types of their bodies for a door."""
+
+    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+        """Check a webhook and return what it tells; TheirFault for a broken body."""
+
+    def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
+        """Return the question what became of a message, by provider ids."""
+
+    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+        """Return what the answer to `status_request` says."""
+
+    def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
+        """Return the question for a message whose provider id we never got."""
+
+    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+        """Return the one message that the search found, as a receipt."""
+
+    def sources_request(self) -> HttpRequest | None:
+        """Return the question which inboxes there are; None: `sources` knows."""
+
+    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+        """Return the inboxes to poll (numbers, ids, or one empty word)."""
+
+    def inbound_request(
+        self, source: str, since: float, until: float, now: float
+    ) -> HttpRequest:
+        """Return the question for inbound messages of a source in a time span."""
+
+    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+        """Return the page of inbound messages that `asked` brought."""
+
+    def balance_request(self, now: float) -> HttpRequest | None:
+        """Return the question for the balance, where there is one."""
+
+    def balance_of(self, answer: Answer) -> Balance | None:
+        """Return the balance out of any answer that tells it."""

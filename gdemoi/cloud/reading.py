@@ -1,0 +1,125 @@
+"""Reading what providers write, and hiding what must not be shown.
+
+Providers disagree on what is a number and what a string; everything is read
+leniently here, and whatever cannot be read is `TheirFault`, however deep or broken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, quote_plus
+
+import msgspec
+
+from gdemoi.errors import TheirFault
+
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+HIDDEN: Final = "***"
+
+
+def plussed(number: str) -> str:
+    """Return an inbound number as the house writes it: digits of E.164 get a plus."""
+    digits = number.removeprefix("+")
+    if digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15:
+        return f"+{digits}"
+    return number
+
+
+def bare(number: str) -> str:
+    """Return a number without its plus sign."""
+    return number.removeprefix("+")
+
+
+def read_json(body: bytes) -> Any:
+    """Read JSON; TheirFault for anything else, however deep or broken."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
+        raise TheirFault(f"not JSON: {why}") from None
+
+
+def mapping_of(value: Any) -> dict[str, Any]:
+    """Return `value` if it is a JSON object; TheirFault if not."""
+    if not isinstance(value, dict):
+        raise TheirFault("not a JSON object")
+    return value
+
+
+def mappings_of(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a JSON array; TheirFault for anything else."""
+    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+        raise TheirFault("not an array of JSON objects")
+    return value
+
+
+def text_of(value: Any) -> str | None:
+    """Return a JSON scalar as text; providers disagree on what is a number."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return None
+
+
+def number_of(value: Any) -> float | None:
+    """Return a JSON number or numeric text as a number."""
+    try:
+        return float(text_of(value) or "")
+    except ValueError:
+        return None
+
+
+def iso_time(value: Any) -> float | None:
+    """Return an ISO 8601 time as epoch seconds; UTC when no zone is said."""
+    try:
+        at = datetime.fromisoformat(str(value or ""))
+    except ValueError:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def price_sum(prices: Sequence[Any]) -> Decimal | None:
+    """Return the sum of price words, exactly; None when there is none."""
+    total = None
+    for price in prices:
+        try:
+            amount = Decimal(text_of(price) or "")
+        except InvalidOperation:
+            continue
+        if amount.is_finite():
+            total = amount if total is None else total + amount
+    return total
+
+
+def same(expected: str, given: str) -> bool:
+    """Compare two secrets in constant time, whatever characters they hold."""
+    return hmac.compare_digest(
+        expected.encode("utf-8", "surrogatepass"), given.encode("utf-8", "replace")
+    )
+
+
+def fingerprint(*words: str) -> str:
+    """Return a short digest that stands for `words`, to recognise repeats."""
+    joined = "\0".join(words).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).hexdigest()[:32]
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Hide every secret in `text`, plain or percent-encoded."""
+    for secret in secrets:
+        if not secret:
+            continue
+        for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
+            text = text.replace(form, HIDDEN)
+    return text
+
+
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """Return the pairs of a query or form, blank values kept, in order."""
+    return parse_qsl(text, keep_blank_values=True, errors="replace")

@@ -1,0 +1,436 @@
+"""Textlocal (United Kingdom and India) as values.
+
+It obeys the documentation pages of api.txtlocal.com; no machine-readable one exists.
+Textlocal cuts long text silently and turns ``%n`` into a line end, signs nothing and
+does not name the message in its receipts: they are hints, told apart by our own
+reference and confirmed by `status_message`.  Accounts that were moved to Webex
+Interact keep only the send address, so that nothing can be asked there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from attrs import frozen
+
+from gdemoi.cloud.asking import form_request
+from gdemoi.cloud.provider import (
+    Answer,
+    Balance,
+    Capabilities,
+    Denied,
+    Door,
+    Draft,
+    Fate,
+    HttpRequest,
+    Page,
+    Polled,
+    Told,
+    Validity,
+    Webhook,
+    fate_of_status,
+    outcome_of_fate,
+    retry_after_s,
+)
+from gdemoi.cloud.reading import (
+    FORM,
+    bare,
+    fingerprint,
+    mapping_of,
+    mappings_of,
+    number_of,
+    plussed,
+    price_sum,
+    read_json,
+    text_of,
+)
+from gdemoi.cloud.settings import TextlocalSettings
+from gdemoi.errors import TheirFault
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Outbound,
+    Outcome,
+    Receipt,
+    State,
+    Unsure,
+    provider_key,
+)
+
+HOSTS: Final = {"uk": "https://api.txtlocal.com", "in": "https://api.textlocal.in"}
+MAX_SEPTETS: Final = 765  # five segments; longer is cut without an error
+MAX_UCS2: Final = 335  # five segments of 67
+PAGE_SIZE: Final = 100
+REPEAT_WINDOW_S: Final = 60.0  # inbound posts carry neither id nor time
+INDIA: Final = timezone(timedelta(hours=5, minutes=30))
+OPENS_AT_H: Final = 9  # code 192: promotional messages go from 9 to 21 in India
+UNKNOWN_COMMAND: Final = "2"
+
+_R, _J, _H = Fate.RETRY, Fate.REJECT, Fate.HALT
+SUBMIT_FATES: Final[dict[str, Fate]] = {
+    **dict.fromkeys(("1", "2", "3", "7", "43", "44"), _H),
+    **dict.fromkeys(("4", "5", "6", "8", "9", "10", "11"), _J),
+    **dict.fromkeys(("32", "33", "34", "51", "80", "191", "204"), _J),
+    "192": _R,
+}
+
+STATUSES: Final[dict[str, State]] = {
+    "P": State.ENROUTE,
+    "D": State.DELIVERED,
+    "U": State.UNDELIVERED,
+    "E": State.EXPIRED,
+    "I": State.REJECTED,
+    "B": State.REJECTED,
+    "?": State.ENROUTE,
+}
+STATUS_TEXTS: Final = {
+    "U": "undelivered",
+    "E": "expired",
+    "I": "invalid number",
+    "B": "blocked: do not disturb",
+    "?": "no receipt after four days",
+}
+
+
+@frozen
+class Textlocal:
+    """One Textlocal account of one channel."""
+
+    settings: TextlocalSettings
+    channel: str
+
+    name = "textlocal"
+    capabilities = Capabilities(
+        plus=False,
+        gsm_units=MAX_SEPTETS,
+        ucs2_units=MAX_UCS2,
+        cuts=True,
+        validity=Validity("timestamp", 60, 259200),
+        unsigned=True,
+    )
+
+    @property
+    def account(self) -> str:
+        """The channel's name: the account is known by its secret key only."""
+        return f"textlocal:{self.channel}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, and the token in the receipt address."""
+        token = self.settings.webhook_token
+        return (self.settings.api_key, *((token,) if token else ()))
+
+    def refusal(self, draft: Draft) -> Error | None:
+        """Refuse what Textlocal would alter or refuse."""
+        if "%n" in (draft.text or ""):
+            why = "Textlocal turns %n into a line end"
+            return Error("gateway:provider_alters_text", why)
+        if not 7 <= len(bare(draft.message.to)) <= 15:
+            return Error("gateway:bad_number", "Textlocal takes 7 to 15 digits")
+        if draft.sender is not None and not is_sender(draft.sender):
+            why = "sender must be 3 to 11 letters and digits, or up to 13 digits"
+            return Error("gateway:sender_not_allowed", why)
+        return None
+
+    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+        """Return the POST to /send/."""
+        message = draft.message
+        fields = [("numbers", bare(message.to)), ("message", draft.text or "")]
+        if draft.sender is not None:
+            fields.append(("sender", bare(draft.sender)))
+        fields.append(("custom", message.id))
+        if draft.callback is not None:
+            fields.append(("receipt_url", draft.callback))
+        left_s = message.expires_at - now
+        fields.append(("validity", self.capabilities.validity.spelled(left_s, now)))
+        if draft.unicode:
+            fields.append(("unicode", "1"))
+        return self._post("send", fields)
+
+    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+        """Return what the answer means; HTTP 200 tells nothing yet."""
+        try:
+            told = {} if answer.cut else mapping_of(read_json(answer.body))
+        except TheirFault:
+            told = {}
+        word = told.get("status")
+        if answer.status == 200 and word == "success":
+            ids = [text_of(row.get("id")) for row in _rows(told)]
+            message = told.get("message")
+            parts = message.get("num_parts") if isinstance(message, dict) else None
+            return Accepted(
+                provider_ids=tuple(known for known in ids if known),
+                segments=int(number_of(parts) or 0),
+            )
+        if answer.status == 200 and word == "failure":
+            return self._refused(told, now)
+        if answer.status == 200:
+            return Unsure(why="textlocal: an answer that says nothing readable")
+        return outcome_of_fate(
+            fate_of_status(answer.status),
+            f"textlocal:http{answer.status}",
+            f"HTTP {answer.status}",
+            retry_after_s(answer, now),
+        )
+
+    def _refused(self, told: Mapping[str, Any], now: float) -> Outcome:
+        code, text = _error_of(told)
+        if code is None:
+            return Unsure(why="textlocal: a failure without a code")
+        pause_s = seconds_to_opening(now) if code == "192" else None
+        fate = SUBMIT_FATES.get(code, Fate.REJECT)
+        return outcome_of_fate(fate, f"textlocal:{code}", text, pause_s)
+
+    def price_of(self, answer: Answer) -> Decimal | None:
+        """Return the cost: credits, or money after the move to Interact."""
+        try:
+            return price_sum([mapping_of(read_json(answer.body)).get("cost")])
+        except TheirFault:
+            return None
+
+    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+        """Return the one shape there is: form POST."""
+        return {"POST": (FORM,)}
+
+    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+        """Read a form; nothing in it proves who sent it."""
+        fields = webhook.fields()
+        if webhook.door is Door.INCOMING:
+            return self._inbound_told(fields, now)
+        word, number = fields.get("status", ""), fields.get("number", "")
+        if not word or not (number or fields.get("customID")):
+            return Told(ignored="no status, or nobody it is about")
+        receipt = self._receipt(
+            "", word, number, fields.get("customID") or None, verified=False
+        )
+        known = word in STATUSES
+        return Told(
+            receipts=(receipt,), ignored=None if known else "unknown status word"
+        )
+
+    def _inbound_told(self, fields: Mapping[str, str], now: float) -> Told:
+        sender, number = fields.get("sender", ""), fields.get("inNumber")
+        if not sender:
+            raise TheirFault("no sender")
+        text = fields.get("content", "")
+        inbound = Inbound(
+            channel=self.channel,
+            from_=plussed(sender),
+            to=None if number is None else plussed(number),
+            received_at=now,
+            text=text,
+            charset="utf-8",
+            dedup=f"{self.account}:{fingerprint(sender, number or '', text)}",
+            dedup_window_s=REPEAT_WINDOW_S,
+        )
+        return Told(inbounds=(inbound,))
+
+    def _receipt(
+        self,
+        provider_id: str,
+        word: str,
+        number: str,
+        reference: str | None,
+        verified: bool,
+    ) -> Receipt:
+        state = STATUSES.get(word, State.ENROUTE)
+        error = None
+        if word in STATUS_TEXTS:
+            error = Error(f"textlocal:{word}", STATUS_TEXTS[word])
+        elif word not in STATUSES:
+            error = Error("textlocal:status", f"unknown status {word[:40]!r}")
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=provider_id,
+            keys=(provider_key(provider_id),) if provider_id else (),
+            state=state,
+            error=error,
+            about=plussed(number) if number else None,
+            message_id=reference,
+            verified=verified,
+            raw=f"status={word} number={number}",
+        )
+
+    def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
+        """Return the question for one message."""
+        if not ids:
+            return None
+        return self._post("status_message", [("message_id", ids[0])])
+
+    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+        """Return the status; an account on the Interact proxy has no such address."""
+        if answer.status == 404:
+            return Polled(stopped="status_message is not there (Webex Interact)")
+        if answer.status != 200 or answer.cut:
+            return Polled(failed=f"HTTP {answer.status}")
+        told = mapping_of(_read_leniently(answer.body))
+        if told.get("status") != "success":
+            code, text = _error_of(told)
+            if code == UNKNOWN_COMMAND:
+                return Polled(stopped=f"status_message is refused: {text}")
+            if code in ("3", None):
+                return Polled(failed=f"textlocal:{code}: {text}")
+            return Polled(missing=True)
+        row = mapping_of(told.get("message"))
+        word = text_of(row.get("status")) or ""
+        number = text_of(row.get("recipient")) or ""
+        return Polled(receipts=(self._receipt(ids[0], word, number, None, True),))
+
+    def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
+        """A message without its id cannot be asked for."""
+        return None
+
+    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+        """Never asked."""
+        return None
+
+    def sources_request(self) -> HttpRequest | None:
+        """Ask for all inboxes unless the settings name them."""
+        return None if self.settings.inboxes else self._post("get_inboxes", [])
+
+    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+        """Return the ids of the inboxes."""
+        if answer is None:
+            return self.settings.inboxes
+        told = mapping_of(_read_leniently(answer.body))
+        rows = mappings_of(told.get("inboxes") or [])
+        return tuple(known for row in rows if (known := text_of(row.get("id"))))
+
+    def inbound_request(
+        self, source: str, since: float, until: float, now: float
+    ) -> HttpRequest:
+        """Return the question for the messages of an inbox, oldest first."""
+        return self._messages(source, str(int(since)), 0)
+
+    def _messages(self, source: str, since: str, start: int) -> HttpRequest:
+        fields = [("inbox_id", source), ("min_time", since)]
+        fields += [("sort_order", "asc"), ("sort_field", "date")]
+        fields += [("start", str(start)), ("limit", str(PAGE_SIZE))]
+        return self._post("get_messages", fields)
+
+    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+        """Return one page; a full one has a next."""
+        if answer.status == 404:
+            return Page(stopped="get_messages is not there (Webex Interact)")
+        if answer.status != 200 or answer.cut:
+            return Page(failed=f"HTTP {answer.status}")
+        told = mapping_of(_read_leniently(answer.body))
+        if told.get("status") != "success":
+            code, text = _error_of(told)
+            if code == UNKNOWN_COMMAND:
+                return Page(stopped=f"get_messages is refused: {text}")
+            return Page(failed=f"textlocal:{code}: {text}")
+        rows = _rows(told)
+        dates = [at for row in rows if (at := self._time(row.get("date")))]
+        following = None
+        if len(rows) >= PAGE_SIZE:
+            was = dict(parse_qsl(asked.body.decode("ascii")))
+            start = int(was["start"]) + PAGE_SIZE
+            following = self._messages(was["inbox_id"], was["min_time"], start)
+        return Page(
+            inbounds=tuple(self._inbound(row, now) for row in rows),
+            next=following,
+            newest=max(dates, default=None),
+        )
+
+    def _inbound(self, row: Mapping[str, Any], now: float) -> Inbound:
+        return Inbound(
+            channel=self.channel,
+            from_=plussed(text_of(row.get("number")) or ""),
+            to=None,
+            received_at=now,
+            text=text_of(row.get("message")) or "",
+            charset="utf-8",
+            sent_at=self._time(row.get("date")),
+            dedup=f"{self.account}:in:{text_of(row.get('id'))}",
+            dedup_window_s=7 * 86400.0,
+        )
+
+    def _time(self, value: Any) -> float | None:
+        """Return a date of the provider's own zone as epoch seconds."""
+        try:
+            at = datetime.strptime(text_of(value) or "", "%Y-%m-%d %H:%M:%S")
+        except ValueError:
+            return None
+        return at.replace(tzinfo=_ZONES[self.settings.host]).timestamp()
+
+    def balance_request(self, now: float) -> HttpRequest | None:
+        """Return the question for the credits."""
+        return self._post("balance", [])
+
+    def balance_of(self, answer: Answer) -> Balance | None:
+        """Return the credits out of a balance or a send answer."""
+        try:
+            value = mapping_of(read_json(answer.body)).get("balance")
+        except TheirFault:
+            return None
+        amount = number_of(value.get("sms") if isinstance(value, dict) else value)
+        return None if amount is None else Balance(amount)
+
+    def _post(self, verb: str, fields: Sequence[tuple[str, str]]) -> HttpRequest:
+        base = self.settings.base_url or HOSTS[self.settings.host]
+        # the slash at the end matters; the key goes in the body, never in the URL
+        return form_request(
+            f"{base}/{verb}/",
+            [("apikey", self.settings.api_key), *fields],
+            secrets=self.secrets,
+        )
+
+
+def is_sender(word: str) -> bool:
+    """Tell whether Textlocal can send from this."""
+    digits = word.removeprefix("+")
+    if digits.isascii() and digits.isdigit():
+        return 3 <= len(digits) <= 13
+    letters = word.replace(" ", "")
+    return letters.isascii() and letters.isalnum() and 3 <= len(word) <= 11
+
+
+def seconds_to_opening(now: float) -> float:
+    """Return how long it is until promotional messages may be sent in India."""
+    here = datetime.fromtimestamp(now, INDIA)
+    opens = here.replace(hour=OPENS_AT_H, minute=0, second=0, microsecond=0)
+    if opens <= here:
+        opens += timedelta(days=1)
+    return (opens - here).total_seconds()
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return UTC
+
+
+_ZONES: Final[dict[str, tzinfo]] = {"uk": _zone("Europe/London"), "in": INDIA}
+
+
+def _read_leniently(body: bytes) -> Any:
+    """Read JSON whose texts may be in the wrong charset."""
+    return read_json(body.decode("utf-8", "replace").encode("utf-8"))
+
+
+def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = told.get("messages")
+    return (
+        [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    )
+
+
+def _error_of(told: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return the first error's code, and all texts, warnings included."""
+    texts, code = [], None
+    for kind in ("errors", "warnings"):
+        for row in told.get(kind) or ():
+            if isinstance(row, dict):
+                texts.append(text_of(row.get("message")) or "")
+                if kind == "errors" and code is None:
+                    code = text_of(row.get("code"))
+    return code, "; ".join(text for text in texts if text)

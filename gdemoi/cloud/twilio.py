@@ -1,0 +1,422 @@
+"""Twilio Programmable Messaging, API 2010-04-01, as values.
+
+It knows Twilio's requests, answers, error codes and statuses; `twilio_signature`
+knows how its webhooks are signed.  It obeys Twilio's Messages resource reference
+and its error dictionary; codes are kept raw, only their class is ours, because
+Twilio warns that meanings may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from attrs import frozen
+
+from gdemoi.cloud.asking import basic, form_request, get_request
+from gdemoi.cloud.provider import (
+    Answer,
+    Balance,
+    Capabilities,
+    Denied,
+    Door,
+    Draft,
+    HttpRequest,
+    Page,
+    Polled,
+    Reply,
+    Told,
+    Validity,
+    Webhook,
+    fate_of_status,
+    outcome_of_fate,
+    retry_after_s,
+)
+from gdemoi.cloud.reading import (
+    FORM,
+    JSON,
+    fingerprint,
+    mapping_of,
+    mappings_of,
+    number_of,
+    read_json,
+    text_of,
+)
+from gdemoi.cloud.settings import TwilioSettings
+from gdemoi.cloud.twilio_signature import is_signed
+from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES, SUBMIT_FATES, is_sender
+from gdemoi.errors import TheirFault
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Outbound,
+    Outcome,
+    Receipt,
+    State,
+    Unsure,
+    provider_key,
+)
+
+API: Final = "https://api.twilio.com"
+MAX_CHARACTERS: Final = 1600  # Body, else error 21617
+QUEUE_FULL_PAUSE_S: Final = 60.0  # 21611: the sender's queue holds hours of messages
+PAGE_SIZE: Final = 1000
+SEARCH_SIZE: Final = 50
+SEARCH_SLACK_S: Final = 60.0  # their clock against ours
+
+# Any text/plain answer to an inbound message would be sent to the phone as an SMS.
+EMPTY_TWIML: Final = Reply(200, "text/xml", b"<Response/>")
+NO_CONTENT: Final = Reply(204)
+
+
+@frozen
+class Twilio:
+    """One Twilio account of one channel."""
+
+    settings: TwilioSettings
+    channel: str
+
+    name = "twilio"
+    capabilities = Capabilities(
+        plus=True,
+        gsm_units=MAX_CHARACTERS,
+        ucs2_units=MAX_CHARACTERS,
+        validity=Validity("seconds", 1, 36000),
+    )
+
+    @property
+    def account(self) -> str:
+        """The account's sid."""
+        return f"twilio:{self.settings.account_sid}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Tokens, and the header value that is made of them."""
+        own = self.settings
+        given = (own.auth_token, own.api_secret, own.webhook_shared_key)
+        return (
+            self._authorization[1].removeprefix("Basic "),
+            *(word for word in given if word),
+        )
+
+    @property
+    def _authorization(self) -> tuple[str, str]:
+        own = self.settings
+        if own.api_key is not None:
+            return basic(own.api_key, own.api_secret or "")
+        return basic(own.account_sid, own.auth_token or "")
+
+    @property
+    def _base(self) -> str:
+        return self.settings.base_url or API
+
+    @property
+    def _messages(self) -> str:
+        return f"{self._base}/2010-04-01/Accounts/{self.settings.account_sid}/Messages"
+
+    def refusal(self, draft: Draft) -> Error | None:
+        """Refuse what Twilio would trim, refuse or cannot carry."""
+        text = draft.text or ""
+        if len(text) > MAX_CHARACTERS:
+            return Error("gateway:too_long", f"Twilio takes {MAX_CHARACTERS} at most")
+        if self.settings.trims_text and text != text.strip():
+            why = "Twilio trims spaces and line ends around the text"
+            return Error("gateway:provider_alters_text", why)
+        if draft.sender is not None and not is_sender(draft.sender):
+            why = "must be +E.164, a short code or up to 11 letters and digits"
+            return Error("gateway:sender_not_allowed", f"sender {why}")
+        return None
+
+    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+        """Return the POST to Messages.json.  No other field is ever sent."""
+        message = draft.message
+        fields = [("To", message.to)]
+        if draft.callback is not None:
+            reference = urlencode({"m": message.id})
+            fields.append(("StatusCallback", f"{draft.callback}?{reference}"))
+        left_s = message.expires_at - now
+        fields.append(
+            ("ValidityPeriod", self.capabilities.validity.spelled(left_s, now))
+        )
+        # Smart Encoding swaps look-alike characters: a command must stay as it is.
+        fields.append(("SmartEncoded", "false"))
+        if draft.sender is None and self.settings.messaging_service_sid is not None:
+            fields.append(("MessagingServiceSid", self.settings.messaging_service_sid))
+        if draft.sender is not None:
+            fields.append(("From", draft.sender))
+        fields.append(("Body", draft.text or ""))
+        url = f"{self._messages}.json"
+        return form_request(url, fields, [self._authorization], self.secrets)
+
+    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+        """Return what the answer to the POST means."""
+        try:
+            told = {} if answer.cut else mapping_of(read_json(answer.body))
+        except TheirFault:
+            told = {}
+        if answer.status in (200, 201):
+            sid = told.get("sid")
+            if not isinstance(sid, str) or not sid:
+                return Unsure(why=f"twilio: {answer.status} without a readable sid")
+            parts = number_of(told.get("num_segments"))
+            return Accepted(provider_ids=(sid,), segments=int(parts or 0))
+        code = number_of(told.get("code"))
+        text = text_of(told.get("message")) or f"HTTP {answer.status}"
+        fate = fate_of_status(answer.status)
+        if code is None:
+            return outcome_of_fate(
+                fate,
+                f"twilio:http{answer.status}",
+                text,
+                retry_after_s(answer, now),
+            )
+        if answer.status < 500:
+            fate = SUBMIT_FATES.get(int(code), fate)
+        pause_s = retry_after_s(answer, now)
+        if code == 21611:
+            pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)
+        return outcome_of_fate(fate, f"twilio:{int(code)}", text, pause_s)
+
+    def price_of(self, answer: Answer) -> Decimal | None:
+        """The price is null until the message has gone."""
+        return None
+
+    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+        """Return methods and content types; JSON only with bodySHA256."""
+        return {"POST": (FORM, JSON), "GET": ()}
+
+    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+        """Check the signature over all fields as they came, then read them."""
+        query = dict(webhook.query())
+        if webhook.content_type == JSON and "bodySHA256" not in query:
+            return Denied(415, "JSON without bodySHA256")
+        if not is_signed(
+            webhook, self.settings.auth_token, self.settings.webhook_shared_key
+        ):
+            return Denied(403, "signature")
+        fields = webhook.fields()
+        if fields.get("AccountSid") != self.settings.account_sid:
+            return Denied(403, "another account")
+        if not (fields.get("MessageSid") or fields.get("SmsSid")):
+            raise TheirFault("no MessageSid")
+        if webhook.door is Door.INCOMING:
+            return self._inbound_told(fields, now)
+        return self._status_told(fields, query.get("m"))
+
+    def _inbound_told(self, fields: Mapping[str, str], now: float) -> Told:
+        sid = fields.get("MessageSid") or fields["SmsSid"]
+        inbound = self._inbound(
+            sid,
+            fields.get("From", ""),
+            fields.get("To"),
+            fields.get("Body", ""),
+            fields.get("NumSegments"),
+            now,
+        )
+        return Told(inbounds=(inbound,), reply=EMPTY_TWIML, replay_key=f"in:{sid}")
+
+    def _status_told(self, fields: Mapping[str, str], reference: str | None) -> Told:
+        sid = fields.get("MessageSid") or fields["SmsSid"]
+        word = fields.get("MessageStatus") or fields.get("SmsStatus") or ""
+        code = fields.get("ErrorCode")
+        about = fields.get("To")
+        receipt = self._receipt(sid, word, code, about, reference)
+        known = word.lower() in STATUSES
+        return Told(
+            receipts=() if receipt is None else (receipt,),
+            reply=NO_CONTENT,
+            replay_key="st:" + fingerprint(sid, word, code or ""),
+            ignored=None if known else "unknown status word",
+        )
+
+    def _receipt(
+        self,
+        sid: str,
+        word: str,
+        code: str | None,
+        about: str | None,
+        reference: str | None,
+        text: str | None = None,
+    ) -> Receipt | None:
+        state = STATUSES.get(word.lower(), State.ENROUTE)
+        if state is None:
+            return None
+        retryable = False
+        if code and state in (State.UNDELIVERED, State.REJECTED):
+            state, retryable = ASYNC_CODES.get(code, (state, False))
+        error = None
+        if code or state not in (State.DELIVERED, State.ENROUTE):
+            error = Error(f"twilio:{code or word}", text or word, retryable)
+        elif word.lower() not in STATUSES:
+            error = Error("twilio:status", f"unknown status {word[:40]!r}")
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=sid,
+            keys=(provider_key(sid),),
+            state=state,
+            error=error,
+            about=about,
+            message_id=reference,
+            raw=f"MessageStatus={word}" + (f" ErrorCode={code}" if code else ""),
+        )
+
+    def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
+        """Return the GET of one message."""
+        if not ids:
+            return None
+        return self._get(f"{self._messages}/{quote(ids[0], safe='')}.json")
+
+    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+        """Return what the message resource says."""
+        if answer.status == 404:
+            return Polled(missing=True)
+        if answer.status != 200 or answer.cut:
+            return Polled(failed=f"HTTP {answer.status}")
+        receipt = self._receipt_of_row(mapping_of(read_json(answer.body)))
+        if receipt is None:
+            return Polled(pending=True)
+        return Polled(receipts=(receipt,))
+
+    def _receipt_of_row(self, row: Mapping[str, Any]) -> Receipt | None:
+        return self._receipt(
+            text_of(row.get("sid")) or "",
+            text_of(row.get("status")) or "",
+            text_of(row.get("error_code")),
+            text_of(row.get("to")),
+            None,
+            text_of(row.get("error_message")),
+        )
+
+    def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
+        """Ask for the newest messages to the recipient: the sid was never told."""
+        query = [("To", message.to), ("PageSize", str(SEARCH_SIZE))]
+        return self._get(f"{self._messages}.json", query)
+
+    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+        """Return the one message of that text since ours was accepted, if one."""
+        if answer.status != 200 or answer.cut:
+            return None
+        rows = mappings_of(mapping_of(read_json(answer.body)).get("messages"))
+        since = message.accepted_at - SEARCH_SLACK_S
+        found = [
+            row
+            for row in rows
+            if str(row.get("direction", "")).startswith("outbound")
+            and row.get("body") == message.text
+            and (date_of(row.get("date_created")) or 0.0) >= since
+        ]
+        if len(found) != 1:
+            return None
+        sid = text_of(found[0].get("sid")) or ""
+        known = self._receipt_of_row(found[0])
+        if known is not None:
+            return known
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=sid,
+            keys=(provider_key(sid),),
+            state=State.ENROUTE,
+            about=message.to,
+            raw=f"found as {text_of(found[0].get('status'))}",
+        )
+
+    def sources_request(self) -> HttpRequest | None:
+        """Our numbers are in the settings."""
+        return None
+
+    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+        """Return our numbers."""
+        return self.settings.polled_numbers
+
+    def inbound_request(
+        self, source: str, since: float, until: float, now: float
+    ) -> HttpRequest:
+        """Return the list of messages to one of our numbers; newest come first."""
+        stamp = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # the parameter's name is literally "DateSent>"
+        query = [("To", source), ("DateSent>", stamp), ("PageSize", str(PAGE_SIZE))]
+        return self._get(f"{self._messages}.json", query)
+
+    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+        """Return one page; the next page's address is relative to the host."""
+        if answer.status != 200 or answer.cut:
+            return Page(failed=f"HTTP {answer.status}")
+        told = mapping_of(read_json(answer.body))
+        rows = [
+            row
+            for row in mappings_of(told.get("messages"))
+            if row.get("direction") == "inbound"
+        ]
+        dates = [date for row in rows if (date := date_of(row.get("date_sent")))]
+        following = text_of(told.get("next_page_uri"))
+        return Page(
+            inbounds=tuple(
+                self._inbound(
+                    text_of(row.get("sid")) or "",
+                    text_of(row.get("from")) or "",
+                    text_of(row.get("to")),
+                    text_of(row.get("body")) or "",
+                    row.get("num_segments"),
+                    now,
+                    date_of(row.get("date_sent")),
+                )
+                for row in rows
+            ),
+            next=self._get(self._base + following) if following else None,
+            newest=max(dates, default=None),
+        )
+
+    def balance_request(self, now: float) -> HttpRequest | None:
+        """Return the GET of Balance.json."""
+        return self._get(self._messages.removesuffix("Messages") + "Balance.json")
+
+    def balance_of(self, answer: Answer) -> Balance | None:
+        """Return the balance and its currency."""
+        try:
+            told = mapping_of(read_json(answer.body))
+        except TheirFault:
+            return None
+        value = number_of(told.get("balance"))
+        return None if value is None else Balance(value, text_of(told.get("currency")))
+
+    def _get(self, url: str, query: Sequence[tuple[str, str]] = ()) -> HttpRequest:
+        return get_request(url, query, [self._authorization], self.secrets)
+
+    def _inbound(
+        self,
+        sid: str,
+        from_: str,
+        to: str | None,
+        text: str,
+        parts: Any,
+        now: float,
+        sent_at: float | None = None,
+    ) -> Inbound:
+        return Inbound(
+            channel=self.channel,
+            from_=from_,
+            to=to,
+            received_at=now,
+            text=text,
+            charset="utf-8",
+            sent_at=sent_at,
+            segments=int(number_of(parts) or 1),
+            dedup=f"{self.account}:{sid}",
+            # list polling overlaps, and a webhook may come beside it
+            dedup_window_s=7 * 86400.0,
+        )
+
+
+def date_of(value: Any) -> float | None:
+    """Return an RFC 2822 date as epoch seconds."""
+    try:
+        return parsedate_to_datetime(str(value or "")).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,71 @@
+"""Twilio's words: error codes, statuses and what may stand as a sender.
+
+It obeys Twilio's error dictionary; only the class of a code is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gdemoi.cloud.provider import Fate
+from gdemoi.message import State
+
+MAX_NAME: Final = 11  # alphanumeric sender
+
+_R, _U, _J, _H = Fate.RETRY, Fate.UNCERTAIN, Fate.REJECT, Fate.HALT
+SUBMIT_FATES: Final[dict[int, Fate]] = {
+    **dict.fromkeys((20429, 21611), _R),
+    **dict.fromkeys((20500, 20503, 20504), _U),
+    **dict.fromkeys((20003, 20005, 20006, 20008, 20403, 20404, 10001, 90010), _H),
+    **dict.fromkeys((63038, 21603, 21606, 21607, 21212, 21609, 21624), _H),
+    **dict.fromkeys((21703, 21704, 21705, 21709), _H),
+    **dict.fromkeys((21211, 21217, 21604, 21612, 21614, 21608, 21408), _J),
+    # 14107: many messages between the same two numbers, a loop guard
+    **dict.fromkeys((21610, 21602, 21617, 21618, 21619, 14107), _J),
+}
+
+# None: the provider has it and nothing more is known, so nothing is told.
+STATUSES: Final[dict[str, State | None]] = {
+    "accepted": None,
+    "scheduled": None,
+    "queued": None,
+    "sending": None,
+    "sent": State.ENROUTE,
+    "partially_delivered": State.ENROUTE,
+    "delivered": State.DELIVERED,
+    "read": State.DELIVERED,
+    "undelivered": State.UNDELIVERED,
+    "failed": State.REJECTED,
+    "canceled": State.REJECTED,
+}
+
+# ErrorCode of a failed or undelivered message: (state, worth another message)
+ASYNC_CODES: Final[dict[str, tuple[State, bool]]] = {
+    **dict.fromkeys(
+        ("30001", "30003", "30008", "30017", "30022", "30410", "63017", "63018"),
+        (State.UNDELIVERED, True),
+    ),
+    **dict.fromkeys(("30005", "30006", "30023"), (State.UNDELIVERED, False)),
+    **dict.fromkeys(
+        ("30002", "30004", "30007", "30010", "30018", "30024", "30032", "30034"),
+        (State.REJECTED, False),
+    ),
+    **dict.fromkeys(("30450", "21610"), (State.REJECTED, False)),
+    "30036": (State.EXPIRED, False),
+}
+
+
+def is_sender(word: str) -> bool:
+    """Tell whether Twilio can send from this: number, short code or name."""
+    if word.startswith("+"):
+        digits = word[1:]
+        return digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15
+    if word.isascii() and word.isdigit():
+        return 3 <= len(word) <= 8
+    letters = [character for character in word if character not in " +-_&"]
+    return (
+        len(word) <= MAX_NAME
+        and word.isascii()
+        and all(character.isalnum() for character in letters)
+        and any(character.isalpha() for character in letters)
+    )

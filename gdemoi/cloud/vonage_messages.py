@@ -1,0 +1,227 @@
+"""The Vonage Messages API v1 (channel sms) as values.
+
+It obeys the Messages API reference: JSON out, RFC 7807 problems back, one id for
+all segments, inbound messages already joined, webhooks signed with a JWT.  A rare
+fault at Vonage sends a webhook without a token: 503 makes it come again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import frozen
+
+from gdemoi.cloud.asking import json_request
+from gdemoi.cloud.provider import (
+    Answer,
+    Capabilities,
+    Denied,
+    Door,
+    Draft,
+    HttpRequest,
+    Reply,
+    Told,
+    Validity,
+    Webhook,
+    fate_of_status,
+    outcome_of_fate,
+    retry_after_s,
+)
+from gdemoi.cloud.reading import (
+    JSON,
+    bare,
+    iso_time,
+    mapping_of,
+    number_of,
+    read_json,
+    text_of,
+)
+from gdemoi.cloud.vonage_reports import (
+    API,
+    REPORT_WINDOW_S,
+    STATUSES,
+    VonageAccount,
+    e164,
+    is_sender,
+)
+from gdemoi.cloud.vonage_signature import (
+    ApplicationTokens,
+    webhook_claims,
+)
+from gdemoi.errors import TheirFault
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Outcome,
+    Receipt,
+    State,
+    Unsure,
+)
+
+# The specification says 1000, the SDK 3200: the smaller one is safe.
+MAX_CHARACTERS: Final = 1000
+TTL_PASSED: Final = "1360"
+
+
+@frozen
+class VonageMessages(VonageAccount):
+    """One account of one channel, through the Messages API."""
+
+    tokens: ApplicationTokens | None = None
+
+    product = "MESSAGES"
+    capabilities = Capabilities(
+        plus=False,
+        gsm_units=MAX_CHARACTERS,
+        ucs2_units=MAX_CHARACTERS,
+        validity=Validity("seconds", 20, 604800),
+        inbound_window_s=REPORT_WINDOW_S,
+    )
+
+    def refusal(self, draft: Draft) -> Error | None:
+        """Refuse what the API cannot carry."""
+        if not 7 <= len(bare(draft.message.to)) <= 15:
+            return Error("gateway:bad_number", "Vonage takes 7 to 15 digits")
+        if draft.sender is None or not is_sender(draft.sender):
+            why = "sender must be digits, or up to 11 letters and digits"
+            return Error("gateway:sender_not_allowed", why)
+        return None
+
+    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+        """Return the POST to /v1/messages."""
+        message = draft.message
+        left_s = message.expires_at - now
+        payload: dict[str, Any] = {
+            "message_type": "text",
+            "channel": "sms",
+            "to": bare(message.to),
+            "from": bare(draft.sender or ""),
+            "text": draft.text or "",
+            "client_ref": message.id,
+            "ttl": int(self.capabilities.validity.spelled(left_s, now)),
+            "sms": {"encoding_type": "unicode" if draft.unicode else "text"},
+        }
+        if draft.callback is not None:
+            payload["webhook_url"] = draft.callback
+        header, secrets = self._basic, self.secrets
+        if self.tokens is not None:
+            token = self.tokens.token(now)
+            header = ("Authorization", f"Bearer {token}")
+            secrets = (token, *secrets)
+        url = f"{self.settings.base_url or API}/v1/messages"
+        return json_request(url, payload, [header], secrets)
+
+    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+        """Return what the answer to the POST means."""
+        try:
+            told = {} if answer.cut else mapping_of(read_json(answer.body))
+        except TheirFault:
+            told = {}
+        if 200 <= answer.status < 300:
+            uuid = told.get("message_uuid")
+            if not isinstance(uuid, str) or not uuid:
+                return Unsure(why=f"vonage: {answer.status} without a message_uuid")
+            return Accepted(provider_ids=(uuid,), segments=0)
+        return outcome_of_fate(
+            fate_of_status(answer.status),
+            f"vonage:http{answer.status}",
+            _problem_text(told) or f"HTTP {answer.status}",
+            retry_after_s(answer, now),
+        )
+
+    def price_of(self, answer: Answer) -> Decimal | None:
+        """The price comes with the status webhook only."""
+        return None
+
+    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+        """Return the one shape there is: JSON POST."""
+        return {"POST": (JSON,)}
+
+    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+        """Check the token, which binds the body, then read the JSON."""
+        replay_key = None
+        secret = self.settings.signature_secret
+        if secret is not None:
+            checked = self._checked(webhook, secret, now)
+            if isinstance(checked, Denied):
+                return checked
+            replay_key = checked
+        told = mapping_of(read_json(webhook.body))
+        uuid = text_of(told.get("message_uuid"))
+        if not uuid:
+            return Told(ignored="no message_uuid", replay_key=replay_key)
+        reply = Reply(200)
+        if webhook.door is Door.INCOMING:
+            inbound = self._inbound(uuid, told, now)
+            return Told(inbounds=(inbound,), reply=reply, replay_key=replay_key)
+        receipt = self._receipt(uuid, told)
+        known = (text_of(told.get("status")) or "").lower() in STATUSES
+        return Told(
+            receipts=(receipt,),
+            reply=reply,
+            replay_key=replay_key,
+            ignored=None if known else "unknown status word",
+        )
+
+    def _checked(self, webhook: Webhook, secret: str, now: float) -> str | Denied:
+        """Return the replay key of a good token."""
+        if all(name != "authorization" for name, _ in webhook.headers):
+            return Denied(503, "no token")
+        try:
+            claims = webhook_claims(
+                webhook.header("authorization") or "", webhook.body, secret, now
+            )
+        except TheirFault as why:
+            return Denied(401, f"token: {why}")
+        if claims.get("api_key") != self.settings.api_key:
+            return Denied(401, "a token of another account")
+        return f"jti:{claims.get('jti')}:{claims.get('payload_hash')}"
+
+    def _receipt(self, uuid: str, told: Mapping[str, Any]) -> Receipt:
+        error = told.get("error")
+        problem = error if isinstance(error, dict) else {}
+        code = text_of(problem.get("title"))
+        word = text_of(told.get("status")) or ""
+        if code == TTL_PASSED and STATUSES.get(word.lower()) is State.REJECTED:
+            word = "expired"
+        return self.receipt(
+            uuid,
+            word,
+            code,
+            about=text_of(told.get("to")),
+            reference=text_of(told.get("client_ref")) or None,
+            at=iso_time(told.get("timestamp")),
+            raw=f"status={text_of(told.get('status'))}"
+            + (f" error={code} {text_of(problem.get('detail'))}" if code else ""),
+            verified=self.settings.signature_secret is not None,
+        )
+
+    def _inbound(self, uuid: str, told: Mapping[str, Any], now: float) -> Inbound:
+        sms = told.get("sms")
+        parts = sms.get("num_messages") if isinstance(sms, dict) else None
+        to = text_of(told.get("to"))
+        return Inbound(
+            channel=self.channel,
+            from_=e164(text_of(told.get("from")) or ""),
+            to=None if to is None else e164(to),
+            received_at=now,
+            text=text_of(told.get("text")) or "",
+            charset="utf-8",
+            sent_at=iso_time(told.get("timestamp")),
+            segments=int(number_of(parts) or 1),
+            dedup=f"{self.account}:{uuid}",
+            dedup_window_s=2 * 86400.0,
+        )
+
+
+def _problem_text(told: Mapping[str, Any]) -> str:
+    """Return an RFC 7807 problem as one line, with the names of bad parameters."""
+    words = [text_of(told.get(name)) for name in ("title", "detail")]
+    invalid = told.get("invalid_parameters")
+    if isinstance(invalid, list):
+        names = [text_of(p.get("name")) for p in invalid if isinstance(p, dict)]
+        words.append("invalid: " + ", ".join(name for name in names if name))
+    return "; ".join(word for word in words if word)

@@ -1,0 +1,317 @@
+"""What both Vonage APIs share: credentials, balance, and the Reports API.
+
+The Reports API (v2, synchronous records) is a paid product, charged by record; it
+is asked only when `reports = yes`.  A question by ids carries no dates, and one by
+dates spans 24 hours at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+from gdemoi.cloud.asking import basic, get_request
+from gdemoi.cloud.provider import Answer, Balance, HttpRequest, Page, Polled
+from gdemoi.cloud.reading import (
+    iso_time,
+    mapping_of,
+    mappings_of,
+    number_of,
+    read_json,
+    text_of,
+)
+from gdemoi.cloud.settings import VonageSettings
+from gdemoi.errors import TheirFault
+from gdemoi.message import (
+    Error,
+    Inbound,
+    Outbound,
+    Receipt,
+    State,
+    provider_key,
+)
+
+REST: Final = "https://rest.nexmo.com"
+API: Final = "https://api.nexmo.com"
+MAX_NAME: Final = 11
+MAX_CALLBACK: Final = 100  # status 23 otherwise
+REPORT_WINDOW_S: Final = 86400.0
+
+STATUSES: Final[dict[str, State]] = {
+    "accepted": State.ENROUTE,
+    "buffered": State.ENROUTE,
+    "unknown": State.ENROUTE,
+    "submitted": State.ENROUTE,
+    "delivered": State.DELIVERED,
+    "read": State.DELIVERED,
+    "expired": State.EXPIRED,
+    "failed": State.UNDELIVERED,
+    "undeliverable": State.UNDELIVERED,
+    "deleted": State.UNDELIVERED,
+    "rejected": State.REJECTED,
+}
+
+# err-code: what the network said; those in RESENDABLE may pass another time
+ERROR_TEXTS: Final[dict[str, str]] = {
+    "1": "unknown",
+    "2": "absent subscriber, temporary",
+    "3": "absent subscriber, permanent",
+    "4": "call barred by user",
+    "5": "portability error",
+    "6": "anti-spam rejection",
+    "7": "handset busy",
+    "8": "network error",
+    "9": "illegal number",
+    "10": "illegal message",
+    "11": "unroutable",
+    "12": "destination unreachable",
+    "13": "subscriber age restriction",
+    "14": "number blocked by carrier",
+    "15": "prepaid, insufficient funds",
+    "16": "gateway quota exceeded",
+    "50": "entity filter",
+    "51": "header filter",
+    "52": "content filter",
+    "53": "consent filter",
+    "54": "regulation error",
+    "99": "general error",
+}
+RESENDABLE: Final = frozenset({"2", "7", "8", "16", "99"})
+
+
+@frozen
+class VonageAccount:
+    """One Vonage account of one channel: what does not depend on the API."""
+
+    settings: VonageSettings
+    channel: str
+
+    name = "vonage"
+    product = "SMS"
+
+    @property
+    def account(self) -> str:
+        """The account's key, which is no secret."""
+        return f"vonage:{self.settings.api_key}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Secrets, and the header value that is made of them."""
+        given = (self.settings.api_secret, self.settings.signature_secret)
+        return (
+            self._basic[1].removeprefix("Basic "),
+            *(word for word in given if word),
+        )
+
+    @property
+    def _basic(self) -> tuple[str, str]:
+        return basic(self.settings.api_key, self.settings.api_secret or "")
+
+    def receipt(
+        self,
+        provider_id: str,
+        word: str,
+        code: str | None,
+        *,
+        about: str | None = None,
+        reference: str | None = None,
+        at: float | None = None,
+        raw: str = "",
+        verified: bool = True,
+    ) -> Receipt:
+        """Return the receipt that a status word and an error code stand for."""
+        state = STATUSES.get(word.lower(), State.ENROUTE)
+        error = None
+        if code and code != "0":
+            text = ERROR_TEXTS.get(code, f"error {code}")
+            error = Error(f"vonage:{code}", text, code in RESENDABLE)
+        elif word.lower() in ("expired", "failed", "rejected", "deleted", "unknown"):
+            error = Error(f"vonage:{word.lower()}", f"status {word.lower()}")
+        elif word.lower() not in STATUSES:
+            error = Error("vonage:status", f"unknown status {word[:40]!r}")
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=provider_id,
+            keys=(provider_key(provider_id),),
+            state=state,
+            error=error,
+            about=about,
+            message_id=reference,
+            at=at,
+            raw=raw,
+            verified=verified,
+        )
+
+    def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
+        """Return the question for records by id, where paid reports are allowed."""
+        if not ids or not self.settings.reports:
+            return None
+        return self._records(
+            [("direction", "outbound"), ("id", ",".join(ids))],
+        )
+
+    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+        """Return the receipts in the records; ids not found are still pending."""
+        if answer.status != 200 or answer.cut:
+            return Polled(failed=f"HTTP {answer.status}")
+        receipts = [
+            self._receipt_of_record(record)
+            for record in _records_of(answer)
+            if _id_of(record) in ids
+        ]
+        return Polled(receipts=tuple(receipts), pending=len(receipts) < len(ids))
+
+    def _receipt_of_record(self, record: Mapping[str, Any]) -> Receipt:
+        word = text_of(record.get("status")) or ""
+        code = text_of(record.get("error_code"))
+        return self.receipt(
+            _id_of(record),
+            word,
+            code,
+            about=text_of(record.get("to")),
+            reference=text_of(record.get("client_ref")) or None,
+            at=iso_time(record.get("date_finalized")),
+            raw=f"report status={word} error_code={code}",
+        )
+
+    def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
+        """Return the question for our own reference in the last day."""
+        if not self.settings.reports:
+            return None
+        since = max(message.accepted_at - 60.0, now - REPORT_WINDOW_S)
+        return self._records(
+            [
+                ("direction", "outbound"),
+                ("client_ref", message.id),
+                ("date_start", iso_text(since)),
+                ("date_end", iso_text(now)),
+            ],
+        )
+
+    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+        """Return the record that carries our reference, if one does."""
+        if answer.status != 200 or answer.cut:
+            return None
+        for record in _records_of(answer):
+            if record.get("client_ref") == message.id:
+                return self._receipt_of_record(record)
+        return None
+
+    def sources_request(self) -> HttpRequest | None:
+        """One question covers all numbers."""
+        return None
+
+    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+        """Return the one source, nameless."""
+        return ("",)
+
+    def inbound_request(
+        self, source: str, since: float, until: float, now: float
+    ) -> HttpRequest:
+        """Return the question for inbound records, 24 hours at most."""
+        return self._records(
+            [
+                ("direction", "inbound"),
+                ("include_message", "true"),
+                ("date_start", iso_text(since)),
+                ("date_end", iso_text(min(until, since + REPORT_WINDOW_S))),
+            ],
+        )
+
+    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+        """Return one page of inbound records."""
+        if answer.status != 200 or answer.cut:
+            return Page(failed=f"HTTP {answer.status}")
+        records = _records_of(answer)
+        dates = [at for r in records if (at := iso_time(r.get("date_received")))]
+        return Page(
+            inbounds=tuple(self._inbound_of_record(r, now) for r in records),
+            next=self._next_of(answer),
+            newest=max(dates, default=None),
+        )
+
+    def _next_of(self, answer: Answer) -> HttpRequest | None:
+        links = mapping_of(read_json(answer.body)).get("_links")
+        following = links.get("next") if isinstance(links, dict) else None
+        href = following.get("href") if isinstance(following, dict) else None
+        base = self.settings.base_url or API
+        # credentials go to the host we were told to trust, and to no other
+        if not isinstance(href, str) or not href.startswith(f"{base}/"):
+            return None
+        return get_request(href, (), [self._basic], self.secrets)
+
+    def _inbound_of_record(self, record: Mapping[str, Any], now: float) -> Inbound:
+        to = text_of(record.get("to"))
+        return Inbound(
+            channel=self.channel,
+            from_=e164(text_of(record.get("from")) or ""),
+            to=None if to is None else e164(to),
+            received_at=now,
+            text=text_of(record.get("message_body")) or "",
+            charset="utf-8",
+            sent_at=iso_time(record.get("date_received")),
+            dedup=f"{self.account}:{_id_of(record)}",
+            dedup_window_s=7 * 86400.0,
+        )
+
+    def balance_request(self, now: float) -> HttpRequest | None:
+        """Return the GET of the account's balance."""
+        if self.settings.api_secret is None:
+            return None
+        url = f"{self.settings.base_url or REST}/account/get-balance"
+        return get_request(url, (), [self._basic], self.secrets)
+
+    def balance_of(self, answer: Answer) -> Balance | None:
+        """Return the balance, always in euro, out of a balance or a send answer."""
+        try:
+            told = mapping_of(read_json(answer.body))
+        except TheirFault:
+            return None
+        value = number_of(told.get("value"))
+        for entry in told.get("messages") or ():
+            if isinstance(entry, dict) and "remaining-balance" in entry:
+                value = number_of(entry["remaining-balance"])
+        return None if value is None else Balance(value, "EUR")
+
+    def _records(self, query: Sequence[tuple[str, str]]) -> HttpRequest:
+        base = self.settings.base_url or API
+        known = [("account_id", self.settings.api_key), ("product", self.product)]
+        return get_request(
+            f"{base}/v2/reports/records",
+            [*known, *query],
+            [self._basic],
+            self.secrets,
+        )
+
+
+def e164(number: str) -> str:
+    """Return Vonage's digits with a plus; names and short codes as they are."""
+    if number.isascii() and number.isdigit() and 7 <= len(number) <= 15:
+        return f"+{number}"
+    return number
+
+
+def is_sender(word: str) -> bool:
+    """Tell whether Vonage can send from this: digits, or up to 11 characters."""
+    digits = word.removeprefix("+")
+    if digits.isascii() and digits.isdigit():
+        return 3 <= len(digits) <= 15
+    letters = word.replace(" ", "")
+    return letters.isascii() and letters.isalnum() and len(word) <= MAX_NAME
+
+
+def iso_text(at: float) -> str:
+    """Return epoch seconds as Vonage reads them."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _records_of(answer: Answer) -> list[dict[str, Any]]:
+    return mappings_of(mapping_of(read_json(answer.body)).get("records") or [])
+
+
+def _id_of(record: Mapping[str, Any]) -> str:
+    return text_of(record.get("message_id") or record.get("message_uuid")) or ""

@@ -1,0 +1,265 @@
+"""The Vonage SMS API, which Nexmo's customers know, as values.
+
+It obeys the SMS API reference (1.5): one recipient per request, HTTP 200 even for
+errors, one entry and one receipt per segment, segments of a long inbound SMS one by
+one.  `type` is chosen by us: with `text`, what is not GSM would arrive as ``?``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from gdemoi.cloud.asking import form_request
+from gdemoi.cloud.provider import (
+    Answer,
+    Capabilities,
+    Denied,
+    Door,
+    Draft,
+    Fate,
+    HttpRequest,
+    Told,
+    Validity,
+    Webhook,
+    fate_of_status,
+    outcome_of_fate,
+    retry_after_s,
+)
+from gdemoi.cloud.reading import (
+    FORM,
+    JSON,
+    bare,
+    iso_time,
+    mapping_of,
+    mappings_of,
+    number_of,
+    price_sum,
+    read_json,
+    text_of,
+)
+from gdemoi.cloud.vonage_reports import (
+    MAX_CALLBACK,
+    REPORT_WINDOW_S,
+    REST,
+    STATUSES,
+    VonageAccount,
+    e164,
+    is_sender,
+)
+from gdemoi.cloud.vonage_signature import is_fresh, is_signed
+from gdemoi.errors import TheirFault
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Outcome,
+    Part,
+    Unsure,
+)
+
+MAX_OCTETS: Final = 140  # body and udh of a binary message
+THROTTLE_PAUSE_S: Final = 1.0
+PATIENCE: Final = re.compile(r"\[\s*(\d{1,7})\s*\]")  # "please wait [ 250 ] and retry"
+
+_R, _U, _J, _H = Fate.RETRY, Fate.UNCERTAIN, Fate.REJECT, Fate.HALT
+SUBMIT_FATES: Final[dict[str, Fate]] = {
+    **dict.fromkeys(("1", "10"), _R),
+    "5": _U,
+    **dict.fromkeys(("2", "3", "6", "7", "12", "15", "22", "29", "33"), _J),
+    **dict.fromkeys(("4", "8", "9", "11", "14", "23", "32"), _H),
+}
+
+
+class VonageSms(VonageAccount):
+    """One account of one channel, through the SMS API."""
+
+    capabilities = Capabilities(
+        plus=False,
+        gsm_units=3200,
+        ucs2_units=3200,
+        validity=Validity("milliseconds", 20, 604800),
+        binary=True,
+        flash=True,
+        per_segment=True,
+        inbound_window_s=REPORT_WINDOW_S,
+    )
+
+    def refusal(self, draft: Draft) -> Error | None:
+        """Refuse what the API cannot carry."""
+        message = draft.message
+        if not 7 <= len(bare(message.to)) <= 15:
+            return Error("gateway:bad_number", "Vonage takes 7 to 15 digits")
+        if draft.sender is None or not is_sender(draft.sender):
+            why = "sender must be digits, or up to 11 letters and digits"
+            return Error("gateway:sender_not_allowed", why)
+        octets = len(message.binary or b"") + len(message.udh or b"")
+        if message.binary is not None and octets > MAX_OCTETS:
+            return Error("gateway:too_long", f"{octets} octets of {MAX_OCTETS}")
+        return None
+
+    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+        """Return the POST to /sms/json."""
+        message = draft.message
+        fields = [("to", bare(message.to)), ("from", bare(draft.sender or ""))]
+        if message.binary is not None:
+            fields += [("type", "binary"), ("body", message.binary.hex())]
+            if message.udh is not None:
+                fields.append(("udh", message.udh.hex()))
+        else:
+            kind = "unicode" if draft.unicode else "text"
+            fields += [("text", draft.text or ""), ("type", kind)]
+        left_s = message.expires_at - now
+        fields.append(("ttl", self.capabilities.validity.spelled(left_s, now)))
+        fields.append(("client-ref", message.id))
+        if message.flash:
+            fields.append(("message-class", "0"))
+        if draft.callback is not None:
+            fields.append(("callback", draft.callback))
+        url = f"{self.settings.base_url or REST}/sms/json"
+        return form_request(url, fields, [self._basic], self.secrets)
+
+    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+        """Return what the entries mean: all taken, none taken, or who knows."""
+        if answer.status != 200:
+            code = f"vonage:http{answer.status}"
+            fate = fate_of_status(answer.status)
+            pause_s = retry_after_s(answer, now)
+            return outcome_of_fate(fate, code, f"HTTP {answer.status}", pause_s)
+        entries = _entries(answer)
+        if not entries:
+            return Unsure(why="vonage: an answer that says nothing readable")
+        ids = tuple(
+            text_of(entry.get("message-id")) or ""
+            for entry in entries
+            if text_of(entry.get("status")) == "0"
+        )
+        if len(ids) == len(entries):
+            return Accepted(provider_ids=ids, segments=len(ids))
+        failed = next(e for e in entries if text_of(e.get("status")) != "0")
+        code = text_of(failed.get("status")) or "none"
+        text = text_of(failed.get("error-text")) or f"status {code}"
+        if ids:
+            why = f"vonage:{code}: {len(ids)} of {len(entries)} segments taken: {text}"
+            return Unsure(why=why, provider_ids=ids, segments=len(entries))
+        fate = SUBMIT_FATES.get(code, Fate.REJECT)
+        pause = _patience_s(text) if fate is Fate.RETRY else None
+        return outcome_of_fate(fate, f"vonage:{code}", text, pause)
+
+    def price_of(self, answer: Answer) -> Decimal | None:
+        """Return what the segments cost together."""
+        return price_sum([entry.get("message-price") for entry in _entries(answer)])
+
+    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+        """Return what an account may be set to: GET, form POST or JSON POST."""
+        return {"GET": (), "POST": (FORM, JSON)}
+
+    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+        """Check `sig`, freshness and account, then read the fields."""
+        fields = webhook.fields()
+        secret = self.settings.signature_secret
+        if secret is not None:
+            if not is_signed(fields, secret, self.settings.signature_method):
+                return Denied(401, "signature")
+            if not is_fresh(fields.get("timestamp"), now):
+                return Denied(401, "timestamp")
+        if fields.get("api-key", self.settings.api_key) != self.settings.api_key:
+            return Denied(403, "another account")
+        nonce = fields.get("nonce") if secret is not None else None
+        replay_key = None if nonce is None else f"nonce:{nonce}"
+        provider_id = fields.get("messageId")
+        if not provider_id:
+            return Told(ignored="no messageId", replay_key=replay_key)
+        if webhook.door is Door.INCOMING:
+            inbound = self._inbound(provider_id, fields, now)
+            return Told(inbounds=(inbound,), replay_key=replay_key)
+        word = fields.get("status", "")
+        shown = ("status", "err-code", "network-code", "price", "scts")
+        receipt = self.receipt(
+            provider_id,
+            word,
+            fields.get("err-code"),
+            about=fields.get("msisdn"),
+            reference=fields.get("client-ref") or None,
+            # the provider's own time: it is not said in which zone
+            at=scts_time(fields.get("scts")),
+            raw=" ".join(f"{name}={fields[name]}" for name in shown if name in fields),
+            verified=secret is not None,
+        )
+        known = word.lower() in STATUSES
+        return Told(
+            receipts=(receipt,),
+            replay_key=replay_key,
+            ignored=None if known else "unknown status word",
+        )
+
+    def _inbound(
+        self, provider_id: str, fields: Mapping[str, str], now: float
+    ) -> Inbound:
+        to = fields.get("to")
+        binary = None
+        if fields.get("type") == "binary":
+            try:
+                binary = bytes.fromhex(fields.get("data", ""))
+            except ValueError:
+                raise TheirFault("data is not hexadecimal") from None
+        part = part_of(fields)
+        return Inbound(
+            channel=self.channel,
+            from_=e164(fields.get("msisdn", "")),
+            to=None if to is None else e164(to),
+            received_at=now,
+            text=None if binary is not None else fields.get("text", ""),
+            binary=binary,
+            charset="ucs2" if fields.get("type") == "unicode" else "gsm7",
+            sent_at=iso_time(fields.get("message-timestamp")),
+            part=part,
+            dedup=f"{self.account}:{provider_id}",
+            dedup_window_s=2 * 86400.0,  # Vonage repeats for 24 h
+        )
+
+
+def part_of(fields: Mapping[str, str]) -> Part | None:
+    """Return which segment of a long SMS this is; None for a whole one."""
+    if fields.get("concat") != "true":
+        return None
+    total, number = (
+        int(number_of(fields.get(name)) or 0)
+        for name in ("concat-total", "concat-part")
+    )
+    if not 1 <= number <= total <= 255:
+        return None
+    return Part(fields.get("concat-ref", ""), total, number)
+
+
+def scts_time(value: str | None) -> float | None:
+    """Return YYMMDDHHMM as epoch seconds, read as UTC."""
+    try:
+        at = datetime.strptime(value or "", "%y%m%d%H%M")
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC).timestamp()
+
+
+def check_callback(url: str) -> str | None:
+    """Return why a receipt address cannot be used, if so."""
+    if len(url) > MAX_CALLBACK:
+        return f"the receipt address has {len(url)} of {MAX_CALLBACK} characters"
+    return None
+
+
+def _entries(answer: Answer) -> list[dict[str, Any]]:
+    if answer.cut:
+        return []
+    try:
+        return mappings_of(mapping_of(read_json(answer.body)).get("messages"))
+    except TheirFault:
+        return []
+
+
+def _patience_s(text: str) -> float:
+    found = PATIENCE.search(text)
+    return int(found[1]) / 1000 if found else THROTTLE_PAUSE_S
