@@ -1,0 +1,290 @@
+"""``make demo``: the sandbox, the gateway, and a few messages of every kind.
+
+Starts both as real processes on 127.0.0.1, talks to the gateway over HTTP as a
+platform would, and prints each event as a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+STATE: Final = ROOT / "demo-state"
+API: Final = "http://127.0.0.1:8990"
+LIMIT_S: Final = 90.0
+STYLES: Final = {
+    "delivered": "bold green",
+    "undelivered": "bold red",
+    "rejected": "bold red",
+    "expired": "bold red",
+    "uncertain": "bold yellow",
+}
+TWISTD: Final = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
+
+# (what it is, the message).  The tracker behind each far side answers commands
+# that end with a question mark.
+MESSAGES: Final[list[tuple[str, dict[str, Any]]]] = [
+    (
+        "a GSM text over SMPP",
+        {"text": "Alarm! Car left the zone @ 12:30", "channels": ["carrier"]},
+    ),
+    (
+        "a long Cyrillic text over SMPP",
+        {
+            "text": "Внимание: автомобиль покинул геозону «Склад №1». " * 4,
+            "channels": ["carrier"],
+        },
+    ),
+    (
+        "a Latin-1 tracker command with leading spaces",
+        {
+            "text": "  setparam 2004:gps.example.org?",
+            "class": "command",
+            "charset": "latin1",
+            "channels": ["carrier"],
+        },
+    ),
+    (
+        "a binary SMS to a port",
+        {
+            "binary": base64.b64encode(bytes(range(32))).decode(),
+            "dest_port": 2948,
+            "channels": ["carrier"],
+        },
+    ),
+    (
+        "a command by a carrier that quotes receipts as Mensatek does",
+        {"text": "status?", "class": "command", "channels": ["mensatek"]},
+    ),
+    (
+        "a command through a GoIP line that loses three datagrams of ten",
+        {"text": "getgps?", "class": "command", "channels": ["goip"]},
+    ),
+    (
+        "a command through a Yeastar TG port",
+        {"text": "getver?", "class": "command", "channels": ["tg"]},
+    ),
+    *(
+        (
+            f"a command through {name}",
+            {"text": "getinfo?", "class": "command", "channels": [name]},
+        )
+        for name in ("twilio", "vonage", "nexmo", "textlocal", "tyntec")
+    ),
+]
+
+
+class Demo:
+    """The two processes and the platform's side of the talk."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.titles: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
+        self.inbound: set[str] = set()
+        self.after = 0
+
+    def run(self, once: bool) -> int:
+        """Send everything, tell what happens, and say how it went."""
+        with processes():
+            self.await_gateway()
+            ids = [self.send(title, message) for title, message in MESSAGES]
+            wanted = {
+                message["channels"][0]
+                for _, message in MESSAGES
+                if str(message.get("text", "")).endswith("?")
+            }
+            good = self.follow(ids, wanted)
+            self.console.print(f"\nStatus page and API: {API}/")
+            if once:
+                return 0 if good else 1
+            self.console.print("Ctrl-C ends the demo.\n")
+            with contextlib.suppress(KeyboardInterrupt):
+                while True:
+                    self.tell_events(wait=20)
+        return 0 if good else 1
+
+    def await_gateway(self) -> None:
+        """Wait until the gateway is ready and its channels are up."""
+        self.console.print("Starting the sandbox and the gateway ...")
+        deadline = time.monotonic() + 30
+        down = ["everything"]
+        while down:
+            if time.monotonic() > deadline:
+                raise SystemExit(
+                    f"not up after 30 s: {', '.join(down)}; see {STATE}/*.log"
+                )
+            time.sleep(0.2)
+            try:
+                channels = call("GET", "/v1/channels")
+            except OSError:
+                continue
+            down = [c["name"] for c in channels["channels"] if c.get("unable")]
+        self.console.print(
+            "All channels are up: "
+            + ", ".join(c["name"] for c in channels["channels"])
+            + "\n"
+        )
+
+    def send(self, title: str, message: dict[str, Any]) -> str:
+        """Hand one message in, as a platform would."""
+        number = f"+7916000{len(self.titles):04d}"
+        answer = call("POST", "/v1/messages", {"to": number, **message})
+        self.titles[answer["id"]] = title
+        self.console.print(
+            Text.assemble((answer["id"][:8], "cyan"), "  ", title, " to ", number)
+        )
+        return str(answer["id"])
+
+    def follow(self, ids: list[str], wanted: set[str]) -> bool:
+        """Print events until every message ended and every tracker answered."""
+        self.console.print()
+        deadline = time.monotonic() + LIMIT_S
+        while set(ids) - set(self.ended) or wanted - self.inbound:
+            if time.monotonic() > deadline:
+                for each in set(ids) - set(self.ended):
+                    self.console.print(f"no end: {self.titles[each]}", style="red")
+                for channel in sorted(wanted - self.inbound):
+                    self.console.print(f"no answer over {channel}", style="red")
+                return False
+            self.tell_events(wait=5)
+        # A TG box and the like have no receipts: `submitted` is their last word.
+        bad = [
+            f"{self.titles[each]}: {state}"
+            for each, state in self.ended.items()
+            if state not in ("delivered", "submitted")
+        ]
+        for line in bad:
+            self.console.print(line, style="red")
+        if not bad:
+            self.console.print(
+                f"\nAll {len(ids)} messages arrived, and the trackers answered over"
+                f" {len(wanted)} channels.",
+                style="bold green",
+            )
+        return not bad
+
+    def tell_events(self, wait: int) -> None:
+        """Read the next events and print a line for each."""
+        answer = call("GET", f"/v1/events?after={self.after}&limit=100&wait={wait}")
+        for event in answer["events"]:
+            self.tell(event)
+        self.after = answer["after"]
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Print one event."""
+        if event["type"] == "status":
+            state = event["state"]
+            if event["final"]:
+                self.ended[event["id"]] = state
+            segments = event["segments"]["total"]
+            error = event["error"]
+            self.console.print(
+                Text.assemble(
+                    (event["at"][11:23], "dim"),
+                    "  ",
+                    (event["id"][:8], "cyan"),
+                    "  ",
+                    (f"{state:<11}", STYLES.get(state, "")),
+                    f" {event['channel'] or '-':<10}",
+                    f" {segments} segments" if segments > 1 else "",
+                    (f"  {error['code']} {error['text']}" if error else "", "yellow"),
+                )
+            )
+        elif event["type"] == "inbound":
+            self.inbound.add(event["channel"])
+            self.console.print(
+                Text.assemble(
+                    (event["received_at"][11:23], "dim"),
+                    "  ",
+                    (f"from {event['from']} over {event['channel']}: ", "magenta"),
+                    repr(event["text"]),
+                )
+            )
+
+
+def call(method: str, path: str, body: Any = None) -> Any:
+    """Ask the gateway."""
+    request = urllib.request.Request(
+        API + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as refused:
+        raise SystemExit(
+            f"{method} {path}: {refused.code} {refused.read().decode()}"
+        ) from refused
+
+
+@contextlib.contextmanager
+def processes() -> Iterator[None]:
+    """Run the sandbox and the gateway, and end both orderly."""
+    shutil.rmtree(STATE, ignore_errors=True)
+    STATE.mkdir()
+    running = []
+    with contextlib.ExitStack() as files:
+        for plugin, config in (
+            ("gdemoi-sandbox", "etc/sandbox.ini"),
+            ("gdemoi-sms", "etc/demo.ini"),
+        ):
+            output = files.enter_context((STATE / f"{plugin}.log").open("wb"))
+            running.append(
+                subprocess.Popen(
+                    [
+                        *(sys.executable, "-c", TWISTD, "-n", "--pidfile="),
+                        *(plugin, "--config", str(ROOT / config)),
+                    ],
+                    stdout=output,
+                    stderr=output,
+                    cwd=ROOT,
+                )
+            )
+        try:
+            yield
+        finally:
+            for process in reversed(running):
+                process.send_signal(signal.SIGTERM)
+            for process in running:
+                try:
+                    process.wait(25)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def main() -> int:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--once", action="store_true", help="end after the last receipt"
+    )
+    arguments = parser.parse_args()
+    # SIGTERM ends the demo as Ctrl-C does, so that no process is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return Demo(Console(highlight=False)).run(arguments.once)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
