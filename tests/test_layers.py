@@ -37,7 +37,7 @@ def floor(name: str) -> int | None:
         if room == "channel" or room.startswith("channel_"):
             return 3
         return 2 if room in SHELL_ROOMS else 1
-    if name in ("amqp.envelope", "amqp.mapping", "amqp.numbers"):
+    if name in ("amqp.envelope", "amqp.fields", "amqp.mapping", "amqp.numbers"):
         return 1
     if first in ("keeper", "alarm", "tasks", "journal"):
         return 2

@@ -34,6 +34,14 @@ import msgspec
 from attrs import frozen
 from msgspec import Meta
 
+from gdemoi.amqp.fields import (
+    NULL,
+    check_property,
+    check_smpp,
+    correlation,
+    invalid,
+    user_data_header,
+)
 from gdemoi.amqp.numbers import INTERNATIONAL, normalise
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
@@ -47,19 +55,15 @@ from gdemoi.message import (
 )
 
 MANY_LIMIT: Final = 1000
-CORRELATION_LIMIT: Final = 1024
-TEXT_OF_ERROR_LIMIT: Final = 300
 _LONGEST_TTL_S: Final = 366 * 86400.0
 
 _is_id: Final = re.compile(r"[A-Za-z0-9._:\-]{1,64}").fullmatch
-_is_tlv_tag: Final = re.compile(r"0x[0-9A-Fa-f]{1,4}").fullmatch
 _place_of_error: Final = re.compile(r" - at `\$\.?([^`]*)`$").search
 _named_field: Final = re.compile(r"(?:unknown|missing required) field `([^`]*)`").search
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
-_NULL: Final = msgspec.Raw(b"null")
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -88,7 +92,7 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     )
     on_unsure: OnUnsure | None = None
     report: Report | None = None
-    correlation: msgspec.Raw = _NULL
+    correlation: msgspec.Raw = NULL
     account: Word | None = None
     smpp: SmppOptions | None = None
 
@@ -116,6 +120,7 @@ _UNSAID: Final = {
 }
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode
+_decode_lax: Final = msgspec.json.Decoder(Envelope, strict=False).decode
 _split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _peek: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -131,19 +136,43 @@ def parse(
     correlation_id: str | None = None,
 ) -> Outbound:
     """Read one envelope; raise `InvalidMessage` naming the JSON field."""
-    envelope = _envelope(body)
-    id_ = envelope.id
-    if id_ is None:
-        id_ = message_id
-        if id_ is None:
-            raise _invalid("id is missing", "id")
-    if not _is_id(id_):
-        raise _invalid("id is 1 to 64 of A-Z a-z 0-9 . _ : -", "id")
+    try:
+        envelope = _decode(body)
+    except msgspec.ValidationError as fault:
+        raise _complaint(str(fault)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise _unreadable(fault) from None
     return complete(
         envelope,
-        id_,
         defaults=defaults,
         now=now,
+        message_id=message_id,
+        reply_to=reply_to,
+        correlation_id=correlation_id,
+    )
+
+
+def parse_fields(
+    fields: dict[str, Any],
+    *,
+    defaults: Defaults,
+    now: float,
+    message_id: str | None = None,
+    reply_to: str | None = None,
+    correlation_id: str | None = None,
+) -> Outbound:
+    """Take an envelope that came as fields; numbers may be spelled as text."""
+    try:
+        envelope = _decode_lax(msgspec.json.encode(fields))
+    except msgspec.ValidationError as fault:
+        raise _complaint(str(fault)) from None
+    except (TypeError, ValueError, RecursionError) as fault:
+        raise _unreadable(fault) from None
+    return complete(
+        envelope,
+        defaults=defaults,
+        now=now,
+        message_id=message_id,
         reply_to=reply_to,
         correlation_id=correlation_id,
     )
@@ -214,14 +243,23 @@ def fingerprint(message: Outbound) -> bytes:
 
 def complete(
     envelope: Envelope,
-    id_: str,
     *,
     defaults: Defaults,
     now: float,
-    reply_to: str | None = None,
-    correlation_id: str | None = None,
+    message_id: str | None,
+    reply_to: str | None,
+    correlation_id: str | None,
 ) -> Outbound:
     """Check what the types cannot, and fill the defaults in."""
+    id_ = message_id if envelope.id is None else envelope.id
+    if id_ is None:
+        raise invalid("id is missing", "id")
+    if not _is_id(id_):
+        raise invalid("id is 1 to 64 of A-Z a-z 0-9 . _ : -", "id")
+    if reply_to is not None:
+        check_property(reply_to, "reply_to")
+    if correlation_id is not None:
+        check_property(correlation_id, "correlation_id")
     to = envelope.to
     if not INTERNATIONAL(to):
         to = normalise(to, defaults.home_country)
@@ -242,7 +280,7 @@ def complete(
         class_=class_,
         charset=envelope.charset or Charset.AUTO,
         on_unencodable=envelope.on_unencodable or on_unencodable,
-        udh=None if envelope.udh is None else _udh(envelope.udh),
+        udh=None if envelope.udh is None else user_data_header(envelope.udh),
         dest_port=envelope.dest_port,
         source_port=envelope.source_port,
         flash=envelope.flash or False,
@@ -252,7 +290,7 @@ def complete(
         channels=envelope.channels or (),
         on_unsure=envelope.on_unsure or on_unsure,
         report=envelope.report or Report.ALL,
-        correlation=_correlation(envelope.correlation),
+        correlation=correlation(envelope.correlation),
         account=envelope.account,
         smpp=envelope.smpp,
         reply_to=reply_to,
@@ -276,17 +314,8 @@ def _one(
         return invalid
 
 
-def _envelope(body: bytes) -> Envelope:
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as fault:
-        raise _complaint(str(fault)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _unreadable(fault) from None
-
-
 def _unreadable(fault: Exception) -> InvalidMessage:
-    return _invalid(f"not JSON in UTF-8: {fault}", None)
+    return invalid(f"not JSON in UTF-8: {fault}", None)
 
 
 def _complaint(text: str) -> InvalidMessage:
@@ -298,45 +327,39 @@ def _complaint(text: str) -> InvalidMessage:
         field = f"{field}.{named[1]}" if field else named[1]
     if place:
         text = text[: place.start()]
-    return _invalid(text, field or None)
-
-
-def _invalid(text: str, field: str | None) -> InvalidMessage:
-    if field is not None:
-        field = field[:64]
-    return InvalidMessage("invalid", text[:TEXT_OF_ERROR_LIMIT], field)
+    return invalid(text, field or None)
 
 
 def _check_content(envelope: Envelope) -> None:
     text = envelope.text
     if (text is None) is (envelope.binary is None):
         if text is None:
-            raise _invalid("text or binary is missing", "text")
-        raise _invalid("text and binary exclude each other", "binary")
+            raise invalid("text or binary is missing", "text")
+        raise invalid("text and binary exclude each other", "binary")
     if not text and not envelope.binary:
         field = "text" if text is not None else "binary"
-        raise _invalid(f"{field} is empty", field)
+        raise invalid(f"{field} is empty", field)
     if text is not None:
         if "\0" in text:
-            raise _invalid("text has a U+0000", "text")
+            raise invalid("text has a U+0000", "text")
         if envelope.udh is not None:
-            raise _invalid("udh goes with binary only", "udh")
+            raise invalid("udh goes with binary only", "udh")
     _check_words(envelope)
     if envelope.source_port is not None and envelope.dest_port is None:
-        raise _invalid("source_port needs dest_port", "source_port")
+        raise invalid("source_port needs dest_port", "source_port")
     if envelope.udh is not None and envelope.dest_port is not None:
-        raise _invalid("udh and ports exclude each other", "udh")
+        raise invalid("udh and ports exclude each other", "udh")
 
 
 def _check_words(envelope: Envelope) -> None:
     if envelope.from_ is not None and "\0" in envelope.from_:
-        raise _invalid("from has a U+0000", "from")
+        raise invalid("from has a U+0000", "from")
     if envelope.account is not None and "\0" in envelope.account:
-        raise _invalid("account has a U+0000", "account")
+        raise invalid("account has a U+0000", "account")
     if envelope.channels is not None and any("\0" in c for c in envelope.channels):
-        raise _invalid("a channel's name has a U+0000", "channels")
+        raise invalid("a channel's name has a U+0000", "channels")
     if envelope.smpp is not None:
-        _check_smpp(envelope.smpp)
+        check_smpp(envelope.smpp)
 
 
 def _times(
@@ -351,85 +374,8 @@ def _times(
         ttl_s = default_ttl_s if envelope.ttl is None else envelope.ttl
         return not_before, start + ttl_s
     if envelope.ttl is not None:
-        raise _invalid("ttl and expires_at exclude each other", "ttl")
+        raise invalid("ttl and expires_at exclude each other", "ttl")
     expires_at = envelope.expires_at.timestamp()
     if not_before is not None and expires_at <= not_before:
-        raise _invalid("expires_at is not after not_before", "expires_at")
+        raise invalid("expires_at is not after not_before", "expires_at")
     return not_before, expires_at
-
-
-def _udh(text: str) -> bytes:
-    """Read a user data header (3GPP TS 23.040 §9.2.3.24): UDHL, then IEs."""
-    try:
-        header = bytes.fromhex(text)
-    except ValueError:
-        raise _invalid("udh is not hexadecimal", "udh") from None
-    if not header or header[0] != len(header) - 1 or len(header) > 140:
-        raise _invalid("udh does not begin with its own length (UDHL)", "udh")
-    at = 1
-    while at + 1 < len(header):
-        at += 2 + header[at + 1]
-    if at != len(header):
-        raise _invalid("udh has an information element that runs past it", "udh")
-    return header
-
-
-def _correlation(raw: msgspec.Raw) -> msgspec.Raw:
-    """Keep the JSON as it was written, without line breaks, and check its UTF-8."""
-    if raw is _NULL:
-        return raw
-    octets = bytes(raw)
-    if len(octets) > CORRELATION_LIMIT:
-        raise InvalidMessage(
-            "too_long", f"correlation is over {CORRELATION_LIMIT} bytes", "correlation"
-        )
-    if not octets.isascii():
-        try:
-            octets.decode()
-        except UnicodeDecodeError as fault:
-            raise _invalid(
-                f"correlation is not UTF-8: {fault}", "correlation"
-            ) from None
-    if b"\n" in octets or b"\r" in octets:
-        octets = msgspec.json.format(octets, indent=-1)
-    return msgspec.Raw(octets)
-
-
-_OCTET_FIELDS: Final = (
-    "protocol_id",
-    "priority_flag",
-    "registered_delivery",
-    "replace_if_present_flag",
-)
-# SMPP 3.4 §5.2: longest C-octet strings, without their NUL
-_STRING_FIELDS: Final = (
-    ("service_type", 5),
-    ("validity_period", 16),
-    ("schedule_delivery_time", 16),
-)
-
-
-def _check_smpp(options: SmppOptions) -> None:
-    for name in _OCTET_FIELDS:
-        octet: int | None = getattr(options, name)
-        if octet is not None and not 0 <= octet <= 255:
-            raise _invalid(f"{name} is 0 to 255", f"smpp.{name}")
-    for name, limit in _STRING_FIELDS:
-        value: str | None = getattr(options, name)
-        if value is None:
-            continue
-        if len(value) > limit or not value.isascii() or "\0" in value:
-            raise _invalid(f"{name} is up to {limit} of ASCII", f"smpp.{name}")
-    for tag, value in options.tlvs.items():
-        if not _is_tlv_tag(tag) or not _is_hexadecimal(value):
-            raise _invalid(
-                'a TLV is written "0x1403": "hexadecimal octets"', "smpp.tlvs"
-            )
-
-
-def _is_hexadecimal(value: Any) -> bool:
-    try:
-        bytes.fromhex(value)
-    except ValueError:
-        return False
-    return True

@@ -1,0 +1,141 @@
+"""Compatibility readers: platforms that cannot write the contract's JSON.
+
+Three forms, chosen by ``format`` in ``[amqp]``:
+
+* ``v1``: the contract's JSON.
+* ``headers``: the body is the text (UTF-8), or the octets of a binary SMS when
+  its content-type is ``application/octet-stream``; all other fields are AMQP
+  headers with the contract's names.  Headers that begin with ``x-`` belong to
+  brokers and tracing and are passed over; any other unknown one is an error.
+* ``map``: a foreign JSON object; a section ``[amqp-map:NAME]`` says for each field
+  of the contract where it is found: a path (``device.phone``), or ``const:WORD``.
+  What is not mapped is passed over.
+
+This file turns octets and headers into the contract's fields.  It does not know
+what the fields mean: `envelope` does.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gdemoi.amqp.envelope import Defaults, parse, parse_fields
+from gdemoi.errors import InvalidMessage
+from gdemoi.message import Outbound
+
+# The body, the properties of the delivery, now
+Reader = Callable[[bytes, Mapping[str, Any], float], Outbound]
+
+CONSTANT: Final = "const:"
+_OCTETS: Final = "application/octet-stream"
+_OF_CONTENT: Final = ("text", "binary")
+_ABSENT: Final = object()
+# The property that names the queue where this message's events also go.
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def v1(defaults: Defaults) -> Reader:
+    """Return the reader of the contract's JSON."""
+
+    def read(body: bytes, properties: Mapping[str, Any], now: float) -> Outbound:
+        return parse(
+            body,
+            defaults=defaults,
+            now=now,
+            message_id=properties.get("message-id"),
+            reply_to=properties.get("reply-to"),
+            correlation_id=properties.get("correlation-id"),
+        )
+
+    return read
+
+
+def headers(defaults: Defaults) -> Reader:
+    """Return the reader of a plain body with its fields in the headers."""
+
+    def read(body: bytes, properties: Mapping[str, Any], now: float) -> Outbound:
+        fields = {
+            name: value
+            for name, value in properties.get("headers", {}).items()
+            if not name.lower().startswith("x-")
+        }
+        for name in _OF_CONTENT:
+            if name in fields:
+                raise InvalidMessage("invalid", "the body is the content", name)
+        if properties.get("content-type") == _OCTETS:
+            fields["binary"] = base64.b64encode(body).decode()
+        else:
+            fields["text"] = _text(body)
+        return _take(fields, defaults, properties, now)
+
+    return read
+
+
+def mapped(fields: Mapping[str, str], defaults: Defaults) -> Reader:
+    """Return the reader of a foreign JSON; `fields` maps ours to theirs."""
+    constants = {
+        name: place.removeprefix(CONSTANT)
+        for name, place in fields.items()
+        if place.startswith(CONSTANT)
+    }
+    paths = [
+        (name, place.split("."))
+        for name, place in fields.items()
+        if name not in constants
+    ]
+
+    def read(body: bytes, properties: Mapping[str, Any], now: float) -> Outbound:
+        try:
+            foreign = _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            raise InvalidMessage(
+                "invalid", f"not a JSON object in UTF-8: {fault}"[:300]
+            ) from None
+        found: dict[str, Any] = dict(constants)
+        for name, path in paths:
+            value = _at(foreign, path)
+            if value is not _ABSENT:
+                found[name] = value
+        return _take(found, defaults, properties, now)
+
+    return read
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return _ABSENT
+        value = value[step]
+    return value
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as fault:
+        raise InvalidMessage("invalid", f"not UTF-8: {fault}", "text") from None
+
+
+def _take(
+    fields: dict[str, Any],
+    defaults: Defaults,
+    properties: Mapping[str, Any],
+    now: float,
+) -> Outbound:
+    # Numbers are where foreign platforms put ids and phones.
+    for name in ("id", "to", "from"):
+        value = fields.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            fields[name] = str(value)
+    return parse_fields(
+        fields,
+        defaults=defaults,
+        now=now,
+        message_id=properties.get("message-id"),
+        reply_to=properties.get("reply-to"),
+        correlation_id=properties.get("correlation-id"),
+    )
