@@ -1,0 +1,330 @@
+"""PDUs to octets and back (SMPP 3.4 §3, §4); the door of this codec.
+
+`encode` refuses what breaks a limit of the specification (`OurFault`).  `decode`
+turns every whole frame into a value: a PDU, or `Unparsed`, which says what is
+wrong and what answers it.  A response is read as far as it goes, since what it
+answers has happened whatever its body looks like.  The classes themselves are in
+`pdus_table`; all of them can be had from here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from gdemoi.errors import OurFault, TheirFault
+from gdemoi.smpp import wire
+from gdemoi.smpp.pdus_table import (
+    V33,
+    V34,
+    AlertNotification,
+    BindReceiver,
+    BindReceiverResp,
+    BindTransceiver,
+    BindTransceiverResp,
+    BindTransmitter,
+    BindTransmitterResp,
+    CancelSm,
+    CancelSmResp,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    DestAddress,
+    DistributionList,
+    EnquireLink,
+    EnquireLinkResp,
+    GenericNack,
+    Outbind,
+    Pdu,
+    QuerySm,
+    QuerySmResp,
+    ReplaceSm,
+    ReplaceSmResp,
+    SubmitMulti,
+    SubmitMultiResp,
+    SubmitSm,
+    SubmitSmResp,
+    Unbind,
+    UnbindResp,
+    Unparsed,
+    UnsuccessSme,
+)
+from gdemoi.smpp.statuses import Status
+from gdemoi.smpp.tlvs import CutTlv, Tag, Tlv
+from gdemoi.smpp.tlvs import read as read_tlvs
+
+__all__ = [
+    "ALL",
+    "BY_ID",
+    "RESPONSE",
+    "V33",
+    "V34",
+    "AlertNotification",
+    "BindReceiver",
+    "BindReceiverResp",
+    "BindTransceiver",
+    "BindTransceiverResp",
+    "BindTransmitter",
+    "BindTransmitterResp",
+    "CancelSm",
+    "CancelSmResp",
+    "DataSm",
+    "DataSmResp",
+    "DeliverSm",
+    "DeliverSmResp",
+    "DestAddress",
+    "DistributionList",
+    "EnquireLink",
+    "EnquireLinkResp",
+    "GenericNack",
+    "Outbind",
+    "Pdu",
+    "QuerySm",
+    "QuerySmResp",
+    "ReplaceSm",
+    "ReplaceSmResp",
+    "SubmitMulti",
+    "SubmitMultiResp",
+    "SubmitSm",
+    "SubmitSmResp",
+    "Tag",
+    "Tlv",
+    "Unbind",
+    "UnbindResp",
+    "Unparsed",
+    "UnsuccessSme",
+    "answer",
+    "decode",
+    "encode",
+]
+
+# An answer's command_id is the request's with this bit set (§5.1.2).
+RESPONSE: Final = 0x80000000
+
+ALL: Final[tuple[type[Pdu], ...]] = (
+    GenericNack,
+    BindReceiver,
+    BindReceiverResp,
+    BindTransmitter,
+    BindTransmitterResp,
+    QuerySm,
+    QuerySmResp,
+    SubmitSm,
+    SubmitSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    Unbind,
+    UnbindResp,
+    ReplaceSm,
+    ReplaceSmResp,
+    CancelSm,
+    CancelSmResp,
+    BindTransceiver,
+    BindTransceiverResp,
+    Outbind,
+    EnquireLink,
+    EnquireLinkResp,
+    SubmitMulti,
+    SubmitMultiResp,
+    AlertNotification,
+    DataSm,
+    DataSmResp,
+)
+
+BY_ID: Final[dict[int, type[Pdu]]] = {cls.command_id: cls for cls in ALL}
+
+_HEADER: Final = struct.Struct(">IIII")
+_WORD: Final = 1 << 32
+
+_encoders: Final[dict[type[Pdu], Callable[[Any], bytes]]] = {
+    cls: wire.make_encoder(cls) for cls in ALL
+}
+_decoders: Final[dict[int, Callable[[bytes, int, int], Pdu]]] = {
+    cls.command_id: wire.make_decoder(cls) for cls in ALL
+}
+
+
+# -- writing
+
+
+def encode(pdu: Pdu, version: int = V34) -> bytes:
+    """Return the whole PDU in octets; `OurFault` when it breaks a limit.
+
+    A response with an error has no body unless it has something to say (§4.1.2,
+    §4.4.2).  For `version` 0x33, what that version has not is refused: TLVs,
+    data_sm, alert_notification, outbind.
+    """
+    if version < V34:
+        _fits_33(pdu)
+    try:
+        if pdu.command_status and pdu.command_id & RESPONSE and _says_nothing(pdu):
+            status, number = pdu.command_status, pdu.sequence_number
+            return _HEADER.pack(wire.HEADER_OCTETS, pdu.command_id, status, number)
+        if pdu.tlvs and type(pdu) in _ONE_TEXT:
+            _one_text(pdu)
+        return _encoders[type(pdu)](pdu)
+    except OurFault:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError, struct.error) as error:
+        raise _complaint(pdu) from error
+
+
+def _says_nothing(pdu: Pdu) -> bool:
+    if pdu.tlvs or pdu.rest:
+        return False
+    return not any(getattr(pdu, name) for name in wire.table_of(type(pdu)))
+
+
+def _fits_33(pdu: Pdu) -> None:
+    if not pdu.in_33:
+        raise wire.Unwritable(pdu.command, "command_id", "is not of SMPP 3.3")
+    if pdu.tlvs:
+        raise wire.Unwritable(pdu.command, "tlvs", "do not exist in SMPP 3.3")
+
+
+# §5.3.2.32: text goes in short_message or in message_payload.
+_ONE_TEXT: Final = frozenset({SubmitSm, SubmitMulti})
+
+
+def _one_text(pdu: Any) -> None:
+    if pdu.short_message and pdu.tlv(Tag.message_payload) is not None:
+        why = "goes with message_payload"
+        raise wire.Unwritable(pdu.command, "short_message", why)
+
+
+def _complaint(pdu: Pdu) -> OurFault:
+    """Say which field could not be written."""
+    for name in ("command_status", "sequence_number"):
+        value = getattr(pdu, name)
+        if not (isinstance(value, int) and 0 <= value < _WORD):
+            return wire.Unwritable(pdu.command, name, f"is {value!r}")
+    for name, kind in wire.table_of(type(pdu)).items():
+        why = kind.complaint(getattr(pdu, name))
+        if why is not None:
+            return wire.Unwritable(pdu.command, name, why)
+    return wire.Unwritable(pdu.command, "tlvs", f"cannot be written: {pdu.tlvs!r}")
+
+
+# -- reading
+
+
+def decode(octets: bytes) -> Pdu | Unparsed:
+    """Return the PDU in one whole frame, as `Framer.feed` gives them.
+
+    Any octets that are a frame give a value.  Others raise `TheirFault`.
+    """
+    size = len(octets)
+    if size < wire.HEADER_OCTETS:
+        raise TheirFault(f"{size} octets are no PDU")
+    length, command_id, status, number = _HEADER.unpack_from(octets)
+    if length != size:
+        raise TheirFault(f"command_length {length} on a PDU of {size} octets")
+    reading = _decoders.get(command_id)
+    if reading is None:
+        return Unparsed(
+            command_id,
+            status,
+            number,
+            octets[wire.HEADER_OCTETS :],
+            "command_id",
+            4,
+            f"nobody knows command 0x{command_id:08X}",
+            int(Status.RINVCMDID),
+        )
+    try:
+        return reading(octets, status, number)
+    except (ValueError, IndexError):
+        return _walk(BY_ID[command_id], octets, status, number)
+
+
+def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | Unparsed:
+    """Read field by field a body that the generated decoder stumbled over."""
+    values: dict[str, Any] = {}
+    offset = wire.HEADER_OCTETS
+    is_response = bool(cls.command_id & RESPONSE)
+    try:
+        for name, kind in wire.table_of(cls).items():
+            values[name], offset = kind.read(octets, offset)
+    except wire.Trouble as trouble:
+        if not is_response:
+            return Unparsed(
+                cls.command_id,
+                status,
+                number,
+                octets[wire.HEADER_OCTETS :],
+                name,
+                trouble.offset,
+                trouble.why,
+                trouble.status,
+            )
+        values |= _remains(kind, name, octets, offset)
+        offset = len(octets)
+    return _tail(cls, octets, offset, values, (status, number))
+
+
+def _remains(kind: wire.Kind, name: str, octets: bytes, offset: int) -> dict[str, Any]:
+    """Return what a cut response still says: a string without its NUL."""
+    left = octets[offset:]
+    if isinstance(kind, wire.CString) and left:
+        return {name: left.decode("latin-1")}
+    return {"rest": left}
+
+
+def _tail(
+    cls: type[Pdu],
+    octets: bytes,
+    offset: int,
+    values: dict[str, Any],
+    header: tuple[int, int],
+) -> Pdu | Unparsed:
+    """Take the TLVs before the one that is cut, and keep the rest as octets.
+
+    Unless the text itself was in the part that is lost: then the sender has to
+    hear of it.
+    """
+    status, number = header
+    try:
+        found = read_tlvs(octets, offset)
+    except CutTlv as cut:
+        found = cut.read
+        values["rest"] = octets[cut.offset :]
+        if _lacks_text(cls, values) and not any(
+            tag == Tag.message_payload for tag, _ in found
+        ):
+            return Unparsed(
+                cls.command_id,
+                status,
+                number,
+                octets[wire.HEADER_OCTETS :],
+                "tlvs",
+                cut.offset,
+                "an optional parameter runs past the end",
+                int(Status.RINVOPTPARSTREAM),
+            )
+    return cls(command_status=status, sequence_number=number, tlvs=found, **values)
+
+
+def _lacks_text(cls: type[Pdu], values: dict[str, Any]) -> bool:
+    return cls is DataSm or values.get("short_message") == b""
+
+
+# -- answering
+
+
+def answer(request: Pdu | Unparsed, status: int = 0, **fields: Any) -> Pdu:
+    """Return what answers `request`, with its sequence_number.
+
+    Its own response with `status` and `fields`; generic_nack for a command that
+    nobody knows or that has no response.  An `Unparsed` is answered with its own
+    `status` when none is given.
+    """
+    if isinstance(request, Unparsed):
+        known = BY_ID.get(request.command_id)
+        response = known.response if known is not None else None
+        status = status or request.status
+    else:
+        response = request.response
+    cls = response or GenericNack
+    return cls(command_status=status, sequence_number=request.sequence_number, **fields)

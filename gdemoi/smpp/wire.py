@@ -1,0 +1,444 @@
+"""How the body of a PDU is laid out, and the code that this table becomes.
+
+A PDU class's annotations are its table: ``Annotated[str, CString(21)]``.  From it
+one encoder and one decoder are generated at import, as attrs and dataclasses do
+for their methods (SMPP 3.4 §3.1 for the types of fields).  The generated code
+knows only the ways that go well.  When one fails, the table is walked field by
+field to say what is wrong and where (`Trouble`), or to take what can be read.
+
+Strict in what is written, lenient in what is read: strings over their size and
+values outside the specification are taken, as long as the frame holds them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, Protocol, TypeVar, get_args, get_type_hints
+
+import msgspec
+from attrs import frozen
+
+from gdemoi.errors import OurFault
+from gdemoi.smpp.tlvs import Tlv
+from gdemoi.smpp.tlvs import read as read_tlvs
+from gdemoi.smpp.tlvs import write as write_tlvs
+
+# command_status values that answer a body we cannot read (SMPP 3.4 §5.1.3).
+INVALID_MESSAGE_LENGTH: Final = 0x01
+INVALID_COMMAND_LENGTH: Final = 0x02
+INVALID_DESTINATION_FLAG: Final = 0x40
+INVALID_OPTIONAL_PART: Final = 0xC0
+
+HEADER_OCTETS: Final = 16
+_OCTET: Final = {number: chr(number) for number in range(256)}
+_HEAD: Final = struct.Struct(">IIII")
+
+
+class Unwritable(OurFault):
+    """A PDU that we wanted to send breaks a limit of the specification."""
+
+    def __init__(self, pdu: str, field: str, why: str) -> None:
+        super().__init__(f"{pdu}.{field} {why}")
+        self.pdu = pdu
+        self.field = field
+        self.why = why
+
+
+class Trouble(ValueError):
+    """A received body contradicts itself; `status` is what answers it."""
+
+    def __init__(self, offset: int, why: str, status: int) -> None:
+        super().__init__(why)
+        self.offset = offset
+        self.why = why
+        self.status = status
+
+
+class Kind(Protocol):
+    """A type of field."""
+
+    def complaint(self, value: Any) -> str | None:
+        """Return why `value` must not be written."""
+
+    def read(self, octets: bytes, offset: int) -> tuple[Any, int]:
+        """Return the value at `offset` and where the next field begins."""
+
+    def writes(self, code: Writer, name: str) -> None:
+        """Generate what appends the field."""
+
+    def reads(self, code: Reader, name: str) -> None:
+        """Generate what takes the field."""
+
+
+class Writer:
+    """Lines of an encoder: pieces of text, broken by pieces of octets."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.octets: list[str] = []
+        self._text = ""
+
+    def text(self, piece: str) -> None:
+        """Append a piece of an f-string of Latin-1 characters."""
+        self._text += piece
+
+    def bytes(self, name: str) -> None:
+        """Append the octets in the variable `name`."""
+        self.close()
+        self.octets.append(name)
+
+    def close(self) -> None:
+        """End the running piece of text."""
+        if self._text:
+            name = f"piece{len(self.octets)}"
+            self.lines.append(f"{name} = f'{self._text}'.encode('latin-1')")
+            self.octets.append(name)
+            self._text = ""
+
+
+class Reader:
+    """Lines of a decoder: where it stands is `cursor` + `ahead`."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.cursor = str(HEADER_OCTETS)
+        self.ahead = 0
+
+    def place(self) -> str:
+        """Return the expression for where the decoder stands."""
+        return f"{self.cursor} + {self.ahead}" if self.ahead else self.cursor
+
+    def move(self, cursor: str, ahead: int = 0) -> None:
+        """Go on from the variable `cursor`."""
+        self.cursor = cursor
+        self.ahead = ahead
+
+
+@frozen
+class Integer:
+    """An unsigned number of one octet, or of several, the highest first."""
+
+    octets: int = 1
+
+    def complaint(self, value: Any) -> str | None:
+        """Return why `value` does not fit."""
+        if isinstance(value, int) and 0 <= value < 1 << self.octets * 8:
+            return None
+        return f"is {value!r}, not a number of {self.octets} octets"
+
+    def read(self, octets: bytes, offset: int) -> tuple[int, int]:
+        """Return the number at `offset`."""
+        end = offset + self.octets
+        if end > len(octets):
+            raise Trouble(offset, "runs past the end", INVALID_COMMAND_LENGTH)
+        return int.from_bytes(octets[offset:end], "big"), end
+
+    def writes(self, code: Writer, name: str) -> None:
+        """Generate a look-up, which also refuses what is no octet."""
+        if self.octets == 1:
+            code.text(f"{{OCTET[pdu.{name}]}}")
+        else:
+            code.lines.append(f"{name} = pdu.{name}.to_bytes({self.octets}, 'big')")
+            code.bytes(name)
+
+    def reads(self, code: Reader, name: str) -> None:
+        """Generate an index."""
+        if self.octets == 1:
+            code.lines.append(f"{name} = octets[{code.place()}]")
+        else:
+            code.lines.append(f"{name} = number(octets, {code.place()}, {self.octets})")
+        code.ahead += self.octets
+
+
+@frozen
+class CString:
+    """A C-octet string of at most `size` octets, its NUL included."""
+
+    size: int
+
+    def _too_long(self, length: int) -> bool:
+        return length >= self.size
+
+    def _test(self, name: str) -> str:
+        return f"len({name}) >= {self.size}"
+
+    def complaint(self, value: Any) -> str | None:
+        """Return why `value` does not fit."""
+        if not isinstance(value, str):
+            return f"is {value!r}, not a string"
+        if "\0" in value:
+            return "holds a NUL"
+        if not all(char <= "\xff" for char in value):
+            return "holds characters outside Latin-1"
+        if value and self._too_long(len(value)):
+            return f"has {len(value)} characters; its size is {self.size} with the NUL"
+        return None
+
+    def read(self, octets: bytes, offset: int) -> tuple[str, int]:
+        """Return the string at `offset`, whatever its length."""
+        end = octets.find(0, offset)
+        if end < 0:
+            raise Trouble(offset, "has no NUL", INVALID_COMMAND_LENGTH)
+        return octets[offset:end].decode("latin-1"), end + 1
+
+    def writes(self, code: Writer, name: str) -> None:
+        """Generate the checks and the string with its NUL."""
+        code.lines.append(f"{name} = pdu.{name}")
+        code.lines.append(
+            f"if {name} and ({self._test(name)} or NUL in {name}): raise ValueError"
+        )
+        code.text(f"{{{name}}}\\0")
+
+    def reads(self, code: Reader, name: str) -> None:
+        """Generate the search for the NUL."""
+        end = f"{name}_end"
+        code.lines.append(f"{end} = text.index(NUL, {code.place()})")
+        code.lines.append(f"{name} = text[{code.place()}:{end}]")
+        code.move(end, 1)
+
+
+@frozen
+class Time(CString):
+    """A time of 16 characters, or none (SMPP 3.4 §7.1)."""
+
+    size: int = 17
+
+    def _too_long(self, length: int) -> bool:
+        return length != self.size - 1
+
+    def _test(self, name: str) -> str:
+        return f"len({name}) != {self.size - 1}"
+
+
+@frozen
+class ShortMessage:
+    """sm_length and the octets it counts; 255 is not a length (§5.2.21)."""
+
+    most: int = 254
+
+    def complaint(self, value: Any) -> str | None:
+        """Return why `value` does not fit."""
+        if not isinstance(value, bytes):
+            return f"is {type(value).__name__}, not bytes"
+        if len(value) > self.most:
+            return f"has {len(value)} octets; the most is {self.most}"
+        return None
+
+    def read(self, octets: bytes, offset: int) -> tuple[bytes, int]:
+        """Return the octets that the length at `offset` counts."""
+        length, start = Integer().read(octets, offset)
+        end = start + length
+        if end > len(octets):
+            raise Trouble(offset, "runs past the end", INVALID_MESSAGE_LENGTH)
+        return octets[start:end], end
+
+    def writes(self, code: Writer, name: str) -> None:
+        """Generate the length as the last character of the text before."""
+        code.lines.append(f"{name} = pdu.{name}")
+        code.lines.append(f"{name}_size = len({name})")
+        code.lines.append(f"if {name}_size > {self.most}: raise ValueError")
+        code.text(f"{{OCTET[{name}_size]}}")
+        code.bytes(name)
+
+    def reads(self, code: Reader, name: str) -> None:
+        """Generate a slice."""
+        start, end = f"{name}_start", f"{name}_end"
+        code.lines.append(f"{start} = {code.place()} + 1")
+        code.lines.append(f"{end} = {start} + octets[{start} - 1]")
+        code.lines.append(f"if {end} > size: raise ValueError")
+        code.lines.append(f"{name} = octets[{start}:{end}]")
+        code.move(end)
+
+
+class Row(msgspec.Struct):
+    """A repeated group of fields; its annotations are its table."""
+
+
+@frozen
+class Rows:
+    """A count of one octet and so many groups of fields.
+
+    With a `flag` each group begins with an octet that says which of `rows` it is
+    (submit_multi's dest_flag: 1, 2).
+    """
+
+    rows: tuple[type[Row], ...]
+    flag: bool = False
+    most: int = 254
+
+    def complaint(self, value: Any) -> str | None:
+        """Return why the groups cannot be written."""
+        if not isinstance(value, tuple | list):
+            return "is no tuple"
+        if len(value) > self.most:
+            return f"has {len(value)} entries; the most is {self.most}"
+        for index, row in enumerate(value):
+            if type(row) not in self.rows:
+                return f"has {row!r} at {index}"
+            for name, kind in table_of(type(row)).items():
+                why = kind.complaint(getattr(row, name))
+                if why is not None:
+                    return f"[{index}].{name} {why}"
+        return None
+
+    def read(self, octets: bytes, offset: int) -> tuple[tuple[Row, ...], int]:
+        """Return the groups at `offset`."""
+        count, offset = Integer().read(octets, offset)
+        found = []
+        for _ in range(count):
+            which = 1
+            if self.flag:
+                which, offset = Integer().read(octets, offset)
+            if not 1 <= which <= len(self.rows):
+                raise Trouble(
+                    offset - 1, f"has a flag {which}", INVALID_DESTINATION_FLAG
+                )
+            row, offset = _read_row(self.rows[which - 1], octets, offset)
+            found.append(row)
+        return tuple(found), offset
+
+    def write(self, rows: Sequence[Row]) -> bytes:
+        """Return the octets of the groups; `ValueError` when they cannot be."""
+        if self.complaint(rows) is not None:
+            raise ValueError
+        pieces = [bytes((len(rows),))]
+        for row in rows:
+            if self.flag:
+                pieces.append(bytes((self.rows.index(type(row)) + 1,)))
+            pieces += [
+                _octets(kind, getattr(row, name))
+                for name, kind in table_of(type(row)).items()
+            ]
+        return b"".join(pieces)
+
+    def writes(self, code: Writer, name: str) -> None:
+        """Generate a call: groups are too rare to be unrolled."""
+        code.lines.append(f"{name} = kinds[{name!r}].write(pdu.{name})")
+        code.bytes(name)
+
+    def reads(self, code: Reader, name: str) -> None:
+        """Generate a call."""
+        end = f"{name}_end"
+        code.lines.append(
+            f"{name}, {end} = kinds[{name!r}].read(octets, {code.place()})"
+        )
+        code.move(end)
+
+
+def _read_row(row: type[Row], octets: bytes, offset: int) -> tuple[Row, int]:
+    values = []
+    for kind in table_of(row).values():
+        value, offset = kind.read(octets, offset)
+        values.append(value)
+    return row(*values), offset
+
+
+def _octets(kind: Kind, value: Any) -> bytes:
+    """Return a field of a group; its complaint was heard before."""
+    if isinstance(kind, Integer):
+        return int(value).to_bytes(kind.octets, "big")
+    return str(value).encode("latin-1") + b"\0"
+
+
+_TABLES: Final[dict[type, dict[str, Kind]]] = {}
+
+
+def table_of(cls: type) -> dict[str, Kind]:
+    """Return the wire table of a PDU class or `Row`: field -> kind, in order."""
+    known = _TABLES.get(cls)
+    if known is None:
+        known = _TABLES[cls] = {
+            name: get_args(hint)[1]
+            for name, hint in get_type_hints(cls, include_extras=True).items()
+            if hasattr(hint, "__metadata__")
+        }
+    return known
+
+
+class Message(msgspec.Struct, gc=False):
+    """What every PDU has: the header's fields and optional parameters.
+
+    `rest` are octets at the end of a received PDU that are no TLVs; they are
+    written again as they came, so that nothing of it is lost.
+    """
+
+    command_id: ClassVar[int]
+    command_status: int = 0
+    sequence_number: int = 0
+    tlvs: tuple[Tlv, ...] = ()
+    rest: bytes = b""
+
+
+M = TypeVar("M", bound=Message)
+
+
+def make_encoder(cls: type[M]) -> Callable[[M], bytes]:
+    """Generate the function that writes a whole PDU of class `cls`."""
+    table = table_of(cls)
+    code = Writer()
+    for name, kind in table.items():
+        kind.writes(code, name)
+    code.close()
+    size = " + ".join(["16", *(f"len({piece})" for piece in code.octets)])
+    body = "".join(f" + {piece}" for piece in code.octets)
+    lines = [
+        *code.lines,
+        "if pdu.tlvs or pdu.rest:",
+        "    tail = write_tlvs(pdu.tlvs) + pdu.rest",
+        f"    return head({size} + len(tail), {cls.command_id}, pdu.command_status,"
+        f" pdu.sequence_number){body} + tail",
+        f"return head({size}, {cls.command_id}, pdu.command_status,"
+        f" pdu.sequence_number){body}",
+    ]
+    known = {
+        "OCTET": _OCTET,
+        "NUL": "\0",
+        "head": _HEAD.pack,
+        "kinds": table,
+        "write_tlvs": write_tlvs,
+    }
+    made: Callable[[M], bytes] = _function(cls, "encode", "pdu", lines, known)
+    return made
+
+
+def make_decoder(cls: type[M]) -> Callable[[bytes, int, int], M]:
+    """Generate the function that reads a whole PDU of class `cls`.
+
+    It takes the octets, command_status and sequence_number, and raises
+    `ValueError` or `IndexError` when the body is not what it should be.
+    """
+    table = table_of(cls)
+    code = Reader()
+    for name, kind in table.items():
+        kind.reads(code, name)
+    place = code.place()
+    needs_text = any("text" in line for line in code.lines)
+    lines = [
+        *(["text = octets.decode('latin-1')"] if needs_text else []),
+        "size = len(octets)",
+        *code.lines,
+        f"tlvs = read_tlvs(octets, {place}) if {place} < size else ()",
+        f"return cls({', '.join(['status', 'number', 'tlvs', 'NOTHING', *table])})",
+    ]
+    known = {
+        "NUL": "\0",
+        "NOTHING": b"",
+        "cls": cls,
+        "kinds": table,
+        "number": lambda octets, at, size: Integer(size).read(octets, at)[0],
+        "read_tlvs": read_tlvs,
+    }
+    made: Callable[[bytes, int, int], M] = _function(
+        cls, "decode", "octets, status, number", lines, known
+    )
+    return made
+
+
+def _function(
+    cls: type, verb: str, arguments: str, lines: list[str], known: dict[str, Any]
+) -> Any:
+    name = f"{verb}_{cls.__name__}"
+    source = f"def {name}({arguments}):\n" + "".join(f"    {line}\n" for line in lines)
+    exec(compile(source, f"<{verb} {cls.__name__}>", "exec"), known)
+    return known[name]
