@@ -1,0 +1,9 @@
+"""The journal: the truth about every message, on SQLite or PostgreSQL.
+
+Read `record` first (what facts do to a message), then `ledger` (how that becomes
+rows), `writer` and `worker` (group commit), and `journal` (what the house calls).
+"""
+
+from gdemoi.journal.journal import Journal
+
+__all__ = ["Journal"]

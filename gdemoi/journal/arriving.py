@@ -1,0 +1,141 @@
+"""Inbound SMS and news of channels: the jobs that write them down.
+
+This file knows when an SMS is a repeat, and keeps the segments of long ones
+until all are there; how they are joined is known to `joining`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gdemoi.journal.joining import Group, group_key, joined, repeats
+from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.telling import change_body, change_key, inbound_body
+from gdemoi.life import Event
+from gdemoi.message import Inbound
+
+# A phone that never sends its last segments must not fill the journal.
+GROUP_LIMIT: Final = 10_000
+# An id of ours that would not fit an index.
+_DEDUP_LIMIT: Final = 512
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Group).decode
+
+
+def arrive(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
+    """Record an inbound SMS; the id it got, None for a repeat."""
+    if inbound.dedup is not None and _seen(ledger, inbound, inbound.dedup, now):
+        return None
+    if inbound.part is not None and inbound.part.total > 1:
+        inbound_id = _gather(ledger, inbound, now)
+    else:
+        inbound_id = ledger.new_id()
+        tell_inbound(ledger, inbound, inbound_id, now)
+    if inbound.dedup is not None and inbound_id is not None:
+        ledger.database.run(
+            ledger.statements.put_arrival,
+            (
+                inbound.channel,
+                inbound.dedup[:_DEDUP_LIMIT],
+                now + inbound.dedup_window_s,
+                inbound_id,
+            ),
+        )
+    return inbound_id
+
+
+def _seen(ledger: Ledger, inbound: Inbound, dedup: str, now: float) -> bool:
+    rows = ledger.database.rows(
+        ledger.statements.find_arrival, (inbound.channel, dedup[:_DEDUP_LIMIT])
+    )
+    return bool(rows) and rows[0][1] > now
+
+
+def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
+    """Keep a segment; tell the SMS when it was the last one missing."""
+    part = inbound.part
+    assert part is not None
+    if not 1 <= part.number <= part.total:
+        # no place in any group: it goes up alone rather than get lost
+        inbound_id = ledger.new_id()
+        tell_inbound(ledger, inbound, inbound_id, now)
+        return inbound_id
+    key = group_key(inbound)
+    rows = ledger.database.rows(ledger.statements.find_group, (key,))
+    group = _decode(rows[0][0]) if rows else None
+    if group is not None:
+        known = repeats(group, inbound)
+        if known:
+            return None
+        if known is None or group.done:
+            # the same reference for another SMS: what was there is over
+            finish(ledger, group, now)
+            group = None
+    if group is None:
+        if ledger.bump("groups", 0 if rows else 1) > GROUP_LIMIT:
+            lapse_groups(ledger, float("inf"), now, 10)
+        group = Group(ledger.new_id(), now + inbound.join_window_s, part.total)
+    group.parts.append(inbound)
+    if len(group.parts) == group.total:
+        finish(ledger, group, now)
+    _keep(ledger, key, group)
+    return group.id
+
+
+def _keep(ledger: Ledger, key: str, group: Group) -> None:
+    ledger.database.run(
+        ledger.statements.put_group,
+        (key, ledger.owner, group.deadline, int(group.done), _encode(group)),
+    )
+
+
+def finish(ledger: Ledger, group: Group, now: float) -> None:
+    """Tell what there is of a long SMS, once."""
+    if not group.done and group.parts:
+        tell_inbound(ledger, joined(group), group.id, now)
+        group.done = True
+
+
+def lapse_groups(ledger: Ledger, until: float, now: float, limit: int) -> int:
+    """Tell the long SMS that waited `until` then, as they are; return how many."""
+    rows = ledger.database.rows(ledger.statements.old_groups, (until, limit))
+    for key, body, _ in rows:
+        finish(ledger, _decode(body), now)
+        ledger.database.run(ledger.statements.delete_group, (key,))
+        ledger.bump("groups", -1)
+    return len(rows)
+
+
+def tell_inbound(ledger: Ledger, inbound: Inbound, inbound_id: str, now: float) -> None:
+    """Put an inbound SMS into the outbox."""
+    event_id = ledger.new_id()
+    ledger.publish(
+        Event(
+            ledger.bump("seq", 1),
+            event_id,
+            f"inbound.{inbound.channel}",
+            inbound_body(inbound, inbound_id, event_id),
+        ),
+        now,
+        ledger.owner,
+    )
+
+
+def change(
+    ledger: Ledger, channel: str, line: str | None, state: str, reason: str, at: float
+) -> None:
+    """Put news of a channel or line into the outbox."""
+    event_id = ledger.new_id()
+    ledger.publish(
+        Event(
+            ledger.bump("seq", 1),
+            event_id,
+            change_key(channel, line),
+            change_body(channel, line, state, reason, at, event_id),
+        ),
+        at,
+        ledger.owner,
+    )

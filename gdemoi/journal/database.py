@@ -1,0 +1,218 @@
+"""One connection to the journal's database, as raw DBAPI, and who may have it.
+
+This file knows what SQLite and PostgreSQL need to be told: pragmas, locks,
+transactions, migrations, and which of their errors mean "not now".  It refuses
+to know tables.
+
+One gateway per journal: a SQLite file is guarded by a lock file beside it (the
+kernel frees it however the process ends), a gateway's name on PostgreSQL by an
+advisory lock of its session.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import IO, Any, Final
+
+from sqlalchemy import Select
+from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.engine import URL, Dialect, make_url
+
+from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.journal.statements import Statements
+
+try:
+    import psycopg
+except ImportError:  # the extra `postgres` is not installed
+    psycopg = None  # type: ignore[assignment]
+
+TAKEN: Final = "another gateway has this journal open"
+# All gateways on one PostgreSQL journal commit one after the other: so receipts
+# and messages of different processes never pass each other unseen, and events
+# become visible in the order of their numbers.
+_TURN: Final = 0x6764656D6F69
+_BUSY_MS: Final = 5_000
+
+# What means "not now", as against a fault in what was asked.
+_NOT_NOW: tuple[type[Exception], ...] = (
+    sqlite3.OperationalError,
+    OSError,
+    Unavailable,
+)
+if psycopg is not None:
+    _NOT_NOW += (psycopg.OperationalError, psycopg.InterfaceError)
+NOT_NOW: Final = _NOT_NOW
+
+
+class Database:
+    """A connection that is opened when it is first needed, and again after loss."""
+
+    def __init__(self, url: str, name: str, readonly: bool = False) -> None:
+        self.url: URL = make_url(url)
+        kind = self.url.get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise ConfigurationError(f"journal: {kind} is not supported")
+        if kind == "postgresql" and psycopg is None:
+            raise ConfigurationError("journal: install gdemoi[postgres] for this URL")
+        self.name = name
+        self.shared = kind == "postgresql"
+        self.in_memory = kind == "sqlite" and not self.path
+        self._readonly = readonly
+        self.dialect: Dialect = (
+            psycopg_dialect.dialect(paramstyle="format")
+            if self.shared
+            else pysqlite.dialect(paramstyle="qmark")
+        )
+        self.statements = Statements(self.dialect)
+        self._connection: Any = None
+        self._cursor: Any = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def path(self) -> str:
+        """The file of a SQLite journal; empty when it lives in memory."""
+        path = self.url.database or ""
+        return "" if path == ":memory:" else path
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection must be made anew."""
+        return self._connection is None or (
+            self.shared and bool(self._connection.closed or self._connection.broken)
+        )
+
+    def guard(self) -> None:
+        """Make sure that no other gateway has this journal; raise if one has."""
+        if self.shared or self.in_memory or self._lock is not None:
+            return
+        try:
+            lock = open(self.path + ".lock", "w")  # noqa: SIM115
+        except OSError as error:
+            raise ConfigurationError(f"journal: {error}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise ConfigurationError(f"journal: {TAKEN}: {self.path}") from error
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def connect(self) -> None:
+        """Open the connection (again)."""
+        self._drop()
+        if self.shared:
+            self._connect_postgresql()
+        else:
+            self._connect_sqlite()
+        self._cursor = self._connection.cursor()
+
+    def _connect_sqlite(self) -> None:
+        connection = sqlite3.connect(
+            self.path or ":memory:",
+            timeout=_BUSY_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        self._connection = connection
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={_BUSY_MS}",
+            "cache_size=-32000",
+            "mmap_size=268435456",
+            "temp_store=MEMORY",
+            "wal_autocheckpoint=4000",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        if self._readonly:
+            connection.execute("PRAGMA query_only=ON")
+
+    def _connect_postgresql(self) -> None:
+        plain = self.url.set(drivername="postgresql")
+        connection = psycopg.connect(
+            plain.render_as_string(hide_password=False),
+            autocommit=True,
+            connect_timeout=10,
+            application_name=f"gdemoi {self.name}",
+        )
+        self._connection = connection
+        # nobody may hold the turn for long
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+        if self._readonly:
+            connection.execute("SET default_transaction_read_only = on")
+            return
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, 1))",
+            (f"gdemoi {self.name}",),
+        ).fetchone()
+        if row is None or not row[0]:
+            self._drop()
+            raise Unavailable(f"journal: {TAKEN}: gateway {self.name}")
+
+    def begin(self) -> None:
+        """Start a transaction; connect first where that is needed."""
+        if self.lost:
+            self.connect()
+        if self.shared:
+            self._cursor.execute("BEGIN")
+            if not self._readonly:
+                self._cursor.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
+        else:
+            self._cursor.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """End the transaction; what it wrote is on disk when this returns."""
+        self._cursor.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Give the transaction up; a connection that cannot is dropped."""
+        try:
+            if self._connection is not None and self._in_transaction():
+                self._cursor.execute("ROLLBACK")
+        except NOT_NOW:
+            self._drop()
+
+    def _in_transaction(self) -> bool:
+        if self.shared:
+            return bool(self._connection.info.transaction_status)
+        return bool(self._connection.in_transaction)
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Run a query and return all its rows."""
+        return list(self._cursor.execute(statement, values).fetchall())
+
+    def select(self, clause: Select[Any]) -> list[Any]:
+        """Run a query that is spelled on the spot."""
+        compiled: Any = clause.compile(
+            dialect=self.dialect, compile_kwargs={"render_postcompile": True}
+        )
+        values = [compiled.params[name] for name in compiled.positiontup or ()]
+        return self.rows(str(compiled), values)
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement and return how many rows it touched."""
+        return int(self._cursor.execute(statement, values).rowcount)
+
+    def many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each of `values`."""
+        self._cursor.executemany(statement, values)
+
+    def close(self) -> None:
+        """Let go of the connection and of the lock."""
+        self._drop()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,282 @@
+"""The journal as the house sees it: `IJournal`, on the reactor thread.
+
+This file knows which job answers which question, keeps the backlogs' numbers and
+the newest events in memory, and opens and closes the rest.  It refuses to know
+SQL and what facts mean.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gdemoi.interfaces import IJournal
+from gdemoi.journal import arriving, sweeping
+from gdemoi.journal.database import Database
+from gdemoi.journal.ledger import CACHED, Ledger
+from gdemoi.journal.migrate import create, migrate
+from gdemoi.journal.queries import Queries
+from gdemoi.journal.worker import Inline, Threaded, Worker
+from gdemoi.journal.writer import Done, Reader, Writer
+from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict
+from gdemoi.message import Inbound, Match, Receipt
+
+# The newest events, from which publishers are served without a query.
+TAIL: Final = 10_000
+DAY_S: Final = 86_400.0
+
+
+@implementer(IJournal)
+class Journal:
+    """The truth.  `url` is SQLAlchemy's; `reactor` gives time and threads.
+
+    `inline` does all work in the caller, so that tests need neither.  `keep_for`
+    names the cursors (of publishers) that an event must be behind before it may
+    be forgotten; their values are event numbers.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        url: str,
+        reactor: Any,
+        *,
+        name: str = "gdemoi",
+        keep_s: float = 30 * DAY_S,
+        receipt_ttl_s: float = 3 * DAY_S,
+        keep_for: Sequence[str] = (),
+        inline: bool = False,
+        cached: int = CACHED,
+    ) -> None:
+        self._reactor = reactor
+        self._url = url
+        self._keep_for = tuple(keep_for)
+        self._database = Database(url, name)
+        # SQLite belongs to one gateway whatever its name is now
+        owner = name if self._database.shared else ""
+        self._ledger = Ledger(
+            self._database,
+            owner=owner,
+            token=os.urandom(6).hex(),
+            keep_s=keep_s,
+            receipt_ttl_s=receipt_ttl_s,
+            cached=cached,
+        )
+        writer = Writer(self._ledger, self._deliver, patient=not inline)
+        self._hurry = writer.hurry
+        self._writes: Worker = (
+            Inline(writer) if inline else Threaded(writer, reactor, "journal")
+        )
+        self._reads: Worker = self._writes
+        self._reading = self._database
+        if not self._database.in_memory:
+            self._reading = Database(url, name, readonly=True)
+            reader = Reader(self._reading)
+            self._reads = (
+                Inline(reader)
+                if inline
+                else Threaded(reader, reactor, "journal-reader")
+            )
+        self._queries = Queries(self._reading, owner)
+        self._backlog: dict[str, int] = {}
+        self._taken_at: dict[str, float] = {}
+        self._tail: deque[Event] = deque(maxlen=TAIL)
+        self._last_seq = 0
+        self._told: list[Callable[[int], None]] = []
+        self._sweeping: Deferred[None] | None = None
+        self.commits = 0
+
+    # --- opening and closing ---------------------------------------------
+
+    def open(self) -> Deferred[None]:
+        """Migrate, take the lock, read what waits; fails if it cannot be had."""
+        return Deferred.fromCoroutine(self._open())
+
+    async def _open(self) -> None:
+        database = self._database
+        database.guard()
+        try:
+            if database.in_memory:
+                create(database)
+            else:
+                migrate(self._url)
+            self._writes.start()
+            if self._reads is not self._writes:
+                self._reads.start()
+            await self._writes.put(lambda: None)
+            self._backlog = await self._reads.put(self._queries.backlog)
+            self._last_seq = await self._reads.put(self._queries.last_seq)
+        except BaseException:
+            await self._close()
+            raise
+
+    def close(self) -> Deferred[None]:
+        """Finish what was taken, then let go of the database."""
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        self._hurry.set()
+        await self._writes.stop()
+        if self._reads is not self._writes:
+            await self._reads.stop()
+            self._reading.close()
+        self._database.close()
+
+    def _deliver(self, done: Done) -> None:
+        """Tell everybody what a batch came to."""
+        backlog = self._backlog
+        for lane, change in done.lanes.items():
+            backlog[lane] = count = backlog.get(lane, 0) + change
+            if count <= 0:
+                del backlog[lane]
+        self.commits += done.commits
+        if done.events:
+            self._tail.extend(done.events)
+            self._last_seq = done.events[-1].seq
+        for deferred, answer in done.answers:
+            deferred.callback(answer)
+        if done.events:
+            self._tell()
+
+    def _tell(self) -> None:
+        for told in self._told:
+            told(self._last_seq)
+
+    # --- writing ---------------------------------------------------------
+
+    def accept(self, batch: Sequence[Acceptance]) -> Deferred[list[Verdict]]:
+        """Write new messages down; one verdict each, in order."""
+        return self._writes.put(
+            self._ledger.accept, batch, ids=[a.message.id for a in batch]
+        )
+
+    def note(self, fact: Fact) -> Deferred[bool]:
+        """Record a fact; False when the message has moved past it."""
+        return self._writes.put(self._ledger.note, fact, ids=(fact.id,))
+
+    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+        """Record a receipt, matched or kept unmatched."""
+        return self._writes.put(self._ledger.receipt, receipt, self._reactor.seconds())
+
+    def inbound(self, inbound: Inbound) -> Deferred[str | None]:
+        """Record an inbound SMS; the id it got, None for a repeat."""
+        return self._writes.put(
+            arriving.arrive, self._ledger, inbound, self._reactor.seconds()
+        )
+
+    def changed(
+        self, channel: str, line: str | None, state: str, reason: str, at: float
+    ) -> Deferred[None]:
+        """Record that a channel or line went up or down, as an event."""
+        return self._writes.put(
+            arriving.change, self._ledger, channel, line, state, reason, at
+        )
+
+    def set_cursor(self, name: str, value: str) -> Deferred[None]:
+        """Write a named bookmark."""
+        return self._writes.put(self._ledger.set_cursor, name, value)
+
+    # --- time ------------------------------------------------------------
+
+    def sweep(self, now: float) -> Deferred[None]:
+        """Expire, tell held messages uncertain, settle, join, forget."""
+        return Deferred.fromCoroutine(self._sweep(now))
+
+    async def _sweep(self, now: float) -> None:
+        ledger = self._ledger
+        passed = None
+        for name in self._keep_for:
+            value = await self.cursor(name)
+            seq = int(value) if value is not None and value.isdecimal() else 0
+            passed = seq if passed is None else min(passed, seq)
+        jobs: tuple[tuple[Any, ...], ...] = (
+            (sweeping.lapse_messages, ledger, now),
+            (sweeping.promote, ledger, tuple(self._backlog), now),
+            (sweeping.forget_arrivals, ledger, now),
+            (sweeping.forget_receipts, ledger, now),
+            (sweeping.forget_events, ledger, now, passed),
+        )
+        for job in jobs:
+            while await self._writes.put(*job):
+                pass
+        if self._database.shared:
+            await self._look_around()
+
+    async def _look_around(self) -> None:
+        """See what other gateways did to our messages."""
+        self._backlog = await self._reads.put(self._queries.backlog)
+        last = await self._reads.put(self._queries.last_seq)
+        if last > self._last_seq:
+            self._last_seq = last
+            self._tell()
+
+    # --- reading ---------------------------------------------------------
+
+    def take(
+        self, channel: str, limit: int, now: float, skip: frozenset[str]
+    ) -> Deferred[list[Queued]]:
+        """Read the head of a lane's backlog: due, by priority, then by age."""
+        self._taken_at[channel] = now
+        return self._reads.put(self._queries.take, channel, limit, now, skip)
+
+    def next_due(self, channel: str) -> Deferred[float | None]:
+        """Return when the next message of a lane is due that `take` did not see."""
+        after = self._taken_at.get(channel, 0.0)
+        return self._reads.put(self._queries.next_due, channel, after)
+
+    def interrupted(self) -> Deferred[list[Interrupted]]:
+        """Read the attempts that have no outcome; to be asked after `open`."""
+        return self._reads.put(self._queries.interrupted)
+
+    def backlog(self) -> dict[str, int]:
+        """Return how many messages wait, by channel; kept in memory."""
+        return self._backlog
+
+    def events(self, after: int, limit: int) -> Deferred[list[Event]]:
+        """Read the outbox in order."""
+        tail = self._tail
+        if tail and not self._database.shared and after >= tail[0].seq - 1:
+            start = after + 1 - tail[0].seq
+            stop = min(start + limit, len(tail))
+            return succeed([tail[index] for index in range(start, stop)])
+        return self._reads.put(self._queries.events, after, limit)
+
+    def cursor(self, name: str) -> Deferred[str | None]:
+        """Read a named bookmark."""
+        return self._reads.put(self._queries.cursor, name)
+
+    def on_events(self, told: Callable[[int], None]) -> None:
+        """Call `told(last seq)` on the reactor thread after commits with events."""
+        self._told.append(told)
+
+    def last_seq(self) -> int:
+        """Return the number of the newest event; kept in memory."""
+        return self._last_seq
+
+    def counts(self) -> Deferred[dict[str, int]]:
+        """Return how many messages stand in each state."""
+        return self._reads.put(self._queries.counts)
+
+    def unmatched(self, limit: int) -> Deferred[list[tuple[float, Receipt]]]:
+        """Read the newest receipts that matched nothing, with their times."""
+        return self._reads.put(self._queries.unmatched, limit)
+
+    def story(self, message_id: str) -> Deferred[dict[str, Any] | None]:
+        """Return the whole story of a message, JSON-ready; None: unknown."""
+        return self._reads.put(self._queries.story, message_id)
+
+    def search(
+        self, filters: Mapping[str, Any], limit: int, cursor: str | None = None
+    ) -> Deferred[tuple[list[dict[str, Any]], str | None]]:
+        """Find messages, newest first; with the cursor of the next page.
+
+        Fails with `ValueError` for a filter or cursor that does not exist.
+        """
+        return self._reads.put(self._queries.search, filters, limit, cursor)

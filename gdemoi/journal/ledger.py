@@ -1,0 +1,536 @@
+"""The writing side: what the jobs of one batch do, in one transaction.
+
+This file knows how facts become rows: it loads the records that a batch is
+about, lets `record` change them, and writes each changed record once, with its
+events, by `executemany`.  It refuses to know threads and Deferreds.
+
+Records of messages that are not over stay in memory between batches (bounded,
+written through), except on PostgreSQL, where another gateway may write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gdemoi.journal.database import Database
+from gdemoi.journal.matching import Candidate, choose, keys_of, speaks_of
+from gdemoi.journal.record import (
+    Record,
+    Told,
+    apply,
+    begin,
+    deadline,
+    receive,
+)
+from gdemoi.journal.telling import status_body, status_key
+from gdemoi.life import (
+    Acceptance,
+    Answered,
+    Duplicate,
+    Event,
+    Fact,
+    Reused,
+    Taken,
+    Verdict,
+)
+from gdemoi.message import (
+    Match,
+    Outbound,
+    Receipt,
+    Refused,
+    Report,
+    provider_key,
+)
+
+# How many unfinished messages are kept in memory.
+CACHED: Final = 20_000
+_LOAD_SIZES: Final = (256, 64, 16, 4, 1)
+
+encode_message = msgspec.json.Encoder().encode
+decode_message = msgspec.json.Decoder(Outbound).decode
+encode_record = msgspec.msgpack.Encoder().encode
+decode_record = msgspec.msgpack.Decoder(Record).decode
+encode_receipt = msgspec.msgpack.Encoder().encode
+decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
+
+
+class Entry:
+    """One message in memory, with what its row says at present."""
+
+    __slots__ = (
+        "fingerprint",
+        "fresh",
+        "id",
+        "lane",
+        "message",
+        "n",
+        "owner",
+        "record",
+        "state",
+    )
+
+    def __init__(
+        self,
+        n: int,
+        owner: str,
+        message: Outbound,
+        record: Record,
+        fingerprint: bytes,
+        fresh: bool = False,
+    ) -> None:
+        self.n = n
+        self.id = message.id
+        self.owner = owner
+        self.message = message
+        self.record = record
+        self.fingerprint = fingerprint
+        self.fresh = fresh
+        # as counted
+        self.lane = None if fresh else record.lane
+        self.state: str | None = None if fresh else record.state
+
+
+class Ledger:
+    """Facts in, rows and events out; one transaction at a time."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str,
+        token: str,
+        keep_s: float,
+        receipt_ttl_s: float,
+        cached: int = CACHED,
+    ) -> None:
+        self.database = database
+        self.statements = database.statements
+        self.owner = owner
+        self.keep_s = keep_s
+        self.receipt_ttl_s = receipt_ttl_s
+        self.shared = database.shared
+        self._cached = cached
+        # makes ids that no other process makes
+        self._token = token
+        self._made = 0
+        self._loads: dict[int, str] = {}
+        self._live: dict[str, Entry] = {}
+        self._by_provider: dict[tuple[str, str], Entry] = {}
+        self.counters: dict[str, int] = {}
+        self.unmatched_count = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forget what the batch was about to write."""
+        self._looked: set[str] = set()
+        self._touched: dict[int, Entry] = {}
+        self._provider_rows: list[tuple[str, str, int, str]] = []
+        self._event_rows: list[tuple[Any, ...]] = []
+        self.events: list[Event] = []
+        self._cursor_rows: dict[str, str] = {}
+        self._counted: dict[str, int] = {}
+
+    # --- one transaction -------------------------------------------------
+
+    def transact(self, work: Callable[[], Any], ids: Iterable[str]) -> Any:
+        """Run `work` and commit all that it did, or nothing."""
+        database = self.database
+        try:
+            database.begin()
+            if self.shared:
+                self._live.clear()
+                self._by_provider.clear()
+            if self.shared or not self.counters:
+                self.load_counters()
+            self._load(ids)
+            answers = work()
+            lanes = self._flush()
+            database.commit()
+        except BaseException:
+            self._abandon()
+            raise
+        events = self.events
+        self._forget()
+        return answers, events, lanes
+
+    def load_counters(self) -> None:
+        """Read the numbers that go on from batch to batch."""
+        self.counters = dict(self.database.rows(self.statements.counters))
+        self.unmatched_count = self.database.rows(self.statements.count_unmatched)[0][0]
+
+    def _abandon(self) -> None:
+        """Give up the batch: memory says again what the database says."""
+        self.database.rollback()
+        self._live.clear()
+        self._by_provider.clear()
+        self._clear()
+        self.counters.clear()
+
+    def _flush(self) -> dict[str, int]:
+        """Write everything down; return how the backlogs changed."""
+        lanes: dict[str, int] = {}
+        inserts, updates = [], []
+        for entry in self._touched.values():
+            self._count(entry, lanes)
+            if entry.fresh:
+                inserts.append(self._inserted(entry))
+            else:
+                updates.append(self._updated(entry))
+        many, s = self.database.many, self.statements
+        if inserts:
+            many(s.insert_message, inserts)
+        if updates:
+            many(s.update_message, updates)
+        self._flush_provider_ids()
+        if self._event_rows:
+            many(s.insert_event, self._event_rows)
+        if self._cursor_rows:
+            owner = self.owner
+            many(s.put_cursor, [(owner, k, v) for k, v in self._cursor_rows.items()])
+        if self._counted:
+            many(s.put_counter, list(self._counted.items()))
+        return lanes
+
+    def _flush_provider_ids(self) -> None:
+        if self._provider_rows:
+            self.database.many(self.statements.insert_provider_id, self._provider_rows)
+            self._provider_rows = []
+
+    def _count(self, entry: Entry, lanes: dict[str, int]) -> None:
+        """Carry what changed of an entry into counts and backlogs."""
+        record = entry.record
+        if entry.state != record.state:
+            if entry.state is not None:
+                self.bump(f"state:{entry.owner}:{entry.state}", -1)
+            self.bump(f"state:{entry.owner}:{record.state}", 1)
+            entry.state = record.state
+        lane = record.lane
+        if entry.lane != lane:
+            if entry.owner == self.owner:
+                if entry.lane is not None:
+                    lanes[entry.lane] = lanes.get(entry.lane, 0) - 1
+                if lane is not None:
+                    lanes[lane] = lanes.get(lane, 0) + 1
+            entry.lane = lane
+
+    def _inserted(self, entry: Entry) -> tuple[Any, ...]:
+        message, record = entry.message, entry.record
+        entry.fresh = False
+        return (
+            entry.n,
+            message.id,
+            entry.owner,
+            entry.fingerprint,
+            record.state.value,
+            record.channel,
+            message.from_,
+            message.to,
+            message.accepted_at,
+            record.lane,
+            record.due if record.due > record.at else 0.0,
+            9 - message.priority,
+            deadline(record, self.receipt_ttl_s, self.keep_s),
+            encode_message(message),
+            encode_record(record),
+        )
+
+    def _updated(self, entry: Entry) -> tuple[Any, ...]:
+        record = entry.record
+        return (
+            record.state.value,
+            record.channel,
+            record.lane,
+            record.due if record.due > record.at else 0.0,
+            deadline(record, self.receipt_ttl_s, self.keep_s),
+            encode_record(record),
+            entry.n,
+        )
+
+    def _forget(self) -> None:
+        """After the commit: keep in memory only what is not over."""
+        live = self._live
+        for entry in self._touched.values():
+            if entry.record.final:
+                self.drop(entry)
+        for looked in self._looked:
+            found = live.get(looked)
+            if found is not None and found.record.final:
+                self.drop(found)
+        while len(live) > self._cached:
+            self.drop(next(iter(live.values())))
+        self._clear()
+
+    def drop(self, entry: Entry) -> None:
+        """Let an entry go from memory."""
+        self._live.pop(entry.id, None)
+        for attempt in entry.record.attempts:
+            for provider_id in attempt.provider_ids:
+                key = (attempt.account or "", provider_id)
+                if self._by_provider.get(key) is entry:
+                    del self._by_provider[key]
+
+    # --- loading ---------------------------------------------------------
+
+    def _load(self, ids: Iterable[str]) -> None:
+        """Read the records of `ids` that are not in memory."""
+        live = self._live
+        wanted = list({i for i in ids if i not in live})
+        self._looked.update(wanted)
+        start = 0
+        for size in _LOAD_SIZES:
+            while len(wanted) - start >= size:
+                self._read(wanted[start : start + size])
+                start += size
+
+    def _read(self, ids: Sequence[str]) -> None:
+        size = len(ids)
+        if size not in self._loads:
+            self._loads[size] = self.statements.messages_by_id(size)
+        for row in self.database.rows(self._loads[size], ids):
+            self.adopt(row)
+
+    def adopt(self, row: Sequence[Any]) -> Entry:
+        """Return the entry of a row; what memory knows is newer."""
+        found = self._live.get(row[0])
+        if found is not None:
+            return found
+        _, owner, n, message, record, fingerprint = row
+        entry = Entry(
+            n,
+            owner,
+            decode_message(message),
+            decode_record(record),
+            bytes(fingerprint),
+        )
+        self._live[entry.id] = entry
+        self._looked.add(entry.id)
+        return entry
+
+    def entry(self, message_id: str) -> Entry | None:
+        """Return a message, read if need be."""
+        if message_id not in self._live and message_id not in self._looked:
+            self._load((message_id,))
+        return self._live.get(message_id)
+
+    # --- numbers and events ----------------------------------------------
+
+    def bump(self, name: str, by: int) -> int:
+        """Add to a counter and return it."""
+        value = self.counters[name] = self.counters.get(name, 0) + by
+        self._counted[name] = value
+        return value
+
+    def new_id(self) -> str:
+        """Return an id that no other event or inbound SMS has."""
+        self._made += 1
+        return f"{self._token}-{self._made:x}"
+
+    def publish(self, event: Event, at: float, owner: str) -> None:
+        """Put an event into the outbox."""
+        self._event_rows.append(
+            (
+                event.seq,
+                owner,
+                at,
+                event.event_id,
+                event.routing_key,
+                event.body,
+                event.message_id,
+                event.reply_to,
+                event.correlation_id,
+            )
+        )
+        if owner == self.owner:
+            self.events.append(event)
+
+    def changed(self, entry: Entry, told: Sequence[Told]) -> None:
+        """Note that an entry must be written, with its new events."""
+        self._touched[entry.n] = entry
+        message = entry.message
+        for event in told:
+            event.event_id = event_id = self.new_id()
+            if message.report is not Report.ALL and (
+                message.report is Report.NONE or not event.final
+            ):
+                continue
+            self.publish(
+                Event(
+                    self.bump("seq", 1),
+                    event_id,
+                    status_key(event),
+                    status_body(message, event),
+                    message.id,
+                    message.reply_to,
+                    message.correlation_id,
+                ),
+                event.at,
+                entry.owner,
+            )
+
+    # --- the jobs --------------------------------------------------------
+
+    def accept(self, batch: Sequence[Acceptance]) -> list[Verdict]:
+        """Write new messages down."""
+        return [self._accept(acceptance) for acceptance in batch]
+
+    def _accept(self, acceptance: Acceptance) -> Verdict:
+        message = acceptance.message
+        known = self.entry(message.id)
+        if known is not None:
+            if known.fingerprint == acceptance.fingerprint:
+                return Duplicate(known.record.state)
+            return Reused()
+        record, told = begin(acceptance)
+        entry = Entry(
+            self.bump("n", 1),
+            self.owner,
+            message,
+            record,
+            acceptance.fingerprint,
+            fresh=True,
+        )
+        self._live[message.id] = entry
+        self.changed(entry, told)
+        return Taken()
+
+    def note(self, fact: Fact) -> bool:
+        """Record a fact; False when the message has moved past it."""
+        entry = self.entry(fact.id)
+        if entry is None:
+            return False
+        counted, told = apply(entry.record, fact)
+        self.changed(entry, told)
+        if isinstance(fact, Answered):
+            self._provided(entry, fact)
+        return counted
+
+    def _provided(self, entry: Entry, fact: Answered) -> None:
+        """Keep the provider ids of an answer, and the receipts that came early."""
+        outcome = fact.outcome
+        if isinstance(outcome, Refused) or not outcome.provider_ids:
+            return
+        account = fact.account
+        for provider_id in outcome.provider_ids:
+            if not provider_id:
+                continue
+            key = provider_key(provider_id)
+            self._provider_rows.append((account, key, entry.n, provider_id))
+            if not entry.record.final:
+                self._by_provider[account, provider_id] = entry
+            if self.unmatched_count:
+                self._match_early(account, key, fact.at)
+
+    def _match_early(self, account: str, key: str, now: float) -> None:
+        """Give receipts that came before the answer to their message."""
+        rows = self.database.rows(self.statements.find_unmatched, (account, key))
+        for n, body in rows:
+            receipt = decode_receipt(body)
+            if self._give(receipt, now) is not None:
+                self.remove_unmatched(n, receipt)
+
+    def remove_unmatched(self, n: int, receipt: Receipt) -> None:
+        """Take a receipt out of the unmatched ones."""
+        s = self.statements
+        self.database.run(s.delete_unmatched, (n,))
+        self.database.many(
+            s.delete_unmatched_key,
+            [(receipt.account, key, n) for key in keys_of(receipt)],
+        )
+        self.unmatched_count -= 1
+
+    def receipt(self, receipt: Receipt, now: float) -> Match | None:
+        """Record a receipt, matched or kept."""
+        match = self._give(receipt, now)
+        if match is None:
+            n = self.bump("n", 1)
+            s = self.statements
+            self.database.run(s.insert_unmatched, (n, now, encode_receipt(receipt)))
+            self.database.many(
+                s.insert_unmatched_key,
+                [(receipt.account, key, n) for key in dict.fromkeys(keys_of(receipt))],
+            )
+            self.unmatched_count += 1
+        return match
+
+    def _give(self, receipt: Receipt, now: float) -> Match | None:
+        """Let the message that a receipt is about have it."""
+        found = self._find(receipt, now)
+        if found is None:
+            return None
+        entry, provider_id, key = found
+        _, told = receive(entry.record, receipt, provider_id, now)
+        self.changed(entry, told)
+        return Match(entry.id, provider_id or receipt.provider_id, key)
+
+    def _find(self, receipt: Receipt, now: float) -> tuple[Entry, str, str] | None:
+        """Return the message of a receipt, and the id and key that led there."""
+        provider_id = receipt.provider_id
+        entry = self._by_provider.get((receipt.account, provider_id))
+        if entry is not None and not entry.record.final:
+            key = provider_key(provider_id)
+            certain = not receipt.keys or key in receipt.keys
+            if certain and speaks_of(receipt.about, entry.message.to):
+                return entry, provider_id, key
+        if receipt.message_id is not None:
+            entry = self.entry(receipt.message_id)
+            if entry is not None and receipt.channel in entry.record.tried:
+                ids = [i for a in entry.record.attempts for i in a.provider_ids]
+                return entry, provider_id if provider_id in ids else "", ""
+        chosen = choose(receipt, self._candidates(receipt), now)
+        if chosen is None:
+            return None
+        return self._live[chosen.message_id], chosen.provider_id, chosen.key
+
+    def _candidates(self, receipt: Receipt) -> list[Candidate]:
+        """Read the messages that a receipt may be about."""
+        self._flush_inserts()
+        found = []
+        for key in dict.fromkeys(keys_of(receipt)):
+            rows = self.database.rows(
+                self.statements.find_provider_id, (receipt.account, key)
+            )
+            for stored_key, provider_id, *whole in rows:
+                entry = self.adopt(whole)
+                record = entry.record
+                found.append(
+                    Candidate(
+                        stored_key,
+                        provider_id,
+                        entry.id,
+                        entry.message.to,
+                        not record.final,
+                        record.at,
+                    )
+                )
+        return found
+
+    def _flush_inserts(self) -> None:
+        """Write new messages and provider ids, so that a query sees them."""
+        fresh = [entry for entry in self._touched.values() if entry.fresh]
+        if fresh:
+            rows = [self._inserted(entry) for entry in fresh]
+            self.database.many(self.statements.insert_message, rows)
+        self._flush_provider_ids()
+
+    def remove(self, entry: Entry) -> None:
+        """Delete a message that is over, with its provider ids."""
+        self.bump(f"state:{entry.owner}:{entry.state}", -1)
+        self.drop(entry)
+        self._touched.pop(entry.n, None)
+        self._flush_provider_ids()
+        self.database.many(
+            self.statements.delete_provider_id,
+            [
+                (attempt.account or "", provider_key(provider_id), entry.n)
+                for attempt in entry.record.attempts
+                for provider_id in attempt.provider_ids
+            ],
+        )
+        self.database.run(self.statements.delete_message, (entry.n,))
+
+    def set_cursor(self, name: str, value: str) -> None:
+        """Move a bookmark."""
+        self._cursor_rows[name] = value

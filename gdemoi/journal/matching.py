@@ -1,0 +1,78 @@
+"""Which message a receipt is about, chosen among the look-alikes: a value.
+
+This file knows the rule: the exact spelling wins; another spelling of the same
+id counts only when exactly one outstanding message fits it, and the phone that
+the receipt speaks of is that message's.  It knows no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gdemoi.message import Receipt, provider_key
+
+# A carrier that repeats its receipts does so soon; an id that comes up again
+# long after its message was over belongs to another one (ids are recycled).
+REPEAT_WINDOW_S: Final = 86_400.0
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A stored provider id and the message that it belongs to."""
+
+    key: str
+    provider_id: str
+    message_id: str
+    to: str
+    outstanding: bool
+    at: float
+
+
+def keys_of(receipt: Receipt) -> tuple[str, ...]:
+    """Return the stored forms under which to look, best guess first."""
+    if not receipt.provider_id:
+        return receipt.keys
+    own = provider_key(receipt.provider_id)
+    return receipt.keys if own in receipt.keys else (*receipt.keys, own)
+
+
+def speaks_of(about: str | None, to: str) -> bool:
+    """Tell whether the phone in a receipt can be the message's."""
+    digits = "".join(filter(str.isdigit, about or "")).lstrip("0")
+    return not digits or "".join(filter(str.isdigit, to)).endswith(digits)
+
+
+def choose(
+    receipt: Receipt, candidates: Sequence[Candidate], now: float
+) -> Candidate | None:
+    """Return the message that the receipt is about, or None when in doubt."""
+    fitting = [c for c in candidates if speaks_of(receipt.about, c.to)]
+    if receipt.keys and provider_key(receipt.provider_id) not in receipt.keys:
+        # the channel knows for sure that this account spells its ids otherwise
+        translated = [c for c in fitting if c.key in receipt.keys]
+        return _one(translated) or _exact(receipt, candidates, fitting, now)
+    return _exact(receipt, candidates, fitting, now) or _one(fitting)
+
+
+def _exact(
+    receipt: Receipt,
+    candidates: Sequence[Candidate],
+    fitting: Sequence[Candidate],
+    now: float,
+) -> Candidate | None:
+    """Return the message whose id is spelled the same; an open one first."""
+    exact = [c for c in candidates if c.provider_id == receipt.provider_id]
+    exact = [c for c in exact if c in fitting] or exact
+    # the same id twice outstanding: the carrier means the newest
+    named = [c for c in exact if c.outstanding] or [
+        c for c in exact if c in fitting and now - c.at < REPEAT_WINDOW_S
+    ]
+    return max(named, key=lambda c: c.at, default=None)
+
+
+def _one(fitting: Sequence[Candidate]) -> Candidate | None:
+    """Return the only outstanding message that fits."""
+    found = [c for c in fitting if c.outstanding]
+    return found[0] if len({c.message_id for c in found}) == 1 else None

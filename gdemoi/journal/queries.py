@@ -1,0 +1,281 @@
+"""The reading side: a connection of its own, so that reads never block writes.
+
+This file knows what is asked of the journal: the head of a lane, the outbox, a
+message's story, a search.  It sees what has been committed, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, func, select
+
+from gdemoi.journal import schema as s
+from gdemoi.journal.database import Database
+from gdemoi.journal.ledger import decode_message, decode_receipt, decode_record
+from gdemoi.journal.record import Attempt, Record, Said
+from gdemoi.journal.telling import plain, rfc3339, status_event
+from gdemoi.life import Event, Interrupted, Queued
+from gdemoi.message import Outbound, Receipt
+
+SEARCH_LIMIT: Final = 1_000
+_m = s.messages.c
+_COLUMNS: Final = {
+    "to": _m.recipient,
+    "from": _m.sender,
+    "state": _m.state,
+    "channel": _m.channel,
+}
+
+
+class Queries:
+    """What may be read, as functions that run in the reader's thread."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+
+    def take(
+        self, channel: str, limit: int, now: float, skip: frozenset[str]
+    ) -> list[Queued]:
+        """Read the head of a lane: what is due, by priority, then by age.
+
+        What became due since the last sweep stands beside the lane; its head is
+        merged in.
+        """
+        here = (_m.owner == self._owner, _m.lane == channel, _m.lane.is_not(None))
+        head = select(_m.rank, _m.n, _m.id, _m.message, _m.record).where(*here)
+        count = limit + len(skip)
+        ready = head.where(_m.due == 0).order_by(_m.rank, _m.n).limit(count)
+        risen = head.where(_m.due > 0, _m.due <= now).order_by(_m.due).limit(count)
+        rows = [*self._database.select(ready), *self._database.select(risen)]
+        rows.sort(key=lambda row: (row[0], row[1]))
+        return [
+            self._queued(row[3], row[4], channel) for row in rows if row[2] not in skip
+        ][:limit]
+
+    @staticmethod
+    def _queued(message: bytes, record_bytes: bytes, channel: str) -> Queued:
+        record = decode_record(record_bytes)
+        attempts = record.attempt
+        return Queued(
+            decode_message(message), channel, record.tried, record.due, attempts
+        )
+
+    def next_due(self, channel: str, after: float) -> float | None:
+        """Return when a lane's next message is due, of those due after `after`."""
+        rows = self._database.select(
+            select(func.min(_m.due)).where(
+                _m.owner == self._owner,
+                _m.lane == channel,
+                _m.lane.is_not(None),
+                _m.due > after,
+                _m.due > 0,
+            )
+        )
+        return None if rows[0][0] is None else float(rows[0][0])
+
+    def backlog(self) -> dict[str, int]:
+        """Count what waits, by lane."""
+        rows = self._database.select(
+            select(_m.lane, func.count())
+            .where(_m.owner == self._owner, _m.lane.is_not(None))
+            .group_by(_m.lane)
+        )
+        return {lane: int(count) for lane, count in rows}
+
+    def interrupted(self) -> list[Interrupted]:
+        """Read the attempts that have no outcome."""
+        rows = self._database.select(
+            select(_m.message, _m.record)
+            .where(_m.owner == self._owner, _m.deadline.is_(None))
+            .order_by(_m.n)
+        )
+        found = []
+        for message, record_bytes in rows:
+            record = decode_record(record_bytes)
+            if record.open:
+                last = record.attempts[-1]
+                found.append(
+                    Interrupted(
+                        decode_message(message), last.channel, last.number, record.tried
+                    )
+                )
+        return found
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """Read the outbox in order."""
+        e = s.events.c
+        rows = self._database.select(
+            select(
+                e.seq,
+                e.event_id,
+                e.routing_key,
+                e.body,
+                e.message_id,
+                e.reply_to,
+                e.correlation_id,
+            )
+            .where(e.owner == self._owner, e.seq > after)
+            .order_by(e.seq)
+            .limit(limit)
+        )
+        return [Event(*row) for row in rows]
+
+    def last_seq(self) -> int:
+        """Return the number of the newest event of this gateway."""
+        e = s.events.c
+        rows = self._database.select(
+            select(func.max(e.seq)).where(e.owner == self._owner)
+        )
+        return int(rows[0][0] or 0)
+
+    def cursor(self, name: str) -> str | None:
+        """Read a bookmark."""
+        c = s.cursors.c
+        rows = self._database.select(
+            select(c.value).where(c.owner == self._owner, c.name == name)
+        )
+        return str(rows[0][0]) if rows else None
+
+    def counts(self) -> dict[str, int]:
+        """Return how many messages stand in each state."""
+        c = s.counters.c
+        prefix = f"state:{self._owner}:"
+        rows = self._database.select(select(c.name, c.value))
+        return {
+            name.removeprefix(prefix): int(value)
+            for name, value in rows
+            if name.startswith(prefix) and value
+        }
+
+    def unmatched(self, limit: int) -> list[tuple[float, Receipt]]:
+        """Read the newest receipts that matched nothing, with their times."""
+        u = s.unmatched.c
+        rows = self._database.select(
+            select(u.at, u.receipt).order_by(u.at.desc()).limit(limit)
+        )
+        return [(float(at), decode_receipt(body)) for at, body in rows]
+
+    def story(self, message_id: str) -> dict[str, Any] | None:
+        """Return the whole story of a message, JSON-ready; None: unknown."""
+        rows = self._database.select(
+            select(_m.owner, _m.message, _m.record).where(_m.id == message_id)
+        )
+        if not rows:
+            return None
+        owner, message_bytes, record_bytes = rows[0]
+        message, record = decode_message(message_bytes), decode_record(record_bytes)
+        return {
+            **summary(message, record),
+            "gateway": owner or None,
+            "message": plain(message),
+            "tried": list(record.tried),
+            "due": rfc3339(record.due) if record.lane and record.due else None,
+            "events": [
+                plain(status_event(message.id, message.correlation, told))
+                for told in record.told
+            ],
+            "attempts": [_attempt(attempt) for attempt in record.attempts],
+            "provider_ids": [i for a in record.attempts for i in a.provider_ids],
+            "receipts": [_said(said) for said in record.receipts],
+            "omitted": record.omitted,
+        }
+
+    def search(
+        self, filters: Mapping[str, Any], limit: int, cursor: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Find messages, newest first.
+
+        `filters`: to, from, state, channel (exact), since, until (seconds, of the
+        acceptance).  The second value is the cursor of the next page, if any.
+        """
+        limit = max(1, min(limit, SEARCH_LIMIT))
+        query = select(_m.n, _m.message, _m.record).where(*_conditions(filters))
+        if cursor is not None:
+            if not cursor.isdecimal():
+                raise ValueError("cursor: not one of ours")
+            query = query.where(_m.n < int(cursor))
+        rows = self._database.select(query.order_by(_m.n.desc()).limit(limit + 1))
+        found = [summary(decode_message(m), decode_record(r)) for _, m, r in rows]
+        more = len(rows) > limit
+        return found[:limit], str(rows[limit - 1][0]) if more else None
+
+
+def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """Return what a search asks for, as SQL."""
+    conditions: list[ColumnElement[bool]] = []
+    for name, value in filters.items():
+        if value is None:
+            continue
+        if name == "since":
+            conditions.append(_m.accepted_at >= value)
+        elif name == "until":
+            conditions.append(_m.accepted_at < value)
+        elif name in _COLUMNS:
+            conditions.append(_COLUMNS[name] == value)
+        else:
+            raise ValueError(f"no filter is called {name}")
+    return conditions
+
+
+def summary(message: Outbound, record: Record) -> dict[str, Any]:
+    """Return a message and where it stands, in a few words."""
+    last = record.told[-1] if record.told else None
+    return {
+        "id": message.id,
+        "state": record.state.value,
+        "final": record.final,
+        "to": message.to,
+        "from": message.from_,
+        "class": message.class_.value,
+        "account": message.account,
+        "channel": record.channel,
+        "attempts_made": record.attempt,
+        "segments": dict(
+            zip(
+                ("total", "submitted", "delivered", "failed"),
+                last.segments if last else (0, 0, 0, 0),
+                strict=True,
+            )
+        ),
+        "accepted_at": rfc3339(message.accepted_at),
+        "expires_at": rfc3339(message.expires_at),
+        "at": rfc3339(record.at),
+        "error": None if record.error is None else msgspec.to_builtins(record.error),
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    answered = attempt.answered_at
+    return {
+        "attempt": attempt.number,
+        "channel": attempt.channel,
+        "line": attempt.line,
+        "account": attempt.account,
+        "at": rfc3339(attempt.at),
+        "answered_at": None if answered is None else rfc3339(answered),
+        "outcome": attempt.outcome,
+        "segments": attempt.segments,
+        "provider_ids": list(attempt.provider_ids),
+        "receipts": [
+            None if state is None else state.value for state in attempt.states
+        ],
+        "error": plain(attempt.error),
+    }
+
+
+def _said(said: Said) -> dict[str, Any]:
+    return {
+        "at": rfc3339(said.at),
+        "channel": said.channel,
+        "provider_id": said.provider_id,
+        "state": said.state.value,
+        "counted": said.counted,
+        "error": plain(said.error),
+        "stamp": None if said.stamp is None else rfc3339(said.stamp),
+        "raw": said.raw,
+        "verified": said.verified,
+    }

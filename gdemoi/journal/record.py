@@ -1,0 +1,513 @@
+"""The life of one message, as a value: facts go in, events come out.
+
+This file knows the order of the states (ARCHITECTURE §1, CONTRACT §4): they
+only move forward, each event has the next `seq`, exactly one is final.  It
+knows no database, no clock and no JSON.  The journal loads a `Record`, lets
+one fact after the other change it, and writes it back with the events.
+
+Who may change what:
+
+* `Attempting` opens an attempt, `Answered` closes it.  An answer to an attempt
+  that was closed as Unsure is a late one and still counts.
+* a receipt counts for the attempt that owns its provider id; before that the
+  journal keeps it unmatched.
+* time (`lapse`) expires what waits, tells what is held `uncertain`, and settles
+  what waits for a receipt that does not come.
+"""
+
+from __future__ import annotations
+
+from typing import Final as Constant
+
+import msgspec
+
+from gdemoi.life import (
+    Acceptance,
+    Answered,
+    Attempting,
+    Cancelled,
+    Decided,
+    Fact,
+    Final,
+    Held,
+    Next,
+    Submitted,
+    Wait,
+)
+from gdemoi.message import (
+    FINAL,
+    RANK,
+    Accepted,
+    Error,
+    Outcome,
+    Receipt,
+    Refused,
+    State,
+    Unsure,
+    provider_key,
+)
+
+EXPIRED: Constant = Error("gateway:expired", "the time to live has passed")
+NO_RECEIPT: Constant = Error("gateway:no_receipt", "no final receipt has come")
+_SUBMITTED: Constant = RANK[State.SUBMITTED]
+_ENROUTE: Constant = RANK[State.ENROUTE]
+# A message that is tried again every few seconds for days must not grow without
+# bound: of each list the first and the last entries are kept.
+KEPT_FIRST: Constant = 16
+KEPT_LAST: Constant = 48
+
+
+class Told(msgspec.Struct, array_like=True):
+    """One status event, without what is the same in all of its message."""
+
+    seq: int
+    state: State
+    final: bool
+    at: float
+    channel: str | None
+    line: str | None
+    attempt: int
+    # total, submitted, delivered, failed
+    segments: tuple[int, int, int, int]
+    provider_ids: tuple[str, ...]
+    error: Error | None
+    event_id: str = ""
+
+
+class Attempt(msgspec.Struct, array_like=True):
+    """One try on one channel; `outcome` is None while it is open."""
+
+    number: int
+    channel: str
+    at: float
+    outcome: str | None = None
+    answered_at: float | None = None
+    account: str | None = None
+    line: str | None = None
+    segments: int = 0
+    provider_ids: tuple[str, ...] = ()
+    # what the receipts said, in the order of the provider ids
+    states: list[State | None] = []
+    error: Error | None = None
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """Return segments: total, submitted, delivered, failed."""
+        total = self.segments
+        taken = total if self.outcome == "accepted" else len(self.provider_ids)
+        states = self.states
+        if not any(states):
+            return (total, taken, 0, 0)
+        delivered = states.count(State.DELIVERED)
+        failed = sum(state in FINAL for state in states if state) - delivered
+        if len(states) == 1 and self.outcome == "accepted":
+            return (total, taken, delivered * total, failed * total)
+        return (max(total, len(states)), taken, delivered, failed)
+
+    def delivered(self) -> bool:
+        """Tell whether every segment is known to have arrived.
+
+        A provider that gives one id for the whole message speaks for all of its
+        segments; an attempt that ended Unsure needs a receipt for each.
+        """
+        if any(state is not State.DELIVERED for state in self.states):
+            return False
+        if not self.states:
+            return True
+        return self.outcome != "unsure" or len(self.states) >= self.segments
+
+
+class Said(msgspec.Struct, array_like=True):
+    """One receipt in the story; `counted` False: it came too late to matter."""
+
+    at: float
+    channel: str
+    provider_id: str
+    state: State
+    counted: bool
+    error: Error | None = None
+    stamp: float | None = None
+    raw: str = ""
+    verified: bool = True
+
+
+class Record(msgspec.Struct, array_like=True):
+    """Where one message stands, and its whole story."""
+
+    expires_at: float
+    state: State = State.ACCEPTED
+    final: bool = False
+    seq: int = 0
+    # the last fact
+    at: float = 0.0
+    channel: str | None = None
+    error: Error | None = None
+    # the backlog that it waits in, None: in none
+    lane: str | None = None
+    due: float = 0.0
+    held_until: float | None = None
+    # the last attempt left and has no answer yet
+    open: bool = False
+    # some attempt was accepted: it has left for good
+    taken: bool = False
+    tried: tuple[str, ...] = ()
+    attempts: list[Attempt] = []
+    told: list[Told] = []
+    receipts: list[Said] = []
+    omitted: int = 0
+    # the number of the last attempt
+    attempt: int = 0
+
+
+def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
+    """Return the record of a new message, and its first events."""
+    message = acceptance.message
+    at = message.accepted_at
+    record = Record(message.expires_at, at=at, channel=acceptance.channel)
+    following = acceptance.next
+    if isinstance(following, Final):
+        # refused at the door: nobody was ever told that it was accepted
+        return record, [_tell(record, following.state, at, following.error)]
+    told = [_tell(record, State.ACCEPTED, at)]
+    if following is not None:
+        record.channel = following.channel
+        told.append(_wait(record, following, at))
+    elif acceptance.attempting and acceptance.channel is not None:
+        _leave(record, 1, acceptance.channel, at)
+    else:
+        record.lane = acceptance.channel
+    return record, told
+
+
+def apply(record: Record, fact: Fact) -> tuple[bool, list[Told]]:
+    """Let one fact change the record; False: the message has moved past it."""
+    if isinstance(fact, Answered):
+        return _answered(record, fact)
+    if isinstance(fact, Attempting):
+        return _attempting(record, fact)
+    if isinstance(fact, Decided):
+        return _decided(record, fact)
+    return _cancelled(record, fact)
+
+
+def receive(
+    record: Record, receipt: Receipt, provider_id: str, now: float
+) -> tuple[bool, list[Told]]:
+    """Let a receipt change the record; `provider_id` is as the record has it.
+
+    An empty `provider_id` says that the provider named our own id instead.
+    """
+    attempt = _owner_of(record, receipt, provider_id)
+    counted = not record.final and attempt is not None
+    if counted and attempt is not None:
+        counted = _mark(record, attempt, receipt, provider_id)
+    record.receipts.append(
+        Said(
+            now,
+            receipt.channel,
+            receipt.provider_id,
+            receipt.state,
+            counted,
+            receipt.error,
+            receipt.at,
+            receipt.raw,
+            receipt.verified,
+        )
+    )
+    _shorten(record, record.receipts)
+    if not counted or attempt is None:
+        return False, []
+    record.at = now
+    record.taken = True
+    return True, _weigh(record, attempt, receipt, now)
+
+
+def lapse(record: Record, now: float, receipt_ttl_s: float) -> list[Told]:
+    """Let time pass: expire, tell held messages uncertain, settle."""
+    if record.final or record.open:
+        return []
+    if record.held_until is not None:
+        if record.held_until > now:
+            return []
+        record.held_until = None
+        if RANK[record.state] >= RANK[State.UNCERTAIN]:
+            return []
+        why = record.attempts[-1].error if record.attempts else None
+        return [_tell(record, State.UNCERTAIN, now, why)]
+    if RANK[record.state] >= _SUBMITTED:
+        if record.at + receipt_ttl_s > now:
+            return []
+        return [_tell(record, record.state, now, NO_RECEIPT, final=True)]
+    if record.expires_at > now:
+        return []
+    return [_tell(record, State.EXPIRED, now, EXPIRED)]
+
+
+def deadline(record: Record, receipt_ttl_s: float, keep_s: float) -> float | None:
+    """Return when `lapse` (or, after the end, removal) has something to do."""
+    if record.final:
+        return record.at + keep_s
+    if record.open:
+        return None
+    if record.held_until is not None:
+        return record.held_until
+    if RANK[record.state] >= _SUBMITTED:
+        return record.at + receipt_ttl_s
+    return record.expires_at
+
+
+def _tell(
+    record: Record,
+    state: State,
+    at: float,
+    error: Error | None = None,
+    final: bool = False,
+    attempt: Attempt | None = None,
+) -> Told:
+    """Move the record to `state` and return the event that says so."""
+    final = final or state in FINAL
+    record.seq = seq = record.seq + 1
+    record.state = state
+    record.at = at
+    record.error = error
+    if final:
+        record.final = True
+        record.lane = record.held_until = None
+    if attempt is None and record.attempts and state is not State.WAITING:
+        attempt = record.attempts[-1]
+    if attempt is None:
+        number = record.attempt
+        told = Told(
+            seq, state, final, at, record.channel, None, number, (0, 0, 0, 0), (), error
+        )
+    else:
+        told = Told(
+            seq,
+            state,
+            final,
+            at,
+            attempt.channel,
+            attempt.line,
+            attempt.number,
+            attempt.counts(),
+            attempt.provider_ids,
+            error,
+        )
+    record.told.append(told)
+    if seq > KEPT_FIRST + KEPT_LAST:
+        _shorten(record, record.told)
+    return told
+
+
+def _wait(record: Record, following: Wait, at: float) -> Told:
+    """Put the message into a backlog and return the event of it."""
+    record.channel = record.lane = following.channel
+    record.due = following.until
+    record.held_until = None
+    return _tell(record, State.WAITING, at, following.error)
+
+
+def _leave(record: Record, number: int, channel: str, at: float) -> None:
+    """Open an attempt."""
+    record.attempts.append(Attempt(number, channel, at))
+    if number > KEPT_FIRST + KEPT_LAST:
+        _shorten_attempts(record)
+    record.attempt = number
+    record.open = True
+    record.lane = None
+    record.channel = channel
+    record.at = at
+    if channel not in record.tried:
+        record.tried = (*record.tried, channel)
+
+
+def _attempting(record: Record, fact: Attempting) -> tuple[bool, list[Told]]:
+    if record.open:
+        # the same intent once more (its first commit looked failed) is no news
+        last = record.attempts[-1]
+        return (last.number, last.channel) == (fact.attempt, fact.channel), []
+    past = record.final or RANK[record.state] >= _SUBMITTED
+    if past or record.held_until is not None or fact.attempt <= record.attempt:
+        return False, []
+    if fact.at >= record.expires_at:
+        return False, [_tell(record, State.EXPIRED, fact.at, EXPIRED)]
+    _leave(record, fact.attempt, fact.channel, fact.at)
+    return True, []
+
+
+def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
+    attempt = _attempt(record, fact.attempt)
+    if attempt is None or attempt.outcome not in (None, "unsure"):
+        return False, []
+    late = attempt.outcome is not None
+    if late and isinstance(fact.outcome, Unsure):
+        return False, []
+    _close(record, attempt, fact)
+    if record.final:
+        return False, []
+    elsewhere = record.taken or attempt.number != record.attempt
+    if elsewhere and not isinstance(fact.outcome, Accepted):
+        # another attempt is the one to speak for the message now
+        return False, []
+    return _follow(record, fact.next, fact.at, attempt)
+
+
+def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
+    """Write the outcome into its attempt."""
+    outcome: Outcome = fact.outcome
+    attempt.answered_at = fact.at
+    attempt.account = fact.account
+    attempt.line = outcome.line
+    if attempt.number == record.attempt:
+        record.open = False
+    if not record.final:
+        record.at = fact.at
+    if isinstance(outcome, Refused):
+        attempt.outcome = "refused"
+        attempt.error = outcome.error
+        return
+    attempt.segments = outcome.segments
+    known = attempt.provider_ids
+    if outcome.provider_ids != known:
+        fresh = tuple(i for i in outcome.provider_ids if i and i not in known)
+        attempt.provider_ids = known + fresh
+        attempt.states = attempt.states + [None] * len(fresh)
+    if isinstance(outcome, Accepted):
+        attempt.outcome = "accepted"
+        attempt.error = None
+        record.taken = True
+    else:
+        attempt.outcome = "unsure"
+        attempt.error = Error("gateway:uncertain", outcome.why)
+
+
+def _follow(
+    record: Record, following: Next, at: float, attempt: Attempt | None
+) -> tuple[bool, list[Told]]:
+    """Do what was decided, as far as states may only move forward."""
+    if isinstance(following, Submitted):
+        return _submitted(record, following, at, attempt)
+    if isinstance(following, Final):
+        return True, [_tell(record, following.state, at, following.error)]
+    if isinstance(following, Held):
+        record.held_until = following.until
+        record.lane = None
+        return True, []
+    if RANK[record.state] >= _SUBMITTED:
+        return False, []
+    return True, [_wait(record, following, at)]
+
+
+def _submitted(
+    record: Record, following: Submitted, at: float, attempt: Attempt | None
+) -> tuple[bool, list[Told]]:
+    record.held_until = record.lane = None
+    state = State.SUBMITTED
+    if RANK[record.state] >= _SUBMITTED:
+        # after `uncertain` there is no way back to `submitted`
+        known = record.state is State.UNCERTAIN
+        state = State.ENROUTE if known else record.state
+        if not known and not following.final:
+            return True, []
+    return True, [_tell(record, state, at, None, following.final, attempt)]
+
+
+def _decided(record: Record, fact: Decided) -> tuple[bool, list[Told]]:
+    if record.final or record.open:
+        return False, []
+    following = fact.next
+    if (
+        isinstance(following, Wait)
+        and following.error is None
+        and record.state is State.WAITING
+        and record.lane == following.channel
+    ):
+        record.due = following.until
+        record.at = fact.at
+        return True, []
+    return _follow(record, following, fact.at, None)
+
+
+def _cancelled(record: Record, fact: Cancelled) -> tuple[bool, list[Told]]:
+    gone = record.open or record.taken or record.held_until is not None
+    if record.final or gone or RANK[record.state] >= _SUBMITTED:
+        return False, []
+    return True, [_tell(record, State.CANCELLED, fact.at)]
+
+
+def _attempt(record: Record, number: int) -> Attempt | None:
+    for attempt in reversed(record.attempts):
+        if attempt.number == number:
+            return attempt
+    return None
+
+
+def _owner_of(record: Record, receipt: Receipt, provider_id: str) -> Attempt | None:
+    """Return the attempt that a receipt is about."""
+    for attempt in reversed(record.attempts):
+        if provider_id and provider_id in attempt.provider_ids:
+            return attempt
+    if provider_id:
+        return None
+    for attempt in reversed(record.attempts):
+        if attempt.channel == receipt.channel and attempt.outcome != "refused":
+            return attempt
+    return None
+
+
+def _mark(record: Record, attempt: Attempt, receipt: Receipt, provider_id: str) -> bool:
+    """Note a receipt in its attempt; False when it says nothing new."""
+    ids = attempt.provider_ids
+    if not provider_id:
+        wanted = provider_key(receipt.provider_id)
+        found = [i for i, known in enumerate(ids) if provider_key(known) == wanted]
+        if not found and receipt.provider_id:
+            attempt.provider_ids = (*ids, receipt.provider_id)
+            attempt.states.append(None)
+            found = [len(ids)]
+        index = found[0] if found else None
+    else:
+        index = ids.index(provider_id)
+    if index is None:
+        return True
+    before = attempt.states[index]
+    if before is not None and RANK[before] >= RANK[receipt.state]:
+        return False
+    attempt.states[index] = receipt.state
+    return True
+
+
+def _weigh(
+    record: Record, attempt: Attempt, receipt: Receipt, now: float
+) -> list[Told]:
+    """Return the event, if any, that the receipts of an attempt amount to."""
+    if receipt.state is State.DELIVERED:
+        if attempt.delivered():
+            return [_tell(record, State.DELIVERED, now, receipt.error, True, attempt)]
+    elif receipt.state in FINAL and attempt.number == record.attempt:
+        # one lost segment is a lost message
+        return [_tell(record, receipt.state, now, receipt.error, True, attempt)]
+    elif receipt.state in FINAL:
+        return []
+    record.lane = record.held_until = None
+    if RANK[record.state] >= _ENROUTE:
+        return []
+    return [_tell(record, State.ENROUTE, now, None, False, attempt)]
+
+
+def _shorten(record: Record, entries: list[Told] | list[Said]) -> None:
+    """Drop the oldest entry behind the first ones when a list is too long."""
+    while len(entries) > KEPT_FIRST + KEPT_LAST:
+        del entries[KEPT_FIRST]
+        record.omitted += 1
+
+
+def _shorten_attempts(record: Record) -> None:
+    """Forget refused attempts of the middle; what may have left is kept."""
+    attempts = record.attempts
+    if len(attempts) <= KEPT_FIRST + KEPT_LAST:
+        return
+    for index in range(KEPT_FIRST, len(attempts) - 1):
+        if attempts[index].outcome == "refused":
+            del attempts[index]
+            record.omitted += 1
+            return

@@ -1,0 +1,71 @@
+"""What time does to the journal: the jobs of a sweep, each one bounded.
+
+This file knows retention: a message goes `keep_s` after its end, an event
+`keep_s` after it was told and not before every publisher has passed it, an
+unmatched receipt after a day.  Each job does a chunk and returns whether there
+is more, so that facts never wait long behind a sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gdemoi.journal.arriving import lapse_groups
+from gdemoi.journal.ledger import Ledger, decode_receipt
+from gdemoi.journal.record import lapse
+
+CHUNK: Final = 500
+UNMATCHED_KEEP_S: Final = 86_400.0
+
+
+def lapse_messages(ledger: Ledger, now: float) -> bool:
+    """Expire, tell uncertain, settle, and remove what was kept long enough."""
+    rows = ledger.database.rows(ledger.statements.overdue, (ledger.owner, now, CHUNK))
+    for row in rows:
+        entry = ledger.adopt(row)
+        record = entry.record
+        if record.final and record.at + ledger.keep_s <= now:
+            ledger.remove(entry)
+        else:
+            ledger.changed(entry, lapse(record, now, ledger.receipt_ttl_s))
+    return len(rows) == CHUNK
+
+
+def promote(ledger: Ledger, lanes: Sequence[str], now: float) -> bool:
+    """Let what has become due stand in its lane by priority."""
+    for lane in lanes:
+        ledger.database.run(ledger.statements.promote, (ledger.owner, lane, now))
+    return False
+
+
+def forget_events(ledger: Ledger, now: float, passed: int | None) -> bool:
+    """Delete old events up to `passed` (None: no publisher to wait for)."""
+    rows = ledger.database.rows(
+        ledger.statements.oldest_events, (ledger.owner, 4 * CHUNK)
+    )
+    last = 0
+    for seq, at in rows:
+        if at + ledger.keep_s > now or (passed is not None and seq > passed):
+            break
+        last = seq
+    if not last:
+        return False
+    ledger.database.run(ledger.statements.delete_events, (ledger.owner, last))
+    return last == rows[-1][0] and len(rows) == 4 * CHUNK
+
+
+def forget_receipts(ledger: Ledger, now: float) -> bool:
+    """Delete receipts that matched nothing for a day."""
+    rows = ledger.database.rows(
+        ledger.statements.old_unmatched, (now - UNMATCHED_KEEP_S, CHUNK)
+    )
+    for n, _, body in rows:
+        ledger.remove_unmatched(n, decode_receipt(body))
+    return len(rows) == CHUNK
+
+
+def forget_arrivals(ledger: Ledger, now: float) -> bool:
+    """Tell long SMS as they are, and forget what could repeat no more."""
+    ledger.database.run(ledger.statements.delete_arrivals, (now,))
+    return lapse_groups(ledger, now, now, CHUNK) == CHUNK

@@ -1,0 +1,179 @@
+"""Events as the platform reads them: the JSON and routing keys of CONTRACT §4, §5.
+
+This file knows the shape of each event and its routing key, nothing about when
+it is told.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from gdemoi.journal.record import Told
+from gdemoi.message import Error, Inbound, Outbound, State
+
+_NULL = msgspec.Raw(b"null")
+_encode = msgspec.json.Encoder().encode
+
+
+class Segments(msgspec.Struct, frozen=True):
+    """How many segments there are, and what became of them."""
+
+    total: int
+    submitted: int
+    delivered: int
+    failed: int
+
+
+class StatusEvent(msgspec.Struct, gc=False):
+    """A message moved on; one of them per message is final."""
+
+    v: Literal[1]
+    type: Literal["status"]
+    event_id: str
+    id: str
+    seq: int
+    state: State
+    final: bool
+    at: str
+    channel: str | None
+    line: str | None
+    attempt: int
+    segments: Segments
+    provider_ids: tuple[str, ...]
+    error: Error | None
+    correlation: msgspec.Raw
+
+
+class InboundEvent(msgspec.Struct, kw_only=True):
+    """An SMS came in."""
+
+    v: int = 1
+    type: Literal["inbound"] = "inbound"
+    event_id: str
+    id: str
+    from_: str = msgspec.field(name="from")
+    to: str | None
+    text: str | None
+    binary: bytes | None
+    charset: str
+    segments: int
+    complete: bool
+    channel: str
+    line: str | None
+    received_at: str
+    sent_at: str | None
+    reply_to: str | None = None
+
+
+class ChangeEvent(msgspec.Struct, kw_only=True):
+    """A bind or a GSM line went up, down, or half down."""
+
+    v: int = 1
+    type: Literal["channel", "line"]
+    event_id: str
+    channel: str
+    line: str | None
+    state: str
+    reason: str
+    at: str
+
+
+class _Second:
+    """The last second that was spelled out; facts come in bunches."""
+
+    number = -1
+    text = ""
+
+
+def rfc3339(at: float) -> str:
+    """Spell a time as the contract does: UTC, milliseconds."""
+    millis = int(at * 1000 + 0.5)
+    second = millis // 1000
+    if second != _Second.number:
+        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        _Second.text, _Second.number = text, second
+        return f"{text}{millis % 1000:03d}Z"
+    return f"{_Second.text}{millis % 1000:03d}Z"
+
+
+def status_event(message_id: str, correlation: msgspec.Raw, told: Told) -> StatusEvent:
+    """Return the event as it is published and shown in the story."""
+    return StatusEvent(
+        1,
+        "status",
+        told.event_id,
+        message_id,
+        told.seq,
+        told.state,
+        told.final,
+        rfc3339(told.at),
+        told.channel,
+        told.line,
+        told.attempt,
+        Segments(*told.segments),
+        told.provider_ids,
+        told.error,
+        correlation or _NULL,
+    )
+
+
+def status_key(told: Told) -> str:
+    """Return the routing key of a status event."""
+    return f"status.{told.state}.{told.channel or '-'}"
+
+
+def status_body(message: Outbound, told: Told) -> bytes:
+    """Return the JSON of a status event."""
+    return _encode(status_event(message.id, message.correlation, told))
+
+
+def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
+    """Return the JSON of an inbound SMS."""
+    sent_at = inbound.sent_at
+    return _encode(
+        InboundEvent(
+            event_id=event_id,
+            id=inbound_id,
+            from_=inbound.from_,
+            to=inbound.to,
+            text=inbound.text,
+            binary=inbound.binary,
+            charset=inbound.charset,
+            segments=inbound.segments,
+            complete=inbound.complete,
+            channel=inbound.channel,
+            line=inbound.line,
+            received_at=rfc3339(inbound.received_at),
+            sent_at=None if sent_at is None else rfc3339(sent_at),
+        )
+    )
+
+
+def change_body(
+    channel: str, line: str | None, state: str, reason: str, at: float, event_id: str
+) -> bytes:
+    """Return the JSON of a channel's or line's change."""
+    return _encode(
+        ChangeEvent(
+            type="channel" if line is None else "line",
+            event_id=event_id,
+            channel=channel,
+            line=line,
+            state=state,
+            reason=reason,
+            at=rfc3339(at),
+        )
+    )
+
+
+def change_key(channel: str, line: str | None) -> str:
+    """Return the routing key of a change."""
+    return f"channel.{channel}" if line is None else f"line.{channel}.{line}"
+
+
+def plain(value: Any) -> Any:
+    """Return a struct as what `json.dumps` takes."""
+    return msgspec.json.decode(_encode(value))

@@ -1,0 +1,149 @@
+"""Group commit: all jobs that arrived while the last commit ran, in one.
+
+This file knows what a failed commit means: every caller of its batch is told
+`Unavailable`, nothing of it is remembered, and the next batch waits a little
+longer each time.  It refuses to know what the jobs write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gdemoi.errors import Unavailable
+from gdemoi.journal.database import NOT_NOW, Database
+from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.worker import Job, tried
+from gdemoi.life import Event
+
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 2.0
+
+
+@define
+class Done:
+    """What a batch came to, on its way to the reactor thread."""
+
+    answers: list[tuple[Deferred[Any], Any]] = field(factory=list)
+    events: list[Event] = field(factory=list)
+    # how the backlogs changed
+    lanes: dict[str, int] = field(factory=dict)
+    commits: int = 0
+
+
+class Writer:
+    """The crew of the writing thread."""
+
+    log = Logger()
+
+    def __init__(
+        self, ledger: Ledger, delivered: Callable[[Done], None], patient: bool
+    ) -> None:
+        self._ledger = ledger
+        self._delivered = delivered
+        self._pause_s = 0.0
+        # set when the journal closes: then no failure is waited out
+        self.hurry = threading.Event()
+        if not patient:
+            self.hurry.set()
+
+    def work(self, jobs: Sequence[Job]) -> Done:
+        """Do the jobs in one transaction (in the thread)."""
+        if self._pause_s:
+            self.hurry.wait(self._pause_s)
+        done = Done()
+        self._work(jobs, done)
+        return done
+
+    def _work(self, jobs: Sequence[Job], done: Done) -> None:
+        failure = tried(self._together, jobs, done)
+        if failure is None:
+            return
+        if failure.check(*NOT_NOW):
+            self._refused(jobs, done, failure)
+        elif len(jobs) == 1:
+            done.answers.append((jobs[0][0], failure))
+        else:
+            # one of them cannot be done; the others shall be
+            for job in jobs:
+                self._work([job], done)
+
+    def _together(self, jobs: Sequence[Job], done: Done) -> None:
+        ids = [i for job in jobs for i in job[3]]
+        answers, events, lanes = self._ledger.transact(
+            lambda: [(job[0], job[1](*job[2])) for job in jobs], ids
+        )
+        if self._pause_s:
+            self.log.info("the journal can be written again")
+            self._pause_s = 0.0
+        done.answers += answers
+        done.events += events
+        done.commits += 1
+        for lane, change in lanes.items():
+            done.lanes[lane] = done.lanes.get(lane, 0) + change
+
+    def _refused(self, jobs: Sequence[Job], done: Done, failure: Failure) -> None:
+        """The database takes nothing now."""
+        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        self.log.error(
+            "the journal cannot be written: {error}; {jobs} jobs are refused",
+            error=failure.value,
+            jobs=len(jobs),
+        )
+        why = Failure(Unavailable(f"journal: {failure.value}"))
+        done.answers += [(job[0], why) for job in jobs]
+
+    def deliver(self, done: Done) -> None:
+        """Fire the Deferreds (on the reactor thread)."""
+        self._delivered(done)
+
+    def failed(self, jobs: Sequence[Job], failure: Failure) -> None:
+        """Fail all Deferreds of a batch that a fault of ours ended."""
+        self.log.failure("the journal's writer failed", failure=failure)
+        for job in jobs:
+            job[0].errback(failure)
+
+
+class Reader:
+    """The crew of the reading thread: one snapshot for each job."""
+
+    log = Logger()
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def work(self, jobs: Sequence[Job]) -> list[tuple[Deferred[Any], Any]]:
+        """Do the jobs one after the other (in the thread)."""
+        return [(job[0], self._ask(job)) for job in jobs]
+
+    def _ask(self, job: Job) -> Any:
+        """Return the answer, or a Failure."""
+        answer = tried(self._read, job)
+        if isinstance(answer, Failure):
+            self._database.rollback()
+            if answer.check(*NOT_NOW):
+                return Failure(Unavailable(f"journal: {answer.value}"))
+        return answer
+
+    def _read(self, job: Job) -> Any:
+        self._database.begin()
+        answer = job[1](*job[2])
+        self._database.commit()
+        return answer
+
+    def deliver(self, done: list[tuple[Deferred[Any], Any]]) -> None:
+        """Fire the Deferreds (on the reactor thread)."""
+        for deferred, answer in done:
+            deferred.callback(answer)
+
+    def failed(self, jobs: Sequence[Job], failure: Failure) -> None:
+        """Fail all Deferreds of a batch that a fault of ours ended."""
+        self.log.failure("the journal's reader failed", failure=failure)
+        for job in jobs:
+            job[0].errback(failure)
