@@ -55,7 +55,7 @@ def is_local(endpoint: str) -> bool:
         return True
     for part in _PARTS.findall(endpoint):
         if part.startswith("interface="):
-            host = part.removeprefix("interface=").replace("\\:", ":")
+            host: str = part.removeprefix("interface=").replace("\\:", ":")
             try:
                 return bool(ip_address(host).is_loopback)
             except ValueError:

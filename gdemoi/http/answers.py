@@ -1,0 +1,121 @@
+"""Answers and errors of the API as JSON, and queries read strictly.
+
+Knows the shapes of the contract's §6 and nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from twisted.web.iweb import IRequest
+
+from gdemoi.errors import GdemoiError, InvalidMessage
+from gdemoi.message import Error
+
+_JSON: Final = b"application/json"
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Problem(GdemoiError):
+    """A request that is answered with an error; `status` is HTTP's."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        text: str,
+        field: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.body = error_of(code, text, field)
+        self.retry_after_s = retry_after_s
+
+
+def error_of(code: str, text: str, field: str | None = None) -> dict[str, Any]:
+    """Return the body of an error; `code` without a namespace is the gateway's."""
+    full = code if ":" in code else f"gateway:{code}"
+    return {"error": {"code": full, "text": text, "field": field}}
+
+
+def error_of_invalid(invalid: InvalidMessage) -> dict[str, Any]:
+    """Return the body for a message that cannot be taken."""
+    return error_of(invalid.code, invalid.text, invalid.field)
+
+
+def error_of_refusal(error: Error) -> dict[str, Any]:
+    """Return the body for a message that no channel can carry."""
+    return error_of(error.code, error.text)
+
+
+def answer(request: IRequest, body: Any, status: int = 200) -> bytes:
+    """Return `body` as JSON, and set the headers for it."""
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", _JSON)
+    request.setHeader(b"cache-control", b"no-store")
+    return body if isinstance(body, bytes) else encode(body)
+
+
+def refuse(request: IRequest, problem: Problem) -> bytes:
+    """Return a problem as JSON, and set the headers for it."""
+    if problem.retry_after_s is not None:
+        request.setHeader(b"retry-after", b"%d" % problem.retry_after_s)
+    if problem.status == 401:
+        request.setHeader(b"www-authenticate", b'Bearer realm="gdemoi"')
+    return answer(request, problem.body, problem.status)
+
+
+class Query:
+    """The parameters of a request's URL; unknown or broken ones are refused."""
+
+    def __init__(self, request: IRequest, known: Iterable[str]) -> None:
+        self._values: dict[str, str] = {}
+        args: dict[bytes, list[bytes]] = request.args
+        allowed = set(known)
+        for raw, values in args.items():
+            name = raw.decode("utf-8", "replace")
+            if name not in allowed:
+                raise Problem(422, "invalid", f"{name!r} is not a parameter", name)
+            if len(values) > 1:
+                raise Problem(422, "invalid", f"{name} is given twice", name)
+            try:
+                self._values[name] = values[0].decode("utf-8")
+            except UnicodeDecodeError:
+                raise Problem(422, "invalid", f"{name} is not UTF-8", name) from None
+
+    def text(self, name: str) -> str | None:
+        """Return a parameter, None when it is absent or empty."""
+        return self._values.get(name) or None
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """Return a number, brought into its range."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if not value.replace(".", "", 1).isascii() or not (
+            value.replace(".", "", 1).isdigit()
+        ):
+            raise Problem(422, "invalid", f"{name} is not a number", name)
+        return min(max(float(value), low), high)
+
+    def moment(self, name: str) -> float | None:
+        """Return a time (RFC 3339 with zone, or epoch seconds) in epoch seconds."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if value.replace(".", "", 1).isdigit() and value.isascii():
+            return float(value)
+        try:
+            # "+" of a zone arrives as a space when it was not quoted
+            found = datetime.fromisoformat(value.replace(" ", "+"))
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            raise Problem(
+                422, "invalid", f"{name} is not a time like 2026-11-21T03:00:00Z", name
+            )
+        return found.astimezone(UTC).timestamp()

@@ -1,0 +1,290 @@
+"""The HTTP API of the contract's §6: requests to the gateway's answers.
+
+Knows paths, statuses and JSON; what a message is stands in `gdemoi.amqp.envelope`,
+what happens to it behind `Gateway`.  Every error is JSON, never a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from klein import Klein
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from gdemoi.amqp.envelope import fingerprint, parse_many
+from gdemoi.errors import InvalidMessage, OurFault, Unavailable
+from gdemoi.http.answers import (
+    Problem,
+    Query,
+    answer,
+    error_of,
+    error_of_invalid,
+    error_of_refusal,
+    refuse,
+)
+from gdemoi.http.door import BoundedSite, Door, unexpected
+from gdemoi.http.feed import Feed
+from gdemoi.http.gateway import Gateway, Search
+from gdemoi.http.openapi import document
+from gdemoi.http.settings import HttpSettings
+from gdemoi.life import Duplicate, Reused, Taken, Verdict
+from gdemoi.message import Outbound, State
+from gdemoi.routing.intake import Rejected
+
+log = Logger()
+
+
+class _Arguments(msgspec.Struct, forbid_unknown_fields=True):
+    arguments: list[str]
+
+
+RETRY_AFTER_S: Final = 5
+_SEARCH: Final = (
+    "to", "from", "state", "channel", "since", "until", "limit", "cursor"
+)  # fmt: skip
+_PAGE_LIMIT: Final = 1000
+_ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
+
+
+class Api:
+    """The API over one gateway; an endpoint listens with its `factory`."""
+
+    app: Klein = Klein()
+    app.url_map.strict_slashes = False
+    app.url_map.redirect_defaults = False
+
+    def __init__(
+        self, gateway: Gateway, settings: HttpSettings, clock: IReactorTime
+    ) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._feed = Feed(gateway, settings, clock)
+        self.resource: IResource = Door(self.app.resource(), settings.token)
+        self.factory = BoundedSite(self.resource, settings.body_limit, clock)
+
+    @property
+    def readers(self) -> int:
+        """Return how many clients poll or stream events now."""
+        return self._feed.readers
+
+    def close(self) -> None:
+        """End what waits for events; the gateway is stopping."""
+        self._feed.close()
+
+    # -- messages ----------------------------------------------------------
+
+    @app.route("/v1/messages", methods=["POST"])
+    async def post(self, request: IRequest) -> bytes:
+        """Take a message, or up to 1000; answers after the commit."""
+        gateway = self._gateway
+        if gateway.full():
+            raise Unavailable("the backlog is full")
+        body: bytes = request.content.read()
+        parsed = parse_many(body, defaults=gateway.defaults, now=gateway.seconds())
+        batch = [
+            (message, fingerprint(message))
+            for message in parsed
+            if isinstance(message, Outbound)
+        ]
+        verdicts = iter(await gateway.accept(batch) if batch else ())
+        answers = [
+            (422, error_of_invalid(message))
+            if isinstance(message, InvalidMessage)
+            else _verdict(message.id, next(verdicts))
+            for message in parsed
+        ]
+        if body.lstrip().startswith(b"["):
+            return answer(request, [one for _, one in answers], 202)
+        status, one = answers[0]
+        return answer(request, one, status)
+
+    @app.route("/v1/messages", methods=["GET"])
+    async def search(self, request: IRequest) -> bytes:
+        """Find messages."""
+        query = Query(request, _SEARCH)
+        state = query.text("state")
+        if state is not None and state not in set(State):
+            raise Problem(422, "invalid", f"{state!r} is not a state", "state")
+        page = await self._gateway.search(
+            Search(
+                to=query.text("to"),
+                from_=query.text("from"),
+                state=state,
+                channel=query.text("channel"),
+                since=query.moment("since"),
+                until=query.moment("until"),
+                limit=int(query.number("limit", 100, 1, _PAGE_LIMIT)),
+                cursor=query.text("cursor"),
+            )
+        )
+        return answer(request, {"messages": list(page.messages), "cursor": page.cursor})
+
+    @app.route("/v1/messages/<message_id>", methods=["GET"])
+    async def story(self, request: IRequest, message_id: str) -> bytes:
+        """Tell a message's whole story."""
+        found = await self._gateway.story(message_id)
+        if found is None:
+            raise _unknown_message(message_id)
+        return answer(request, found)
+
+    @app.route("/v1/messages/<message_id>", methods=["DELETE"])
+    async def cancel(self, request: IRequest, message_id: str) -> bytes:
+        """Take a message back that has not left yet."""
+        done = await self._gateway.cancel(message_id)
+        if done is None:
+            raise _unknown_message(message_id)
+        if not done:
+            raise Problem(409, "too_late", "it has left, or is over, already")
+        return answer(request, {"id": message_id, "state": State.CANCELLED})
+
+    @app.route("/v1/events", methods=["GET"])
+    async def events(self, request: IRequest) -> bytes | None:
+        """Tell events, as a poll or as a stream."""
+        return await self._feed.serve(request)
+
+    @app.route("/v1/explain", methods=["POST"])
+    def explain(self, request: IRequest) -> bytes:
+        """Tell what would happen to a message; sends nothing."""
+        gateway = self._gateway
+        body: bytes = request.content.read()
+        if body.lstrip().startswith(b"["):
+            raise InvalidMessage("invalid", "one message at a time can be explained")
+        (message,) = parse_many(body, defaults=gateway.defaults, now=gateway.seconds())
+        if isinstance(message, InvalidMessage):
+            raise message
+        return answer(request, gateway.explain(message))
+
+    # -- channels ----------------------------------------------------------
+
+    @app.route("/v1/channels", methods=["GET"])
+    def channels(self, request: IRequest) -> bytes:
+        """Show the channels."""
+        return answer(request, {"channels": list(self._gateway.channels())})
+
+    @app.route("/v1/channels/<name>/pause", methods=["POST"])
+    async def pause(self, request: IRequest, name: str) -> bytes:
+        """Send nothing there for now."""
+        if not await self._gateway.pause(name):
+            raise _unknown_channel(name)
+        return answer(request, {"name": name, "paused": True})
+
+    @app.route("/v1/channels/<name>/resume", methods=["POST"])
+    async def resume(self, request: IRequest, name: str) -> bytes:
+        """Send there again."""
+        if not await self._gateway.resume(name):
+            raise _unknown_channel(name)
+        return answer(request, {"name": name, "paused": False})
+
+    @app.route("/v1/channels/<name>/lines/<line>/<verb>", methods=["POST"])
+    async def line_command(
+        self, request: IRequest, name: str, line: str, verb: str
+    ) -> bytes:
+        """Do a line command; its arguments are a JSON list of strings."""
+        arguments = _arguments(request.content.read())
+        try:
+            said = await self._gateway.line_command(name, line, verb, arguments)
+        except OurFault as fault:
+            raise Problem(422, "invalid", str(fault)) from fault
+        return answer(
+            request, {"channel": name, "line": line, "verb": verb, "answer": said}
+        )
+
+    # -- the gateway itself ------------------------------------------------
+
+    @app.route("/health/live", methods=["GET"])
+    def live(self, request: IRequest) -> bytes:
+        """Tell that this process answers."""
+        return answer(request, {"status": "live"})
+
+    @app.route("/health/ready", methods=["GET"])
+    def ready(self, request: IRequest) -> bytes:
+        """Tell whether messages can be taken."""
+        why = self._gateway.unready()
+        if why is None:
+            return answer(request, {"status": "ready"})
+        return answer(request, {"status": "unready", "reason": why}, 503)
+
+    @app.route("/openapi.json", methods=["GET"])
+    def openapi(self, request: IRequest) -> bytes:
+        """Describe this API."""
+        return answer(request, document())
+
+    # -- what goes wrong ---------------------------------------------------
+
+    @app.handle_errors(Problem, InvalidMessage, Unavailable, HTTPException)
+    def refused(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer a request that cannot be done."""
+        fault = failure.value
+        match fault:
+            case Problem():
+                return refuse(request, fault)
+            case InvalidMessage():
+                return answer(request, error_of_invalid(fault), 422)
+            case Unavailable():
+                text = str(fault) or "not now"
+                return refuse(
+                    request,
+                    Problem(503, "unavailable", text, retry_after_s=RETRY_AFTER_S),
+                )
+            case MethodNotAllowed():
+                allowed = ", ".join(fault.valid_methods or ())
+                request.setHeader(b"allow", allowed.encode())
+                text = f"only {allowed} may be done there"
+                return answer(request, error_of("method", text), 405)
+            case _:
+                return answer(
+                    request, error_of("not_found", "there is no such path"), 404
+                )
+
+    @app.handle_errors(Exception)
+    def failed(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer a fault of our own, and log it."""
+        log.failure(
+            "{method} {path} failed",
+            failure,
+            method=request.method,
+            path=request.path,
+        )
+        return answer(request, unexpected(), 500)
+
+
+def _verdict(message_id: str, verdict: Verdict | Rejected) -> tuple[int, Any]:
+    match verdict:
+        case Taken():
+            return 202, {"id": message_id, "state": "accepted"}
+        case Duplicate():
+            return 200, {
+                "id": message_id,
+                "state": "duplicate",
+                "current": verdict.state,
+            }
+        case Reused():
+            reused = error_of("id_reused", "this id was used for another content", "id")
+            return 422, {"id": message_id, **reused}
+        case Rejected():
+            return 422, {"id": message_id, **error_of_refusal(verdict.error)}
+
+
+def _arguments(body: bytes) -> list[str]:
+    if not body.strip():
+        return []
+    try:
+        found = _ARGUMENTS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = "the body is a JSON list of strings"
+        raise InvalidMessage("invalid", text, "arguments") from None
+    return found.arguments if isinstance(found, _Arguments) else found
+
+
+def _unknown_message(message_id: str) -> Problem:
+    return Problem(404, "not_found", f"there is no message {message_id[:80]}", "id")
+
+
+def _unknown_channel(name: str) -> Problem:
+    return Problem(404, "not_found", f"there is no channel {name[:80]}")

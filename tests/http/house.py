@@ -1,0 +1,224 @@
+"""A house below the HTTP side, in memory, and a client without sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from gdemoi.amqp.envelope import Defaults
+from gdemoi.errors import OurFault, Unavailable
+from gdemoi.http.api import Api
+from gdemoi.http.gateway import Page, Search
+from gdemoi.http.settings import HttpSettings
+from gdemoi.life import Duplicate, Event, Reused, Taken, Verdict
+from gdemoi.message import Error, Outbound, State
+from gdemoi.routing.intake import Rejected
+
+NOW = 1_795_000_000.0
+
+
+@define(eq=False)
+class House:
+    """Takes messages into a dict; `commit` holds the answer back when set."""
+
+    defaults: Defaults = field(factory=lambda: Defaults(home_country="RU"))
+    taken: dict[str, tuple[Outbound, bytes]] = field(factory=dict)
+    outbox: list[Event] = field(factory=list)
+    waiting: list[tuple[int, Deferred[None]]] = field(factory=list)
+    searched: list[Search] = field(factory=list)
+    paused: set[str] = field(factory=set)
+    commit: Deferred[None] | None = None
+    is_full: bool = False
+    broken: Exception | None = None
+    why_unready: str | None = None
+
+    def seconds(self) -> float:
+        return NOW
+
+    def full(self) -> bool:
+        return self.is_full
+
+    async def accept(
+        self, messages: Sequence[tuple[Outbound, bytes]]
+    ) -> Sequence[Verdict | Rejected]:
+        if self.broken is not None:
+            raise self.broken
+        if self.commit is not None:
+            await self.commit
+        return [self._take(message, mark) for message, mark in messages]
+
+    def _take(self, message: Outbound, mark: bytes) -> Verdict | Rejected:
+        if message.to.startswith("+999"):
+            return Rejected(Error("gateway:no_route", "no route leads anywhere"))
+        known = self.taken.get(message.id)
+        if known is None:
+            self.taken[message.id] = (message, mark)
+            return Taken()
+        return Duplicate(State.SUBMITTED) if known[1] == mark else Reused()
+
+    async def story(self, message_id: str) -> dict[str, Any] | None:
+        if self.broken is not None:
+            raise self.broken
+        if message_id not in self.taken:
+            return None
+        return {"id": message_id, "state": "accepted", "events": []}
+
+    async def search(self, wanted: Search) -> Page:
+        self.searched.append(wanted)
+        return Page([{"id": one} for one in self.taken], "next")
+
+    async def cancel(self, message_id: str) -> bool | None:
+        if message_id not in self.taken:
+            return None
+        return message_id != "gone"
+
+    async def events(self, after: int, limit: int) -> Sequence[Event]:
+        return [event for event in self.outbox if event.seq > after][:limit]
+
+    def events_after(self, after: int) -> Deferred[None]:
+        if self.last_event() > after:
+            return succeed(None)
+        wait: Deferred[None] = Deferred()
+        self.waiting.append((after, wait))
+        return wait
+
+    def last_event(self) -> int:
+        return self.outbox[-1].seq if self.outbox else 0
+
+    def tell(self, body: str) -> None:
+        """Let an event happen."""
+        seq = self.last_event() + 1
+        self.outbox.append(Event(seq, f"e{seq}", "status.x.y", body.encode()))
+        waiting, self.waiting = self.waiting, []
+        for _, wait in waiting:
+            if not wait.called:
+                wait.callback(None)
+
+    def channels(self) -> Sequence[dict[str, Any]]:
+        return [{"name": "smsc", "kind": "smpp", "state": "up", "backlog": 2}]
+
+    async def pause(self, channel: str) -> bool:
+        self.paused.add(channel)
+        return channel == "smsc"
+
+    async def resume(self, channel: str) -> bool:
+        self.paused.discard(channel)
+        return channel == "smsc"
+
+    def explain(self, message: Outbound) -> dict[str, Any]:
+        return {"to": message.to, "error": None}
+
+    async def line_command(
+        self, channel: str, line: str, verb: str, arguments: Sequence[str]
+    ) -> str:
+        if line == "silent":
+            raise Unavailable("no answer")
+        if verb not in ("ussd", "reboot"):
+            raise OurFault(f"there is no {verb}")
+        return f"{channel}/{line} {verb} {list(arguments)}"
+
+    def unready(self) -> str | None:
+        return self.why_unready
+
+
+@frozen
+class Answer:
+    """What a client hears."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Return the error's code."""
+        return str(self.json["error"]["code"])
+
+
+def parsed(octets: bytes) -> Answer:
+    """Read an answer off the wire; chunked bodies are joined."""
+    head, _, body = octets.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+    if headers.get("transfer-encoding") == "chunked":
+        joined, rest = b"", body
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            joined += rest[: int(size, 16)]
+            rest = rest[int(size, 16) + 2 :]
+        body = joined
+    return Answer(int(lines[0].split()[1]), headers, body)
+
+
+class Connection:
+    """One connection of a client to the API."""
+
+    def __init__(self, api: Api) -> None:
+        self.transport = StringTransport()
+        self.protocol = api.factory.buildProtocol(None)
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, octets: bytes) -> None:
+        """Send octets as they are."""
+        self.protocol.dataReceived(octets)
+
+    def heard(self) -> bytes:
+        """Return what came since the last time."""
+        value = self.transport.value()
+        self.transport.clear()
+        return value
+
+
+@define
+class Client:
+    """Asks an API over a house."""
+
+    house: House = field(factory=House)
+    settings: HttpSettings = field(factory=HttpSettings)
+    clock: Clock = field(factory=Clock)
+    api: Api = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.api = Api(self.house, self.settings, self.clock)
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Connection:
+        """Send a request and leave the connection open."""
+        raw = body if isinstance(body, bytes) else b""
+        if body is not None and not isinstance(body, bytes):
+            raw = json.dumps(body).encode()
+        lines = [f"{method} {path} HTTP/1.1", f"content-length: {len(raw)}"]
+        given = {"host": "localhost:8990"} | (headers or {})
+        lines += [f"{name}: {value}" for name, value in given.items()]
+        connection = Connection(self.api)
+        connection.send("\r\n".join(lines).encode() + b"\r\n\r\n" + raw)
+        return connection
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return its answer."""
+        return parsed(self.open(method, path, body, headers).heard())
+
+    def post(self, body: Any) -> Answer:
+        """Post messages."""
+        return self.ask("POST", "/v1/messages", body)

@@ -1,0 +1,258 @@
+"""The HTTP API as a client sees it, over a house in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.errors import Unavailable
+from tests.http.house import NOW, Client, House, parsed
+
+
+def sms(**fields: Any) -> dict[str, Any]:
+    return {"id": "a1", "to": "+79161234567", "text": "  hello  "} | fields
+
+
+class MessagesTests(SynchronousTestCase):
+    def test_accepted_only_after_the_commit(self) -> None:
+        """202 is said when the journal has the message, not before."""
+        commit: Deferred[None] = Deferred()
+        client = Client(House(commit=commit))
+        connection = client.open("POST", "/v1/messages", sms())
+        self.assertEqual(connection.heard(), b"")
+        commit.callback(None)
+        answer = parsed(connection.heard())
+        self.assertEqual(answer.status, 202)
+        self.assertEqual(answer.json, {"id": "a1", "state": "accepted"})
+
+    def test_text_is_taken_byte_for_byte(self) -> None:
+        """Leading and trailing spaces reach the house."""
+        client = Client()
+        client.post(sms())
+        self.assertEqual(client.house.taken["a1"][0].text, "  hello  ")
+        self.assertEqual(client.house.taken["a1"][0].accepted_at, NOW)
+
+    def test_an_id_is_made_when_there_is_none(self) -> None:
+        """A message without id gets one, and the answer tells it."""
+        client = Client()
+        answer = client.post({"to": "+79161234567", "text": "x"})
+        self.assertEqual(answer.status, 202)
+        self.assertEqual(list(client.house.taken), [answer.json["id"]])
+
+    def test_a_repeat_is_a_duplicate(self) -> None:
+        """The same message again is 200 `duplicate` with its present state."""
+        client = Client()
+        client.post(sms())
+        answer = client.post(sms())
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(
+            answer.json, {"id": "a1", "state": "duplicate", "current": "submitted"}
+        )
+
+    def test_a_reused_id_is_refused(self) -> None:
+        """The same id with another content is 422 `id_reused`."""
+        client = Client()
+        client.post(sms())
+        answer = client.post(sms(text="other"))
+        self.assertEqual(answer.status, 422)
+        self.assertEqual(answer.json["error"]["field"], "id")
+        self.assertEqual(answer.code, "gateway:id_reused")
+
+    def test_an_unknown_field_is_refused_by_name(self) -> None:
+        """A typo in a field is 422 and names it; nothing is taken."""
+        client = Client()
+        answer = client.post(sms(txet="x"))
+        self.assertEqual(answer.status, 422)
+        self.assertEqual(answer.code, "gateway:invalid")
+        self.assertEqual(answer.json["error"]["field"], "txet")
+        self.assertEqual(client.house.taken, {})
+
+    def test_no_route_is_refused(self) -> None:
+        """What no channel can carry is 422 with the routing's reason."""
+        answer = Client().post(sms(to="+999123456789"))
+        self.assertEqual((answer.status, answer.code), (422, "gateway:no_route"))
+
+    def test_broken_json(self) -> None:
+        """A body that is not JSON, not UTF-8 or nested without end is 422."""
+        for body in (b"", b"{", b"\xff\xfe", b"null", b'"x"', b"[" * 100_000):
+            answer = Client().post(body)
+            self.assertEqual(answer.status, 422, body[:9])
+            self.assertEqual(answer.code, "gateway:invalid")
+
+    def test_an_array_is_answered_in_order(self) -> None:
+        """Each message of an array has its own answer at its own place."""
+        answer = Client().post(
+            [sms(), sms(id="b", to="nonsense"), sms(id="c"), sms(), sms(text="z")]
+        )
+        self.assertEqual(answer.status, 202)
+        self.assertEqual(
+            [one.get("state") or one["error"]["code"] for one in answer.json],
+            [
+                "accepted",
+                "gateway:bad_number",
+                "accepted",
+                "duplicate",
+                "gateway:id_reused",
+            ],
+        )
+
+    def test_arrays_have_a_limit(self) -> None:
+        """1000 messages are taken, 1001 are refused as a whole."""
+        client = Client()
+        many = [sms(id=f"m{number}") for number in range(1001)]
+        self.assertEqual(client.post(many).status, 422)
+        self.assertEqual(client.house.taken, {})
+        self.assertEqual(client.post(many[:1000]).status, 202)
+        self.assertEqual(len(client.house.taken), 1000)
+
+    def test_a_full_backlog_is_503_with_retry_after(self) -> None:
+        """When no more are taken, the client is told when to come again."""
+        answer = Client(House(is_full=True)).post(sms())
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.headers["retry-after"], "5")
+        self.assertEqual(answer.code, "gateway:unavailable")
+
+    def test_a_journal_that_cannot_write_is_503(self) -> None:
+        """Unavailable from below is 503, so that the client repeats."""
+        answer = Client(House(broken=Unavailable("disk full"))).post(sms())
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.json["error"]["text"], "disk full")
+
+    def test_our_own_fault_is_json_without_a_traceback(self) -> None:
+        """What nobody expected is 500 in JSON, and goes to the log only."""
+        answer = Client(House(broken=KeyError("secret detail"))).post(sms())
+        self.assertEqual((answer.status, answer.code), (500, "gateway:internal"))
+        self.assertNotIn(b"secret", answer.body)
+        self.assertNotIn(b"Traceback", answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    def test_story_and_unknown_story(self) -> None:
+        """A known id is told, an unknown one is 404."""
+        client = Client()
+        client.post(sms())
+        self.assertEqual(client.ask("GET", "/v1/messages/a1").json["id"], "a1")
+        answer = client.ask("GET", "/v1/messages/nobody")
+        self.assertEqual((answer.status, answer.code), (404, "gateway:not_found"))
+
+    def test_cancel(self) -> None:
+        """What waits is cancelled, what left is 409, what is unknown 404."""
+        client = Client()
+        client.post([sms(), sms(id="gone")])
+        answer = client.ask("DELETE", "/v1/messages/a1")
+        self.assertEqual(answer.json, {"id": "a1", "state": "cancelled"})
+        self.assertEqual(client.ask("DELETE", "/v1/messages/gone").status, 409)
+        self.assertEqual(client.ask("DELETE", "/v1/messages/x").status, 404)
+
+    def test_search_passes_what_is_wanted(self) -> None:
+        """Every filter arrives, times as epoch seconds, the limit bounded."""
+        client = Client()
+        answer = client.ask(
+            "GET",
+            "/v1/messages?to=%2B79*&state=delivered&since=2026-11-21T03:00:00Z"
+            "&until=2026-11-21T06:00:00%2B03:00&limit=99999&cursor=abc",
+        )
+        self.assertEqual(answer.json, {"messages": [], "cursor": "next"})
+        (wanted,) = client.house.searched
+        self.assertEqual(wanted.to, "+79*")
+        self.assertEqual(wanted.state, "delivered")
+        self.assertEqual(wanted.since, wanted.until)
+        self.assertEqual((wanted.limit, wanted.cursor), (1000, "abc"))
+
+    def test_search_refuses_what_it_does_not_know(self) -> None:
+        """A typo in a filter does not silently find everything."""
+        for query in (
+            "sate=delivered",
+            "state=deliverd",
+            "since=yesterday",
+            "since=2026-11-21T03:00:00",
+            "limit=ten",
+            "to=%ff",
+            "to=1&to=2",
+        ):
+            client = Client()
+            answer = client.ask("GET", f"/v1/messages?{query}")
+            self.assertEqual(answer.status, 422, query)
+            self.assertEqual(client.house.searched, [])
+
+
+class ChannelsTests(SynchronousTestCase):
+    def test_channels(self) -> None:
+        """The channels are listed as the house describes them."""
+        answer = Client().ask("GET", "/v1/channels")
+        self.assertEqual(answer.json["channels"][0]["name"], "smsc")
+
+    def test_pause_and_resume(self) -> None:
+        """Pausing reaches the house; an unknown channel is 404."""
+        client = Client()
+        answer = client.ask("POST", "/v1/channels/smsc/pause")
+        self.assertEqual(answer.json, {"name": "smsc", "paused": True})
+        self.assertEqual(client.house.paused, {"smsc"})
+        answer = client.ask("POST", "/v1/channels/smsc/resume")
+        self.assertEqual(answer.json, {"name": "smsc", "paused": False})
+        self.assertEqual(client.house.paused, set())
+        self.assertEqual(client.ask("POST", "/v1/channels/x/pause").status, 404)
+
+    def test_line_commands(self) -> None:
+        """A line command's arguments go to the device, its words come back."""
+        client = Client()
+        path = "/v1/channels/office/lines/goip1/ussd"
+        for body in (["*100#"], {"arguments": ["*100#"]}):
+            answer = client.ask("POST", path, body)
+            self.assertEqual(answer.json["answer"], "office/goip1 ussd ['*100#']")
+        answer = client.ask("POST", "/v1/channels/office/lines/goip1/reboot")
+        self.assertEqual(answer.json["answer"], "office/goip1 reboot []")
+
+    def test_line_commands_that_cannot_be_done(self) -> None:
+        """An unknown verb is 422, a silent device 503, a broken body 422."""
+        client = Client()
+        base = "/v1/channels/office/lines"
+        self.assertEqual(client.ask("POST", f"{base}/a/dance").status, 422)
+        self.assertEqual(client.ask("POST", f"{base}/silent/ussd").status, 503)
+        for body in (b"{", b"[1]", b'{"args":[]}', b"\xff"):
+            self.assertEqual(client.ask("POST", f"{base}/a/ussd", body).status, 422)
+
+    def test_explain(self) -> None:
+        """Explain parses as sending does, and takes nothing."""
+        client = Client()
+        answer = client.ask("POST", "/v1/explain", {"to": "89161234567", "text": "x"})
+        self.assertEqual(answer.json, {"to": "+79161234567", "error": None})
+        self.assertEqual(client.house.taken, {})
+        self.assertEqual(client.ask("POST", "/v1/explain", [sms()]).status, 422)
+        self.assertEqual(client.ask("POST", "/v1/explain", {"to": "x"}).status, 422)
+
+    def test_health(self) -> None:
+        """Live always; ready when messages can be taken."""
+        client = Client()
+        self.assertEqual(client.ask("GET", "/health/live").status, 200)
+        self.assertEqual(client.ask("GET", "/health/ready").status, 200)
+        client.house.why_unready = "the journal is closed"
+        answer = client.ask("GET", "/health/ready")
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.json["reason"], "the journal is closed")
+
+    def test_unknown_paths_and_methods_are_json(self) -> None:
+        """404 and 405 are JSON too, and 405 tells what may be done."""
+        client = Client()
+        answer = client.ask("GET", "/v1/nothing")
+        self.assertEqual((answer.status, answer.code), (404, "gateway:not_found"))
+        answer = client.ask("PUT", "/v1/messages")
+        self.assertEqual((answer.status, answer.code), (405, "gateway:method"))
+        self.assertIn("post", answer.headers["allow"])
+        self.assertEqual(client.ask("GET", "/v1/%ff").status, 400)
+
+    def test_openapi_names_every_path(self) -> None:
+        """The description has every path of the API and every field of messages."""
+        client = Client()
+        document = client.ask("GET", "/openapi.json").json
+        paths = {
+            rule.rule.replace("<message_id>", "{id}").translate({60: "{", 62: "}"})
+            for rule in client.api.app.url_map.iter_rules()
+        }
+        self.assertTrue(paths)
+        machine = {path for path in paths if path.startswith(("/v1", "/health"))}
+        self.assertEqual(machine, set(document["paths"]))
+        fields = document["components"]["schemas"]["Envelope"]["properties"]
+        self.assertIn("on_unsure", fields)
+        self.assertIn("from", fields)
