@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.amqp.envelope import Defaults, fingerprint
-from gdemoi.errors import OurFault
+from gdemoi.errors import InvalidMessage, OurFault
 from gdemoi.http.gateway import Page, Search
 from gdemoi.journal import Journal
 from gdemoi.life import Cancelled, Event, Verdict
@@ -37,7 +37,6 @@ class Gateway:
         self.journal = journal
         self.defaults = defaults
         self._clock = clock
-        self._last_event = 0
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._told)
 
@@ -63,16 +62,24 @@ class Gateway:
 
     async def search(self, wanted: Search) -> Page:
         """Find messages."""
-        rows, cursor = await self.journal.search(
-            to=wanted.to,
-            from_=wanted.from_,
-            state=wanted.state,
-            channel=wanted.channel,
-            since=wanted.since,
-            until=wanted.until,
-            limit=wanted.limit,
-            cursor=wanted.cursor,
-        )
+        filters = {
+            word: value
+            for word, value in (
+                ("to", wanted.to),
+                ("from", wanted.from_),
+                ("state", wanted.state),
+                ("channel", wanted.channel),
+                ("since", wanted.since),
+                ("until", wanted.until),
+            )
+            if value is not None
+        }
+        try:
+            rows, cursor = await self.journal.search(
+                filters, wanted.limit, wanted.cursor
+            )
+        except ValueError as fault:
+            raise InvalidMessage("invalid", str(fault), "cursor") from fault
         return Page(rows, cursor)
 
     async def cancel(self, message_id: str) -> bool | None:
@@ -92,12 +99,12 @@ class Gateway:
 
     def last_event(self) -> int:
         """Return the seq of the last event that is known now."""
-        return self._last_event
+        return self.journal.last_seq()
 
     def events_after(self, after: int) -> Deferred[None]:
         """Return what fires when there is an event beyond `after`."""
         waiting: Deferred[None] = Deferred(self._forget)
-        if self._last_event > after:
+        if self.journal.last_seq() > after:
             waiting.callback(None)
         else:
             self._waiting.append((after, waiting))
@@ -107,7 +114,6 @@ class Gateway:
         self._waiting = [w for w in self._waiting if w[1] is not cancelled]
 
     def _told(self, last: int) -> None:
-        self._last_event = max(last, self._last_event)
         if not self._waiting:
             return
         ripe = [w for w in self._waiting if w[0] < last]

@@ -20,7 +20,7 @@ from twisted.web.server import Site
 from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService
 from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
-from gdemoi.http.api import make_site
+from gdemoi.http.api import Api
 from gdemoi.interfaces import IChannel, Surroundings
 from gdemoi.journal import Journal
 from gdemoi.logs import set_level
@@ -63,6 +63,7 @@ class GatewayService(Service):
         self.gateway = Gateway(self.dispatcher, self.journal, reactor, defaults)
         self.amqp: AmqpService | None = None
         self.ready: Deferred[None] = Deferred()
+        self._api: Api | None = None
         self._ports: list[IListeningPort] = []
 
     # -- starting ----------------------------------------------------------
@@ -94,7 +95,8 @@ class GatewayService(Service):
                 lane.pause()
         http = self.configuration.http
         if http is not None:
-            await self._listen(http.listen, make_site(self.gateway, http), "the API")
+            self._api = Api(self.gateway, http, self.reactor)
+            await self._listen(http.listen, self._api.factory, "the API")
             if http.webhooks is not None:
                 site = Site(self.webhooks)
                 await self._listen(http.webhooks, site, "webhooks")
@@ -153,6 +155,8 @@ class GatewayService(Service):
     async def _close(self) -> None:
         if self.amqp is not None:
             await self.amqp.stop()
+        if self._api is not None:
+            self._api.close()
         for port in self._ports:
             await port.stopListening()
         await self.dispatcher.stop(self.configuration.gateway.shutdown_grace_s)

@@ -175,6 +175,7 @@ def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
         _leave(record, 1, acceptance.channel, at)
     else:
         record.lane = acceptance.channel
+        record.due = message.not_before or 0.0
     return record, told
 
 

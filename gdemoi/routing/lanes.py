@@ -96,7 +96,7 @@ class Lane:
         self.pace = Pace(channel.rate)
         self.paused = False
         self.stopping = False
-        self.in_flight: dict[str, Entry] = {}
+        self.in_flight: set[Entry] = set()
         self.sent = 0
         self.unable_since: float | None = None
         self._journal = journal
@@ -166,8 +166,11 @@ class Lane:
 
     def admit(self, entry: Entry) -> None:
         """Let a committed message in, to memory or by the journal's word."""
-        if self._more or len(self._head) >= HEAD_LIMIT or not self._ripe(entry):
-            self.more()
+        not_before = entry.message.not_before or 0.0
+        if not_before > self._clock.seconds():
+            self._due_alarm_at(not_before)
+        elif self._more or len(self._head) >= HEAD_LIMIT:
+            self._more = True
         elif entry.message.id not in self._held:
             self._push(entry)
 
@@ -354,16 +357,21 @@ class Lane:
     # -- the head ----------------------------------------------------------
 
     def _push(self, entry: Entry) -> None:
-        message = entry.message
+        self._line_up(entry)
+        self._held.add(entry.message.id)
+        heappush(self._head, entry)
+
+    def _line_up(self, entry: Entry) -> None:
+        """Give a message its place in the order, once and for all."""
         if entry.order == (0, 0.0, 0):
             self._count += 1
+            message = entry.message
             entry.order = (-message.priority, message.accepted_at, self._count)
-        self._held.add(message.id)
-        heappush(self._head, entry)
 
     def _take_slot(self, entry: Entry) -> None:
         message = entry.message
-        self.in_flight[message.id] = entry
+        self._line_up(entry)
+        self.in_flight.add(entry)
         if entry.serial:
             self._busy.setdefault(message.to, [])
         segments = entry.prepared.segments if entry.prepared is not None else 1
@@ -371,17 +379,10 @@ class Lane:
 
     def _free_slot(self, entry: Entry) -> None:
         message = entry.message
-        del self.in_flight[message.id]
+        self.in_flight.discard(entry)
         if entry.serial:
             for parked in self._busy.pop(message.to, ()):
                 heappush(self._head, parked)
-
-    def _ripe(self, entry: Entry) -> bool:
-        not_before = entry.message.not_before
-        if not_before is None or not_before <= self._clock.seconds():
-            return True
-        self._due_alarm_at(not_before)
-        return False
 
     def _due_alarm_at(self, at: float) -> None:
         if not self.stopping and (self._due_at is None or at < self._due_at):
@@ -393,11 +394,15 @@ class Lane:
         self._more = True
         self.pump()
 
+    def _in_memory(self) -> frozenset[str]:
+        flying = (entry.message.id for entry in self.in_flight)
+        return frozenset(self._held).union(flying)
+
     async def _refill(self) -> None:
         """Read the next messages of this lane out of the journal."""
         room = HEAD_LIMIT - len(self._head)
         now = self._clock.seconds()
-        skip = frozenset(self._held) | frozenset(self.in_flight)
+        skip = self._in_memory()
         self._more = False
         try:
             queued = await self._journal.take(self.name, room, now, skip)
@@ -408,9 +413,10 @@ class Lane:
             return
         finally:
             self._refilling = False
+        known = self._in_memory()
         for item in queued:
             message = item.message
-            if message.id not in self._held and message.id not in self.in_flight:
+            if message.id not in known:
                 self._push(Entry(message, item.tried, None, item.attempts))
         self._more = self._more or len(queued) >= room
         if due is not None and due > now:

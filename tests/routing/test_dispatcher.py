@@ -1,0 +1,485 @@
+"""The dispatcher over a real journal, with channels that the test leads by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.errors import Unavailable
+from gdemoi.journal import Journal
+from gdemoi.life import Cancelled, Duplicate, Reused, Taken
+from gdemoi.message import (
+    Accepted,
+    Error,
+    MessageClass,
+    OnUnsure,
+    Outbound,
+    Receipt,
+    Refused,
+    Scope,
+    State,
+    Unsure,
+    provider_key,
+)
+from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.intake import Rejected
+from gdemoi.routing.retry import RetryPolicy
+from gdemoi.routing.rules import Router
+from tests.routing.channels import HandChannel
+
+POLICY = RetryPolicy(tries=3, first_s=10.0, last_s=60.0, hold_s=30.0)
+
+
+class Case(SynchronousTestCase):
+    """A house without the platform's side, in memory."""
+
+    channels: tuple[str, ...] = ("a",)
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000.0)
+        self.hands = {
+            name: HandChannel(name=name, account=f"account-{name}")
+            for name in self.channels
+        }
+        self.journal = Journal("sqlite://", self.clock, inline=True)
+        self.successResultOf(self.journal.open())
+        self.house = self.build(self.journal)
+
+    def build(self, journal: Journal) -> Dispatcher:
+        """Start a dispatcher over `journal`; stop it at the end of the test."""
+        house = Dispatcher(
+            journal,
+            self.clock,
+            Router([], self.channels),
+            self.hands.values(),
+            policy=POLICY,
+            backlog_limit=50,
+        )
+        self.run_to_end(house.start())
+        self.addCleanup(self.end, house)
+        return house
+
+    def end(self, house: Dispatcher) -> None:
+        self.run_to_end(house.stop(1.0))
+
+    def run_to_end(self, coroutine: Any) -> Any:
+        """Return what a coroutine that waits for nothing returns."""
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def message(self, id_: str = "m1", **fields: Any) -> Outbound:
+        now = self.clock.seconds()
+        given: dict[str, Any] = {
+            "id": id_,
+            "to": "+79161234567",
+            "text": "hi",
+            "accepted_at": now,
+            "expires_at": now + 3600,
+        }
+        return Outbound(**{**given, **fields})
+
+    def command(self, id_: str, **fields: Any) -> Outbound:
+        fields.setdefault("on_unsure", OnUnsure.HOLD)
+        return self.message(id_, class_=MessageClass.COMMAND, **fields)
+
+    def accept(self, *messages: Outbound, keep_rejected: bool = False) -> list[Any]:
+        marked = [(m, (m.text or "").encode()) for m in messages]
+        accepting = self.house.intake.accept(marked, keep_rejected=keep_rejected)
+        verdicts: list[Any] = self.run_to_end(accepting)
+        return verdicts
+
+    def refuse(self, message: Outbound) -> None:
+        """See that the door is closed to a message."""
+        accepting = Deferred.fromCoroutine(self.house.intake.accept([(message, b"")]))
+        self.failureResultOf(accepting, Unavailable)
+
+    def states(self, id_: str = "m1") -> list[str]:
+        """Return the states that were told of a message, in order."""
+        return [event["state"] for event in self.told(id_)]
+
+    def told(self, id_: str = "m1") -> list[dict[str, Any]]:
+        events = self.successResultOf(self.journal.events(0, 10_000))
+        bodies = [json.loads(event.body) for event in events]
+        return [b for b in bodies if b["type"] == "status" and b["id"] == id_]
+
+    def receipt(self, provider_id: str, state: State = State.DELIVERED) -> Receipt:
+        return Receipt(
+            account="account-a",
+            channel="a",
+            provider_id=provider_id,
+            keys=(provider_key(provider_id),),
+            state=state,
+        )
+
+
+class WayTests(Case):
+    def test_a_message_goes_out_and_its_receipt_comes_back(self) -> None:
+        """accepted, submitted, delivered: three events."""
+        self.assertEqual(self.accept(self.message()), [Taken()])
+        hand = self.hands["a"]
+        self.assertEqual(hand.ids, ["m1"])
+        hand.answer(Accepted(provider_ids=("77",)))
+        self.successResultOf(self.house.receipt(self.receipt("77")))
+        self.assertEqual(self.states(), ["accepted", "submitted", "delivered"])
+
+    def test_a_receipt_before_the_answer_counts(self) -> None:
+        """A fast SMSC sends its receipt first."""
+        self.accept(self.message())
+        self.successResultOf(self.house.receipt(self.receipt("77")))
+        self.hands["a"].answer(Accepted(provider_ids=("77",)))
+        self.assertEqual(self.states(), ["accepted", "submitted", "delivered"])
+
+    def test_a_repeat_is_not_sent(self) -> None:
+        """The same id with the same content is a duplicate, else it was reused."""
+        self.accept(self.message())
+        self.assertEqual(
+            self.accept(self.message(), self.message(text="other")),
+            [Duplicate(State.ACCEPTED), Reused()],
+        )
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+
+    def test_a_repeat_within_one_batch_is_not_sent(self) -> None:
+        """Twice in one array is once on the air."""
+        verdicts = self.accept(self.message(), self.message())
+        self.assertEqual(verdicts[0], Taken())
+        self.assertIsInstance(verdicts[1], Duplicate)
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+
+    def test_an_expired_message_is_not_sent(self) -> None:
+        """It is rejected at the door."""
+        verdicts = self.accept(self.message(expires_at=999.0))
+        self.assertEqual(verdicts[0].error.code, "gateway:expired")
+        self.assertEqual(self.hands["a"].ids, [])
+
+    def test_what_waits_too_long_expires(self) -> None:
+        """A message for a channel that is down ends as expired."""
+        self.hands["a"].down = "no bind"
+        self.accept(self.message(expires_at=1010.0))
+        for _ in range(12):
+            self.clock.advance(1)
+        self.assertEqual(self.states(), ["accepted", "expired"])
+        self.hands["a"].down = None
+        self.house.able(self.hands["a"])
+        self.assertEqual(self.hands["a"].ids, [])
+
+    def test_not_before_is_kept(self) -> None:
+        """A message for later leaves then, not now."""
+        self.accept(self.message(not_before=1100.0))
+        self.clock.advance(99)
+        self.assertEqual(self.hands["a"].ids, [])
+        for _ in range(3):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+
+    def test_rejected_by_the_channel(self) -> None:
+        """A message that no channel can carry is answered with the reason."""
+        self.hands["a"].refuses = Error("gateway:unencodable", "no Cyrillic")
+        verdict = self.accept(self.message())[0]
+        self.assertEqual(verdict, Rejected(Error("gateway:unencodable", "no Cyrillic")))
+        self.assertEqual(self.states(), [])
+
+    def test_rejected_and_kept_for_those_who_cannot_be_answered(self) -> None:
+        """With `keep_rejected` the rejection is an event, and the id is used."""
+        self.hands["a"].refuses = Error("gateway:unencodable", "no Cyrillic")
+        self.accept(self.message(), keep_rejected=True)
+        self.assertEqual(self.states(), ["rejected"])
+        self.assertTrue(self.told()[0]["final"])
+
+    def test_cancelled_before_it_left(self) -> None:
+        """What waits can be taken back, what has left cannot."""
+        self.hands["a"].window = 1
+        self.accept(self.message("m1"), self.message("m2"))
+        self.assertTrue(self.successResultOf(self.journal.note(Cancelled("m2", 1.0))))
+        self.house.forget("m2")
+        self.assertFalse(self.successResultOf(self.journal.note(Cancelled("m1", 1.0))))
+        self.hands["a"].answer()
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+        self.assertEqual(self.states("m2"), ["accepted", "cancelled"])
+
+    def test_a_cancelled_message_in_memory_does_not_leave(self) -> None:
+        """Even if the lane was not told, the journal stops the attempt."""
+        self.hands["a"].window = 1
+        self.accept(self.message("m1"), self.message("m2"))
+        self.successResultOf(self.journal.note(Cancelled("m2", 1.0)))
+        self.hands["a"].answer()
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+
+
+class WindowTests(Case):
+    def test_never_more_than_the_window(self) -> None:
+        """Case 26: with a window of three, the fourth waits for an answer."""
+        hand = self.hands["a"]
+        hand.window = 3
+        self.accept(*(self.message(f"m{n}") for n in range(10)))
+        self.assertEqual(hand.ids, ["m0", "m1", "m2"])
+        hand.answer(index=1)
+        self.assertEqual(hand.ids, ["m0", "m1", "m2", "m3"])
+
+    def test_commands_go_before_notifications(self) -> None:
+        """By priority, then by age."""
+        hand = self.hands["a"]
+        hand.window = 1
+        self.accept(self.message("n1"), self.message("n2"))
+        self.accept(self.command("c1", priority=7))
+        hand.answer(index=0)
+        hand.answer(index=1)
+        self.assertEqual(hand.ids, ["n1", "c1", "n2"])
+
+    def test_commands_to_one_number_do_not_overtake(self) -> None:
+        """Case 32: the second command waits for the first one's answer."""
+        hand = self.hands["a"]
+        self.accept(
+            self.command("c1"),
+            self.command("c2"),
+            self.command("other", to="+79160000000"),
+            self.command("c3"),
+        )
+        self.assertEqual(hand.ids, ["c1", "other"])
+        hand.answer(index=0)
+        self.assertEqual(hand.ids, ["c1", "other", "c2"])
+        hand.answer(index=2)
+        self.assertEqual(hand.ids, ["c1", "other", "c2", "c3"])
+
+    def test_the_rest_waits_in_the_journal(self) -> None:
+        """More than the head's worth is read again when the head runs low."""
+        from gdemoi.routing import lanes
+
+        self.patch(lanes, "HEAD_LIMIT", 4)
+        self.patch(lanes, "LOW_MARK", 2)
+        hand = self.hands["a"]
+        hand.window = 1
+        ids = [f"m{n:02}" for n in range(30)]
+        self.accept(*(self.message(id_) for id_ in ids))
+        self.assertLessEqual(self.house.lanes["a"].waiting, 4)
+        for index in range(30):
+            hand.answer(index=index)
+        self.assertEqual(hand.ids, ids)
+
+    def test_a_full_backlog_takes_nothing(self) -> None:
+        """Case 35: over the mark the door is closed until nine tenths are left."""
+        hand = self.hands["a"]
+        hand.down = "no bind"
+        self.accept(*(self.message(f"m{n}") for n in range(50)))
+        self.refuse(self.message("more"))
+        hand.down = None
+        self.house.able(hand)
+        self.accept(self.message("more"))
+        self.assertIn("m0", hand.ids)
+
+
+class PauseTests(Case):
+    def test_a_paused_lane_sends_nothing(self) -> None:
+        """An operator's pause holds until resume."""
+        lane = self.house.lanes["a"]
+        lane.pause()
+        self.accept(self.message())
+        self.assertEqual(self.hands["a"].ids, [])
+        lane.resume()
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+
+    def test_the_rate_is_kept(self) -> None:
+        """Case 27: ten per second, counted in segments."""
+        hand = HandChannel(name="b", rate=10.0, window=100)
+        self.house.router = self.house.intake.router = Router([], ["b"])
+        self.hands["b"] = hand
+        self.house.open_channel(hand)
+        self.accept(*(self.message(f"m{n}") for n in range(40)))
+        for _ in range(200):
+            self.clock.advance(0.01)
+        self.assertApproximates(len(hand.ids), 20, 2)
+
+
+class ThrottleTests(Case):
+    def throttle(self) -> Refused:
+        return Refused(error=Error("smpp:0x58", "throttled", True), throttled=True)
+
+    def test_a_throttled_message_goes_back_to_the_head(self) -> None:
+        """Case 31: it keeps its place and its prepared segments."""
+        hand = self.hands["a"]
+        hand.window = 1
+        self.accept(self.message("m1"), self.message("m2"))
+        prepared = hand.submitted[0][0]
+        hand.answer(self.throttle())
+        self.assertEqual(hand.ids, ["m1"])
+        for _ in range(15):
+            self.clock.advance(0.1)
+        self.assertEqual(hand.ids, ["m1", "m1"])
+        self.assertIs(hand.submitted[1][0], prepared)
+        self.assertEqual(hand.submitted[1][1], 2)
+        hand.answer()
+        self.clock.advance(2)
+        self.assertEqual(hand.ids, ["m1", "m1", "m2"])
+
+    def test_throttling_slows_the_lane(self) -> None:
+        """A throttled lane pauses and goes on at half its rate."""
+        hand = self.hands["a"]
+        self.accept(self.message())
+        hand.answer(self.throttle())
+        self.assertTrue(self.house.lanes["a"].pace.slowed)
+
+    def test_throttled_for_long_ends_as_expired(self) -> None:
+        """A message is retried no longer than its time to live."""
+        hand = self.hands["a"]
+        self.accept(self.message(expires_at=1060.0))
+        for _ in range(900):
+            if hand.submitted and not hand.submitted[-1][2].called:
+                hand.answer(self.throttle())
+            self.clock.advance(0.1)
+        self.assertEqual(self.states()[-1], "expired")
+        self.assertEqual(self.states().count("expired"), 1)
+
+
+class RefusalTests(Case):
+    channels = ("a", "b")
+
+    def test_a_final_refusal_is_told_once(self) -> None:
+        """No other channel is tried with what is wrong in itself."""
+        self.accept(self.message())
+        self.hands["a"].answer(Refused(error=Error("smpp:0x0B", "bad number")))
+        self.assertEqual(self.states(), ["accepted", "rejected"])
+        self.assertEqual(self.told()[-1]["error"]["code"], "smpp:0x0B")
+        self.assertEqual(self.hands["b"].ids, [])
+
+    def test_a_channel_at_fault_hands_over(self) -> None:
+        """The next channel takes the message at once."""
+        self.accept(self.message())
+        self.hands["a"].answer(
+            Refused(
+                error=Error("smpp:0x08", "system error", True),
+                scope=Scope.CHANNEL_FOR_A_WHILE,
+            )
+        )
+        self.assertEqual(self.hands["b"].ids, ["m1"])
+        self.assertIsNotNone(self.house.lanes["a"].unable())
+
+    def test_a_down_channel_is_passed_over(self) -> None:
+        """New messages go the other way at once."""
+        self.hands["a"].down = "no bind"
+        self.accept(self.message())
+        self.assertEqual(self.hands["b"].ids, ["m1"])
+
+    def test_what_waits_for_a_down_channel_moves_after_a_while(self) -> None:
+        """After five seconds the messages of a dead channel go the other way."""
+        self.hands["a"].down = self.hands["b"].down = "no bind"
+        self.accept(self.message("m1"), self.message("m2"))
+        self.hands["b"].down = None
+        for _ in range(4):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["b"].ids, [])
+        for _ in range(4):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["b"].ids, ["m1", "m2"])
+        self.assertEqual(self.hands["a"].ids, [])
+
+    def test_until_someone_acts(self) -> None:
+        """A halted channel is left alone, and `resume` sends again."""
+        self.hands["b"].down = "no bind"
+        self.accept(self.message("m1"), self.message("m2"))
+        for index in range(2):
+            self.hands["a"].answer(
+                Refused(
+                    error=Error("twilio:20003", "bad credentials"),
+                    scope=Scope.CHANNEL_UNTIL_MENDED,
+                ),
+                index=index,
+            )
+        for _ in range(60):
+            self.clock.advance(1)
+        self.assertEqual(len(self.hands["a"].ids), 2)
+        self.house.lanes["a"].resume()
+        self.assertEqual(len(self.hands["a"].ids), 4)
+
+    def test_temporary_errors_are_retried_and_end(self) -> None:
+        """Three tries with growing pauses, then undelivered."""
+        self.hands["b"].down = "no bind"
+        hand = self.hands["a"]
+        self.accept(self.message())
+        temporary = Refused(error=Error("smpp:0x45", "submit failed", True))
+        for tries in (1, 2, 3):
+            self.assertEqual(len(hand.ids), tries)
+            hand.answer(temporary)
+            for _ in range(25):
+                self.clock.advance(1)
+        self.assertEqual(self.states()[-1], "undelivered")
+        self.assertEqual(self.told()[-1]["error"]["code"], "smpp:0x45")
+
+
+class UnsureTests(Case):
+    def test_a_command_that_may_have_gone_out_is_told_uncertain(self) -> None:
+        """Held, then `uncertain`; it is never sent again."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Unsure(why="no answer in 30 s"))
+        self.assertEqual(self.states("c1"), ["accepted"])
+        for _ in range(40):
+            self.clock.advance(1)
+        self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
+        self.assertEqual(self.hands["a"].ids, ["c1"])
+
+    def test_a_late_answer_settles_it(self) -> None:
+        """The answer that came after its time counts."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Unsure(why="no answer"))
+        self.clock.advance(5)
+        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.successResultOf(self.house.receipt(self.receipt("9")))
+        self.assertEqual(self.states("c1"), ["accepted", "submitted", "delivered"])
+
+    def test_a_late_refusal_is_certainly_not_sent(self) -> None:
+        """After a late temporary refusal even a held command goes out again."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Unsure(why="no answer"))
+        self.house.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
+        for _ in range(12):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["a"].ids, ["c1", "c1"])
+
+    def test_the_provider_is_asked(self) -> None:
+        """Where it can be asked, its word settles the message."""
+        hand = self.hands["a"]
+        hand.knows = self.receipt("9")
+        self.accept(self.command("c1"))
+        hand.answer(Unsure(why="no answer", provider_ids=("9",)))
+        for _ in range(12):
+            self.clock.advance(1)
+        self.assertEqual(hand.asked, [("c1", "9")])
+        self.assertEqual(self.states("c1")[-1], "delivered")
+
+    def test_a_notification_is_sent_again(self) -> None:
+        """`resend` is the policy of notifications, and only theirs."""
+        self.accept(self.message("n1"))
+        self.hands["a"].answer(Unsure(why="no answer"))
+        for _ in range(12):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["a"].ids, ["n1", "n1"])
+
+
+class StopTests(Case):
+    def test_stopping_takes_nothing_new(self) -> None:
+        """After stop the door is closed and the channels were told."""
+        self.run_to_end(self.house.stop(7.0))
+        self.refuse(self.message())
+        self.assertEqual(self.hands["a"].stopped, 7.0)
+
+    def test_what_waits_stays_for_the_next_start(self) -> None:
+        """Case 58: queued messages stay queued, and leave after a restart."""
+        self.hands["a"].down = "no bind"
+        self.accept(self.message("m1"))
+        self.run_to_end(self.house.stop(1.0))
+        self.hands["a"] = HandChannel(account="account-a")
+        self.build(self.journal)
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+
+    def test_an_interrupted_command_is_uncertain_after_a_restart(self) -> None:
+        """No answer was heard: nobody knows, and nobody repeats it."""
+        self.accept(self.command("c1"), self.message("n1", to="+79160000000"))
+        self.run_to_end(self.house.stop(1.0))
+        self.hands["a"] = HandChannel(account="account-a")
+        self.build(self.journal)
+        for _ in range(15):
+            self.clock.advance(1)
+        self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
+        self.assertEqual(self.hands["a"].ids, ["n1"])
