@@ -4,7 +4,7 @@
 turns every whole frame into a value: a PDU, or `Unparsed`, which says what is
 wrong and what answers it.  A response is read as far as it goes, since what it
 answers has happened whatever its body looks like.  The classes themselves are in
-`pdus_table`; all of them can be had from here.
+`pdus_table` and `pdus_base`; all of them can be had from here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gdemoi.errors import OurFault, TheirFault
-from gdemoi.smpp import wire
+from gdemoi.smpp import pdus_code, wire
+from gdemoi.smpp.pdus_base import Pdu, Unparsed
 from gdemoi.smpp.pdus_table import (
     V33,
     V34,
@@ -37,7 +38,6 @@ from gdemoi.smpp.pdus_table import (
     EnquireLinkResp,
     GenericNack,
     Outbind,
-    Pdu,
     QuerySm,
     QuerySmResp,
     ReplaceSm,
@@ -48,7 +48,6 @@ from gdemoi.smpp.pdus_table import (
     SubmitSmResp,
     Unbind,
     UnbindResp,
-    Unparsed,
     UnsuccessSme,
 )
 from gdemoi.smpp.statuses import Status
@@ -139,10 +138,10 @@ _HEADER: Final = struct.Struct(">IIII")
 _WORD: Final = 1 << 32
 
 _encoders: Final[dict[type[Pdu], Callable[[Any], bytes]]] = {
-    cls: wire.make_encoder(cls) for cls in ALL
+    cls: pdus_code.make_encoder(cls) for cls in ALL
 }
-_decoders: Final[dict[int, Callable[[bytes, int, int], Pdu]]] = {
-    cls.command_id: wire.make_decoder(cls) for cls in ALL
+_decoders: Final[dict[int, Callable[[bytes, int, int, int], Pdu]]] = {
+    cls.command_id: pdus_code.make_decoder(cls) for cls in ALL
 }
 
 
@@ -234,7 +233,7 @@ def decode(octets: bytes) -> Pdu | Unparsed:
             int(Status.RINVCMDID),
         )
     try:
-        return reading(octets, status, number)
+        return reading(octets, size, status, number)
     except (ValueError, IndexError):
         return _walk(BY_ID[command_id], octets, status, number)
 

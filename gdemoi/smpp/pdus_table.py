@@ -7,12 +7,17 @@ may send what when: that is the session's.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
-import msgspec
-
-from gdemoi.smpp import wire
-from gdemoi.smpp.wire import CString, Integer, Row, Rows, ShortMessage, Time
+from gdemoi.smpp.pdus_base import Pdu
+from gdemoi.smpp.wire import (
+    CString,
+    Integer,
+    Row,
+    Rows,
+    ShortMessage,
+    Time,
+)
 
 V33: Final = 0x33
 V34: Final = 0x34
@@ -25,64 +30,6 @@ MessageId = Annotated[str, CString(65)]
 SystemId = Annotated[str, CString(16)]
 When = Annotated[str, Time()]
 Text = Annotated[bytes, ShortMessage(254)]
-
-
-class Pdu(wire.Message, gc=False):
-    """Any PDU; the attributes of the header are the same for all."""
-
-    # what answers it; None for responses, outbind, alert_notification
-    response: ClassVar[type[Pdu] | None] = None
-    # the command as the specification writes it: submit_sm
-    command: ClassVar[str] = ""
-    # SMPP 3.3 has it too
-    in_33: ClassVar[bool] = True
-
-    def tlv(self, tag: int) -> bytes | None:
-        """Return the value of the first TLV of that tag."""
-        for known, value in self.tlvs:
-            if known == tag:
-                return value
-        return None
-
-    def tlv_int(self, tag: int) -> int | None:
-        """Return a TLV's value as a number, whatever its width."""
-        value = self.tlv(tag)
-        return int.from_bytes(value, "big") if value else None
-
-    def tlv_text(self, tag: int) -> str | None:
-        """Return a TLV's value as a string, up to its NUL if it has one."""
-        value = self.tlv(tag)
-        return None if value is None else value.split(b"\0", 1)[0].decode("latin-1")
-
-    def __repr__(self) -> str:
-        """Name the fields that differ from the default; never a password."""
-        said = [f"command_status=0x{self.command_status:02X}"] * bool(
-            self.command_status
-        )
-        said.append(f"sequence_number={self.sequence_number}")
-        for name in (*wire.table_of(type(self)), "tlvs", "rest"):
-            value = getattr(self, name)
-            if value:
-                said.append(f"{name}={'…' if name == 'password' else repr(value)}")
-        return f"{type(self).__name__}({', '.join(said)})"
-
-
-class Unparsed(msgspec.Struct, frozen=True, gc=False):
-    """A whole frame whose body cannot be read, or whose command nobody knows.
-
-    `status` is the command_status that answers it (see `answer`), `field` and
-    `offset` (from the frame's first octet) say where reading ended.
-    """
-
-    command_id: int
-    command_status: int
-    sequence_number: int
-    # without the header
-    body: bytes
-    field: str
-    offset: int
-    why: str
-    status: int
 
 
 # -- binding

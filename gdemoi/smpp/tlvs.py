@@ -1,7 +1,7 @@
 """Optional parameters: tag, length, value (SMPP 3.4 §3.2.4, §5.3).
 
 Knows the tags of SMPP 3.4 and the sizes their values may have.  What was received
-is never refused for its size or an unknown tag: a TLV is the pair `Tlv(tag, value)`,
+is never refused for its size or an unknown tag: a TLV is the pair (tag, octets),
 kept in order.  What we write of the known ones must have the right size.
 """
 
@@ -10,18 +10,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from gdemoi.errors import OurFault
 
-
-class Tlv(NamedTuple):
-    """One optional parameter: its tag and the octets of its value."""
-
-    tag: int
-    value: bytes
+# The tag and the octets of the value.
+Tlv = tuple[int, bytes]
 
 
 class Tag(IntEnum):
@@ -107,11 +103,12 @@ _OTHERS: Final[dict[int, Shape]] = {
 
 SHAPES: Final[dict[int, Shape]] = dict.fromkeys(map(int, Tag), _ONE_OCTET) | _OTHERS
 
+# A full message_payload, and some for the others.
+MOST_OCTETS: Final = 68_000
+
 _HEAD: Final = struct.Struct(">HH")
 _unpack: Final = _HEAD.unpack_from
 _pack: Final = _HEAD.pack
-# Tlv(tag, value) without a Python frame
-_make: Final = tuple.__new__
 
 
 def name_of(tag: int) -> str:
@@ -136,38 +133,40 @@ def read(octets: bytes, offset: int) -> tuple[Tlv, ...]:
     """Return the TLVs from `offset` to the end; raise `CutTlv`."""
     found: list[Tlv] = []
     size = len(octets)
-    while offset < size:
-        if offset + 4 > size:
-            raise CutTlv(offset, -1, tuple(found))
+    while offset + 4 <= size:
         tag, length = _unpack(octets, offset)
-        end = offset + 4 + length
-        if end > size:
+        value = octets[offset + 4 : offset + 4 + length]
+        if len(value) != length:
             raise CutTlv(offset, tag, tuple(found))
-        found.append(_make(Tlv, (tag, octets[offset + 4 : end])))
-        offset = end
+        found.append((tag, value))
+        offset += 4 + length
+    if offset != size:
+        raise CutTlv(offset, -1, tuple(found))
     return tuple(found)
 
 
-def write(tlvs: Sequence[tuple[int, bytes]]) -> bytes:
+def write(tlvs: Sequence[Tlv]) -> bytes:
     """Return the octets of `tlvs`; `OurFault` for a value of a wrong size."""
-    pieces = []
+    octets = b""
     for tag, value in tlvs:
+        length = len(value)
         shape = SHAPES.get(tag)
-        if shape is not None and not shape.least <= len(value) <= shape.most:
-            raise OurFault(f"TLV {name_of(tag)} cannot have {len(value)} octets")
+        if shape is not None and not shape.least <= length <= shape.most:
+            raise OurFault(f"TLV {name_of(tag)} cannot have {length} octets")
         try:
-            pieces.append(_pack(tag, len(value)))
+            octets += _pack(tag, length) + value
         except struct.error as error:
-            raise OurFault(f"TLV {tag!r} of {len(value)} octets: {error}") from None
-        pieces.append(value)
-    return b"".join(pieces)
+            raise OurFault(f"TLV {tag!r} of {length} octets: {error}") from None
+    if len(octets) > MOST_OCTETS:
+        raise OurFault(f"{len(octets)} octets of TLVs are no PDU's")
+    return octets
 
 
 def integer(tag: int, value: int) -> Tlv:
     """Return a TLV that holds a number, as wide as the specification says."""
     shape = SHAPES.get(tag, _ONE_OCTET)
     try:
-        return Tlv(int(tag), value.to_bytes(shape.least or 1, "big"))
+        return int(tag), value.to_bytes(shape.least or 1, "big")
     except OverflowError:
         raise OurFault(f"TLV {name_of(tag)} cannot hold {value}") from None
 
@@ -177,6 +176,6 @@ def text(tag: int, value: str) -> Tlv:
     if "\0" in value:
         raise OurFault(f"TLV {name_of(tag)} cannot hold a NUL")
     try:
-        return Tlv(int(tag), value.encode("latin-1") + b"\0")
+        return int(tag), value.encode("latin-1") + b"\0"
     except UnicodeEncodeError as error:
         raise OurFault(f"TLV {name_of(tag)}: {error}") from None

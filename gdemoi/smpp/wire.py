@@ -1,10 +1,8 @@
-"""How the body of a PDU is laid out, and the code that this table becomes.
+"""The types of fields in the body of a PDU (SMPP 3.4 §3.1).
 
-A PDU class's annotations are its table: ``Annotated[str, CString(21)]``.  From it
-one encoder and one decoder are generated at import, as attrs and dataclasses do
-for their methods (SMPP 3.4 §3.1 for the types of fields).  The generated code
-knows only the ways that go well.  When one fails, the table is walked field by
-field to say what is wrong and where (`Trouble`), or to take what can be read.
+A PDU class's annotations are its table: ``Annotated[str, CString(21)]``.  Each
+type knows how it is read and checked by hand, and which lines of code do the same
+in the encoders and decoders that `pdus_code` generates.
 
 Strict in what is written, lenient in what is read: strings over their size and
 values outside the specification are taken, as long as the frame holds them.
@@ -12,17 +10,13 @@ values outside the specification are taken, as long as the frame holds them.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Final, Protocol, TypeVar, get_args, get_type_hints
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, get_args, get_type_hints
 
 import msgspec
 from attrs import frozen
 
 from gdemoi.errors import OurFault
-from gdemoi.smpp.tlvs import Tlv
-from gdemoi.smpp.tlvs import read as read_tlvs
-from gdemoi.smpp.tlvs import write as write_tlvs
 
 # command_status values that answer a body we cannot read (SMPP 3.4 §5.1.3).
 INVALID_MESSAGE_LENGTH: Final = 0x01
@@ -31,8 +25,6 @@ INVALID_DESTINATION_FLAG: Final = 0x40
 INVALID_OPTIONAL_PART: Final = 0xC0
 
 HEADER_OCTETS: Final = 16
-_OCTET: Final = {number: chr(number) for number in range(256)}
-_HEAD: Final = struct.Struct(">IIII")
 
 
 class Unwritable(OurFault):
@@ -53,22 +45,6 @@ class Trouble(ValueError):
         self.offset = offset
         self.why = why
         self.status = status
-
-
-class Kind(Protocol):
-    """A type of field."""
-
-    def complaint(self, value: Any) -> str | None:
-        """Return why `value` must not be written."""
-
-    def read(self, octets: bytes, offset: int) -> tuple[Any, int]:
-        """Return the value at `offset` and where the next field begins."""
-
-    def writes(self, code: Writer, name: str) -> None:
-        """Generate what appends the field."""
-
-    def reads(self, code: Reader, name: str) -> None:
-        """Generate what takes the field."""
 
 
 class Writer:
@@ -113,6 +89,22 @@ class Reader:
         """Go on from the variable `cursor`."""
         self.cursor = cursor
         self.ahead = ahead
+
+
+class Kind(Protocol):
+    """A type of field."""
+
+    def complaint(self, value: Any) -> str | None:
+        """Return why `value` must not be written."""
+
+    def read(self, octets: bytes, offset: int) -> tuple[Any, int]:
+        """Return the value at `offset` and where the next field begins."""
+
+    def writes(self, code: Writer, name: str) -> None:
+        """Generate what appends the field."""
+
+    def reads(self, code: Reader, name: str) -> None:
+        """Generate what takes the field."""
 
 
 @frozen
@@ -186,14 +178,14 @@ class CString:
         """Generate the checks and the string with its NUL."""
         code.lines.append(f"{name} = pdu.{name}")
         code.lines.append(
-            f"if {name} and ({self._test(name)} or NUL in {name}): raise ValueError"
+            f"if {name} and ({self._test(name)} or '\\0' in {name}): raise ValueError"
         )
         code.text(f"{{{name}}}\\0")
 
     def reads(self, code: Reader, name: str) -> None:
         """Generate the search for the NUL."""
         end = f"{name}_end"
-        code.lines.append(f"{end} = text.index(NUL, {code.place()})")
+        code.lines.append(f"{end} = text.index('\\0', {code.place()})")
         code.lines.append(f"{name} = text[{code.place()}:{end}]")
         code.move(end, 1)
 
@@ -354,91 +346,3 @@ def table_of(cls: type) -> dict[str, Kind]:
             if hasattr(hint, "__metadata__")
         }
     return known
-
-
-class Message(msgspec.Struct, gc=False):
-    """What every PDU has: the header's fields and optional parameters.
-
-    `rest` are octets at the end of a received PDU that are no TLVs; they are
-    written again as they came, so that nothing of it is lost.
-    """
-
-    command_id: ClassVar[int]
-    command_status: int = 0
-    sequence_number: int = 0
-    tlvs: tuple[Tlv, ...] = ()
-    rest: bytes = b""
-
-
-M = TypeVar("M", bound=Message)
-
-
-def make_encoder(cls: type[M]) -> Callable[[M], bytes]:
-    """Generate the function that writes a whole PDU of class `cls`."""
-    table = table_of(cls)
-    code = Writer()
-    for name, kind in table.items():
-        kind.writes(code, name)
-    code.close()
-    size = " + ".join(["16", *(f"len({piece})" for piece in code.octets)])
-    body = "".join(f" + {piece}" for piece in code.octets)
-    lines = [
-        *code.lines,
-        "if pdu.tlvs or pdu.rest:",
-        "    tail = write_tlvs(pdu.tlvs) + pdu.rest",
-        f"    return head({size} + len(tail), {cls.command_id}, pdu.command_status,"
-        f" pdu.sequence_number){body} + tail",
-        f"return head({size}, {cls.command_id}, pdu.command_status,"
-        f" pdu.sequence_number){body}",
-    ]
-    known = {
-        "OCTET": _OCTET,
-        "NUL": "\0",
-        "head": _HEAD.pack,
-        "kinds": table,
-        "write_tlvs": write_tlvs,
-    }
-    made: Callable[[M], bytes] = _function(cls, "encode", "pdu", lines, known)
-    return made
-
-
-def make_decoder(cls: type[M]) -> Callable[[bytes, int, int], M]:
-    """Generate the function that reads a whole PDU of class `cls`.
-
-    It takes the octets, command_status and sequence_number, and raises
-    `ValueError` or `IndexError` when the body is not what it should be.
-    """
-    table = table_of(cls)
-    code = Reader()
-    for name, kind in table.items():
-        kind.reads(code, name)
-    place = code.place()
-    needs_text = any("text" in line for line in code.lines)
-    lines = [
-        *(["text = octets.decode('latin-1')"] if needs_text else []),
-        "size = len(octets)",
-        *code.lines,
-        f"tlvs = read_tlvs(octets, {place}) if {place} < size else ()",
-        f"return cls({', '.join(['status', 'number', 'tlvs', 'NOTHING', *table])})",
-    ]
-    known = {
-        "NUL": "\0",
-        "NOTHING": b"",
-        "cls": cls,
-        "kinds": table,
-        "number": lambda octets, at, size: Integer(size).read(octets, at)[0],
-        "read_tlvs": read_tlvs,
-    }
-    made: Callable[[bytes, int, int], M] = _function(
-        cls, "decode", "octets, status, number", lines, known
-    )
-    return made
-
-
-def _function(
-    cls: type, verb: str, arguments: str, lines: list[str], known: dict[str, Any]
-) -> Any:
-    name = f"{verb}_{cls.__name__}"
-    source = f"def {name}({arguments}):\n" + "".join(f"    {line}\n" for line in lines)
-    exec(compile(source, f"<{verb} {cls.__name__}>", "exec"), known)
-    return known[name]
