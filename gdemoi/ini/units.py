@@ -246,20 +246,25 @@ def _duration(value: str) -> float:
     return number * _DURATIONS[unit or "s"]
 
 
+def _plain(number: float) -> str:
+    """Return a number without an exponent and without idle zeros."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
 def _render_duration(seconds: Any) -> str:
     if seconds and seconds < 1:
-        return f"{seconds * 1000:g}ms"
+        return f"{_plain(seconds * 1000)}ms"
     for unit in ("d", "h", "m"):
         if seconds and seconds % _DURATIONS[unit] == 0:
-            return f"{seconds / _DURATIONS[unit]:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{_plain(seconds / _DURATIONS[unit])}{unit}"
+    return f"{_plain(seconds)}s"
 
 
 def _rate(value: str) -> float | None:
     number, unit = _measure(value, _RATES, "a rate", "20/s 30/min 300/day")
     if unit and "/" not in value:
         raise Wrong(
-            f"{value!r} is not a rate (20/s 30/min 300/day)", f"{number:g}/{unit}"
+            f"{value!r} is not a rate (20/s 30/min 300/day)", f"{_plain(number)}/{unit}"
         )
     return number / _RATES[unit or "s"] or None
 
@@ -268,8 +273,8 @@ def _render_rate(per_second: Any) -> str:
     for unit in ("s", "min", "h", "day"):
         amount = round(per_second * _RATES[unit], 6)
         if amount == int(amount):
-            return f"{amount:g}/{unit}"
-    return f"{per_second:g}/s"
+            return f"{_plain(amount)}/{unit}"
+    return f"{_plain(per_second)}/s"
 
 
 def _size(value: str) -> int:

@@ -45,6 +45,7 @@ class Examination:
     file: str
     document: Document
     kinds: Sequence[Kind]
+    own: dict[str, Section] = field(factory=dict)
     gateway: GatewaySettings | None = None
     http: HttpSettings | None = None
     amqp: AmqpSettings | None = None
@@ -73,6 +74,7 @@ class Examination:
         self._check_parts()
         self._check_routes()
         self._check_webhooks()
+        self._check_map()
         if not self.claimed:
             self.document.complain(
                 Place(self.file, 0),
@@ -86,6 +88,7 @@ class Examination:
         if section.kind in _NAMELESS:
             if section.name is not None:
                 section.complain(None, f"takes no name: write [{section.kind}]")
+            self.own[section.kind] = section
             match section.kind:
                 case "gateway":
                     self.gateway = section.read(GatewaySettings)
@@ -180,6 +183,14 @@ class Examination:
                     " receipts = poll and inbound = poll",
                     warning=True,
                 )
+
+    def _check_map(self) -> None:
+        wanted = self.amqp.map if self.amqp is not None else None
+        known = [s.name or "" for s in self.document.of_kind("amqp-map")]
+        if wanted is not None and wanted not in known:
+            self.own["amqp"].complain(
+                "map", f"there is no [amqp-map:{wanted}]", hint=likely(wanted, known)
+            )
 
     # -- the result --------------------------------------------------------
 
