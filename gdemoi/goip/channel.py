@@ -1,0 +1,442 @@
+"""GoIP as a channel: `IChannel` over a `GoipSession` at one UDP port.
+
+Upward goes everything through `IChannelEvents`, and a device is acknowledged only
+after that Deferred fired.  This file knows the house; datagrams and rules are
+below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, assert_never
+
+import msgspec
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gdemoi.errors import ConfigurationError, OurFault, Unavailable
+from gdemoi.goip.channel_memory import ChannelMemory
+from gdemoi.goip.choice import bound_line
+from gdemoi.goip.datagrams import WORD_LIMIT
+from gdemoi.goip.events import (
+    Event,
+    Job,
+    Late,
+    LineMoved,
+    LineStands,
+    Odd,
+    OrderOver,
+    Over,
+    ReceiptCame,
+    Roused,
+    SmsCame,
+    Told,
+)
+from gdemoi.goip.joiner import Joiner
+from gdemoi.goip.lines import Line
+from gdemoi.goip.outcomes import inbound_of, outcome_of, receipt_of
+from gdemoi.goip.prepared import GoipPrepared, prepare
+from gdemoi.goip.protocol import GoipProtocol
+from gdemoi.goip.receipts import provider_id_of
+from gdemoi.goip.session import GoipSession
+from gdemoi.goip.settings import GoipLineSettings, GoipSettings
+from gdemoi.goip.view import line_view
+from gdemoi.interfaces import IChannel, IChannelEvents, Kind, Prepared, Surroundings
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Outbound,
+    Outcome,
+    Receipt,
+    Refused,
+)
+from gdemoi.tasks import spawn
+
+LISTEN_AGAIN_S: Final = 10.0
+_ID: Final = re.compile(r"[^\s;:\x00-\x1f\x7f]+\Z")
+
+
+@implementer(IChannel)
+class GoipChannel:
+    """The lines of one ``[goip:…]`` section."""
+
+    kind = "goip"
+    rate: float | None = None
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        settings: GoipSettings,
+        lines: Sequence[tuple[str, GoipLineSettings]],
+        surroundings: Surroundings,
+    ) -> None:
+        self.name = name
+        self.account = settings.account or name
+        self.settings = settings
+        self._reactor = surroundings.reactor
+        self._clock = surroundings.clock
+        self.session = GoipSession(
+            settings,
+            [Line(line, given, settings.line_timeout_s) for line, given in lines],
+            surroundings.random,
+        )
+        self.lines = self.session.lines
+        self.window = max(1, sum(given.enabled for _, given in lines))
+        self.protocol = GoipProtocol(name, self.session, self._clock, self._told)
+        self._memory = ChannelMemory(
+            name,
+            self.lines,
+            self.session.sender.talks,
+            self._clock,
+            surroundings.cursor,
+            surroundings.set_cursor,
+        )
+        self._joiner = Joiner(settings.join_window_s)
+        self._events: IChannelEvents | None = None
+        self._port: IListeningPort | None = None
+        self._listen_call: IDelayedCall | None = None
+        self._why_deaf = "not started"
+        self._jobs: dict[Job, Deferred[Outcome]] = {}
+        self._orders: dict[int, Deferred[str]] = {}
+        self._up: set[str] = set()
+        self._state = ""
+        self._idle: Deferred[None] | None = None
+
+    # -- IChannel ----------------------------------------------------------
+
+    def start(self, events: IChannelEvents) -> None:
+        """Load what was known, and listen."""
+        self._events = events
+        spawn(self._start(), self.log, f"starting {self.name}")
+
+    def stop(self, grace_s: float) -> Deferred[None]:
+        """End exchanges that have not said SEND; wait for the others; close."""
+        return Deferred.fromCoroutine(self._stop(grace_s))
+
+    def unable(self) -> str | None:
+        """Return why nothing can be sent now."""
+        if self._port is None:
+            return self._why_deaf
+        now = self._clock.seconds()
+        if any(line.unusable(now) is None for line in self.lines.values()):
+            return None
+        return self.session.standing(now)[1]
+
+    def prepare(self, message: Outbound) -> Prepared | Refused:
+        """Make a message ready for any line, or for that of its sender."""
+        bound = bound_line(message.from_, self.lines)
+        if bound is None and message.from_ and self.settings.unknown_sender == "refuse":
+            text = f"{message.from_!r} is no line of {self.name}, nor its number"
+            return Refused(error=Error("gateway:sender_not_allowed", text))
+        likely = self.lines.get(self.session.sender.talks.line(message.to) or "")
+        if likely is None and len(self.lines) == 1:
+            likely = next(iter(self.lines.values()))
+        return prepare(message, bound, likely)
+
+    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+        """Send it over a line."""
+        assert isinstance(prepared, GoipPrepared)
+        message = prepared.message
+        job = Job(
+            message_id=message.id,
+            attempt=attempt,
+            to=message.to,
+            text=prepared.text,
+            units=prepared.segments,
+            expires_at=message.expires_at,
+            line=prepared.line,
+        )
+        waiting: Deferred[Outcome] = Deferred()
+        self._jobs[job] = waiting
+        self.protocol.settle(self.session.submit(job, self._clock.seconds()))
+        return waiting
+
+    def ask(
+        self, message: Outbound, provider_ids: Sequence[str]
+    ) -> Deferred[Receipt | None]:
+        """A GoIP forgets an SMS with its exchange: there is nobody to ask."""
+        return succeed(None)
+
+    def describe(self) -> dict[str, Any]:
+        """Return state, lines and counters."""
+        now = self._clock.seconds()
+        state, reason = self.session.standing(now)
+        if self._port is None:
+            state, reason = "down", self._why_deaf
+        sender = self.session.sender
+        return {
+            "state": state,
+            "reason": reason,
+            "listen": "{}:{}".format(*self.settings.listen),
+            "lines": [line_view(line, now) for line in self.lines.values()],
+            "balance": None,
+            "counts": {
+                **self.session.counts,
+                "unexpected": sender.unexpected,
+                "unwritten": self.protocol.unwritten,
+            },
+        }
+
+    def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
+        """Do a line command; `balance` dials the line's code for it."""
+        found = self.lines.get(line)
+        asks_balance = verb == "balance" and found is not None
+        if asks_balance and found is not None and not arguments:
+            verb, arguments = "ussd", [found.settings.balance_ussd]
+        try:
+            sendid = self.session.order(line, verb, arguments, self._clock.seconds())
+        except (OurFault, Unavailable):
+            return fail()
+        answer: Deferred[str] = Deferred()
+        self._orders[sendid] = answer
+        self.protocol.flush()
+        if asks_balance and found is not None:
+            return answer.addCallback(self._keep_balance, found)
+        return answer
+
+    # -- what the session tells --------------------------------------------
+
+    def _told(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._hear(event)
+        if self._idle is not None and not self.session.sender.unfinished:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Over():
+                self._over(event)
+            case Late():
+                outcome = self._outcome(event)
+                self._upward.late(event.job.message_id, event.job.attempt, outcome)
+            case SmsCame():
+                spawn(self._sms(event), self.log, f"{self.name}: an inbound SMS")
+            case ReceiptCame():
+                spawn(self._receipt(event), self.log, f"{self.name}: a receipt")
+            case LineStands():
+                self._line_stands(event)
+            case LineMoved():
+                self._line_moved(event)
+            case OrderOver():
+                self._order_over(event)
+            case Roused():
+                self._upward.able(self)
+            case Told() | Odd():
+                pass
+            case _:
+                assert_never(event)
+
+    @property
+    def _upward(self) -> IChannelEvents:
+        assert self._events is not None
+        return self._events
+
+    def _outcome(self, event: Over | Late) -> Outcome:
+        return outcome_of(event, self.settings.receipts, self.settings.retry_errors)
+
+    def _over(self, over: Over) -> None:
+        outcome = self._outcome(over)
+        if not isinstance(outcome, Accepted):
+            self.log.info(
+                "{channel}: line {line}: {id}: {outcome}",
+                channel=self.name,
+                line=over.line,
+                id=over.job.message_id,
+                outcome=outcome,
+            )
+        self._memory.changed()
+        self._jobs.pop(over.job).callback(outcome)
+
+    async def _sms(self, came: SmsCame) -> None:
+        """Tell an SMS upward; acknowledge it when it is safe."""
+        now = self._clock.seconds()
+        inbound = inbound_of(came, self.name, self.lines[came.line].number, now)
+        part = self._joiner.part(came.line, came.srcnum, came.recvid, now)
+        if part is not None:
+            inbound = msgspec.structs.replace(
+                inbound, part=part, join_window_s=self._joiner.window_s
+            )
+        safe = False
+        try:
+            await self._upward.inbound(inbound)
+            safe = True
+        except Unavailable as fault:
+            self._not_safe(came.line, fault)
+        finally:
+            self._settle(came.key, safe)
+
+    async def _receipt(self, came: ReceiptCame) -> None:
+        """Tell a receipt upward; acknowledge it when it is safe."""
+        now = self._clock.seconds()
+        receipt = receipt_of(came, self.account, self.name, now)
+        safe = False
+        try:
+            match = await self._upward.receipt(receipt)
+            safe = True
+            if match is None and not came.known:
+                self._unmatched(came, now)
+        except Unavailable as fault:
+            self._not_safe(came.line, fault)
+        finally:
+            self._settle(came.key, safe)
+
+    def _unmatched(self, came: ReceiptCame, now: float) -> None:
+        """A receipt about no SMS that we know: perhaps the unsure one.
+
+        When the OK was lost, DELIVER is the device's later word on the same fact;
+        it counts when exactly one SMS of this line to this number is unsure.
+        """
+        job = self.session.sender.claim_unsure(came.line, came.about, now)
+        if job is None or not came.keys:
+            self.log.info(
+                "{channel}: line {line}: a receipt for the unknown sms_no {sms_no}",
+                channel=self.name,
+                line=came.line,
+                sms_no=came.sms_no,
+            )
+            return
+        outcome = Accepted(
+            provider_ids=(provider_id_of(came.line, came.sms_no, now),),
+            segments=job.units,
+            line=came.line,
+        )
+        self._upward.late(job.message_id, job.attempt, outcome)
+
+    def _not_safe(self, line: str, fault: Unavailable) -> None:
+        self.log.warn(
+            "{channel}: line {line}: not acknowledged, since {fault}",
+            channel=self.name,
+            line=line,
+            fault=str(fault),
+        )
+
+    def _settle(self, key: Any, safe: bool) -> None:
+        if safe:
+            self.session.stored(key, self._clock.seconds())
+        else:
+            self.session.not_stored(key)
+        self.protocol.flush()
+
+    def _line_stands(self, event: LineStands) -> None:
+        self.log.info(
+            "{channel}: line {line} is {state} {reason}",
+            channel=self.name,
+            line=event.line,
+            state=event.state,
+            reason=event.reason,
+        )
+        if event.state == "up":
+            self._up.add(event.line)
+        else:
+            self._up.discard(event.line)
+        self._upward.changed(self, event.state, event.reason, event.line)
+        self._tell_state()
+        self._upward.able(self)
+
+    def _tell_state(self) -> None:
+        """Tell the channel's own state when the lines have changed it."""
+        up, total = len(self._up), len(self.lines)
+        state = "up" if up == total else "degraded" if up else "down"
+        if state != self._state:
+            self._state = state
+            self._upward.changed(self, state, f"{up} of {total} lines are up")
+
+    def _line_moved(self, event: LineMoved) -> None:
+        self.log.info(
+            "{channel}: line {line} is at {host}:{port}",
+            channel=self.name,
+            line=event.line,
+            host=event.host,
+            port=event.port,
+        )
+
+    def _order_over(self, event: OrderOver) -> None:
+        waiting = self._orders.pop(event.sendid)
+        if event.fault is not None:
+            waiting.errback(Unavailable(f"line {event.line}: {event.fault}"))
+        else:
+            waiting.callback(event.answer or "")
+
+    @staticmethod
+    def _keep_balance(answer: str, line: Line) -> str:
+        line.told["balance"] = " ".join(answer.split())[:160]
+        return answer
+
+    # -- coming and going --------------------------------------------------
+
+    async def _start(self) -> None:
+        await self._memory.load()
+        self._listen()
+
+    def _listen(self) -> None:
+        self._listen_call = None
+        host, port = self.settings.listen
+        try:
+            self._port = self._reactor.listenUDP(port, self.protocol, interface=host)
+        except CannotListenError as fault:
+            self._why_deaf = str(fault)
+            self.log.error("{channel}: {fault}", channel=self.name, fault=str(fault))
+            self._upward.changed(self, "down", self._why_deaf)
+            self._listen_call = self._clock.callLater(LISTEN_AGAIN_S, self._listen)
+            return
+        self._upward.able(self)
+
+    async def _stop(self, grace_s: float) -> None:
+        if self._listen_call is not None:
+            self._listen_call.cancel()
+            self._listen_call = None
+        self.protocol.settle(self.session.stop(self._clock.seconds()))
+        if self.session.sender.unfinished and grace_s > 0:
+            self._idle = Deferred()
+            ringing = self._clock.callLater(grace_s, self._end_of_grace)
+            await self._idle
+            if ringing.active():
+                ringing.cancel()
+        self.protocol.settle(self.session.abort(self._clock.seconds()))
+        await self._memory.save()
+        self._why_deaf = "stopped"
+        port, self._port = self._port, None
+        if port is not None:
+            closing = port.stopListening()
+            if closing is not None:
+                await closing
+        self.protocol.stopProtocol()
+
+    def _end_of_grace(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.callback(None)
+
+
+def make(
+    name: str,
+    settings: GoipSettings,
+    parts: list[tuple[str, str, Any]],
+    surroundings: Surroundings,
+) -> GoipChannel:
+    """Make a channel of its section and those of its lines."""
+    lines = [(line, given) for _, line, given in parts]
+    if not lines:
+        raise ConfigurationError(
+            f"[goip:{name}] has no lines: write [goip-line:ID] with channel = {name}"
+        )
+    for line, _ in lines:
+        if not _ID.match(line) or len(line.encode()) > WORD_LIMIT:
+            raise ConfigurationError(
+                f"[goip-line:{line}]: this id cannot be sent in a datagram"
+            )
+    return GoipChannel(name, settings, lines, surroundings)
+
+
+KIND: Final = Kind(
+    name="goip",
+    settings=GoipSettings,
+    make=make,
+    parts={"goip-line": GoipLineSettings},
+)

@@ -1,0 +1,132 @@
+"""What the session tells upward, and what it is asked to do."""
+
+from __future__ import annotations
+
+import msgspec
+from attrs import define
+
+from gdemoi.goip.arrivals import Key
+from gdemoi.goip.exchange import Failed, NotSent, Sent, Unknown
+
+
+@define(eq=False, kw_only=True)
+class Job:
+    """One SMS to send; `message_id` and `attempt` come back with its end."""
+
+    message_id: str
+    attempt: int
+    to: str
+    text: bytes
+    units: int
+    expires_at: float
+    # the line that the sender names
+    line: str | None = None
+    again: int = 0
+
+
+class Over(msgspec.Struct, frozen=True):
+    """A job has ended.  `provider_id` is set when a receipt may come."""
+
+    job: Job
+    line: str | None
+    result: Sent | Failed | NotSent | Unknown
+    provider_id: str | None = None
+    # it never left the queue: no line could take it; ask again after this
+    after_s: float | None = None
+
+
+class Late(msgspec.Struct, frozen=True):
+    """The verdict on a job that had ended as `Unknown`."""
+
+    job: Job
+    line: str
+    result: Sent | Failed
+    provider_id: str | None = None
+
+
+class LineMoved(msgspec.Struct, frozen=True):
+    """A line has another address than before."""
+
+    line: str
+    host: str
+    port: int
+
+
+class LineStands(msgspec.Struct, frozen=True):
+    """A line is now up, degraded or down."""
+
+    line: str
+    state: str
+    reason: str
+
+
+class SmsCame(msgspec.Struct, frozen=True):
+    """An inbound SMS; the session must hear `stored(key)` or `not_stored(key)`."""
+
+    key: Key
+    line: str
+    recvid: str
+    srcnum: str
+    smscnum: str | None
+    text: bytes
+    dedup: str
+
+
+class ReceiptCame(msgspec.Struct, frozen=True):
+    """A delivery receipt; the session must hear of `key` as for `SmsCame`.
+
+    `about` is the phone in the form that the message had, as far as known.
+    """
+
+    key: Key
+    line: str
+    sms_no: str
+    status: int
+    about: str
+    keys: tuple[str, ...]
+    known: bool
+    raw: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A line told something else about itself (call, cell, USSD of the network)."""
+
+    line: str
+    verb: str
+
+
+class OrderOver(msgspec.Struct, frozen=True):
+    """A line command has ended, in an answer or a fault."""
+
+    sendid: int
+    line: str
+    answer: str | None
+    fault: str | None
+
+
+class Roused(msgspec.Struct, frozen=True):
+    """A line that was spent may send again: a new day has begun."""
+
+    line: str
+
+
+class Odd(msgspec.Struct, frozen=True):
+    """A datagram that was not taken, for the log (which is rate-limited)."""
+
+    host: str
+    port: int
+    why: str
+
+
+Event = (
+    Over
+    | Late
+    | LineMoved
+    | LineStands
+    | SmsCame
+    | ReceiptCame
+    | Told
+    | OrderOver
+    | Roused
+    | Odd
+)

@@ -1,0 +1,123 @@
+"""From the end of an exchange to the house's outcome; and SMS that belong together.
+
+`Refused` only where the device, or our own silence, proves that nothing went out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gdemoi.goip.causes import DOUBTFUL, LINE_TROUBLE, state_of, status_text, text_of
+from gdemoi.goip.events import Late, Over, ReceiptCame, SmsCame
+from gdemoi.goip.exchange import Failed, NotSent, Sent
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Outcome,
+    Receipt,
+    Refused,
+    Scope,
+    State,
+    Unsure,
+)
+
+# A message that one line refused may go over another soon.
+RETRY_S = 5.0
+# An error status that is worth another try: not at once.
+ERROR_RETRY_S = 30.0
+
+
+def outcome_of(
+    over: Over | Late, receipts: bool, retry_errors: Collection[int]
+) -> Outcome:
+    """Return what became of a message."""
+    result, units, line = over.result, over.job.units, over.line
+    match result:
+        case Sent():
+            ids = () if over.provider_id is None else (over.provider_id,)
+            return Accepted(
+                provider_ids=ids,
+                segments=units,
+                line=line,
+                receipt_expected=receipts and bool(ids),
+            )
+        case Failed(code):
+            return _failed(code, units, line, retry_errors)
+        case NotSent():
+            after_s = over.after_s if isinstance(over, Over) else None
+            return _not_sent(result, after_s, over.job.line, line)
+    return Unsure(why=result.why, segments=units, line=line)
+
+
+def _failed(
+    code: int | None, units: int, line: str | None, retry_errors: Collection[int]
+) -> Outcome:
+    text = text_of(code)
+    if code in DOUBTFUL:
+        return Unsure(why=f"goip:{code} {text}", segments=units, line=line)
+    retryable = code is None or code in retry_errors
+    if units > 1 and retryable and code not in LINE_TROUBLE:
+        # nobody tells how many of the segments went out before
+        text, retryable = f"{text}; of {units} segments some may have gone", False
+    name = "error" if code is None else str(code)
+    return Refused(
+        error=Error(f"goip:{name}", text, retryable),
+        retry_after_s=ERROR_RETRY_S if retryable else None,
+        line=line,
+    )
+
+
+def _not_sent(
+    result: NotSent, after_s: float | None, bound: str | None, line: str | None
+) -> Refused:
+    if result.word == "expired":
+        return Refused(error=Error("gateway:expired", result.why, True), line=line)
+    scope = Scope.MESSAGE
+    if result.word in ("no_line", "stopping") and bound is None:
+        scope = Scope.CHANNEL_FOR_A_WHILE
+    return Refused(
+        error=Error(f"goip:{result.word}", result.why, True),
+        scope=scope,
+        retry_after_s=after_s or RETRY_S,
+        line=line,
+    )
+
+
+def receipt_of(came: ReceiptCame, account: str, channel: str, now: float) -> Receipt:
+    """Return the house's receipt for a DELIVER."""
+    state = state_of(came.status)
+    error = None
+    if state in (State.UNDELIVERED, State.EXPIRED):
+        error = Error(f"receipt:{came.status}", status_text(came.status))
+    return Receipt(
+        account=account,
+        channel=channel,
+        provider_id=f"{came.line}:{came.sms_no}",
+        state=state,
+        keys=came.keys,
+        error=error,
+        at=now,
+        about=came.about or None,
+        line=came.line,
+        raw=came.raw,
+    )
+
+
+def inbound_of(came: SmsCame, channel: str, to: str | None, now: float) -> Inbound:
+    """Return the house's inbound SMS; broken UTF-8 also comes whole, as octets."""
+    try:
+        text, binary = came.text.decode("utf-8"), None
+    except UnicodeDecodeError:
+        text, binary = came.text.decode("utf-8", "replace"), came.text
+    return Inbound(
+        channel=channel,
+        from_=came.srcnum,
+        to=to,
+        received_at=now,
+        text=text,
+        binary=binary,
+        charset="utf8",
+        line=came.line,
+        dedup=came.dedup,
+    )

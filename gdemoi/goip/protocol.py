@@ -1,0 +1,118 @@
+"""The UDP shell of a `GoipSession`: datagrams, one timer, a quiet log.
+
+No protocol rule lives here.  All lines are spoken to from the one listening
+socket, because their NATs keep only that way open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.internet.error import MessageLengthError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+from gdemoi.alarm import Alarm
+from gdemoi.goip.events import Event, Odd
+from gdemoi.goip.session import GoipSession
+
+# Strangers must not fill the log: so many lines of them in so much time.
+ODD_LINES: Final = 5
+ODD_PERIOD_S: Final = 60.0
+
+
+class GoipProtocol(DatagramProtocol):
+    """Carries datagrams between the socket and the session.
+
+    `told(events)` hears everything that the session tells, but for oddities,
+    which are logged here.
+    """
+
+    log = Logger()
+    noisy = False
+
+    def __init__(
+        self,
+        name: str,
+        session: GoipSession,
+        clock: IReactorTime,
+        told: Callable[[Sequence[Event]], None],
+    ) -> None:
+        self.name = name
+        self.session = session
+        self.unwritten = 0
+        self._clock = clock
+        self._told = told
+        self._alarm = Alarm(clock, self._ring)
+        self._odd_since = float("-inf")
+        self._odd_count = 0
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        """Take a datagram from the socket."""
+        now = self._clock.seconds()
+        self.settle(self.session.receive(datagram, (addr[0], addr[1]), now))
+
+    def settle(self, events: list[Event]) -> None:
+        """After each verb of the session: write, set the alarm, tell."""
+        self.flush()
+        if events:
+            heard = [event for event in events if not isinstance(event, Odd)]
+            for event in events:
+                if isinstance(event, Odd):
+                    self._log_odd(event)
+            if heard:
+                self._told(heard)
+
+    def flush(self) -> None:
+        """Write what the session wants written; follow its next deadline."""
+        for datagram, address in self.session.outbox():
+            self._write(datagram, address)
+        self._alarm.set(self.session.next_deadline())
+
+    def stopProtocol(self) -> None:
+        """The socket is closed: no timer is left."""
+        self._alarm.cancel()
+
+    def _write(self, datagram: bytes, address: tuple[str, int]) -> None:
+        """Write; a datagram that the system refuses is as good as lost."""
+        if self.transport is None:
+            self.unwritten += 1
+            return
+        try:
+            self.transport.write(datagram, address)
+        except (OSError, MessageLengthError) as fault:
+            self.unwritten += 1
+            if self.unwritten in (1, 10, 100) or self.unwritten % 1000 == 0:
+                self.log.warn(
+                    "{channel}: {count} datagrams could not be written, last to"
+                    " {host}: {fault}",
+                    channel=self.name,
+                    count=self.unwritten,
+                    host=address[0],
+                    fault=str(fault),
+                )
+
+    def _ring(self) -> None:
+        self.settle(self.session.tick(self._clock.seconds()))
+
+    def _log_odd(self, odd: Odd) -> None:
+        now = self._clock.seconds()
+        if now - self._odd_since >= ODD_PERIOD_S:
+            if self._odd_count > ODD_LINES:
+                self.log.info(
+                    "{channel}: {count} more datagrams were not taken",
+                    channel=self.name,
+                    count=self._odd_count - ODD_LINES,
+                )
+            self._odd_since, self._odd_count = now, 0
+        self._odd_count += 1
+        if self._odd_count <= ODD_LINES:
+            self.log.info(
+                "{channel}: a datagram from {host}:{port} was not taken: {why}",
+                channel=self.name,
+                host=odd.host,
+                port=odd.port,
+                why=odd.why,
+            )

@@ -1,0 +1,394 @@
+"""Sending: jobs wait at their line, exchanges run, devices have five at a time.
+
+Theory of operation.  A job is given to a line when it comes (`choice`), and waits
+there for its turn: the exchange before it is released, `min_interval` has passed,
+and the device (its IP address) has a place free.  When the line becomes unusable,
+jobs that have not begun are given to other lines or back upward; an exchange that
+has begun goes on by its own timers.
+
+An answer counts only under a sendid of ours and from its line's address.  Ended
+exchanges are remembered for ten minutes: so long a sendid is not used again, and
+a late verdict on an `Unknown` is still told.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import define, frozen
+
+from gdemoi.goip.choice import NoLine, Talks, choose
+from gdemoi.goip.datagrams import Said
+from gdemoi.goip.events import Event, Job, Late, Over
+from gdemoi.goip.exchange import (
+    Again,
+    Exchange,
+    Failed,
+    NotSent,
+    Result,
+    Sent,
+    Stage,
+    Unknown,
+)
+from gdemoi.goip.lines import Line
+from gdemoi.goip.numbers import agree
+from gdemoi.goip.settings import GoipSettings
+from gdemoi.goip.timers import Timers
+
+Address = tuple[str, int]
+
+# A sendid is not used again within this.
+REMEMBER_S: Final = 600.0
+SENDID_LIMIT: Final = 2**31 - 1
+# "session unknown, start again with MSG": so often for one job
+AGAIN_LIMIT: Final = 2
+# A receipt may still tell the fate of an unsure SMS for so long.
+UNSURE_S: Final = 3600.0
+UNSURE_LIMIT: Final = 50
+
+
+@define(eq=False, slots=True)
+class Begun:
+    """An exchange with its job and line, from MSG to ten minutes after its end.
+
+    `exchange` is dropped at its end, unless a late verdict may still matter.
+    """
+
+    job: Job | None
+    line: Line
+    exchange: Exchange | None
+    device: str
+    told: bool = False
+    released: bool = False
+    ended_at: float = 0.0
+
+
+@frozen
+class UnsureSms:
+    """An SMS whose fate nobody knows yet."""
+
+    job: Job
+    at: float
+
+
+class Sender:
+    """Runs the exchanges of all lines."""
+
+    def __init__(
+        self,
+        settings: GoipSettings,
+        lines: Mapping[str, Line],
+        timers: Timers,
+        random: Callable[[], float],
+        write: Callable[[bytes, Address], None],
+    ) -> None:
+        self.talks = Talks()
+        self.unexpected = 0
+        self._settings = settings
+        self._exchange_timers = settings.timers
+        self._lines = lines
+        self._timers = timers
+        self._random = random
+        self._write = write
+        self._begun: dict[int, Begun] = {}
+        self._ended: OrderedDict[int, Begun] = OrderedDict()
+        self._places: dict[str, set[int]] = {}
+        self._queues: dict[str, deque[Line]] = {}
+        self._unsure: dict[str, deque[UnsureSms]] = {}
+        self._stopping = False
+
+    # -- asked by the session ----------------------------------------------
+
+    def submit(self, job: Job, now: float) -> list[Event]:
+        """Give a job to a line, or back."""
+        if self._stopping:
+            return [_not_sent(job, None, "stopping", "the channel stops", 5.0)]
+        bound = self._lines.get(job.line) if job.line else None
+        known = None
+        if self._settings.affinity != "no":
+            known = self._lines.get(self.talks.line(job.to) or "")
+        required = self._settings.affinity == "require"
+        chosen = choose(self._lines.values(), bound, known, now, required=required)
+        if isinstance(chosen, NoLine):
+            name = bound.name if bound else None
+            return [_not_sent(job, name, "no_line", chosen.why, chosen.after_s)]
+        chosen.waiting.append(job)
+        return self.advance(chosen, now)
+
+    def advance(self, line: Line, now: float) -> list[Event]:
+        """Begin the next job of a line, if it may begin."""
+        events: list[Event] = []
+        while line.waiting and self._is_free(line):
+            if line.unusable(now) is not None:
+                return events + self._hand_on(line, now)
+            job = line.waiting[0]
+            if now >= job.expires_at:
+                line.waiting.popleft()
+                events.append(_not_sent(job, line.name, "expired", "it has expired"))
+                continue
+            if now < line.next_at:
+                self._timers.set(("next", line.name), line.next_at)
+                return events
+            assert line.address is not None
+            if not self._has_place(line, line.address[0]):
+                return events
+            line.waiting.popleft()
+            events += self._begin(job, line, now)
+        return events
+
+    def said(
+        self, said: Said, address: Address, now: float
+    ) -> tuple[bool, list[Event]]:
+        """Take an answer; return whether its sendid is an exchange's."""
+        begun = self._begun.get(said.sendid)
+        known = begun or self._ended.get(said.sendid)
+        if known is None:
+            return False, []
+        if address != known.line.address or known.exchange is None:
+            self.unexpected += 1
+            return True, []
+        self._send(known, known.exchange.receive(said.word, said.rest, now))
+        return True, self._after(said.sendid, known, now)
+
+    def ring(self, sendid: int, now: float) -> list[Event]:
+        """Tell an exchange that its deadline has come."""
+        begun = self._begun.get(sendid)
+        if begun is None or begun.exchange is None:
+            return []
+        self._send(begun, begun.exchange.tick(now))
+        return self._after(sendid, begun, now)
+
+    def stop(self, now: float) -> list[Event]:
+        """Give back what has not begun; end what has not said SEND."""
+        self._stopping = True
+        events: list[Event] = []
+        for line in self._lines.values():
+            while line.waiting:
+                job = line.waiting.popleft()
+                events.append(
+                    _not_sent(job, line.name, "stopping", "the channel stops", 5.0)
+                )
+        for sendid, begun in list(self._begun.items()):
+            if begun.exchange is not None and not begun.exchange.sends:
+                events += self._abort(sendid, begun, now)
+        return events
+
+    def abort(self, now: float) -> list[Event]:
+        """End every exchange now; what said SEND is `Unknown`."""
+        events: list[Event] = []
+        for sendid, begun in list(self._begun.items()):
+            events += self._abort(sendid, begun, now)
+        return events
+
+    @property
+    def unfinished(self) -> int:
+        """How many jobs still await their result."""
+        return sum(not begun.told for begun in self._begun.values())
+
+    def is_taken(self, sendid: int) -> bool:
+        """Whether a sendid is, or was lately, in use."""
+        return sendid in self._begun or sendid in self._ended
+
+    def new_sendid(self, others: Callable[[int], bool] = lambda _: False) -> int:
+        """Return a random 31-bit sendid that was not used lately."""
+        while True:
+            sendid = 1 + int(self._random() * SENDID_LIMIT)
+            if not self.is_taken(sendid) and not others(sendid):
+                return sendid
+
+    def is_open_with(self, line: Line, number: str) -> bool:
+        """Whether the line is just sending to this number, its OK not yet heard."""
+        exchange = line.exchange
+        if exchange is None or not exchange.sends or exchange.result is not None:
+            return False
+        return agree(exchange.number.decode("ascii"), number)
+
+    def claim_unsure(self, line: str, number: str, now: float) -> Job | None:
+        """Return the one unsure SMS of a line to this number, and forget it."""
+        waiting = self._unsure.get(line, ())
+        fresh = [one for one in waiting if now - one.at <= UNSURE_S]
+        mine = [one for one in fresh if agree(one.job.to, number)]
+        if len(mine) != 1:
+            return None
+        self._unsure[line].remove(mine[0])
+        return mine[0].job
+
+    def forget(self, now: float) -> None:
+        """Drop what is too old to matter."""
+        while self._ended:
+            sendid, begun = next(iter(self._ended.items()))
+            if now - begun.ended_at < REMEMBER_S:
+                return
+            del self._ended[sendid]
+
+    # -- exchanges ---------------------------------------------------------
+
+    def _begin(self, job: Job, line: Line, now: float) -> list[Event]:
+        assert line.address is not None
+        sendid = self.new_sendid()
+        exchange = Exchange(
+            sendid,
+            line.spelled(job.to).encode("ascii"),
+            job.text,
+            line.password,
+            self._exchange_timers,
+        )
+        begun = Begun(job, line, exchange, line.address[0])
+        self._begun[sendid] = begun
+        self._places.setdefault(begun.device, set()).add(sendid)
+        line.exchange = exchange
+        line.next_at = now + line.settings.min_interval_s
+        self._send(begun, exchange.begin(now))
+        return self._after(sendid, begun, now)
+
+    def _send(self, begun: Begun, datagrams: list[bytes]) -> None:
+        address = begun.line.address
+        if address is not None:
+            for datagram in datagrams:
+                self._write(datagram, address)
+
+    def _after(self, sendid: int, begun: Begun, now: float) -> list[Event]:
+        """Look at an exchange after each step: count, tell, release, close."""
+        exchange = begun.exchange
+        assert exchange is not None
+        if exchange.sends and not exchange.counted and begun.job is not None:
+            exchange.counted = True
+            self._count(begun.line, begun.job.units, now)
+            self.talks.note(begun.job.to, begun.line.name)
+        events: list[Event] = []
+        if exchange.result is not None and not begun.told:
+            begun.told = True
+            events += self._tell(begun, exchange.result, now)
+        if exchange.late is not None and begun.job is not None:
+            events += self._tell_late(begun, begun.job, exchange.late, now)
+        self._timers.set(("exchange", sendid), exchange.deadline)
+        if exchange.released and not begun.released:
+            begun.released = True
+            events += self._release(sendid, begun, now)
+        if exchange.stage is Stage.CLOSED and sendid in self._begun:
+            self._close(sendid, begun, now)
+        return events
+
+    def _count(self, line: Line, units: int, now: float) -> None:
+        """Count an SMS when its SEND first leaves."""
+        line.count(units, now)
+        if line.is_spent(now):
+            self._timers.set(("day", line.name), line.next_day(now))
+
+    def _tell(self, begun: Begun, result: Result, now: float) -> list[Event]:
+        job, line = begun.job, begun.line
+        assert job is not None
+        provider_id = None
+        match result:
+            case Again():
+                return self._again(job, line, now)
+            case Sent(sms_no):
+                if sms_no is not None:
+                    provider_id = line.sent.note(sms_no, job.to, now).provider_id
+            case NotSent():
+                self._blame(line, result, now)
+            case Unknown():
+                kept = self._unsure.setdefault(line.name, deque(maxlen=UNSURE_LIMIT))
+                kept.append(UnsureSms(job, now))
+            case Failed():
+                pass
+        return [Over(job, line.name, result, provider_id)]
+
+    def _again(self, job: Job, line: Line, now: float) -> list[Event]:
+        job.again += 1
+        if job.again > AGAIN_LIMIT:
+            return [
+                _not_sent(job, line.name, "SENDID", "the device loses its exchanges")
+            ]
+        line.waiting.appendleft(job)
+        line.next_at = now
+        return []
+
+    def _blame(self, line: Line, result: NotSent, now: float) -> None:
+        if result.logged_out:
+            line.gsm_status = "LOGOUT"
+        elif result.rest_s:
+            line.rest(result.why, now + result.rest_s)
+            self._timers.set(("rest", line.name), line.rest_until)
+
+    def _tell_late(
+        self, begun: Begun, job: Job, result: Sent | Failed, now: float
+    ) -> list[Event]:
+        line = begun.line
+        begun.job = None
+        kept = self._unsure.get(line.name, deque())
+        mine = [one for one in kept if one.job is job]
+        if not mine:
+            # a receipt told it before
+            return []
+        kept.remove(mine[0])
+        provider_id = None
+        if isinstance(result, Sent) and result.sms_no is not None:
+            provider_id = line.sent.note(result.sms_no, job.to, now).provider_id
+        return [Late(job, line.name, result, provider_id)]
+
+    def _abort(self, sendid: int, begun: Begun, now: float) -> list[Event]:
+        if begun.exchange is None:
+            return []
+        self._send(begun, begun.exchange.abort(now, "the channel stops"))
+        return self._after(sendid, begun, now)
+
+    # -- places and lines --------------------------------------------------
+
+    def _is_free(self, line: Line) -> bool:
+        return line.exchange is None or line.exchange.released
+
+    def _has_place(self, line: Line, device: str) -> bool:
+        if len(self._places.get(device, ())) < self._settings.sessions_per_device:
+            return True
+        queue = self._queues.setdefault(device, deque())
+        if line not in queue:
+            queue.append(line)
+        return False
+
+    def _release(self, sendid: int, begun: Begun, now: float) -> list[Event]:
+        """The line may go on, and another line of the device too."""
+        places = self._places.get(begun.device, set())
+        places.discard(sendid)
+        if not places:
+            self._places.pop(begun.device, None)
+        line = begun.line
+        if line.exchange is begun.exchange:
+            line.exchange = None
+        events = self.advance(line, now) if not self._stopping else []
+        queue = self._queues.get(begun.device)
+        while queue and self._has_free_place(begun.device):
+            events += self.advance(queue.popleft(), now)
+        if queue is not None and not queue:
+            self._queues.pop(begun.device, None)
+        return events
+
+    def _has_free_place(self, device: str) -> bool:
+        taken = len(self._places.get(device, ()))
+        return taken < self._settings.sessions_per_device
+
+    def _close(self, sendid: int, begun: Begun, now: float) -> None:
+        del self._begun[sendid]
+        exchange = begun.exchange
+        if exchange is not None and not isinstance(exchange.result, Unknown):
+            begun.exchange = begun.job = None
+        begun.ended_at = now
+        self._ended[sendid] = begun
+        self.forget(now)
+
+    def _hand_on(self, line: Line, now: float) -> list[Event]:
+        """Give the jobs of an unusable line to others, or back."""
+        events: list[Event] = []
+        jobs = list(line.waiting)
+        line.waiting.clear()
+        for job in jobs:
+            events += self.submit(job, now)
+        return events
+
+
+def _not_sent(
+    job: Job, line: str | None, word: str, why: str, after_s: float | None = None
+) -> Over:
+    return Over(job, line, NotSent(word, why), None, after_s)

@@ -1,0 +1,443 @@
+"""The conversation with all devices at one UDP port, without I/O.
+
+Theory of operation.  Each SIM line is a client of its own: own id, own password,
+own source address, which its keepalive (`req`) tells every 30 s.  Devices speak at
+any time (`Push`): keepalives, inbound SMS, receipts, states; each is checked by
+id, password and, where pinned, address, and answered once.  We speak to a line's
+address only: bulk exchanges (`sender`) and line commands (`orders`); their answers
+(`Said`) count only from that address and under our sendid.
+
+Deadlines: a line without keepalives, exchanges and orders, the pause between two
+SMS, the end of a rest, receipts that overtook the OK of their SMS.
+
+Safe against strangers: no answer is longer than what it answers unless the line
+proved its password; one answer for a datagram; every table is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from attrs import define
+
+from gdemoi.errors import OurFault, Unavailable
+from gdemoi.goip.arrivals import Arrivals, Key, key_of
+from gdemoi.goip.datagrams import (
+    Push,
+    Said,
+    Unparsed,
+    not_taken,
+    parse,
+    registered,
+    taken,
+)
+from gdemoi.goip.events import (
+    Event,
+    Job,
+    LineMoved,
+    LineStands,
+    Odd,
+    OrderOver,
+    ReceiptCame,
+    Roused,
+    SmsCame,
+    Told,
+)
+from gdemoi.goip.lines import TOLD, Line
+from gdemoi.goip.orders import Order, order_of
+from gdemoi.goip.sender import Sender
+from gdemoi.goip.settings import GoipSettings
+from gdemoi.goip.sources import Sources
+from gdemoi.goip.timers import Timers
+
+Address = tuple[str, int]
+
+# DELIVER may come before the OK of its SMS (UDP reorders): it waits so long.
+EARLY_RECEIPT_S: Final = 10.0
+EARLY_LIMIT: Final = 500
+# Kinds of datagram that carry no id: answers to our own line commands.
+_ORDER_ANSWERS: Final = frozenset({"GSM", "AT"})
+
+
+@define(eq=False)
+class Early:
+    """A receipt that waits for the OK of its SMS."""
+
+    line: Line
+    key: Key
+    push: Push
+    until: float
+
+
+class GoipSession:
+    """All lines of one channel.  Verbs: receive, submit, order, tick, outbox."""
+
+    def __init__(
+        self,
+        settings: GoipSettings,
+        lines: Iterable[Line],
+        random: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.lines = {line.name: line for line in lines}
+        self.counts: Counter[str] = Counter()
+        self._by_id = {line.name.encode(): line for line in self.lines.values()}
+        self._by_address: dict[Address, Line] = {}
+        self._sources = Sources(settings.source_rate, settings.allow_src)
+        self._arrivals = Arrivals()
+        self._timers = Timers()
+        self._out: list[tuple[bytes, Address]] = []
+        self._orders: dict[int, tuple[Line, Order]] = {}
+        self._early: list[Early] = []
+        self._stood: dict[str, str] = {}
+        self.sender = Sender(settings, self.lines, self._timers, random, self._write)
+
+    # -- the verbs ---------------------------------------------------------
+
+    def receive(self, data: bytes, address: Address, now: float) -> list[Event]:
+        """Take one datagram; any bytes, from anywhere."""
+        if not self._sources.is_allowed(address[0]):
+            return self._odd(address, "not in allow_src")
+        known = address in self._by_address
+        if not self._sources.admit(address, known, now):
+            self.counts["limited"] += 1
+            return []
+        datagram = parse(data)
+        match datagram:
+            case Said():
+                return self._said(datagram, address, now)
+            case Push() if datagram.verb in _ORDER_ANSWERS:
+                return self._order_push(datagram, data, address, now)
+            case Push():
+                return self._push(datagram, len(data), address, now)
+            case Unparsed():
+                return self._odd(address, datagram.why)
+
+    def submit(self, job: Job, now: float) -> list[Event]:
+        """Send one SMS; its end comes as `Over`, perhaps at once."""
+        return self._with_lines(self.sender.submit(job, now), now)
+
+    def order(
+        self, line_name: str, verb: str, arguments: Sequence[str], now: float
+    ) -> int:
+        """Begin a line command; its end comes as `OrderOver` under this sendid."""
+        line = self.lines.get(line_name)
+        if line is None:
+            raise OurFault(f"no line {line_name!r}")
+        row, value = order_of(verb, arguments)
+        if not line.alive or line.address is None:
+            raise Unavailable(f"line {line_name} is down")
+        if line.order is not None:
+            raise Unavailable(f"line {line_name} is busy with another command")
+        sendid = self.sender.new_sendid(self._orders.__contains__)
+        given = self.settings
+        order = Order(
+            sendid,
+            row,
+            value,
+            line.password,
+            given.answer_timeout_s,
+            given.repeats,
+            given.ussd_repeat_s,
+        )
+        self._orders[sendid] = (line, order)
+        line.order = order
+        self._after_order(line, order, order.begin(now))
+        return sendid
+
+    def stored(self, key: Key, now: float) -> None:
+        """Hear that an arrival is safe: acknowledge it."""
+        self._out += self._arrivals.stored(key, now)
+
+    def not_stored(self, key: Key) -> None:
+        """Hear that an arrival could not be written: let it be repeated."""
+        self._arrivals.not_stored(key)
+        self.counts["not_stored"] += 1
+
+    def tick(self, now: float) -> list[Event]:
+        """Tell that time has passed."""
+        events: list[Event] = []
+        for what, name in self._timers.due(now):
+            events += self._ring(what, name, now)
+        self.sender.forget(now)
+        return self._with_lines(events, now)
+
+    def next_deadline(self) -> float | None:
+        """Return when `tick` is wanted next."""
+        return self._timers.next()
+
+    def outbox(self) -> list[tuple[bytes, Address]]:
+        """Return what to write now, and where to."""
+        out, self._out = self._out, []
+        return out
+
+    def stop(self, now: float) -> list[Event]:
+        """Begin nothing new; what has said SEND may end by itself."""
+        return self._with_lines(self.sender.stop(now), now)
+
+    def abort(self, now: float) -> list[Event]:
+        """End everything now, with DONE."""
+        events = self.sender.abort(now)
+        for line, order in list(self._orders.values()):
+            order.fault, order.deadline = "the channel stops", None
+            events += self._after_order(line, order, [])
+        return self._with_lines(events, now)
+
+    def standing(self, now: float) -> tuple[str, str]:
+        """Return the state of the whole: up, degraded or down, and why."""
+        usable = [line for line in self.lines.values() if not line.unusable(now)]
+        total = len(self.lines)
+        if len(usable) == total and total:
+            return "up", ""
+        reasons = Counter(line.unusable(now) for line in self.lines.values())
+        reasons.pop(None, None)
+        told = ", ".join(f"{count} {why}" for why, count in reasons.most_common(3))
+        if usable:
+            return "degraded", f"{len(usable)} of {total} lines usable: {told}"
+        return "down", told or "no lines are configured"
+
+    # -- what devices tell -------------------------------------------------
+
+    def _push(self, push: Push, size: int, address: Address, now: float) -> list[Event]:
+        if push.verb != "req" and not push.verb.isupper():
+            return self._odd(address, "unknown word")
+        line = self._by_id.get(push.id)
+        if line is None or not line.knows(push.password):
+            return self._bad_auth(push, line, size, address)
+        if not line.may_be_at(address):
+            self.counts["wrong_place"] += 1
+            return self._odd(address, f"{line.name} is pinned to another address")
+        match push.verb:
+            case "req":
+                return self._keepalive(push, line, address, now)
+            case "RECEIVE":
+                return self._sms(push, line, address, now)
+            case "DELIVER":
+                return self._receipt(push, line, address, now)
+        return self._other(push, line, address)
+
+    def _bad_auth(
+        self, push: Push, line: Line | None, size: int, address: Address
+    ) -> list[Event]:
+        self.counts["bad_auth"] += 1
+        answer = b""
+        if line is not None:
+            line.bad_auth += 1
+        if push.verb == "req" and self.settings.reject_reply == "404":
+            answer = registered(push.count, 404)
+        elif push.verb == "RECEIVE" and line is not None and line.address == address:
+            answer = not_taken("RECEIVE", push.count, b"wrong password")
+        if answer and len(answer) <= size:
+            self._write(answer, address)
+        who = "unknown id" if line is None else f"wrong password for {line.name}"
+        return self._odd(address, who)
+
+    def _keepalive(
+        self, push: Push, line: Line, address: Address, now: float
+    ) -> list[Event]:
+        before = line.address
+        moved = line.keepalive(push, address, now)
+        self._write(registered(push.count, self.settings.keepalive_ok_status), address)
+        events: list[Event] = []
+        if moved:
+            if before is not None and self._by_address.get(before) is line:
+                del self._by_address[before]
+            self._by_address[address] = line
+            self.counts["moved"] += before is not None
+            events.append(LineMoved(line.name, *address))
+        if ("lost", line.name) not in self._timers:
+            self._timers.set(("lost", line.name), now + line.timeout_s)
+        events += self._look(line, now)
+        return self._with_lines(events, now)
+
+    def _sms(self, push: Push, line: Line, address: Address, now: float) -> list[Event]:
+        srcnum = push.fields.get("srcnum", b"")
+        assert push.text is not None
+        key = key_of(line.name, "RECEIVE", push.count, srcnum, push.text)
+        if not self._is_first(key, push, address, now):
+            return []
+        line.received_total += 1
+        sender = line.unspelled(srcnum.decode("utf-8", "replace"))
+        if sender:
+            self.sender.talks.note(sender, line.name)
+        recvid = push.count.decode("ascii")
+        return [
+            SmsCame(
+                key,
+                line.name,
+                recvid,
+                sender,
+                _text_or_none(push.fields.get("smscnum")),
+                push.text,
+                f"goip:{line.name}:{recvid}:{key[3].hex()}",
+            )
+        ]
+
+    def _receipt(
+        self, push: Push, line: Line, address: Address, now: float
+    ) -> list[Event]:
+        sms_no = push.fields.get("sms_no", b"")
+        status = push.fields.get("state", b"")
+        if not sms_no.isdigit() or not status.isdigit() or len(status) > 3:
+            return self._odd(address, f"DELIVER of {line.name} without sms_no or state")
+        number = push.fields.get("num", b"")
+        key = key_of(line.name, "DELIVER", push.count, sms_no, status, number)
+        if not self._is_first(key, push, address, now):
+            return []
+        about = number.decode("utf-8", "replace")
+        known = line.sent.match(sms_no.decode("ascii"), about, now)
+        early = known is None and self.sender.is_open_with(line, about)
+        if early and len(self._early) < EARLY_LIMIT:
+            until = now + EARLY_RECEIPT_S
+            self._early.append(Early(line, key, push, until))
+            self._timers.set(("early", ""), min(one.until for one in self._early))
+            return []
+        return [self._receipt_of(line, key, push, now)]
+
+    def _receipt_of(self, line: Line, key: Key, push: Push, now: float) -> ReceiptCame:
+        sms_no = push.fields["sms_no"].decode("ascii")
+        status = push.fields["state"]
+        number = push.fields.get("num", b"").decode("utf-8", "replace")
+        known = line.sent.match(sms_no, number, now)
+        return ReceiptCame(
+            key,
+            line.name,
+            sms_no,
+            int(status),
+            line.unspelled(number) if known is None else known.to,
+            line.sent.keys(sms_no, number, now),
+            known is not None,
+            f"DELIVER sms_no:{sms_no};state:{int(status)};num:{number}",
+        )
+
+    def _is_first(self, key: Key, push: Push, address: Address, now: float) -> bool:
+        """Whether to tell it upward; a repeat of what is safe is answered."""
+        answer = taken(push.verb, push.count)
+        first, safe = self._arrivals.arrive(key, answer, address, now)
+        if safe:
+            self._write(answer, address)
+        if not first:
+            self.counts["repeated"] += 1
+        return first
+
+    def _other(self, push: Push, line: Line, address: Address) -> list[Event]:
+        if push.verb not in TOLD:
+            self.counts["unknown_verb"] += 1
+            if self.settings.ack_unknown:
+                self._write(taken(push.verb, push.count), address)
+            return []
+        line.hear(push)
+        self._write(taken(push.verb, push.count), address)
+        return [Told(line.name, push.verb)]
+
+    # -- what devices answer -----------------------------------------------
+
+    def _said(self, said: Said, address: Address, now: float) -> list[Event]:
+        mine, events = self.sender.said(said, address, now)
+        if mine:
+            return self._with_lines(events, now)
+        found = self._orders.get(said.sendid)
+        if found is None or found[0].address != address:
+            self.counts["stray"] += 1
+            return self._odd(address, "an answer to nothing that was asked")
+        line, order = found
+        return self._after_order(line, order, order.receive(said.word, said.rest, now))
+
+    def _order_push(
+        self, push: Push, data: bytes, address: Address, now: float
+    ) -> list[Event]:
+        """``GSM:sendid;…`` answers a command; it has neither id nor password."""
+        sendid = int(push.count)
+        rest = data.partition(b";")[2]
+        return self._said(Said(push.verb, sendid, rest), address, now)
+
+    def _after_order(
+        self, line: Line, order: Order, datagrams: list[bytes]
+    ) -> list[Event]:
+        if line.address is not None:
+            for datagram in datagrams:
+                self._write(datagram, line.address)
+        self._timers.set(("order", order.sendid), order.deadline)
+        if order.answer is None and order.fault is None:
+            return []
+        del self._orders[order.sendid]
+        line.order = None
+        return [OrderOver(order.sendid, line.name, order.answer, order.fault)]
+
+    # -- time and lines ----------------------------------------------------
+
+    def _ring(self, what: str, name: str | int, now: float) -> list[Event]:
+        if what == "exchange":
+            return self.sender.ring(int(name), now)
+        if what == "order":
+            line, order = self._orders[int(name)]
+            return self._after_order(line, order, order.tick(now))
+        if what == "early":
+            return self._early_receipts(now)
+        line = self.lines[str(name)]
+        if what == "lost":
+            return self._lost(line, now)
+        if what == "day":
+            return [Roused(line.name), *self.sender.advance(line, now)]
+        return [*self._look(line, now), *self.sender.advance(line, now)]
+
+    def _lost(self, line: Line, now: float) -> list[Event]:
+        if line.is_lost(now):
+            line.alive = False
+            return self._look(line, now)
+        assert line.seen_at is not None
+        # a moment later than the limit, so that the limit itself is still alive
+        self._timers.set(("lost", line.name), line.seen_at + line.timeout_s + 0.5)
+        return []
+
+    def _look(self, line: Line, now: float) -> list[Event]:
+        """Tell a line's new standing, and let its jobs go or move."""
+        state, reason = line.standing(now)
+        if self._stood.get(line.name, "down") == state:
+            return []
+        self._stood[line.name] = state
+        events: list[Event] = [LineStands(line.name, state, reason)]
+        return events + self.sender.advance(line, now)
+
+    def _with_lines(self, events: list[Event], now: float) -> list[Event]:
+        """Add what the events changed: standings, and receipts that waited."""
+        if not events:
+            return events
+        touched = {getattr(event, "line", None) for event in events}
+        for name in touched:
+            line = self.lines.get(name) if name else None
+            if line is not None:
+                events += self._look(line, now)
+        return events + self._early_receipts(now)
+
+    def _early_receipts(self, now: float) -> list[Event]:
+        """Let receipts go whose SMS is known now, or that have waited enough."""
+        if not self._early:
+            return []
+        events: list[Event] = []
+        kept = []
+        for one in self._early:
+            sms_no = one.push.fields["sms_no"].decode("ascii")
+            number = one.push.fields.get("num", b"").decode("utf-8", "replace")
+            known = one.line.sent.match(sms_no, number, now)
+            if known is not None or now >= one.until:
+                events.append(self._receipt_of(one.line, one.key, one.push, now))
+            else:
+                kept.append(one)
+        self._early = kept
+        earliest = min((one.until for one in kept), default=None)
+        self._timers.set(("early", ""), earliest)
+        return events
+
+    def _odd(self, address: Address, why: str) -> list[Event]:
+        self.counts["odd"] += 1
+        return [Odd(address[0], address[1], why)]
+
+    def _write(self, datagram: bytes, address: Address) -> None:
+        self._out.append((datagram, address))
+
+
+def _text_or_none(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
