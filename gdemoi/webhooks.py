@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from twisted.web.resource import IResource, NoResource, Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 
 
-class Webhooks(Resource):
+class _Folder(Resource):
+    """A folder that answers 404 to what it does not have, without saying more."""
+
+    def getChild(self, path: bytes, request: object) -> IResource:
+        """Answer for a name that is not there."""
+        return notFound()
+
+
+class Webhooks(_Folder):
     """Where channels mount what their providers call."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._sms = Resource()
+        self._sms = _Folder()
         self.putChild(b"sms", self._sms)
 
     def mount(self, channel: str, resource: IResource) -> None:
@@ -21,7 +30,3 @@ class Webhooks(Resource):
         """Forget what a channel mounted."""
         if channel.encode() in self._sms.children:
             self._sms.delEntity(channel.encode())
-
-    def getChild(self, path: bytes, request: object) -> Resource:
-        """Answer 404 to everything else, without saying more."""
-        return NoResource()

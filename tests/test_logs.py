@@ -1,0 +1,51 @@
+"""Reopening logs, and their level."""
+
+from pathlib import Path
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    Logger,
+    LogLevel,
+    globalLogPublisher,
+)
+from twisted.python.logfile import LogFile
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from gdemoi.logs import reopen_logs, set_level
+
+
+class ReopenTests(SynchronousTestCase):
+    def test_a_log_that_was_moved_away_is_made_anew(self) -> None:
+        """After logrotate moved the file, new lines go to a new file."""
+        path = Path(self.mktemp())
+        file = LogFile.fromFullPath(str(path))
+        self.addCleanup(file.close)
+        file.write("before\n")
+        path.rename(f"{path}.1")
+        self.assertGreaterEqual(reopen_logs(), 1)
+        file.write("after\n")
+        file.flush()
+        self.assertEqual(path.read_text(), "after\n")
+
+
+class LevelTests(SynchronousTestCase):
+    def test_less_important_lines_are_dropped(self) -> None:
+        """With `log_level = warn` an info line is not written."""
+        seen: list[str] = []
+
+        @implementer(ILogObserver)
+        class Observer:
+            def __call__(self, event: dict[str, object]) -> None:
+                seen.append(str(event["log_format"]))
+
+        before = list(globalLogPublisher._observers)
+        globalLogPublisher._observers[:] = [Observer()]
+        self.addCleanup(globalLogPublisher._observers.__setitem__, slice(None), before)
+        set_level("warn")
+        log = Logger()
+        log.info("small talk")
+        log.emit(LogLevel.warn, "careful")
+        self.assertEqual(seen, ["careful"])
+        self.assertIsInstance(globalLogPublisher._observers[0], FilteringLogObserver)
