@@ -84,7 +84,8 @@ class Twilio:
     name = "twilio"
     capabilities = Capabilities(
         plus=True,
-        gsm_units=MAX_CHARACTERS,
+        # characters count, however many septets they take: see `refusal`
+        gsm_units=2 * MAX_CHARACTERS,
         ucs2_units=MAX_CHARACTERS,
         validity=Validity("seconds", 1, 36000),
     )

@@ -1,0 +1,408 @@
+"""A cloud provider as a way out: `IChannel` over a pure provider file.
+
+It puts together what the other rooms know: `prepared` makes messages ready, `http`
+carries requests, `webhooks` and `poller` bring receipts and inbound messages.  Its
+one rule: an unproven receipt is a hint, confirmed by asking where it can be asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gdemoi.cloud.health import Health
+from gdemoi.cloud.http import CloudHttp, NoAnswer, NotSent
+from gdemoi.cloud.open_messages import POLLING, RECONCILING, Open, OpenMessages
+from gdemoi.cloud.poller import Poller, named
+from gdemoi.cloud.prepared import CloudPrepared, prepare
+from gdemoi.cloud.provider import Balance, Door, Provider, Told
+from gdemoi.cloud.reading import redact
+from gdemoi.cloud.settings import (
+    CloudSettings,
+)
+from gdemoi.cloud.vonage_reports import MAX_CALLBACK
+from gdemoi.cloud.webhooks import Doors
+from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
+from gdemoi.interfaces import IChannel, IChannelEvents, Prepared, Surroundings
+from gdemoi.message import (
+    FINAL,
+    Accepted,
+    Error,
+    Inbound,
+    Match,
+    Outbound,
+    Outcome,
+    Receipt,
+    Refused,
+    Scope,
+    State,
+    Unsure,
+)
+from gdemoi.tasks import background
+
+log = Logger()
+
+
+@implementer(IChannel)
+class CloudChannel:
+    """One account at one provider."""
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        settings: CloudSettings,
+        provider: Provider,
+        around: Surroundings,
+        http: CloudHttp,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.account = provider.account
+        self.window = settings.window
+        self.rate = settings.rate
+        self.provider = provider
+        self._settings = settings
+        self._clock = around.clock
+        self._http = http
+        self._events: IChannelEvents | None = None
+        self._counts: Counter[str] = Counter()
+        self._balance: Balance | None = None
+        self._spent: Decimal | None = None
+        self._health = Health()
+        self._submits: set[Deferred[Outcome]] = set()
+        self._background: list[Deferred[Any]] = []
+        self._stopping = False
+        public = around.public_url
+        self._callback = self._callback_of(public)
+        receipts = settings.receipts
+        if public is None and receipts == "webhook":
+            receipts = "poll"
+        self._follows = receipts != "none" and self._can_ask
+        self._receipts = receipts
+        pauses = POLLING if receipts == "poll" or self._confirms else RECONCILING
+        self.messages = OpenMessages(pauses, around.random)
+        polls_inbound = (
+            settings.inbound == "poll" and provider.capabilities.polls_inbound
+        )
+        self.poller = Poller(
+            provider=provider,
+            http=http,
+            messages=self.messages,
+            clock=around.clock,
+            random=around.random,
+            channel=name,
+            inbound_every_s=settings.poll_every_s if polls_inbound else None,
+            tell_receipt=self._tell_receipt,
+            tell_inbound=self._tell_inbound,
+            cursor=around.cursor,
+            set_cursor=around.set_cursor,
+            counts=self._counts,
+        )
+        if public is not None and settings.wants_webhooks:
+            around.mount(name, self._doors(public).resource())
+
+    def _doors(self, public_url: str) -> Doors:
+        own = self._settings
+        wanted = ((Door.INCOMING, own.inbound), (Door.STATUS, own.receipts))
+        return Doors(
+            provider=self.provider,
+            public_url=public_url,
+            token=own.webhook_token,
+            open_doors=frozenset(door for door, how in wanted if how == "webhook"),
+            clock=self._clock,
+            take=self._take,
+            channel=self.name,
+            counts=self._counts,
+        )
+
+    def _callback_of(self, public_url: str | None) -> str | None:
+        """Return the address for receipts that goes with each message."""
+        if public_url is None or self._settings.receipts != "webhook":
+            return None
+        token = self._settings.webhook_token
+        callback = f"{public_url}/sms/{self.name}/status" + (
+            f"/{token}" if token else ""
+        )
+        if self.provider.name == "vonage" and len(callback) > MAX_CALLBACK:
+            raise ConfigurationError(
+                f"[{self.kind}:{self.name}]: the receipt address would have"
+                f" {len(callback)} characters, Vonage takes {MAX_CALLBACK}"
+            )
+        return callback
+
+    @property
+    def _can_ask(self) -> bool:
+        return self.provider.status_request(("x",), 0.0) is not None
+
+    @property
+    def _confirms(self) -> bool:
+        """True when receipts prove nothing and can be confirmed."""
+        return self.provider.capabilities.unsigned and self._can_ask
+
+    # -- IChannel -----------------------------------------------------------
+
+    def start(self, events: IChannelEvents) -> None:
+        """Begin: nothing needs to be connected first."""
+        self._events = events
+        self._stopping = False
+        if self._follows or self.poller.inbound_every_s is not None:
+            self.poller.start()
+        if self._settings.balance_every_s > 0:
+            self._background.append(background(self._balances(), log, "balance"))
+        events.able(self)
+
+    def stop(self, grace_s: float) -> Deferred[None]:
+        """Wait for answers for `grace_s`, then let go."""
+        self._stopping = True
+        return Deferred.fromCoroutine(self._stop(grace_s))
+
+    async def _stop(self, grace_s: float) -> None:
+        self.poller.stop()
+        work, self._background = self._background, []
+        for running in work:
+            running.cancel()
+        if self._submits:
+            waiting = DeferredList([_after(one) for one in self._submits])
+            await waiting.addTimeout(
+                grace_s, self._clock, onTimeoutCancel=lambda *_: None
+            )
+        for unanswered in list(self._submits):
+            unanswered.cancel()
+        self.poller.save()
+        self._http.close()
+
+    def unable(self) -> str | None:
+        """Return why nothing should be sent now."""
+        if self._stopping:
+            return "stopping"
+        if self._events is None:
+            return "not started"
+        return self._health.unable(self._clock.seconds())
+
+    def prepare(self, message: Outbound) -> Prepared | Refused:
+        """Choose alphabet and sender; refuse what cannot go as it is."""
+        return prepare(message, self.provider, self._settings, self._callback)
+
+    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+        """Send it; one outcome, whatever happens."""
+        if not isinstance(prepared, CloudPrepared):
+            raise OurFault(f"{self.name} did not prepare this message")
+        work: Deferred[Outcome] = Deferred.fromCoroutine(self._submit(prepared))
+        self._submits.add(work)
+
+        def done(outcome: Outcome) -> Outcome:
+            self._submits.discard(work)
+            return outcome
+
+        return work.addCallback(done)
+
+    async def _submit(self, prepared: CloudPrepared) -> Outcome:
+        request = self.provider.request_for(prepared.draft, self._clock.seconds())
+        code = f"{self.provider.name}:unreachable"
+        try:
+            answer = await self._http.submit(request)
+        except NotSent as why:
+            self._silence(str(why))
+            return Refused(
+                error=Error(code, str(why), retryable=True),
+                scope=Scope.CHANNEL_FOR_A_WHILE,
+            )
+        except NoAnswer as why:
+            self._silence(str(why))
+            return Unsure(why=f"{code}: {why}", segments=prepared.segments)
+        now = self._clock.seconds()
+        outcome = self._cleaned(self.provider.outcome_of(answer, now), prepared)
+        self._learn(outcome)
+        if isinstance(outcome, (Accepted, Unsure)):
+            self._balance = self.provider.balance_of(answer) or self._balance
+            price = self.provider.price_of(answer)
+            if price is not None:
+                self._spent = (self._spent or Decimal(0)) + price
+            self._follow(prepared.message, outcome.provider_ids)
+        return outcome
+
+    def ask(
+        self, message: Outbound, provider_ids: Sequence[str]
+    ) -> Deferred[Receipt | None]:
+        """Ask what became of a message, by its ids or else by its content."""
+        return Deferred.fromCoroutine(self._ask(message, provider_ids))
+
+    async def _ask(
+        self, message: Outbound, provider_ids: Sequence[str]
+    ) -> Receipt | None:
+        now = self._clock.seconds()
+        try:
+            request = self.provider.status_request(provider_ids, now)
+            if request is not None:
+                answer = await self._http.send(request)
+                polled = self.provider.status_of(answer, provider_ids, now)
+                receipts = [named(one, message.id) for one in polled.receipts]
+                return receipts[0] if receipts else None
+            request = self.provider.search_request(message, now)
+            if request is None:
+                return None
+            found = self.provider.found_in(await self._http.send(request), message)
+        except (Unavailable, TheirFault) as why:
+            log.info("{channel}: asking failed: {why}", channel=self.name, why=why)
+            return None
+        if found is None:
+            return None
+        if found.state not in FINAL:
+            self._follow(message, (found.provider_id,))
+        return named(found, message.id)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what an operator wants to see; no secrets."""
+        return {
+            "state": self._health.state,
+            "reason": self._health.reason or self.poller.stopped or "",
+            "lines": [],
+            "balance": None if self._balance is None else self._balance.value,
+            "currency": None if self._balance is None else self._balance.currency,
+            "spent": None if self._spent is None else str(self._spent),
+            "provider": self.provider.name,
+            "receipts": self._receipts,
+            "inbound": self._settings.inbound,
+            "in_flight": len(self._submits),
+            "open_messages": len(self.messages),
+            "counts": dict(sorted(self._counts.items())),
+        }
+
+    def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
+        """Answer `balance` at once; a cloud provider has no lines."""
+        if verb != "balance" or self.provider.balance_request(0.0) is None:
+            fault = OurFault(f"{self.kind} has no command {verb}")
+            failed: Deferred[str] = Deferred()
+            failed.errback(fault)
+            return failed
+        return Deferred.fromCoroutine(self._ask_balance())
+
+    # -- what comes up ------------------------------------------------------
+
+    async def _take(self, told: Told) -> None:
+        """Record what a webhook told."""
+        for receipt in told.receipts:
+            await self._take_receipt(receipt)
+        for inbound in told.inbounds:
+            await self._tell_inbound(inbound)
+
+    async def _take_receipt(self, receipt: Receipt) -> None:
+        """Record a receipt; one that proves nothing is recorded as a hint."""
+        if receipt.verified or not self._confirms or self.poller.stopped is not None:
+            await self._tell_receipt(receipt)
+            if receipt.state in FINAL:
+                self.messages.settle(receipt.provider_id)
+            return
+        now = self._clock.seconds()
+        message = self.messages.hint(
+            receipt.message_id, receipt.provider_id, receipt.about, now
+        )
+        known = message is not None
+        self._counts["receipt to confirm" if known else "receipt for nobody"] += 1
+        if message is None and receipt.provider_id:
+            # an id that we never sent is not asked for: nobody can make us ask
+            return
+        name = receipt.message_id if message is None else message.message_id
+        hint = msgspec.structs.replace(
+            receipt, state=State.ENROUTE, error=None, message_id=name
+        )
+        await self._tell_receipt(hint)
+        if message is not None:
+            self.messages.hasten(message, now)
+            self.poller.wake()
+
+    async def _tell_receipt(self, receipt: Receipt) -> Match | None:
+        if self._events is None:
+            raise Unavailable("not started")
+        return await self._events.receipt(receipt)
+
+    async def _tell_inbound(self, inbound: Inbound) -> None:
+        if self._events is None:
+            raise Unavailable("not started")
+        await self._events.inbound(inbound)
+
+    def _follow(self, message: Outbound, ids: Sequence[str]) -> None:
+        """Begin to ask for a message that the provider has."""
+        if not (self._follows and ids and self.poller.stopped is None):
+            return
+        self.messages.add(
+            Open(
+                message_id=message.id,
+                to=message.to,
+                ids=tuple(ids),
+                sent_at=self._clock.seconds(),
+                until=message.expires_at,
+            )
+        )
+        self.poller.wake()
+
+    # -- how the provider is ------------------------------------------------
+
+    def _cleaned(self, outcome: Outcome, prepared: CloudPrepared) -> Outcome:
+        """Fill in what only we know, and hide our secrets in their texts."""
+        if isinstance(outcome, Accepted):
+            expected = self._receipts != "none"
+            return msgspec.structs.replace(
+                outcome,
+                segments=outcome.segments or prepared.segments,
+                receipt_expected=expected,
+            )
+        if isinstance(outcome, Unsure):
+            why = redact(outcome.why, self.provider.secrets)
+            segments = max(outcome.segments, prepared.segments)
+            return msgspec.structs.replace(outcome, why=why, segments=segments)
+        text = redact(outcome.error.text, self.provider.secrets)
+        error = msgspec.structs.replace(outcome.error, text=text)
+        return msgspec.structs.replace(outcome, error=error)
+
+    def _learn(self, outcome: Outcome) -> None:
+        """Note what an answer says about the account."""
+        self._tell(self._health.learn(outcome, self._clock.seconds()))
+
+    def _silence(self, why: str) -> None:
+        self._tell(self._health.silence(why))
+
+    def _tell(self, changed: bool) -> None:
+        if changed and self._events is not None and not self._stopping:
+            self._events.changed(self, self._health.state, self._health.reason)
+            self._events.able(self)
+
+    async def _balances(self) -> None:
+        while not self._stopping:
+            try:
+                await self._ask_balance()
+            except Unavailable as why:
+                log.debug("{channel}: balance: {why}", channel=self.name, why=why)
+            await deferLater(self._clock, self._settings.balance_every_s)
+
+    async def _ask_balance(self) -> str:
+        request = self.provider.balance_request(self._clock.seconds())
+        if request is None:
+            raise Unavailable("the provider does not tell the balance")
+        answer = await self._http.send(request)
+        balance = self.provider.balance_of(answer) if answer.status == 200 else None
+        if balance is None:
+            raise Unavailable(f"no balance in the answer: HTTP {answer.status}")
+        self._balance = balance
+        return f"{balance.value} {balance.currency or ''}".strip()
+
+
+def _after(work: Deferred[Outcome]) -> Deferred[None]:
+    """Return a Deferred that fires when `work` has, without touching its result."""
+    done: Deferred[None] = Deferred()
+
+    def passed(result: Outcome) -> Outcome:
+        done.callback(None)
+        return result
+
+    work.addBoth(passed)  # type: ignore[unused-awaitable]
+    return done

@@ -1,0 +1,284 @@
+"""The one way out to providers: an HTTP request and its answer, or why there is none.
+
+It knows connections, deadlines, how much of an answer is read, and whether a request
+may have left; it knows no provider.  Twisted's `Agent` is used as it is: redirects,
+cookies and decompression, which friendlier clients add, are not wanted with
+credentials and hostile answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import define, field
+from OpenSSL import SSL
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as DeadlinePassed
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import VerificationError
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HTTPConnectionPool,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from gdemoi.cloud.provider import Answer, HttpRequest
+from gdemoi.cloud.settings import is_loopback
+from gdemoi.errors import Unavailable
+
+MOST_OCTETS: Final = 1024 * 1024  # of an answer
+CONNECT_TIMEOUT_S: Final = 10.0
+# Shorter than any provider's own, so that a send rarely meets a closing connection.
+KEEP_IDLE_S: Final = 20
+BACKOFF_S: Final = 1.0
+TOO_MANY_REQUESTS: Final = 429
+USER_AGENT: Final = "gdemoi"
+
+
+class NotSent(Unavailable):
+    """The request certainly did not leave: it may be repeated."""
+
+
+class NoAnswer(Unavailable):
+    """The request may have left, and no whole answer came."""
+
+
+@implementer(IBodyProducer)
+@define
+class _Body:
+    """A request body that remembers whether it was handed to a connection."""
+
+    octets: bytes
+    left: bool = field(default=False, init=False)
+
+    @property
+    def length(self) -> int:
+        return len(self.octets)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Write everything at once: our bodies are small."""
+        self.left = True
+        consumer.write(self.octets)
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def pauseProducing(self) -> None:
+        """Nothing is left to pause."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is left to resume."""
+
+    def stopProducing(self) -> None:
+        """Nothing is left to stop."""
+
+
+class _Collector(Protocol):
+    """Reads an answer's body up to the limit, then hangs up."""
+
+    def __init__(self, done: Deferred[tuple[bytes, bool]]) -> None:
+        self._done = done
+        self._octets = bytearray()
+        self._over = False
+
+    def dataReceived(self, data: bytes) -> None:
+        room = MOST_OCTETS - len(self._octets)
+        self._octets += data[:room]
+        if len(data) > room and not self._over:
+            self._finish(True)
+            self.abort()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._over:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self._finish(False)
+        else:
+            self._over = True
+            self._done.errback(reason)
+
+    def abort(self) -> None:
+        """Close the connection without reading the rest."""
+        close = getattr(self.transport, "abortConnection", None) or getattr(
+            self.transport, "loseConnection", None
+        )
+        if close is not None:
+            close()
+
+    def _finish(self, cut: bool) -> None:
+        self._over = True
+        self._done.callback((bytes(self._octets), cut))
+
+
+_FAULTS: Final = (
+    CancelledError,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+    DeadlinePassed,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    SSL.Error,
+    VerificationError,
+)
+
+
+class CloudHttp:
+    """Requests to one provider: so many at once, each within its deadline."""
+
+    def __init__(
+        self,
+        agent: IAgent,
+        clock: IReactorTime,
+        random: Callable[[], float],
+        *,
+        timeout_s: float,
+        in_flight: int,
+        insecure: bool = False,
+        close: Callable[[], Any] = lambda: None,
+    ) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._random = random
+        self._timeout_s = timeout_s
+        self._slots = DeferredSemaphore(in_flight)
+        self._insecure = insecure
+        self.close = close
+
+    async def submit(self, request: HttpRequest) -> Answer:
+        """Send what must not be sent twice.
+
+        What surely was not taken (no connection, 429 without a Retry-After) is sent
+        once more after a pause; raises `NotSent` or `NoAnswer`.
+        """
+        try:
+            answer = await self.send(request)
+        except NotSent:
+            answer = None
+        if answer is not None and (
+            answer.status != TOO_MANY_REQUESTS or "retry-after" in answer.headers
+        ):
+            return answer
+        try:
+            await deferLater(self._clock, BACKOFF_S * (1.0 + self._random()))
+        except CancelledError:
+            raise NotSent("given up while waiting to try again") from None
+        return await self.send(request)
+
+    async def send(self, request: HttpRequest) -> Answer:
+        """Send a request and read its answer; raises `NotSent` or `NoAnswer`."""
+        if not (self._insecure or is_private(request.url)):
+            raise NotSent("plain http leads to another machine")
+        body = _Body(request.body) if request.body else None
+        try:
+            await self._slots.acquire()
+        except CancelledError:
+            raise NotSent("given up while waiting for its turn") from None
+        try:
+            work = Deferred.fromCoroutine(self._exchange(request, body))
+            return await work.addTimeout(self._timeout_s, self._clock)
+        except _FAULTS as why:
+            text = explained(why)
+            if not_left(why) or (body is not None and not body.left):
+                raise NotSent(text) from None
+            raise NoAnswer(text) from None
+        finally:
+            self._slots.release()
+
+    async def _exchange(self, request: HttpRequest, body: _Body | None) -> Answer:
+        headers = Headers({"User-Agent": [USER_AGENT]})
+        for name, value in request.headers:
+            headers.addRawHeader(name, value)
+        response = await self._agent.request(
+            request.method.encode("ascii"), request.url.encode("ascii"), headers, body
+        )
+        octets, cut = await _read(response)
+        return Answer(
+            status=response.code,
+            headers={
+                name.decode("latin-1").lower(): values[-1].decode("latin-1")
+                for name, values in response.headers.getAllRawHeaders()
+            },
+            body=octets,
+            cut=cut,
+        )
+
+
+def _read(response: IResponse) -> Deferred[tuple[bytes, bool]]:
+    """Return the body, and whether it was cut; cancelling hangs up."""
+    done: Deferred[tuple[bytes, bool]] = Deferred(lambda _: collector.abort())
+    collector = _Collector(done)
+    response.deliverBody(collector)
+    return done
+
+
+_BEFORE: Final = (
+    ConnectError,
+    ConnectingCancelledError,
+    DNSLookupError,
+    VerificationError,
+)
+
+
+def is_private(url: str) -> bool:
+    """Tell whether what is sent to this address cannot be read on the way."""
+    return urlsplit(url).scheme == "https" or is_loopback(url)
+
+
+def not_left(why: BaseException) -> bool:
+    """Tell whether a fault came before any octet of the request could leave.
+
+    What TLS would not carry was never written in clear, so a certificate that is
+    not believed is a safe failure, whatever the connection was given to send.
+    """
+    if isinstance(why, _BEFORE):
+        return True
+    if isinstance(why, SSL.Error):
+        return "certificate" in str(why)
+    reasons: list[Any] = getattr(why, "reasons", [])
+    return any(not_left(reason.value) for reason in reasons)
+
+
+def explained(why: BaseException) -> str:
+    """Return a fault in a few words: class names, never addresses or bodies."""
+    reasons: list[Any] = getattr(why, "reasons", [])
+    inner = ", ".join(explained(reason.value) for reason in reasons)
+    name = "deadline passed" if isinstance(why, DeadlinePassed) else type(why).__name__
+    return f"{name} ({inner})" if inner else name
+
+
+def make_agent(reactor: Any, connections: int) -> tuple[Agent, HTTPConnectionPool]:
+    """Return an agent that checks certificates, and the pool to close at the end."""
+    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool.maxPersistentPerHost = connections
+    pool.cachedConnectionTimeout = KEEP_IDLE_S
+    # only the caller knows what may be repeated
+    pool.retryAutomatically = False
+    agent = Agent(
+        reactor,
+        contextFactory=BrowserLikePolicyForHTTPS(),
+        connectTimeout=CONNECT_TIMEOUT_S,
+        pool=pool,
+    )
+    return agent, pool

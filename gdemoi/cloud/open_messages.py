@@ -1,0 +1,210 @@
+"""Messages whose fate a provider still owes us, and when to ask for it.
+
+It knows the schedule of questions, which message a hint speaks of, and how the
+list is written down in a bounded number of bookmarks; it asks nobody.  Time is an
+argument.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+# Pauses between questions for one message; the last one repeats.
+POLLING: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+# With webhooks the questions only mend what was lost while nobody listened.
+RECONCILING: Final = (120.0, 300.0, 600.0)
+JITTER: Final = 0.1
+GIVE_UP_S: Final = 72 * 3600.0
+AFTER_VALIDITY_S: Final = 3600.0
+ORPHAN_S: Final = 120.0
+ORPHANS_KEPT: Final = 1000
+BUCKETS: Final = 32
+MOST: Final = 50_000
+
+
+class Open(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One message on its way; `ids` are those without a last word yet."""
+
+    message_id: str
+    to: str
+    ids: tuple[str, ...]
+    sent_at: float
+    until: float
+    due: float = 0.0
+    asked: int = 0
+
+
+class OpenMessages:
+    """All open messages of a channel, by id and by the time of their question."""
+
+    def __init__(
+        self, pauses: tuple[float, ...], random: Callable[[], float], most: int = MOST
+    ) -> None:
+        self._pauses = pauses
+        self._random = random
+        self._most = most
+        self._open: dict[str, Open] = {}
+        self._by_provider: dict[str, str] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._orphans: dict[str, float] = {}
+        self.dirty: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, message: Open) -> None:
+        """Begin to follow a message; a hint that came before it counts now."""
+        if len(self._open) >= self._most:
+            self.close(next(iter(self._open)))
+        self._open[message.message_id] = message
+        for provider_id in message.ids:
+            self._by_provider[provider_id] = message.message_id
+        message.due = message.sent_at + self._pause(message.asked)
+        for name in (message.message_id, *message.ids):
+            if self._orphans.pop(name, 0.0) > message.sent_at:
+                message.due = message.sent_at
+        self._push(message)
+
+    def due(self, now: float, limit: int) -> list[Open]:
+        """Return the messages to ask for now; each has its next question planned."""
+        found: list[Open] = []
+        while self._heap and self._heap[0][0] <= now and len(found) < limit:
+            due, message_id = heapq.heappop(self._heap)
+            message = self._open.get(message_id)
+            if message is None or message.due != due:
+                continue
+            message.asked += 1
+            message.due = now + self._pause(message.asked)
+            self._push(message)
+            found.append(message)
+        return found
+
+    def next_due(self) -> float | None:
+        """Return when the next question is due."""
+        while self._heap:
+            due, message_id = self._heap[0]
+            message = self._open.get(message_id)
+            if message is not None and message.due == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def is_over(self, message: Open, now: float) -> bool:
+        """Tell whether it is no use to go on asking."""
+        return now > min(message.until + AFTER_VALIDITY_S, message.sent_at + GIVE_UP_S)
+
+    def hasten(self, message: Open, now: float) -> None:
+        """Ask as soon as possible."""
+        message.due = now
+        self._push(message)
+
+    def hint(
+        self,
+        message_id: str | None,
+        provider_id: str,
+        number: str | None,
+        now: float,
+    ) -> Open | None:
+        """Return the open message that an unproven receipt speaks of.
+
+        By our own reference, by provider id, or by number when exactly one open
+        message goes there.  What fits nothing yet is remembered for two minutes.
+        """
+        for name in (message_id, self._by_provider.get(provider_id)):
+            if name is not None and name in self._open:
+                return self._open[name]
+        to_number = [m for m in self._open.values() if number and m.to == number]
+        if len(to_number) == 1 and not provider_id:
+            return to_number[0]
+        for name in (message_id, provider_id):
+            if name:
+                self._orphans[name] = now + ORPHAN_S
+        while len(self._orphans) > ORPHANS_KEPT:
+            del self._orphans[next(iter(self._orphans))]
+        return None
+
+    def by_provider(self, provider_id: str) -> Open | None:
+        """Return the open message with this provider id."""
+        return self._open.get(self._by_provider.get(provider_id, ""))
+
+    def settle(self, provider_id: str) -> None:
+        """Note the last word on one provider id; the message closes with its last."""
+        message = self.by_provider(provider_id)
+        if message is None:
+            return
+        self._by_provider.pop(provider_id, None)
+        message.ids = tuple(known for known in message.ids if known != provider_id)
+        self.dirty.add(bucket_of(message.message_id))
+        if not message.ids:
+            self.close(message.message_id)
+
+    def close(self, message_id: str) -> None:
+        """Stop following a message."""
+        message = self._open.pop(message_id, None)
+        if message is not None:
+            for provider_id in message.ids:
+                self._by_provider.pop(provider_id, None)
+            self.dirty.add(bucket_of(message_id))
+
+    def clear(self) -> None:
+        """Stop following all messages."""
+        for message_id in list(self._open):
+            self.close(message_id)
+
+    def dump(self, bucket: int) -> str:
+        """Return one bucket as text, to be kept."""
+        kept = [m for m in self._open.values() if bucket_of(m.message_id) == bucket]
+        return msgspec.json.encode(kept).decode("utf-8")
+
+    def load(self, text: str) -> None:
+        """Take back a bucket; text that cannot be read holds nothing."""
+        for message in _read(text):
+            if message.message_id not in self._open:
+                self._open[message.message_id] = message
+                for provider_id in message.ids:
+                    self._by_provider[provider_id] = message.message_id
+                heapq.heappush(self._heap, (message.due, message.message_id))
+
+    def _push(self, message: Open) -> None:
+        heapq.heappush(self._heap, (message.due, message.message_id))
+        self.dirty.add(bucket_of(message.message_id))
+
+    def _pause(self, asked: int) -> float:
+        pause_s = self._pauses[min(asked, len(self._pauses) - 1)]
+        return pause_s * (1.0 + JITTER * (2.0 * self._random() - 1.0))
+
+
+def bucket_of(message_id: str) -> int:
+    """Return which of the bookmarks holds a message."""
+    return crc32(message_id.encode("utf-8")) % BUCKETS
+
+
+def _read(text: str) -> Iterable[Open]:
+    try:
+        return msgspec.json.decode(text, type=list[Open])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return ()
+
+
+class SeenMarks:
+    """One-time marks (nonces, token ids, sids) for as long as they may come again."""
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._until: dict[str, float] = {}
+        self._most = most
+
+    def knows(self, mark: str, now: float) -> bool:
+        """Tell whether a mark was remembered and still holds."""
+        return self._until.get(mark, 0.0) > now
+
+    def remember(self, mark: str, until: float) -> None:
+        """Keep a mark; the oldest one goes when there are too many."""
+        self._until.pop(mark, None)
+        self._until[mark] = until
+        while len(self._until) > self._most:
+            del self._until[next(iter(self._until))]

@@ -1,0 +1,186 @@
+"""The doors that providers knock at: /sms/<channel>/incoming and …/status.
+
+It knows bodies, methods, tokens and answers of HTTP; what a webhook says is read by
+the provider's pure file.  A door answers 2xx only after what it was told is written
+down; 503 makes the provider come again.  Nothing is echoed, and a refusal has no
+body: whoever forges webhooks learns nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from gdemoi.cloud.open_messages import SeenMarks
+from gdemoi.cloud.provider import Denied, Door, Provider, Reply, Told, Webhook
+from gdemoi.cloud.reading import same
+from gdemoi.errors import TheirFault, Unavailable
+from gdemoi.tasks import spawn
+
+MOST_OCTETS: Final = 64 * 1024  # no webhook of these providers comes near it
+COME_AGAIN_S: Final = 30
+
+Take = Callable[[Told], Awaitable[None]]
+
+
+log = Logger()
+
+
+@define
+class Doors:
+    """What both doors of a channel share.
+
+    `take` records what was told and fires after the commit; it fails with
+    `Unavailable` when that cannot be done now.
+    """
+
+    provider: Provider
+    public_url: str
+    token: str | None = field(repr=False)
+    open_doors: frozenset[Door]
+    clock: IReactorTime
+    take: Take
+    channel: str
+    seen: SeenMarks = field(factory=SeenMarks)
+    counts: Counter[str] = field(factory=Counter)
+
+    def resource(self) -> Resource:
+        """Return what is mounted at /sms/<channel>/."""
+        root = Resource()
+        for door in self.open_doors:
+            root.putChild(door.value.encode("ascii"), DoorResource(self, door))
+        return root
+
+    async def answer(self, webhook: Webhook) -> Reply:
+        """Return how a webhook is answered, once what it told is safe."""
+        now = self.clock.seconds()
+        try:
+            told = self.provider.events_of(webhook, now)
+        except TheirFault as why:
+            return self._refused(webhook, Denied(400, str(why)))
+        if isinstance(told, Denied):
+            return self._refused(webhook, told)
+        if told.ignored is not None:
+            self.counts[told.ignored] += 1
+        mark = told.replay_key
+        if mark is not None and self.seen.knows(mark, now):
+            self.counts["repeated webhook"] += 1
+            return told.reply
+        try:
+            await self.take(told)
+        except Unavailable as why:
+            self.counts["webhook put off"] += 1
+            log.warn(
+                "{channel}: a webhook is put off: {why}", channel=self.channel, why=why
+            )
+            return Reply(503)
+        if mark is not None:
+            self.seen.remember(mark, now + told.replay_window_s)
+        return told.reply
+
+    def _refused(self, webhook: Webhook, denied: Denied) -> Reply:
+        self.counts["refused webhook"] += 1
+        log.warn(
+            "{channel}: {door} webhook refused with {status}: {why}",
+            channel=self.channel,
+            door=webhook.door.value,
+            status=denied.status,
+            why=denied.why,
+        )
+        return Reply(denied.status)
+
+
+class DoorResource(Resource):
+    """One door."""
+
+    isLeaf = True
+
+    def __init__(self, doors: Doors, door: Door) -> None:
+        super().__init__()
+        self._doors = doors
+        self._door = door
+
+    def render(self, request: Any) -> Any:
+        """Refuse what is not for this door, then read it."""
+        status = self._status_of(request)
+        if status is not None:
+            self._doors.counts["refused webhook"] += 1
+            return finish(request, Reply(status))
+        spawn(self._serve(request), log, "webhook")
+        return NOT_DONE_YET
+
+    def _status_of(self, request: Any) -> int | None:
+        """Return why the request is refused before anything in it is read."""
+        token = self._doors.token
+        given = [word.decode("utf-8", "replace") for word in request.postpath]
+        if token is None and given not in ([], [""]):
+            return 404
+        if token is not None and not same(token, given[0] if len(given) == 1 else ""):
+            return 404
+        if getattr(request, "too_large", False) or size_of(request) > MOST_OCTETS:
+            return 413
+        takes = self._doors.provider.takes(self._door)
+        method = request.method.decode("ascii", "replace")
+        if method not in takes:
+            request.setHeader(b"allow", ", ".join(takes).encode("ascii"))
+            return 405
+        return None if self._fits(request, takes, method) else 415
+
+    @staticmethod
+    def _fits(request: Any, takes: Mapping[str, Sequence[str]], method: str) -> bool:
+        """Tell whether the body's type is one that this provider sends."""
+        given = (request.getHeader(b"content-type") or b"").decode("latin-1")
+        kind = given.partition(";")[0].strip().lower()
+        return not takes[method] or kind in takes[method]
+
+    async def _serve(self, request: Any) -> None:
+        gone: list[bool] = []
+        request.notifyFinish().addBoth(lambda _: gone.append(True))
+        request.content.seek(0)
+        webhook = Webhook(
+            door=self._door,
+            method=request.method.decode("ascii"),
+            # Host and X-Forwarded-* are whatever the caller says they are
+            url=self._doors.public_url + request.uri.decode("latin-1"),
+            headers=tuple(
+                (name.decode("latin-1").lower(), value.decode("utf-8", "replace"))
+                for name, values in request.requestHeaders.getAllRawHeaders()
+                for value in values
+            ),
+            body=request.content.read(MOST_OCTETS + 1),
+        )
+        reply = await self._doors.answer(webhook)
+        if not gone:
+            body = finish(request, reply)
+            if body:
+                request.write(body)
+            request.finish()
+
+
+def finish(request: Any, reply: Reply) -> bytes:
+    """Set status and headers; return the body."""
+    # never a type by default: text/plain would be sent to the phone by Twilio
+    request.defaultContentType = None
+    request.setResponseCode(reply.status)
+    if reply.status == 503:
+        request.setHeader(b"retry-after", b"%d" % COME_AGAIN_S)
+    if reply.status == 413:
+        # the rest of the connection may be the rest of the body
+        request.setHeader(b"connection", b"close")
+    if reply.content_type is not None:
+        request.setHeader(b"content-type", reply.content_type.encode("ascii"))
+    return reply.body
+
+
+def size_of(request: Any) -> int:
+    """Return how many octets the body has."""
+    content = request.content
+    content.seek(0, 2)
+    return int(content.tell())
