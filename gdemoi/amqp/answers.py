@@ -1,0 +1,287 @@
+"""Answers to envelopes that did not become a message.
+
+A body that cannot be taken goes unchanged to the invalid queue, and when its id
+could be read, a ``rejected`` event tells the platform.  A reused id is told as
+``rejected`` too, a repeat as ``duplicate``.
+
+These events are no part of a message's story: their `seq` is 0.  ``duplicate`` and
+``id_reused`` are never final, since the message that owns the id has, or will
+have, its own final event.  Their `event_id` follows from the envelope, so that
+telling them twice tells them once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gdemoi.alarm import Alarm
+from gdemoi.amqp.channel import Delivery
+from gdemoi.amqp.client import Client
+from gdemoi.amqp.codec import encode_properties
+from gdemoi.amqp.envelope import id_in
+from gdemoi.amqp.publisher import (
+    PERSISTENT,
+    Declined,
+    Publisher,
+    Unroutable,
+    json_properties,
+)
+from gdemoi.amqp.topology import Topology
+from gdemoi.errors import InvalidMessage, OurFault
+from gdemoi.journal.telling import Segments, StatusEvent, rfc3339
+from gdemoi.message import Error, Outbound, Report, State
+
+WINDOW: Final = 500
+# When the broker would not keep an invalid body, or had no queue for it.
+TRY_AGAIN_S: Final = 5.0
+_NULL: Final = msgspec.Raw(b"null")
+_NO_SEGMENTS: Final = Segments(0, 0, 0, 0)
+_DUPLICATE: Final = cast(State, "duplicate")
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class _Answer(NamedTuple):
+    """One publish, and what to do when the broker has it."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: bytes
+    message_id: str
+    # an answer that nobody listens for may be passed; an invalid body never
+    must_arrive: bool
+    done: Callable[[], None]
+
+
+class Answers:
+    """Publishes answers; `done()` is called when the broker has confirmed.
+
+    Nothing is remembered over a lost connection: the deliveries that are
+    answered here are then still unacked, and come again.
+    """
+
+    def __init__(self, topology: Topology, clock: IReactorTime, log: Logger) -> None:
+        self.invalid = 0
+        self._topology = topology
+        self._clock = clock
+        self._log = log
+        self._waiting: deque[_Answer] = deque()
+        self._again: list[_Answer] = []
+        self._alarm = Alarm(clock, self._try_again)
+        self._publisher: Publisher[_Answer] = Publisher(
+            window=WINDOW,
+            confirmed=self._confirmed,
+            failed=self._failed,
+            lost=self._lost,
+        )
+
+    async def attach(self, client: Client) -> None:
+        """Begin on a fresh connection."""
+        await self._publisher.attach(client)
+
+    def unconfirmed(self) -> int:
+        """Return how many answers are not with the broker yet."""
+        return len(self._waiting) + len(self._again) + self._publisher.unconfirmed()
+
+    def pump(self) -> None:
+        """Publish what waits, as far as there is room."""
+        room = self._publisher.room()
+        while self._waiting and room > 0:
+            answer = self._waiting.popleft()
+            self._publisher.publish(
+                answer,
+                answer.exchange,
+                answer.routing_key,
+                answer.body,
+                answer.properties,
+                answer.message_id,
+            )
+            room -= 1
+
+    # ---- what is answered ----
+
+    def refuse(
+        self, delivery: Delivery, why: InvalidMessage, done: Callable[[], None]
+    ) -> None:
+        """Move a delivery to the invalid queue, and tell its platform."""
+        self.invalid += 1
+        properties = delivery.properties
+        self._put(
+            "",
+            self._topology.invalid,
+            delivery.body,
+            _with_reason(delivery, why),
+            str(properties.get("message-id", "")),
+            done,
+            must_arrive=True,
+        )
+        id_ = properties.get("message-id") if delivery.fault else id_in(delivery.body)
+        id_ = id_ or properties.get("message-id")
+        if id_ is not None:
+            error = Error(f"gateway:{why.code}", why.text)
+            self._tell(
+                str(id_),
+                State.REJECTED,
+                error,
+                final=True,
+                correlation=_NULL,
+                of=delivery.body,
+                reply_to=properties.get("reply-to"),
+                correlation_id=properties.get("correlation-id"),
+                done=_nothing,
+            )
+
+    def reused(self, message: Outbound, of: bytes, done: Callable[[], None]) -> None:
+        """Tell that the id belongs to another message; `of` is its fingerprint."""
+        if message.report is Report.NONE:
+            done()
+            return
+        error = Error("gateway:id_reused", "the id was used for another message")
+        self._tell_of(message, State.REJECTED, error, of, done)
+
+    def repeated(self, message: Outbound, of: bytes) -> None:
+        """Tell that the message had been taken before."""
+        if message.report is Report.ALL:
+            self._tell_of(message, _DUPLICATE, None, of, _nothing)
+
+    def _tell_of(
+        self,
+        message: Outbound,
+        state: State,
+        error: Error | None,
+        of: bytes,
+        done: Callable[[], None],
+    ) -> None:
+        self._tell(
+            message.id,
+            state,
+            error,
+            final=False,
+            correlation=message.correlation,
+            of=of,
+            reply_to=message.reply_to,
+            correlation_id=message.correlation_id,
+            done=done,
+        )
+
+    def _tell(
+        self,
+        id_: str,
+        state: State,
+        error: Error | None,
+        *,
+        final: bool,
+        correlation: msgspec.Raw,
+        of: bytes,
+        reply_to: str | None,
+        correlation_id: str | None,
+        done: Callable[[], None],
+    ) -> None:
+        event_id = _event_id(id_, state, error, of)
+        body = _encode(
+            StatusEvent(
+                v=1,
+                type="status",
+                event_id=event_id,
+                id=id_,
+                seq=0,
+                state=state,
+                final=final,
+                at=rfc3339(self._clock.seconds()),
+                channel=None,
+                line=None,
+                attempt=0,
+                segments=_NO_SEGMENTS,
+                provider_ids=(),
+                error=error,
+                correlation=correlation,
+            )
+        )
+        properties = json_properties(event_id, correlation_id)
+        key = f"status.{state}.-"
+        if reply_to:
+            self._put("", reply_to, body, properties, event_id, _nothing)
+        self._put(self._topology.events, key, body, properties, event_id, done)
+
+    def _put(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: bytes,
+        message_id: str,
+        done: Callable[[], None],
+        *,
+        must_arrive: bool = False,
+    ) -> None:
+        self._waiting.append(
+            _Answer(
+                exchange, routing_key, body, properties, message_id, must_arrive, done
+            )
+        )
+        self.pump()
+
+    # ---- what the broker says to it ----
+
+    def _confirmed(self, answers: list[_Answer]) -> None:
+        for answer in answers:
+            answer.done()
+        self.pump()
+
+    def _failed(self, answer: _Answer, why: Unroutable | Declined) -> None:
+        if answer.must_arrive or isinstance(why, Declined):
+            self._again.append(answer)
+            self._alarm.set(self._clock.seconds() + TRY_AGAIN_S)
+        else:
+            answer.done()
+        self._log.warn(
+            "no place for an answer to {key}: {why}", key=answer.routing_key, why=why
+        )
+
+    def _try_again(self) -> None:
+        self._waiting.extend(self._again)
+        self._again.clear()
+        self.pump()
+
+    def _lost(self, reason: str) -> None:
+        self._waiting.clear()
+        self._again.clear()
+        self._alarm.cancel()
+
+
+def _nothing() -> None:
+    """What is to be done when a mere telling has arrived."""
+
+
+def _event_id(id_: str, state: str, error: Error | None, of: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (id_, state, error.code if error else ""):
+        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
+    digest.update(of)
+    return digest.hexdigest()
+
+
+def _with_reason(delivery: Delivery, why: InvalidMessage) -> bytes:
+    """Return the delivery's own properties, with our headers added."""
+    added = {
+        "x-reason": f"{why.code}: {why.text}",
+        "x-field": why.field or "",
+        "x-routing-key": delivery.routing_key,
+    }
+    properties: dict[str, Any] = dict(delivery.properties)
+    # RabbitMQ checks user-id against who publishes, and would expire the body.
+    for name in ("user-id", "expiration", "cluster-id"):
+        properties.pop(name, None)
+    properties["delivery-mode"] = PERSISTENT
+    properties["headers"] = {**properties.get("headers", {}), **added}
+    try:
+        return encode_properties(properties)
+    except OurFault:
+        return encode_properties({"delivery-mode": PERSISTENT, "headers": added})

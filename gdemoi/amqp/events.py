@@ -1,0 +1,314 @@
+"""Publishes the journal's outbox: in order, at least once, never forgotten.
+
+Events are read from the journal after a bookmark, published with confirms, and
+the bookmark follows the last event that is confirmed together with all before
+it.  After a lost connection, reading begins again at the bookmark, so that some
+events are published twice, with the same event_id as message-id.
+
+The bookmark is written in batches: a crash costs repeats, never losses.
+
+An event that no queue takes stops the stream and is tried again for a while
+(somebody may be about to bind a queue), then it is logged and passed; until one
+is routed again, later ones of its kind are passed at once.  Nobody need listen
+to channels, lines, or a reply-to queue: those are passed at once always.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from gdemoi.alarm import Alarm
+from gdemoi.amqp.client import Client
+from gdemoi.amqp.publisher import (
+    Declined,
+    Publisher,
+    Unroutable,
+    json_properties,
+)
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IJournal
+from gdemoi.life import Event
+from gdemoi.tasks import spawn
+
+CURSOR: Final = "amqp"
+# How long, and for how many events, a confirmed bookmark may stay unwritten.
+BOOKMARK_AFTER_S: Final = 0.5
+BOOKMARK_AFTER: Final = 2000
+READ_AT_ONCE: Final = 500
+AGAIN_S: Final = 1.0
+STOP_LOOK_S: Final = 0.02
+# What a platform is expected to hear of; nobody need listen to the rest.
+_HEARD: Final = ("status.", "inbound.")
+
+
+class _Sent(NamedTuple):
+    """One publish of an event: to the exchange, or to its reply-to queue."""
+
+    event: Event
+    is_reply: bool
+
+
+class EventsPublisher:
+    """Reads, publishes, and moves the bookmark."""
+
+    def __init__(
+        self,
+        journal: IJournal,
+        exchange: str,
+        clock: IReactorTime,
+        log: Logger,
+        *,
+        window: int,
+        unroutable_s: float,
+    ) -> None:
+        self.published = 0
+        self.passed = 0
+        self._journal = journal
+        self._exchange = exchange
+        self._clock = clock
+        self._log = log
+        self._unroutable_s = unroutable_s
+        self._publisher: Publisher[_Sent] = Publisher(
+            window=window,
+            confirmed=self._confirmed,
+            failed=self._failed,
+            lost=self._lost,
+        )
+        # last event that the journal told of, that we read, that is confirmed
+        # with all before it, and that the bookmark names
+        self._known = 0
+        self._read = 0
+        self._done = 0
+        self._written: int | None = None
+        # sequence numbers on their way, oldest first, and those among them that
+        # were settled out of turn
+        self._under_way: deque[int] = deque()
+        self._settled: set[int] = set()
+        # with the first of two publishes confirmed
+        self._half_done: set[int] = set()
+        self._ready: deque[Event] = deque()
+        self._reading = False
+        # bumped when all that is under way counts no more
+        self._round = 0
+        self._paused = True
+        self._bookmark = Alarm(clock, self._write_bookmark_soon)
+        self._again = Alarm(clock, self._start_again)
+        # kind of event -> since when no queue takes it
+        self._unroutable: dict[str, float] = {}
+
+    async def attach(self, client: Client) -> None:
+        """Begin on a fresh connection, where the bookmark stands."""
+        if self._written is None:
+            self._written = int(await self._journal.cursor(CURSOR) or 0)
+            self._done = self._written
+            self._known = max(self._known, self._done)
+            self._journal.on_events(self._told)
+        await self._publisher.attach(client)
+        self._start_again()
+
+    def behind(self) -> int:
+        """Return how many events are not with the broker yet (about)."""
+        return max(0, self._known - self._done)
+
+    def unconfirmed(self) -> int:
+        """Return how many publishes wait for their confirm."""
+        return self._publisher.unconfirmed()
+
+    async def drain(self) -> None:
+        """Wait until everything known is published, and write the bookmark."""
+        while self._known > self._done and not self._paused:
+            await deferLater(self._clock, STOP_LOOK_S)
+        await self.close()
+
+    async def close(self) -> None:
+        """Write the bookmark and leave no timer."""
+        self._paused = True
+        self._bookmark.cancel()
+        self._again.cancel()
+        await self._write_bookmark()
+
+    def resume(self) -> None:
+        """Go on: the broker takes publishes again."""
+        self._pump()
+
+    # ---- reading ----
+
+    def _told(self, last: int) -> None:
+        self._known = max(self._known, last)
+        self._pump()
+
+    def _start_again(self) -> None:
+        """Forget what is under way and read from the last one that is done."""
+        self._forget()
+        self._read = self._done
+        self._paused = False
+        # Rows may be there that nobody told of: written before we began.
+        self._fetch()
+
+    def _fetch(self) -> None:
+        if not self._reading:
+            self._reading = True
+            spawn(self._fetch_some(self._round), self._log, "reading events")
+
+    async def _fetch_some(self, round_: int) -> None:
+        try:
+            events = await self._journal.events(self._read, READ_AT_ONCE)
+        except Unavailable as fault:
+            self._log.warn("events cannot be read: {fault}", fault=fault)
+            self._pause()
+            return
+        finally:
+            self._reading = False
+        if round_ != self._round:
+            if not self._paused:
+                self._fetch()
+            return
+        if events:
+            self._read = events[-1].seq
+            self._known = max(self._known, self._read)
+            self._ready.extend(events)
+        else:
+            # Numbers may have gaps; there is nothing up to what was known.
+            self._known = self._read
+        self._pump()
+
+    def _pump(self) -> None:
+        if self._paused:
+            return
+        room = self._publisher.room()
+        ready = self._ready
+        while ready and room > 1:
+            room -= self._publish(ready.popleft())
+        if not ready and self._known > self._read and room > 1:
+            self._fetch()
+
+    def _publish(self, event: Event) -> int:
+        reply_to = event.reply_to
+        properties = json_properties(event.event_id, event.correlation_id)
+        self._under_way.append(event.seq)
+        self._publisher.publish(
+            _Sent(event, False),
+            self._exchange,
+            event.routing_key,
+            event.body,
+            properties,
+            event.event_id,
+        )
+        if not reply_to:
+            return 1
+        self._publisher.publish(
+            _Sent(event, True),
+            "",
+            reply_to,
+            event.body,
+            properties,
+            event.event_id,
+        )
+        return 2
+
+    # ---- what the broker says ----
+
+    def _confirmed(self, sent: list[_Sent]) -> None:
+        for one in sent:
+            self._settle(one.event)
+            if self._unroutable and not one.is_reply:
+                self._unroutable.pop(_kind(one.event), None)
+        self._pump()
+
+    def _settle(self, event: Event) -> None:
+        seq, under_way = event.seq, self._under_way
+        if not under_way or not under_way[0] <= seq <= under_way[-1]:
+            return  # of a round that counts no more
+        if event.reply_to and seq not in self._half_done:
+            self._half_done.add(seq)
+            return
+        self._half_done.discard(seq)
+        self.published += 1
+        if under_way[0] != seq:
+            self._settled.add(seq)
+            return
+        under_way.popleft()
+        settled = self._settled
+        while under_way and under_way[0] in settled:
+            seq = under_way.popleft()
+            settled.remove(seq)
+        self._done = seq
+        self._bookmark_due()
+
+    def _failed(self, sent: _Sent, why: Unroutable | Declined) -> None:
+        if isinstance(why, Unroutable) and self._may_pass(sent):
+            self.passed += 1
+            self._log.info(
+                "no queue takes {key} of {id}: passed",
+                key=sent.event.reply_to if sent.is_reply else sent.event.routing_key,
+                id=sent.event.message_id,
+            )
+            self._settle(sent.event)
+            return
+        if not self._paused:
+            self._log.warn(
+                "event {seq} ({key}) will be published again: {why}",
+                seq=sent.event.seq,
+                key=sent.event.routing_key,
+                why=why,
+            )
+            self._pause()
+
+    def _may_pass(self, sent: _Sent) -> bool:
+        if sent.is_reply or not sent.event.routing_key.startswith(_HEARD):
+            return True
+        now = self._clock.seconds()
+        since = self._unroutable.setdefault(_kind(sent.event), now)
+        return now - since >= self._unroutable_s
+
+    def _pause(self) -> None:
+        """Publish nothing for a while, then start again at the last one done."""
+        self._forget()
+        self._paused = True
+        self._again.set(self._clock.seconds() + AGAIN_S)
+
+    def _lost(self, reason: str) -> None:
+        self._forget()
+        self._paused = True
+        self._again.cancel()
+
+    def _forget(self) -> None:
+        """End the round: what is under way counts no more."""
+        self._round += 1
+        self._under_way.clear()
+        self._settled.clear()
+        self._half_done.clear()
+        self._ready.clear()
+
+    # ---- the bookmark ----
+
+    def _bookmark_due(self) -> None:
+        assert self._written is not None
+        if self._done - self._written >= BOOKMARK_AFTER:
+            self._write_bookmark_soon()
+        else:
+            self._bookmark.set(self._clock.seconds() + BOOKMARK_AFTER_S)
+
+    def _write_bookmark_soon(self) -> None:
+        spawn(self._write_bookmark(), self._log, "writing the bookmark")
+
+    async def _write_bookmark(self) -> None:
+        done = self._done
+        if self._written is None or done == self._written:
+            return
+        before, self._written = self._written, done
+        try:
+            await self._journal.set_cursor(CURSOR, str(done))
+        except Unavailable as fault:
+            self._written = before
+            self._log.warn("the bookmark is not written: {fault}", fault=fault)
+            self._bookmark.set(self._clock.seconds() + BOOKMARK_AFTER_S)
+
+
+def _kind(event: Event) -> str:
+    return event.routing_key.partition(".")[0]

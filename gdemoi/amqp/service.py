@@ -1,0 +1,295 @@
+"""The platform's side as a whole: one connection, what runs on it, and its end.
+
+Connects to the brokers in their order of preference, logs in, declares, opens
+publishers and consumer, in that order; when anything fails, everything starts
+over.  What was unconfirmed or unacked is then told or taken again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
+from twisted.logger import Logger
+from twisted.python.filepath import FilePath
+
+from gdemoi.amqp.answers import Answers
+from gdemoi.amqp.client import Client
+from gdemoi.amqp.consumer import Consumer
+from gdemoi.amqp.envelope import Defaults
+from gdemoi.amqp.events import EventsPublisher
+from gdemoi.amqp.gateway import Gateway
+from gdemoi.amqp.ingress import Ingress
+from gdemoi.amqp.mapping import Reader, headers, mapped, v1
+from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
+from gdemoi.amqp.topology import Topology
+from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.interfaces import IJournal
+from gdemoi.keeper import Backoff, Keeper, KeeperState
+
+GOODBYE_S: Final = 3.0
+# One attempt on all addresses may take this much longer than its parts.
+_SLACK_S: Final = 1.0
+_BACKOFF: Final = Backoff(first_s=0.5, last_s=30.0)
+
+
+@frozen
+class AmqpStatus:
+    """How the broker's side stands, for the status page and the metrics."""
+
+    state: str
+    reason: str
+    broker: str
+    blocked: str | None
+    taken: int
+    invalid: int
+    unsettled: int
+    held: int
+    published: int
+    passed: int
+    unconfirmed: int
+    behind: int
+
+
+def reader(
+    settings: AmqpSettings, maps: Mapping[str, AmqpMapSettings], defaults: Defaults
+) -> Reader:
+    """Return the reader that the settings ask for."""
+    if settings.format == "headers":
+        return headers(defaults)
+    if settings.format == "map":
+        found = maps.get(settings.map or "")
+        if found is None:
+            raise ConfigurationError(f"there is no section [amqp-map:{settings.map}]")
+        return mapped(found.fields(), defaults)
+    return v1(defaults)
+
+
+def endpoint(
+    reactor: Any, settings: AmqpSettings, broker: BrokerUrl
+) -> IStreamClientEndpoint:
+    """Return the endpoint of one address, with TLS where it asks for it."""
+    plain = HostnameEndpoint(
+        reactor, broker.host, broker.port, timeout=settings.connect_timeout_s
+    )
+    if not broker.tls:
+        return plain
+    return wrapClientTLS(tls_options(settings, broker.host), plain)
+
+
+def tls_options(settings: AmqpSettings, host: str) -> Any:
+    """Return how the broker's certificate is checked, and ours shown."""
+    trust = None
+    if settings.tls_ca is not None:
+        pem = FilePath(settings.tls_ca).getContent()
+        end = b"-----END CERTIFICATE-----"
+        trust = trustRootFromCertificates(
+            [Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
+        )
+    certificate = None
+    if settings.tls_certificate is not None:
+        certificate = PrivateCertificate.loadPEM(
+            FilePath(settings.tls_certificate).getContent()
+        )
+    return optionsForClientTLS(host, trustRoot=trust, clientCertificate=certificate)
+
+
+class AmqpService:
+    """Starts and stops everything that speaks AMQP.
+
+    `start()`; at the end `stop_taking()`, so that what was taken can finish, and
+    when the last events are written, `stop()`.
+    """
+
+    def __init__(
+        self,
+        settings: AmqpSettings,
+        maps: Mapping[str, AmqpMapSettings],
+        gateway: Gateway,
+        journal: IJournal,
+        reactor: Any,
+        *,
+        defaults: Defaults,
+        name: str,
+        connect_to: Callable[[BrokerUrl], IStreamClientEndpoint] | None = None,
+        backoff: Backoff = _BACKOFF,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._log = Logger(namespace="gdemoi.amqp")
+        self._settings = settings
+        self._clock: IReactorTime = reactor
+        self._name = name
+        self._connect_to = connect_to or (
+            lambda broker: endpoint(reactor, settings, broker)
+        )
+        self._topology = Topology(
+            settings.prefix, settings.queue_type, settings.declare
+        )
+        self._answers = Answers(self._topology, self._clock, self._log)
+        self._ingress = Ingress(
+            self._consumer,
+            reader(settings, maps, defaults),
+            gateway,
+            self._answers,
+            self._clock,
+            self._log,
+            max_body=settings.max_body,
+        )
+        self._events = EventsPublisher(
+            journal,
+            self._topology.events,
+            self._clock,
+            self._log,
+            window=settings.window,
+            unroutable_s=settings.unroutable_s,
+        )
+        self._preferred = 0
+        self._broker = settings.url[0]
+        count = len(settings.url)
+        self._keeper: Keeper[Client] = Keeper(
+            self._clock,
+            self._log,
+            "amqp",
+            self._connect,
+            self._told,
+            random,
+            backoff=backoff,
+            connect_timeout_s=settings.connect_timeout_s * count + _SLACK_S,
+            ready_timeout_s=settings.open_timeout_s,
+        )
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._keeper.start()
+
+    async def stop_taking(self) -> None:
+        """Take no more messages; returns when all that was handed in is acked."""
+        await self._ingress.stop()
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Publish what is left for up to `grace_s`, say goodbye, close."""
+        client = self._keeper.conversation
+        if client is not None:
+            try:
+                await self._in_time(self._ingress.stop(), grace_s)
+                await self._in_time(self._events.drain(), grace_s)
+                await self._in_time(client.close_politely(), GOODBYE_S)
+            except Unavailable as fault:
+                self._log.warn("no orderly end: {fault}", fault=fault)
+        self._keeper.stop()
+        await self._events.close()
+
+    def status(self) -> AmqpStatus:
+        """Return how it stands now."""
+        client = self._keeper.conversation
+        return AmqpStatus(
+            state=self._keeper.state.value,
+            reason=self._keeper.reason,
+            broker=str(self._broker),
+            blocked=client.blocked if client is not None else None,
+            taken=self._ingress.taken,
+            invalid=self._answers.invalid,
+            unsettled=self._ingress.unsettled(),
+            held=self._ingress.held(),
+            published=self._events.published,
+            passed=self._events.passed,
+            unconfirmed=self._events.unconfirmed() + self._answers.unconfirmed(),
+            behind=self._events.behind(),
+        )
+
+    # ---- the connection ----
+
+    async def _connect(self) -> Client:
+        """Try the addresses in turn, beginning with the last good one."""
+        urls = self._settings.url
+        faults = []
+        for step in range(len(urls)):
+            at = (self._preferred + step) % len(urls)
+            self._broker = urls[at]
+            try:
+                factory = Factory.forProtocol(lambda: self._client(self._broker))
+                factory.noisy = False
+                client = await self._connect_to(urls[at]).connect(factory)
+            except (ConnectError, OSError, Unavailable) as fault:
+                faults.append(f"{urls[at]}: {fault}")
+                continue
+            # Unless it gets as far as being up, the next one has its turn.
+            self._preferred = (at + 1) % len(urls)
+            assert isinstance(client, Client)
+            return client
+        raise Unavailable("; ".join(faults))
+
+    def _client(self, broker: BrokerUrl) -> Client:
+        return Client(
+            name=self._name,
+            vhost=broker.vhost,
+            username=broker.username,
+            password=self._settings.password_for(broker),
+            heartbeat_s=round(self._settings.heartbeat_s),
+            clock=self._clock,
+            log=self._log,
+            prepare=self._prepare,
+            on_blocked=self._blocked,
+        )
+
+    async def _prepare(self, client: Client) -> None:
+        await self._topology.establish(client, self._log)
+        await self._answers.attach(client)
+        await self._events.attach(client)
+        await self._ingress.attach(client)
+
+    def _consumer(self, arrived: Any, lost: Any) -> Consumer:
+        return Consumer(
+            self._topology.outbound,
+            self._settings.prefetch,
+            self._name,
+            arrived,
+            lost,
+        )
+
+    def _blocked(self, reason: str | None) -> None:
+        if reason is None:
+            self._answers.pump()
+            self._events.resume()
+
+    def _told(self, state: KeeperState, reason: str) -> None:
+        if state is KeeperState.UP:
+            self._preferred = self._settings.url.index(self._broker)
+        level = (
+            self._log.info
+            if state in (KeeperState.CONNECTING, KeeperState.LOGGING_IN)
+            else self._log.warn
+            if reason and state is not KeeperState.STOPPED
+            else self._log.info
+        )
+        level(
+            "broker {broker}: {state} {reason}",
+            broker=str(self._broker),
+            state=state.value,
+            reason=reason,
+        )
+
+    # ---- the end ----
+
+    async def _in_time(self, work: Any, limit_s: float) -> None:
+        waiting = Deferred.fromCoroutine(work).addTimeout(
+            limit_s, self._clock, onTimeoutCancel=_too_late
+        )
+        await waiting
+
+
+def _too_late(result: Any, limit_s: float) -> Any:
+    raise Unavailable(f"not done in {limit_s:g} s")
