@@ -1,0 +1,403 @@
+"""One TG device as a channel: its ports are the lines.
+
+Knows how the parts of this package are put together and what goes up to the
+house.  The device tells of an SMS only whether the network took it, so that
+`submitted` is the last word; an SMS waits for a resting port in the lane and not
+here, since `window` counts only ports that are ready.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gdemoi.errors import OurFault, Unavailable
+from gdemoi.interfaces import IChannel, IChannelEvents, Kind, Prepared, Surroundings
+from gdemoi.keeper import Keeper, KeeperState
+from gdemoi.message import (
+    Accepted,
+    Error,
+    Inbound,
+    Outbound,
+    Outcome,
+    Receipt,
+    Refused,
+    Unsure,
+)
+from gdemoi.yeastar import events as told
+from gdemoi.yeastar.answers import ussd_of
+from gdemoi.yeastar.arrivals import Arrivals
+from gdemoi.yeastar.channel_lines import commands_of
+from gdemoi.yeastar.channel_spool import Spool
+from gdemoi.yeastar.jobs import FAILED, SENT, Sms, SmsIds
+from gdemoi.yeastar.ports import Ports
+from gdemoi.yeastar.protocol import News, TgProtocol
+from gdemoi.yeastar.session import Session
+from gdemoi.yeastar.settings import YeastarSettings
+from gdemoi.yeastar.texts import Piece, PreparedTexts, prepare
+
+log = Logger()
+
+# Unsure SMS that are remembered for a late result.
+UNSURE_LIMIT: Final = 1000
+# A part of a message that was refused after others went out is tried again.
+PART_TRIES: Final = 3
+GOODBYE_S: Final = 2.0
+
+Connect = Callable[[Factory], Awaitable[IProtocol]]
+
+
+@implementer(IChannel)
+class YeastarChannel:
+    """The channel of one ``[yeastar:name]`` section."""
+
+    kind = "yeastar"
+    rate: float | None = None
+
+    def __init__(
+        self,
+        name: str,
+        settings: YeastarSettings,
+        around: Surroundings,
+        connect: Connect | None = None,
+    ) -> None:
+        self.name = name
+        self.account = settings.account or name
+        self._settings = settings
+        self._clock = around.clock
+        self._connect_to = connect or self._tcp(around.reactor)
+        self._ids = SmsIds()
+        self._ports = Ports(
+            settings.ports,
+            span_offset=settings.span_offset,
+            interval_s=settings.interval_s,
+            phones=settings.phones,
+        )
+        self._arrivals = Arrivals(
+            name,
+            phones=settings.phones,
+            join_window_s=settings.join_window_s,
+            utc_offset_s=settings.utc_offset_s,
+            epoch=f"{around.clock.seconds():.3f}.{around.random():.9f}",
+        )
+        self._spool = Spool(name, around.clock, self._record)
+        self._keeper: Keeper[TgProtocol] = Keeper(
+            around.clock,
+            log,
+            f"yeastar:{name}",
+            self._connect,
+            self._kept,
+            around.random,
+            connect_timeout_s=settings.connect_timeout_s,
+            ready_timeout_s=settings.answer_timeout_s,
+        )
+        self._events: IChannelEvents | None = None
+        self._active = 0
+        self._stopping = False
+        self._idle: Deferred[None] | None = None
+        self._told_state = ""
+        self._told_lines: dict[int, str | None] = {}
+        self._late: OrderedDict[str, tuple[PreparedTexts, int, Unsure]] = OrderedDict()
+
+    # -- IChannel: life -------------------------------------------------------
+
+    def start(self, events: IChannelEvents) -> None:
+        """Begin to connect."""
+        self._events = events
+        self._keeper.start()
+
+    def stop(self, grace_s: float) -> Deferred[None]:
+        """Let unanswered SMS and unrecorded ones finish, log off, close."""
+        return Deferred.fromCoroutine(self._stop(grace_s))
+
+    async def _stop(self, grace_s: float) -> None:
+        self._stopping = True
+        began = self._clock.seconds()
+        if self._active:
+            self._idle = Deferred()
+            await self._for_at_most(self._idle, grace_s)
+        conversation = self._keeper.conversation
+        if conversation is not None:
+            await self._for_at_most(conversation.log_off(), GOODBYE_S)
+        self._keeper.stop()
+        left_s = max(0.0, grace_s - (self._clock.seconds() - began))
+        await self._for_at_most(self._spool.emptied(), left_s)
+        self._spool.stop()
+
+    async def _for_at_most(self, waiting: Deferred[None], limit_s: float) -> None:
+        try:
+            await waiting.addTimeout(limit_s, self._clock)
+        except DeferredTimeoutError:
+            log.warn("{channel}: not finished in time at stop", channel=self.name)
+
+    @property
+    def window(self) -> int:
+        """How many SMS may be unanswered: those that are, and the ready ports."""
+        return self._active + self._ports.ready(self._clock.seconds())
+
+    def unable(self) -> str | None:
+        """Return why nothing can be sent now."""
+        if self._stopping:
+            return "stopping"
+        if self._keeper.state is not KeeperState.UP:
+            return self._keeper.reason or self._keeper.state.value
+        return self._ports.unable(self._clock.seconds())
+
+    # -- IChannel: messages ------------------------------------------------------
+
+    def prepare(self, message: Outbound) -> PreparedTexts | Refused:
+        """Make the commands, or say why a TG can never carry it."""
+        return prepare(message, self._settings)
+
+    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+        """Send what is not yet taken of a message."""
+        assert isinstance(prepared, PreparedTexts)
+        return Deferred.fromCoroutine(self._submit(prepared, attempt))
+
+    async def _submit(self, prepared: PreparedTexts, attempt: int) -> Outcome:
+        self._active += 1
+        try:
+            return await self._pieces(prepared, attempt)
+        finally:
+            self._active -= 1
+            if self._idle is not None and not self._active:
+                idle, self._idle = self._idle, None
+                idle.callback(None)
+
+    async def _pieces(self, prepared: PreparedTexts, attempt: int) -> Outcome:
+        line = None
+        while prepared.taken < len(prepared.pieces):
+            outcome = await self._send(prepared, prepared.pieces[prepared.taken])
+            match outcome:
+                case Refused():
+                    return self._partly(prepared, outcome)
+                case Unsure():
+                    return self._unsure(prepared, attempt, outcome)
+                case Accepted():
+                    line = outcome.line
+                    prepared.taken += 1
+                    prepared.provider_ids += outcome.provider_ids
+                    prepared.pinned = int(line) if line else None
+        return Accepted(
+            provider_ids=tuple(prepared.provider_ids),
+            segments=prepared.segments,
+            line=line,
+            receipt_expected=False,
+        )
+
+    async def _send(self, prepared: PreparedTexts, piece: Piece) -> Outcome:
+        conversation = self._keeper.conversation
+        if conversation is None:
+            error = Error("yeastar:not_connected", self.unable() or "", retryable=True)
+            return Refused(error=error)
+        only = prepared.only
+        pinned = self._ports.by_number.get(prepared.pinned or 0)
+        if pinned is not None and pinned.unusable(self._clock.seconds()) is None:
+            only = (pinned.number,)
+        return await conversation.send(
+            Sms(prepared.message.to, piece.quoted, len(piece.segments), only)
+        )
+
+    def _partly(self, prepared: PreparedTexts, refused: Refused) -> Refused:
+        """Nothing is repeated of a message whose first parts went out."""
+        if not prepared.taken:
+            return refused
+        prepared.tries += 1
+        text = f"{prepared.taken} of {len(prepared.pieces)} SMS went out, then: "
+        code = "yeastar:partly_sent"
+        if refused.error.retryable and prepared.tries <= PART_TRIES:
+            # "throttled" keeps this very `prepared`, which knows what is taken
+            return Refused(
+                error=Error(code, text + refused.error.text, retryable=True),
+                throttled=True,
+                retry_after_s=self._settings.interval_s,
+                line=refused.line,
+            )
+        return Refused(error=Error(code, text + refused.error.text), line=refused.line)
+
+    def _unsure(self, prepared: PreparedTexts, attempt: int, outcome: Unsure) -> Unsure:
+        for sms_id in outcome.provider_ids:
+            self._late[sms_id] = (prepared, attempt, outcome)
+        while len(self._late) > UNSURE_LIMIT:
+            self._late.popitem(last=False)
+        return Unsure(
+            why=outcome.why,
+            provider_ids=(*prepared.provider_ids, *outcome.provider_ids),
+            segments=prepared.segments,
+            line=outcome.line,
+        )
+
+    def ask(
+        self, message: Outbound, provider_ids: Sequence[str]
+    ) -> Deferred[Receipt | None]:
+        """A TG cannot be asked."""
+        return succeed(None)
+
+    # -- IChannel: operators -------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """Return the state of the device and of its ports."""
+        now = self._clock.seconds()
+        why = self.unable()
+        lines = [port.describe(now) for port in self._ports.by_number.values()]
+        some_down = any(line["state"] == "down" for line in lines)
+        conversation = self._keeper.conversation
+        return {
+            "state": "down" if why else "degraded" if some_down else "up",
+            "reason": why or "",
+            "lines": lines,
+            "balance": None,
+            "address": f"{self._settings.host}:{self._settings.port}",
+            "device": conversation.banner if conversation is not None else "",
+            "next_try_at": self._keeper.next_try_at,
+            "unrecorded_sms": len(self._spool),
+        }
+
+    def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
+        """Do a line command: ussd, at, on, off, reboot, show."""
+        return Deferred.fromCoroutine(self._command(line, verb, arguments))
+
+    async def _command(self, line: str, verb: str, arguments: Sequence[str]) -> str:
+        port = self._ports.by_number.get(int(line) if line.isdecimal() else 0)
+        if port is None:
+            raise OurFault(f"{self.name} has no port {line!r}")
+        wait_s = self._settings.ussd_timeout_s
+        commands = commands_of(port.span, verb, arguments, wait_s)
+        limit_s = self._settings.answer_timeout_s + (wait_s if verb == "ussd" else 0.0)
+        printed = []
+        for command in commands:
+            conversation = self._keeper.conversation
+            if conversation is None:
+                raise Unavailable(self.unable() or "not connected")
+            printed.append(await conversation.query(command, limit_s))
+        if verb != "ussd":
+            return "\n".join(one for one in printed if one)
+        went_well, text = ussd_of(printed[0])
+        if not went_well:
+            raise Unavailable(text)
+        return text
+
+    # -- from below -----------------------------------------------------------------
+
+    def _tcp(self, reactor: Any) -> Connect:
+        """Return what connects over TCP."""
+        host, port = self._settings.host, self._settings.port
+        endpoint = HostnameEndpoint(
+            reactor, host.encode("ascii"), port, self._settings.connect_timeout_s
+        )
+        return endpoint.connect
+
+    async def _connect(self) -> TgProtocol:
+        factory = Factory()
+        factory.protocol = self._protocol
+        factory.noisy = False
+        conversation = await self._connect_to(factory)
+        assert isinstance(conversation, TgProtocol)
+        return conversation
+
+    def _protocol(self) -> TgProtocol:
+        def begin(now: float) -> Session:
+            return Session(self._settings, self._ports, self._ids, now)
+
+        return TgProtocol(begin, self._clock, self._hear)
+
+    def _kept(self, state: KeeperState, reason: str) -> None:
+        """Tell a change of the connection once, not each vain try."""
+        if state is KeeperState.UP:
+            self._change("up", "")
+        elif state in (KeeperState.PAUSED, KeeperState.REFUSED):
+            self._change("down", reason)
+        if self._events is not None and state is KeeperState.UP:
+            self._tell_lines()
+            self._events.able(self)
+
+    def _change(self, state: str, reason: str) -> None:
+        if state != self._told_state and self._events is not None:
+            self._told_state = state
+            self._events.changed(self, state, reason)
+
+    def _hear(self, event: News) -> None:
+        assert self._events is not None
+        match event:
+            case told.Received(sms):
+                for inbound in self._arrivals.take(sms, self._clock.seconds()):
+                    self._spool.put(inbound)
+            case told.Result(sms_id, status):
+                self._late_result(sms_id, status)
+            case told.PortsChanged():
+                self._tell_lines()
+                self._events.able(self)
+            case told.Roomier():
+                self._tell_lines()
+                self._events.able(self)
+            case told.Noted(what):
+                log.warn("{channel}: {what}", channel=self.name, what=what)
+
+    def _record(self, inbound: Inbound) -> Deferred[None]:
+        assert self._events is not None
+        return self._events.inbound(inbound)
+
+    def _tell_lines(self) -> None:
+        """Tell the ports whose state is another than last told."""
+        assert self._events is not None
+        now = self._clock.seconds()
+        for number, port in self._ports.by_number.items():
+            why = port.unusable(now)
+            known = number in self._told_lines
+            was = self._told_lines.get(number)
+            self._told_lines[number] = why
+            if (known and why == was) or (not known and why is None):
+                continue
+            state = "up" if why is None else "down"
+            self._events.changed(self, state, why or "", line=str(number))
+
+    def _late_result(self, sms_id: str, status: str) -> None:
+        """A result for an SMS that nobody waits for: late, or not ours."""
+        assert self._events is not None
+        found = self._late.pop(sms_id, None)
+        if found is None or status not in (SENT, FAILED):
+            log.warn(
+                "{channel}: a result ({status}) for SMS {id}, which is not waited for",
+                channel=self.name,
+                status=status,
+                id=sms_id,
+            )
+            return
+        prepared, attempt, unsure = found
+        outcome: Outcome
+        if status == SENT and prepared.taken == len(prepared.pieces) - 1:
+            outcome = Accepted(
+                provider_ids=(*prepared.provider_ids, sms_id),
+                segments=prepared.segments,
+                line=unsure.line,
+                receipt_expected=False,
+            )
+        elif status == FAILED and not prepared.taken:
+            text = "the device reports late that the SMS was not sent (Status: 0)"
+            error = Error("yeastar:0", text, retryable=True)
+            outcome = Refused(error=error, line=unsure.line)
+        else:
+            return  # what came is about a part, and says nothing of the whole
+        self._events.late(prepared.message.id, attempt, outcome)
+
+
+def make(
+    name: str,
+    settings: YeastarSettings,
+    parts: list[tuple[str, str, Any]],
+    around: Surroundings,
+) -> YeastarChannel:
+    """Make the channel of one section."""
+    return YeastarChannel(name, settings, around)
+
+
+KIND: Final = Kind(name="yeastar", settings=YeastarSettings, make=make)

@@ -1,0 +1,160 @@
+"""The SMS of one connection: each waits for a port, is written, is settled.
+
+States of a job: waiting (no port yet), queued (its port is reserved, the action
+stands in the dialogue), written (the command left), taken (the device printed no
+refusal).  Before "written" its end is a refusal: nothing left.  From "written" on
+nothing but the device's own word makes it a refusal; silence is `Unsure`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from attrs import define, field
+
+from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
+from gdemoi.yeastar.ports import Port
+
+# An SMS waits for its port no longer than this beyond the port's rest.
+PORT_WAIT_S: Final = 60.0
+# Ids are eighths of a second, so that those of a restarted gateway are new ones;
+# ten digits, and no more than a 32-bit integer of the device holds.
+_IDS_PER_S: Final = 8
+_ID_LIMIT: Final = 2**31 - 1
+_WRAPPED: Final = 2**30
+
+SENT, FAILED = "1", "0"
+
+
+class SmsIds:
+    """Numbers SMS so that no id comes again, not even after a restart."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self, now: float) -> str:
+        """Return a new id."""
+        fresh = int(now * _IDS_PER_S) % _ID_LIMIT
+        if fresh > self._last or self._last - fresh > _WRAPPED:
+            self._last = fresh
+        else:
+            self._last += 1
+        return str(max(1, self._last))
+
+
+@define(eq=False)
+class Sms:
+    """One command to send; `only` are the ports that may be used (none: any)."""
+
+    to: str
+    quoted: str
+    segments: int = 1
+    only: tuple[int, ...] = ()
+
+
+@define(eq=False)
+class Job:
+    """An SMS on its way through this connection."""
+
+    ticket: int
+    sms: Sms
+    give_up_at: float
+    id: str = ""
+    port: Port | None = None
+    written: bool = False
+    deadline: float | None = None
+    refused_by: set[int] = field(factory=set)
+    last_refusal: Refused | None = None
+
+    @property
+    def line(self) -> str | None:
+        """Return the name of its port."""
+        return str(self.port.number) if self.port is not None else None
+
+    def accepted(self) -> Accepted:
+        """Return: the network has it, and nothing more will be heard."""
+        return Accepted(
+            provider_ids=(self.id,),
+            segments=self.sms.segments,
+            line=self.line,
+            receipt_expected=False,
+        )
+
+    def unsure(self, why: str) -> Unsure:
+        """Return: it may have gone out."""
+        return Unsure(
+            why=why,
+            provider_ids=(self.id,),
+            segments=self.sms.segments,
+            line=self.line,
+        )
+
+    def failed(self) -> Refused:
+        """Return: the device says that the network did not take it."""
+        text = "the device reports that the SMS was not sent (Status: 0)"
+        return Refused(error=Error("yeastar:0", text, retryable=True), line=self.line)
+
+
+def outcome_of(job: Job, status: str) -> Outcome:
+    """Return what ``UpdateSMSSend`` says; any status but 0 and 1 says nothing."""
+    if status == SENT:
+        return job.accepted()
+    if status == FAILED:
+        return job.failed()
+    return job.unsure(f"the device reports an unknown status {status!r}")
+
+
+def no_port(why: str) -> Refused:
+    """Return: nothing left, no port of this device can send now."""
+    return Refused(
+        error=Error("yeastar:no_port", why, retryable=True),
+        scope=Scope.CHANNEL_FOR_A_WHILE,
+    )
+
+
+class Jobs:
+    """The jobs of a connection, by ticket and by id."""
+
+    def __init__(self) -> None:
+        self.by_ticket: OrderedDict[int, Job] = OrderedDict()
+        self._by_id: dict[str, Job] = {}
+        self._count = 0
+
+    def add(self, sms: Sms, give_up_at: float) -> Job:
+        """Take an SMS in."""
+        self._count += 1
+        job = Job(self._count, sms, give_up_at)
+        self.by_ticket[job.ticket] = job
+        return job
+
+    def name(self, job: Job, sms_id: str) -> None:
+        """Give a job the id under which its result will come."""
+        job.id = sms_id
+        self._by_id[sms_id] = job
+
+    def of_id(self, sms_id: str) -> Job | None:
+        """Return the job that waits for that id."""
+        return self._by_id.get(sms_id)
+
+    def unname(self, job: Job) -> None:
+        """Take the id back: no result will come under it."""
+        self._by_id.pop(job.id, None)
+        job.id = ""
+
+    def remove(self, job: Job) -> None:
+        """Forget a settled job."""
+        self.by_ticket.pop(job.ticket, None)
+        self._by_id.pop(job.id, None)
+
+    def waiting(self) -> list[Job]:
+        """Return the jobs without a port, oldest first."""
+        return [job for job in self.by_ticket.values() if job.port is None]
+
+    def deadline(self) -> float | None:
+        """Return the earliest time at which a job must be settled."""
+        times = [
+            job.give_up_at if job.port is None else job.deadline
+            for job in self.by_ticket.values()
+        ]
+        return min((at for at in times if at is not None), default=None)

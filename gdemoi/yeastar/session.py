@@ -1,0 +1,432 @@
+"""The conversation with one TG over one connection; no I/O, time is an argument.
+
+Theory of operation.  GREETING: we wait shortly for the banner, so that a password
+is not told to what is no manager, then log in in any case (some servers greet
+late or never).  LOGGING_IN: nothing but the login leaves.  READY: one action at a
+time (`Dialogue`); SMS take a port (`Ports`), go out as commands with an id of
+ours, and are settled by ``UpdateSMSSend`` of that id, before or after the
+command's own answer.  OVER: everything written and unsettled is `Unsure`, what
+was not written is refused.
+
+Deadlines: the greeting, the answer to the present action (then the connection is
+given up, so that a late answer is never taken for another's), results of SMS,
+ports that have rested, the next ping, the next poll of the ports.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
+from gdemoi.yeastar import events
+from gdemoi.yeastar.ami import Banner, Block, Foreign, Framer
+from gdemoi.yeastar.answers import details_of, refusal_of, spans_of
+from gdemoi.yeastar.arrivals import read
+from gdemoi.yeastar.dialogue import Action, Dialogue, Purpose
+from gdemoi.yeastar.jobs import (
+    FAILED,
+    PORT_WAIT_S,
+    SENT,
+    Job,
+    Jobs,
+    Sms,
+    SmsIds,
+    no_port,
+    outcome_of,
+)
+from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, Port, Ports
+from gdemoi.yeastar.settings import YeastarSettings
+from gdemoi.yeastar.texts import command_line
+
+# Devices greet at once; servers that do not are logged in to without a greeting.
+GREETING_WAIT_S: Final = 2.0
+# Details (signal, operator) of so many ports are asked with each poll.
+DETAILS_AT_ONCE: Final = 4
+
+
+class Stage(Enum):
+    """Where the conversation stands."""
+
+    GREETING = "greeting"
+    LOGGING_IN = "logging in"
+    READY = "ready"
+    OVER = "over"
+
+
+class Session:
+    """One connection's conversation; each verb returns what is to be told."""
+
+    def __init__(
+        self, settings: YeastarSettings, ports: Ports, ids: SmsIds, now: float
+    ) -> None:
+        self.stage = Stage.GREETING
+        self.banner = ""
+        self.ports = ports
+        self.jobs = Jobs()
+        self._settings = settings
+        self._ids = ids
+        self._framer = Framer()
+        self._dialogue = Dialogue()
+        self._events: list[events.Event] = []
+        self._login_at: float | None = now + GREETING_WAIT_S
+        self._poll_at: float | None = None
+        self._details_from = 0
+        self._told_ready = 0
+        self._ports_at: float | None = None
+        self._queries = 0
+        self._asked: set[int] = set()
+
+    # -- verbs ---------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[events.Event]:
+        """Take in what came, any octets."""
+        for item in self._framer.feed(data):
+            if self.stage is Stage.OVER:
+                break
+            match item:
+                case Banner(text):
+                    self.banner = self.banner or text
+                    self._login(now)
+                case Foreign(why):
+                    self._end(why, now)
+                case Block():
+                    self._login(now)
+                    self._block(item, now)
+        return self._after(now)
+
+    def submit(self, sms: Sms, now: float) -> int:
+        """Take an SMS to send; `tick` tells what became of it, sooner or later."""
+        rest_s = self._settings.interval_s * sms.segments
+        job = self.jobs.add(sms, now + rest_s + PORT_WAIT_S)
+        if self.stage is not Stage.READY:
+            self._settle(job, no_port("the device is not logged in"))
+        return job.ticket
+
+    def query(self, command: str, limit_s: float) -> int:
+        """Run a command of an operator; `tick` writes it, `Printed` answers it."""
+        self._queries += 1
+        if self.stage is not Stage.READY:
+            why = "the device is not logged in"
+            self._events.append(events.Printed(self._queries, None, why))
+            return self._queries
+        self._asked.add(self._queries)
+        self._ask(Purpose.QUERY, command, limit_s, self._queries)
+        return self._queries
+
+    def log_off(self) -> None:
+        """Say goodbye; nothing else is to be written after it."""
+        if self.stage is Stage.READY:
+            limit_s = self._settings.answer_timeout_s
+            self._dialogue.ask(Action(Purpose.LOGOFF, "Logoff", (), limit_s))
+
+    def tick(self, now: float) -> list[events.Event]:
+        """Do what is due."""
+        if self.stage is Stage.OVER:
+            return self._take()
+        if self._login_at is not None and now >= self._login_at:
+            self._login(now)
+        deadline = self._dialogue.deadline
+        if deadline is not None and now >= deadline:
+            self._silent(now)
+            return self._take()
+        self._overdue(now)
+        if self.stage is Stage.READY:
+            self._keep_alive(now)
+        return self._after(now)
+
+    def lost(self, why: str, now: float) -> list[events.Event]:
+        """The connection is gone."""
+        self._end(why, now)
+        return self._take()
+
+    def next_deadline(self) -> float | None:
+        """Return when `tick` is due next."""
+        if self.stage is Stage.OVER:
+            return None
+        times = [self._login_at, self._dialogue.deadline, self.jobs.deadline()]
+        if self.stage is Stage.READY:
+            times += [self._ports_at, self._poll_at, self._ping_at()]
+        return min((at for at in times if at is not None), default=None)
+
+    def outbox(self) -> bytes:
+        """Return what to write now."""
+        return self._dialogue.outbox()
+
+    # -- between the verbs -----------------------------------------------------
+
+    def _take(self) -> list[events.Event]:
+        found, self._events = self._events, []
+        return found
+
+    def _after(self, now: float) -> list[events.Event]:
+        """Give waiting SMS their ports, write what may be written."""
+        if self.stage is Stage.READY:
+            for job in self.jobs.waiting():
+                self._assign(job, now)
+            ready = self.ports.ready(now)
+            if ready > self._told_ready:
+                self._events.append(events.Roomier())
+            self._told_ready = ready
+            self._ports_at = self.ports.next_change(now)
+        if self.stage is not Stage.OVER:
+            self._pump(now)
+        return self._take()
+
+    def _pump(self, now: float) -> None:
+        one = self._dialogue.pump(now)
+        if one is None or one.purpose is not Purpose.SEND:
+            return
+        job = self.jobs.by_ticket[one.about]
+        assert job.port is not None
+        job.written = True
+        self.ports.written(job.port, job.sms.segments, now)
+
+    def _ask(
+        self, purpose: Purpose, command: str, limit_s: float, about: int = 0
+    ) -> None:
+        self._dialogue.ask(
+            Action(purpose, "smscommand", (("command", command),), limit_s, about)
+        )
+
+    # -- login, liveness, the end -----------------------------------------------
+
+    def _login(self, now: float) -> None:
+        if self.stage is not Stage.GREETING:
+            return
+        self.stage = Stage.LOGGING_IN
+        self._login_at = None
+        user = (
+            ("Username", self._settings.username),
+            ("Secret", self._settings.password),
+        )
+        limit_s = self._settings.answer_timeout_s
+        self._dialogue.ask(Action(Purpose.LOGIN, "Login", user, limit_s))
+        self._pump(now)
+
+    def _logged_in(self, block: Block, now: float) -> None:
+        if block.word("response") != "success":
+            text = block.get("message") or block.get("response") or ""
+            self._events.append(events.LoginRefused(text))
+            self._end(f"login refused: {text}", now)
+            return
+        self.stage = Stage.READY
+        self._events.append(events.LoggedIn())
+        self._told_ready = 0
+        if self._settings.poll_interval_s:
+            self._poll(now, all_details=True)
+
+    def _ping_at(self) -> float | None:
+        if not self._dialogue.idle:
+            return None
+        return self._dialogue.answered_at + self._settings.ping_interval_s
+
+    def _keep_alive(self, now: float) -> None:
+        if self._poll_at is not None and now >= self._poll_at:
+            self._poll(now)
+        ping_at = self._ping_at()
+        if ping_at is not None and now >= ping_at:
+            limit_s = self._settings.answer_timeout_s
+            self._dialogue.ask(Action(Purpose.PING, "Ping", (), limit_s))
+
+    def _silent(self, now: float) -> None:
+        one = self._dialogue.current
+        assert one is not None
+        self._end(f"no answer to {one.purpose.value} in {one.limit_s:g} s", now)
+
+    def _end(self, why: str, now: float) -> None:
+        if self.stage is Stage.OVER:
+            return
+        self.stage = Stage.OVER
+        for job in list(self.jobs.by_ticket.values()):
+            outcome: Outcome = no_port(f"the connection ended before: {why}")
+            if job.written:
+                outcome = job.unsure(f"the connection ended before a result: {why}")
+            self._settle(job, outcome)
+        for ticket in sorted(self._asked):
+            self._events.append(events.Printed(ticket, None, why))
+        self._events.append(events.Over(why))
+
+    # -- what comes in -----------------------------------------------------------
+
+    def _block(self, block: Block, now: float) -> None:
+        if "event" in block.headers:
+            self._event(block, now)
+        elif "response" in block.headers:
+            self._response(block, now)
+
+    def _event(self, block: Block, now: float) -> None:
+        name = block.word("event")
+        if self.stage is not Stage.READY:
+            return
+        if name == "receivedsms":
+            self._events.append(
+                events.Received(read(block, self._settings.span_offset))
+            )
+        elif name == "updatesmssend":
+            self._result(block, now)
+
+    def _response(self, block: Block, now: float) -> None:
+        one = self._dialogue.answered(block, now)
+        if one is None:
+            self._note(f"an answer to nothing we asked: {block.word('response')}")
+            return
+        match one.purpose:
+            case Purpose.LOGIN:
+                self._logged_in(block, now)
+            case Purpose.SEND:
+                self._send_answered(one.about, block, now)
+            case Purpose.SPANS:
+                self._spans(block)
+            case Purpose.SPAN:
+                self._span(one.about, block)
+            case Purpose.QUERY:
+                self._printed(one.about, block)
+            case Purpose.LOGOFF:
+                self._end("logged off", now)
+            case Purpose.PING:
+                pass  # any answer is a sign of life
+
+    def _printed(self, ticket: int, block: Block) -> None:
+        error = ""
+        self._asked.discard(ticket)
+        if block.output is None:
+            error = block.get("message") or block.get("response") or "no output"
+        self._events.append(events.Printed(ticket, block.output, error))
+
+    def _note(self, what: str) -> None:
+        self._events.append(events.Noted(what))
+
+    # -- the state of the ports -----------------------------------------------------
+
+    def _poll(self, now: float, *, all_details: bool = False) -> None:
+        limit_s = self._settings.answer_timeout_s
+        self._poll_at = now + self._settings.poll_interval_s
+        self._ask(Purpose.SPANS, "gsm show spans", limit_s)
+        ports = list(self.ports.by_number.values())
+        if not all_details and ports:
+            start = self._details_from % len(ports)
+            ports = (ports[start:] + ports[:start])[:DETAILS_AT_ONCE]
+            self._details_from = start + len(ports)
+        for port in ports:
+            self._ask(Purpose.SPAN, f"gsm show span {port.span}", limit_s, port.span)
+
+    def _spans(self, block: Block) -> None:
+        spans = spans_of(block.output or "")
+        if not spans:
+            told = block.get("message") or (block.output or "")[:80]
+            self._note(f"the device does not tell its spans: {told}")
+            return
+        known = bool(self.ports.by_number)
+        changed = self.ports.told(spans)
+        if changed:
+            numbers = tuple(port.number for port in changed)
+            self._events.append(events.PortsChanged(numbers))
+        if not known:
+            limit_s = self._settings.answer_timeout_s
+            for port in self.ports.by_number.values():
+                command = f"gsm show span {port.span}"
+                self._ask(Purpose.SPAN, command, limit_s, port.span)
+
+    def _span(self, span: int, block: Block) -> None:
+        port = self.ports.by_number.get(self.ports.of_span(span))
+        if port is not None and block.output:
+            port.details = details_of(block.output)
+
+    # -- SMS ---------------------------------------------------------------------------
+
+    def _assign(self, job: Job, now: float) -> None:
+        """Give a waiting SMS its port, or refuse it when there is no hope."""
+        port = self.ports.choose(now, job.sms.only, job.refused_by)
+        if port is None:
+            if not self.ports.hope(now, job.sms.only, job.refused_by):
+                self._settle(job, job.last_refusal or self._hopeless(now))
+            return
+        self.ports.begin(port)
+        job.port = port
+        self.jobs.name(job, self._ids.next(now))
+        line = command_line(port.span, job.sms.to, job.sms.quoted, job.id)
+        self._ask(Purpose.SEND, line, self._settings.answer_timeout_s, job.ticket)
+
+    def _hopeless(self, now: float) -> Refused:
+        return no_port(self.ports.unable(now) or "no port that may be used can send")
+
+    def _send_answered(self, ticket: int, block: Block, now: float) -> None:
+        """The command was answered: refused, or taken; the event decides."""
+        job = self.jobs.by_ticket.get(ticket)
+        if job is None or job.port is None:
+            return  # its result came first
+        if block.word("response") == "error":
+            self._send_error(job, block.get("message") or "", now)
+            return
+        refusal = refusal_of(block.output or "")
+        if refusal is None:
+            if block.output and block.output.strip():
+                self._note(f"after a send the device prints: {block.output[:200]}")
+            job.deadline = now + self._settings.result_timeout_s
+            return
+        scope = Scope.CHANNEL_FOR_A_WHILE if refusal.port_is_down else Scope.MESSAGE
+        error = Error(refusal.code, refusal.text, retryable=True)
+        job.last_refusal = Refused(error=error, scope=scope, line=job.line)
+        if refusal.port_is_down:
+            self._block_port(job.port, refusal.text, now + REFUSED_S)
+        self._elsewhere(job)
+
+    def _elsewhere(self, job: Job) -> None:
+        """Nothing left: another port may try."""
+        assert job.port is not None
+        job.refused_by.add(job.port.number)
+        self.ports.end(job.port)
+        job.port.free_at = 0.0
+        self.jobs.unname(job)
+        job.port = None
+        job.written = False
+
+    def _send_error(self, job: Job, message: str, now: float) -> None:
+        assert job.port is not None
+        folded = message.casefold()
+        error = Error("yeastar:error", message or "Response: Error", retryable=True)
+        scope = Scope.MESSAGE
+        if "permission denied" in folded or "unknown command" in folded:
+            scope = Scope.CHANNEL_UNTIL_MENDED
+            code = "permission_denied" if "denied" in folded else "unknown_command"
+            error = Error(f"yeastar:{code}", message)
+            self._block_port(job.port, message, now + FORBIDDEN_S)
+        self._settle(job, Refused(error=error, scope=scope, line=job.line))
+
+    def _block_port(self, port: Port, why: str, until: float) -> None:
+        self.ports.block(port, why, until)
+        self._events.append(events.PortsChanged((port.number,)))
+
+    def _result(self, block: Block, now: float) -> None:
+        sms_id = (block.get("id") or "").strip()
+        status = (block.get("status") or "").strip()
+        job = self.jobs.of_id(sms_id)
+        if job is None or not job.written:
+            self._events.append(events.Result(sms_id, status))
+            return
+        if status not in (SENT, FAILED):
+            self._note(f"SMS {sms_id}: unknown status {status!r}")
+        self._settle(job, outcome_of(job, status))
+
+    def _overdue(self, now: float) -> None:
+        for job in list(self.jobs.by_ticket.values()):
+            if job.port is None and now >= job.give_up_at:
+                self._settle(job, no_port("no port became free in time"))
+            elif job.deadline is not None and now >= job.deadline:
+                wait_s = self._settings.result_timeout_s
+                self._settle(job, job.unsure(f"no result in {wait_s:g} s"))
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        port = job.port
+        if port is not None:
+            self.ports.end(port)
+            match outcome:
+                case Accepted():
+                    port.sent += 1
+                case Refused():
+                    port.failed += 1
+                case Unsure():
+                    port.unsure += 1
+        self.jobs.remove(job)
+        self._events.append(events.Settled(job.ticket, outcome))

@@ -1,0 +1,238 @@
+"""A message made into commands: how long, how many, in which words; pure.
+
+One command is one message to the device, which cuts it into segments itself.  A
+command line that is too long for the device is dropped by it without a word, so
+it is never written: a notification is cut here into several messages, where a
+word ends and never inside a character; a command or activation is refused, since
+a tracker that gets half of it does not know the other half.
+
+The device chooses the alphabet on the air itself (GSM when the text fits, else
+UCS2): a text that does not fit the alphabet asked for is refused here as
+everywhere, one that fits is sent although the device might say it otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attrs import define, field
+
+from gdemoi.message import (
+    Charset,
+    Error,
+    MessageClass,
+    Outbound,
+    Refused,
+)
+from gdemoi.text import charset as charsets
+from gdemoi.text import segments as segmenting
+from gdemoi.text.gsm7 import Unencodable
+from gdemoi.yeastar.percent import UNSPEAKABLE_RAW, encode
+from gdemoi.yeastar.settings import TEXT_LIMIT, YeastarSettings
+
+_is_number: Final = re.compile(r"\+?[0-9*#]{1,20}").fullmatch
+# What stands for the id before there is one; ids have up to ten digits.
+ID_SHOWN: Final = "<id>"
+_NUL: Final = frozenset("\x00")
+_ID_ROOM: Final = "9999999999"
+
+
+@define
+class Piece:
+    """One command: its text as written between the quotes, its SMS on the air."""
+
+    quoted: str
+    segments: list[tuple[str, int]]
+
+
+@define
+class PreparedTexts:
+    """A message ready for a TG; `taken` counts the pieces that are gone.
+
+    Satisfies `Prepared`: `user_data` and `wire` have one entry for each SMS on the
+    air, and the command stands at the first of those which it makes.
+    """
+
+    message: Outbound
+    pieces: list[Piece]
+    sender: str | None
+    charset: str
+    only: tuple[int, ...]
+    span_shown: int
+    # SMS on the air, by our count
+    segments: int
+    data_coding: int | None = None
+    taken: int = 0
+    provider_ids: list[str] = field(factory=list)
+    pinned: int | None = None
+    tries: int = 0
+
+    def user_data(self) -> list[tuple[str, int]]:
+        """Return the octets and units of each SMS, as the device will cut it."""
+        return [segment for piece in self.pieces for segment in piece.segments]
+
+    def wire(self) -> list[list[str]]:
+        """Return the lines of each command."""
+        shown: list[list[str]] = []
+        for piece in self.pieces:
+            line = command_line(
+                self.span_shown, self.message.to, piece.quoted, ID_SHOWN
+            )
+            shown.append(["Action: smscommand", f"command: {line}"])
+            shown += [[] for _ in piece.segments[1:]]
+        return shown
+
+
+def command_line(span: int, to: str, quoted: str, sms_id: str) -> str:
+    """Return the command that sends one text."""
+    return f'gsm send sms {span} {to} "{quoted}" {sms_id}'
+
+
+def prepare(message: Outbound, settings: YeastarSettings) -> PreparedTexts | Refused:
+    """Return the commands for `message`, or why a TG can never carry it."""
+    refusal = _unfit(message, settings)
+    if refusal is not None:
+        return refusal
+    text = message.text or ""
+    try:
+        text, charset = charsets.choose(text, message.charset, message.on_unencodable)
+        char = _unspeakable(text, settings)
+        if char is not None:
+            return _refused(
+                "unencodable",
+                f"{char!r} cannot be sent with encoding = {settings.encoding}",
+            )
+        texts = _cut(text, message, settings)
+    except Unencodable as error:
+        return _refused("unencodable", str(error))
+    except UnicodeEncodeError:
+        return _refused("unencodable", "half of a surrogate pair cannot be sent")
+    if isinstance(texts, Refused):
+        return texts
+    pieces = [Piece(_quoted(one, settings), _on_air(one, charset)) for one in texts]
+    only = _ports_of(message.from_, settings)
+    prepared = PreparedTexts(
+        message=message,
+        pieces=pieces,
+        sender=message.from_ if only else None,
+        charset=charset.value,
+        only=only,
+        span_shown=(only or settings.ports or (1,))[0] + settings.span_offset,
+        segments=sum(len(piece.segments) for piece in pieces),
+    )
+    limit = message.max_segments
+    if limit is not None and prepared.segments > limit:
+        return _refused(
+            "too_long", f"{prepared.segments} SMS where {limit} are allowed"
+        )
+    return prepared
+
+
+def _unfit(message: Outbound, settings: YeastarSettings) -> Refused | None:
+    """Return why a message without a look at its text cannot go this way."""
+    if message.binary is not None or message.udh is not None:
+        return _refused("unsupported", "a TG sends texts only, no binary SMS")
+    if message.dest_port is not None or message.source_port is not None:
+        return _refused("unsupported", "a TG cannot send to application ports")
+    if message.flash:
+        return _refused("unsupported", "a TG cannot send flash SMS")
+    if not _is_number(message.to):
+        return _refused("bad_number", f"{message.to!r} is not a number to dial")
+    strange = message.from_ and not _ports_of(message.from_, settings)
+    if strange and settings.unknown_sender == "refuse":
+        return _refused(
+            "sender_not_allowed", f"no port has the number {message.from_!r}"
+        )
+    return None
+
+
+def _unspeakable(text: str, settings: YeastarSettings) -> str | None:
+    """Return the first character that a command line cannot hold."""
+    never = UNSPEAKABLE_RAW if settings.encoding == "raw" else _NUL
+    return next((char for char in text if char in never), None)
+
+
+def _ports_of(sender: str | None, settings: YeastarSettings) -> tuple[int, ...]:
+    return tuple(
+        port for port, number in settings.phones.items() if sender and number == sender
+    )
+
+
+def _refused(code: str, text: str) -> Refused:
+    return Refused(error=Error(f"gateway:{code}", text))
+
+
+def _quoted(text: str, settings: YeastarSettings) -> str:
+    return text if settings.encoding == "raw" else encode(text)
+
+
+def _cut(
+    text: str, message: Outbound, settings: YeastarSettings
+) -> list[str] | Refused:
+    """Return the text whole if one command can hold it, else its parts."""
+    span = max(settings.ports or (_ANY_PORT,)) + settings.span_offset
+    bare = len(f"command: {command_line(span, message.to, '', _ID_ROOM)}\r\n")
+    room = settings.max_line - bare
+    octets, written = len(text.encode("utf-8")), _length(text, settings)
+    if octets <= TEXT_LIMIT and written <= room:
+        return [text]
+    apart = message.class_ is MessageClass.NOTIFICATION
+    if apart and settings.long_messages == "split":
+        return _parts(text, room, settings)
+    return _refused(
+        "too_long",
+        f"{octets} octets of text (at most {TEXT_LIMIT}) make {written} in the command"
+        f" line, where max_line = {settings.max_line} leaves {room}; this message is"
+        " not to be split into separate SMS",
+    )
+
+
+# Without a list of ports, room is left for the largest.
+_ANY_PORT: Final = 99
+
+
+def _length(text: str, settings: YeastarSettings) -> int:
+    return len(_quoted(text, settings).encode("utf-8"))
+
+
+def _parts(text: str, room: int, settings: YeastarSettings) -> list[str]:
+    """Cut where a word ends, if any ends in the last third, else at a character."""
+    parts = []
+    start = 0
+    while start < len(text):
+        end = _end_of_part(text, start, room, settings)
+        if end < len(text):
+            end = _word_border(text, start, end)
+        parts.append(text[start:end])
+        start = end
+    return parts
+
+
+def _end_of_part(text: str, start: int, room: int, settings: YeastarSettings) -> int:
+    used = octets = 0
+    for index in range(start, len(text)):
+        used += _length(text[index], settings)
+        octets += len(text[index].encode("utf-8"))
+        if used > room or octets > TEXT_LIMIT:
+            return index
+    return len(text)
+
+
+def _word_border(text: str, start: int, end: int) -> int:
+    for index in range(end, start + (end - start) * 2 // 3, -1):
+        if text[index - 1].isspace():
+            return index
+    index = end
+    while index > start + 1 and not segmenting.is_border(text, index):
+        index -= 1
+    return index
+
+
+def _on_air(text: str, charset: Charset) -> list[tuple[str, int]]:
+    """Return (octets in hex, units) of each SMS that the device will make."""
+    # the alphabet on the air is GSM or UCS2, whatever was asked for
+    spoken = Charset.GSM8 if charsets.fits(text, Charset.GSM8) else Charset.UCS2
+    found = segmenting.split(text, spoken)
+    assert not isinstance(found, segmenting.TooLong), "1024 octets are 23 SMS at most"
+    return [(one.user_data.hex(), one.units) for one in found]
