@@ -120,7 +120,9 @@ class WordsTests(SynchronousTestCase):
         st.dictionaries(
             st.from_regex(r"[a-z][a-z_.]{0,9}", fullmatch=True),
             st.text(
-                st.characters(min_codepoint=0x21, exclude_characters="\x7f"),
+                st.characters(
+                    codec="utf-8", min_codepoint=0x21, exclude_characters="\x7f"
+                ),
                 min_size=1,
             ),
         )
