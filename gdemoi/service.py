@@ -1,7 +1,8 @@
 """The whole gateway as one Twisted service: made from a configuration.
 
 Order of starting: journal, channels, HTTP and webhooks, AMQP.  Of stopping: the
-platform's side first (nothing new comes in), then channels, then the journal.
+platform's side takes nothing new, channels finish, the last events go out, and the
+journal is closed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -154,12 +155,15 @@ class GatewayService(Service):
 
     async def _close(self) -> None:
         if self.amqp is not None:
-            await self.amqp.stop()
+            await self.amqp.stop_taking()
         if self._api is not None:
             self._api.close()
         for port in self._ports:
-            await port.stopListening()
+            await maybeDeferred(port.stopListening)
         await self.dispatcher.stop(self.configuration.gateway.shutdown_grace_s)
+        if self.amqp is not None:
+            # The last outcomes are written; let the broker have them.
+            await self.amqp.stop()
         await self.journal.close()
         log.info("{name} has stopped", name=self.configuration.gateway.name)
 
