@@ -1,0 +1,213 @@
+"""What the four sandbox providers share: requests, answers, books and callbacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.web.client import ResponseFailed, readBody
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
+
+from gdemoi.sandbox.clouds_air import Air, Sms
+from gdemoi.tasks import spawn
+
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+# Pauses before a callback is tried again.
+AGAIN_S: Final = (1.0, 5.0, 10.0)
+
+log = Logger()
+
+
+@frozen
+class Asked:
+    """A request that a sandbox provider got; header names in lower case."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    def form(self) -> dict[str, str]:
+        """Return the form in the body."""
+        text = self.body.decode("utf-8")
+        return dict(parse_qsl(text, keep_blank_values=True))
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object in the body; an empty one when it is none."""
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+@frozen
+class Said:
+    """What a sandbox provider answers."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON
+    headers: dict[str, str] = field(factory=dict)
+
+
+def said(status: int, value: Any, **headers: str) -> Said:
+    """Return a JSON answer."""
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return Said(
+        status, body, headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
+
+
+@frozen
+class Route:
+    """One address of a provider; `sends`: misbehaviour applies here."""
+
+    method: str
+    pattern: str
+    answer: Callable[..., Said]
+    sends: bool = False
+
+
+@implementer(IBodyProducer)
+@frozen
+class _Octets:
+    octets: bytes
+
+    @property
+    def length(self) -> int:
+        """How many there are."""
+        return len(self.octets)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        """Write them."""
+        consumer.write(self.octets)
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def pauseProducing(self) -> None:
+        """They are written at once."""
+
+    def resumeProducing(self) -> None:
+        """They are written at once."""
+
+    def stopProducing(self) -> None:
+        """They are written at once."""
+
+
+@define
+class Courier:
+    """Brings callbacks to the gateway, again and again until one is answered 2xx."""
+
+    agent: IAgent
+    clock: IReactorTime
+    # (url, status or None) of every try
+    tries: list[tuple[str, int | None]] = field(factory=list)
+
+    def bring(
+        self,
+        url: str | None,
+        body: bytes,
+        headers: dict[str, str],
+        method: str = "POST",
+    ) -> None:
+        """Start to bring a callback; without an address there is none."""
+        if url:
+            spawn(self._bring(url, body, headers, method), log, "callback")
+
+    async def _bring(
+        self, url: str, body: bytes, headers: dict[str, str], method: str
+    ) -> None:
+        for pause_s in (*AGAIN_S, None):
+            status = await self._try(url, body, headers, method)
+            self.tries.append((url, status))
+            if (status is not None and status < 500) or pause_s is None:
+                return
+            await deferLater(self.clock, pause_s)
+
+    async def _try(
+        self, url: str, body: bytes, headers: dict[str, str], method: str
+    ) -> int | None:
+        sent = Headers({"User-Agent": ["gdemoi-sandbox"]})
+        for name, value in headers.items():
+            sent.setRawHeaders(name, [value])
+        try:
+            response = await self.agent.request(
+                method.encode("ascii"),
+                url.partition("#")[0].encode("ascii"),
+                sent,
+                _Octets(body) if body else None,
+            )
+            await readBody(response)
+        except (ConnectError, ConnectionClosed, ResponseFailed) as why:
+            log.info("callback failed: {why}", why=type(why).__name__)
+            return None
+        return int(response.code)
+
+
+class Face:
+    """One provider: its books, its numbers, its callbacks."""
+
+    def __init__(self, air: Air, courier: Courier, incoming: str | None) -> None:
+        self.air = air
+        self.courier = courier
+        self.incoming = incoming
+        self.books: dict[str, Sms] = {}
+        self.received: list[Sms] = []
+        self.balance = 100.0
+        self._count = 0
+
+    @property
+    def now(self) -> float:
+        """The provider's clock."""
+        return self.air.clock.seconds()
+
+    def routes(self) -> list[Route]:
+        """Return the addresses this provider answers at."""
+        raise NotImplementedError
+
+    def problem(self, status: int) -> Said:
+        """Return an error answer as this provider writes it."""
+        return said(status, {"title": f"error {status}", "detail": "sandbox"})
+
+    def tell(self, sms: Sms) -> None:
+        """Bring a receipt for the message's state."""
+        raise NotImplementedError
+
+    def receive(self, sms: Sms) -> None:
+        """Bring what a phone sent."""
+        raise NotImplementedError
+
+    def number(self) -> int:
+        """Return the next number of the books."""
+        self._count += 1
+        return self._count
+
+    def take(self, sms: Sms) -> None:
+        """Enter a message in the books and let it go on the air."""
+        self.books[sms.id] = sms
+        self.balance -= 0.05 * sms.parts
+        self.air.carry(sms, self.tell, self._answered)
+
+    def _answered(self, sms: Sms) -> None:
+        sms.number = self.number()
+        self.received.append(sms)
+        self.receive(sms)
+
+
+def path_of(url: str) -> str:
+    """Return the path of an address."""
+    return urlsplit(url).path

@@ -1,0 +1,175 @@
+"""The sandbox's Twilio: messages, lists with pages, balance, signed callbacks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from gdemoi.cloud.asking import basic
+from gdemoi.cloud.twilio_signature import signature
+from gdemoi.sandbox.clouds_air import Air, Sms
+from gdemoi.sandbox.clouds_face import FORM, Asked, Courier, Face, Route, Said, said
+
+WORDS: Final = {"accepted": "queued", "undelivered": "undelivered"}
+PAGE: Final = 50
+
+
+class TwilioFace(Face):
+    """One Twilio account."""
+
+    def __init__(
+        self, air: Air, courier: Courier, incoming: str | None, sid: str, token: str
+    ) -> None:
+        super().__init__(air, courier, incoming)
+        self.sid = sid
+        self.token = token
+
+    def routes(self) -> list[Route]:
+        """Return Messages and Balance of API 2010-04-01."""
+        account = f"/2010-04-01/Accounts/{self.sid}"
+        return [
+            Route("POST", f"{account}/Messages\\.json", self._send, sends=True),
+            Route("GET", f"{account}/Messages\\.json", self._list),
+            Route("GET", f"{account}/Messages/(\\w+)\\.json", self._one),
+            Route("GET", f"{account}/Balance\\.json", self._balance),
+        ]
+
+    def problem(self, status: int) -> Said:
+        """Return Twilio's error body."""
+        code = {429: 20429, 401: 20003, 404: 20404, 500: 20500}.get(status, 21602)
+        told = {"code": code, "message": "sandbox error", "status": status}
+        return said(status, {**told, "more_info": f"https://example.org/{code}"})
+
+    def _send(self, asked: Asked) -> Said:
+        if not self._knows(asked):
+            return self.problem(401)
+        form = asked.form()
+        if not form.get("To", "").startswith("+"):
+            told = {"code": 21211, "message": "Invalid 'To' Phone Number"}
+            return said(400, {**told, "status": 400})
+        number = self.number()
+        sms = Sms(
+            id=f"SM{number:032x}",
+            to=form["To"],
+            from_=form.get("From") or "+15005550006",
+            text=form.get("Body", ""),
+            at=self.now,
+            number=number,
+            callback=form.get("StatusCallback"),
+        )
+        self.take(sms)
+        return said(201, self._resource(sms, "queued"))
+
+    def _one(self, asked: Asked, sid: str) -> Said:
+        if not self._knows(asked):
+            return self.problem(401)
+        sms = self.books.get(sid)
+        return self.problem(404) if sms is None else said(200, self._resource(sms))
+
+    def _list(self, asked: Asked) -> Said:
+        if not self._knows(asked):
+            return self.problem(401)
+        size = int(asked.query.get("PageSize", PAGE))
+        page = int(asked.query.get("Page", 0))
+        since = asked.query.get("DateSent>")
+        found = [
+            sms
+            for sms in sorted(
+                [*self.books.values(), *self.received], key=lambda s: -s.number
+            )
+            if asked.query.get("To") in (None, sms.to)
+            and (since is None or sms.at >= datetime.fromisoformat(since).timestamp())
+        ]
+        rows = found[page * size : (page + 1) * size]
+        following = None
+        if len(found) > (page + 1) * size:
+            query = urlencode({**asked.query, "Page": str(page + 1)})
+            following = f"{asked.path}?{query}"
+        return said(
+            200,
+            {
+                "messages": [self._resource(sms) for sms in rows],
+                "next_page_uri": following,
+                "page": page,
+                "page_size": size,
+            },
+        )
+
+    def _balance(self, asked: Asked) -> Said:
+        if not self._knows(asked):
+            return self.problem(401)
+        told = {"account_sid": self.sid, "balance": f"{self.balance:.2f}"}
+        return said(200, {**told, "currency": "USD"})
+
+    def _knows(self, asked: Asked) -> bool:
+        return asked.headers.get("authorization") == basic(self.sid, self.token)[1]
+
+    def _resource(self, sms: Sms, status: str | None = None) -> dict[str, Any]:
+        if sms.inbound and not sms.id:
+            sms.id = f"SM{sms.number:032x}"
+        sent = format_datetime(datetime.fromtimestamp(sms.at, UTC))
+        failed = sms.state == "undelivered"
+        return {
+            "sid": sms.id,
+            "account_sid": self.sid,
+            "status": status or WORDS.get(sms.state, sms.state),
+            "direction": "inbound" if sms.inbound else "outbound-api",
+            "to": sms.to,
+            "from": sms.from_,
+            "body": sms.text,
+            "num_segments": str(sms.parts),
+            "num_media": "0",
+            "price": None,
+            "price_unit": "USD",
+            "error_code": 30003 if failed else None,
+            "error_message": "Unreachable destination handset" if failed else None,
+            "date_created": sent,
+            "date_sent": sent,
+            "date_updated": sent,
+            "messaging_service_sid": None,
+            "api_version": "2010-04-01",
+            "uri": f"/2010-04-01/Accounts/{self.sid}/Messages/{sms.id}.json",
+        }
+
+    def tell(self, sms: Sms) -> None:
+        """Bring a signed status callback; the first status has none."""
+        word = WORDS.get(sms.state, sms.state)
+        pairs = [
+            ("MessageSid", sms.id),
+            ("SmsSid", sms.id),
+            ("MessageStatus", word),
+            ("SmsStatus", word),
+            ("To", sms.to),
+            ("From", sms.from_),
+            ("AccountSid", self.sid),
+            ("ApiVersion", "2010-04-01"),
+        ]
+        if word == "undelivered":
+            pairs.append(("ErrorCode", "30003"))
+        self._post(sms.callback, pairs)
+
+    def receive(self, sms: Sms) -> None:
+        """Bring what a phone sent, signed."""
+        sms.id = f"SM{sms.number:032x}"
+        pairs = [
+            ("MessageSid", sms.id),
+            ("SmsSid", sms.id),
+            ("AccountSid", self.sid),
+            ("From", sms.from_),
+            ("To", sms.to),
+            ("Body", sms.text),
+            ("NumMedia", "0"),
+            ("NumSegments", str(sms.parts)),
+            ("FromCountry", "RU"),
+            ("ToCity", ""),
+        ]
+        self._post(self.incoming, pairs)
+
+    def _post(self, url: str | None, pairs: list[tuple[str, str]]) -> None:
+        if url is None:
+            return
+        signed = signature(self.token, url.partition("#")[0], pairs)
+        headers = {"Content-Type": FORM, "X-Twilio-Signature": signed}
+        self.courier.bring(url, urlencode(pairs).encode("ascii"), headers)

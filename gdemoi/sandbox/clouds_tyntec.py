@@ -1,0 +1,121 @@
+"""The sandbox's Tyntec: sends, the status of one message, unsigned callbacks."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from gdemoi.sandbox.clouds_air import Air, Sms
+from gdemoi.sandbox.clouds_face import JSON, Asked, Courier, Face, Route, Said, said
+
+WORDS: Final = {
+    "accepted": "ACCEPTED",
+    "sent": "BUFFERED",
+    "delivered": "DELIVERED",
+    "undelivered": "UNDELIVERABLE",
+}
+
+
+class TyntecFace(Face):
+    """One Tyntec key."""
+
+    def __init__(
+        self, air: Air, courier: Courier, incoming: str | None, key: str
+    ) -> None:
+        super().__init__(air, courier, incoming)
+        self.key = key
+
+    def routes(self) -> list[Route]:
+        """Return the SMS API v1."""
+        return [
+            Route("POST", "/messaging/v1/sms", self._send, sends=True),
+            Route("GET", "/messaging/v1/messages/([\\w-]+)", self._one),
+        ]
+
+    def problem(self, status: int) -> Said:
+        """Return an RFC 7807 problem."""
+        told = {"type": "about:blank", "title": "sandbox error", "status": status}
+        return said(status, {**told, "detail": "sandbox"})
+
+    def _send(self, asked: Asked) -> Said:
+        if asked.headers.get("apikey") != self.key:
+            return self.problem(401)
+        told = asked.json()
+        if not str(told.get("to", "")).startswith("+"):
+            return self.problem(400)
+        text = str(told.get("message", ""))
+        number = self.number()
+        sms = Sms(
+            id=str(uuid4()),
+            to=told["to"],
+            from_=str(told.get("from", "")),
+            # what a careless gateway would send
+            text=text.upper() if told.get("upperCased", True) else text,
+            at=self.now,
+            number=number,
+            reference=str(told.get("reference", "")),
+            callback=told.get("callbackUrl"),
+        )
+        self.take(sms)
+        return said(200, self._message(sms))
+
+    def _one(self, asked: Asked, request_id: str) -> Said:
+        if asked.headers.get("apikey") != self.key:
+            return self.problem(401)
+        sms = self.books.get(request_id)
+        return self.problem(404) if sms is None else said(200, self._message(sms))
+
+    def _message(self, sms: Sms) -> dict[str, Any]:
+        state = WORDS[sms.state]
+        part: dict[str, Any] = {"deliveryState": state, "price": "0.05"}
+        if state == "UNDELIVERABLE":
+            part["errorCode"] = "0006"
+        return {
+            "requestId": sms.id,
+            "status": state,
+            "from": sms.from_,
+            "to": sms.to,
+            "reference": sms.reference,
+            "size": sms.parts,
+            "overallPrice": f"{0.05 * sms.parts:.2f}",
+            "submitDate": _iso(sms.at),
+            "href": f"/messaging/v1/messages/{sms.id}",
+            "parts": [{**part, "partId": str(n + 1)} for n in range(sms.parts)],
+        }
+
+    def tell(self, sms: Sms) -> None:
+        """Bring a receipt: the message as a question would show it."""
+        self._post(sms.callback, self._message(sms))
+
+    def receive(self, sms: Sms) -> None:
+        """Bring what a phone sent."""
+        sms.id = str(uuid4())
+        told = {
+            "from": sms.from_,
+            "to": sms.to,
+            "message": sms.text,
+            "originMCC": "250",
+            "originMNC": "01",
+            "requestId": sms.id,
+            "size": sms.parts,
+            "missingParts": False,
+            "contentList": [
+                {
+                    "msgId": f"{sms.id}-{n}",
+                    "sentDate": _iso(sms.at),
+                    "sequenceNumber": n + 1,
+                }
+                for n in range(sms.parts)
+            ],
+        }
+        self._post(self.incoming, told)
+
+    def _post(self, url: str | None, told: dict[str, Any]) -> None:
+        body = json.dumps(told, ensure_ascii=False).encode("utf-8")
+        self.courier.bring(url, body, {"Content-Type": JSON})
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
