@@ -1,0 +1,356 @@
+"""A channel over one SMPP account: one bind, or a pair of them.
+
+The rooms behind it: `prepare` (what leaves), `channel_sender` and `sendings`
+(one outcome of many answers), `verdicts` (what a status means), `inbound` and
+`channel_deliveries` (what came), `channel_links` (staying bound).  Here they are
+put together, and the state of the whole is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gdemoi.errors import OurFault
+from gdemoi.interfaces import (
+    IChannel,
+    IChannelEvents,
+    Kind,
+    Prepared,
+    Surroundings,
+)
+from gdemoi.keeper import KeeperState
+from gdemoi.message import Outbound, Outcome, Receipt, Refused
+from gdemoi.smpp.addresses import NO_ADDRESS, address
+from gdemoi.smpp.channel_deliveries import Deliveries
+from gdemoi.smpp.channel_describe import describe
+from gdemoi.smpp.channel_links import Connect, Link, connector
+from gdemoi.smpp.channel_outbind import OutbindPort
+from gdemoi.smpp.channel_queries import query, receipt_of
+from gdemoi.smpp.channel_sender import Sender, unavailable
+from gdemoi.smpp.happenings import (
+    Answered,
+    AnsweredLate,
+    BindRefused,
+    Bound,
+    Came,
+    Happening,
+    Noted,
+    Over,
+    Unanswered,
+    UnbindCame,
+)
+from gdemoi.smpp.ids import IdForms
+from gdemoi.smpp.prepare import Prepared as SmppPrepared
+from gdemoi.smpp.prepare import Preparer
+from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.settings import BindAs, PduLog, SmppSettings, Tlvs
+from gdemoi.smpp.states import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    INVCMDID,
+)
+from gdemoi.smpp.trace import Trace, Traced, line, masked
+from gdemoi.tasks import background
+
+log = Logger()
+
+BINDS: Final = {
+    BindAs.TRANSCEIVER: (BIND_TRANSCEIVER,),
+    BindAs.TRANSMITTER: (BIND_TRANSMITTER,),
+    BindAs.RECEIVER: (BIND_RECEIVER,),
+    BindAs.PAIR: (BIND_TRANSMITTER, BIND_RECEIVER),
+}
+
+
+@implementer(IChannel)
+class SmppChannel:
+    """One ``[smpp:NAME]``."""
+
+    kind = "smpp"
+
+    def __init__(
+        self,
+        name: str,
+        settings: SmppSettings,
+        surroundings: Surroundings,
+        connect: Connect | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.account = settings.account or f"{settings.system_id}@{settings.host[0]}"
+        self.window = settings.window
+        self.rate = settings.rate
+        self.ids = IdForms(settings.receipt_id)
+        self.trace = self._make_trace()
+        self.sender = Sender(settings)
+        clock = surroundings.clock
+        self.deliveries = Deliveries(name, self.account, settings, clock, self.ids)
+        self.outbind = OutbindPort(
+            name, settings, surroundings, self.deliveries, self.trace
+        )
+        self.state = "down"
+        self.reason = "not started"
+        self.noted: dict[str, int] = {}
+        self._surroundings = surroundings
+        self._clock = clock
+        self._connect = connect or connector(settings, surroundings.reactor)
+        self._preparer = Preparer(settings, surroundings.random)
+        self._events: IChannelEvents | None = None
+        # whether TLVs may be sent: as the settings say, until a bind says more
+        self._tlvs = settings.version == "3.4" and settings.tlvs is not Tlvs.NO
+        self._stopping = False
+        self._alarmed = False
+        self.links = self._make_links(BINDS[settings.bind])
+
+    # -- gdemoi.interfaces.IChannel ----------------------------------------------
+
+    def start(self, events: IChannelEvents) -> None:
+        """Begin to connect."""
+        self._events = self.deliveries.events = self.sender.events = events
+        for link in self.links:
+            link.start()
+        self.outbind.start()
+
+    def stop(self, grace_s: float) -> Deferred[None]:
+        """Drain, unbind, close."""
+        self._stopping = True
+        self.sender.give_back("the gateway is stopping")
+        stopping = [
+            background(link.stop(grace_s), log, f"stopping {self.name}")
+            for link in self.links
+        ]
+        stopping.append(
+            background(self.outbind.stop(grace_s), log, f"stopping {self.name}")
+        )
+        return DeferredList(stopping).addCallback(lambda _: None)
+
+    def unable(self) -> str | None:
+        """Return why nothing can be sent now."""
+        if self._stopping:
+            return "stopping"
+        link = self.submitting
+        if link is None:
+            return "bound for receiving only"
+        if link.esme is not None and link.esme.session.bound:
+            return None
+        return link.keeper.reason or link.keeper.state.value
+
+    def prepare(self, message: Outbound) -> Prepared | Refused:
+        """Split and encode; segments that the SMSC has are remembered."""
+        known = self.sender.partly_sent(message)
+        if known is not None:
+            return known
+        return self._preparer.prepare(message, self._clock.seconds(), tlvs=self._tlvs)
+
+    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+        """Send what of the message the SMSC does not have yet."""
+        assert isinstance(prepared, SmppPrepared)
+        reason = self.unable()
+        if reason is not None:
+            return succeed(unavailable(reason))
+        return self.sender.submit(prepared, attempt, tlvs=self._tlvs)
+
+    def ask(
+        self, message: Outbound, provider_ids: Sequence[str]
+    ) -> Deferred[Receipt | None]:
+        """Ask by query_sm, where the operator says that it can be asked."""
+        return Deferred.fromCoroutine(self._ask(message, provider_ids))
+
+    async def _ask(
+        self, message: Outbound, provider_ids: Sequence[str]
+    ) -> Receipt | None:
+        if not self.settings.query or self.unable() is not None:
+            return None
+        source = NO_ADDRESS
+        if message.from_ is not None:
+            settings = self.settings
+            source = address(
+                message.from_,
+                settings.source_ton,
+                settings.source_npi,
+                keep_plus=settings.keep_plus,
+            )
+        found: Receipt | None = None
+        for provider_id in provider_ids:
+            answer = await self.sender.ask(query(provider_id, source))
+            receipt = receipt_of(self.name, self.account, provider_id, answer)
+            if receipt is None:
+                continue
+            # the caller takes one; what was learnt of the others goes up too
+            if found is not None and self._events is not None:
+                await self._events.receipt(found)
+            found = receipt
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """Return what an operator wants to see."""
+        return describe(self)
+
+    def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
+        """There are no lines here."""
+        return fail(OurFault(f"{self.name} has no line {line!r}"))
+
+    # -- links -----------------------------------------------------------------------
+
+    @property
+    def submitting(self) -> Link | None:
+        """The link that submits, if there is to be one."""
+        for link in self.links:
+            if link.bind_command != BIND_RECEIVER:
+                return link
+        return None
+
+    def _make_links(self, commands: Sequence[int]) -> list[Link]:
+        return [
+            Link(
+                self.name,
+                command,
+                self.settings,
+                self._surroundings,
+                self,
+                self._connect,
+                self.trace,
+            )
+            for command in commands
+        ]
+
+    def heard(
+        self, link: Link, esme: EsmeProtocol, happenings: Sequence[Happening]
+    ) -> None:
+        """Take what happened on a link (`gdemoi.smpp.channel_links.Boss`)."""
+        for happening in happenings:
+            if isinstance(happening, Answered):
+                self.sender.answered(happening.context, happening.pdu)
+            elif isinstance(happening, Came):
+                self.deliveries.came(esme, happening.pdu)
+            else:
+                self._heard_more(link, esme, happening)
+        self.sender.pump()
+
+    def _heard_more(self, link: Link, esme: EsmeProtocol, happening: Happening) -> None:
+        """Take what happens seldom."""
+        match happening:
+            case Unanswered():
+                self.sender.unanswered(happening.context, happening.why)
+            case AnsweredLate():
+                self.sender.answered_late(happening.context, happening.pdu)
+            case Bound() if link is self.submitting:
+                self._tlvs = happening.tlvs
+            case UnbindCame() if esme is self.sender.esme:
+                self.sender.give_back("the SMSC unbound")
+            case BindRefused(command_status=status) if status == INVCMDID:
+                self._become_a_pair(link)
+            case Over():
+                self._ended(esme, happening.why)
+            case Noted():
+                self._note(link, happening)
+            case _:
+                pass
+
+    def _ended(self, esme: EsmeProtocol, why: str) -> None:
+        if esme is self.sender.esme:
+            self.sender.esme = None
+            self.sender.give_back(why)
+        now = self._clock.seconds()
+        self.deliveries.reader.repeats.session_ended(esme.serial, now)
+
+    def _note(self, link: Link, noted: Noted) -> None:
+        """Log each kind of oddity once a connection's life, and count them."""
+        key = noted.what[:80]
+        seen = self.noted.get(key, 0)
+        if len(self.noted) < 1000 or seen:
+            self.noted[key] = seen + 1
+        if not seen:
+            log.info(
+                "{channel} ({link}): {what!a}, number {number}",
+                channel=self.name,
+                link=link.name,
+                what=noted.what,
+                number=noted.sequence_number,
+            )
+
+    def _become_a_pair(self, link: Link) -> None:
+        """The SMSC knows no transceiver (SMPP 3.4 §4.1.5): remember it."""
+        if link.bind_command != BIND_TRANSCEIVER or self._stopping:
+            return
+        log.info(
+            "{channel}: the SMSC knows no transceiver; binding twice from now on",
+            channel=self.name,
+        )
+        link.retire()
+        self.links = self._make_links(BINDS[BindAs.PAIR])
+        for one in self.links:
+            one.start()
+
+    def link_changed(self, link: Link, state: KeeperState, reason: str) -> None:
+        """Take note of a link's state, and tell the channel's."""
+        if link not in self.links:
+            return
+        if state is KeeperState.UP:
+            self._alarmed = False
+            if link is self.submitting:
+                self.sender.esme = link.esme
+                self.sender.pump()
+        elif state is KeeperState.REFUSED and not self._alarmed:
+            self._alarmed = True
+            log.critical(
+                "{channel}: {reason}; next try in {pause:g} s",
+                channel=self.name,
+                reason=reason,
+                pause=self.settings.credential_retry_s,
+            )
+        self._tell(reason)
+
+    def _tell(self, reason: str) -> None:
+        up = [link for link in self.links if link.keeper.state is KeeperState.UP]
+        state = "up" if len(up) == len(self.links) else "degraded" if up else "down"
+        if state == "up":
+            self.reason = ""
+        elif reason:
+            self.reason = reason
+        events = self._events
+        if events is None:
+            return
+        if state != self.state:
+            self.state = state
+            events.changed(self, state, self.reason)
+        events.able(self)
+
+    # -- seen from outside --------------------------------------------------------------
+
+    def _make_trace(self) -> Trace | None:
+        settings = self.settings
+        if not settings.pdu_ring and settings.pdu_log is PduLog.OFF:
+            return None
+        logged = settings.pdu_log is not PduLog.OFF
+        return Trace(settings.pdu_ring, self._log_pdu if logged else None)
+
+    def _log_pdu(self, traced: Traced) -> None:
+        octets = masked(traced.octets, self.settings.pdu_log_texts)
+        as_hex = self.settings.pdu_log is PduLog.HEX
+        log.info(
+            "{channel} ({link}) {arrow} {pdu}",
+            channel=self.name,
+            link=traced.link,
+            arrow=traced.direction.value,
+            pdu=octets.hex() if as_hex else line(octets),
+        )
+
+
+def make(
+    name: str,
+    settings: SmppSettings,
+    parts: list[tuple[str, str, Any]],
+    surroundings: Surroundings,
+) -> SmppChannel:
+    """Make the channel of a section."""
+    return SmppChannel(name, settings, surroundings)
+
+
+KIND: Final = Kind(name="smpp", settings=SmppSettings, make=make)

@@ -1,0 +1,141 @@
+"""Deliveries on their way up: read, hand over, answer when they are written down.
+
+The SMSC is answered after the commit and not before; while the journal cannot
+write it is told ESME_RX_T_APPN, and repeats later.  When too many wait for
+their commit, the connection is read no further.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IChannelEvents
+from gdemoi.message import Match, Receipt
+from gdemoi.smpp.ids import IdForms
+from gdemoi.smpp.inbound import DeliveryReader
+from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.settings import SmppSettings
+
+log = Logger()
+
+ROK: Final = 0x00
+RX_T_APPN: Final = 0x64
+# Deliveries that may wait for their commit before a connection is held.
+MOST_WAITING: Final = 500
+# Receipts that match nothing are told in the log so often.
+TELL_UNMATCHED_S: Final = 60.0
+
+
+class Deliveries:
+    """The way up of one channel's receipts and messages."""
+
+    def __init__(
+        self,
+        channel: str,
+        account: str,
+        settings: SmppSettings,
+        clock: IReactorTime,
+        ids: IdForms,
+    ) -> None:
+        self.receipts = 0
+        self.unmatched = 0
+        self.messages = 0
+        self.deferred = 0
+        self.waiting = 0
+        self.events: IChannelEvents | None = None
+        self.reader = DeliveryReader(channel, account, settings, ids)
+        self._channel = channel
+        self._clock = clock
+        self._ids = ids
+        self._held: set[EsmeProtocol] = set()
+        self._untold = 0
+        self._told_at = float("-inf")
+
+    def came(self, esme: EsmeProtocol, pdu: DeliverSm | DataSm) -> None:
+        """Take a delivery; it is answered over the same connection."""
+        events = self.events
+        if events is None:
+            esme.answer(pdu, RX_T_APPN)
+            return
+        read = self.reader.read(pdu, esme.serial, self._clock.seconds())
+        self.waiting += 1
+        if self.waiting >= MOST_WAITING and esme not in self._held:
+            self._held.add(esme)
+            esme.hold(True)
+        writing: Any
+        if isinstance(read, Receipt):
+            self.receipts += 1
+            writing = events.receipt(read)
+            writing.addCallbacks(
+                self._matched,
+                self._not_written,
+                callbackArgs=(esme, pdu, read),
+                errbackArgs=(esme, pdu),
+            )
+        else:
+            self.messages += 1
+            writing = events.inbound(read)
+            writing.addCallbacks(
+                self._written,
+                self._not_written,
+                callbackArgs=(esme, pdu),
+                errbackArgs=(esme, pdu),
+            )
+
+    def _matched(
+        self,
+        match: Match | None,
+        esme: EsmeProtocol,
+        pdu: DeliverSm | DataSm,
+        receipt: Receipt,
+    ) -> None:
+        self._ids.learn(receipt.provider_id, None if match is None else match.key)
+        if match is None:
+            self.unmatched += 1
+            self._tell_unmatched(receipt)
+        self._written(None, esme, pdu)
+
+    def _written(self, _: Any, esme: EsmeProtocol, pdu: DeliverSm | DataSm) -> None:
+        self._over(esme)
+        esme.answer(pdu, ROK)
+
+    def _not_written(
+        self, failure: Failure, esme: EsmeProtocol, pdu: DeliverSm | DataSm
+    ) -> None:
+        self.deferred += 1
+        self._over(esme)
+        esme.answer(pdu, RX_T_APPN)
+        if failure.check(Unavailable) is None:
+            log.failure(
+                "{channel}: a delivery could not be taken",
+                failure=failure,
+                channel=self._channel,
+            )
+
+    def _over(self, esme: EsmeProtocol) -> None:
+        self.waiting -= 1
+        if self._held and self.waiting < MOST_WAITING // 2:
+            held, self._held = self._held, set()
+            for one in held:
+                one.hold(False)
+
+    def _tell_unmatched(self, receipt: Receipt) -> None:
+        self._untold += 1
+        now = self._clock.seconds()
+        if now - self._told_at < TELL_UNMATCHED_S:
+            return
+        log.info(
+            "{channel}: {count} receipts match no message, the last {id!a}: {raw!a}",
+            channel=self._channel,
+            count=self._untold,
+            id=receipt.provider_id,
+            raw=receipt.raw,
+        )
+        self._told_at = now
+        self._untold = 0

@@ -1,0 +1,274 @@
+"""One bind of a channel, kept alive: host after host, again and again.
+
+Knows when to connect to which host and how a bind is worded; what happens on it
+goes to the channel.  The pauses are the keeper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, Final, Protocol
+
+from twisted.internet import protocol
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    connectProtocol,
+    wrapClientTLS,
+)
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.ssl import (
+    Certificate,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
+from twisted.logger import Logger
+from twisted.python.filepath import FilePath
+
+from gdemoi.interfaces import Surroundings
+from gdemoi.keeper import Backoff, Keeper, KeeperState
+from gdemoi.smpp.happenings import Bound, Happening
+from gdemoi.smpp.hosts import Hosts
+from gdemoi.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
+from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.settings import SmppSettings
+from gdemoi.smpp.states import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    Terms,
+)
+from gdemoi.smpp.trace import Trace
+from gdemoi.tasks import spawn
+
+log = Logger()
+
+BIND_PDUS: Final = {
+    BIND_RECEIVER: BindReceiver,
+    BIND_TRANSMITTER: BindTransmitter,
+    BIND_TRANSCEIVER: BindTransceiver,
+}
+BIND_NAMES: Final = {
+    BIND_RECEIVER: "receiver",
+    BIND_TRANSMITTER: "transmitter",
+    BIND_TRANSCEIVER: "transceiver",
+}
+# A session that held so long was a good one.
+STABLE_S: Final = 10.0
+# The session's own timeout of the bind comes first; this is for a lost timer.
+_SPARE_S: Final = 5.0
+# When there is a better host, outstanding answers are awaited so long.
+_MOVE_GRACE_S: Final = 5.0
+
+Connect = Callable[[str, int], IStreamClientEndpoint]
+
+
+class Boss(Protocol):
+    """What a link tells its channel."""
+
+    def heard(
+        self, link: Link, esme: EsmeProtocol, happenings: Sequence[Happening]
+    ) -> None:
+        """Take what happened on a link."""
+
+    def link_changed(self, link: Link, state: KeeperState, reason: str) -> None:
+        """Take note that a link is up, or why it is not."""
+
+
+def terms_of(settings: SmppSettings, bind_command: int) -> Terms:
+    """Return the terms of a session as the settings have them."""
+    version = 0x34 if settings.version == "3.4" else 0x33
+    bind = BIND_PDUS[bind_command]
+
+    def bind_request() -> bytes:
+        return encode(
+            bind(
+                system_id=settings.system_id,
+                password=settings.password,
+                system_type=settings.system_type,
+                interface_version=version,
+                addr_ton=settings.address_ton,
+                addr_npi=settings.address_npi,
+                address_range=settings.address_range,
+            )
+        )
+
+    return Terms(
+        bind_request=bind_request,
+        bind_command=bind_command,
+        version=version,
+        tlvs=settings.tlvs,
+        window=settings.window,
+        bind_timeout_s=_or(settings.bind_timeout_s, settings.link_timeout_s),
+        response_timeout_s=settings.response_timeout_s,
+        enquire_link_s=settings.enquire_link_s,
+        link_timeout_s=settings.link_timeout_s,
+    )
+
+
+def connector(settings: SmppSettings, reactor: Any) -> Connect:
+    """Return what makes the endpoint of a host: TCP, or TLS with its checks."""
+    if not settings.tls:
+        return lambda host, port: HostnameEndpoint(reactor, host, port)
+    trust = None
+    if settings.tls_ca:
+        pem = FilePath(settings.tls_ca).getContent()
+        trust = trustRootFromCertificates([Certificate.loadPEM(pem)])
+
+    def connect(host: str, port: int) -> IStreamClientEndpoint:
+        options = optionsForClientTLS(settings.tls_name or host, trustRoot=trust)
+        return wrapClientTLS(options, HostnameEndpoint(reactor, host, port))
+
+    return connect
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+class Link:
+    """One bind, kept alive."""
+
+    _serials = count(1)
+
+    def __init__(
+        self,
+        channel: str,
+        bind_command: int,
+        settings: SmppSettings,
+        surroundings: Surroundings,
+        boss: Boss,
+        connect: Connect,
+        trace: Trace | None,
+    ) -> None:
+        self.name = BIND_NAMES[bind_command]
+        self.bind_command = bind_command
+        self.hosts = Hosts(settings.hosts)
+        self.bound_as: Bound | None = None
+        self.connections = 0
+        # tells the sessions of all links apart
+        self.serial = 0
+        self._settings = settings
+        self._clock = surroundings.clock
+        self._boss = boss
+        self._endpoint = connect
+        self._trace = None if trace is None else trace.for_link(self.name)
+        self._terms = terms_of(settings, bind_command)
+        self._up_since: float | None = None
+        self._going_home: IDelayedCall | None = None
+        timeout_s = settings.link_timeout_s or 30.0
+        self.keeper: Keeper[EsmeProtocol] = Keeper(
+            surroundings.clock,
+            log,
+            f"{channel} ({self.name})",
+            self._connect,
+            self._told,
+            surroundings.random,
+            backoff=Backoff(
+                settings.reconnect_min_s, settings.reconnect_max_s, stable_s=STABLE_S
+            ),
+            connect_timeout_s=_or(settings.connect_timeout_s, timeout_s),
+            ready_timeout_s=_or(settings.bind_timeout_s, timeout_s) + _SPARE_S,
+        )
+
+    @property
+    def esme(self) -> EsmeProtocol | None:
+        """The bound protocol, None while there is none."""
+        return self.keeper.conversation
+
+    def start(self) -> None:
+        """Begin to connect (after a moment of its own, see `Keeper`)."""
+        self.keeper.start()
+
+    def retire(self) -> None:
+        """End at once and for good; the far side has no use for this bind."""
+        self._forget_home()
+        # not in the middle of what the keeper is told
+        self._clock.callLater(0, self.keeper.stop)
+
+    async def stop(self, grace_s: float) -> None:
+        """Drain, unbind, close; at once when not bound."""
+        self._forget_home()
+        esme = self.esme
+        if esme is not None:
+            over = esme.over()
+            esme.drain(grace_s)
+            await over
+        self.keeper.stop()
+
+    async def _connect(self) -> EsmeProtocol:
+        host, port = self.hosts.present
+        self.connections += 1
+        esme = EsmeProtocol(
+            self._terms,
+            self._clock,
+            self,
+            self._trace,
+            credential_retry_s=self._settings.credential_retry_s,
+        )
+        self.serial = next(Link._serials)
+        esme.serial = self.serial
+        await connectProtocol(self._endpoint(host, port), esme)
+        return esme
+
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+        """Pass on what happened (`gdemoi.smpp.protocol.Ear`)."""
+        for happening in happenings:
+            if isinstance(happening, Bound):
+                self.bound_as = happening
+        self._boss.heard(self, esme, happenings)
+
+    def _told(self, state: KeeperState, reason: str) -> None:
+        now = self._clock.seconds()
+        if state is KeeperState.UP:
+            self._up_since = now
+            self._plan_home()
+        elif state in (KeeperState.PAUSED, KeeperState.REFUSED):
+            self._forget_home()
+            since, self._up_since = self._up_since, None
+            if since is not None and now - since >= STABLE_S:
+                self.hosts.ended(now)
+            else:
+                self.hosts.failed(now)
+        self._boss.link_changed(self, state, reason)
+
+    # -- back to the primary -------------------------------------------------------
+
+    def _plan_home(self) -> None:
+        pause_s = self._settings.primary_return_s
+        if pause_s > 0 and not self.hosts.on_primary and self._going_home is None:
+            self._going_home = self._clock.callLater(pause_s, self._go_home)
+
+    def _forget_home(self) -> None:
+        call, self._going_home = self._going_home, None
+        if call is not None and call.active():
+            call.cancel()
+
+    def _go_home(self) -> None:
+        self._going_home = None
+        spawn(self._look_home(), log, f"looking for the first host of {self.name}")
+
+    async def _look_home(self) -> None:
+        """Leave a working session only when the primary can at least be reached."""
+        host, port = self.hosts.hosts[0]
+        knock: Deferred[protocol.Protocol] = connectProtocol(
+            self._endpoint(host, port), protocol.Protocol()
+        )
+        try:
+            visitor = await knock.addTimeout(10.0, self._clock)
+        except (ConnectError, OSError, TimeoutError) as fault:
+            log.info(
+                "{link}: the first host is still away: {fault}",
+                link=self.keeper.name,
+                fault=str(fault) or type(fault).__name__,
+            )
+            self._plan_home()
+            return
+        visitor.transport.abortConnection()  # type: ignore[union-attr]
+        esme = self.esme
+        if esme is not None:
+            log.info("{link}: back to the first host", link=self.keeper.name)
+            self.hosts.go_to_primary()
+            esme.drain(_MOVE_GRACE_S)

@@ -1,0 +1,116 @@
+"""A port where the SMSC may knock: outbind (SMPP 3.4 §2.2.1, §4.1.7).
+
+Off unless configured.  Whoever opens a connection here and says the agreed
+password is answered with a bind as receiver; anyone else learns nothing, least
+of all our own credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hmac import compare_digest
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from gdemoi.interfaces import Surroundings
+from gdemoi.smpp.channel_deliveries import Deliveries
+from gdemoi.smpp.channel_links import terms_of
+from gdemoi.smpp.happenings import Came, Happening, Outbound, Over
+from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
+from gdemoi.smpp.settings import SmppSettings
+from gdemoi.smpp.states import BIND_RECEIVER
+from gdemoi.smpp.trace import Trace
+from gdemoi.tasks import spawn
+
+log = Logger()
+
+# Connections that may be open here at once.
+_MOST: Final = 4
+# Serial numbers apart from those of the links.
+_FIRST_SERIAL: Final = 1_000_000_000
+
+
+class OutbindPort:
+    """The listening port of one channel, and the sessions that began there."""
+
+    def __init__(
+        self,
+        channel: str,
+        settings: SmppSettings,
+        surroundings: Surroundings,
+        deliveries: Deliveries,
+        trace: Trace | None,
+    ) -> None:
+        self.sessions: list[EsmeProtocol] = []
+        self._channel = channel
+        self._settings = settings
+        self._surroundings = surroundings
+        self._deliveries = deliveries
+        self._trace = None if trace is None else trace.for_link("outbind")
+        self._terms = terms_of(settings, BIND_RECEIVER)
+        self._port: IListeningPort | None = None
+        self._serial = _FIRST_SERIAL
+
+    def start(self) -> None:
+        """Listen, when configured."""
+        if self._settings.outbind_listen:
+            spawn(self._listen(), log, f"listening for outbind to {self._channel}")
+
+    async def stop(self, grace_s: float) -> None:
+        """Listen no more and end the sessions."""
+        port, self._port = self._port, None
+        if port is not None:
+            stopped = port.stopListening()
+            if isinstance(stopped, Deferred):
+                await stopped
+        for esme in list(self.sessions):
+            over = esme.over()
+            esme.drain(grace_s)
+            await over
+
+    async def _listen(self) -> None:
+        endpoint = serverFromString(
+            self._surroundings.reactor, self._settings.outbind_listen
+        )
+        self._port = await endpoint.listen(EsmeFactory(self.make))
+
+    def make(self) -> EsmeProtocol:
+        """Return the protocol of a connection that the SMSC opened."""
+        esme = EsmeProtocol(
+            self._terms,
+            self._surroundings.clock,
+            self,
+            self._trace,
+            may_bind=self._may_bind,
+        )
+        self._serial += 1
+        esme.serial = self._serial
+        self.sessions.append(esme)
+        if len(self.sessions) > _MOST:
+            self.sessions[0].abort()
+        return esme
+
+    def _may_bind(self, outbind: Outbound) -> bool:
+        agreed = self._settings.outbind_password.encode()
+        good = compare_digest(outbind.password.encode(), agreed)
+        if not good:
+            log.warn(
+                "{channel}: an outbind of {system_id!a} with a wrong password",
+                channel=self._channel,
+                system_id=outbind.system_id,
+            )
+        return good
+
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+        """Pass deliveries up (`gdemoi.smpp.protocol.Ear`)."""
+        for happening in happenings:
+            if isinstance(happening, Came):
+                self._deliveries.came(esme, happening.pdu)
+            elif isinstance(happening, Over) and esme in self.sessions:
+                self.sessions.remove(esme)
+                now = self._surroundings.clock.seconds()
+                self._deliveries.reader.repeats.session_ended(esme.serial, now)

@@ -1,0 +1,191 @@
+"""The way out of one channel: segments over the bind that submits.
+
+Segments leave in order and as far as the window goes; every answer finds its
+message's `Sending`, and the last one makes its outcome.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+
+from gdemoi.interfaces import IChannelEvents
+from gdemoi.message import Error, Outbound, Outcome, Refused, Scope
+from gdemoi.smpp.channel_queries import Query
+from gdemoi.smpp.pdus import Pdu, SubmitSmResp, Unparsed
+from gdemoi.smpp.prepare import Prepared
+from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.sendings import Sending
+from gdemoi.smpp.settings import SmppSettings
+from gdemoi.smpp.states import INVBNDSTS, ROK
+from gdemoi.smpp.statuses import Status
+from gdemoi.smpp.tlvs import Tag
+from gdemoi.smpp.verdicts import refusal
+
+# Messages of which a part has been taken, whose progress is kept for a retry.
+_PARTLY_SENT: Final = 1_000
+_SUBMIT_SM_RESP: Final = SubmitSmResp.command_id
+# After ESME_RINVBNDSTS: the answers to what else is under way are awaited so long.
+_REBIND_GRACE_S: Final = 2.0
+
+
+def unavailable(reason: str) -> Refused:
+    """Return the refusal of what certainly did not leave."""
+    return Refused(
+        error=Error("gateway:unavailable", reason, retryable=True),
+        scope=Scope.CHANNEL_FOR_A_WHILE,
+    )
+
+
+class Sender:
+    """Messages and queries on their way out."""
+
+    def __init__(self, settings: SmppSettings) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.accepted = 0
+        self.refused = 0
+        self.unsure = 0
+        self.late = 0
+        self.esme: EsmeProtocol | None = None
+        self.events: IChannelEvents | None = None
+        self._overrides = settings.overrides
+        self._queue: deque[Sending] = deque()
+        self._queries: deque[tuple[bytes, Query]] = deque()
+        self._partly: OrderedDict[str, Prepared] = OrderedDict()
+        self._pumping = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def partly_sent(self, message: Outbound) -> Prepared | None:
+        """Return a message that was sent in part before, with its progress."""
+        known = self._partly.pop(message.id, None)
+        return known if known is not None and known.message == message else None
+
+    def submit(
+        self, prepared: Prepared, attempt: int, *, tlvs: bool
+    ) -> Deferred[Outcome]:
+        """Send what of the message the SMSC does not have yet."""
+        done: Deferred[Outcome] = Deferred()
+        sending = Sending(prepared, attempt, done.callback)
+        sending.begin(tlvs=tlvs)
+        if sending.todo:
+            self._queue.append(sending)
+            self.pump()
+        return done
+
+    def ask(self, octets: bytes) -> Deferred[Pdu | Unparsed | None]:
+        """Send a query; None when nobody answered."""
+        asked = Query()
+        self._queries.append((octets, asked))
+        self.pump()
+        return asked.answer
+
+    def pump(self) -> None:
+        """Let leave what the window takes."""
+        esme = self.esme
+        if esme is None or self._pumping:
+            return
+        self._pumping = True
+        try:
+            free = esme.session.free
+            while free > 0 and self._queries:
+                esme.submit(*self._queries.popleft())
+                free -= 1
+            queue = self._queue
+            while free > 0 and queue:
+                sending = queue[0]
+                if sending.todo:
+                    place = sending.leaves()
+                    esme.submit(sending.octets[place], (sending, place))
+                    free -= 1
+                if not sending.todo:
+                    queue.popleft()
+        finally:
+            self._pumping = False
+
+    # -- answers -----------------------------------------------------------------
+
+    def answered(self, context: Any, pdu: Pdu | Unparsed) -> None:
+        """Take the answer to a request."""
+        if isinstance(context, Query):
+            context.answer.callback(pdu)
+            return
+        sending, place = context
+        if self._settle(sending, place, pdu) == INVBNDSTS and self.esme is not None:
+            # the SMSC does not think that we are bound: bind again
+            self.esme.drain(_REBIND_GRACE_S)
+
+    def _settle(self, sending: Sending, place: int, pdu: Pdu | Unparsed) -> int:
+        status = pdu.command_status
+        if status == ROK and pdu.command_id == _SUBMIT_SM_RESP:
+            self.accepted += 1
+            sending.accepted(place, message_id_of(pdu))
+            return status
+        self.refused += 1
+        self.statuses[status] += 1
+        sending.refused(self._refusal(pdu))
+        self._keep_progress(sending)
+        return status
+
+    def _refusal(self, pdu: Pdu | Unparsed) -> Refused:
+        reason, said = None, ""
+        if isinstance(pdu, Pdu) and pdu.tlvs:
+            reason = pdu.tlv_int(Tag.delivery_failure_reason)
+            said = pdu.tlv_text(Tag.additional_status_info_text) or ""
+        # a generic_nack that says ROK is still no acceptance
+        status = pdu.command_status or int(Status.RUNKNOWNERR)
+        return refusal(status, self._overrides, reason, said)
+
+    def unanswered(self, context: Any, why: str) -> None:
+        """Nobody knows what became of a request."""
+        if isinstance(context, Query):
+            context.answer.callback(None)
+            return
+        self.unsure += 1
+        sending, _ = context
+        sending.unsure(why)
+        self._keep_progress(sending)
+
+    def answered_late(self, context: Any, pdu: Pdu | Unparsed) -> None:
+        """Take an answer to a request that was given up."""
+        if isinstance(context, Query):
+            return
+        self.late += 1
+        sending, place = context
+        self._settle(sending, place, pdu)
+        outcome = sending.late_outcome() if sending.over else None
+        if outcome is not None and self.events is not None:
+            prepared = sending.prepared
+            self._partly.pop(prepared.message.id, None)
+            self.events.late(prepared.message.id, sending.attempt, outcome)
+
+    def give_back(self, reason: str) -> None:
+        """Nothing can leave any more: refuse what has not left."""
+        refused = unavailable(reason)
+        queue, self._queue = self._queue, deque()
+        for sending in queue:
+            sending.cannot_leave(refused)
+            self._keep_progress(sending)
+        queries, self._queries = self._queries, deque()
+        for _, asked in queries:
+            asked.answer.callback(None)
+
+    def _keep_progress(self, sending: Sending) -> None:
+        """Remember a message that was sent in part, for the next try."""
+        prepared = sending.prepared
+        if len(prepared.taken) > 1 and any(prepared.taken):
+            self._partly[prepared.message.id] = prepared
+            if len(self._partly) > _PARTLY_SENT:
+                self._partly.popitem(last=False)
+
+
+def message_id_of(pdu: Pdu | Unparsed) -> str:
+    """Return the id in a submit_sm_resp, as far as it can be read."""
+    if isinstance(pdu, SubmitSmResp):
+        return pdu.message_id
+    if isinstance(pdu, Unparsed):
+        return pdu.body.partition(b"\0")[0].decode("latin-1")
+    return ""

@@ -1,0 +1,222 @@
+"""From a deliver_sm or data_sm to what goes up: a receipt, or an SMS (a segment).
+
+Pure but for what it remembers of the last deliveries (`Repeats`).  Whatever the
+octets, something goes up: undecodable texts keep their octets, headers that
+contradict themselves are left out of the text and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Final
+
+from gdemoi.message import Error, Inbound, Part, Receipt, State
+from gdemoi.smpp.addresses import as_number
+from gdemoi.smpp.ids import IdForms
+from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.receipts import ReceiptFacts, facts_of, parse_date
+from gdemoi.smpp.settings import SmppSettings
+from gdemoi.smpp.tlvs import Tag, Tlv
+from gdemoi.text import charset as charsets
+from gdemoi.text import udh as headers
+from gdemoi.text.udh import Udh
+
+UDHI: Final = 0x40
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+_LONGEST_RAW: Final = 1000
+_NO_ERROR: Final = frozenset({"", "0", "00", "000", "0000"})
+_NO_HEADER: Final = Udh()
+# An SMSC repeats what it thinks we did not take soon after the next bind.
+REPEAT_WINDOW_S: Final = 120.0
+# An answer that left so shortly before the connection broke may not have arrived.
+DOUBTFUL_S: Final = 10.0
+_REMEMBERED: Final = 5_000
+
+
+class Repeats:
+    """Tells the SMSC's repetition of one delivery from a phone's second SMS.
+
+    A tracker says the same words often, so equal content alone is no repetition.
+    It is one when the first delivery is still unanswered, or was answered so
+    shortly before its connection broke that the answer may be lost.
+    """
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[bytes, tuple[int, int, float]] = OrderedDict()
+        self._ended: OrderedDict[int, float] = OrderedDict()
+
+    def session_ended(self, session: int, now: float) -> None:
+        """Remember when a connection broke."""
+        self._ended[session] = now
+        if len(self._ended) > 100:
+            self._ended.popitem(last=False)
+
+    def key(self, pdu: DeliverSm | DataSm, session: int, now: float) -> str:
+        """Return what a repetition of this delivery has in common with it."""
+        digest = _digest(pdu)
+        count, last_session, last_at = self._last.pop(digest, (0, session, now))
+        if count and not self._repeated(session, last_session, last_at):
+            count += 1
+        count = count or 1
+        self._last[digest] = (count, session, now)
+        if len(self._last) > _REMEMBERED:
+            self._last.popitem(last=False)
+        return f"{digest.hex()}:{count}"
+
+    def _repeated(self, session: int, last_session: int, last_at: float) -> bool:
+        if session == last_session:
+            return False
+        ended_at = self._ended.get(last_session)
+        return ended_at is None or ended_at - last_at <= DOUBTFUL_S
+
+
+def _digest(pdu: DeliverSm | DataSm) -> bytes:
+    short_message = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+    parts = (
+        pdu.source_addr.encode("latin-1"),
+        pdu.destination_addr.encode("latin-1"),
+        bytes((pdu.esm_class, pdu.data_coding)),
+        short_message,
+        *(tag.to_bytes(2, "big") + value for tag, value in pdu.tlvs),
+    )
+    return blake2b(b"\0".join(parts), digest_size=12).digest()
+
+
+class DeliveryReader:
+    """Reads the deliveries of one channel."""
+
+    def __init__(
+        self, channel: str, account: str, settings: SmppSettings, ids: IdForms
+    ) -> None:
+        self._channel = channel
+        self._account = account
+        self._settings = settings
+        self._ids = ids
+        self.repeats = Repeats()
+
+    def read(
+        self, pdu: DeliverSm | DataSm, session: int, now: float
+    ) -> Receipt | Inbound:
+        """Return what a delivery is; any body that could be decoded is something."""
+        octets = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+        receipted: bytes | None = None
+        state: int | None = None
+        network_error: bytes | None = None
+        for tag, value in pdu.tlvs:
+            if tag == Tag.receipted_message_id:
+                receipted = value
+            elif tag == Tag.message_state and value:
+                state = int.from_bytes(value[:4], "big")
+            elif tag == Tag.network_error_code:
+                network_error = value
+            elif tag == Tag.message_payload and not octets:
+                octets = value
+        header = _NO_HEADER
+        if pdu.esm_class & UDHI and octets:
+            header, octets = headers.parse(octets)
+        facts = facts_of(
+            pdu.esm_class,
+            octets,
+            receipted,
+            state,
+            network_error,
+            by_text=self._settings.receipt_by_text,
+        )
+        if facts is not None:
+            return self._receipt(pdu, facts, octets)
+        return self._inbound(pdu, header, octets, session, now)
+
+    def _receipt(
+        self, pdu: DeliverSm | DataSm, facts: ReceiptFacts, octets: bytes
+    ) -> Receipt:
+        settings = self._settings
+        table = settings.error_table
+        meaning = table.find(facts.err)
+        state = facts.state
+        if state is None:
+            state = meaning.state if meaning is not None else State.ENROUTE
+        zone = settings.receipt_time_zone
+        return Receipt(
+            account=self._account,
+            channel=self._channel,
+            provider_id=facts.id,
+            state=state,
+            keys=self._ids.keys(facts.id),
+            error=self._error(facts, state),
+            at=None if zone is None else parse_date(facts.done_date, zone),
+            about=pdu.source_addr or None,
+            raw=_shown(octets, pdu.tlvs),
+        )
+
+    def _error(self, facts: ReceiptFacts, state: State) -> Error | None:
+        if state is State.DELIVERED:
+            return None
+        settings = self._settings
+        table = settings.error_table
+        err = facts.err or ""
+        if err not in _NO_ERROR:
+            return table.error(err, settings.error_language)
+        if state is State.ENROUTE:
+            return None
+        word = facts.word.lower() or "unknown"
+        return Error(f"receipt:{word}", facts.word or "no state in the receipt")
+
+    def _inbound(
+        self,
+        pdu: DeliverSm | DataSm,
+        header: Udh,
+        octets: bytes,
+        session: int,
+        now: float,
+    ) -> Inbound:
+        settings = self._settings
+        default = settings.default_charset.value
+        charset = charsets.charset_of(pdu.data_coding, default)
+        part = header.part or _sar_part(pdu.tlvs)
+        text: str | None = None
+        if charset != "binary":
+            text = charsets.decode(
+                octets,
+                charset,
+                header.single_shift,
+                header.locking_shift,
+                header.fill_bits if header else 0,
+            )
+        unread = text is None or _REPLACEMENT in text or header.broken
+        return Inbound(
+            channel=self._channel,
+            from_=as_number(pdu.source_addr_ton, pdu.source_addr),
+            to=as_number(pdu.dest_addr_ton, pdu.destination_addr) or None,
+            received_at=now,
+            text=text,
+            binary=octets if unread or part is not None else None,
+            charset=charset,
+            part=part,
+            dedup=self.repeats.key(pdu, session, now),
+            dedup_window_s=REPEAT_WINDOW_S,
+            join_window_s=settings.part_timeout_s,
+        )
+
+
+def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:
+    """Return the segment by the SAR TLVs; only all three mean anything (§5.3.2.22)."""
+    if not tlvs:
+        return None
+    found = {tag: value for tag, value in tlvs if value}
+    reference = found.get(Tag.sar_msg_ref_num)
+    total = int.from_bytes(found.get(Tag.sar_total_segments, b""), "big")
+    number = int.from_bytes(found.get(Tag.sar_segment_seqnum, b""), "big")
+    if reference is None or not 1 <= number <= total <= 255 or total == 1:
+        return None
+    return Part(f"sar{reference.hex()}", total, number)
+
+
+def _shown(octets: bytes, tlvs: tuple[Tlv, ...] | list[Tlv]) -> str:
+    """Return a receipt as it came, escaped, for the story."""
+    shown = octets[:_LONGEST_RAW].decode("latin-1")
+    if tlvs and not shown:
+        shown = " ".join(f"0x{tag:04X}={value.hex()}" for tag, value in tlvs)
+    if shown.isprintable():
+        return shown[:_LONGEST_RAW]
+    return shown.encode("unicode_escape").decode("ascii")[:_LONGEST_RAW]

@@ -1,0 +1,430 @@
+"""From a message to its submit_sm PDUs: sender, alphabet, segments, fields.
+
+Pure but for the reference counter of long messages.  Knows the settings of one
+channel and SMPP 3.4 §5.2; refuses to know links.  Whether optional parameters
+may be sent is only known when a link is bound, so the PDUs are composed for
+either case (`Prepared.pdus`): without TLVs, SAR and payload become headers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from gdemoi.errors import OurFault
+from gdemoi.message import (
+    Charset,
+    Error,
+    Outbound,
+    Refused,
+    SmppOptions,
+)
+from gdemoi.smpp.addresses import (
+    NO_ADDRESS,
+    Address,
+    address,
+    complaint_of_sender,
+    digits_of,
+    is_number,
+)
+from gdemoi.smpp.pdus import SubmitSm, encode
+from gdemoi.smpp.settings import Receipts, SmppSettings, Validity
+from gdemoi.smpp.times import absolute, relative
+from gdemoi.smpp.tlvs import Tag, Tlv
+from gdemoi.text import charset as charsets
+from gdemoi.text import udh as headers
+from gdemoi.text.segments import (
+    Method,
+    Segment,
+    TooLong,
+    split,
+    split_binary,
+)
+from gdemoi.text.udh import Udh
+
+UDHI: Final = 0x40
+# SMPP 3.4 §5.2.17
+REGISTERED: Final = {Receipts.NONE: 0x00, Receipts.FINAL: 0x01, Receipts.ALL: 0x11}
+_WANTS_RECEIPT: Final = 0x03
+
+# SMPP 3.4 §5.2.19.  In 3.3 the field is the GSM data coding scheme, which has no
+# Latin-1: octets of class 1 then.
+CODING_34: Final = {Charset.LATIN1: 3, Charset.UCS2: 8}
+CODING_33: Final = {Charset.LATIN1: 0xF5, Charset.UCS2: 8}
+BINARY_34: Final = 4
+BINARY_33: Final = 0xF5
+FLASH_GSM: Final = 0xF0
+FLASH_UCS2: Final = 0x18
+FLASH_OCTETS: Final = 0xF4
+_NO_OPTIONS: Final = SmppOptions()
+# What a link that takes no TLVs is sent instead.
+_WITHOUT_TLVS: Final = {Method.SAR: Method.UDH16, Method.PAYLOAD: Method.UDH}
+
+
+class Prepared:
+    """A message made ready, and how far its segments have got."""
+
+    __slots__ = (
+        *("_compose", "_octets", "_tlvs", "charset", "data_coding", "message"),
+        *("parts", "receipt_expected", "segments", "sender", "taken"),
+    )
+
+    def __init__(
+        self,
+        message: Outbound,
+        sender: str | None,
+        charset: str,
+        data_coding: int,
+        compose: Callable[[bool], tuple[list[Segment], list[bytes]]],
+        *,
+        tlvs: bool,
+        receipt_expected: bool,
+    ) -> None:
+        self.message = message
+        self.sender = sender
+        self.charset = charset
+        self.data_coding: int | None = data_coding
+        self.receipt_expected = receipt_expected
+        self._compose = compose
+        self._tlvs = tlvs
+        self.parts, self._octets = compose(tlvs)
+        # how many PDUs this is
+        self.segments = len(self.parts)
+        # message_id of each segment that the SMSC has; None: not yet
+        self.taken: list[str | None] = [None] * len(self.parts)
+
+    def octets(self, *, tlvs: bool) -> list[bytes]:
+        """Return the PDUs, numbered 0, for a link that takes TLVs, or not.
+
+        Changing between the two begins anew: segments of both do not mix.
+        """
+        if tlvs is not self._tlvs:
+            self._tlvs = tlvs
+            self.parts, self._octets = self._compose(tlvs)
+            self.segments = len(self.parts)
+            self.taken = [None] * len(self.parts)
+        return self._octets
+
+    def user_data(self) -> list[tuple[str, int]]:
+        """Return (hex of the user data, units in it) for each segment."""
+        return [(part.user_data.hex(), part.units) for part in self.parts]
+
+    def wire(self) -> list[list[str]]:
+        """Return each segment's PDU in hex, with sequence number 1, 2, 3…"""
+        shown = []
+        for number, octets in enumerate(self._octets, 1):
+            numbered = octets[:12] + number.to_bytes(4, "big") + octets[16:]
+            shown.append([numbered.hex()])
+        return shown
+
+
+class References:
+    """Reference numbers of long messages: a counter per (sender, destination)."""
+
+    def __init__(self, random: Callable[[], float], limit: int = 10_000) -> None:
+        self._random = random
+        self._limit = limit
+        self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def next(self, sender: str, destination: str) -> int:
+        """Return the next reference, 16 bits wide."""
+        pair = (sender, destination)
+        last = self._last.pop(pair, None)
+        if last is None:
+            # after a restart the counters must not begin where they began before
+            last = int(self._random() * 0x10000)
+        reference = (last + 1) & 0xFFFF
+        self._last[pair] = reference
+        if len(self._last) > self._limit:
+            self._last.popitem(last=False)
+        return reference
+
+
+def refused(code: str, text: str) -> Refused:
+    """Return the refusal of a message that this channel can never carry."""
+    return Refused(error=Error(f"gateway:{code}", text))
+
+
+class _Unfit(Exception):
+    """Raised and caught in this file only: why a message cannot be prepared."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.refusal = refused(code, text)
+
+
+class Preparer:
+    """Prepares messages for one channel."""
+
+    def __init__(self, settings: SmppSettings, random: Callable[[], float]) -> None:
+        self._settings = settings
+        self._references = References(random)
+        self._coding = CODING_34 if settings.version == "3.4" else CODING_33
+        self._binary = BINARY_34 if settings.version == "3.4" else BINARY_33
+        self._any_sender = "*" in settings.allowed_sender
+        self._senders = tuple(s for s in settings.allowed_sender if s != "*")
+        self._allowed = frozenset(map(_spelling, self._senders))
+        self._tlvs = settings.tlv_values
+        self._addresses: dict[str, Address] = {}
+
+    def prepare(
+        self, message: Outbound, now: float, *, tlvs: bool
+    ) -> Prepared | Refused:
+        """Return the message made ready; `tlvs` as the link is, or will be."""
+        try:
+            return self._prepare(message, now, tlvs=tlvs)
+        except _Unfit as unfit:
+            return unfit.refusal
+
+    def _prepare(self, message: Outbound, now: float, *, tlvs: bool) -> Prepared:
+        settings = self._settings
+        sender = self._sender(message)
+        text, charset = self._text(message)
+        coding = self._data_coding(charset, message)
+        udh = _udh(message)
+        options = message.smpp or _NO_OPTIONS
+        fields = self._fields(message, sender, options, coding, now)
+        limit = min(message.max_segments or 255, settings.max_segments)
+        reference: int | None = None
+        extra = (*self._tlvs, *_own_tlvs(options))
+
+        def compose(tlvs: bool) -> tuple[list[Segment], list[bytes]]:
+            nonlocal reference
+            method = settings.long_messages
+            if not tlvs:
+                method = _WITHOUT_TLVS.get(method, method)
+            if reference is None and _may_be_long(message):
+                reference = self._references.next(sender or "", message.to)
+            parts = _split(
+                message, text, charset, udh, method, reference or 0, limit, settings
+            )
+            return parts, _compose(
+                parts, fields, method, extra if tlvs else (), settings.esm_class
+            )
+
+        return Prepared(
+            message,
+            sender,
+            "binary" if charset is None else charset.value,
+            coding,
+            compose,
+            tlvs=tlvs,
+            receipt_expected=bool(int(fields["registered_delivery"]) & _WANTS_RECEIPT),
+        )
+
+    def _sender(self, message: Outbound) -> str | None:
+        wanted = message.from_
+        default = self._senders[0] if self._senders else None
+        if wanted is None:
+            return default
+        free = self._any_sender or not self._settings.allowed_sender
+        if not free and _spelling(wanted) not in self._allowed:
+            if self._settings.on_other_sender == "replace":
+                return default
+            raise _Unfit("sender_not_allowed", f"the sender {wanted!r} is not allowed")
+        wrong = complaint_of_sender(wanted)
+        if wrong is not None:
+            raise _Unfit("sender_not_allowed", wrong)
+        return wanted
+
+    def _text(self, message: Outbound) -> tuple[str, Charset | None]:
+        """Return the text that goes out and its charset; None: octets."""
+        if message.text is None:
+            return "", None
+        try:
+            return charsets.choose(
+                message.text,
+                message.charset,
+                message.on_unencodable,
+                self._settings.default_charset.value,
+            )
+        except charsets.Unencodable as fault:
+            raise _Unfit("unencodable", str(fault)) from None
+
+    def _data_coding(self, charset: Charset | None, message: Outbound) -> int:
+        if charset is None:
+            return FLASH_OCTETS if message.flash else self._binary
+        if message.flash:
+            if charset is Charset.UCS2:
+                return FLASH_UCS2
+            return FLASH_OCTETS if charset is Charset.LATIN1 else FLASH_GSM
+        return self._coding.get(charset, self._settings.gsm_coding)
+
+    def _destination(self, to: str) -> Address:
+        settings = self._settings
+        return address(
+            to,
+            settings.destination_ton,
+            settings.destination_npi,
+            keep_plus=settings.keep_plus,
+        )
+
+    def _source(self, sender: str | None) -> Address:
+        """Return the sender's fields; there are few senders, so remember them."""
+        if sender is None:
+            return NO_ADDRESS
+        known = self._addresses.get(sender)
+        if known is None:
+            settings = self._settings
+            known = address(
+                sender,
+                settings.source_ton,
+                settings.source_npi,
+                keep_plus=settings.keep_plus,
+            )
+            if len(self._addresses) < 1000:
+                self._addresses[sender] = known
+        return known
+
+    def _fields(
+        self,
+        message: Outbound,
+        sender: str | None,
+        options: SmppOptions,
+        coding: int,
+        now: float,
+    ) -> dict[str, int | str]:
+        settings = self._settings
+        source, destination = self._source(sender), self._destination(message.to)
+        fields: dict[str, int | str] = {
+            "source_addr_ton": source.ton,
+            "source_addr_npi": source.npi,
+            "source_addr": source.addr,
+            "dest_addr_ton": destination.ton,
+            "dest_addr_npi": destination.npi,
+            "destination_addr": destination.addr,
+            "data_coding": coding,
+            "service_type": settings.service_type,
+            "protocol_id": settings.protocol_id,
+            "priority_flag": settings.priority_flag,
+            "validity_period": self._validity(message, now),
+            "registered_delivery": REGISTERED[settings.receipts],
+        }
+        if options is not _NO_OPTIONS:
+            for name in _OPTION_FIELDS:
+                value = getattr(options, name)
+                if value is not None:
+                    fields[name] = value
+        return fields
+
+    def _validity(self, message: Outbound, now: float) -> str:
+        match self._settings.validity_period:
+            case Validity.TTL:
+                return relative(message.expires_at - now)
+            case Validity.ABSOLUTE:
+                return absolute(message.expires_at)
+            case _:
+                return ""
+
+
+_OPTION_FIELDS: Final = (
+    *("service_type", "protocol_id", "priority_flag", "validity_period"),
+    *("schedule_delivery_time", "registered_delivery", "replace_if_present_flag"),
+)
+
+
+def _spelling(sender: str) -> str:
+    return digits_of(sender) if is_number(sender) else sender
+
+
+def _own_tlvs(options: SmppOptions) -> tuple[Tlv, ...]:
+    try:
+        return tuple(
+            (int(tag, 0), bytes.fromhex(value)) for tag, value in options.tlvs.items()
+        )
+    except ValueError:
+        raise _Unfit("invalid", 'tlvs are {"0x1403": "hexadecimal"}') from None
+
+
+def _udh(message: Outbound) -> Udh:
+    """Return the header that every segment bears (ports, or the message's own)."""
+    if message.udh is not None:
+        header, rest = headers.parse(message.udh)
+        if header.broken or rest:
+            raise _Unfit("invalid", "udh is not one whole user data header")
+        return header
+    if message.dest_port is not None or message.source_port is not None:
+        return headers.ports(message.dest_port or 0, message.source_port or 0)
+    return Udh()
+
+
+def _may_be_long(message: Outbound) -> bool:
+    """Whether a reference may be needed; short texts do not use one up."""
+    return len(message.text or "") > 60 or len(message.binary or b"") > 60
+
+
+def _split(
+    message: Outbound,
+    text: str,
+    charset: Charset | None,
+    udh: Udh,
+    method: Method,
+    reference: int,
+    limit: int,
+    settings: SmppSettings,
+) -> list[Segment]:
+    if charset is None:
+        parts = split_binary(
+            message.binary or b"",
+            method=method,
+            reference=reference,
+            udh=udh,
+            limit=limit,
+        )
+    else:
+        parts = split(
+            text,
+            charset,
+            method=method,
+            reference=reference,
+            udh=udh,
+            limit=limit,
+            default_charset=settings.default_charset.value,
+        )
+    if isinstance(parts, TooLong):
+        if parts.limit == 0:
+            raise _Unfit("too_long", "the user data header leaves no room for the text")
+        raise _Unfit(
+            "too_long", f"{parts.count} segments, and {parts.limit} are allowed"
+        )
+    return parts
+
+
+def _compose(
+    parts: list[Segment],
+    fields: dict[str, int | str],
+    method: Method,
+    extra: tuple[Tlv, ...],
+    mode: int,
+) -> list[bytes]:
+    pdus = []
+    for part in parts:
+        tlvs = extra
+        short_message = part.user_data
+        if part.sar and part.part is not None:
+            tlvs = (*_sar(part), *tlvs)
+        elif method is Method.PAYLOAD and len(short_message) > 140:
+            tlvs = ((Tag.message_payload, short_message), *tlvs)
+            short_message = b""
+        pdu = SubmitSm(
+            **fields,  # type: ignore[arg-type]
+            esm_class=mode | UDHI if part.udh else mode,
+            short_message=short_message,
+            tlvs=tlvs,
+        )
+        try:
+            pdus.append(encode(pdu))
+        except OurFault as fault:
+            raise _Unfit("invalid", str(fault)) from None
+    return pdus
+
+
+def _sar(part: Segment) -> tuple[Tlv, Tlv, Tlv]:
+    assert part.part is not None
+    reference = int(part.part.reference, 16) & 0xFFFF
+    return (
+        (Tag.sar_msg_ref_num, reference.to_bytes(2, "big")),
+        (Tag.sar_total_segments, bytes((part.part.total,))),
+        (Tag.sar_segment_seqnum, bytes((part.part.number,))),
+    )

@@ -1,0 +1,267 @@
+"""The Twisted shell around `gdemoi.smpp.session`: octets, one timer, two Deferreds.
+
+No rule of SMPP lives here.  All that is submitted in one turn of the reactor
+leaves in one write; reading stops while our own write buffer is full, so that an
+SMSC which does not read our answers cannot fill the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from twisted.internet import protocol
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gdemoi.alarm import Alarm
+from gdemoi.keeper import LoginRefused
+from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Outbound, Over
+from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.session import EsmeSession
+from gdemoi.smpp.states import Terms
+from gdemoi.smpp.trace import Trace
+from gdemoi.smpp.verdicts import BAD_CREDENTIALS
+
+# A far side that does not read its last octets is cut off after this.
+CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class Ear(Protocol):
+    """Whoever holds a conversation and hears what happens in it."""
+
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+        """Take what happened, in order."""
+
+
+@implementer(IPushProducer)
+class EsmeProtocol(protocol.Protocol):
+    """One connection to an SMSC; a `gdemoi.keeper.Conversation`.
+
+    Binds as soon as it is connected; with `may_bind`, when an outbind asks to and
+    `may_bind` consents.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        clock: IReactorTime,
+        ear: Ear,
+        trace: Trace | None = None,
+        *,
+        credential_retry_s: float = 300.0,
+        may_bind: Callable[[Outbound], bool] | None = None,
+    ) -> None:
+        self.session = EsmeSession(terms, clock.seconds(), trace)
+        self._clock = clock
+        self._ear = ear
+        self._credential_retry_s = credential_retry_s
+        self._may_bind = may_bind
+        self._alarm = Alarm(clock, self._ring)
+        self._flushing: IDelayedCall | None = None
+        self._closing: IDelayedCall | None = None
+        self._refusal: LoginRefused | None = None
+        self._why = "the connection was closed"
+        self._ended = False
+        self._full = False
+        self._held = False
+        self._in_turn = False
+        self._bound = False
+        self._await_ready: list[Deferred[None]] = []
+        self._await_over: list[Deferred[str]] = []
+        # which connection this is, for those who hold several
+        self.serial = 0
+
+    # -- gdemoi.keeper.Conversation
+
+    def ready(self) -> Deferred[None]:
+        """Fire when bound; fail with `LoginRefused` when the SMSC said no."""
+        if self._bound:
+            return succeed(None)
+        if self._ended:
+            return fail(self._refusal or LoginRefused(self._why))
+        waiting: Deferred[None] = Deferred()
+        self._await_ready.append(waiting)
+        return waiting
+
+    def over(self) -> Deferred[str]:
+        """Fire with the reason when the connection is closed."""
+        if self._ended:
+            return succeed(self._why)
+        waiting: Deferred[str] = Deferred()
+        self._await_over.append(waiting)
+        return waiting
+
+    def abort(self) -> None:
+        """Close at once; what is unanswered is settled as unsure."""
+        self._tell(self.session.lost("the connection was given up"))
+        if not self._ended and self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    # -- for the channel -----------------------------------------------------------
+
+    def submit(self, octets: bytes, context: Any) -> int:
+        """Send a request in this turn of the reactor."""
+        number = self.session.submit(octets, context, self._clock.seconds())
+        self._flush_soon()
+        return number
+
+    def answer(self, request: DeliverSm | DataSm, status: int) -> None:
+        """Answer a deliver_sm or data_sm that came over this connection."""
+        self.session.answer(request, status, self._clock.seconds())
+        self._flush_soon()
+
+    def drain(self, grace_s: float) -> None:
+        """Submit no more, unbind, close; `over` tells when it is done."""
+        self._tell(self.session.drain(self._clock.seconds(), grace_s))
+        self._flush_soon()
+
+    def hold(self, held: bool) -> None:
+        """Read nothing for now (too much is being written down), or go on."""
+        self._held = held
+        self._regulate()
+
+    # -- IProtocol
+
+    def connectionMade(self) -> None:
+        """Bind, unless the SMSC is to ask us first."""
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+        self.transport.registerProducer(self, True)  # type: ignore[union-attr]
+        if self._may_bind is None:
+            self.session.bind(self._clock.seconds())
+        self._flush()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand octets to the session and tell what happened."""
+        # what is submitted meanwhile leaves in the write at the end
+        self._in_turn = True
+        self._tell(self.session.receive(data, self._clock.seconds()))
+        self._in_turn = False
+        self._flush()
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
+        """Settle everything; nothing of this connection is left behind."""
+        self._ended = True
+        if reason.check(ConnectionDone) is None:
+            self._why = reason.getErrorMessage()
+        self._tell(self.session.lost(self._why))
+        self._alarm.cancel()
+        for call in (self._flushing, self._closing):
+            if call is not None and call.active():
+                call.cancel()
+        waiting, self._await_ready = self._await_ready, []
+        for ready in waiting:
+            ready.errback(self._refusal or LoginRefused(self._why))
+        ending, self._await_over = self._await_over, []
+        for over in ending:
+            over.callback(self._why)
+
+    # -- IPushProducer
+
+    def pauseProducing(self) -> None:
+        """Our write buffer is full: read nothing until it is not."""
+        self._full = True
+        self._regulate()
+
+    def resumeProducing(self) -> None:
+        """Our write buffer has room again."""
+        self._full = False
+        self._regulate()
+
+    def stopProducing(self) -> None:
+        """The transport ends; `connectionLost` tells the rest."""
+
+    # -- inside
+
+    def _regulate(self) -> None:
+        if self._ended or self.transport is None:
+            return
+        if self._full or self._held:
+            self.transport.pauseProducing()  # type: ignore[attr-defined]
+        else:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
+
+    def _ring(self) -> None:
+        self._in_turn = True
+        self._tell(self.session.tick(self._clock.seconds()))
+        self._in_turn = False
+        self._flush()
+
+    def _tell(self, happenings: list[Happening]) -> None:
+        if not happenings:
+            return
+        for happening in happenings:
+            match happening:
+                case Bound():
+                    self._bound = True
+                    waiting, self._await_ready = self._await_ready, []
+                    for ready in waiting:
+                        ready.callback(None)
+                case BindRefused():
+                    fatal = happening.command_status in BAD_CREDENTIALS
+                    pause_s = self._credential_retry_s if fatal else None
+                    self._refusal = LoginRefused(happening.why, pause_s)
+                case Outbound() if self._may_bind is not None:
+                    self._knocked(happening)
+                case Over():
+                    self._close(happening.why)
+                case _:
+                    pass
+        self._ear.heard(self, happenings)
+
+    def _knocked(self, outbind: Outbound) -> None:
+        if self._may_bind is not None and self._may_bind(outbind):
+            self.session.bind(self._clock.seconds())
+        else:
+            self._close("an outbind that is not welcome")
+
+    def _close(self, why: str) -> None:
+        self._why = why
+        if self._ended or self.transport is None:
+            return
+        self._flush()
+        self.transport.unregisterProducer()  # type: ignore[attr-defined]
+        self.transport.loseConnection()
+        self._closing = self._clock.callLater(CLOSE_TIMEOUT_S, self._cut)
+
+    def _cut(self) -> None:
+        if not self._ended and self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None and not self._in_turn:
+            self._flushing = self._clock.callLater(0, self._flush)
+
+    def _flush(self) -> None:
+        flushing, self._flushing = self._flushing, None
+        if flushing is not None and flushing.active():
+            flushing.cancel()
+        if self._ended:
+            return
+        octets = self.session.outbox()
+        if octets and self.transport is not None:
+            self.transport.write(octets)
+        self._alarm.set(self.session.next_deadline())
+
+
+class EsmeFactory(protocol.Factory):
+    """Makes protocols for connections that an SMSC opens to us (outbind)."""
+
+    noisy = False
+
+    def __init__(self, make: Callable[[], EsmeProtocol]) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: IAddress | None) -> EsmeProtocol:
+        """Return a protocol for one connection."""
+        return self._make()

@@ -1,0 +1,209 @@
+"""What a delivery receipt says: the text of its many dialects, its TLVs, its class.
+
+Knows SMPP 3.4 appendix B (the text form), §5.2.12 (esm_class), §5.3.2.35
+(message_state), and the variants that carriers send: other order, other case,
+missing fields, states in full, dates of 10, 12 or 14 digits.  Order of trust:
+TLVs, then esm_class, then the text.  Nothing here raises on any input.
+
+It does not know which message a receipt is about: see `gdemoi.smpp.ids`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+import msgspec
+
+from gdemoi.message import State
+
+# esm_class bits 5-2, SMSC to ESME (SMPP 3.4 §5.2.12)
+TYPE_MASK: Final = 0x3C
+TYPE_RECEIPT: Final = 0x04
+TYPE_INTERMEDIATE: Final = 0x20
+
+MESSAGE_STATES: Final[dict[int, str]] = {
+    0: "SCHEDLD",
+    1: "ENROUTE",
+    2: "DELIVRD",
+    3: "EXPIRED",
+    4: "DELETED",
+    5: "UNDELIV",
+    6: "ACCEPTD",
+    7: "UNKNOWN",
+    8: "REJECTD",
+    9: "SKIPPED",
+}
+
+_WORDS: Final[dict[State, tuple[str, ...]]] = {
+    State.DELIVERED: ("DELIVRD", "DELIVERED", "DELIVERD", "DELIV", "DELIVERY"),
+    State.EXPIRED: ("EXPIRED", "EXPIRD"),
+    State.UNDELIVERED: (
+        *("UNDELIV", "UNDELIVERABLE", "UNDELIVERED", "UNDELIVRD", "FAILED"),
+        *("FAIL", "UNKNOWN", "DELETED", "SKIPPED", "ERROR"),
+    ),
+    State.REJECTED: ("REJECTD", "REJECTED", "REJECT"),
+    State.ENROUTE: (
+        *("ENROUTE", "ACCEPTD", "ACCEPTED", "BUFFRED", "BUFFERED", "BUFFERD"),
+        *("ACKED", "SCHEDLD", "SCHEDULED", "QUEUED", "PENDING", "SENT"),
+    ),
+}
+STATE_OF_WORD: Final[dict[str, State]] = {
+    word: state for state, words in _WORDS.items() for word in words
+}
+
+
+class ReceiptText(msgspec.Struct, frozen=True):
+    """The fields of a receipt's text, verbatim; None where a field is missing."""
+
+    id: str | None = None
+    sub: str | None = None
+    dlvrd: str | None = None
+    submit_date: str | None = None
+    done_date: str | None = None
+    stat: str | None = None
+    err: str | None = None
+    text: str | None = None
+
+    @property
+    def is_receipt(self) -> bool:
+        """Nothing but an id and a state is needed."""
+        return bool(self.id) and bool(self.stat)
+
+
+NOTHING: Final = ReceiptText()
+
+# The form of SMPP 3.4 appendix B, as most centres send it.
+_PLAIN: Final = re.compile(
+    r"id:(\S+) sub:(\S*) dlvrd:(\S*) submit date:(\S*) done date:(\S*)"
+    r" stat:(\S+) err:(\S*)(?: [tT]ext:(.*))?\s*",
+    re.DOTALL,
+)
+_LABEL: Final = re.compile(
+    r"(?<![a-z0-9])(id|sub|dlvrd|submit[ _-]?date|done[ _-]?date|stat|err|text)\s*:",
+    re.IGNORECASE,
+)
+_AROUND: Final = " \t\r\n\0"
+# A receipt's own text is short; what is longer is not searched for labels.
+_LONGEST: Final = 4096
+
+
+def parse_text(octets: bytes) -> ReceiptText:
+    """Read a receipt's text, of any dialect; `NOTHING` when it has no field."""
+    shown = octets[:_LONGEST].decode("latin-1")
+    plain = _PLAIN.fullmatch(shown)
+    if plain is not None:
+        *fields, text = plain.groups()
+        id_, sub, dlvrd, submit_date, done_date, stat, err = fields
+        if text is not None:
+            text = text.strip(_AROUND)
+        return ReceiptText(id_, sub, dlvrd, submit_date, done_date, stat, err, text)
+    return _parse_loosely(shown)
+
+
+def _parse_loosely(shown: str) -> ReceiptText:
+    """Find the labels in any order and case; the value runs to the next label."""
+    found: dict[str, str] = {}
+    name, start = "", 0
+    for label in _LABEL.finditer(shown):
+        if name and name not in found:
+            found[name] = shown[start : label.start()].strip(_AROUND)
+        name = _field(label[1])
+        start = label.end()
+        if name == "text":
+            break
+    if not name:
+        return NOTHING
+    if name not in found:
+        found[name] = shown[start:].strip(_AROUND)
+    return ReceiptText(**found)
+
+
+def _field(label: str) -> str:
+    lowered = label.lower()
+    if lowered.startswith("submit"):
+        return "submit_date"
+    return "done_date" if lowered.startswith("done") else lowered
+
+
+def parse_date(digits: str | None, zone: tzinfo = UTC) -> float | None:
+    """Read YYMMDDhhmm, YYMMDDhhmmss or YYYYMMDDhhmmss; a bad date is no date."""
+    if not digits or not digits.isascii() or not digits.isdigit():
+        return None
+    form = {10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S", 14: "%Y%m%d%H%M%S"}.get(len(digits))
+    if form is None:
+        return None
+    try:
+        return datetime.strptime(digits, form).replace(tzinfo=zone).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+class ReceiptFacts(msgspec.Struct, frozen=True):
+    """What one receipt says, whichever way it says it.
+
+    `state` is None when neither TLV nor text names one that is known.
+    """
+
+    id: str
+    word: str
+    state: State | None
+    err: str | None
+    done_date: str | None
+    intermediate: bool
+
+
+def facts_of(
+    esm_class: int,
+    octets: bytes,
+    receipted_message_id: bytes | None = None,
+    message_state: int | None = None,
+    network_error_code: bytes | None = None,
+    *,
+    by_text: bool = False,
+) -> ReceiptFacts | None:
+    """Return what a deliver_sm or data_sm says as a receipt, None: it is none.
+
+    `by_text` also takes, for receipts, texts that look like one although
+    esm_class does not say so (a phone can write such a text too).
+    """
+    kind = esm_class & TYPE_MASK
+    told_by_tlvs = receipted_message_id is not None and message_state is not None
+    told_by_class = kind in (TYPE_RECEIPT, TYPE_INTERMEDIATE)
+    if not (told_by_tlvs or told_by_class or by_text):
+        return None
+    text = parse_text(octets) if octets else NOTHING
+    if not (told_by_tlvs or told_by_class or text.is_receipt):
+        return None
+    word = (text.stat or "").upper()
+    state = STATE_OF_WORD.get(word)
+    if message_state is not None and message_state in MESSAGE_STATES:
+        word = MESSAGE_STATES[message_state]
+        state = STATE_OF_WORD[word]
+    intermediate = kind == TYPE_INTERMEDIATE
+    if intermediate and state is not State.DELIVERED:
+        state = State.ENROUTE
+    return ReceiptFacts(
+        _id(receipted_message_id) or text.id or "",
+        word,
+        state,
+        text.err or _network_error(network_error_code),
+        text.done_date,
+        intermediate,
+    )
+
+
+def _id(receipted_message_id: bytes | None) -> str:
+    """The NUL at the end may be missing; what follows a NUL is no id."""
+    if receipted_message_id is None:
+        return ""
+    return receipted_message_id.partition(b"\0")[0].decode("latin-1").strip(_AROUND)
+
+
+def _network_error(value: bytes | None) -> str | None:
+    """Octet 1 is the network's type, 2 and 3 the code (SMPP 3.4 §5.3.2.31)."""
+    if value is None or len(value) != 3:
+        return None
+    code = int.from_bytes(value[1:], "big")
+    return str(code) if code else None

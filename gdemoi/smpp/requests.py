@@ -1,0 +1,100 @@
+"""Our requests that wait for answers: numbers, the window, deadlines.
+
+SMPP 3.4 §3.2: sequence numbers are 1 to 0x7FFFFFFF, growing by one over all
+requests of a session; here also: never one that is still unanswered.  All
+requests wait equally long, so that the order of sending is that of deadlines.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from gdemoi.smpp.happenings import Happening, Unanswered
+from gdemoi.smpp.states import GENERIC_NACK, LAST_NUMBER, LATE_LIMIT
+
+
+class Pending:
+    """A request that waits for its answer."""
+
+    __slots__ = ("answer_id", "context", "deadline", "sent_at")
+
+    def __init__(
+        self, answer_id: int, context: Any, sent_at: float, deadline: float
+    ) -> None:
+        self.answer_id = answer_id
+        self.context = context
+        self.sent_at = sent_at
+        self.deadline = deadline
+
+
+class Requests:
+    """The unanswered requests of one session."""
+
+    def __init__(self, response_timeout_s: float, first: int = 1) -> None:
+        self._response_timeout_s = response_timeout_s or float("inf")
+        self._last = first - 1
+        self._pending: dict[int, Pending] = {}
+        self._late: OrderedDict[int, Any] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def next_number(self) -> int:
+        """Return a number that no unanswered request has."""
+        number = self._last
+        while True:
+            number = 1 if number >= LAST_NUMBER else number + 1
+            if number not in self._pending and number not in self._late:
+                self._last = number
+                return number
+
+    def add(self, answer_id: int, context: Any, now: float) -> int:
+        """Count a request as sent now; return its number."""
+        number = self.next_number()
+        deadline = now + self._response_timeout_s
+        self._pending[number] = Pending(answer_id, context, now, deadline)
+        return number
+
+    def settle(self, number: int, answer_id: int) -> Pending | None:
+        """Take the request that an answer is for; None: for nothing of ours."""
+        pending = self._pending.get(number)
+        if pending is None or answer_id not in (pending.answer_id, GENERIC_NACK):
+            return None
+        del self._pending[number]
+        return pending
+
+    def settle_late(self, number: int) -> Any | None:
+        """Take the context of a request that was given up; None: there is none."""
+        return self._late.pop(number, None)
+
+    def deadline(self) -> float | None:
+        """Return when the oldest request is to be given up."""
+        for pending in self._pending.values():
+            return pending.deadline
+        return None
+
+    def expire(self, now: float) -> list[Happening]:
+        """Give up what has waited too long; a late answer is still understood."""
+        found: list[Happening] = []
+        pending = self._pending
+        while pending:
+            number = next(iter(pending))
+            first = pending[number]
+            if first.deadline > now:
+                break
+            del pending[number]
+            self._late[number] = first.context
+            if len(self._late) > LATE_LIMIT:
+                self._late.popitem(last=False)
+            waited_s = now - first.sent_at
+            found.append(Unanswered(first.context, f"no answer in {waited_s:.0f} s"))
+        return found
+
+    def give_up(self, why: str) -> list[Happening]:
+        """Give everything up: no answer can come any more."""
+        found: list[Happening] = [
+            Unanswered(pending.context, why) for pending in self._pending.values()
+        ]
+        self._pending.clear()
+        return found

@@ -1,0 +1,119 @@
+"""One try to send one message: its segments' answers become one outcome.
+
+SMPP knows segments, the house knows messages.  The message has an outcome when
+no segment of this try waits for an answer and none is left to send: accepted
+when all are; refused when one was; unsure when nobody knows of one.  A refusal
+for good wins over a doubt, since without that segment nothing can be read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from gdemoi.message import Accepted, Outcome, Refused, Unsure
+from gdemoi.smpp.prepare import Prepared
+
+
+class Sending:
+    """The segments of one try; `done` hears the outcome, once."""
+
+    __slots__ = (
+        *("_done", "attempt", "doubts", "late", "octets", "over"),
+        *("prepared", "refusal", "todo", "waiting", "why"),
+    )
+
+    def __init__(
+        self, prepared: Prepared, attempt: int, done: Callable[[Outcome], None]
+    ) -> None:
+        self.prepared = prepared
+        self.attempt = attempt
+        self.octets: list[bytes] = []
+        # places of segments that have not left in this try
+        self.todo: deque[int] = deque()
+        self.waiting = 0
+        self.doubts = 0
+        self.why = ""
+        self.refusal: Refused | None = None
+        self.over = False
+        self.late = False
+        self._done = done
+
+    def begin(self, *, tlvs: bool) -> None:
+        """Take the PDUs for the link that is to carry them."""
+        self.octets = self.prepared.octets(tlvs=tlvs)
+        taken = self.prepared.taken
+        self.todo.extend(place for place, id_ in enumerate(taken) if id_ is None)
+        self.conclude()
+
+    def leaves(self) -> int:
+        """Take the place of the next segment to send."""
+        self.waiting += 1
+        return self.todo.popleft()
+
+    def accepted(self, place: int, message_id: str) -> None:
+        """The SMSC has a segment."""
+        self.prepared.taken[place] = message_id
+        self._settle()
+
+    def refused(self, refusal: Refused) -> None:
+        """The SMSC refused a segment; the rest need not be sent now."""
+        if self.refusal is None or not refusal.error.retryable:
+            self.refusal = refusal
+        self.todo.clear()
+        self._settle()
+
+    def unsure(self, why: str) -> None:
+        """Nobody knows what became of a segment."""
+        self.doubts += 1
+        self.why = self.why or why
+        self._settle()
+
+    def cannot_leave(self, refusal: Refused) -> None:
+        """The link is gone before everything was sent."""
+        if self.todo:
+            self.todo.clear()
+            self.refusal = self.refusal or refusal
+        self.conclude()
+
+    def _settle(self) -> None:
+        if self.over:
+            self.doubts -= 1
+        else:
+            self.waiting -= 1
+            self.conclude()
+
+    def conclude(self) -> None:
+        """Tell the outcome when there is one."""
+        if not (self.over or self.waiting or self.todo):
+            self.over = True
+            self._done(self.outcome())
+
+    def late_outcome(self) -> Outcome | None:
+        """Return the outcome that late answers made certain, once."""
+        if self.late or self.doubts > 0:
+            return None
+        outcome = self.outcome()
+        if isinstance(outcome, Unsure):
+            return None
+        self.late = True
+        return outcome
+
+    def outcome(self) -> Outcome:
+        """Return what is known now."""
+        refusal = self.refusal
+        if refusal is not None and not refusal.error.retryable:
+            return refusal
+        taken = self.prepared.taken
+        ids = tuple([id_ for id_ in taken if id_])
+        if self.doubts > 0:
+            return Unsure(why=self.why, provider_ids=ids, segments=len(taken))
+        if refusal is not None:
+            return refusal
+        if None in taken:
+            return Unsure(why="not all segments were sent", provider_ids=ids)
+        return Accepted(
+            provider_ids=ids,
+            segments=len(taken),
+            receipt_expected=self.prepared.receipt_expected and bool(ids),
+        )

@@ -1,0 +1,100 @@
+"""The states of an ESME's session and what may be said in each (SMPP 3.4 §2).
+
+Numbers of commands, the operation matrix, and the terms that a session is held
+on.  No behaviour: that is `gdemoi.smpp.session`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+from gdemoi.smpp.settings import Tlvs
+
+RESPONSE: Final = 0x80000000
+LAST_NUMBER: Final = 0x7FFFFFFF
+
+BIND_RECEIVER: Final = 0x01
+BIND_TRANSMITTER: Final = 0x02
+QUERY_SM: Final = 0x03
+SUBMIT_SM: Final = 0x04
+DELIVER_SM: Final = 0x05
+UNBIND: Final = 0x06
+REPLACE_SM: Final = 0x07
+CANCEL_SM: Final = 0x08
+BIND_TRANSCEIVER: Final = 0x09
+OUTBIND: Final = 0x0B
+ENQUIRE_LINK: Final = 0x15
+SUBMIT_MULTI: Final = 0x21
+ALERT_NOTIFICATION: Final = 0x102
+DATA_SM: Final = 0x103
+GENERIC_NACK: Final = 0x80000000
+
+ROK: Final = 0x00
+INVCMDLEN: Final = 0x02
+INVCMDID: Final = 0x03
+INVBNDSTS: Final = 0x04
+
+# After the SMSC's unbind, outstanding answers are awaited so long; after ours,
+# its unbind_resp.
+LAST_ANSWERS_S: Final = 2.0
+UNBIND_TIMEOUT_S: Final = 5.0
+# Requests given up whose late answer would still be understood.
+LATE_LIMIT: Final = 10_000
+
+BINDS: Final = frozenset({BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER})
+# Known requests that an SMSC never sends: answered ESME_RINVBNDSTS.
+OURS_ONLY: Final = BINDS | {QUERY_SM, SUBMIT_SM, REPLACE_SM, CANCEL_SM, SUBMIT_MULTI}
+
+
+class State(Enum):
+    """Where the conversation stands (SMPP 3.4 §2.2, and its stages between)."""
+
+    OPEN = "open"
+    BINDING = "binding"
+    BOUND_TX = "bound as transmitter"
+    BOUND_RX = "bound as receiver"
+    BOUND_TRX = "bound as transceiver"
+    DRAINING = "draining"
+    UNBINDING = "unbinding"
+    CLOSED = "closed"
+
+
+BOUND_BY: Final = {
+    BIND_TRANSMITTER: State.BOUND_TX,
+    BIND_RECEIVER: State.BOUND_RX,
+    BIND_TRANSCEIVER: State.BOUND_TRX,
+}
+BOUND: Final = frozenset(BOUND_BY.values())
+_SUBMITS: Final = frozenset(
+    {SUBMIT_SM, SUBMIT_MULTI, DATA_SM, QUERY_SM, CANCEL_SM, REPLACE_SM}
+)
+# SMPP 3.4 table 2-1, the column of the ESME; other states submit nothing.
+MAY_SUBMIT: Final[dict[State, frozenset[int]]] = {
+    State.BOUND_TX: _SUBMITS,
+    State.BOUND_TRX: _SUBMITS,
+    State.BOUND_RX: frozenset({DATA_SM}),
+}
+# deliver_sm on a transmitter is against the table, but nothing is lost by it.
+MAY_DELIVER: Final = BOUND | {State.DRAINING, State.UNBINDING}
+
+
+@frozen(kw_only=True)
+class Terms:
+    """What a session needs to know; times in seconds, 0: never.
+
+    `bind_request()` makes the octets of the bind, which hold the password.
+    """
+
+    bind_request: Callable[[], bytes]
+    bind_command: int = BIND_TRANSCEIVER
+    version: int = 0x34
+    tlvs: Tlvs = Tlvs.AUTO
+    window: int = 10
+    bind_timeout_s: float = 30.0
+    response_timeout_s: float = 30.0
+    enquire_link_s: float = 30.0
+    link_timeout_s: float = 30.0

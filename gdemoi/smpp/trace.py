@@ -1,0 +1,155 @@
+"""The last PDUs of a link, for people: lines, hex, records, a capture file.
+
+Knows where secrets and texts stand in a PDU and masks them: passwords always,
+texts when asked.  What comes out is escaped: no PDU can forge a line of the log.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final
+
+from attrs import frozen
+
+from gdemoi.smpp import pdus
+from gdemoi.smpp.pcap import pcap
+from gdemoi.smpp.statuses import name_of
+
+_BINDS: Final = frozenset({0x01, 0x02, 0x09})
+_OUTBIND: Final = 0x0B
+_SUBMIT_SM: Final = 0x04
+_DELIVER_SM: Final = 0x05
+_WITH_TEXT: Final = frozenset({_SUBMIT_SM, _DELIVER_SM, 0x07, 0x21, 0x103})
+_PAYLOAD: Final = 0x0424
+_HEADER: Final = 16
+_LONGEST_LINE: Final = 1000
+
+
+class Direction(Enum):
+    """Who sent a PDU."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@frozen
+class Traced:
+    """One PDU as it passed; `octets` are as on the wire, secrets and all."""
+
+    at: float
+    direction: Direction
+    link: str
+    octets: bytes
+
+
+class Trace:
+    """A ring of the last PDUs, and an ear that hears of each.
+
+    Several links of one channel share a ring (`for_link`).
+    """
+
+    def __init__(
+        self, size: int, tell: Callable[[Traced], None] | None = None, link: str = ""
+    ) -> None:
+        self.tell = tell
+        self._link = link
+        self._ring: deque[Traced] = deque(maxlen=size)
+
+    def for_link(self, link: str) -> Trace:
+        """Return a trace that writes into the same ring under another name."""
+        other = Trace(0, self.tell, link)
+        other._ring = self._ring
+        return other
+
+    def note(self, at: float, direction: Direction, octets: bytes) -> None:
+        """Take note of a PDU."""
+        traced = Traced(at, direction, self._link, octets)
+        self._ring.append(traced)
+        if self.tell is not None:
+            self.tell(traced)
+
+    def records(self, *, texts: bool = True) -> list[dict[str, Any]]:
+        """Return the ring as data, oldest first; texts masked unless asked."""
+        return [record(traced, texts=texts) for traced in self._ring]
+
+    def pcap(self, *, texts: bool = True) -> bytes:
+        """Return the ring as a capture file."""
+        return pcap(
+            (traced.at, traced.direction is Direction.OUT, masked(traced.octets, texts))
+            for traced in self._ring
+        )
+
+
+def record(traced: Traced, *, texts: bool = True) -> dict[str, Any]:
+    """Return one PDU as JSON-ready data."""
+    octets = masked(traced.octets, texts)
+    return {
+        "at": traced.at,
+        "direction": traced.direction.value,
+        "link": traced.link,
+        "command_id": int.from_bytes(octets[4:8], "big"),
+        "command_status": int.from_bytes(octets[8:12], "big"),
+        "sequence_number": int.from_bytes(octets[12:16], "big"),
+        "line": line(octets),
+        "hex": octets.hex(),
+    }
+
+
+def line(octets: bytes) -> str:
+    """Return a (masked) PDU as one line: what it is and what it says."""
+    status = int.from_bytes(octets[8:12], "big")
+    shown = repr(pdus.decode(octets))[:_LONGEST_LINE]
+    return f"{shown} {name_of(status)}" if status else shown
+
+
+def masked(octets: bytes, texts: bool = True) -> bytes:
+    """Return a PDU without its secrets (and texts), of the same length."""
+    command_id = int.from_bytes(octets[4:8], "big")
+    if command_id in _BINDS or command_id == _OUTBIND:
+        start = _after_nul(octets, _HEADER)
+        return _hide(octets, start, _end(octets, start))
+    if texts or command_id not in _WITH_TEXT:
+        return octets
+    if command_id not in (_SUBMIT_SM, _DELIVER_SM):
+        # rare here, and their layouts differ: nothing of the body is shown
+        return _hide(octets, _HEADER, len(octets))
+    return _without_text(octets)
+
+
+def _without_text(octets: bytes) -> bytes:
+    """Mask short_message and message_payload of a submit_sm or deliver_sm."""
+    at = _after_nul(octets, _HEADER)
+    at = _after_nul(octets, at + 2)
+    at = _after_nul(octets, at + 2)
+    at = _after_nul(octets, at + 3)
+    at = _after_nul(octets, at)
+    at += 4
+    if at >= len(octets):
+        return _hide(octets, _HEADER, len(octets))
+    end = at + 1 + octets[at]
+    found = _hide(octets, at + 1, end)
+    while end + 4 <= len(found):
+        tag = int.from_bytes(found[end : end + 2], "big")
+        size = int.from_bytes(found[end + 2 : end + 4], "big")
+        if tag == _PAYLOAD:
+            found = _hide(found, end + 4, end + 4 + size)
+        end += 4 + size
+    return found
+
+
+def _end(octets: bytes, start: int) -> int:
+    found = octets.find(b"\0", start)
+    return len(octets) if found < 0 else found
+
+
+def _after_nul(octets: bytes, start: int) -> int:
+    return _end(octets, start) + 1
+
+
+def _hide(octets: bytes, start: int, end: int) -> bytes:
+    end = min(end, len(octets))
+    if start >= end:
+        return octets
+    return octets[:start] + b"*" * (end - start) + octets[end:]
