@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
@@ -158,7 +159,7 @@ class Courier:
         return int(response.code)
 
 
-class Face:
+class Face(ABC):
     """One provider: its books, its numbers, its callbacks."""
 
     def __init__(self, air: Air, courier: Courier, incoming: str | None) -> None:
@@ -175,21 +176,21 @@ class Face:
         """The provider's clock."""
         return self.air.clock.seconds()
 
+    @abstractmethod
     def routes(self) -> list[Route]:
         """Return the addresses this provider answers at."""
-        raise NotImplementedError
 
     def problem(self, status: int) -> Said:
         """Return an error answer as this provider writes it."""
         return said(status, {"title": f"error {status}", "detail": "sandbox"})
 
+    @abstractmethod
     def tell(self, sms: Sms) -> None:
         """Bring a receipt for the message's state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive(self, sms: Sms) -> None:
         """Bring what a phone sent."""
-        raise NotImplementedError
 
     def number(self) -> int:
         """Return the next number of the books."""
@@ -206,8 +207,3 @@ class Face:
         sms.number = self.number()
         self.received.append(sms)
         self.receive(sms)
-
-
-def path_of(url: str) -> str:
-    """Return the path of an address."""
-    return urlsplit(url).path

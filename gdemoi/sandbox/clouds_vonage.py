@@ -34,7 +34,7 @@ NETWORK: Final = "25001"
 
 
 class VonageFace(Face):
-    """One Vonage account, both APIs; what phones send goes where the last SMS came from."""
+    """One Vonage account, both APIs; phones answer where they were written from."""
 
     def __init__(
         self,
@@ -87,7 +87,6 @@ class VonageFace(Face):
             self.take(sms)
             entries.append(self._entry(sms))
         self.partial = False
-        # only the whole text can be answered, not each of its segments
         return _entries(entries)
 
     def _entry(self, sms: Sms) -> dict[str, str]:
