@@ -13,7 +13,6 @@ import msgspec
 from gdemoi.journal.joining import Group, group_key, joined, repeats
 from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.telling import change_body, change_key, inbound_body
-from gdemoi.life import Event
 from gdemoi.message import Inbound
 
 # A phone that never sends its last segments must not fill the journal.
@@ -33,7 +32,7 @@ def arrive(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
         inbound_id = _gather(ledger, inbound, now)
     else:
         inbound_id = ledger.new_id()
-        tell_inbound(ledger, inbound, inbound_id, now)
+        tell_inbound(ledger, inbound, inbound_id)
     if inbound.dedup is not None and inbound_id is not None:
         ledger.database.run(
             ledger.statements.put_arrival,
@@ -61,7 +60,7 @@ def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
     if not 1 <= part.number <= part.total:
         # no place in any group: it goes up alone rather than get lost
         inbound_id = ledger.new_id()
-        tell_inbound(ledger, inbound, inbound_id, now)
+        tell_inbound(ledger, inbound, inbound_id)
         return inbound_id
     key = group_key(inbound)
     rows = ledger.database.rows(ledger.statements.find_group, (key,))
@@ -72,15 +71,15 @@ def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
             return None
         if known is None or group.done:
             # the same reference for another SMS: what was there is over
-            finish(ledger, group, now)
+            finish(ledger, group)
             group = None
     if group is None:
         if ledger.bump("groups", 0 if rows else 1) > GROUP_LIMIT:
-            lapse_groups(ledger, float("inf"), now, 10)
+            lapse_groups(ledger, float("inf"), 10)
         group = Group(ledger.new_id(), now + inbound.join_window_s, part.total)
     group.parts.append(inbound)
     if len(group.parts) == group.total:
-        finish(ledger, group, now)
+        finish(ledger, group)
     _keep(ledger, key, group)
     return group.id
 
@@ -92,36 +91,28 @@ def _keep(ledger: Ledger, key: str, group: Group) -> None:
     )
 
 
-def finish(ledger: Ledger, group: Group, now: float) -> None:
+def finish(ledger: Ledger, group: Group) -> None:
     """Tell what there is of a long SMS, once."""
     if not group.done and group.parts:
-        tell_inbound(ledger, joined(group), group.id, now)
+        tell_inbound(ledger, joined(group), group.id)
         group.done = True
 
 
-def lapse_groups(ledger: Ledger, until: float, now: float, limit: int) -> int:
+def lapse_groups(ledger: Ledger, until: float, limit: int) -> int:
     """Tell the long SMS that waited `until` then, as they are; return how many."""
     rows = ledger.database.rows(ledger.statements.old_groups, (until, limit))
     for key, body, _ in rows:
-        finish(ledger, _decode(body), now)
+        finish(ledger, _decode(body))
         ledger.database.run(ledger.statements.delete_group, (key,))
         ledger.bump("groups", -1)
     return len(rows)
 
 
-def tell_inbound(ledger: Ledger, inbound: Inbound, inbound_id: str, now: float) -> None:
+def tell_inbound(ledger: Ledger, inbound: Inbound, inbound_id: str) -> None:
     """Put an inbound SMS into the outbox."""
     event_id = ledger.new_id()
-    ledger.publish(
-        Event(
-            ledger.bump("seq", 1),
-            event_id,
-            f"inbound.{inbound.channel}",
-            inbound_body(inbound, inbound_id, event_id),
-        ),
-        now,
-        ledger.owner,
-    )
+    body = inbound_body(inbound, inbound_id, event_id)
+    ledger.publish(f"inbound.{inbound.channel}", event_id, body)
 
 
 def change(
@@ -129,13 +120,5 @@ def change(
 ) -> None:
     """Put news of a channel or line into the outbox."""
     event_id = ledger.new_id()
-    ledger.publish(
-        Event(
-            ledger.bump("seq", 1),
-            event_id,
-            change_key(channel, line),
-            change_body(channel, line, state, reason, at, event_id),
-        ),
-        at,
-        ledger.owner,
-    )
+    body = change_body(channel, line, state, reason, at, event_id)
+    ledger.publish(change_key(channel, line), event_id, body)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from typing import IO, Any, Final
 
 from sqlalchemy import Select
@@ -23,7 +24,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 
 from gdemoi.errors import ConfigurationError, Unavailable
-from gdemoi.journal.statements import Statements
+from gdemoi.journal.statements import Bulk, Statements
 
 try:
     import psycopg
@@ -36,6 +37,8 @@ TAKEN: Final = "another gateway has this journal open"
 # become visible in the order of their numbers.
 _TURN: Final = 0x6764656D6F69
 _BUSY_MS: Final = 5_000
+# rows per statement, the few that are left go one by one
+_SIZES: Final = (256, 64, 16, 4)
 
 # What means "not now", as against a fault in what was asked.
 _NOT_NOW: tuple[type[Exception], ...] = (
@@ -121,6 +124,7 @@ class Database:
         )
         self._connection = connection
         for pragma in (
+            "page_size=8192",
             "journal_mode=WAL",
             "synchronous=FULL",
             f"busy_timeout={_BUSY_MS}",
@@ -201,9 +205,17 @@ class Database:
         """Run a statement and return how many rows it touched."""
         return int(self._cursor.execute(statement, values).rowcount)
 
-    def many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
-        """Run a statement once for each of `values`."""
-        self._cursor.executemany(statement, values)
+    def many(self, statement: Bulk, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each of `rows`."""
+        execute, start = self._cursor.execute, 0
+        if not self.shared:
+            for size in _SIZES:
+                while len(rows) - start >= size:
+                    chunk = rows[start : start + size]
+                    execute(statement.of(size), list(chain.from_iterable(chunk)))
+                    start += size
+        if start < len(rows):
+            self._cursor.executemany(statement.single, rows[start:])
 
     def close(self) -> None:
         """Let go of the connection and of the lock."""

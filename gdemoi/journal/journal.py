@@ -69,7 +69,9 @@ class Journal:
             receipt_ttl_s=receipt_ttl_s,
             cached=cached,
         )
-        writer = Writer(self._ledger, self._deliver, patient=not inline)
+        writer = Writer(
+            self._ledger, reactor.seconds, self._deliver, patient=not inline
+        )
         self._hurry = writer.hurry
         self._writes: Worker = (
             Inline(writer) if inline else Threaded(writer, reactor, "journal")
@@ -206,6 +208,9 @@ class Journal:
         for job in jobs:
             while await self._writes.put(*job):
                 pass
+        after: int | None = 0
+        while after is not None:
+            after = await self._writes.put(sweeping.forget_messages, ledger, now, after)
         if self._database.shared:
             await self._look_around()
 

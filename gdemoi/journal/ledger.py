@@ -25,7 +25,13 @@ from gdemoi.journal.record import (
     deadline,
     receive,
 )
-from gdemoi.journal.telling import status_body, status_key
+from gdemoi.journal.telling import (
+    Outboxed,
+    encode_chunk,
+    outboxed,
+    status_body,
+    status_key,
+)
 from gdemoi.life import (
     Acceptance,
     Answered,
@@ -42,11 +48,16 @@ from gdemoi.message import (
     Receipt,
     Refused,
     Report,
+    State,
     provider_key,
 )
 
 # How many unfinished messages are kept in memory.
 CACHED: Final = 20_000
+# An attempt that is open needs no look before its message's expiry, and then seldom.
+OPEN_LOOK_S: Final = 300.0
+# How many events share a row.
+CHUNK: Final = 100
 _LOAD_SIZES: Final = (256, 64, 16, 4, 1)
 
 encode_message = msgspec.json.Encoder().encode
@@ -61,6 +72,9 @@ class Entry:
     """One message in memory, with what its row says at present."""
 
     __slots__ = (
+        "channel",
+        "deadline",
+        "due",
         "fingerprint",
         "fresh",
         "id",
@@ -88,9 +102,12 @@ class Entry:
         self.record = record
         self.fingerprint = fingerprint
         self.fresh = fresh
-        # as counted
+        # as the row says at present
         self.lane = None if fresh else record.lane
-        self.state: str | None = None if fresh else record.state
+        self.state: State | None = None if fresh else record.state
+        self.channel = record.channel
+        self.due = record.due
+        self.deadline: float | None = None
 
 
 class Ledger:
@@ -121,22 +138,28 @@ class Ledger:
         self._by_provider: dict[tuple[str, str], Entry] = {}
         self.counters: dict[str, int] = {}
         self.unmatched_count = 0
+        self.now = 0.0
         self._clear()
 
     def _clear(self) -> None:
         """Forget what the batch was about to write."""
         self._looked: set[str] = set()
+        self._over: list[Entry] = []
         self._touched: dict[int, Entry] = {}
         self._provider_rows: list[tuple[str, str, int, str]] = []
-        self._event_rows: list[tuple[Any, ...]] = []
+        self._outbox: dict[str, list[Outboxed]] = {}
         self.events: list[Event] = []
         self._cursor_rows: dict[str, str] = {}
         self._counted: dict[str, int] = {}
+        # (owner, state before, state after) -> how many messages
+        self._moves: dict[tuple[str, State | None, State], int] = {}
+        self._lanes: dict[str, int] = {}
 
     # --- one transaction -------------------------------------------------
 
-    def transact(self, work: Callable[[], Any], ids: Iterable[str]) -> Any:
+    def transact(self, work: Callable[[], Any], ids: Iterable[str], now: float) -> Any:
         """Run `work` and commit all that it did, or nothing."""
+        self.now = now
         database = self.database
         try:
             database.begin()
@@ -171,28 +194,97 @@ class Ledger:
 
     def _flush(self) -> dict[str, int]:
         """Write everything down; return how the backlogs changed."""
-        lanes: dict[str, int] = {}
-        inserts, updates = [], []
-        for entry in self._touched.values():
-            self._count(entry, lanes)
-            if entry.fresh:
-                inserts.append(self._inserted(entry))
-            else:
-                updates.append(self._updated(entry))
+        lanes = self._lanes
         many, s = self.database.many, self.statements
-        if inserts:
-            many(s.insert_message, inserts)
-        if updates:
-            many(s.update_message, updates)
+        self._flush_inserts(lanes)
+        self._flush_updates(lanes)
         self._flush_provider_ids()
-        if self._event_rows:
-            many(s.insert_event, self._event_rows)
+        for (owner, before, after), count in self._moves.items():
+            if before is not None:
+                self.bump(f"state:{owner}:{before}", -count)
+            self.bump(f"state:{owner}:{after}", count)
+        if self._outbox:
+            many(s.insert_events, self._chunks())
         if self._cursor_rows:
             owner = self.owner
             many(s.put_cursor, [(owner, k, v) for k, v in self._cursor_rows.items()])
         if self._counted:
             many(s.put_counter, list(self._counted.items()))
         return lanes
+
+    def _flush_inserts(self, lanes: dict[str, int]) -> None:
+        fresh = [entry for entry in self._touched.values() if entry.fresh]
+        if fresh:
+            self.database.many(
+                self.statements.insert_message,
+                [self._inserted(entry) for entry in fresh],
+            )
+            for entry in fresh:
+                self._count(entry, lanes)
+                # written, unless a later job of this batch changes it again
+                del self._touched[entry.n]
+
+    def _flush_updates(self, lanes: dict[str, int]) -> None:
+        """Write changed records, each with as few columns as may be."""
+        records: list[tuple[Any, ...]] = []
+        ends: list[tuple[Any, ...]] = []
+        rows: list[tuple[Any, ...]] = []
+        for entry in self._touched.values():
+            record = entry.record
+            state, due = record.state.value, record.due
+            encoded = encode_record(record)
+            at = self._deadline(entry)
+            moved = (
+                entry.lane != record.lane
+                or entry.channel != record.channel
+                or (entry.due != due and record.lane is not None)
+            )
+            if not moved and at == entry.deadline:
+                records.append((state, encoded, entry.n))
+            elif not moved and at is None:
+                ends.append((state, encoded, entry.n))
+            else:
+                waits = due if due > record.at else 0.0
+                rows.append(
+                    (state, record.channel, record.lane, waits, at, encoded, entry.n)
+                )
+            entry.deadline = at
+            self._count(entry, lanes)
+        s = self.statements
+        for statement, values in (
+            (s.update_record, records),
+            (s.end_message, ends),
+            (s.update_message, rows),
+        ):
+            if values:
+                self.database.many(statement, values)
+
+    def _deadline(self, entry: Entry) -> float | None:
+        """Return when a sweep shall look at the message; rather early than late.
+
+        A deadline that only moves away is left as it is in the row: a sweep finds
+        nothing to do then, and writes the next one.
+        """
+        record = entry.record
+        if record.final:
+            return None
+        at = deadline(record, self.receipt_ttl_s)
+        known = entry.deadline
+        if at is None:
+            at = max(record.expires_at, self.now + OPEN_LOOK_S)
+        if known is not None and self.now < known <= at:
+            return known
+        return at
+
+    def _chunks(self) -> list[tuple[int, str, float, bytes]]:
+        """Return the rows of the outbox; their time is that of the commit."""
+        return [
+            (chunk[-1].seq, owner, self.now, encode_chunk(chunk))
+            for owner, rows in self._outbox.items()
+            for chunk in (
+                rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)
+            )
+        ]
 
     def _flush_provider_ids(self) -> None:
         if self._provider_rows:
@@ -202,12 +294,11 @@ class Ledger:
     def _count(self, entry: Entry, lanes: dict[str, int]) -> None:
         """Carry what changed of an entry into counts and backlogs."""
         record = entry.record
-        if entry.state != record.state:
-            if entry.state is not None:
-                self.bump(f"state:{entry.owner}:{entry.state}", -1)
-            self.bump(f"state:{entry.owner}:{record.state}", 1)
-            entry.state = record.state
-        lane = record.lane
+        state, lane = record.state, record.lane
+        if entry.state is not state:
+            move = (entry.owner, entry.state, state)
+            self._moves[move] = self._moves.get(move, 0) + 1
+            entry.state = state
         if entry.lane != lane:
             if entry.owner == self.owner:
                 if entry.lane is not None:
@@ -215,10 +306,13 @@ class Ledger:
                 if lane is not None:
                     lanes[lane] = lanes.get(lane, 0) + 1
             entry.lane = lane
+        entry.channel = record.channel
+        entry.due = record.due
 
     def _inserted(self, entry: Entry) -> tuple[Any, ...]:
         message, record = entry.message, entry.record
         entry.fresh = False
+        entry.deadline = at = self._deadline(entry)
         return (
             entry.n,
             message.id,
@@ -232,29 +326,16 @@ class Ledger:
             record.lane,
             record.due if record.due > record.at else 0.0,
             9 - message.priority,
-            deadline(record, self.receipt_ttl_s, self.keep_s),
+            at,
             encode_message(message),
             encode_record(record),
-        )
-
-    def _updated(self, entry: Entry) -> tuple[Any, ...]:
-        record = entry.record
-        return (
-            record.state.value,
-            record.channel,
-            record.lane,
-            record.due if record.due > record.at else 0.0,
-            deadline(record, self.receipt_ttl_s, self.keep_s),
-            encode_record(record),
-            entry.n,
         )
 
     def _forget(self) -> None:
         """After the commit: keep in memory only what is not over."""
         live = self._live
-        for entry in self._touched.values():
-            if entry.record.final:
-                self.drop(entry)
+        for entry in self._over:
+            self.drop(entry)
         for looked in self._looked:
             found = live.get(looked)
             if found is not None and found.record.final:
@@ -297,7 +378,7 @@ class Ledger:
         found = self._live.get(row[0])
         if found is not None:
             return found
-        _, owner, n, message, record, fingerprint = row
+        _, owner, n, message, record, fingerprint, at = row[:7]
         entry = Entry(
             n,
             owner,
@@ -305,6 +386,7 @@ class Ledger:
             decode_record(record),
             bytes(fingerprint),
         )
+        entry.deadline = at
         self._live[entry.id] = entry
         self._looked.add(entry.id)
         return entry
@@ -328,27 +410,18 @@ class Ledger:
         self._made += 1
         return f"{self._token}-{self._made:x}"
 
-    def publish(self, event: Event, at: float, owner: str) -> None:
-        """Put an event into the outbox."""
-        self._event_rows.append(
-            (
-                event.seq,
-                owner,
-                at,
-                event.event_id,
-                event.routing_key,
-                event.body,
-                event.message_id,
-                event.reply_to,
-                event.correlation_id,
-            )
-        )
-        if owner == self.owner:
-            self.events.append(event)
+    def publish(self, routing_key: str, event_id: str, body: bytes) -> None:
+        """Put an event that is about no message into our outbox."""
+        seq = self.bump("seq", 1)
+        row = Outboxed(seq, event_id, routing_key=routing_key, body=body)
+        self._outbox.setdefault(self.owner, []).append(row)
+        self.events.append(Event(seq, event_id, routing_key, body))
 
     def changed(self, entry: Entry, told: Sequence[Told]) -> None:
         """Note that an entry must be written, with its new events."""
         self._touched[entry.n] = entry
+        if entry.record.final:
+            self._over.append(entry)
         message = entry.message
         for event in told:
             event.event_id = event_id = self.new_id()
@@ -356,19 +429,21 @@ class Ledger:
                 message.report is Report.NONE or not event.final
             ):
                 continue
-            self.publish(
-                Event(
-                    self.bump("seq", 1),
-                    event_id,
-                    status_key(event),
-                    status_body(message, event),
-                    message.id,
-                    message.reply_to,
-                    message.correlation_id,
-                ),
-                event.at,
-                entry.owner,
-            )
+            seq = self.bump("seq", 1)
+            row = outboxed(seq, message, event)
+            self._outbox.setdefault(entry.owner, []).append(row)
+            if entry.owner == self.owner:
+                self.events.append(
+                    Event(
+                        seq,
+                        event_id,
+                        status_key(event),
+                        status_body(message, event),
+                        message.id,
+                        message.reply_to,
+                        message.correlation_id,
+                    )
+                )
 
     # --- the jobs --------------------------------------------------------
 
@@ -435,10 +510,8 @@ class Ledger:
         """Take a receipt out of the unmatched ones."""
         s = self.statements
         self.database.run(s.delete_unmatched, (n,))
-        self.database.many(
-            s.delete_unmatched_key,
-            [(receipt.account, key, n) for key in keys_of(receipt)],
-        )
+        for key in keys_of(receipt):
+            self.database.run(s.delete_unmatched_key, (receipt.account, key, n))
         self.unmatched_count -= 1
 
     def receipt(self, receipt: Receipt, now: float) -> Match | None:
@@ -486,7 +559,8 @@ class Ledger:
 
     def _candidates(self, receipt: Receipt) -> list[Candidate]:
         """Read the messages that a receipt may be about."""
-        self._flush_inserts()
+        self._flush_inserts(self._lanes)
+        self._flush_provider_ids()
         found = []
         for key in dict.fromkeys(keys_of(receipt)):
             rows = self.database.rows(
@@ -507,28 +581,18 @@ class Ledger:
                 )
         return found
 
-    def _flush_inserts(self) -> None:
-        """Write new messages and provider ids, so that a query sees them."""
-        fresh = [entry for entry in self._touched.values() if entry.fresh]
-        if fresh:
-            rows = [self._inserted(entry) for entry in fresh]
-            self.database.many(self.statements.insert_message, rows)
-        self._flush_provider_ids()
-
     def remove(self, entry: Entry) -> None:
         """Delete a message that is over, with its provider ids."""
         self.bump(f"state:{entry.owner}:{entry.state}", -1)
         self.drop(entry)
         self._touched.pop(entry.n, None)
         self._flush_provider_ids()
-        self.database.many(
-            self.statements.delete_provider_id,
-            [
-                (attempt.account or "", provider_key(provider_id), entry.n)
-                for attempt in entry.record.attempts
-                for provider_id in attempt.provider_ids
-            ],
-        )
+        for attempt in entry.record.attempts:
+            for provider_id in attempt.provider_ids:
+                self.database.run(
+                    self.statements.delete_provider_id,
+                    (attempt.account or "", provider_key(provider_id), entry.n),
+                )
         self.database.run(self.statements.delete_message, (entry.n,))
 
     def set_cursor(self, name: str, value: str) -> None:

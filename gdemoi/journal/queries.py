@@ -16,11 +16,13 @@ from gdemoi.journal import schema as s
 from gdemoi.journal.database import Database
 from gdemoi.journal.ledger import decode_message, decode_receipt, decode_record
 from gdemoi.journal.record import Attempt, Record, Said
-from gdemoi.journal.telling import plain, rfc3339, status_event
+from gdemoi.journal.telling import events_of, plain, rfc3339, status_event
 from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt
 
 SEARCH_LIMIT: Final = 1_000
+# rows of the outbox that are read at a time
+_CHUNKS: Final = 32
 _m = s.messages.c
 _COLUMNS: Final = {
     "to": _m.recipient,
@@ -90,7 +92,7 @@ class Queries:
         """Read the attempts that have no outcome."""
         rows = self._database.select(
             select(_m.message, _m.record)
-            .where(_m.owner == self._owner, _m.deadline.is_(None))
+            .where(_m.owner == self._owner, _m.deadline.is_not(None))
             .order_by(_m.n)
         )
         found = []
@@ -108,21 +110,20 @@ class Queries:
     def events(self, after: int, limit: int) -> list[Event]:
         """Read the outbox in order."""
         e = s.events.c
-        rows = self._database.select(
-            select(
-                e.seq,
-                e.event_id,
-                e.routing_key,
-                e.body,
-                e.message_id,
-                e.reply_to,
-                e.correlation_id,
+        found: list[Event] = []
+        more = True
+        while more and len(found) < limit:
+            rows = self._database.select(
+                select(e.seq, e.body)
+                .where(e.owner == self._owner, e.seq > after)
+                .order_by(e.seq)
+                .limit(min(limit, _CHUNKS))
             )
-            .where(e.owner == self._owner, e.seq > after)
-            .order_by(e.seq)
-            .limit(limit)
-        )
-        return [Event(*row) for row in rows]
+            for seq, body in rows:
+                found += [event for event in events_of(body) if event.seq > after]
+                after = seq
+            more = len(rows) == _CHUNKS
+        return found[:limit]
 
     def last_seq(self) -> int:
         """Return the number of the newest event of this gateway."""

@@ -57,7 +57,7 @@ KEPT_FIRST: Constant = 16
 KEPT_LAST: Constant = 48
 
 
-class Told(msgspec.Struct, array_like=True):
+class Told(msgspec.Struct, array_like=True, gc=False):
     """One status event, without what is the same in all of its message."""
 
     seq: int
@@ -74,7 +74,7 @@ class Told(msgspec.Struct, array_like=True):
     event_id: str = ""
 
 
-class Attempt(msgspec.Struct, array_like=True):
+class Attempt(msgspec.Struct, array_like=True, gc=False):
     """One try on one channel; `outcome` is None while it is open."""
 
     number: int
@@ -116,7 +116,7 @@ class Attempt(msgspec.Struct, array_like=True):
         return self.outcome != "unsure" or len(self.states) >= self.segments
 
 
-class Said(msgspec.Struct, array_like=True):
+class Said(msgspec.Struct, array_like=True, gc=False):
     """One receipt in the story; `counted` False: it came too late to matter."""
 
     at: float
@@ -130,7 +130,7 @@ class Said(msgspec.Struct, array_like=True):
     verified: bool = True
 
 
-class Record(msgspec.Struct, array_like=True):
+class Record(msgspec.Struct, array_like=True, gc=False):
     """Where one message stands, and its whole story."""
 
     expires_at: float
@@ -243,11 +243,9 @@ def lapse(record: Record, now: float, receipt_ttl_s: float) -> list[Told]:
     return [_tell(record, State.EXPIRED, now, EXPIRED)]
 
 
-def deadline(record: Record, receipt_ttl_s: float, keep_s: float) -> float | None:
-    """Return when `lapse` (or, after the end, removal) has something to do."""
-    if record.final:
-        return record.at + keep_s
-    if record.open:
+def deadline(record: Record, receipt_ttl_s: float) -> float | None:
+    """Return when `lapse` has something to do; None: not before the next fact."""
+    if record.final or record.open:
         return None
     if record.held_until is not None:
         return record.held_until

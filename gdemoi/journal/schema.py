@@ -6,9 +6,8 @@ is known to `record` and `gdemoi.message`.  The migrations build the same tables
 
 A message is one row.  `message` is what the platform gave (JSON, never written
 again), `record` is its state and whole story (msgpack); the other columns are
-what is searched by.  `deadline` is when `sweep` has to look at it next, NULL
-while an attempt is open, so that one index serves expiry, settling, retention
-and the search for interrupted attempts.
+what is searched by.  `deadline` is when `sweep` has to look at it next, or some
+time before; NULL when the message is over.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ messages = Table(
     Column("message", LargeBinary, nullable=False),
     Column("record", LargeBinary, nullable=False),
     Index("messages_id", "id", unique=True),
-    Index("messages_deadline", "owner", "deadline"),
     Index("messages_recipient", "recipient"),
 )
 Index(
@@ -68,6 +66,15 @@ Index(
     postgresql_where=messages.c.lane.is_not(None),
 )
 
+# Only what is not over is in it, so that it stays small.
+Index(
+    "messages_deadline",
+    messages.c.owner,
+    messages.c.deadline,
+    sqlite_where=messages.c.deadline.is_not(None),
+    postgresql_where=messages.c.deadline.is_not(None),
+)
+
 provider_ids = Table(
     "provider_ids",
     metadata,
@@ -79,19 +86,16 @@ provider_ids = Table(
     sqlite_with_rowid=False,
 )
 
-# The outbox: written in the transaction of the state that it tells.
+# The outbox: written in the transaction of the state that it tells.  All events
+# of a commit share a few rows, since each row costs more than what it holds;
+# `seq` is the number of the last one in it.
 events = Table(
     "events",
     metadata,
     Column("seq", _Key, primary_key=True, autoincrement=False),
     Column("owner", Text, nullable=False),
     Column("at", _Time, nullable=False),
-    Column("event_id", Text, nullable=False),
-    Column("routing_key", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Column("message_id", Text),
-    Column("reply_to", Text),
-    Column("correlation_id", Text),
 )
 # On SQLite one gateway owns all, and the primary key is the order.
 Index("events_owner", events.c.owner, events.c.seq).ddl_if(dialect="postgresql")

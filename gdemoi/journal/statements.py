@@ -7,7 +7,7 @@ database does.  Each statement takes its values in the order written here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    null,
     select,
     update,
 )
@@ -27,13 +28,61 @@ from sqlalchemy.engine import Dialect
 from gdemoi.journal import schema as s
 
 _m = s.messages.c
-_whole = (_m.id, _m.owner, _m.n, _m.message, _m.record, _m.fingerprint)
+_whole = (
+    _m.id,
+    _m.owner,
+    _m.n,
+    _m.message,
+    _m.record,
+    _m.fingerprint,
+    _m.deadline,
+)
 _zero: Any = literal_column("0")
 
 
 def _b(name: str) -> Any:
     """Return a bound value; the names keep clear of those of columns."""
     return bindparam("_" + name)
+
+
+class Bulk:
+    """A statement for one row, and how SQLite spells it for many at once.
+
+    One statement over many rows costs less than many over one, and above all it
+    lets go of the interpreter once, not once per row: with a busy reactor thread
+    each turn to get it back may take a whole switch interval.
+    """
+
+    def __init__(self, single: str, spell: Callable[[int], str]) -> None:
+        self.single = single
+        self._spell = spell
+        self._spelled: dict[int, str] = {}
+
+    def of(self, rows: int) -> str:
+        """Return the statement for so many rows."""
+        if rows not in self._spelled:
+            self._spelled[rows] = self._spell(rows)
+        return self._spelled[rows]
+
+
+def insert_of(single: str) -> Callable[[int], str]:
+    """Spell an INSERT for many rows by repeating its values."""
+    head, _, rest = single.partition(" VALUES ")
+    values, _, tail = rest.partition(")")
+    return lambda rows: f"{head} VALUES {', '.join([values + ')'] * rows)}{tail}"
+
+
+def update_of(columns: Sequence[str], end: bool) -> Callable[[int], str]:
+    """Spell an UPDATE of messages for many rows, in SQLite's dialect."""
+    changes = [f"{name} = v.column{i}" for i, name in enumerate(columns, 1)]
+    if end:
+        changes.append("deadline = NULL")
+    one = f"({', '.join('?' * (len(columns) + 1))})"
+    return lambda rows: (
+        f"UPDATE messages SET {', '.join(changes)} "
+        f"FROM (VALUES {', '.join([one] * rows)}) AS v "
+        f"WHERE messages.n = v.column{len(columns) + 1}"
+    )
 
 
 class Statements:
@@ -43,21 +92,23 @@ class Statements:
         self._dialect = dialect
         upsert = sqlite_insert if dialect.name == "sqlite" else postgresql_insert
         text = self._compile
-        self.insert_message = text(insert(s.messages), s.messages.c.keys())
-        self.update_message = text(
-            update(s.messages)
-            .where(_m.n == _b("n"))
-            .values(
-                state=_b("state"),
-                channel=_b("channel"),
-                lane=_b("lane"),
-                due=_b("due"),
-                deadline=_b("deadline"),
-                record=_b("record"),
-            ),
-            ["_state", "_channel", "_lane", "_due", "_deadline", "_record", "_n"],
+        self.insert_message = self._insert(insert(s.messages), s.messages.c.keys())
+        self.update_message = self._update(
+            ["state", "channel", "lane", "due", "deadline", "record"]
         )
+        # most facts change no more than these two; the fewer columns are named, the
+        # fewer indices are touched
+        self.update_record = self._update(["state", "record"])
+        self.end_message = self._update(["state", "record"], end=True)
         self.delete_message = text(delete(s.messages).where(_m.n == _b("n")), ["_n"])
+        self.oldest_messages = text(
+            select(*_whole, _m.accepted_at)
+            .where(_m.n > _b("n"))
+            .order_by(_m.n)
+            .limit(_b("limit"))
+            .offset(_zero),
+            ["_n", "_limit"],
+        )
         self.promote = text(
             update(s.messages)
             .where(_m.owner == _b("owner"), _m.lane == _b("lane"), _m.lane.is_not(None))
@@ -79,7 +130,7 @@ class Statements:
 
     def _outbox(self, text: Any) -> None:
         e = s.events.c
-        self.insert_event = text(insert(s.events), s.events.c.keys())
+        self.insert_events = self._insert(insert(s.events), s.events.c.keys())
         self.oldest_events = text(
             select(e.seq, e.at)
             .where(e.owner == _b("owner"))
@@ -92,13 +143,10 @@ class Statements:
             delete(s.events).where(e.owner == _b("owner"), e.seq <= _b("seq")),
             ["_owner", "_seq"],
         )
-        self.last_seq = text(
-            select(func.max(e.seq)).where(e.owner == _b("owner")), ["_owner"]
-        )
 
     def _receipts(self, text: Any, upsert: Any) -> None:
         p, u, k = s.provider_ids.c, s.unmatched.c, s.unmatched_keys.c
-        self.insert_provider_id = text(
+        self.insert_provider_id = self._insert(
             upsert(s.provider_ids).on_conflict_do_nothing(), p.keys()
         )
         self.delete_provider_id = text(
@@ -116,7 +164,7 @@ class Statements:
             ["_account", "_key"],
         )
         self.insert_unmatched = text(insert(s.unmatched), u.keys())
-        self.insert_unmatched_key = text(insert(s.unmatched_keys), k.keys())
+        self.insert_unmatched_key = self._insert(insert(s.unmatched_keys), k.keys())
         self.find_unmatched = text(
             select(u.n, u.receipt)
             .join_from(s.unmatched_keys, s.unmatched, k.receipt == u.n)
@@ -186,14 +234,14 @@ class Statements:
             ["_now", "_limit"],
         )
         marked = upsert(s.cursors)
-        self.put_cursor = text(
+        self.put_cursor = self._insert(
             marked.on_conflict_do_update(
                 index_elements=["owner", "name"], set_={"value": marked.excluded.value}
             ),
             c.keys(),
         )
         counted = upsert(s.counters)
-        self.put_counter = text(
+        self.put_counter = self._insert(
             counted.on_conflict_do_update(
                 index_elements=["name"], set_={"value": counted.excluded.value}
             ),
@@ -202,6 +250,16 @@ class Statements:
         self.count_unmatched = text(select(func.count()).select_from(s.unmatched), [])
         self.counters = text(select(s.counters.c.name, s.counters.c.value), [])
 
+    def _update(self, columns: Sequence[str], end: bool = False) -> Bulk:
+        """Return an update of messages; `end`: nothing is due any more."""
+        values: dict[str, Any] = {name: _b(name) for name in columns}
+        if end:
+            values["deadline"] = null()
+        clause = update(s.messages).where(_m.n == _b("n")).values(values)
+        names = ["_" + name for name in columns]
+        single = self._compile(clause, [*names, "_n"])
+        return Bulk(single, update_of(columns, end))
+
     def messages_by_id(self, count: int) -> str:
         """Return the statement that reads `count` messages by their ids."""
         ids = [f"_id{number}" for number in range(count)]
@@ -209,6 +267,10 @@ class Statements:
         if count == 1:
             statement = select(*_whole).where(_m.id == bindparam(ids[0]))
         return self._compile(statement, ids)
+
+    def _insert(self, clause: ClauseElement, order: Sequence[str]) -> Bulk:
+        single = self._compile(clause, order)
+        return Bulk(single, insert_of(single))
 
     def _compile(self, clause: ClauseElement, order: Sequence[str]) -> str:
         """Return the text of a statement whose values come in `order`."""

@@ -20,16 +20,30 @@ UNMATCHED_KEEP_S: Final = 86_400.0
 
 
 def lapse_messages(ledger: Ledger, now: float) -> bool:
-    """Expire, tell uncertain, settle, and remove what was kept long enough."""
+    """Expire, tell uncertain, settle."""
+    ledger.now = max(ledger.now, now)
     rows = ledger.database.rows(ledger.statements.overdue, (ledger.owner, now, CHUNK))
     for row in rows:
         entry = ledger.adopt(row)
-        record = entry.record
-        if record.final and record.at + ledger.keep_s <= now:
-            ledger.remove(entry)
-        else:
-            ledger.changed(entry, lapse(record, now, ledger.receipt_ttl_s))
+        ledger.changed(entry, lapse(entry.record, now, ledger.receipt_ttl_s))
     return len(rows) == CHUNK
+
+
+def forget_messages(ledger: Ledger, now: float, after: int) -> int | None:
+    """Delete old messages that are over, oldest first.
+
+    Returns the row number to go on from, None when the rest is too young.  Who
+    accepted a message does not matter here: its age is the same for all.
+    """
+    rows = ledger.database.rows(ledger.statements.oldest_messages, (after, CHUNK))
+    young = now - ledger.keep_s
+    for *row, accepted_at in rows:
+        if accepted_at > young:
+            return None
+        entry = ledger.adopt(row)
+        if entry.record.final and entry.record.at <= young:
+            ledger.remove(entry)
+    return rows[-1][2] if len(rows) == CHUNK else None
 
 
 def promote(ledger: Ledger, lanes: Sequence[str], now: float) -> bool:
@@ -41,9 +55,7 @@ def promote(ledger: Ledger, lanes: Sequence[str], now: float) -> bool:
 
 def forget_events(ledger: Ledger, now: float, passed: int | None) -> bool:
     """Delete old events up to `passed` (None: no publisher to wait for)."""
-    rows = ledger.database.rows(
-        ledger.statements.oldest_events, (ledger.owner, 4 * CHUNK)
-    )
+    rows = ledger.database.rows(ledger.statements.oldest_events, (ledger.owner, CHUNK))
     last = 0
     for seq, at in rows:
         if at + ledger.keep_s > now or (passed is not None and seq > passed):
@@ -52,7 +64,7 @@ def forget_events(ledger: Ledger, now: float, passed: int | None) -> bool:
     if not last:
         return False
     ledger.database.run(ledger.statements.delete_events, (ledger.owner, last))
-    return last == rows[-1][0] and len(rows) == 4 * CHUNK
+    return last == rows[-1][0] and len(rows) == CHUNK
 
 
 def forget_receipts(ledger: Ledger, now: float) -> bool:
@@ -68,4 +80,4 @@ def forget_receipts(ledger: Ledger, now: float) -> bool:
 def forget_arrivals(ledger: Ledger, now: float) -> bool:
     """Tell long SMS as they are, and forget what could repeat no more."""
     ledger.database.run(ledger.statements.delete_arrivals, (now,))
-    return lapse_groups(ledger, now, now, CHUNK) == CHUNK
+    return lapse_groups(ledger, now, CHUNK) == CHUNK

@@ -12,13 +12,14 @@ from typing import Any, Literal
 import msgspec
 
 from gdemoi.journal.record import Told
+from gdemoi.life import Event
 from gdemoi.message import Error, Inbound, Outbound, State
 
 _NULL = msgspec.Raw(b"null")
 _encode = msgspec.json.Encoder().encode
 
 
-class Segments(msgspec.Struct, frozen=True):
+class Segments(msgspec.Struct, frozen=True, gc=False):
     """How many segments there are, and what became of them."""
 
     total: int
@@ -128,6 +129,59 @@ def status_key(told: Told) -> str:
 def status_body(message: Outbound, told: Told) -> bytes:
     """Return the JSON of a status event."""
     return _encode(status_event(message.id, message.correlation, told))
+
+
+class Outboxed(msgspec.Struct, array_like=True, gc=False):
+    """An event as the outbox keeps it; a status event is short until it is read."""
+
+    seq: int
+    event_id: str
+    message_id: str | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    told: Told | None = None
+    correlation: bytes = b""
+    routing_key: str = ""
+    body: bytes = b""
+
+
+encode_chunk = msgspec.msgpack.Encoder().encode
+_decode_chunk = msgspec.msgpack.Decoder(list[Outboxed]).decode
+
+
+def outboxed(seq: int, message: Outbound, told: Told) -> Outboxed:
+    """Return a status event as the outbox keeps it."""
+    return Outboxed(
+        seq,
+        told.event_id,
+        message.id,
+        message.reply_to,
+        message.correlation_id,
+        told,
+        bytes(message.correlation),
+    )
+
+
+def events_of(chunk: bytes) -> list[Event]:
+    """Return the events of a row of the outbox, ready to publish."""
+    return [_event(row) for row in _decode_chunk(chunk)]
+
+
+def _event(row: Outboxed) -> Event:
+    key, body, told = row.routing_key, row.body, row.told
+    if told is not None:
+        correlation = msgspec.Raw(row.correlation)
+        key = status_key(told)
+        body = _encode(status_event(row.message_id or "", correlation, told))
+    return Event(
+        row.seq,
+        row.event_id,
+        key,
+        body,
+        row.message_id,
+        row.reply_to,
+        row.correlation_id,
+    )
 
 
 def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:

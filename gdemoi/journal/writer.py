@@ -43,8 +43,13 @@ class Writer:
     log = Logger()
 
     def __init__(
-        self, ledger: Ledger, delivered: Callable[[Done], None], patient: bool
+        self,
+        ledger: Ledger,
+        seconds: Callable[[], float],
+        delivered: Callable[[Done], None],
+        patient: bool,
     ) -> None:
+        self._seconds = seconds
         self._ledger = ledger
         self._delivered = delivered
         self._pause_s = 0.0
@@ -77,7 +82,7 @@ class Writer:
     def _together(self, jobs: Sequence[Job], done: Done) -> None:
         ids = [i for job in jobs for i in job[3]]
         answers, events, lanes = self._ledger.transact(
-            lambda: [(job[0], job[1](*job[2])) for job in jobs], ids
+            lambda: [(job[0], job[1](*job[2])) for job in jobs], ids, self._seconds()
         )
         if self._pause_s:
             self.log.info("the journal can be written again")

@@ -22,12 +22,7 @@ def upgrade() -> None:
         sa.Column("seq", KEY, primary_key=True, autoincrement=False),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("at", TIME, nullable=False),
-        sa.Column("event_id", sa.Text, nullable=False),
-        sa.Column("routing_key", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("message_id", sa.Text),
-        sa.Column("reply_to", sa.Text),
-        sa.Column("correlation_id", sa.Text),
     )
     if op.get_bind().dialect.name == "postgresql":
         op.create_index("events_owner", "events", ["owner", "seq"])
@@ -65,7 +60,13 @@ def messages() -> None:
         sa.Column("record", sa.LargeBinary, nullable=False),
     )
     op.create_index("messages_id", "messages", ["id"], unique=True)
-    op.create_index("messages_deadline", "messages", ["owner", "deadline"])
+    op.create_index(
+        "messages_deadline",
+        "messages",
+        ["owner", "deadline"],
+        sqlite_where=sa.text("deadline IS NOT NULL"),
+        postgresql_where=sa.text("deadline IS NOT NULL"),
+    )
     op.create_index("messages_recipient", "messages", ["recipient"])
     op.create_index(
         "messages_lane",
