@@ -1,0 +1,73 @@
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.message import Accepted, Refused, State, Unsure
+from gdemoi.sandbox.smsc import Personality
+from tests.smpp.house import House
+
+
+class ChannelTests(SynchronousTestCase):
+    def test_a_message_is_accepted_and_its_receipt_goes_up(self) -> None:
+        """Submit, response, receipt, deliver_sm_resp: the main road."""
+        house = House()
+        self.assertEqual(house.upstairs.changes, [("up", "")])
+        outcomes = house.submit(house.message("Alarm @ 12:30"))
+        self.assertEqual(outcomes, [Accepted(provider_ids=("1001",))])
+        self.assertEqual(house.smsc.taken[0].text, "Alarm @ 12:30")
+        house.advance(1)
+        (receipt,) = house.upstairs.receipts
+        self.assertEqual(receipt.provider_id, "1001")
+        self.assertEqual(receipt.state, State.DELIVERED)
+        self.assertEqual(receipt.about, "79161234567")
+        self.assertEqual([status for _, status in house.smsc.answered], [0])
+        house.stop()
+
+    def test_a_long_message_is_one_outcome(self) -> None:
+        """Three segments, three ids, one Accepted."""
+        house = House()
+        outcomes = house.submit(house.message("Внимание! " * 15))
+        self.assertEqual(
+            outcomes,
+            [Accepted(provider_ids=("1001", "1002", "1003"), segments=3)],
+        )
+        house.stop()
+
+    def test_an_sms_from_a_phone_goes_up_before_it_is_answered(self) -> None:
+        """deliver_sm_resp comes after the commit, and not before."""
+        house = House()
+        house.upstairs.writes = []
+        house.smsc.send_mo("esme", "+79161234567", "+34600000000", "  OK ёж ")
+        house.turn()
+        (inbound,) = house.upstairs.inbounds
+        self.assertEqual(inbound.text, "  OK ёж ")
+        self.assertEqual((inbound.from_, inbound.to), ("+79161234567", "+34600000000"))
+        self.assertEqual(house.smsc.answered, [])
+        house.upstairs.writes[0].callback(None)
+        house.turn()
+        self.assertEqual([status for _, status in house.smsc.answered], [0])
+        house.stop()
+
+    def test_a_refused_message_is_refused(self) -> None:
+        """The number of the command_status is in the error's code."""
+        house = House(Personality(password="secret", refuse=_refuse("7999*:0x0B")))
+        (outcome,) = house.submit(house.message(to="+79990000000"))
+        assert isinstance(outcome, Refused)
+        self.assertEqual(outcome.error.code, "smpp:0x0B")
+        self.assertFalse(outcome.error.retryable)
+        house.stop()
+
+    def test_silence_is_unsure(self) -> None:
+        """No answer in response_timeout: it may have gone out."""
+        house = House(Personality(password="secret", silent=1), response_timeout_s=30.0)
+        outcomes = house.submit(house.message())
+        house.advance(29)
+        self.assertEqual(outcomes, [])
+        house.advance(2)
+        (outcome,) = outcomes
+        self.assertIsInstance(outcome, Unsure)
+        house.stop()
+
+
+def _refuse(words: str) -> tuple:
+    from gdemoi.sandbox.smsc_personality import read_personality
+
+    return read_personality(f"refuse={words}").refuse
