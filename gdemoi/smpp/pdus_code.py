@@ -33,22 +33,21 @@ def make_encoder(cls: type[M]) -> Callable[[M], bytes]:
     code.close()
     size = " + ".join([str(HEADER_OCTETS), *(f"len({piece})" for piece in code.octets)])
     body = "".join(f" + {piece}" for piece in code.octets)
+    header = f"{cls.command_id}, _pdu.command_status, _pdu.sequence_number"
     lines = [
         *code.lines,
-        "if pdu.tlvs or pdu.rest:",
-        "    tail = write_tlvs(pdu.tlvs) + pdu.rest",
-        f"    return head({size} + len(tail), {cls.command_id}, pdu.command_status,"
-        f" pdu.sequence_number){body} + tail",
-        f"return head({size}, {cls.command_id}, pdu.command_status,"
-        f" pdu.sequence_number){body}",
+        "if _pdu.tlvs or _pdu.rest:",
+        "    _tail = _write_tlvs(_pdu.tlvs) + _pdu.rest",
+        f"    return _head({size} + len(_tail), {header}){body} + _tail",
+        f"return _head({size}, {header}){body}",
     ]
     known = {
-        "OCTET": _OCTET,
-        "head": _HEAD.pack,
-        "kinds": table,
-        "write_tlvs": write_tlvs,
+        "_octet": _OCTET,
+        "_head": _HEAD.pack,
+        "_kinds": table,
+        "_write_tlvs": write_tlvs,
     }
-    made: Callable[[M], bytes] = _function(cls, "encode", "pdu", lines, known)
+    made: Callable[[M], bytes] = _function(cls, "encode", "_pdu", lines, known)
     return made
 
 
@@ -63,24 +62,29 @@ def make_decoder(cls: type[M]) -> Callable[[bytes, int, int, int], M]:
     for name, kind in table.items():
         kind.reads(code, name)
     place = code.place()
-    needs_text = any("text" in line for line in code.lines)
+    needs_text = any("_text" in line for line in code.lines)
+    values = ", ".join(["_status", "_number", "_tlvs", "_nothing", *table])
     lines = [
-        *(["text = octets.decode('latin-1')"] if needs_text else []),
+        *(["_text = _octets.decode('latin-1')"] if needs_text else []),
         *code.lines,
-        f"tlvs = read_tlvs(octets, {place}) if {place} < size else ()",
-        f"return cls({', '.join(['status', 'number', 'tlvs', 'NOTHING', *table])})",
+        f"_tlvs = _read_tlvs(_octets, {place}) if {place} < _size else ()",
+        f"return _class({values})",
     ]
     known = {
-        "NOTHING": b"",
-        "cls": cls,
-        "kinds": table,
-        "number": lambda octets, at, size: Integer(size).read(octets, at)[0],
-        "read_tlvs": read_tlvs,
+        "_class": cls,
+        "_integer": _integer,
+        "_kinds": table,
+        "_nothing": b"",
+        "_read_tlvs": read_tlvs,
     }
     made: Callable[[bytes, int, int, int], M] = _function(
-        cls, "decode", "octets, size, status, number", lines, known
+        cls, "decode", "_octets, _size, _status, _number", lines, known
     )
     return made
+
+
+def _integer(octets: bytes, offset: int, size: int) -> int:
+    return Integer(size).read(octets, offset)[0]
 
 
 def _function(

@@ -48,29 +48,35 @@ class Trouble(ValueError):
 
 
 class Writer:
-    """Lines of an encoder: pieces of text, broken by pieces of octets."""
+    """Lines of an encoder: pieces of text, broken by pieces of octets.
+
+    In generated code the fields have their own names; all else begins with an
+    underscore.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.octets: list[str] = []
-        self._text = ""
+        self._texts: list[str] = []
 
-    def text(self, piece: str) -> None:
-        """Append a piece of an f-string of Latin-1 characters."""
-        self._text += piece
+    def text(self, *expressions: str) -> None:
+        """Append strings of Latin-1 characters."""
+        self._texts += expressions
 
-    def bytes(self, name: str) -> None:
-        """Append the octets in the variable `name`."""
+    def bytes(self, expression: str) -> None:
+        """Append octets."""
         self.close()
-        self.octets.append(name)
+        self.octets.append(expression)
 
     def close(self) -> None:
         """End the running piece of text."""
-        if self._text:
-            name = f"piece{len(self.octets)}"
-            self.lines.append(f"{name} = f'{self._text}'.encode('latin-1')")
+        if self._texts:
+            name = f"_piece{len(self.octets)}"
+            joined = ", ".join(self._texts)
+            # not an f-string: that would write None as "None"
+            self.lines.append(f"{name} = ''.join(({joined},)).encode('latin-1')")
             self.octets.append(name)
-            self._text = ""
+            self._texts = []
 
 
 class Reader:
@@ -129,17 +135,19 @@ class Integer:
     def writes(self, code: Writer, name: str) -> None:
         """Generate a look-up, which also refuses what is no octet."""
         if self.octets == 1:
-            code.text(f"{{OCTET[pdu.{name}]}}")
+            code.text(f"_octet[_pdu.{name}]")
         else:
-            code.lines.append(f"{name} = pdu.{name}.to_bytes({self.octets}, 'big')")
+            code.lines.append(f"{name} = _pdu.{name}.to_bytes({self.octets}, 'big')")
             code.bytes(name)
 
     def reads(self, code: Reader, name: str) -> None:
         """Generate an index."""
         if self.octets == 1:
-            code.lines.append(f"{name} = octets[{code.place()}]")
+            code.lines.append(f"{name} = _octets[{code.place()}]")
         else:
-            code.lines.append(f"{name} = number(octets, {code.place()}, {self.octets})")
+            code.lines.append(
+                f"{name} = _integer(_octets, {code.place()}, {self.octets})"
+            )
         code.ahead += self.octets
 
 
@@ -176,17 +184,17 @@ class CString:
 
     def writes(self, code: Writer, name: str) -> None:
         """Generate the checks and the string with its NUL."""
-        code.lines.append(f"{name} = pdu.{name}")
+        code.lines.append(f"{name} = _pdu.{name}")
         code.lines.append(
             f"if {name} and ({self._test(name)} or '\\0' in {name}): raise ValueError"
         )
-        code.text(f"{{{name}}}\\0")
+        code.text(name, "'\\0'")
 
     def reads(self, code: Reader, name: str) -> None:
         """Generate the search for the NUL."""
-        end = f"{name}_end"
-        code.lines.append(f"{end} = text.index('\\0', {code.place()})")
-        code.lines.append(f"{name} = text[{code.place()}:{end}]")
+        end = f"_{name}_end"
+        code.lines.append(f"{end} = _text.index('\\0', {code.place()})")
+        code.lines.append(f"{name} = _text[{code.place()}:{end}]")
         code.move(end, 1)
 
 
@@ -227,19 +235,19 @@ class ShortMessage:
 
     def writes(self, code: Writer, name: str) -> None:
         """Generate the length as the last character of the text before."""
-        code.lines.append(f"{name} = pdu.{name}")
-        code.lines.append(f"{name}_size = len({name})")
-        code.lines.append(f"if {name}_size > {self.most}: raise ValueError")
-        code.text(f"{{OCTET[{name}_size]}}")
+        code.lines.append(f"{name} = _pdu.{name}")
+        code.lines.append(f"_{name}_size = len({name})")
+        code.lines.append(f"if _{name}_size > {self.most}: raise ValueError")
+        code.text(f"_octet[_{name}_size]")
         code.bytes(name)
 
     def reads(self, code: Reader, name: str) -> None:
         """Generate a slice."""
-        start, end = f"{name}_start", f"{name}_end"
+        start, end = f"_{name}_start", f"_{name}_end"
         code.lines.append(f"{start} = {code.place()} + 1")
-        code.lines.append(f"{end} = {start} + octets[{start} - 1]")
-        code.lines.append(f"if {end} > size: raise ValueError")
-        code.lines.append(f"{name} = octets[{start}:{end}]")
+        code.lines.append(f"{end} = {start} + _octets[{start} - 1]")
+        code.lines.append(f"if {end} > _size: raise ValueError")
+        code.lines.append(f"{name} = _octets[{start}:{end}]")
         code.move(end)
 
 
@@ -306,14 +314,14 @@ class Rows:
 
     def writes(self, code: Writer, name: str) -> None:
         """Generate a call: groups are too rare to be unrolled."""
-        code.lines.append(f"{name} = kinds[{name!r}].write(pdu.{name})")
+        code.lines.append(f"{name} = _kinds[{name!r}].write(_pdu.{name})")
         code.bytes(name)
 
     def reads(self, code: Reader, name: str) -> None:
         """Generate a call."""
-        end = f"{name}_end"
+        end = f"_{name}_end"
         code.lines.append(
-            f"{name}, {end} = kinds[{name!r}].read(octets, {code.place()})"
+            f"{name}, {end} = _kinds[{name!r}].read(_octets, {code.place()})"
         )
         code.move(end)
 
