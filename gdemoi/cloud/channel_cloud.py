@@ -308,14 +308,14 @@ class CloudChannel:
         )
         known = message is not None
         self._counts["receipt to confirm" if known else "receipt for nobody"] += 1
-        if message is None and receipt.provider_id:
-            # an id that we never sent is not asked for: nobody can make us ask
-            return
-        name = receipt.message_id if message is None else message.message_id
-        hint = msgspec.structs.replace(
-            receipt, state=State.ENROUTE, error=None, message_id=name
-        )
-        await self._tell_receipt(hint)
+        if not receipt.provider_id:
+            # names our reference at best: worth a line in the message's story
+            name = receipt.message_id if message is None else message.message_id
+            hint = msgspec.structs.replace(
+                receipt, state=State.ENROUTE, error=None, message_id=name
+            )
+            await self._tell_receipt(hint)
+        # an id that we never sent is not asked for: nobody can make us ask
         if message is not None:
             self.messages.hasten(message, now)
             self.poller.wake()

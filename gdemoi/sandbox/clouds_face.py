@@ -8,17 +8,15 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed
+from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.web.client import ResponseFailed, readBody
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer
-from zope.interface import implementer
+from twisted.web.iweb import IAgent
 
+from gdemoi.cloud.http import CloudHttp
+from gdemoi.cloud.provider import HttpRequest
+from gdemoi.errors import Unavailable
 from gdemoi.sandbox.clouds_air import Air, Sms
 from gdemoi.tasks import spawn
 
@@ -82,81 +80,43 @@ class Route:
     sends: bool = False
 
 
-@implementer(IBodyProducer)
-@frozen
-class _Octets:
-    octets: bytes
-
-    @property
-    def length(self) -> int:
-        """How many there are."""
-        return len(self.octets)
-
-    def startProducing(self, consumer: Any) -> Deferred[None]:
-        """Write them."""
-        consumer.write(self.octets)
-        done: Deferred[None] = Deferred()
-        done.callback(None)
-        return done
-
-    def pauseProducing(self) -> None:
-        """They are written at once."""
-
-    def resumeProducing(self) -> None:
-        """They are written at once."""
-
-    def stopProducing(self) -> None:
-        """They are written at once."""
-
-
-@define
 class Courier:
     """Brings callbacks to the gateway, again and again until one is answered 2xx."""
 
-    agent: IAgent
-    clock: IReactorTime
-    # (url, status or None) of every try
-    tries: list[tuple[str, int | None]] = field(factory=list)
+    def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._http = CloudHttp(
+            agent, clock, lambda: 0.5, timeout_s=15.0, in_flight=20, insecure=True
+        )
+        # (url, status or None) of every try
+        self.tries: list[tuple[str, int | None]] = []
 
-    def bring(
-        self,
-        url: str | None,
-        body: bytes,
-        headers: dict[str, str],
-        method: str = "POST",
-    ) -> None:
+    def bring(self, url: str | None, body: bytes, headers: dict[str, str]) -> None:
         """Start to bring a callback; without an address there is none."""
         if url:
-            spawn(self._bring(url, body, headers, method), log, "callback")
+            request = HttpRequest(
+                method="POST",
+                url=url.partition("#")[0],
+                headers=tuple(headers.items()),
+                body=body,
+            )
+            spawn(self._bring(request), log, "callback")
 
-    async def _bring(
-        self, url: str, body: bytes, headers: dict[str, str], method: str
-    ) -> None:
+    async def _bring(self, request: HttpRequest) -> None:
         for pause_s in (*AGAIN_S, None):
-            status = await self._try(url, body, headers, method)
-            self.tries.append((url, status))
+            status = await self._try(request)
+            self.tries.append((request.url, status))
             if (status is not None and status < 500) or pause_s is None:
                 return
-            await deferLater(self.clock, pause_s)
+            await deferLater(self._clock, pause_s)
 
-    async def _try(
-        self, url: str, body: bytes, headers: dict[str, str], method: str
-    ) -> int | None:
-        sent = Headers({"User-Agent": ["gdemoi-sandbox"]})
-        for name, value in headers.items():
-            sent.setRawHeaders(name, [value])
+    async def _try(self, request: HttpRequest) -> int | None:
         try:
-            response = await self.agent.request(
-                method.encode("ascii"),
-                url.partition("#")[0].encode("ascii"),
-                sent,
-                _Octets(body) if body else None,
-            )
-            await readBody(response)
-        except (ConnectError, ConnectionClosed, ResponseFailed) as why:
-            log.info("callback failed: {why}", why=type(why).__name__)
+            answer = await self._http.send(request)
+        except Unavailable as why:
+            log.info("callback failed: {why}", why=why)
             return None
-        return int(response.code)
+        return answer.status
 
 
 class Face(ABC):
