@@ -1,0 +1,1 @@
+"""Benchmarks and soaks; `python -m bench` prints all tables."""
