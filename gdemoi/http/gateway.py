@@ -23,8 +23,8 @@ from gdemoi.routing.intake import Rejected
 class Search:
     """What is looked for; None: whatever it is.  Times are epoch seconds.
 
-    `to` and `from_` are whole numbers, or beginnings that end with ``*``.
-    `cursor` is that of the page before.
+    `to`, `from_`, `state` and `channel` are whole words; `cursor` is that of the
+    page before.
     """
 
     to: str | None = None

@@ -58,8 +58,8 @@ def _messages() -> dict[str, Any]:
         ]
     }
     filters = [
-        _in("query", "to", _WORD, "number, or its beginning and *"),
-        _in("query", "from", _WORD, "sender, or its beginning and *"),
+        _in("query", "to", _WORD, "number"),
+        _in("query", "from", _WORD, "sender"),
         _in("query", "state", {"enum": [str(state) for state in State]}, "state"),
         _in("query", "channel", _WORD, "channel"),
         _in("query", "since", _WORD, "accepted at or after (RFC 3339)"),

@@ -198,7 +198,8 @@ class Examination:
         """Return the configuration, once there is no error."""
         gateway = self.gateway or GatewaySettings()
         return Configuration(
-            file=self.file,
+            # absolute: a daemon may go to another folder before it reads it again
+            file=self.document.sources.resolve(self.file, ""),
             gateway=gateway,
             http=self.http,
             amqp=self.amqp,

@@ -1,0 +1,68 @@
+"""``gdemoi-sms``: the command line.
+
+Rooms: `configured` (check, keys, explain: work on a file), `messages` and
+`operating` (talk to a running gateway), `asking` (their HTTP), `show` (what it
+looks like).  Nothing here ends in a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+
+import click
+
+from gdemoi.cli.asking import Choices, Wires, shared_options
+from gdemoi.cli.configured import check, explain, keys
+from gdemoi.cli.messages import cancel, events, list_, send, story
+from gdemoi.cli.operating import line, pause, resume, status
+
+__all__ = ["main"]
+
+EXITS = """\b
+Exit status:
+  0  done (check: good; send --wait: delivered)
+  1  refused, unknown, not delivered (check: complaints)
+  2  wrong use of the command, or a file that cannot be read
+  3  no gateway answers there
+"""
+
+
+@click.group(epilog=EXITS, context_settings={"help_option_names": ["-h", "--help"]})
+@shared_options
+@click.version_option(package_name="gdemoi", prog_name="gdemoi-sms")
+@click.pass_context
+def main(
+    context: click.Context,
+    config: str | None,
+    url: str | None,
+    token: str | None,
+    as_json: bool,
+) -> None:
+    """SMS gateway: check a configuration, send messages, see what became of them.
+
+    The gateway itself runs as: twistd -n gdemoi-sms --config FILE
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that cannot show a sign shows "?"
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    wires = context.obj if isinstance(context.obj, Wires) else Wires()
+    context.obj = Choices(wires, config, url, token, as_json)
+
+
+for command in (
+    check,
+    keys,
+    explain,
+    send,
+    story,
+    list_,
+    events,
+    cancel,
+    status,
+    pause,
+    resume,
+    line,
+):
+    main.add_command(command)

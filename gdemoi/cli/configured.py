@@ -1,0 +1,231 @@
+"""Commands on a configuration file: check, keys, explain.  Nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from twisted.internet.defer import Deferred, succeed
+
+from gdemoi.amqp.envelope import Defaults, parse_many
+from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
+from gdemoi.cli import show
+from gdemoi.cli.asking import (
+    REFUSED,
+    UNREADABLE,
+    Choices,
+    Trouble,
+    json_option,
+)
+from gdemoi.cli.messages import envelope, message_options
+from gdemoi.errors import InvalidMessage
+from gdemoi.http.settings import HttpSettings
+from gdemoi.ini import Complaint, reference
+from gdemoi.ini.units import likely
+from gdemoi.interfaces import IChannel, Surroundings
+from gdemoi.routing.explain import explain as explained
+from gdemoi.routing.rules import Router
+from gdemoi.routing.settings import RouteSettings
+from gdemoi.settings import (
+    BadConfiguration,
+    Configuration,
+    GatewaySettings,
+    examine,
+    known_kinds,
+    load,
+)
+
+_OWN: Final[dict[str, type]] = {
+    "gateway": GatewaySettings,
+    "http": HttpSettings,
+    "amqp": AmqpSettings,
+    "amqp-map": AmqpMapSettings,
+    "route": RouteSettings,
+}
+_NAMELESS: Final = ("gateway", "http", "amqp")
+
+
+def _wants_json(context: click.Context, as_json: bool) -> bool:
+    whole = context.obj
+    return as_json or (isinstance(whole, Choices) and whole.as_json)
+
+
+def _print(body: Any) -> None:
+    click.echo(json.dumps(body, ensure_ascii=False))
+
+
+@click.command()
+@click.argument("file")
+@json_option
+@click.pass_context
+def check(context: click.Context, file: str, as_json: bool) -> None:
+    """Check a configuration: every mistake, with its file and line.
+
+    Exit status: 0 good (warnings may be), 1 complaints, 2 unreadable.
+    """
+    try:
+        configuration, complaints = examine(file)
+    except OSError as error:
+        raise Trouble(f"{file}: {error.strerror}", UNREADABLE) from None
+    if _wants_json(context, as_json):
+        _print([_complaint(one) for one in complaints])
+    else:
+        for one in complaints:
+            click.secho(str(one), fg="yellow" if one.warning else "red")
+        if configuration is not None:
+            channels, routes = len(configuration.channels), len(configuration.routes)
+            click.secho(
+                f"{file}: good ({channels} channels, {routes} routes)", fg="green"
+            )
+    if configuration is None:
+        context.exit(REFUSED)
+
+
+def _complaint(one: Complaint) -> dict[str, Any]:
+    return {
+        "file": one.place.file,
+        "line": one.place.line or None,
+        "section": one.section,
+        "key": one.key,
+        "what": one.what,
+        "hint": one.hint,
+        "warning": one.warning,
+    }
+
+
+def sections() -> dict[str, type]:
+    """Return every section that a configuration may have, with its settings."""
+    found = dict(_OWN)
+    for kind in known_kinds():
+        found[kind.name] = kind.settings
+        found |= kind.parts
+    return found
+
+
+@click.command()
+@click.argument("kind", required=False)
+@json_option
+@click.pass_context
+def keys(context: click.Context, kind: str | None, as_json: bool) -> None:
+    """Show the sections of the configuration and their keys.
+
+    KIND is a section's word: gateway, http, amqp, route, smpp, goip …
+    """
+    known = sections()
+    for one in known_kinds():
+        if kind in one.aliases:
+            kind = one.name
+    wanted = known
+    if kind is not None:
+        if kind not in known:
+            meant = likely(kind, list(known))
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise Trouble(f"there is no section {kind}{hint}", UNREADABLE)
+        parts = next((k.parts for k in known_kinds() if k.name == kind), {})
+        wanted = {kind: known[kind], **parts}
+    if _wants_json(context, as_json):
+        _print(
+            {
+                name: [
+                    {field: getattr(one, field) for field in _REFERENCE}
+                    for one in reference(settings)
+                ]
+                for name, settings in wanted.items()
+            }
+        )
+        return
+    console = Console(highlight=False)
+    for name, settings in wanted.items():
+        label = name if name in _NAMELESS else f"{name}:NAME"
+        show.keys(console, label, settings.__doc__ or "", reference(settings))
+
+
+_REFERENCE: Final = ("name", "unit", "default", "required", "secret", "doc", "example")
+
+
+@click.command()
+@click.option("--config", metavar="FILE", help="The configuration.")
+@message_options
+@json_option
+def explain(config: str | None, as_json: bool, **options: Any) -> None:
+    """Tell which way a message would go, and the exact bytes; sends nothing."""
+    context = click.get_current_context()
+    whole = context.obj
+    if config is None and isinstance(whole, Choices):
+        config = whole.config
+    if config is None:
+        raise click.UsageError("--config FILE is missing")
+    try:
+        configuration = load(config)
+    except OSError as error:
+        raise Trouble(f"{config}: {error.strerror}", UNREADABLE) from None
+    except BadConfiguration as bad:
+        raise Trouble(f"the configuration cannot be used:\n{bad}") from None
+    told = explanation(configuration, envelope(options))
+    if _wants_json(context, as_json):
+        _print(told)
+    else:
+        show.explanation(Console(highlight=False), told)
+    if told["error"] is not None:
+        context.exit(REFUSED)
+
+
+def explanation(configuration: Configuration, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what would happen to a message, from a configuration alone.
+
+    Every channel counts as able: none is connected here.
+    """
+    settings = configuration.gateway
+    defaults = Defaults(settings.home_country, settings.default_ttl_s)
+    body = json.dumps(fields).encode()
+    (message,) = parse_many(body, defaults=defaults, now=time.time())
+    if isinstance(message, InvalidMessage):
+        return _unexplained(fields, message)
+    channels = offline_channels(configuration)
+    router = Router(configuration.rules, list(channels))
+    return explained(message, router, channels, lambda name: None)
+
+
+def _unexplained(fields: dict[str, Any], invalid: InvalidMessage) -> dict[str, Any]:
+    nothing = dict.fromkeys(("country", "route", "charset", "data_coding"))
+    error = {"code": f"gateway:{invalid.code}", "text": invalid.text}
+    return {
+        "to": fields["to"],
+        **nothing,
+        "sender": fields.get("from"),
+        "rules": [],
+        "channels": [],
+        "segments": [],
+        "error": {**error, "retryable": False, "field": invalid.field},
+    }
+
+
+def offline_channels(configuration: Configuration) -> dict[str, IChannel]:
+    """Make the channels of a configuration without starting any."""
+    from twisted.internet import reactor
+
+    def no_cursor(name: str) -> Deferred[str | None]:
+        return succeed(None)
+
+    def forget(name: str, value: str) -> Deferred[None]:
+        return succeed(None)
+
+    http = configuration.http
+    surroundings = Surroundings(
+        reactor=reactor,
+        clock=reactor,
+        random=random.random,
+        gateway_name=configuration.gateway.name,
+        public_url=http.public_url if http is not None else None,
+        mount=lambda channel, resource: None,
+        cursor=no_cursor,
+        set_cursor=forget,
+    )
+    return {
+        one.name: one.kind.make(one.name, one.settings, list(one.parts), surroundings)
+        for one in configuration.channels
+    }

@@ -1,0 +1,258 @@
+"""Commands on a configuration file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from twisted.trial.unittest import SynchronousTestCase
+
+import gdemoi.cli.configured as configured
+import gdemoi.settings
+from gdemoi.ini import key, secret, text
+from gdemoi.interfaces import Kind
+from gdemoi.message import Error, Outbound, Refused
+from tests.cli.wires import Terminal
+
+
+@frozen(kw_only=True)
+class PigeonSettings:
+    """Pigeons.
+
+    They carry ASCII.
+    """
+
+    loft: str = key(text, doc="where they live", example="the roof")
+    password: str | None = key(secret, default=None, doc="what they coo")
+
+
+@frozen(kw_only=True)
+class RingSettings:
+    """A pigeon's ring."""
+
+    channel: str = key(text, doc="its loft")
+
+
+@frozen
+class Ready:
+    message: Outbound
+    segments: int = 1
+    sender: str | None = "DOVE"
+    charset: str = "latin1"
+    data_coding: int | None = 3
+
+    def user_data(self) -> list[tuple[str, int]]:
+        octets = (self.message.text or "").encode("latin-1")
+        return [(octets.hex(), len(octets))]
+
+    def wire(self) -> list[list[str]]:
+        return [[f"COO {self.message.to} {self.message.text}"]]
+
+
+@frozen
+class Pigeons:
+    """Carries Latin-1 only; the rest of a channel is not asked of it."""
+
+    name: str
+    surroundings: Any
+
+    def prepare(self, message: Outbound) -> Ready | Refused:
+        try:
+            (message.text or "").encode("latin-1")
+        except UnicodeEncodeError:
+            return Refused(error=Error("gateway:unencodable", "pigeons coo Latin-1"))
+        return Ready(message)
+
+
+def make(name: str, settings: Any, parts: Any, surroundings: Any) -> Pigeons:
+    return Pigeons(name, surroundings)
+
+
+KINDS = (
+    Kind("pigeon", PigeonSettings, make, ("dove",), {"pigeon-ring": RingSettings}),
+)
+GOOD = """\
+[gateway]
+home_country = RU
+[pigeon:roof]
+loft = the roof
+[route:orders]
+class = command
+channels = roof
+[route:rest]
+channels = roof
+"""
+
+
+class FileTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.patch(gdemoi.settings, "known_kinds", lambda: KINDS)
+        self.patch(configured, "known_kinds", lambda: KINDS)
+        self.file = Path(self.mktemp())
+        self.terminal = Terminal()
+
+    def write(self, content: str) -> str:
+        self.file.write_text(content)
+        self.file.chmod(0o600)
+        return str(self.file)
+
+
+class CheckTests(FileTests):
+    def test_good(self) -> None:
+        """A good file is 0, and says what is in it."""
+        result = self.terminal.type("check", self.write(GOOD))
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertIn("good (1 channels, 2 routes)", result.output)
+
+    def test_complaints(self) -> None:
+        """Every complaint on a line of its own, with its place: 1."""
+        file = self.write("[pigeon:a]\nlof = x\n[rute:b]\n")
+        result = self.terminal.type("check", file)
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            result.output.splitlines(),
+            [
+                f"{file}:2: [pigeon:a] lof: is unknown here; did you mean loft?",
+                f"{file}:3: [rute:b]: is an unknown section; did you mean route?",
+            ],
+        )
+
+    def test_warnings_are_good(self) -> None:
+        """A file with warnings only is 0, and the warnings are told."""
+        self.write(GOOD + "[pigeon:b]\nloft = x\npassword = coo\n")
+        self.file.chmod(0o644)
+        result = self.terminal.type("check", str(self.file))
+        self.assertEqual(result.exit_code, 0)
+        self.assertIn("warning: a secret in a file", result.output)
+        self.assertNotIn("= coo", result.output)
+
+    def test_unreadable(self) -> None:
+        """No such file is 2."""
+        result = self.terminal.type("check", "/no/such.ini")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("/no/such.ini: No such file", result.output)
+
+    def test_as_json(self) -> None:
+        """--json has the parts of each complaint."""
+        result = self.terminal.type(
+            "check", "--json", self.write("[pigeon:a]\nlof=x\n")
+        )
+        (one,) = json.loads(result.output)
+        self.assertEqual(
+            (one["line"], one["section"], one["key"], one["hint"], one["warning"]),
+            (2, "pigeon:a", "lof", "loft", False),
+        )
+
+
+class KeysTests(FileTests):
+    def test_all(self) -> None:
+        """Every section is there: the gateway's own, the kinds', their parts'."""
+        result = self.terminal.type("keys")
+        labels = ("gateway", "http", "amqp", "amqp-map:NAME", "route:NAME")
+        for label in (*labels, "pigeon:NAME", "pigeon-ring:NAME"):
+            self.assertIn(f"[{label}]", result.output)
+
+    def test_one_kind_with_its_parts(self) -> None:
+        """A kind, or its alias, with docs, defaults and examples."""
+        for word in ("pigeon", "dove"):
+            result = self.terminal.type("keys", word)
+            self.assertEqual(result.exit_code, 0, result.output)
+            for words in (
+                "They carry ASCII.",
+                "required",
+                "loft = the roof",
+                "its loft",
+            ):
+                self.assertIn(words, result.output)
+            self.assertNotIn("[gateway]", result.output)
+
+    def test_an_unknown_kind(self) -> None:
+        """A slip is hinted."""
+        result = self.terminal.type("keys", "pidgeon")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("did you mean pigeon?", result.output)
+
+    def test_as_json(self) -> None:
+        """--json is the reference for machines."""
+        found = json.loads(self.terminal.type("keys", "pigeon", "--json").output)
+        self.assertEqual(found["pigeon"][0]["name"], "loft")
+        self.assertTrue(found["pigeon"][0]["required"])
+        self.assertTrue(found["pigeon"][1]["secret"])
+
+
+class ExplainTests(FileTests):
+    def explain(self, *words: str) -> Any:
+        return self.terminal.type(
+            "explain", "--config", self.write(GOOD), "--to", "89161234567", *words
+        )
+
+    def test_the_way_and_the_bytes(self) -> None:
+        """Rules, channel, encoding and what would leave."""
+        result = self.explain("--text", " [b]x ", "--class", "command")
+        self.assertEqual(result.exit_code, 0, result.output)
+        for words in (
+            "+79161234567",
+            "✓ route orders",
+            "✗ route rest",
+            "✓ channel roof",
+            "latin1",
+            "0x03",
+            "205b625d7820",
+            "COO +79161234567  [b]x ",
+        ):
+            self.assertIn(words, result.output)
+
+    def test_as_json(self) -> None:
+        """The shape of the contract."""
+        told = json.loads(self.explain("--text", "x", "--json").output)
+        self.assertEqual(
+            set(told),
+            {"to", "country", "route", "rules", "channels", "sender", "charset",
+             "data_coding", "segments", "error"},
+        )  # fmt: skip
+        self.assertEqual((told["route"], told["country"]), ("rest", "RU"))
+        self.assertEqual(
+            told["segments"],
+            [{"user_data": "78", "units": 1, "wire": ["COO +79161234567 x"]}],
+        )
+
+    def test_what_no_channel_can_carry(self) -> None:
+        """The reason is told, and the exit is 1."""
+        result = self.explain("--text", "привет", "--json")
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            json.loads(result.output)["error"]["code"], "gateway:unencodable"
+        )
+
+    def test_a_message_that_is_none(self) -> None:
+        """A bad number is explained in the same shape."""
+        result = self.terminal.type(
+            "--json",
+            "--config",
+            self.write(GOOD),
+            "explain",
+            "--to",
+            "x",
+            "--text",
+            "x",
+        )
+        self.assertEqual(result.exit_code, 1)
+        told = json.loads(result.output)
+        self.assertEqual(told["error"]["code"], "gateway:bad_number")
+        self.assertEqual((told["to"], told["segments"]), ("x", []))
+
+    def test_a_bad_configuration(self) -> None:
+        """Its complaints are told instead."""
+        result = self.terminal.type(
+            "explain",
+            "--config",
+            self.write("[pigeon:a]\n"),
+            "--to",
+            "1",
+            "--text",
+            "x",
+        )
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("loft: is required and missing", result.output)

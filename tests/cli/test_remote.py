@@ -1,0 +1,374 @@
+"""Commands that talk to a running gateway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.http.settings import HttpSettings
+from tests.cli.wires import Terminal
+from tests.http.house import Client, House
+
+SEND = ("send", "--id", "a1", "--to", "89161234567")
+STORY: dict[str, Any] = {
+    "id": "a1",
+    "state": "delivered",
+    "final": True,
+    "to": "+79161234567",
+    "from": "GdeMoi",
+    "class": "command",
+    "channel": "smsc",
+    "accepted_at": "2026-11-21T03:00:00.000Z",
+    "expires_at": "2026-11-21T05:00:00.000Z",
+    "error": None,
+    "segments": {"total": 2, "submitted": 2, "delivered": 2, "failed": 0},
+    "message": {"text": " [bold]setdigout 1 "},
+    "events": [
+        {"type": "status", "seq": 1, "state": "accepted", "final": False,
+         "at": "2026-11-21T03:00:00.000Z", "attempt": 0},
+        {"type": "status", "seq": 2, "state": "submitted", "final": False,
+         "at": "2026-11-21T03:00:00.250Z", "channel": "smsc", "attempt": 1,
+         "provider_ids": ["p1", "p2"]},
+        {"type": "status", "seq": 3, "state": "delivered", "final": True,
+         "at": "2026-11-21T03:01:02.000Z", "channel": "smsc", "attempt": 1,
+         "segments": {"total": 2, "delivered": 2}},
+    ],
+    "attempts": [
+        {"attempt": 1, "channel": "smsc", "at": "2026-11-21T03:00:00.010Z",
+         "answered_at": "2026-11-21T03:00:00.240Z", "outcome": "accepted",
+         "provider_ids": ["p1", "p2"], "error": None},
+    ],
+    "receipts": [
+        {"at": "2026-11-21T03:01:02.000Z", "provider_id": "p1", "state": "delivered",
+         "counted": True, "verified": True, "raw": "id:p1 stat:DELIVRD"},
+    ],
+    "omitted": 0,
+}  # fmt: skip
+
+
+class Tales(House):
+    """A house whose every message has one story."""
+
+    states: list[str]
+
+    async def story(self, message_id: str) -> dict[str, Any] | None:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        known = {"accepted": 1, "submitted": 2, "delivered": 3, "expired": 3}[state]
+        return STORY | {
+            "state": state,
+            "final": state in ("delivered", "expired"),
+            "events": STORY["events"][:known],
+        }
+
+
+def telling(*states: str) -> Terminal:
+    house = Tales()
+    house.states = list(states)
+    return Terminal(Client(house))
+
+
+class SendTests(SynchronousTestCase):
+    def test_every_option_reaches_the_gateway(self) -> None:
+        """What is typed is what is sent; spaces of the text stay."""
+        terminal = Terminal()
+        result = terminal.type(
+            *SEND, "--text", "  a ", "--from", "X", "--class", "command",
+            "--ttl", "5m", "--priority", "9", "--channel", "smsc", "--channel", "b",
+            "--on-unsure", "fail", "--flash", "--max-segments", "2",
+        )  # fmt: skip
+        self.assertEqual(result.exit_code, 0, result.output)
+        message, _ = terminal.client.house.taken["a1"]
+        self.assertEqual((message.to, message.text), ("+79161234567", "  a "))
+        self.assertEqual((message.from_, message.class_), ("X", "command"))
+        self.assertEqual(message.expires_at - message.accepted_at, 300.0)
+        self.assertEqual((message.priority, message.channels), (9, ("smsc", "b")))
+        self.assertTrue(message.flash)
+        self.assertIn("a1 ○ accepted", result.output)
+
+    def test_binary(self) -> None:
+        """Octets are typed in hexadecimal."""
+        terminal = Terminal()
+        terminal.type(*SEND, "--binary", "00ff", "--udh", "0401020304")
+        message, _ = terminal.client.house.taken["a1"]
+        self.assertEqual((message.binary, message.udh), (b"\0\xff", b"\4\1\2\3\4"))
+
+    def test_a_repeat_says_so(self) -> None:
+        """A duplicate is no failure, and tells where the first one stands."""
+        terminal = Terminal()
+        terminal.type(*SEND, "--text", "x")
+        result = terminal.type(*SEND, "--text", "x")
+        self.assertEqual(result.exit_code, 0)
+        self.assertIn("duplicate (it is submitted)", result.output)
+
+    def test_wrong_use_is_2(self) -> None:
+        """Neither text nor octets, or both, or no hexadecimal: usage."""
+        for words in ((), ("--text", "x", "--binary", "00"), ("--binary", "xyz")):
+            result = Terminal().type(*SEND, *words)
+            self.assertEqual(result.exit_code, 2, result.output)
+        result = Terminal().type(*SEND, "--text", "x", "--ttl", "5y")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("is not a duration", result.output)
+
+    def test_a_refusal_is_1_and_names_the_field(self) -> None:
+        """The gateway's words are told, with the field and the code."""
+        result = Terminal().type("send", "--to", "12", "--text", "x")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("'12' is not a phone number (bad_number)", result.output)
+
+    def test_refusals_as_json(self) -> None:
+        """With --json an error is JSON too."""
+        result = Terminal().type("send", "--to", "1", "--text", "x", "--json")
+        self.assertEqual(result.exit_code, 1)
+        found = json.loads(result.output)["error"]
+        self.assertEqual((found["code"], found["field"]), ("gateway:bad_number", "to"))
+
+    def test_wait_until_delivered(self) -> None:
+        """Each event is shown once, as it comes; delivered is 0."""
+        terminal = telling("accepted", "accepted", "submitted", "delivered")
+        result = terminal.type(*SEND, "--text", "x", "--wait", "1m")
+        self.assertEqual(result.exit_code, 0, result.output)
+        for word in ("→ submitted", "✓ delivered", "id p1, p2"):
+            self.assertEqual(result.output.count(word), 1, result.output)
+        self.assertEqual(len(terminal.slept), 3)
+
+    def test_wait_ends(self) -> None:
+        """Another end, or none in time, is 1."""
+        result = telling("expired").type(*SEND, "--text", "x", "--wait", "1m")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("a1 is expired", result.output)
+        terminal = telling("submitted")
+        result = terminal.type(*SEND, "--text", "x", "--wait", "2s")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("a1 is still submitted", result.output)
+        self.assertEqual(terminal.now, 2.0)
+
+
+class ReadingTests(SynchronousTestCase):
+    def test_a_story_is_a_timeline(self) -> None:
+        """Events, attempts and receipts stand in order of time."""
+        result = telling("delivered").type("story", "a1")
+        self.assertEqual(result.exit_code, 0, result.output)
+        places = [
+            result.output.index(word)
+            for word in (
+                "accepted  ",
+                "attempt 1",
+                "answer",
+                "→ submitted",
+                "+62.000 s" if "+62.000 s" in result.output else "+0:01:02",
+                "stat:DELIVRD",
+            )
+        ]
+        self.assertEqual(places, sorted(places), result.output)
+        self.assertIn("' [bold]setdigout 1 '", result.output)
+
+    def test_a_story_as_json(self) -> None:
+        """--json is the API's answer."""
+        result = telling("delivered").type("story", "a1", "--json")
+        self.assertEqual(json.loads(result.output), STORY)
+
+    def test_an_unknown_story(self) -> None:
+        """404 is 1, with the gateway's words."""
+        result = Terminal().type("story", "nobody")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("there is no message nobody", result.output)
+
+    def test_list(self) -> None:
+        """Filters go to the gateway, the page is a table with its cursor."""
+        terminal = Terminal()
+        terminal.type(*SEND, "--text", "x")
+        result = terminal.type("list", "--state", "delivered", "--since", "2h")
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertIn("a1", result.output)
+        self.assertIn("--cursor next", result.output)
+        (wanted,) = terminal.client.house.searched
+        self.assertEqual(wanted.state, "delivered")
+        assert wanted.since is not None
+        self.assertGreater(wanted.since, 1e9)
+
+    def test_an_empty_list(self) -> None:
+        """Nothing found is told, and is no failure."""
+        result = Terminal().type("list")
+        self.assertEqual((result.exit_code, result.output), (0, "nothing found\n"))
+
+    def test_events(self) -> None:
+        """Every type of event has its line; `after` goes on from there."""
+        terminal = Terminal()
+        for body in (
+            {"type": "status", "id": "a1", "state": "delivered", "seq": 3,
+             "at": "2026-11-21T03:01:02.000Z", "channel": "smsc", "attempt": 2},
+            {"type": "inbound", "from": "+7916", "to": "+7495", "text": "[red]OK",
+             "received_at": "2026-11-21T03:01:02.000Z", "channel": "office"},
+            {"type": "line", "channel": "office", "line": "goip1", "state": "down",
+             "reason": "no keepalive", "at": "2026-11-21T03:01:02.000Z"},
+        ):  # fmt: skip
+            terminal.client.house.tell(json.dumps(body))
+        result = terminal.type("events")
+        for words in (
+            "✓ delivered  a1  smsc  attempt 2",
+            "+7916 → +7495  '[red]OK'",
+            "● down  line office/goip1  no keepalive",
+            "--after 3",
+        ):
+            self.assertIn(words, result.output)
+        page = json.loads(terminal.type("events", "--after", "2", "--json").output)
+        self.assertEqual((len(page["events"]), page["after"]), (1, 3))
+
+    def test_following_events(self) -> None:
+        """--follow reads the stream, one JSON document to a line."""
+        terminal = Terminal()
+        terminal.client.house.tell('{"type":"status","state":"delivered","n":1}')
+        terminal.client.house.tell('{"type":"status","state":"expired","n":2}')
+        result = terminal.type("events", "--follow", "--after", "0", "--json")
+        self.assertEqual(
+            [json.loads(x)["n"] for x in result.output.splitlines()], [1, 2]
+        )
+        self.assertEqual(terminal.asked[0].get_header("Accept"), "text/event-stream")
+
+    def test_cancel(self) -> None:
+        """What waits is taken back; what has left is 1."""
+        terminal = Terminal()
+        terminal.type(*SEND, "--text", "x")
+        self.assertIn("a1 is cancelled", terminal.type("cancel", "a1").output)
+        terminal.type("send", "--id", "gone", "--to", "89161234567", "--text", "x")
+        result = terminal.type("cancel", "gone")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("it has left", result.output)
+
+
+class Lines(House):
+    def channels(self) -> list[dict[str, Any]]:
+        lines = [{"name": "goip1", "state": "up", "signal": 21}, {"name": "two"}]
+        return [
+            {"name": "office", "kind": "goip", "state": "degraded", "backlog": 3,
+             "in_flight": 1, "window": 8, "rate": 2.0, "present_rate": 0.5,
+             "sent": 17, "reason": "1 line down", "balance": "9.50 EUR",
+             "lines": lines},
+            {"name": "depot", "state": "up", "paused": True, "lines": lines[1:]},
+        ]  # fmt: skip
+
+
+class OperatingTests(SynchronousTestCase):
+    def test_status(self) -> None:
+        """Channels and lines, with what holds them back."""
+        result = Terminal(Client(Lines())).type("status")
+        self.assertEqual(result.exit_code, 0, result.output)
+        for words in (
+            "ready",
+            "● degraded",
+            "‖ paused",
+            "1 / 8",
+            "0.5 of 2/s",
+            "balance 9.50 EUR",
+            "office/goip1",
+            "signal 21",
+        ):
+            self.assertIn(words, result.output)
+
+    def test_status_of_a_gateway_that_is_not_ready(self) -> None:
+        """The reason is told; the channels are shown all the same."""
+        result = Terminal(Client(House(why_unready="backlog full"))).type("status")
+        self.assertIn("not ready", result.output)
+        self.assertIn("smsc", result.output)
+
+    def test_status_as_json(self) -> None:
+        """--json has all that the API tells."""
+        found = json.loads(Terminal().type("--json", "status").output)
+        self.assertEqual(found["channels"][0]["name"], "smsc")
+        self.assertEqual(found["ready"], {"status": "ready"})
+
+    def test_pause_and_resume(self) -> None:
+        """Both reach the channel; an unknown one is 1."""
+        terminal = Terminal()
+        self.assertIn("smsc is paused", terminal.type("pause", "smsc").output)
+        self.assertEqual(terminal.client.house.paused, {"smsc"})
+        self.assertIn("smsc goes on", terminal.type("resume", "smsc").output)
+        self.assertEqual(terminal.type("pause", "x").exit_code, 1)
+
+    def test_line_commands(self) -> None:
+        """A line is found by its name, and its words are printed as they are."""
+        terminal = Terminal(Client(Lines()))
+        result = terminal.type("line", "goip1", "ussd", "*100#")
+        self.assertEqual(result.output, "office/goip1 ussd ['*100#']\n")
+        result = terminal.type("line", "depot/two", "ussd", "-x")
+        self.assertEqual(result.output, "depot/two ussd ['-x']\n")
+
+    def test_lines_that_are_not_meant(self) -> None:
+        """Unknown and ambiguous names are told with what there is."""
+        terminal = Terminal(Client(Lines()))
+        result = terminal.type("line", "nine", "ussd")
+        self.assertIn("lines are: goip1, two, two", result.output)
+        result = terminal.type("line", "two", "ussd")
+        self.assertIn("several lines two: office/two, depot/two", result.output)
+        self.assertEqual(result.exit_code, 1)
+
+
+class ReachingTests(SynchronousTestCase):
+    def test_no_gateway_is_3(self) -> None:
+        """A refused connection is told in words."""
+        terminal = Terminal(refused=ConnectionRefusedError(111, "Connection refused"))
+        result = terminal.type("status")
+        self.assertEqual(result.exit_code, 3)
+        self.assertIn(
+            "no gateway answers at http://127.0.0.1:8990: Connection refused",
+            result.output,
+        )
+
+    def test_a_wrong_token_is_1_with_advice(self) -> None:
+        """401 tells how to give a token."""
+        terminal = Terminal(Client(settings=HttpSettings(token="open sesame")))
+        result = terminal.type("status")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("give --token, --config or GDEMOI_TOKEN", result.output)
+        self.assertEqual(terminal.type("status", "--token", "open sesame").exit_code, 0)
+        self.assertEqual(terminal.type("--token", "open sesame", "status").exit_code, 0)
+
+    def test_the_address_comes_from_the_configuration(self) -> None:
+        """--config gives URL and token; secrets of carriers are not looked up."""
+        file = Path(self.mktemp())
+        terminal = Terminal(Client(settings=HttpSettings(token="open sesame")))
+        for listen, url in {
+            "tcp:7001:interface=127.0.0.1": "http://127.0.0.1:7001",
+            "tcp:7002": "http://127.0.0.1:7002",
+            "tcp6:7003:interface=\\:\\:1": "http://[::1]:7003",
+            "ssl:7004:interface=localhost:privateKey=x": "https://localhost:7004",
+        }.items():
+            file.write_text(
+                f"[http]\nlisten = {listen}\ntoken = open sesame\n"
+                "[smpp:x]\npassword = env:NOT_MINE\n"
+            )
+            result = terminal.type("status", "--config", str(file))
+            self.assertEqual(result.exit_code, 0, result.output)
+            self.assertTrue(terminal.asked[-1].full_url.startswith(f"{url}/"))
+
+    def test_configurations_that_do_not_tell(self) -> None:
+        """No file, no [http], a broken [http], a unix socket: 2."""
+        file = Path(self.mktemp())
+        for content in (
+            "[gateway]\n",
+            "[http]\nlisen = x\n",
+            "[http]\nlisten=unix:x\n",
+        ):
+            file.write_text(content)
+            result = Terminal().type("status", "--config", str(file))
+            self.assertEqual(result.exit_code, 2, result.output)
+        result = Terminal().type("status", "--config", str(file) + ".no")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("No such file", result.output)
+
+    def test_something_else_answers(self) -> None:
+        """A web server that is no gateway is told as such."""
+
+        class Other(Client):
+            def open(self, *_: Any, **__: Any) -> Any:
+                connection = super().open("GET", "/health/live")
+                connection.transport.clear()
+                connection.transport.write(b"HTTP/1.1 200 OK\r\nx: y\r\n\r\n<html>")
+                return connection
+
+        result = Terminal(Other()).type("status")
+        self.assertEqual(result.exit_code, 3)
+        self.assertIn("but not as a gdemoi gateway does", result.output)

@@ -1,0 +1,53 @@
+"""The outer world of commands: an API over a house in memory."""
+
+from __future__ import annotations
+
+import io
+import urllib.error
+import urllib.request
+from email.message import Message
+from typing import IO
+
+from attrs import define, field
+from click.testing import CliRunner, Result
+
+from gdemoi.cli import main
+from gdemoi.cli.asking import Wires
+from tests.http.house import Client, parsed
+
+
+@define
+class Terminal:
+    """Types commands; connections end at `client`, or fail with `refused`."""
+
+    client: Client = field(factory=Client)
+    refused: OSError | None = None
+    asked: list[urllib.request.Request] = field(factory=list)
+    slept: list[float] = field(factory=list)
+    now: float = 0.0
+
+    def open(self, request: urllib.request.Request, timeout: float | None) -> IO[bytes]:
+        """Carry a request to the API."""
+        self.asked.append(request)
+        if self.refused is not None:
+            raise urllib.error.URLError(self.refused)
+        path = request.full_url.split("/", 3)[-1]
+        headers = {name.lower(): value for name, value in request.header_items()}
+        body = request.data if isinstance(request.data, bytes) else b""
+        heard = self.client.open(request.get_method(), f"/{path}", body, headers)
+        answer = parsed(heard.heard())
+        if answer.status >= 400:
+            raise urllib.error.HTTPError(
+                request.full_url, answer.status, "", Message(), io.BytesIO(answer.body)
+            )
+        return io.BytesIO(answer.body)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def type(self, *words: str) -> Result:
+        """Run a command."""
+        wires = Wires(self.open, self.sleep, lambda: self.now)
+        return CliRunner(env={"COLUMNS": "160"}).invoke(main, words, obj=wires)
