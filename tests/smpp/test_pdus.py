@@ -10,7 +10,6 @@ from gdemoi.smpp.pdus import Pdu, Tag, Unparsed
 from tests.smpp.pdu_cases import VECTORS, any_pdus, golden
 
 RESPONSES = [cls for cls in pdus.ALL if cls.command_id & pdus.RESPONSE]
-REQUESTS = [cls for cls in pdus.ALL if not cls.command_id & pdus.RESPONSE]
 
 
 def whole(
@@ -63,25 +62,7 @@ class GoldenTests(SynchronousTestCase):
                     self.assertFalse(found.command_id & pdus.RESPONSE)
 
 
-class SetTests(SynchronousTestCase):
-    def test_the_whole_set(self) -> None:
-        """Every command of SMPP 3.4 §5.1.2.1, by number."""
-        numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 0x15, 0x21, 0x103}
-        numbers |= {number | pdus.RESPONSE for number in numbers}
-        numbers |= {0x0B, 0x102, 0x80000000}
-        self.assertEqual(set(pdus.BY_ID), numbers)
-
-    def test_responses_belong_to_their_requests(self) -> None:
-        """By number and by name; outbind and alert_notification have none."""
-        for cls in REQUESTS:
-            if cls in (pdus.Outbind, pdus.AlertNotification):
-                self.assertIsNone(cls.response)
-                continue
-            response = cls.response
-            assert response is not None
-            self.assertEqual(response.command_id, cls.command_id | pdus.RESPONSE)
-            self.assertEqual(response.command, f"{cls.command}_resp")
-
+class CodecTests(SynchronousTestCase):
     @given(any_pdus)
     def test_round_trip(self, pdu: Pdu) -> None:
         """Whatever the tables allow comes back as it was, within the limit."""
@@ -338,48 +319,6 @@ class LenientTests(SynchronousTestCase):
         """The longest that a TLV can hold."""
         pdu = pdus.DeliverSm(tlvs=((Tag.message_payload, b"x" * 65535),))
         self.assertEqual(pdus.decode(pdus.encode(pdu)), pdu)
-
-
-class TlvAccessTests(SynchronousTestCase):
-    def test_values_of_any_size(self) -> None:
-        """Numbers of a wrong width and ids without their NUL are taken."""
-        pdu = pdus.DeliverSm(
-            tlvs=(
-                (Tag.message_state, b"\0\0\0\2"),
-                (Tag.receipted_message_id, b"4d0fe926"),
-                (Tag.additional_status_info_text, b"late\0junk"),
-                (Tag.network_error_code, b""),
-                (Tag.callback_num, b"1"),
-                (Tag.callback_num, b"2"),
-            )
-        )
-        self.assertEqual(pdu.tlv_int(Tag.message_state), 2)
-        self.assertEqual(pdu.tlv_text(Tag.receipted_message_id), "4d0fe926")
-        self.assertEqual(pdu.tlv_text(Tag.additional_status_info_text), "late")
-        self.assertIsNone(pdu.tlv_int(Tag.network_error_code))
-        self.assertEqual(pdu.tlv(Tag.network_error_code), b"")
-        self.assertEqual(pdu.tlv(Tag.callback_num), b"1")
-        self.assertIsNone(pdu.tlv(Tag.message_payload))
-        self.assertIsNone(pdu.tlv_int(Tag.sar_msg_ref_num))
-        self.assertIsNone(pdu.tlv_text(Tag.sar_msg_ref_num))
-
-
-class ReprTests(SynchronousTestCase):
-    def test_g56_no_password_and_no_control_octets(self) -> None:
-        """Neither reaches a log; what differs from the default does."""
-        bind = pdus.BindTransceiver(
-            system_id="es\nme", password="hush", sequence_number=4
-        )
-        self.assertNotIn("hush", repr(bind))
-        self.assertNotIn("\n", repr(bind))
-        self.assertIn(r"system_id='es\nme'", repr(bind))
-        cut = unparsed(whole(0x0B, b"smsc\0hush"))
-        self.assertNotIn("hush", repr(cut))
-        self.assertIn("password", repr(cut))
-        nack = pdus.GenericNack(command_status=3)
-        self.assertEqual(
-            repr(nack), "GenericNack(command_status=0x03, sequence_number=0)"
-        )
 
 
 class AnswerTests(SynchronousTestCase):

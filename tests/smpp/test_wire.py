@@ -1,51 +1,11 @@
-from typing import Annotated, ClassVar
-
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.smpp import pdus_code, wire
-from gdemoi.smpp.pdus import DeliverSm, SubmitMulti, UnsuccessSme
-from gdemoi.smpp.pdus_base import Pdu
+from gdemoi.smpp import wire
+from gdemoi.smpp.pdus import SubmitMulti, UnsuccessSme
 from gdemoi.smpp.wire import CString, Integer, Rows, ShortMessage, Time, Trouble
-
-
-class Sample(Pdu):
-    """A PDU of a vendor's own, with a number of two octets in the middle."""
-
-    command_id: ClassVar[int] = 0x00010200
-    command: ClassVar[str] = "sample"
-    name: Annotated[str, CString(5)] = ""
-    port: Annotated[int, Integer(2)] = 0
-    when: Annotated[str, Time()] = ""
-    text: Annotated[bytes, ShortMessage(10)] = b""
-    last: Annotated[int, Integer(1)] = 0
-    unwritten: int = 5
-
-
-class TableTests(SynchronousTestCase):
-    def test_the_annotations_are_the_table(self) -> None:
-        """Fields in the order of the class; those without a type are not sent."""
-        self.assertEqual(
-            list(wire.table_of(Sample)), ["name", "port", "when", "text", "last"]
-        )
-        self.assertEqual(wire.table_of(DeliverSm)["source_addr"], CString(21))
-
-    def test_a_class_of_ones_own(self) -> None:
-        """Any table gives an encoder and a decoder that agree with the walk."""
-        encode = pdus_code.make_encoder(Sample)
-        decode = pdus_code.make_decoder(Sample)
-        sample = Sample(
-            sequence_number=3, name="abcd", port=0x0B84, text=b"\0x", last=255
-        )
-        octets = encode(sample)
-        self.assertEqual(
-            octets.hex(),
-            "0000001c000102000000000000000003" + "6162636400" + "0b84" + "00"
-            "020078" + "ff",
-        )
-        self.assertEqual(decode(octets, len(octets), 0, 3), sample)
 
 
 class ReadTests(SynchronousTestCase):
