@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -323,23 +324,24 @@ def _lines(channels: Iterable[tuple[str, Sequence[Json]]]) -> Table:
 
 
 def keys(console: Console, label: str, doc: str, found: Sequence[KeyReference]) -> None:
-    """Show a section's keys."""
+    """Show a section's keys: name, default, unit; below it what it means."""
     console.print(Text(f"[{label}]", style="bold cyan"))
     for paragraph in doc.strip().split("\n\n"):
-        words = " ".join(paragraph.split())
-        console.print(_text(words, "dim"))
-    table = _plain()
-    table.add_column("  key", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("default", overflow="fold")
-    table.add_column("", overflow="fold", ratio=1)
+        console.print(_text(" ".join(paragraph.split())))
     for one in found:
-        default = _text("required", "bold red") if one.required else _text(one.default)
-        doc_ = Text(one.doc)
+        line = Text("  ")
+        line.append(one.name, style="bold")
+        if one.required:
+            line.append("  required", style="bold red")
+        elif one.default:
+            line.append(f" = {one.default}", style="green")
+        line.append(f"  ({one.unit})", style="dim")
+        console.print(line)
+        console.print(Padding(_text(one.doc), (0, 0, 0, 6), expand=False))
         if one.example:
-            doc_.append(f"\n{one.name} = {one.example}", style="dim")
-        table.add_row(_text(f"  {one.name}", "bold"), _text(one.unit), default, doc_)
-    console.print(table)
+            example = one.example.removeprefix(f"{one.name} = ")
+            shown = _text(f"{one.name} = {example}", "dim")
+            console.print(Padding(shown, (0, 0, 0, 6), expand=False))
     console.print()
 
 

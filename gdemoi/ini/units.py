@@ -140,16 +140,18 @@ def named(converter: Callable[[str], Any]) -> str:
 
 
 def rendered(converter: Callable[[str], Any], value: Any) -> str:
-    """Return `value` as one would write it in the ini file."""
+    """Return `value` as one would write it in the ini file, "" when one cannot."""
     if value is None:
         return ""
-    if isinstance(value, tuple | list | frozenset) and not isinstance(
-        converter, Converter
-    ):
-        return ", ".join(str(one) for one in value)
     if isinstance(converter, Converter):
         return converter.render(value)
-    return str(value)
+    if isinstance(value, tuple | list | frozenset):
+        return ", ".join(rendered(converter, one) for one in value)
+    if isinstance(value, bool):
+        return boolean.render(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _numeric(
