@@ -170,7 +170,9 @@ class EventsPublisher:
             return
         if events:
             self._read = events[-1].seq
-            self._known = max(self._known, self._read)
+            # A full read: there is more, of which nobody may have told.
+            more = len(events) == READ_AT_ONCE
+            self._known = max(self._known, self._read + more)
             self._ready.extend(events)
         else:
             # Numbers may have gaps; there is nothing up to what was known.

@@ -34,7 +34,6 @@ CONSTANT: Final = "const:"
 _OCTETS: Final = "application/octet-stream"
 _OF_CONTENT: Final = ("text", "binary")
 _ABSENT: Final = object()
-# The property that names the queue where this message's events also go.
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -126,6 +125,9 @@ def _take(
     properties: Mapping[str, Any],
     now: float,
 ) -> Outbound:
+    for name, value in fields.items():
+        if isinstance(value, bytes):
+            raise InvalidMessage("invalid", f"{name[:64]} is octets", name[:64])
     # Numbers are where foreign platforms put ids and phones.
     for name in ("id", "to", "from"):
         value = fields.get(name)

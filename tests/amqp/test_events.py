@@ -1,0 +1,264 @@
+"""The outbox: every event at least once, in order, whatever the broker does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gdemoi.amqp.codec import decode_properties
+from tests.amqp.house import ServiceCase
+
+STATUS = "gdemoi.status"
+
+
+class EventsCase(ServiceCase):
+    def add(self, count: int, **more: Any) -> None:
+        for _ in range(count):
+            self.outbox.add(**more)
+        self.network.flush()
+
+    def numbers(self, queue: str = STATUS) -> list[int]:
+        """Return the sequence numbers in a queue."""
+        return [json.loads(body)["seq"] for body in self.broker.bodies(queue)]
+
+    def firsts(self) -> list[int]:
+        """Return them without repeats."""
+        return list(dict.fromkeys(self.numbers()))
+
+
+class PublishingTests(EventsCase):
+    def test_published_in_order_with_the_event_id(self) -> None:
+        """Persistent JSON, the routing key as written, message-id = event_id."""
+        self.start()
+        self.add(3, routing_key="status.delivered.office")
+        self.assertEqual(self.numbers(), [1, 2, 3])
+        stored = self.broker.queues[STATUS][0]
+        self.assertEqual(stored.exchange, "gdemoi.events")
+        self.assertEqual(stored.key, "status.delivered.office")
+        self.assertEqual(
+            decode_properties(stored.properties, 0),
+            {
+                "content-type": "application/json",
+                "delivery-mode": 2,
+                "message-id": "e1",
+            },
+        )
+
+    def test_what_was_written_before_we_began(self) -> None:
+        """Is published from the bookmark on."""
+        self.add(5)
+        self.outbox.bookmark = "3"
+        self.start()
+        self.assertEqual(self.numbers(), [4, 5])
+
+    def test_more_than_the_window_and_the_reading(self) -> None:
+        """Two thousand, none twice."""
+        self.add(2000)
+        self.start()
+        self.assertEqual(self.numbers(), list(range(1, 2001)))
+        self.assertEqual(self.service.status().behind, 0)
+
+    def test_the_window_bounds_what_is_unconfirmed(self) -> None:
+        """And goes on with each confirm."""
+        self.service = self.made(window=10)
+        side = self.start()
+        self.broker.hold_confirms = True
+        self.add(30)
+        self.assertLessEqual(len(self.numbers()), 10)
+        self.broker.hold_confirms = False
+        for number in list(side.channels):
+            side.confirm(number)
+        self.network.flush()
+        self.assertEqual(self.numbers(), list(range(1, 31)))
+
+    def test_the_reply_to_queue_gets_a_copy(self) -> None:
+        """Beside the exchange, both confirmed before the bookmark moves."""
+        self.start()
+        self.broker.queues["back"] = self.broker.queues["gdemoi.invalid"].copy()
+        self.add(2, reply_to="back")
+        self.assertEqual(self.numbers(), [1, 2])
+        self.assertEqual(self.numbers("back"), [1, 2])
+        self.advance(1)
+        self.assertEqual(self.outbox.bookmark, "2")
+
+    def test_a_reply_to_queue_that_is_gone_holds_up_nobody(self) -> None:
+        """It was the platform's to keep."""
+        self.start()
+        self.add(2, reply_to="gone")
+        self.advance(1)
+        self.assertEqual((self.numbers(), self.outbox.bookmark), ([1, 2], "2"))
+
+
+class BookmarkTests(EventsCase):
+    def test_the_bookmark_follows_in_batches(self) -> None:
+        """Not one write per event."""
+        self.start()
+        self.add(100)
+        self.assertEqual(self.outbox.bookmarks, 0)
+        self.advance(0.5)
+        self.assertEqual((self.outbox.bookmark, self.outbox.bookmarks), ("100", 1))
+        self.add(2000)
+        self.assertEqual(self.outbox.bookmark, "2100")
+
+    def test_the_bookmark_waits_for_the_first_unconfirmed(self) -> None:
+        """A later confirm does not carry it over a gap."""
+        side = self.start()
+        self.broker.hold_confirms = True
+        self.add(3)
+        [number] = [n for n, s in side.channels.items() if len(s.held) == 3]
+        side.say(number, "basic", "ack", 3, False)
+        side.say(number, "basic", "ack", 1, False)
+        self.advance(1)
+        self.assertEqual(self.outbox.bookmark, "1")
+        side.say(number, "basic", "ack", 2, False)
+        self.advance(1)
+        self.assertEqual(self.outbox.bookmark, "3")
+
+    def test_an_event_and_its_reply_in_any_order(self) -> None:
+        """Both are needed."""
+        side = self.start()
+        self.broker.hold_confirms = True
+        self.add(2, reply_to="gdemoi.invalid")
+        [number] = [n for n, s in side.channels.items() if len(s.held) == 4]
+        for tag, bookmark in ((2, None), (3, None), (1, "1"), (4, "2")):
+            side.say(number, "basic", "ack", tag, False)
+            self.advance(1)
+            self.assertEqual(self.outbox.bookmark, bookmark)
+
+    def test_a_bookmark_that_cannot_be_written_is_written_later(self) -> None:
+        """Publishing goes on."""
+        self.start()
+        self.add(1)
+        self.outbox.failing = True
+        self.advance(1)
+        self.outbox.failing = False
+        self.advance(1)
+        self.assertEqual(self.outbox.bookmark, "1")
+
+    def test_stopping_writes_the_bookmark(self) -> None:
+        """So that an orderly restart repeats nothing."""
+        self.start()
+        self.add(7)
+        self.stop()
+        self.assertEqual(self.outbox.bookmark, "7")
+
+
+class TroubleTests(EventsCase):
+    def test_a_lost_link_repeats_from_the_last_confirmed(self) -> None:
+        """Every event is there, in order, with its own event_id."""
+        self.start()
+        self.add(3)
+        self.broker.hold_confirms = True
+        self.add(3)
+        self.network.cut()
+        self.broker.hold_confirms = False
+        self.advance(2)
+        self.assertEqual(self.numbers(), [1, 2, 3, 4, 5, 6, 4, 5, 6])
+
+    def test_declined_ones_are_published_again(self) -> None:
+        """basic.nack stops the stream; it starts again where it was."""
+        self.start()
+        self.broker.decline = 1
+        self.add(3)
+        self.advance(2)
+        self.assertEqual(set(self.numbers()), {1, 2, 3})
+        self.assertEqual(self.outbox.bookmark, "3")
+        self.assertEqual(self.numbers()[-3:], [1, 2, 3])
+
+    def test_blocked_means_waiting(self) -> None:
+        """And going on when the broker says so."""
+        side = self.start()
+        side.say(0, "connection", "blocked", "memory")
+        self.network.flush()
+        self.add(3)
+        self.assertEqual(self.numbers(), [])
+        self.assertEqual(self.service.status().blocked, "memory")
+        side.say(0, "connection", "unblocked")
+        self.network.flush()
+        self.assertEqual(self.numbers(), [1, 2, 3])
+
+    def test_a_journal_that_cannot_be_read(self) -> None:
+        """Is asked again."""
+        self.start()
+        self.outbox.failing = True
+        self.add(2)
+        self.outbox.failing = False
+        self.advance(2)
+        self.assertEqual(self.numbers(), [1, 2])
+
+    def test_unroutable_status_events_wait_for_a_queue(self) -> None:
+        """Somebody may be about to bind one; in order, none passed."""
+        self.start()
+        bindings, self.broker.bindings = self.broker.bindings, []
+        self.add(3)
+        self.advance(30)
+        self.assertEqual(self.service.status().passed, 0)
+        self.broker.bindings = bindings
+        self.advance(2)
+        self.assertEqual(self.numbers(), [1, 2, 3])
+
+    def test_unroutable_for_long_is_passed(self) -> None:
+        """After a minute the stream goes on, and stays on, until one is routed."""
+        self.start()
+        bindings, self.broker.bindings = self.broker.bindings, []
+        self.add(3)
+        self.advance(63)
+        self.assertEqual(self.service.status().passed, 3)
+        self.add(1)
+        self.advance(1)
+        self.assertEqual(self.outbox.bookmark, "4")
+        self.broker.bindings = bindings
+        self.add(1)
+        self.assertEqual(self.numbers(), [5])
+        self.broker.bindings = []
+        self.add(1)
+        self.advance(30)
+        self.assertEqual(self.service.status().passed, 4)
+
+    def test_nobody_need_listen_to_channels_and_lines(self) -> None:
+        """They are passed at once; status events behind them go on."""
+        self.start()
+        self.outbox.add(routing_key="channel.office")
+        self.outbox.add(routing_key="line.office.goip1")
+        self.add(1)
+        self.assertEqual(self.numbers(), [3])
+        self.assertEqual(self.service.status().passed, 2)
+
+    @given(
+        st.lists(
+            st.sampled_from(["add", "add", "cut", "wait", "decline", "hold", "free"]),
+            min_size=1,
+            max_size=25,
+        )
+    )
+    def test_whatever_happens_all_arrive_in_order(self, steps: list[str]) -> None:
+        """At least once each; first arrivals in order unless one was declined."""
+        self.setUp()
+        self.start()
+        for step in steps:
+            if step == "add":
+                self.outbox.add()
+                self.outbox.add()
+            elif step == "cut":
+                self.network.cut()
+            elif step == "decline":
+                self.broker.decline = 1
+            elif step in ("hold", "free"):
+                self.broker.hold_confirms = step == "hold"
+            else:
+                self.advance(0.75)
+            self.network.flush()
+        self.broker.hold_confirms = False
+        self.network.cut()
+        self.broker.decline = 0
+        self.advance(65)
+        expected = [row.seq for row in self.outbox.rows]
+        self.assertEqual(sorted(self.firsts()), expected)
+        if "decline" not in steps:
+            self.assertEqual(self.firsts(), expected)
+        self.assertEqual(self.outbox.bookmark or "0", str(len(expected)))
+        self.stop()
+        self.network.flush()

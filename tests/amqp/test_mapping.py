@@ -1,0 +1,131 @@
+"""Compatibility readers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.amqp.codec import Timestamp
+from gdemoi.amqp.envelope import Defaults
+from gdemoi.amqp.mapping import headers, mapped, v1
+from gdemoi.errors import InvalidMessage
+from gdemoi.message import MessageClass, Outbound
+
+NOW = 1_795_230_000.0
+DEFAULTS = Defaults("RU")
+
+
+class HeadersTests(SynchronousTestCase):
+    def read(self, body: bytes, headers_: dict[str, Any], **more: Any) -> Outbound:
+        return headers(DEFAULTS)(body, {"headers": headers_, **more}, NOW)
+
+    def test_a_plain_body_is_the_text(self) -> None:
+        """Every octet of it; the fields are headers."""
+        message = self.read(
+            " Привет ".encode(),
+            {"id": "a", "to": "89161234567", "class": "command", "ttl": 60},
+        )
+        self.assertEqual((message.text, message.to), (" Привет ", "+79161234567"))
+        self.assertEqual(message.class_, MessageClass.COMMAND)
+        self.assertEqual(message.expires_at, NOW + 60)
+
+    def test_numbers_spelled_as_text_and_ids_as_numbers(self) -> None:
+        """As header types go."""
+        message = self.read(b"x", {"id": 5, "to": 79161234567, "priority": "9"})
+        self.assertEqual((message.id, message.priority), ("5", 9))
+        self.assertEqual(message.to, "+79161234567")
+
+    def test_octets(self) -> None:
+        """By the content-type."""
+        message = self.read(
+            b"\xff\x00",
+            {"id": "a", "to": "112"},
+            **{"content-type": "application/octet-stream"},
+        )
+        self.assertEqual((message.binary, message.text), (b"\xff\x00", None))
+
+    def test_a_body_that_is_no_utf_8(self) -> None:
+        """Is not guessed at."""
+        with self.assertRaises(InvalidMessage) as caught:
+            self.read(b"\xff", {"id": "a", "to": "112"})
+        self.assertEqual(caught.exception.field, "text")
+
+    def test_headers_of_brokers_are_passed_over_and_typos_are_not(self) -> None:
+        """x-… is not ours."""
+        self.read(b"x", {"id": "a", "to": "112", "x-death": [{}], "X-Trace": 1})
+        for name in ("chanels", "text", "binary"):
+            with self.assertRaises(InvalidMessage) as caught:
+                self.read(b"x", {"id": "a", "to": "112", name: "y"})
+            self.assertEqual(caught.exception.field, name)
+
+    def test_values_that_json_cannot_hold(self) -> None:
+        """Are refused, not raised."""
+        for value in (Timestamp(5), "\udcff", b"\xff", object()):
+            with self.assertRaises(InvalidMessage):
+                self.read(b"x", {"id": "a", "to": "112", "from": value})
+
+    def test_properties_that_are_no_utf_8(self) -> None:
+        """They could not be written down."""
+        for name in ("reply-to", "correlation-id", "message-id"):
+            for value in ("\udcff", "a\0"):
+                with self.assertRaises(InvalidMessage):
+                    self.read(b"x", {"to": "112", "id": None}, **{name: value})
+
+    def test_correlation_may_be_a_table(self) -> None:
+        """And comes back as JSON."""
+        message = self.read(b"x", {"id": "a", "to": "112", "correlation": {"n": [1]}})
+        self.assertEqual(bytes(message.correlation), b'{"n":[1]}')
+
+
+class MapTests(SynchronousTestCase):
+    FIELDS = {  # noqa: RUF012
+        "to": "device.phone",
+        "text": "message",
+        "class": "const:command",
+        "ttl": "ttl",
+        "correlation": "meta",
+    }
+
+    def read(self, foreign: Any, **more: Any) -> Outbound:
+        body = json.dumps(foreign).encode()
+        return mapped(self.FIELDS, DEFAULTS)(body, {"message-id": "m", **more}, NOW)
+
+    def test_paths_and_constants(self) -> None:
+        """What is not mapped is passed over."""
+        message = self.read(
+            {
+                "device": {"phone": 79161234567, "imei": "1"},
+                "message": "0000,A10",
+                "ttl": "60",
+                "meta": {"unit": 5},
+                "more": True,
+            }
+        )
+        self.assertEqual((message.id, message.to), ("m", "+79161234567"))
+        self.assertEqual(message.class_, MessageClass.COMMAND)
+        self.assertEqual(message.expires_at, NOW + 60)
+        self.assertEqual(bytes(message.correlation), b'{"unit":5}')
+
+    def test_what_is_missing_is_named(self) -> None:
+        """By our name for it."""
+        for foreign, field in (
+            ({"message": "x"}, "to"),
+            ({"device": 5, "message": "x"}, "to"),
+            ({"device": {"phone": "112"}}, "text"),
+            ({"device": {"phone": "112"}, "message": 5}, "text"),
+            ({"device": {"phone": "x"}, "message": "x"}, "to"),
+        ):
+            with self.assertRaises(InvalidMessage) as caught:
+                self.read(foreign)
+            self.assertEqual(caught.exception.field, field, foreign)
+
+    @given(st.binary(max_size=100))
+    def test_any_octets(self, body: bytes) -> None:
+        """A message, or the one error."""
+        for reader in (mapped(self.FIELDS, DEFAULTS), headers(DEFAULTS), v1(DEFAULTS)):
+            with self.assertRaises(InvalidMessage):
+                reader(body, {}, NOW)
