@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.amqp.codec import Timestamp
 from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.mapping import headers, mapped, v1
 from gdemoi.errors import InvalidMessage
@@ -64,7 +63,7 @@ class HeadersTests(SynchronousTestCase):
 
     def test_values_that_json_cannot_hold(self) -> None:
         """Are refused, not raised."""
-        for value in (Timestamp(5), "\udcff", b"\xff", object()):
+        for value in ("\udcff", b"\xff", object()):
             with self.assertRaises(InvalidMessage):
                 self.read(b"x", {"id": "a", "to": "112", "from": value})
 
