@@ -1,0 +1,79 @@
+"""The sample configuration cannot lie: it is loaded, and names every key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cli.configured import sections
+from gdemoi.ini import parse, reference
+from gdemoi.settings import Disk, examine
+from tests.ini.sources import Memory
+
+SAMPLE = Path(__file__).parent.parent / "etc" / "gdemoi.ini"
+SWITCHED_OFF = re.compile(r"^#(?=\[|[a-z_0-9]+(\.\w+)? = )", re.MULTILINE)
+
+
+# Lines of the sample that exclude each other.
+EXCLUSIVE = (
+    "either text or binary is to be mapped",
+    "an SQLite journal has no password",
+)
+
+
+class Anything(Memory):
+    """Every variable and every secret file is there."""
+
+    def read(self, path: str) -> bytes:
+        # as long as an SMPP password may be
+        return self.files.get(path, b"01234567\n")
+
+    def variable(self, name: str) -> str:
+        return "0123456789abcdef0123"
+
+
+def switched_on() -> Anything:
+    """Return the sample with everything in it switched on."""
+    content = SWITCHED_OFF.sub("", SAMPLE.read_text(encoding="utf-8"))
+    return Anything(files={"sample.ini": content.encode()})
+
+
+class SampleTests(SynchronousTestCase):
+    def test_it_is_a_configuration_as_it_stands(self) -> None:
+        """The file in the repository loads; it only lacks a channel."""
+        configuration, complaints = examine(str(SAMPLE), sources=Disk())
+        self.assertIsNotNone(configuration)
+        self.assertEqual(
+            [one.what for one in complaints],
+            ["there is no channel, so that nothing can be sent"],
+        )
+
+    def test_every_line_of_it_can_be_switched_on(self) -> None:
+        """With all lines switched on nothing is wrong but what excludes itself."""
+        _, complaints = examine("sample.ini", sources=switched_on())
+        self.assertEqual(
+            [str(one) for one in complaints if one.what not in EXCLUSIVE],
+            [],
+        )
+
+    def test_it_names_every_key(self) -> None:
+        """A key that is declared stands in the sample, in its section."""
+        document = parse("sample.ini", switched_on())
+        missing = []
+        for kind, settings in sections().items():
+            written = {
+                name
+                for section in document.of_kind(kind)
+                for name in section.block.words
+            }
+            for one in reference(settings):
+                stem = one.name.removesuffix("*")
+                if not any(
+                    name == stem or (stem != one.name and name.startswith(stem))
+                    for name in written
+                ):
+                    line = f"#{one.name} = {one.default or one.example}"
+                    missing.append(f"[{kind}]: # {one.doc}\n{line}")
+        self.assertEqual(missing, [], "etc/gdemoi.ini lacks:\n" + "\n".join(missing))
