@@ -49,6 +49,7 @@ from gdemoi.interfaces import IChannel, IChannelEvents, Kind, Prepared, Surround
 from gdemoi.message import (
     Accepted,
     Error,
+    MessageClass,
     Outbound,
     Outcome,
     Receipt,
@@ -136,7 +137,7 @@ class GoipChannel:
         likely = self.lines.get(self.session.sender.talks.line(message.to) or "")
         if likely is None and len(self.lines) == 1:
             likely = next(iter(self.lines.values()))
-        return prepare(message, bound, likely)
+        return prepare(message, bound, likely, self.settings.max_segments)
 
     def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
         """Send it over a line."""
@@ -150,6 +151,8 @@ class GoipChannel:
             units=prepared.segments,
             expires_at=message.expires_at,
             line=prepared.line,
+            # trackers obey the numbers they know; people read any
+            patient=message.class_ is not MessageClass.NOTIFICATION,
         )
         waiting: Deferred[Outcome] = Deferred()
         self._jobs[job] = waiting
@@ -238,7 +241,9 @@ class GoipChannel:
         return self._events
 
     def _outcome(self, event: Over | Late) -> Outcome:
-        return outcome_of(event, self.settings.receipts, self.settings.retry_errors)
+        given = self.settings
+        able = self.unable() is None
+        return outcome_of(event, given.receipts, given.retry_errors, able)
 
     def _over(self, over: Over) -> None:
         outcome = self._outcome(over)

@@ -17,8 +17,6 @@ from gdemoi.goip.lines import Line
 from gdemoi.goip.numbers import agree, is_number, tail
 
 TALKS_LIMIT: Final = 10_000
-# A bound line with so many waiting takes no more: the lane keeps them.
-QUEUE_LIMIT: Final = 8
 
 
 class Talks:
@@ -58,10 +56,14 @@ class Talks:
 
 @frozen
 class NoLine:
-    """No line can take the message now; `after_s` is when to ask again."""
+    """No line can take the message now; `after_s` is when to ask again.
+
+    `one`: it is about the one line that may send it, others may be usable.
+    """
 
     why: str
     after_s: float
+    one: bool = False
 
 
 def bound_line(sender: str | None, lines: Mapping[str, Line]) -> Line | None:
@@ -85,27 +87,25 @@ def choose(
     now: float,
     *,
     required: bool = False,
+    patient: bool = True,
 ) -> Line | NoLine:
     """Return the line to send from.
 
-    `bound` is the only choice when given; `known` (it last talked with the
-    number) comes before all others while it is usable, and is the only choice
-    when `required`.
+    `bound` is the only choice when given, and so is `known` (it last talked with
+    the number) when `required`.  Else `known` comes first while it is usable; an
+    SMS that is not `patient` goes elsewhere when others wait there.
     """
     only = bound or (known if required else None)
-    preferred = only or known
-    if preferred is not None:
-        why = preferred.unusable(now)
-        if why is None and len(preferred.waiting) < QUEUE_LIMIT:
-            return preferred
-        if only is not None:
-            return NoLine(f"line {only.name}: {why or 'too many wait'}", 15.0)
-        if why is None:
-            return NoLine(f"line {preferred.name}: too many wait", 15.0)
+    if only is not None:
+        why = only.unusable(now)
+        return only if why is None else NoLine(f"line {only.name}: {why}", 60.0, True)
+    kept = known is not None and (patient or not known.waiting)
+    if known is not None and kept and known.unusable(now) is None:
+        return known
     best: Line | None = None
     best_rank: tuple[int, int, float, str] | None = None
     for line in lines:
-        if line.unusable(now) is not None or len(line.waiting) >= QUEUE_LIMIT:
+        if line.unusable(now) is not None:
             continue
         busy = line.exchange is not None and not line.exchange.released
         begins = max(line.next_at, now)

@@ -186,12 +186,12 @@ def say(word: str, sendid: int, rest: bytes = b"") -> bytes:
 
 def parse_request(data: bytes) -> Said | Unparsed:
     """Read what a server sent; MSG's text is cut at its stated length."""
-    said = _SAID.match(data)
+    said = _SAID.match(data if data.startswith(b"MSG ") else data.rstrip(_TAIL))
     if said is None:
         return Unparsed("not WORD sendid")
     word, rest = said[1].decode("ascii"), said[3] or b""
     if word != "MSG":
-        return Said(word, int(said[2]), rest.rstrip(_TAIL))
+        return Said(word, int(said[2]), rest)
     length, blank, text = rest.partition(b" ")
     if not blank or not length.isdigit() or len(text) != int(length) + 1:
         return Unparsed("MSG whose length is not that of its text")

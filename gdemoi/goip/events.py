@@ -21,6 +21,8 @@ class Job:
     expires_at: float
     # the line that the sender names
     line: str | None = None
+    # it waits for the line that the number knows, however many wait there
+    patient: bool = True
     again: int = 0
 
 

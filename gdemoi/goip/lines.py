@@ -78,6 +78,8 @@ class Line:
     bad_auth: int = 0
     rest_until: float = 0.0
     rest_why: str = ""
+    # SMS that failed one after the other
+    failures: int = 0
     # what is being sent, what waits, and when the next may begin
     exchange: Exchange | None = None
     waiting: deque[Job] = field(factory=deque)

@@ -29,9 +29,13 @@ ERROR_RETRY_S = 30.0
 
 
 def outcome_of(
-    over: Over | Late, receipts: bool, retry_errors: Collection[int]
+    over: Over | Late, receipts: bool, retry_errors: Collection[int], able: bool
 ) -> Outcome:
-    """Return what became of a message."""
+    """Return what became of a message.
+
+    `able`: some line can send now.  If none can, a refusal is about the whole
+    channel, so that another one may be taken.
+    """
     result, units, line = over.result, over.job.units, over.line
     match result:
         case Sent():
@@ -43,15 +47,19 @@ def outcome_of(
                 receipt_expected=receipts and bool(ids),
             )
         case Failed(code):
-            return _failed(code, units, line, retry_errors)
+            return _failed(code, units, line, retry_errors, able)
         case NotSent():
             after_s = over.after_s if isinstance(over, Over) else None
-            return _not_sent(result, after_s, over.job.line, line)
+            return _not_sent(result, after_s, line, able)
     return Unsure(why=result.why, segments=units, line=line)
 
 
 def _failed(
-    code: int | None, units: int, line: str | None, retry_errors: Collection[int]
+    code: int | None,
+    units: int,
+    line: str | None,
+    retry_errors: Collection[int],
+    able: bool,
 ) -> Outcome:
     text = text_of(code)
     if code in DOUBTFUL:
@@ -63,19 +71,19 @@ def _failed(
     name = "error" if code is None else str(code)
     return Refused(
         error=Error(f"goip:{name}", text, retryable),
+        scope=Scope.CHANNEL_FOR_A_WHILE if retryable and not able else Scope.MESSAGE,
         retry_after_s=ERROR_RETRY_S if retryable else None,
         line=line,
     )
 
 
 def _not_sent(
-    result: NotSent, after_s: float | None, bound: str | None, line: str | None
+    result: NotSent, after_s: float | None, line: str | None, able: bool
 ) -> Refused:
     if result.word == "expired":
         return Refused(error=Error("gateway:expired", result.why, True), line=line)
-    scope = Scope.MESSAGE
-    if result.word in ("no_line", "stopping") and bound is None:
-        scope = Scope.CHANNEL_FOR_A_WHILE
+    whole = not able or result.word in ("no_line", "stopping")
+    scope = Scope.CHANNEL_FOR_A_WHILE if whole else Scope.MESSAGE
     return Refused(
         error=Error(f"goip:{result.word}", result.why, True),
         scope=scope,

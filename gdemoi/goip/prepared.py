@@ -27,8 +27,6 @@ from gdemoi.message import Charset, Error, Outbound, Refused
 from gdemoi.text import charset as charsets
 from gdemoi.text import gsm7, segments
 
-# Vendor's notes: the device splits a text into at most so many SMS.
-MOST_SEGMENTS: Final = 15
 # What stands for the random number of an exchange in `wire`.
 _SENDID: Final = 1
 
@@ -67,7 +65,7 @@ class GoipPrepared:
 
 
 def prepare(
-    message: Outbound, bound: Line | None, likely: Line | None
+    message: Outbound, bound: Line | None, likely: Line | None, most_segments: int
 ) -> GoipPrepared | Refused:
     """Make a message ready; `bound` is the line of its sender, if it names one."""
     refused = _unfit(message)
@@ -84,7 +82,7 @@ def prepare(
     plain = gsm7.fits(text)
     charset = Charset.GSM7 if plain else Charset.UCS2
     count = segments.count(text, charset)
-    limit = min(message.max_segments or MOST_SEGMENTS, MOST_SEGMENTS)
+    limit = min(message.max_segments or most_segments, most_segments)
     if len(octets) > TEXT_LIMIT:
         return _refused("too_long", f"{len(octets)} bytes of {TEXT_LIMIT}")
     if count > limit:

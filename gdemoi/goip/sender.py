@@ -19,6 +19,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from gdemoi.goip.causes import LINE_TROUBLE, text_of
 from gdemoi.goip.choice import NoLine, Talks, choose
 from gdemoi.goip.datagrams import Said
 from gdemoi.goip.events import Event, Job, Late, Over
@@ -44,6 +45,10 @@ REMEMBER_S: Final = 600.0
 SENDID_LIMIT: Final = 2**31 - 1
 # "session unknown, start again with MSG": so often for one job
 AGAIN_LIMIT: Final = 2
+# So many failures in a row, and the line rests: twice as long each time.
+FAILURES_LIMIT: Final = 3
+FAILING_FIRST_S: Final = 60.0
+FAILING_LAST_S: Final = 900.0
 # A receipt may still tell the fate of an unsure SMS for so long.
 UNSURE_S: Final = 3600.0
 UNSURE_LIMIT: Final = 50
@@ -110,19 +115,26 @@ class Sender:
         if self._settings.affinity != "no":
             known = self._lines.get(self.talks.line(job.to) or "")
         required = self._settings.affinity == "require"
-        chosen = choose(self._lines.values(), bound, known, now, required=required)
+        chosen = choose(
+            self._lines.values(),
+            bound,
+            known,
+            now,
+            required=required,
+            patient=job.patient,
+        )
         if isinstance(chosen, NoLine):
-            name = bound.name if bound else None
-            return [_not_sent(job, name, "no_line", chosen.why, chosen.after_s)]
+            word = "line_unusable" if chosen.one else "no_line"
+            return [_not_sent(job, None, word, chosen.why, chosen.after_s)]
         chosen.waiting.append(job)
         return self.advance(chosen, now)
 
     def advance(self, line: Line, now: float) -> list[Event]:
         """Begin the next job of a line, if it may begin."""
         events: list[Event] = []
+        if line.waiting and line.unusable(now) is not None:
+            return self._hand_on(line, now)
         while line.waiting and self._is_free(line):
-            if line.unusable(now) is not None:
-                return events + self._hand_on(line, now)
             job = line.waiting[0]
             if now >= job.expires_at:
                 line.waiting.popleft()
@@ -285,6 +297,7 @@ class Sender:
             case Again():
                 return self._again(job, line, now)
             case Sent(sms_no):
+                line.failures = 0
                 if sms_no is not None:
                     provider_id = line.sent.note(sms_no, job.to, now).provider_id
             case NotSent():
@@ -292,8 +305,8 @@ class Sender:
             case Unknown():
                 kept = self._unsure.setdefault(line.name, deque(maxlen=UNSURE_LIMIT))
                 kept.append(UnsureSms(job, now))
-            case Failed():
-                pass
+            case Failed(code):
+                self._mind_failure(line, code, now)
         return [Over(job, line.name, result, provider_id)]
 
     def _again(self, job: Job, line: Line, now: float) -> list[Event]:
@@ -311,6 +324,15 @@ class Sender:
             line.gsm_status = "LOGOUT"
         elif result.rest_s:
             line.rest(result.why, now + result.rest_s)
+            self._timers.set(("rest", line.name), line.rest_until)
+
+    def _mind_failure(self, line: Line, code: int | None, now: float) -> None:
+        """Rest a line that fails again and again: it would take every SMS first."""
+        line.failures += 1
+        if code in LINE_TROUBLE or line.failures >= FAILURES_LIMIT:
+            more = max(0, line.failures - FAILURES_LIMIT)
+            pause_s = min(FAILING_LAST_S, FAILING_FIRST_S * 2.0 ** min(more, 10))
+            line.rest(f"fails: {text_of(code)}", now + pause_s)
             self._timers.set(("rest", line.name), line.rest_until)
 
     def _tell_late(

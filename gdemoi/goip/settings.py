@@ -118,6 +118,11 @@ class GoipSettings:
     ussd_repeat_s: float = key(
         duration, default=30.0, doc="repeat a USSD code once after this; 0: never"
     )
+    max_segments: int = key(
+        integer(1, 45),
+        default=15,
+        doc="a text that needs more SMS is refused; devices split into at most 15",
+    )
     affinity: str = key(
         choice("prefer", "require", "no"),
         default="prefer",

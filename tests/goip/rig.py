@@ -235,7 +235,9 @@ class Rig:
 
     # -- the house's voice -------------------------------------------------
 
-    def message(self, text: str | None = "hello", to: str = "+8613800138000", **more: Any) -> Outbound:
+    def message(
+        self, text: str | None = "hello", to: str = "+8613800138000", **more: Any
+    ) -> Outbound:
         """Return a message that expires in an hour."""
         now = self.clock.seconds()
         self._serial += 1

@@ -11,6 +11,7 @@ from gdemoi.goip.datagrams import (
     Said,
     Unparsed,
     bulk_request,
+    end_request,
     line_request,
     not_taken,
     number_request,
@@ -160,6 +161,16 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(
             parse_request(bulk_request(sendid, text)), Said("MSG", sendid, text)
         )
+
+    def test_box_reads_what_the_server_writes(self) -> None:
+        """Every other request is read with and without its newline."""
+        for datagram, expected in (
+            (end_request(5), Said("DONE", 5)),
+            (password_request(5, b"pw"), Said("PASSWORD", 5, b"pw")),
+            (number_request(5, 1, b"+79"), Said("SEND", 5, b"1 +79")),
+            (line_request("USSD", 5, [b"pw", b"*1#"]), Said("USSD", 5, b"pw *1#")),
+        ):
+            self.assertEqual(parse_request(datagram), expected)
 
     def test_wrong_length_is_not_taken(self) -> None:
         """A MSG whose length counts characters is a fault of the server."""
