@@ -39,9 +39,9 @@ from gdemoi.tasks import spawn
 log = Logger()
 
 # Messages of a lane that memory holds ready; the rest stay in the journal.
-HEAD_LIMIT = 1000
+HEAD_LIMIT = 5000
 # When fewer are left, the journal is read for more.
-LOW_MARK = 250
+LOW_MARK = 1000
 # How long a lane leaves a channel alone that cannot serve for a while, or until
 # someone acts (then it tries one message again).
 REST_S = 5.0

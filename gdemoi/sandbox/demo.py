@@ -262,9 +262,9 @@ def processes() -> Iterator[None]:
         try:
             yield
         finally:
+            # The gateway first, so that it can say goodbye to the far sides.
             for process in reversed(running):
                 process.send_signal(signal.SIGTERM)
-            for process in running:
                 try:
                     process.wait(25)
                 except subprocess.TimeoutExpired:
