@@ -94,8 +94,6 @@ _JOINER: Final = "\u200d"
 def _sits_on(char: str) -> bool:
     """Tell whether `char` belongs to the character before it."""
     code = ord(char)
-    if code < 0x300:
-        return False
     return (
         char == _JOINER
         or 0x1F3FB <= code <= 0x1F3FF  # skin tones
@@ -111,11 +109,10 @@ def _is_regional(char: str) -> bool:
 def is_border(text: str, index: int) -> bool:
     """Tell whether a reader sees two characters on the two sides of `index`.
 
-    The part of Unicode's UAX 29 that SMS meet: marks, joiners, skin tones and
-    flags.  CR LF may be cut, as every counter of segments does.
+    `index` is inside the text.  Knows that part of Unicode's UAX 29 which
+    SMS meet: marks, joiners, skin tones and flags.  CR LF may be cut, as every
+    counter of segments does.
     """
-    if not 0 < index < len(text):
-        return True
     before, after = text[index - 1], text[index]
     if ord(after) < 0x300:
         return True
@@ -131,6 +128,8 @@ def is_border(text: str, index: int) -> bool:
 
 def _last_border(text: str, start: int, end: int) -> int:
     """Return the last border in (start, end]; `end` when there is none."""
+    if end == len(text):
+        return end
     index = end
     while index > start and not is_border(text, index):
         index -= 1
@@ -207,13 +206,15 @@ def _cut(text: str, measure: _Measure, limit: int) -> list[str]:
 # -- the header of a segment
 
 
-def _concatenation(method: Method, part: Part) -> tuple[int, bytes]:
-    reference = int(part.reference, 16)
+def _concatenation(method: Method, reference: int, udh: Udh) -> tuple[bytes, bytes]:
+    """Return what stands before and after (total, number) in every header."""
     if method is Method.UDH:
-        head = bytes((reference & 0xFF,))
-        return CONCATENATION_8, head + bytes((part.total, part.number))
-    head = (reference & 0xFFFF).to_bytes(2, "big")
-    return CONCATENATION_16, head + bytes((part.total, part.number))
+        element = bytes((CONCATENATION_8, 3, reference & 0xFF))
+    else:
+        number = (reference & 0xFFFF).to_bytes(2, "big")
+        element = bytes((CONCATENATION_16, 4)) + number
+    own = udh.build()[1:]
+    return bytes((len(element) + 2 + len(own),)) + element, own
 
 
 def _overhead(method: Method, udh: Udh) -> int:
@@ -235,6 +236,15 @@ def _reference(method: Method, reference: int) -> str:
     return f"{reference % (1 << width * 4):0{width}x}"
 
 
+def _alone(
+    octets: bytes, units: int, text: str | None, head: bytes, packed: bool = False
+) -> Segment:
+    """Return the one segment of a message that is not cut."""
+    if packed:
+        octets = gsm7.pack(octets, gsm7.fill_bits(len(head)))
+    return Segment(user_data=head + octets, units=units, udh=head, text=text)
+
+
 def _segments(
     pieces: Sequence[tuple[bytes, int, str | None]],
     method: Method,
@@ -244,15 +254,12 @@ def _segments(
 ) -> list[Segment]:
     """Return a segment for each (octets, units, text)."""
     total = len(pieces)
+    before, after = _concatenation(method, reference, udh)
+    known = _reference(method, reference)
+    sar = method is Method.SAR
     segments = []
     for number, (octets, units, text) in enumerate(pieces, 1):
-        part = None
-        header = udh
-        if total > 1:
-            part = Part(_reference(method, reference), total, number)
-            if method is not Method.SAR:
-                header = udh.plus(_concatenation(method, part))
-        head = header.build()
+        head = b"" if sar else before + bytes((total, number)) + after
         if packed:
             octets = gsm7.pack(octets, gsm7.fill_bits(len(head)))
         segments.append(
@@ -261,8 +268,8 @@ def _segments(
                 units=units,
                 udh=head,
                 text=text,
-                part=part,
-                sar=part is not None and method is Method.SAR,
+                part=Part(known, total, number),
+                sar=sar,
             )
         )
     return segments
@@ -286,14 +293,14 @@ def split(
     `udh` holds further elements (ports) that every segment bears.  Raises
     `Unencodable` when the text was not chosen first.
     """
-    method = _assumed(Method(method), udh)
     measure = _measure(charset, default_charset)
     packed = default_charset == "gsm7" and measure is _SEPTETS
     written = "gsm8" if packed else default_charset
     units = measure.units(text)
     if units <= room(measure.unit, len(udh)):
         octets = charsets.encode(text, charset, written)
-        return _segments([(octets, units, text)], method, reference, udh, packed)
+        return [_alone(octets, units, text, udh.build(), packed)]
+    method = _assumed(Method(method), udh)
     size = room(measure.unit, _overhead(method, udh))
     if size < LEAST_ROOM:
         return TooLong(units, 0)
@@ -301,7 +308,8 @@ def split(
     if len(texts) > min(limit, MOST_SEGMENTS):
         return TooLong(len(texts), min(limit, MOST_SEGMENTS))
     if method is Method.PAYLOAD:
-        texts = [text]
+        octets = charsets.encode(text, charset, written)
+        return [_alone(octets, units, text, udh.build(), packed)]
     pieces = [
         (charsets.encode(piece, charset, written), measure.units(piece), piece)
         for piece in texts
@@ -318,9 +326,9 @@ def split_binary(
     limit: int = MOST_SEGMENTS,
 ) -> list[Segment] | TooLong:
     """Return the segments of octets that are no text."""
-    method = _assumed(Method(method), udh)
     if len(octets) <= room(Unit.OCTET, len(udh)):
-        return _segments([(octets, len(octets), None)], method, reference, udh)
+        return [_alone(octets, len(octets), None, udh.build())]
+    method = _assumed(Method(method), udh)
     size = room(Unit.OCTET, _overhead(method, udh))
     if size < LEAST_ROOM:
         return TooLong(len(octets), 0)
@@ -328,7 +336,7 @@ def split_binary(
     if len(starts) > min(limit, MOST_SEGMENTS):
         return TooLong(len(starts), min(limit, MOST_SEGMENTS))
     if method is Method.PAYLOAD:
-        return _segments([(octets, len(octets), None)], method, reference, udh)
+        return [_alone(octets, len(octets), None, udh.build())]
     pieces = [octets[start : start + size] for start in starts]
     return _segments(
         [(piece, len(piece), None) for piece in pieces], method, reference, udh

@@ -42,8 +42,9 @@ class Udh(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         """Return its size on the air, the length octet included; 0: no header."""
-        size = sum(2 + len(data) for _, data in self.elements)
-        return size + 1 if size else 0
+        if not self.elements:
+            return 0
+        return 1 + sum(2 + len(data) for _, data in self.elements)
 
     def __bool__(self) -> bool:
         return bool(self.elements)
@@ -54,10 +55,6 @@ class Udh(msgspec.Struct, frozen=True):
             return b""
         body = b"".join(bytes((iei, len(data))) + data for iei, data in self.elements)
         return bytes((len(body),)) + body
-
-    def plus(self, *elements: tuple[int, bytes]) -> Udh:
-        """Return a header with `elements` put before its own."""
-        return Udh(elements + self.elements)
 
     def get(self, identifier: int) -> bytes | None:
         """Return the data of the last element of that kind.

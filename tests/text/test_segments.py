@@ -92,6 +92,13 @@ class SplitTests(SynchronousTestCase):
                 self.assertIsNone(segment.part)
                 self.assertFalse(segment.sar)
 
+    def test_counts_without_encoding(self) -> None:
+        """As `split` does: 161 letters are two, 160 are one."""
+        self.assertEqual(segments.count("a" * 160, Charset.GSM8), 1)
+        self.assertEqual(segments.count("a" * 161, Charset.GSM8), 2)
+        self.assertEqual(segments.count("я" * 133, Charset.UCS2, method="udh16"), 3)
+        self.assertEqual(segments.count("я" * 133, Charset.UCS2), 2)
+
     def test_the_largest_segment_over_smpp(self) -> None:
         """153 septets and their header are 159 octets of short_message."""
         found = cut("a" * 400, Charset.GSM8)
