@@ -76,7 +76,7 @@ def details_of(output: str) -> SpanDetails:
         status=told.get("status"),
         operator=told.get("network name") or told.get("operator"),
         registration=registration,
-        signal=int(signal) if signal.isdigit() else None,
+        signal=int(signal) if signal.isdecimal() else None,
         imei=told.get("model imei") or told.get("imei"),
         imsi=told.get("sim imsi") or told.get("imsi"),
         smsc=told.get("sim sms center number"),

@@ -38,7 +38,7 @@ from gdemoi.yeastar.answers import ussd_of
 from gdemoi.yeastar.arrivals import Arrivals
 from gdemoi.yeastar.channel_lines import commands_of
 from gdemoi.yeastar.channel_spool import Spool
-from gdemoi.yeastar.jobs import FAILED, SENT, Sms, SmsIds
+from gdemoi.yeastar.jobs import FAILED, SENT, Sms, SmsIds, no_port
 from gdemoi.yeastar.ports import Ports
 from gdemoi.yeastar.protocol import News, TgProtocol
 from gdemoi.yeastar.session import Session
@@ -197,8 +197,7 @@ class YeastarChannel:
     async def _send(self, prepared: PreparedTexts, piece: Piece) -> Outcome:
         conversation = self._keeper.conversation
         if conversation is None:
-            error = Error("yeastar:not_connected", self.unable() or "", retryable=True)
-            return Refused(error=error)
+            return no_port(f"not connected: {self._keeper.reason}")
         only = prepared.only
         pinned = self._ports.by_number.get(prepared.pinned or 0)
         if pinned is not None and pinned.unusable(self._clock.seconds()) is None:
@@ -292,7 +291,7 @@ class YeastarChannel:
         """Return what connects over TCP."""
         host, port = self._settings.host, self._settings.port
         endpoint = HostnameEndpoint(
-            reactor, host.encode("ascii"), port, self._settings.connect_timeout_s
+            reactor, host, port, self._settings.connect_timeout_s
         )
         return endpoint.connect
 

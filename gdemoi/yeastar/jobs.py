@@ -35,12 +35,12 @@ class SmsIds:
 
     def next(self, now: float) -> str:
         """Return a new id."""
-        fresh = int(now * _IDS_PER_S) % _ID_LIMIT
+        fresh = int(now * _IDS_PER_S) % _ID_LIMIT + 1
         if fresh > self._last or self._last - fresh > _WRAPPED:
             self._last = fresh
         else:
             self._last += 1
-        return str(max(1, self._last))
+        return str(self._last)
 
 
 @define(eq=False)

@@ -1,0 +1,98 @@
+"""What devices print, in the words of several firmwares."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.yeastar.answers import (
+    details_of,
+    refusal_of,
+    spans_of,
+    trouble_of,
+    ussd_of,
+)
+
+
+class AnswersTests(SynchronousTestCase):
+    def test_t27_words_of_a_status(self) -> None:
+        """Up in both firmwares' words; no SIM, no network or no power is not."""
+        for status in (
+            "Power on, Provisioned, Up, Active,Standard",
+            "Power on, Up, Active, Standard",
+        ):
+            self.assertIsNone(trouble_of(status))
+        for status, why in (
+            ("Power on, Provisioned, Undetected SIM Card, Active,Standard", "sim"),
+            ("Power on, Unregistered Network, Up, Active", "network"),
+            ("Power off, Up", "power off"),
+            ("Power on, Provisioned, Down, Active", "not up"),
+            ("", "not up"),
+        ):
+            trouble = trouble_of(status)
+            assert trouble is not None
+            self.assertIn(why, trouble)
+
+    def test_spans(self) -> None:
+        """Each line of `gsm show spans` is a span; other lines are not."""
+        self.assertEqual(
+            spans_of("GSM span 2: Power on, Up\ngsm span 11:Power off\nhello: x\n"),
+            {2: "Power on, Up", 11: "Power off"},
+        )
+
+    def test_details(self) -> None:
+        """Signal, operator and the rest, with units in the names dropped."""
+        told = details_of(
+            "D-channel: 2\nStatus: Power on, Up\nNetwork Name: MegaFon\n"
+            "Network Status: Registered (Home network)\nSignal Quality (0,31): 30\n"
+            "SIM IMSI: 250020000000001\nSIM SMS Center Number: +79168999100\n"
+        )
+        self.assertEqual(told.signal, 30)
+        self.assertEqual(told.operator, "MegaFon")
+        self.assertEqual(told.registration, "Registered (Home network)")
+        self.assertEqual(told.imsi, "250020000000001")
+        self.assertEqual(told.smsc, "+79168999100")
+        self.assertIsNone(details_of("Signal Quality (0,31): ?").signal)
+
+    def test_t10_refusals(self) -> None:
+        """The phrases that say "not sent", and silence that does not."""
+        down = refusal_of("No GSM running on span 2\n")
+        failed = refusal_of("Command 'gsm send sms 2 +7 \"x\" 1' failed.\n")
+        assert down is not None and failed is not None
+        self.assertTrue(down.port_is_down)
+        self.assertEqual(failed.code, "yeastar:command_failed")
+        self.assertFalse(failed.port_is_down)
+        self.assertIsNotNone(refusal_of("No such command 'gsm send sms'"))
+        for nothing in ("", "\n", "OK", "whatever new firmware says"):
+            self.assertIsNone(refusal_of(nothing))
+
+    def test_ussd(self) -> None:
+        """UCS2 in hex, plain text, both spellings of success, and failures."""
+        hexed = "баланс\n\n5".encode("utf-16-be").hex().upper()
+        for head in (
+            "Received USSD success on span: 2",
+            "Recive USSD sucess on span 2",
+        ):
+            output = (
+                f"1:{head}\n\tUSSD Responses: 1\n\tUSSD Code: 72\n\tUSSD Len: 36\n"
+                f"\tUSSD Message: {hexed}\n"
+            )
+            self.assertEqual(ussd_of(output), (True, "баланс\n\n5"))
+        plain = (
+            "1:Received USSD success on span: 2\n\tUSSD Code: 15\n\tUSSD Message: 1234"
+        )
+        self.assertEqual(ussd_of(plain), (True, "1234"))
+        self.assertEqual(
+            ussd_of("0:Send USSD timeout on span 2\n"),
+            (False, "0:Send USSD timeout on span 2"),
+        )
+
+    @given(st.text(max_size=200))
+    def test_any_output_is_read(self, output: str) -> None:
+        """Nothing that a device may print raises."""
+        trouble_of(output)
+        refusal_of(output)
+        self.assertIsInstance(ussd_of(output)[0], bool)
+        self.assertIsInstance(spans_of(output), dict)
+        details_of(output)

@@ -1,0 +1,284 @@
+"""Received SMS: events of several firmwares made into inbound messages."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.message import Inbound, Part
+from gdemoi.yeastar.ami import Block, Framer
+from gdemoi.yeastar.arrivals import GROUP_LIMIT, Arrivals, read
+
+
+def block(**headers: str) -> Block:
+    """Return a ReceivedSMS event with these headers."""
+    written = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    (found,) = Framer().feed(
+        f"Event: ReceivedSMS\r\nPrivilege: all,smscommand\r\n{written}"
+        "--END SMS EVENT--\r\n\r\n".encode()
+    )
+    assert isinstance(found, Block)
+    return found
+
+
+def single(**headers: str) -> Block:
+    """Return the event of one short SMS, as in the captures of 2019."""
+    usual = {
+        "ID": "",
+        "GsmSpan": "2",
+        "Sender": "+79001234567",
+        "Recvtime": "2019-04-01 10:00:00",
+        "Index": "1",
+        "Total": "1",
+        "Smsc": "+79168999100",
+        "Content": "Ok",
+    }
+    return block(**{**usual, **headers})
+
+
+class Gateway:
+    """What came in, with time as a number."""
+
+    def __init__(self) -> None:
+        self.arrivals = Arrivals("tg", phones={1: "+79161112233"}, epoch="e")
+        self.now = 1000.0
+        self.told: list[Inbound] = []
+
+    def take(self, event: Block) -> list[Inbound]:
+        """Let an event come in; return what goes up."""
+        found = self.arrivals.take(read(event, 1), self.now)
+        self.told += found
+        return found
+
+    def part(
+        self, index: int, total: int, content: str = "", reference: str = "244"
+    ) -> list[Inbound]:
+        """Let a segment come in."""
+        return self.take(
+            single(
+                ID=reference,
+                Index=str(index),
+                Total=str(total),
+                Content=content or f"part{index}",
+            )
+        )
+
+    def groups(self) -> dict[str, dict[int, str]]:
+        """Return {reference: {number: text}} of what went up."""
+        found: dict[str, dict[int, str]] = {}
+        for inbound in self.told:
+            assert inbound.part is not None
+            numbers = found.setdefault(inbound.part.reference, {})
+            assert inbound.part.number not in numbers, "a place taken twice"
+            numbers[inbound.part.number] = inbound.text or ""
+        return found
+
+
+class SingleTests(SynchronousTestCase):
+    def test_t17_form_of_2019(self) -> None:
+        """Empty ID, GsmSpan 2, index 1 of 1: a text on port 1."""
+        (inbound,) = Gateway().take(single())
+        self.assertEqual(
+            (inbound.text, inbound.line, inbound.from_, inbound.to),
+            ("Ok", "1", "+79001234567", "+79161112233"),
+        )
+        self.assertIsNone(inbound.part)
+        self.assertIsNone(inbound.binary)
+
+    def test_t18_form_of_2025(self) -> None:
+        """Index 0, a byte order mark, a blank at the end that stays."""
+        (inbound,) = Gateway().take(single(Index="0", Content="%EF%BB%BF%D0%9E%D0%BA+"))
+        self.assertEqual(inbound.text, "Ок ")
+        self.assertIsNone(inbound.part)
+
+    def test_t19_form_of_2013(self) -> None:
+        """GsmPort counts from 1, and blanks are pluses."""
+        event = block(
+            ID="",
+            GsmPort="1",
+            Sender="10086",
+            Index="1",
+            Total="1",
+            Content="Reply+Test+For+TG+sms",
+        )
+        (inbound,) = Gateway().take(event)
+        self.assertEqual((inbound.line, inbound.text), ("1", "Reply Test For TG sms"))
+
+    def test_t20_broken_text_comes_with_its_octets(self) -> None:
+        """A cut letter is replaced, and the octets go along."""
+        (inbound,) = Gateway().take(single(Content="ok%D0"))
+        self.assertEqual((inbound.text, inbound.binary), ("ok\ufffd", b"ok\xd0"))
+        self.assertEqual(inbound.charset, "utf8")
+
+    def test_t23_senders(self) -> None:
+        """One trailing @ of alphanumeric senders goes; no sender is fine."""
+        gateway = Gateway()
+        for sender, expected in (
+            ("MegaFon@", "MegaFon"),
+            ("a@b@@", "a@b@"),
+            ("", ""),
+            ("+79001234567", "+79001234567"),
+        ):
+            (inbound,) = gateway.take(single(Sender=sender))
+            self.assertEqual(inbound.from_, expected)
+
+    def test_local_time_with_a_known_offset(self) -> None:
+        """The device's clock has no zone: told only if its offset is set."""
+        (untold,) = Gateway().take(single())
+        self.assertIsNone(untold.sent_at)
+        moscow = Arrivals("tg", utc_offset_s=3 * 3600.0)
+        (told,) = moscow.take(read(single(Recvtime="1970-01-01 03:00:10"), 1), 5.0)
+        self.assertEqual(told.sent_at, 10.0)
+        (odd,) = moscow.take(read(single(Recvtime="yesterday"), 1), 5.0)
+        self.assertIsNone(odd.sent_at)
+
+    def test_equal_sms_are_two(self) -> None:
+        """The device never repeats: the same text twice was sent twice."""
+        gateway = Gateway()
+        first, second = (*gateway.take(single()), *gateway.take(single()))
+        self.assertNotEqual(first.dedup, second.dedup)
+
+
+class SegmentsTests(SynchronousTestCase):
+    def test_t22_both_bases_in_any_order(self) -> None:
+        """1..n and 0..n-1 give numbers 1..n, in every order of arrival."""
+        for base in (0, 1):
+            for order in permutations(range(3)):
+                gateway = Gateway()
+                for place in order:
+                    gateway.part(place + base, 3, content=f"text{place}")
+                whole = {1: "text0", 2: "text1", 3: "text2"}
+                groups = gateway.groups()
+                self.assertIn(whole, groups.values(), (base, order))
+                complete = [group for group in groups.values() if len(group) == 3]
+                self.assertEqual(complete, [whole], (base, order))
+                if base == 1:
+                    self.assertEqual(len(groups), 1)
+                self.assertEqual(gateway.arrivals.open_groups, 0)
+
+    def test_t22_the_base_is_learned(self) -> None:
+        """A device that once counted from 0 is not misread again."""
+        gateway = Gateway()
+        gateway.part(0, 2)
+        gateway.part(1, 2)
+        gateway.told.clear()
+        gateway.part(1, 2, reference="5")
+        gateway.part(0, 2, reference="5")
+        self.assertEqual(gateway.groups(), {"5.0": {2: "part1", 1: "part0"}})
+
+    def test_t22_each_segment_goes_up_at_once(self) -> None:
+        """Nothing is held back in memory: the journal joins."""
+        gateway = Gateway()
+        (first,) = gateway.part(1, 2)
+        self.assertEqual(first.part, Part("244.0", 2, 1))
+        self.assertEqual(first.join_window_s, 300.0)
+        self.assertEqual(first.binary, b"part1")
+        (second,) = gateway.part(2, 2)
+        self.assertEqual(second.part, Part("244.0", 2, 2))
+
+    def test_t22_repeated_segment(self) -> None:
+        """The same segment again goes nowhere."""
+        gateway = Gateway()
+        gateway.part(1, 2)
+        self.assertEqual(gateway.part(1, 2), [])
+        self.assertEqual(gateway.arrivals.open_groups, 1)
+
+    def test_t22_reused_reference(self) -> None:
+        """After completion, or with another text, it is a new message."""
+        gateway = Gateway()
+        for _ in range(2):
+            gateway.part(1, 2)
+            gateway.part(2, 2)
+        gateway.part(1, 2, content="old")
+        gateway.part(1, 2, content="new")
+        self.assertEqual(
+            gateway.groups(),
+            {
+                "244.0": {1: "part1", 2: "part2"},
+                "244.1": {1: "part1", 2: "part2"},
+                "244.2": {1: "old"},
+                "244.3": {1: "new"},
+            },
+        )
+
+    def test_t22_missing_segment(self) -> None:
+        """After 300 s the group is over here, as it is in the journal."""
+        gateway = Gateway()
+        gateway.part(1, 2)
+        gateway.now += 299.0
+        gateway.take(single())
+        self.assertEqual(gateway.arrivals.open_groups, 1)
+        gateway.now += 1.0
+        (late,) = gateway.part(2, 2)
+        assert late.part is not None
+        self.assertEqual(late.part.reference, "244.1")
+
+    def test_t22_impossible_numbers(self) -> None:
+        """No total, too large a total, no place: each goes up by itself."""
+        gateway = Gateway()
+        for index, total in ((1, 0), (1, 999), (1, -1), (3, 2), (-1, 2), (9, 9**9)):
+            (inbound,) = gateway.part(index, total)
+            self.assertIsNone(inbound.part)
+        for value in ("", "x", "1e9", "²", "99999999999999999999"):
+            (inbound,) = gateway.take(single(ID="7", Index=value, Total=value))
+            self.assertIsNone(inbound.part)
+        self.assertEqual(gateway.arrivals.open_groups, 0)
+
+    def test_t22_memory_is_bounded(self) -> None:
+        """Groups that never complete push out the oldest, nothing more."""
+        gateway = Gateway()
+        for number in range(GROUP_LIMIT * 3):
+            gateway.part(1, 2, reference=f"{number:08X}")
+        self.assertEqual(gateway.arrivals.open_groups, GROUP_LIMIT)
+        self.assertEqual(len(gateway.told), GROUP_LIMIT * 3)
+
+    def test_senders_and_ports_do_not_mix(self) -> None:
+        """The same ID from another phone, or on another port, is another SMS."""
+        gateway = Gateway()
+        for sender in ("+7901", "+7902"):
+            for span in ("2", "3"):
+                gateway.take(
+                    single(ID="1", Sender=sender, GsmSpan=span, Index="1", Total="2")
+                )
+        self.assertEqual(gateway.arrivals.open_groups, 4)
+
+    @given(
+        st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    name: st.one_of(
+                        st.sampled_from(["0", "1", "2", "3", "-1", "", "244"]),
+                        st.text(
+                            st.characters(exclude_characters="\r\n", codec="utf-8"),
+                            max_size=12,
+                        ),
+                    )
+                    for name in [
+                        "ID",
+                        "GsmSpan",
+                        "GsmPort",
+                        "Sender",
+                        "Recvtime",
+                        "Index",
+                        "Total",
+                        "Content",
+                    ]
+                },
+            ),
+            max_size=12,
+        )
+    )
+    def test_any_event_is_an_sms(self, all_headers: list[dict[str, str]]) -> None:
+        """Nothing raises, places are within their totals, no text is lost."""
+        gateway = Gateway()
+        for headers in all_headers:
+            event = block(**headers)
+            for inbound in gateway.take(event):
+                self.assertIsNotNone(inbound.text)
+                if inbound.part is not None:
+                    self.assertLessEqual(inbound.part.number, inbound.part.total)
+                    self.assertGreaterEqual(inbound.part.number, 1)
