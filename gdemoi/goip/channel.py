@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
-import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
@@ -20,6 +19,7 @@ from zope.interface import implementer
 
 from gdemoi.errors import ConfigurationError, OurFault, Unavailable
 from gdemoi.goip.channel_memory import ChannelMemory
+from gdemoi.goip.channel_upward import Upward
 from gdemoi.goip.choice import bound_line
 from gdemoi.goip.datagrams import WORD_LIMIT
 from gdemoi.goip.events import (
@@ -38,10 +38,9 @@ from gdemoi.goip.events import (
 )
 from gdemoi.goip.joiner import Joiner
 from gdemoi.goip.lines import Line
-from gdemoi.goip.outcomes import inbound_of, outcome_of, receipt_of
+from gdemoi.goip.outcomes import outcome_of
 from gdemoi.goip.prepared import GoipPrepared, prepare
 from gdemoi.goip.protocol import GoipProtocol
-from gdemoi.goip.receipts import provider_id_of
 from gdemoi.goip.session import GoipSession
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
 from gdemoi.goip.view import line_view
@@ -98,7 +97,8 @@ class GoipChannel:
             surroundings.set_cursor,
         )
         self._joiner = Joiner(settings.join_window_s)
-        self._events: IChannelEvents | None = None
+        self._events: IChannelEvents
+        self._upward: Upward
         self._port: IListeningPort | None = None
         self._listen_call: IDelayedCall | None = None
         self._why_deaf = "not started"
@@ -113,6 +113,9 @@ class GoipChannel:
     def start(self, events: IChannelEvents) -> None:
         """Load what was known, and listen."""
         self._events = events
+        self._upward = Upward(
+            self.name, self.account, self.protocol, self._joiner, self._clock, events
+        )
         spawn(self._start(), self.log, f"starting {self.name}")
 
     def stop(self, grace_s: float) -> Deferred[None]:
@@ -217,11 +220,11 @@ class GoipChannel:
                 self._over(event)
             case Late():
                 outcome = self._outcome(event)
-                self._upward.late(event.job.message_id, event.job.attempt, outcome)
+                self._events.late(event.job.message_id, event.job.attempt, outcome)
             case SmsCame():
-                spawn(self._sms(event), self.log, f"{self.name}: an inbound SMS")
+                spawn(self._upward.sms(event), self.log, f"{self.name}: an inbound SMS")
             case ReceiptCame():
-                spawn(self._receipt(event), self.log, f"{self.name}: a receipt")
+                spawn(self._upward.receipt(event), self.log, f"{self.name}: a receipt")
             case LineStands():
                 self._line_stands(event)
             case LineMoved():
@@ -229,16 +232,11 @@ class GoipChannel:
             case OrderOver():
                 self._order_over(event)
             case Roused():
-                self._upward.able(self)
+                self._events.able(self)
             case Told() | Odd():
                 pass
             case _:
                 assert_never(event)
-
-    @property
-    def _upward(self) -> IChannelEvents:
-        assert self._events is not None
-        return self._events
 
     def _outcome(self, event: Over | Late) -> Outcome:
         given = self.settings
@@ -258,76 +256,6 @@ class GoipChannel:
         self._memory.changed()
         self._jobs.pop(over.job).callback(outcome)
 
-    async def _sms(self, came: SmsCame) -> None:
-        """Tell an SMS upward; acknowledge it when it is safe."""
-        now = self._clock.seconds()
-        inbound = inbound_of(came, self.name, self.lines[came.line].number, now)
-        part = self._joiner.part(came.line, came.srcnum, came.recvid, now)
-        if part is not None:
-            inbound = msgspec.structs.replace(
-                inbound, part=part, join_window_s=self._joiner.window_s
-            )
-        safe = False
-        try:
-            await self._upward.inbound(inbound)
-            safe = True
-        except Unavailable as fault:
-            self._not_safe(came.line, fault)
-        finally:
-            self._settle(came.key, safe)
-
-    async def _receipt(self, came: ReceiptCame) -> None:
-        """Tell a receipt upward; acknowledge it when it is safe."""
-        now = self._clock.seconds()
-        receipt = receipt_of(came, self.account, self.name, now)
-        safe = False
-        try:
-            match = await self._upward.receipt(receipt)
-            safe = True
-            if match is None and not came.known:
-                self._unmatched(came, now)
-        except Unavailable as fault:
-            self._not_safe(came.line, fault)
-        finally:
-            self._settle(came.key, safe)
-
-    def _unmatched(self, came: ReceiptCame, now: float) -> None:
-        """A receipt about no SMS that we know: perhaps the unsure one.
-
-        When the OK was lost, DELIVER is the device's later word on the same fact;
-        it counts when exactly one SMS of this line to this number is unsure.
-        """
-        job = self.session.sender.claim_unsure(came.line, came.about, now)
-        if job is None or not came.keys:
-            self.log.info(
-                "{channel}: line {line}: a receipt for the unknown sms_no {sms_no}",
-                channel=self.name,
-                line=came.line,
-                sms_no=came.sms_no,
-            )
-            return
-        outcome = Accepted(
-            provider_ids=(provider_id_of(came.line, came.sms_no, now),),
-            segments=job.units,
-            line=came.line,
-        )
-        self._upward.late(job.message_id, job.attempt, outcome)
-
-    def _not_safe(self, line: str, fault: Unavailable) -> None:
-        self.log.warn(
-            "{channel}: line {line}: not acknowledged, since {fault}",
-            channel=self.name,
-            line=line,
-            fault=str(fault),
-        )
-
-    def _settle(self, key: Any, safe: bool) -> None:
-        if safe:
-            self.session.stored(key, self._clock.seconds())
-        else:
-            self.session.not_stored(key)
-        self.protocol.flush()
-
     def _line_stands(self, event: LineStands) -> None:
         self.log.info(
             "{channel}: line {line} is {state} {reason}",
@@ -340,9 +268,9 @@ class GoipChannel:
             self._up.add(event.line)
         else:
             self._up.discard(event.line)
-        self._upward.changed(self, event.state, event.reason, event.line)
+        self._events.changed(self, event.state, event.reason, event.line)
         self._tell_state()
-        self._upward.able(self)
+        self._events.able(self)
 
     def _tell_state(self) -> None:
         """Tell the channel's own state when the lines have changed it."""
@@ -350,7 +278,7 @@ class GoipChannel:
         state = "up" if up == total else "degraded" if up else "down"
         if state != self._state:
             self._state = state
-            self._upward.changed(self, state, f"{up} of {total} lines are up")
+            self._events.changed(self, state, f"{up} of {total} lines are up")
 
     def _line_moved(self, event: LineMoved) -> None:
         self.log.info(
@@ -387,10 +315,10 @@ class GoipChannel:
         except CannotListenError as fault:
             self._why_deaf = str(fault)
             self.log.error("{channel}: {fault}", channel=self.name, fault=str(fault))
-            self._upward.changed(self, "down", self._why_deaf)
+            self._events.changed(self, "down", self._why_deaf)
             self._listen_call = self._clock.callLater(LISTEN_AGAIN_S, self._listen)
             return
-        self._upward.able(self)
+        self._events.able(self)
 
     async def _stop(self, grace_s: float) -> None:
         if self._listen_call is not None:

@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define
 
 from gdemoi.goip.causes import LINE_TROUBLE, text_of
 from gdemoi.goip.choice import NoLine, Talks, choose
@@ -37,6 +37,7 @@ from gdemoi.goip.lines import Line
 from gdemoi.goip.numbers import agree
 from gdemoi.goip.settings import GoipSettings
 from gdemoi.goip.timers import Timers
+from gdemoi.goip.unsure import UnsureSms
 
 Address = tuple[str, int]
 
@@ -49,9 +50,6 @@ AGAIN_LIMIT: Final = 2
 FAILURES_LIMIT: Final = 3
 FAILING_FIRST_S: Final = 60.0
 FAILING_LAST_S: Final = 900.0
-# A receipt may still tell the fate of an unsure SMS for so long.
-UNSURE_S: Final = 3600.0
-UNSURE_LIMIT: Final = 50
 
 
 @define(eq=False, slots=True)
@@ -70,14 +68,6 @@ class Begun:
     ended_at: float = 0.0
 
 
-@frozen
-class UnsureSms:
-    """An SMS whose fate nobody knows yet."""
-
-    job: Job
-    at: float
-
-
 class Sender:
     """Runs the exchanges of all lines."""
 
@@ -90,6 +80,7 @@ class Sender:
         write: Callable[[bytes, Address], None],
     ) -> None:
         self.talks = Talks()
+        self.unsure = UnsureSms()
         self.unexpected = 0
         self._settings = settings
         self._exchange_timers = settings.timers
@@ -101,7 +92,6 @@ class Sender:
         self._ended: OrderedDict[int, Begun] = OrderedDict()
         self._places: dict[str, set[int]] = {}
         self._queues: dict[str, deque[Line]] = {}
-        self._unsure: dict[str, deque[UnsureSms]] = {}
         self._stopping = False
 
     # -- asked by the session ----------------------------------------------
@@ -217,16 +207,6 @@ class Sender:
             return False
         return agree(exchange.number.decode("ascii"), number)
 
-    def claim_unsure(self, line: str, number: str, now: float) -> Job | None:
-        """Return the one unsure SMS of a line to this number, and forget it."""
-        waiting = self._unsure.get(line, ())
-        fresh = [one for one in waiting if now - one.at <= UNSURE_S]
-        mine = [one for one in fresh if agree(one.job.to, number)]
-        if len(mine) != 1:
-            return None
-        self._unsure[line].remove(mine[0])
-        return mine[0].job
-
     def forget(self, now: float) -> None:
         """Drop what is too old to matter."""
         while self._ended:
@@ -303,8 +283,7 @@ class Sender:
             case NotSent():
                 self._blame(line, result, now)
             case Unknown():
-                kept = self._unsure.setdefault(line.name, deque(maxlen=UNSURE_LIMIT))
-                kept.append(UnsureSms(job, now))
+                self.unsure.note(line.name, job, now)
             case Failed(code):
                 self._mind_failure(line, code, now)
         return [Over(job, line.name, result, provider_id)]
@@ -340,12 +319,9 @@ class Sender:
     ) -> list[Event]:
         line = begun.line
         begun.job = None
-        kept = self._unsure.get(line.name, deque())
-        mine = [one for one in kept if one.job is job]
-        if not mine:
+        if not self.unsure.settle(line.name, job):
             # a receipt told it before
             return []
-        kept.remove(mine[0])
         provider_id = None
         if isinstance(result, Sent) and result.sms_no is not None:
             provider_id = line.sent.note(result.sms_no, job.to, now).provider_id

@@ -20,8 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from attrs import define
-
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.goip.arrivals import Arrivals, Key, key_of
 from gdemoi.goip.datagrams import (
@@ -33,6 +31,7 @@ from gdemoi.goip.datagrams import (
     registered,
     taken,
 )
+from gdemoi.goip.early import EarlyReceipts, number_of, receipt_came, sms_no_of
 from gdemoi.goip.events import (
     Event,
     Job,
@@ -40,7 +39,6 @@ from gdemoi.goip.events import (
     LineStands,
     Odd,
     OrderOver,
-    ReceiptCame,
     Roused,
     SmsCame,
     Told,
@@ -54,21 +52,8 @@ from gdemoi.goip.timers import Timers
 
 Address = tuple[str, int]
 
-# DELIVER may come before the OK of its SMS (UDP reorders): it waits so long.
-EARLY_RECEIPT_S: Final = 10.0
-EARLY_LIMIT: Final = 500
 # Kinds of datagram that carry no id: answers to our own line commands.
 _ORDER_ANSWERS: Final = frozenset({"GSM", "AT"})
-
-
-@define(eq=False)
-class Early:
-    """A receipt that waits for the OK of its SMS."""
-
-    line: Line
-    key: Key
-    push: Push
-    until: float
 
 
 class GoipSession:
@@ -90,7 +75,7 @@ class GoipSession:
         self._timers = Timers()
         self._out: list[tuple[bytes, Address]] = []
         self._orders: dict[int, tuple[Line, Order]] = {}
-        self._early: list[Early] = []
+        self._early = EarlyReceipts()
         self._stood: dict[str, str] = {}
         self.sender = Sender(settings, self.lines, self._timers, random, self._write)
 
@@ -286,31 +271,13 @@ class GoipSession:
         key = key_of(line.name, "DELIVER", push.count, sms_no, status, number)
         if not self._is_first(key, push, address, now):
             return []
-        about = number.decode("utf-8", "replace")
-        known = line.sent.match(sms_no.decode("ascii"), about, now)
+        about = number_of(push)
+        known = line.sent.match(sms_no_of(push), about, now)
         early = known is None and self.sender.is_open_with(line, about)
-        if early and len(self._early) < EARLY_LIMIT:
-            until = now + EARLY_RECEIPT_S
-            self._early.append(Early(line, key, push, until))
-            self._timers.set(("early", ""), min(one.until for one in self._early))
+        if early and self._early.keep(line, key, push, now):
+            self._timers.set(("early", ""), self._early.next())
             return []
-        return [self._receipt_of(line, key, push, now)]
-
-    def _receipt_of(self, line: Line, key: Key, push: Push, now: float) -> ReceiptCame:
-        sms_no = push.fields["sms_no"].decode("ascii")
-        status = push.fields["state"]
-        number = push.fields.get("num", b"").decode("utf-8", "replace")
-        known = line.sent.match(sms_no, number, now)
-        return ReceiptCame(
-            key,
-            line.name,
-            sms_no,
-            int(status),
-            line.unspelled(number) if known is None else known.to,
-            line.sent.keys(sms_no, number, now),
-            known is not None,
-            f"DELIVER sms_no:{sms_no};state:{int(status)};num:{number}",
-        )
+        return [receipt_came(line, key, push, now)]
 
     def _is_first(self, key: Key, push: Push, address: Address, now: float) -> bool:
         """Whether to tell it upward; a repeat of what is safe is answered."""
@@ -416,19 +383,8 @@ class GoipSession:
         """Let receipts go whose SMS is known now, or that have waited enough."""
         if not self._early:
             return []
-        events: list[Event] = []
-        kept = []
-        for one in self._early:
-            sms_no = one.push.fields["sms_no"].decode("ascii")
-            number = one.push.fields.get("num", b"").decode("utf-8", "replace")
-            known = one.line.sent.match(sms_no, number, now)
-            if known is not None or now >= one.until:
-                events.append(self._receipt_of(one.line, one.key, one.push, now))
-            else:
-                kept.append(one)
-        self._early = kept
-        earliest = min((one.until for one in kept), default=None)
-        self._timers.set(("early", ""), earliest)
+        events: list[Event] = [*self._early.due(now)]
+        self._timers.set(("early", ""), self._early.next())
         return events
 
     def _odd(self, address: Address, why: str) -> list[Event]:

@@ -1,0 +1,113 @@
+"""What came in, on its way up: told first, acknowledged when it is safe."""
+
+from __future__ import annotations
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gdemoi.errors import Unavailable
+from gdemoi.goip.arrivals import Key
+from gdemoi.goip.events import ReceiptCame, SmsCame
+from gdemoi.goip.joiner import Joiner
+from gdemoi.goip.outcomes import inbound_of, receipt_of
+from gdemoi.goip.protocol import GoipProtocol
+from gdemoi.goip.receipts import provider_id_of
+from gdemoi.interfaces import IChannelEvents
+from gdemoi.message import Accepted
+
+
+class Upward:
+    """Carries inbound SMS and receipts to the house, and its word back."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        account: str,
+        protocol: GoipProtocol,
+        joiner: Joiner,
+        clock: IReactorTime,
+        events: IChannelEvents,
+    ) -> None:
+        self._name = name
+        self._account = account
+        self._protocol = protocol
+        self._session = protocol.session
+        self._joiner = joiner
+        self._clock = clock
+        self._events = events
+
+    async def sms(self, came: SmsCame) -> None:
+        """Tell an SMS upward; acknowledge it when it is safe."""
+        now = self._clock.seconds()
+        number = self._session.lines[came.line].number
+        inbound = inbound_of(came, self._name, number, now)
+        part = self._joiner.part(came.line, came.srcnum, came.recvid, now)
+        if part is not None:
+            inbound = msgspec.structs.replace(
+                inbound, part=part, join_window_s=self._joiner.window_s
+            )
+        safe = False
+        try:
+            await self._events.inbound(inbound)
+            safe = True
+        except Unavailable as fault:
+            self._not_safe(came.line, fault)
+        finally:
+            self._settle(came.key, safe)
+
+    async def receipt(self, came: ReceiptCame) -> None:
+        """Tell a receipt upward; acknowledge it when it is safe."""
+        now = self._clock.seconds()
+        receipt = receipt_of(came, self._account, self._name, now)
+        safe = False
+        try:
+            match = await self._events.receipt(receipt)
+            safe = True
+            if match is None and not came.known:
+                self._unmatched(came, now)
+        except Unavailable as fault:
+            self._not_safe(came.line, fault)
+        finally:
+            self._settle(came.key, safe)
+
+    def _unmatched(self, came: ReceiptCame, now: float) -> None:
+        """A receipt about no SMS that we know: perhaps the unsure one.
+
+        When the OK was lost, DELIVER is the device's later word on the same fact;
+        it counts when exactly one SMS of this line to this number is unsure.
+        """
+        job = None
+        if came.keys:
+            job = self._session.sender.unsure.claim(came.line, came.about, now)
+        if job is None:
+            self.log.info(
+                "{channel}: line {line}: a receipt for the unknown sms_no {sms_no}",
+                channel=self._name,
+                line=came.line,
+                sms_no=came.sms_no,
+            )
+            return
+        outcome = Accepted(
+            provider_ids=(provider_id_of(came.line, came.sms_no, now),),
+            segments=job.units,
+            line=came.line,
+        )
+        self._events.late(job.message_id, job.attempt, outcome)
+
+    def _not_safe(self, line: str, fault: Unavailable) -> None:
+        self.log.warn(
+            "{channel}: line {line}: not acknowledged, since {fault}",
+            channel=self._name,
+            line=line,
+            fault=str(fault),
+        )
+
+    def _settle(self, key: Key, safe: bool) -> None:
+        if safe:
+            self._session.stored(key, self._clock.seconds())
+        else:
+            self._session.not_stored(key)
+        self._protocol.flush()
