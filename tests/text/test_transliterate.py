@@ -24,6 +24,10 @@ class TransliterateTests(SynchronousTestCase):
         """Quotes, dashes, blanks of all widths; what is not seen goes."""
         self.assertEqual(to_gsm7("«a»—b\u00a0c\u200b\t№5 25°"), '"a"-b c No5 25deg')
 
+    def test_forms_of_compatibility(self) -> None:
+        """Fractions, ligatures and wide letters are taken apart."""
+        self.assertEqual(to_gsm7("½ ﬁ ＡＢ ² ± ə"), "1/2 fi AB 2 +/- e")
+
     def test_greek_is_written_in_capitals(self) -> None:
         """Greek phones write so: own letters where the alphabet has them."""
         self.assertEqual(to_gsm7("Καλημέρα ψωμί ς"), "KAΛHMEPA ΨΩMI Σ")
