@@ -90,8 +90,20 @@ class Database:
 
     def guard(self) -> None:
         """Make sure that no other gateway has this journal; raise if one has."""
-        if self.shared or self.in_memory or self._lock is not None:
-            return
+        if self.shared:
+            self._guard_postgresql()
+        elif not self.in_memory and self._lock is None:
+            self._guard_sqlite()
+
+    def _guard_postgresql(self) -> None:
+        try:
+            self.connect()
+        except Unavailable as error:
+            raise ConfigurationError(str(error)) from error
+        except NOT_NOW as error:
+            raise Unavailable(f"journal: {error}") from error
+
+    def _guard_sqlite(self) -> None:
         try:
             lock = open(self.path + ".lock", "w")  # noqa: SIM115
         except OSError as error:

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -36,6 +37,8 @@ def migrate(url: str) -> None:
     try:
         with engine.begin() as connection:
             upgrade(connection)
+    except DBAPIError as error:
+        raise ConfigurationError(f"journal: {error.orig}") from error
     finally:
         engine.dispose()
 

@@ -37,6 +37,13 @@ class Done:
     commits: int = 0
 
 
+def unavailable(failure: Failure) -> Failure:
+    """Return what callers are told when the database does not answer."""
+    if failure.check(Unavailable):
+        return failure
+    return Failure(Unavailable(f"journal: {failure.value}"))
+
+
 class Writer:
     """The crew of the writing thread."""
 
@@ -101,7 +108,7 @@ class Writer:
             error=failure.value,
             jobs=len(jobs),
         )
-        why = Failure(Unavailable(f"journal: {failure.value}"))
+        why = unavailable(failure)
         done.answers += [(job[0], why) for job in jobs]
 
     def deliver(self, done: Done) -> None:
@@ -129,11 +136,15 @@ class Reader:
 
     def _ask(self, job: Job) -> Any:
         """Return the answer, or a Failure."""
-        answer = tried(self._read, job)
-        if isinstance(answer, Failure):
+        for _ in range(2):
+            answer = tried(self._read, job)
+            if not isinstance(answer, Failure):
+                break
             self._database.rollback()
-            if answer.check(*NOT_NOW):
-                return Failure(Unavailable(f"journal: {answer.value}"))
+            if not answer.check(*NOT_NOW):
+                break
+            # reading twice is no harm, and the connection may have been old
+            answer = unavailable(answer)
         return answer
 
     def _read(self, job: Job) -> Any:

@@ -1,0 +1,183 @@
+"""SMS that come in: repeats, segments in any order, codings cut in two."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from gdemoi.journal import arriving
+from gdemoi.message import Inbound, Part
+from tests.journal.lives import NOW, JournalTestCase, inbound
+
+
+def part(number: int, text: str | None, total: int = 3, **fields) -> Inbound:
+    """Return segment `number` of an SMS with reference 7."""
+    reference = fields.pop("reference", "7")
+    return inbound(text, part=Part(reference, total, number), **fields)
+
+
+def octets(number: int, data: bytes, charset: str, total: int = 2, **fields) -> Inbound:
+    """Return a segment with its octets, and what can be read of them alone."""
+    return part(number, "?", total, binary=data, charset=charset, **fields)
+
+
+class InboundTests(JournalTestCase):
+    def came(self, found: Inbound) -> str | None:
+        """Record an inbound SMS; return its id."""
+        return self.did(self.journal.inbound(found))
+
+    def test_one_sms(self) -> None:
+        """The event as the contract has it."""
+        name = self.came(inbound("hi", line="l1", sent_at=NOW - 2))
+        [body] = self.bodies()
+        self.assertEqual(
+            {**body, "event_id": ""},
+            {
+                "v": 1,
+                "type": "inbound",
+                "event_id": "",
+                "id": name,
+                "from": "+79160000001",
+                "to": "1234",
+                "text": "hi",
+                "binary": None,
+                "charset": "gsm8",
+                "segments": 1,
+                "complete": True,
+                "channel": "mts",
+                "line": "l1",
+                "received_at": "1970-01-12T13:46:40.000Z",
+                "sent_at": "1970-01-12T13:46:38.000Z",
+                "reply_to": None,
+            },
+        )
+        [event] = self.did(self.journal.events(0, 9))
+        self.assertEqual(event.routing_key, "inbound.mts")
+
+    def test_binary_is_base64(self) -> None:
+        """Octets that are no text go up whole."""
+        self.came(inbound(None, binary=b"\x00\xff", charset="binary"))
+        [body] = self.bodies()
+        self.assertEqual((body["text"], body["binary"]), (None, "AP8="))
+
+    def test_repeat_within_the_window(self) -> None:
+        """A delivery that the upstream repeats is told once."""
+        first = self.came(inbound(dedup="k"))
+        self.assertIsNotNone(first)
+        self.assertIsNone(self.came(inbound(dedup="k")))
+        self.assertIsNotNone(self.came(inbound(dedup="k", channel="beeline")))
+        self.clock.advance(600)
+        self.assertIsNotNone(self.came(inbound(dedup="k")))
+        self.assertEqual(len(self.bodies()), 3)
+
+    def test_segments_in_any_order(self) -> None:
+        """One event, when the last one is there."""
+        words = {1: "one ", 2: "two ", 3: "three"}
+        for index, order in enumerate(permutations(words)):
+            line = f"l{index}"
+            names = {self.came(part(n, words[n], line=line)) for n in order}
+            self.assertEqual(len(names), 1)
+            bodies = [body for body in self.bodies() if body["line"] == line]
+            self.assertEqual(
+                [(b["text"], b["segments"], b["complete"], b["id"]) for b in bodies],
+                [("one two three", 3, True, names.pop())],
+            )
+
+    def test_repeated_segments_are_ignored(self) -> None:
+        """Before the end and after it."""
+        self.came(part(1, "one "))
+        self.assertIsNone(self.came(part(1, "one ")))
+        self.came(part(2, "two "))
+        self.came(part(3, "three"))
+        self.assertIsNone(self.came(part(2, "two ")))
+        self.assertEqual([body["text"] for body in self.bodies()], ["one two three"])
+
+    def test_the_same_reference_again(self) -> None:
+        """A device that always says reference 7 loses nothing."""
+        for number in (1, 2, 3):
+            self.came(part(number, f"a{number}"))
+        for number in (1, 2, 3):
+            self.came(part(number, f"b{number}"))
+        self.assertEqual([b["text"] for b in self.bodies()], ["a1a2a3", "b1b2b3"])
+
+    def test_the_same_reference_before_the_end(self) -> None:
+        """What was there of the first SMS is told as it is."""
+        self.came(part(1, "a1"))
+        for number in (1, 2, 3):
+            self.came(part(number, f"b{number}"))
+        self.assertEqual(
+            [(b["text"], b["complete"]) for b in self.bodies()],
+            [("a1", False), ("b1b2b3", True)],
+        )
+
+    def test_senders_and_lines_are_kept_apart(self) -> None:
+        """A reference is one phone's."""
+        self.came(part(1, "a", 2))
+        self.came(part(2, "b", 2, from_="+79160000002"))
+        self.came(part(2, "c", 2, line="l2"))
+        self.assertEqual(self.bodies(), [])
+        self.came(part(2, "d", 2))
+        self.assertEqual([b["text"] for b in self.bodies()], ["ad"])
+
+    def test_incomplete_is_told_after_the_window(self) -> None:
+        """What is there after join_window goes up with complete false."""
+        name = self.came(part(1, "one ", binary=b"one "))
+        self.came(part(3, "three", binary=b"three"))
+        self.sweep(NOW + 599)
+        self.assertEqual(self.bodies(), [])
+        self.sweep(NOW + 600)
+        [body] = self.bodies()
+        self.assertEqual(
+            (body["id"], body["text"], body["complete"], body["segments"]),
+            (name, "one three", False, 3),
+        )
+        self.assertEqual(body["binary"], "b25lIHRocmVl")
+        self.sweep(NOW + 9_999)
+        self.assertEqual(len(self.bodies()), 1)
+
+    def test_surrogate_pair_cut_in_two(self) -> None:
+        """UCS2 segments are joined before they are read."""
+        data = "ok 😀".encode("utf-16-be")
+        self.came(octets(1, data[:8], "ucs2"))
+        self.came(octets(2, data[8:], "ucs2"))
+        [body] = self.bodies()
+        self.assertEqual((body["text"], body["binary"]), ("ok 😀", None))
+
+    def test_escape_cut_in_two(self) -> None:
+        """A GSM escape at the end of one segment belongs to the next."""
+        self.came(octets(2, b"\x65!", "gsm8"))
+        self.came(octets(1, b"5\x1b", "gsm8"))
+        [body] = self.bodies()
+        self.assertEqual(body["text"], "5€!")
+
+    def test_mixed_codings_join_as_texts(self) -> None:
+        """Segments of different codings are read one by one."""
+        self.came(part(1, "ab", 2, binary=b"ab", charset="gsm8"))
+        self.came(part(2, "я", 2, binary=b"\x04\x4f", charset="ucs2"))
+        [body] = self.bodies()
+        self.assertEqual((body["text"], body["charset"]), ("abя", "mixed"))
+
+    def test_binary_segments(self) -> None:
+        """Octets in order, no text."""
+        self.came(part(2, None, 2, binary=b"\x02", charset="binary"))
+        self.came(part(1, None, 2, binary=b"\x01", charset="binary"))
+        [body] = self.bodies()
+        self.assertEqual((body["text"], body["binary"]), (None, "AQI="))
+
+    def test_segment_without_a_place_goes_up_alone(self) -> None:
+        """Number 4 of 3 is a fault of the sender, not a reason to lose it."""
+        self.came(part(4, "lost?"))
+        self.came(part(0, "lost too?"))
+        self.assertEqual(
+            [body["text"] for body in self.bodies()], ["lost?", "lost too?"]
+        )
+
+    def test_groups_are_bounded(self) -> None:
+        """Endless first segments push the oldest out, told as they are."""
+        self.patch(arriving, "GROUP_LIMIT", 20)
+        for number in range(40):
+            self.came(part(1, f"t{number}", reference=str(number)))
+        bodies = self.bodies()
+        self.assertGreaterEqual(len(bodies), 20)
+        self.assertEqual(bodies[0]["complete"], False)
+        counters = self.journal._ledger.counters
+        self.assertLessEqual(counters["groups"], 21)

@@ -1,0 +1,421 @@
+"""The journal as the house calls it, in memory and on a file, without threads."""
+
+from __future__ import annotations
+
+import msgspec
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.interfaces import IJournal
+from gdemoi.journal import Journal
+from gdemoi.life import (
+    Cancelled,
+    Decided,
+    Duplicate,
+    Final,
+    Reused,
+    Taken,
+    Wait,
+)
+from gdemoi.message import Report, State
+from tests.journal.lives import (
+    BUSY,
+    NOW,
+    TTL,
+    JournalTestCase,
+    acceptance,
+    attempting,
+    held,
+    receipt,
+    refused,
+    taken,
+    unsure,
+)
+
+DAY = 86_400.0
+
+
+class LifeTests(JournalTestCase):
+    def test_it_is_an_ijournal(self) -> None:
+        """The seam is kept."""
+        self.assertTrue(IJournal.providedBy(self.journal))
+
+    def test_whole_life(self) -> None:
+        """Accepted, submitted, delivered: as the contract shows it."""
+        self.assertEqual(self.accept(acceptance(attempting=True)), [Taken()])
+        self.assertEqual(self.note(taken("a1", "a2")), [True])
+        self.receive(receipt("a1"))
+        match = self.receive(receipt("a2"))
+        self.assertEqual((match.message_id, match.provider_id), ("m1", "a2"))
+        bodies = self.bodies()
+        self.assertEqual(
+            self.states(),
+            [
+                ("accepted", False),
+                ("submitted", False),
+                ("enroute", False),
+                ("delivered", True),
+            ],
+        )
+        self.assertEqual([body["seq"] for body in bodies], [1, 2, 3, 4])
+        self.assertEqual(len({body["event_id"] for body in bodies}), 4)
+        submitted = {**bodies[1], "event_id": "e"}
+        self.assertEqual(
+            submitted,
+            {
+                "v": 1,
+                "type": "status",
+                "event_id": "e",
+                "id": "m1",
+                "seq": 2,
+                "state": "submitted",
+                "final": False,
+                "at": "1970-01-12T13:46:41.000Z",
+                "channel": "mts",
+                "line": None,
+                "attempt": 1,
+                "segments": {
+                    "total": 2,
+                    "submitted": 2,
+                    "delivered": 0,
+                    "failed": 0,
+                },
+                "provider_ids": ["a1", "a2"],
+                "error": None,
+                "correlation": {"k": 1},
+            },
+        )
+
+    def test_routing_keys_and_reply_to(self) -> None:
+        """Events carry their key and what the AMQP side echoes."""
+        self.accept(
+            acceptance("m1", reply_to="answers", correlation_id="c-1"),
+            acceptance("m2", None, following=Final(State.REJECTED)),
+        )
+        events = self.did(self.journal.events(0, 10))
+        self.assertEqual(
+            [(e.routing_key, e.reply_to, e.correlation_id) for e in events],
+            [
+                ("status.accepted.mts", "answers", "c-1"),
+                ("status.rejected.-", None, None),
+            ],
+        )
+
+    def test_report_none_and_final(self) -> None:
+        """What is not published is still in the story."""
+        self.accept(
+            acceptance("m1", attempting=True, report=Report.NONE),
+            acceptance("m2", attempting=True, report=Report.FINAL),
+        )
+        for name, provider_id in (("m1", "a1"), ("m2", "a2")):
+            self.note(taken(provider_id, name=name))
+            self.receive(receipt(provider_id))
+        self.assertEqual(self.states("m1"), [])
+        self.assertEqual(self.states("m2"), [("delivered", True)])
+        told = [event["state"] for event in self.story("m1")["events"]]
+        self.assertEqual(told, ["accepted", "submitted", "delivered"])
+
+    def test_duplicate_and_reused_ids(self) -> None:
+        """One id, one message; within a batch as between batches."""
+        verdicts = self.accept(
+            acceptance("m1"),
+            acceptance("m1"),
+            acceptance("m1", fingerprint=b"other"),
+        )
+        here = Duplicate(State.ACCEPTED)
+        self.assertEqual(verdicts, [Taken(), here, Reused()])
+        self.note(Cancelled("m1", NOW))
+        self.assertEqual(self.accept(acceptance("m1")), [Duplicate(State.CANCELLED)])
+        self.assertEqual(self.accept(acceptance("m1", fingerprint=b"x")), [Reused()])
+        self.assertEqual(len(self.bodies()), 2)
+
+    def test_one_batch_of_everything(self) -> None:
+        """A whole life in one transaction comes to the same."""
+        writes = self.journal._writes
+        writes.hold()
+        answers = [
+            self.journal.accept([acceptance(attempting=True)]),
+            self.journal.note(taken("a1")),
+            self.journal.receipt(receipt("0A1")),
+            self.journal.accept([acceptance()]),
+        ]
+        writes.release()
+        results = [self.did(answer) for answer in answers]
+        self.assertEqual(results[0], [Taken()])
+        self.assertEqual(results[2].message_id, "m1")
+        self.assertEqual(results[3], [Duplicate(State.DELIVERED)])
+        self.assertEqual(self.states()[-1], ("delivered", True))
+
+    def test_unknown_message(self) -> None:
+        """A fact about nothing is False, a story None."""
+        self.assertEqual(self.note(attempting("nobody")), [False])
+        self.assertIsNone(self.story("nobody"))
+
+    def test_a_job_that_cannot_be_done_does_not_hurt_its_batch(self) -> None:
+        """A text that no database takes fails alone."""
+        writes = self.journal._writes
+        writes.hold()
+        good = self.journal.accept([acceptance("good")])
+        bad = self.journal.accept([acceptance("bad", from_="\ud800")])
+        also = self.journal.accept([acceptance("also")])
+        writes.release()
+        self.assertEqual(self.did(good), [Taken()])
+        self.assertEqual(self.did(also), [Taken()])
+        self.failureResultOf(bad, UnicodeEncodeError)
+        self.assertIsNone(self.story("bad"))
+
+
+class ReceiptTests(JournalTestCase):
+    def test_receipt_before_the_answer(self) -> None:
+        """Kept, visible, and given to its message when the answer names it."""
+        self.accept(acceptance(attempting=True))
+        self.assertIsNone(self.receive(receipt("0A1")))
+        [(at, found)] = self.did(self.journal.unmatched(10))
+        self.assertEqual((at, found.provider_id), (NOW, "0A1"))
+        self.note(taken("a1"))
+        self.assertEqual(
+            self.states()[-2:], [("submitted", False), ("delivered", True)]
+        )
+        self.assertEqual(self.did(self.journal.unmatched(10)), [])
+
+    def test_receipt_of_another_account_is_kept_apart(self) -> None:
+        """The same id at another carrier is another message's."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        self.assertIsNone(self.receive(receipt("a1", account="beeline")))
+        self.assertEqual(self.states()[-1], ("submitted", False))
+
+    def test_unmatched_receipts_are_forgotten_after_a_day(self) -> None:
+        """A day is enough for any answer."""
+        self.receive(receipt("a1"))
+        self.sweep(NOW + DAY - 1)
+        self.assertEqual(len(self.did(self.journal.unmatched(10))), 1)
+        self.sweep(NOW + DAY)
+        self.assertEqual(self.did(self.journal.unmatched(10)), [])
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        self.assertEqual(self.states()[-1], ("submitted", False))
+
+    def test_receipt_by_our_own_id(self) -> None:
+        """A provider that echoes our id needs no other."""
+        self.accept(acceptance(attempting=True))
+        match = self.receive(receipt("T1", message_id="m1"))
+        self.assertEqual(match.message_id, "m1")
+        self.assertEqual(self.states()[-1], ("delivered", True))
+
+    def test_our_own_id_from_a_channel_that_never_had_it(self) -> None:
+        """A stranger cannot deliver our message."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        found = receipt("T1", message_id="m1", channel="twilio", account="twilio")
+        self.assertIsNone(self.receive(found))
+        self.assertEqual(self.states()[-1], ("submitted", False))
+
+    def test_hex_receipt_for_a_decimal_id(self) -> None:
+        """Matched by the keys of the channel, and the id shown as stored."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("255"))
+        match = self.receive(receipt("FF", keys=("ff", "255"), about="9161112233"))
+        self.assertEqual((match.provider_id, match.key), ("255", "255"))
+
+    def test_receipt_after_the_end_is_in_the_story(self) -> None:
+        """The second last word changes nothing."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        self.receive(receipt("a1"))
+        match = self.receive(receipt("a1", State.UNDELIVERED))
+        self.assertEqual(match.message_id, "m1")
+        story = self.story()
+        self.assertEqual(story["state"], "delivered")
+        self.assertEqual([r["counted"] for r in story["receipts"]], [True, False])
+
+
+class BacklogTests(JournalTestCase):
+    def taken_names(self, now: float = NOW, limit: int = 10, *skip: str) -> list[str]:
+        """Return the ids at the head of lane mts."""
+        queued = self.did(self.journal.take("mts", limit, now, frozenset(skip)))
+        return [one.message.id for one in queued]
+
+    def test_by_priority_then_by_age(self) -> None:
+        """Commands overtake; equals keep their order."""
+        self.accept(
+            acceptance("a"),
+            acceptance("b", priority=7),
+            acceptance("c"),
+            acceptance("d", "beeline"),
+            acceptance("e", priority=7),
+        )
+        self.assertEqual(self.taken_names(), ["b", "e", "a", "c"])
+        self.assertEqual(self.taken_names(NOW, 2, "b"), ["e", "a"])
+        self.assertEqual(self.journal.backlog(), {"mts": 4, "beeline": 1})
+
+    def test_not_before_it_is_due(self) -> None:
+        """What waits for later is taken later, in its place."""
+        later = Wait(NOW + 60, "mts")
+        self.accept(acceptance("later", priority=9, following=later), acceptance("now"))
+        self.assertEqual(self.taken_names(NOW + 59), ["now"])
+        self.assertEqual(self.did(self.journal.next_due("mts")), NOW + 60)
+        self.assertEqual(self.taken_names(NOW + 60), ["later", "now"])
+        self.assertIsNone(self.did(self.journal.next_due("mts")))
+        self.sweep(NOW + 61)
+        self.assertEqual(self.taken_names(NOW + 61), ["later", "now"])
+
+    def test_retries_know_what_was_tried(self) -> None:
+        """The lane hears of channels and attempts that came before."""
+        self.accept(acceptance(attempting=True))
+        self.note(refused(Wait(NOW + 5, "beeline", BUSY)))
+        self.assertEqual(self.journal.backlog(), {"beeline": 1})
+        [queued] = self.did(self.journal.take("beeline", 10, NOW + 5, frozenset()))
+        self.assertEqual(
+            (queued.tried, queued.due, queued.attempts, queued.channel),
+            (("mts",), NOW + 5, 1, "beeline"),
+        )
+        self.assertEqual(
+            self.note(attempting(attempt=2, channel="beeline", at=NOW + 5)), [True]
+        )
+        self.assertEqual(self.journal.backlog(), {})
+
+    def test_moved_lane(self) -> None:
+        """A message stands in one lane only."""
+        self.accept(acceptance())
+        self.note(Decided("m1", Wait(NOW, "beeline"), NOW))
+        self.assertEqual(self.taken_names(), [])
+        self.assertEqual(self.journal.backlog(), {"beeline": 1})
+
+
+class SweepTests(JournalTestCase):
+    settings = {"keep_s": 30 * DAY, "receipt_ttl_s": DAY}  # noqa: RUF012
+
+    def test_expired(self) -> None:
+        """What waits past its time is expired, and leaves its lane."""
+        self.accept(acceptance())
+        self.sweep(NOW + TTL - 1)
+        self.assertEqual(self.states(), [("accepted", False)])
+        self.sweep(NOW + TTL)
+        self.assertEqual(self.states()[-1], ("expired", True))
+        self.assertEqual(self.journal.backlog(), {})
+
+    def test_open_attempts_are_left_alone(self) -> None:
+        """Sweeping does not end what is on its way, nor loops over it."""
+        self.accept(*(acceptance(f"m{n}", attempting=True) for n in range(501)))
+        self.sweep(NOW + 2 * TTL)
+        self.assertEqual(len(self.bodies()), 501)
+        self.assertEqual(len(self.did(self.journal.interrupted())), 501)
+
+    def test_held_is_told_uncertain_at_its_time(self) -> None:
+        """The hold may end before the expiry."""
+        self.accept(acceptance(attempting=True))
+        self.note(unsure(held(NOW + 60)))
+        self.sweep(NOW + 59)
+        self.assertEqual(self.states(), [("accepted", False)])
+        self.sweep(NOW + 60)
+        self.assertEqual(self.states()[-1], ("uncertain", False))
+        self.sweep(NOW + 60 + DAY)
+        self.assertEqual(self.states()[-1], ("uncertain", True))
+
+    def test_settled_counts_from_the_last_fact(self) -> None:
+        """A day after the last receipt, not after the acceptance."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1", "a2"))
+        self.sweep(NOW + TTL + 1)
+        self.receive(receipt("a1"))
+        self.sweep(NOW + DAY + 2)
+        self.assertEqual(self.states()[-1], ("enroute", False))
+        self.sweep(NOW + DAY + TTL + 2)
+        self.assertEqual(self.states()[-1], ("enroute", True))
+        self.assertEqual(self.bodies()[-1]["error"]["code"], "gateway:no_receipt")
+
+    def test_retention(self) -> None:
+        """What is over goes after journal_keep, what is not stays."""
+        self.accept(
+            acceptance("over", attempting=True), acceptance("open", attempting=True)
+        )
+        self.note(taken("a1", name="over"))
+        self.receive(receipt("a1"))
+        self.sweep(NOW + 29 * DAY)
+        self.assertIsNotNone(self.story("over"))
+        self.sweep(NOW + 31 * DAY)
+        self.assertIsNone(self.story("over"))
+        self.assertIsNotNone(self.story("open"))
+        self.assertEqual(self.did(self.journal.counts()), {"accepted": 1})
+        self.assertIsNone(self.receive(receipt("a1")))
+        self.assertEqual(self.accept(acceptance("over")), [Taken()])
+
+    def test_counts_by_state(self) -> None:
+        """The numbers of the status page follow the states."""
+        self.accept(acceptance("a", attempting=True), acceptance("b"))
+        self.note(taken("a1", name="a"))
+        self.assertEqual(
+            self.did(self.journal.counts()), {"submitted": 1, "accepted": 1}
+        )
+
+
+class EventTests(JournalTestCase):
+    def test_told_after_each_commit_with_events(self) -> None:
+        """Publishers wake up once per commit."""
+        told: list[int] = []
+        self.journal.on_events(told.append)
+        self.accept(acceptance("a"), acceptance("b"))
+        self.did(self.journal.set_cursor("amqp", "1"))
+        self.note(Cancelled("a", NOW))
+        self.assertEqual(told, [2, 3])
+
+    def test_bookmarks(self) -> None:
+        """A cursor is what was last written, None before."""
+        self.assertIsNone(self.did(self.journal.cursor("amqp")))
+        self.did(self.journal.set_cursor("amqp", "7"))
+        self.did(self.journal.set_cursor("amqp", "8"))
+        self.assertEqual(self.did(self.journal.cursor("amqp")), "8")
+
+    def test_channel_and_line_changes(self) -> None:
+        """News of binds and lines are events of their own."""
+        self.did(self.journal.changed("mts", None, "down", "timeout", NOW))
+        self.did(self.journal.changed("office", "goip1", "up", "registered", NOW))
+        events = self.did(self.journal.events(0, 10))
+        self.assertEqual(
+            [event.routing_key for event in events],
+            ["channel.mts", "line.office.goip1"],
+        )
+        line = msgspec.json.decode(events[1].body)
+        self.assertEqual(
+            {**line, "event_id": ""},
+            {
+                "v": 1,
+                "type": "line",
+                "event_id": "",
+                "channel": "office",
+                "line": "goip1",
+                "state": "up",
+                "reason": "registered",
+                "at": "1970-01-12T13:46:40.000Z",
+            },
+        )
+
+    def test_read_in_pieces(self) -> None:
+        """`after` and `limit` page through the outbox without gaps."""
+        self.accept(*(acceptance(f"m{n}") for n in range(250)))
+        seqs, after = [], 0
+        while events := self.did(self.journal.events(after, 90)):
+            seqs += [event.seq for event in events]
+            after = seqs[-1]
+        self.assertEqual(seqs, list(range(1, 251)))
+        self.assertEqual(self.journal.last_seq(), 250)
+
+
+class MemoryTests(SynchronousTestCase):
+    def test_nothing_piles_up(self) -> None:
+        """A thousand lives leave no record in memory."""
+        clock = Clock()
+        clock.rightNow = NOW
+        journal = Journal("sqlite://", clock, inline=True)
+        self.successResultOf(journal.open())
+        for n in range(200):
+            for answer in (
+                journal.accept([acceptance(f"m{n}", attempting=True)]),
+                journal.note(taken(f"a{n}", name=f"m{n}")),
+                journal.receipt(receipt(f"a{n}")),
+            ):
+                self.successResultOf(answer)
+        self.assertEqual(len(journal._ledger._live), 0)
+        self.assertEqual(len(journal._ledger._by_provider), 0)
+        self.successResultOf(journal.close())

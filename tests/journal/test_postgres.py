@@ -1,0 +1,159 @@
+"""The journal on PostgreSQL, alone and shared by two gateways."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from gdemoi.errors import ConfigurationError
+from gdemoi.journal import Journal
+from gdemoi.journal.schema import metadata
+from gdemoi.life import Cancelled, Duplicate
+from gdemoi.message import State
+from tests.journal import test_journal
+from tests.journal.lives import (
+    NOW,
+    JournalTestCase,
+    acceptance,
+    attempting,
+    receipt,
+    taken,
+)
+from tests.services import POSTGRES, require_postgres
+
+HOST = f"{POSTGRES[0]}:{POSTGRES[1]}"
+SERVER = os.environ.get("GDEMOI_POSTGRES", f"postgresql://postgres@{HOST}")
+
+
+class PostgresTestCase(JournalTestCase):
+    """A database of its own for each test, gone afterwards."""
+
+    def setUp(self) -> None:
+        """Create the database."""
+        require_postgres()
+        import psycopg
+
+        name = f"gdemoi_test_{secrets.token_hex(6)}"
+        server = psycopg.connect(f"{SERVER}/postgres", autocommit=True)
+        server.execute(f"CREATE DATABASE {name}")
+        self.addCleanup(server.close)
+        self.addCleanup(server.execute, f"DROP DATABASE {name} WITH (FORCE)")
+        self.url = f"{SERVER}/{name}"
+        super().setUp()
+
+    def again(self, **settings) -> None:
+        """Close and open it once more."""
+        self.did(self.journal.close())
+        self.journal = self.opened(**settings)
+
+
+class PostgresLifeTests(PostgresTestCase, test_journal.LifeTests):
+    """The same lives as on SQLite."""
+
+
+class PostgresReceiptTests(PostgresTestCase, test_journal.ReceiptTests):
+    """The same receipts."""
+
+
+class PostgresBacklogTests(PostgresTestCase, test_journal.BacklogTests):
+    """The same lanes."""
+
+
+class PostgresSweepTests(PostgresTestCase, test_journal.SweepTests):
+    """The same passing of time."""
+
+
+class PostgresEventTests(PostgresTestCase, test_journal.EventTests):
+    """The same outbox."""
+
+
+class SchemaTests(PostgresTestCase):
+    def test_migrations_build_the_schema(self) -> None:
+        """Alembic finds nothing to do after the migrations."""
+        engine = create_engine(self.url.replace("postgresql:", "postgresql+psycopg:"))
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            self.assertEqual(compare_metadata(context, metadata), [])
+
+
+class SharedTests(PostgresTestCase):
+    """Two gateways on one journal."""
+
+    def setUp(self) -> None:
+        """Open the second one."""
+        super().setUp()
+        self.other = self.opened(name="gdemoi-2")
+
+    def test_each_takes_its_own(self) -> None:
+        """Backlogs, events and interrupted attempts are a gateway's own."""
+        self.accept(acceptance("mine"), acceptance("open", attempting=True))
+        self.did(self.other.accept([acceptance("theirs")]))
+        taken_here = self.did(self.journal.take("mts", 9, NOW, frozenset()))
+        taken_there = self.did(self.other.take("mts", 9, NOW, frozenset()))
+        self.assertEqual([q.message.id for q in taken_here], ["mine"])
+        self.assertEqual([q.message.id for q in taken_there], ["theirs"])
+        self.assertEqual(len(self.did(self.journal.interrupted())), 1)
+        self.assertEqual(self.did(self.other.interrupted()), [])
+        self.assertEqual([b["id"] for b in self.bodies()], ["mine", "open"])
+
+    def test_ids_are_everybodys(self) -> None:
+        """A message accepted there is a duplicate here."""
+        self.accept(acceptance("m1"))
+        answer = self.did(self.other.accept([acceptance("m1")]))
+        self.assertEqual(answer, [Duplicate(State.ACCEPTED)])
+
+    def test_receipt_that_comes_to_the_other_gateway(self) -> None:
+        """It is matched, and told by the gateway whose message it is."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        match = self.did(self.other.receipt(receipt("0A1")))
+        self.assertEqual(match.message_id, "m1")
+        self.assertEqual(self.did(self.other.events(0, 9)), [])
+        told: list[int] = []
+        self.journal.on_events(told.append)
+        self.sweep(NOW + 1)
+        self.assertEqual(len(told), 1)
+        self.assertEqual(self.states()[-1], ("delivered", True))
+
+    def test_receipt_there_before_the_answer_here(self) -> None:
+        """The unmatched ones are everybody's too."""
+        self.accept(acceptance(attempting=True))
+        self.assertIsNone(self.did(self.other.receipt(receipt("a1"))))
+        self.note(taken("a1"))
+        self.assertEqual(self.states()[-1], ("delivered", True))
+
+    def test_cancelled_at_the_other_gateway(self) -> None:
+        """The lane here is told not to send."""
+        self.accept(acceptance())
+        self.assertTrue(self.did(self.other.note(Cancelled("m1", NOW))))
+        self.assertEqual(self.note(attempting()), [False])
+        self.sweep(NOW + 1)
+        self.assertEqual(self.journal.backlog(), {})
+
+    def test_one_name_one_gateway(self) -> None:
+        """Two processes of one name would send everything twice."""
+        twin = Journal(self.url, self.clock, inline=True)
+        failure = self.failureResultOf(twin.open(), ConfigurationError)
+        self.assertIn("another gateway has this journal open", str(failure.value))
+
+    def test_connection_lost(self) -> None:
+        """The server hangs up: Unavailable once, then it goes on."""
+        self.accept(acceptance("before"))
+        self.did(
+            self.other._writes.put(
+                self.other._ledger.database.rows,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'gdemoi gdemoi'",
+            )
+        )
+        self.failureResultOf(self.journal.accept([acceptance("during")]))
+        self.accept(acceptance("after"))
+        self.assertEqual(self.did(self.journal.counts()), {"accepted": 2})
+
+
+del PostgresTestCase

@@ -1,0 +1,466 @@
+"""The life table: what each fact does in each state."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.journal.record import Record, Told, apply, begin, deadline, lapse, receive
+from gdemoi.life import Cancelled, Decided, Final, Held, Submitted, Wait
+from gdemoi.message import FINAL, RANK, Accepted, Refused, State, Unsure
+from tests.journal.lives import (
+    BAD,
+    BUSY,
+    NOW,
+    TTL,
+    acceptance,
+    answered,
+    attempting,
+    held,
+    receipt,
+    refused,
+    taken,
+    unsure,
+)
+
+LATER = Wait(NOW + 30, "mts", BUSY)
+DAY = 86_400.0
+
+
+def born(on_its_way: bool = True) -> Record:
+    """Return a new record, with attempt 1 open or waiting in its lane."""
+    return begin(acceptance(attempting=on_its_way))[0]
+
+
+def shown(told: list[Told]) -> list[tuple[str, bool]]:
+    """Return state and finality of events."""
+    return [(event.state.value, event.final) for event in told]
+
+
+class BeginningTests(SynchronousTestCase):
+    def test_accepted_with_its_first_attempt(self) -> None:
+        """The intent of attempt 1 rides with the acceptance."""
+        record, told = begin(acceptance(attempting=True))
+        self.assertEqual(shown(told), [("accepted", False)])
+        self.assertEqual(
+            (record.open, record.attempt, record.tried, record.lane),
+            (True, 1, ("mts",), None),
+        )
+
+    def test_waits_in_its_lane(self) -> None:
+        """Without room in the lane the message stands in the backlog."""
+        record, told = begin(acceptance())
+        self.assertEqual(shown(told), [("accepted", False)])
+        self.assertEqual((record.open, record.lane), (False, "mts"))
+
+    def test_must_wait_before_it_began(self) -> None:
+        """A message for later is accepted and told to wait."""
+        record, told = begin(acceptance(following=Wait(NOW + 60, "beeline")))
+        self.assertEqual(shown(told), [("accepted", False), ("waiting", False)])
+        self.assertEqual((record.lane, record.due), ("beeline", NOW + 60))
+
+    def test_refused_at_the_door_has_one_event(self) -> None:
+        """Nobody is told `accepted` of a message that is rejected at once."""
+        record, told = begin(acceptance(following=Final(State.REJECTED, BAD)))
+        self.assertEqual(shown(told), [("rejected", True)])
+        self.assertEqual((told[0].seq, told[0].error, record.lane), (1, BAD, None))
+
+
+class AttemptTests(SynchronousTestCase):
+    def test_accepted_outcome_is_submitted(self) -> None:
+        """The far side has it: submitted, with ids and segments."""
+        record = born()
+        counted, told = apply(record, taken("a1", "a2"))
+        self.assertTrue(counted)
+        self.assertEqual(shown(told), [("submitted", False)])
+        self.assertEqual(told[0].segments, (2, 2, 0, 0))
+        self.assertEqual(told[0].provider_ids, ("a1", "a2"))
+        self.assertEqual((record.open, record.taken), (False, True))
+
+    def test_no_receipt_will_come(self) -> None:
+        """With Submitted(final) the submitted event is the last word."""
+        record = born()
+        _, told = apply(record, taken("a1", final=True))
+        self.assertEqual(shown(told), [("submitted", True)])
+        self.assertEqual(receive(record, receipt(), "a1", NOW + 9), (False, []))
+
+    def test_refused_waits_for_another_try(self) -> None:
+        """Each try is told; the error rides with it."""
+        record = born()
+        _, told = apply(record, refused(LATER))
+        self.assertEqual(shown(told), [("waiting", False)])
+        self.assertEqual(told[0].error, BUSY)
+        self.assertEqual((record.lane, record.due), ("mts", NOW + 30))
+        self.assertTrue(apply(record, attempting(attempt=2, at=NOW + 31))[0])
+        _, told = apply(record, refused(Wait(NOW + 99, "beeline"), attempt=2))
+        self.assertEqual(shown(told), [("waiting", False)])
+        self.assertEqual((told[0].seq, record.lane), (3, "beeline"))
+
+    def test_refused_for_good(self) -> None:
+        """Final says the last word with its error."""
+        _, told = apply(born(), refused(Final(State.UNDELIVERED, BAD)))
+        self.assertEqual(shown(told), [("undelivered", True)])
+        self.assertEqual(told[0].error, BAD)
+
+    def test_channels_are_tried_once_each(self) -> None:
+        """`tried` names every channel once, in order."""
+        record = born()
+        apply(record, refused(Wait(NOW, "beeline")))
+        apply(record, attempting(attempt=2, channel="beeline"))
+        apply(record, refused(LATER, attempt=2, channel="beeline"))
+        apply(record, attempting(attempt=3))
+        self.assertEqual(record.tried, ("mts", "beeline"))
+
+    def test_attempt_of_an_expired_message_does_not_leave(self) -> None:
+        """The lane is told no, the platform expired."""
+        record = born(on_its_way=False)
+        counted, told = apply(record, attempting(at=NOW + TTL))
+        self.assertFalse(counted)
+        self.assertEqual(shown(told), [("expired", True)])
+        assert told[0].error is not None
+        self.assertEqual(told[0].error.code, "gateway:expired")
+
+    def test_attempt_of_a_cancelled_message_does_not_leave(self) -> None:
+        """What was cancelled while the lane held it is not sent."""
+        record = born(on_its_way=False)
+        apply(record, Cancelled("m1", NOW))
+        self.assertEqual(apply(record, attempting()), (False, []))
+
+    def test_attempt_while_one_is_open_does_not_leave(self) -> None:
+        """Only one attempt at a time; the same intent again is no harm."""
+        record = born()
+        self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
+        self.assertEqual(apply(record, attempting(attempt=1)), (True, []))
+
+    def test_attempt_of_a_held_message_does_not_leave(self) -> None:
+        """What may have gone out is never repeated without a decision."""
+        record = born()
+        apply(record, unsure(held()))
+        self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
+
+    def test_a_second_answer_to_an_attempt_is_ignored(self) -> None:
+        """An attempt that was accepted or refused has its answer."""
+        record = born()
+        apply(record, refused(LATER))
+        self.assertEqual(apply(record, taken("a1")), (False, []))
+
+    def test_answer_to_an_attempt_that_never_was(self) -> None:
+        """Nothing is known of attempt 7."""
+        self.assertEqual(apply(born(), taken("a1", attempt=7)), (False, []))
+
+    def test_final_after_final_is_refused(self) -> None:
+        """There is one last word."""
+        record = born()
+        apply(record, refused(Final(State.UNDELIVERED, BAD)))
+        again = Decided("m1", Final(State.EXPIRED), NOW + 5)
+        self.assertEqual(apply(record, again), (False, []))
+
+
+class UnsureTests(SynchronousTestCase):
+    def test_held_in_silence_then_uncertain(self) -> None:
+        """Nothing is told until `until`; then uncertain, which is not final."""
+        record = born()
+        self.assertEqual(apply(record, unsure(held())), (True, []))
+        self.assertEqual(lapse(record, NOW + 59, DAY), [])
+        told = lapse(record, NOW + 60, DAY)
+        self.assertEqual(shown(told), [("uncertain", False)])
+        assert told[0].error is not None
+        self.assertEqual(told[0].error.text, "no answer")
+        self.assertEqual(lapse(record, NOW + 61, DAY), [])
+
+    def test_late_answer_before_uncertain_was_told(self) -> None:
+        """A late answer in time is an answer."""
+        record = born()
+        apply(record, unsure(held()))
+        _, told = apply(record, taken("a1", at=NOW + 30))
+        self.assertEqual(shown(told), [("submitted", False)])
+        self.assertIsNone(record.held_until)
+
+    def test_late_answer_after_uncertain_gives_enroute(self) -> None:
+        """There is no way back to submitted."""
+        record = born()
+        apply(record, unsure(held()))
+        lapse(record, NOW + 60, DAY)
+        _, told = apply(record, taken("a1", at=NOW + 90))
+        self.assertEqual(shown(told), [("enroute", False)])
+
+    def test_late_refusal_lets_it_be_tried_again(self) -> None:
+        """Before `uncertain` was told, a late refusal is as good as one in time."""
+        record = born()
+        apply(record, unsure(held()))
+        _, told = apply(record, refused(LATER, at=NOW + 5))
+        self.assertEqual(shown(told), [("waiting", False)])
+
+    def test_late_refusal_after_uncertain_cannot_wait(self) -> None:
+        """States do not go back; the dispatcher hears False and may end it."""
+        record = born()
+        apply(record, unsure(held()))
+        lapse(record, NOW + 60, DAY)
+        self.assertEqual(apply(record, refused(LATER, at=NOW + 90)), (False, []))
+        _, told = apply(record, Decided("m1", Final(State.UNDELIVERED, BAD), NOW + 91))
+        self.assertEqual(shown(told), [("undelivered", True)])
+
+    def test_resend_that_crosses_the_late_answer(self) -> None:
+        """An accepted first attempt takes the message out of the backlog."""
+        record = born()
+        apply(record, unsure(LATER))
+        self.assertEqual(record.lane, "mts")
+        _, told = apply(record, taken("a1", at=NOW + 9))
+        self.assertEqual(shown(told), [("submitted", False)])
+        self.assertIsNone(record.lane)
+        self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
+
+    def test_second_attempt_refused_after_the_first_was_accepted_late(self) -> None:
+        """The attempt that was accepted speaks for the message."""
+        record = born()
+        apply(record, unsure(LATER))
+        apply(record, attempting(attempt=2))
+        apply(record, taken("a1", at=NOW + 9))
+        over = refused(Final(State.UNDELIVERED, BAD), attempt=2)
+        self.assertEqual(apply(record, over), (False, []))
+        _, told = receive(record, receipt(), "a1", NOW + 20)
+        self.assertEqual(shown(told), [("delivered", True)])
+
+    def test_receipt_during_hold(self) -> None:
+        """A receipt for an id that the unsure attempt knew ends the doubt."""
+        record = born()
+        apply(record, unsure(held(), "a1"))
+        _, told = receive(record, receipt(), "a1", NOW + 5)
+        self.assertEqual(shown(told), [("delivered", True)])
+
+
+class ReceiptTests(SynchronousTestCase):
+    def test_all_segments_delivered(self) -> None:
+        """Delivered when all are; until then enroute, once."""
+        record = born()
+        apply(record, taken("a1", "a2", "a3"))
+        _, told = receive(record, receipt("a2"), "a2", NOW + 2)
+        self.assertEqual(shown(told), [("enroute", False)])
+        self.assertEqual(told[0].segments, (3, 3, 1, 0))
+        self.assertEqual(receive(record, receipt("a1"), "a1", NOW + 3), (True, []))
+        _, told = receive(record, receipt("a3"), "a3", NOW + 4)
+        self.assertEqual(shown(told), [("delivered", True)])
+        self.assertEqual(told[0].segments, (3, 3, 3, 0))
+
+    def test_a_lost_segment_fails_the_message(self) -> None:
+        """One lost segment is a lost message."""
+        record = born()
+        apply(record, taken("a1", "a2"))
+        receive(record, receipt("a1"), "a1", NOW + 2)
+        lost = receipt("a2", State.UNDELIVERED, BAD)
+        _, told = receive(record, lost, "a2", NOW + 3)
+        self.assertEqual(shown(told), [("undelivered", True)])
+        self.assertEqual(told[0].segments, (2, 2, 1, 1))
+        self.assertEqual(told[0].error, BAD)
+
+    def test_one_id_for_all_segments(self) -> None:
+        """A provider that gives one id speaks for the whole message."""
+        record = born()
+        apply(record, taken("a1", segments=3))
+        _, told = receive(record, receipt(), "a1", NOW + 2)
+        self.assertEqual(shown(told), [("delivered", True)])
+        self.assertEqual(told[0].segments, (3, 3, 3, 0))
+
+    def test_enroute_is_told_once(self) -> None:
+        """Intermediate receipts that say nothing new are only kept."""
+        record = born()
+        apply(record, taken("a1"))
+        on_the_way = receipt("a1", State.ENROUTE)
+        self.assertEqual(
+            shown(receive(record, on_the_way, "a1", NOW + 2)[1]), [("enroute", False)]
+        )
+        self.assertEqual(receive(record, on_the_way, "a1", NOW + 3), (False, []))
+        self.assertEqual([said.counted for said in record.receipts], [True, False])
+
+    def test_second_final_receipt_is_kept_and_ignored(self) -> None:
+        """The story has it, the state does not move."""
+        record = born()
+        apply(record, taken("a1"))
+        receive(record, receipt(), "a1", NOW + 2)
+        other = receipt("a1", State.UNDELIVERED)
+        self.assertEqual(receive(record, other, "a1", NOW + 3), (False, []))
+        self.assertIs(record.state, State.DELIVERED)
+        self.assertEqual(len(record.receipts), 2)
+
+    def test_receipt_that_names_our_own_id_before_the_answer(self) -> None:
+        """A webhook may be faster than the response."""
+        record = born()
+        found = receipt("T9", message_id="m1")
+        _, told = receive(record, found, "", NOW + 0.1)
+        self.assertEqual(shown(told), [("delivered", True)])
+        self.assertEqual(told[0].provider_ids, ("T9",))
+        self.assertEqual(apply(record, taken("T9")), (False, []))
+        self.assertEqual(record.attempts[0].outcome, "accepted")
+
+    def test_failure_of_an_older_attempt_does_not_end_the_message(self) -> None:
+        """The copy that was sent again may still arrive."""
+        record = born()
+        apply(record, unsure(LATER, "a1"))
+        apply(record, attempting(attempt=2))
+        apply(record, taken("b1", attempt=2))
+        lost = receipt("a1", State.UNDELIVERED)
+        self.assertEqual(receive(record, lost, "a1", NOW + 5), (True, []))
+        _, told = receive(record, receipt("b1"), "b1", NOW + 6)
+        self.assertEqual(shown(told), [("delivered", True)])
+
+    def test_unsure_attempt_needs_a_receipt_for_every_segment(self) -> None:
+        """Two of three segments may be all that left."""
+        record = born()
+        outcome = Unsure(why="lost", provider_ids=("a1", "a2"), segments=3)
+        apply(record, answered(outcome, held()))
+        receive(record, receipt("a1"), "a1", NOW + 2)
+        _, told = receive(record, receipt("a2"), "a2", NOW + 3)
+        self.assertEqual(told, [])
+        self.assertIs(record.state, State.ENROUTE)
+
+
+class TimeTests(SynchronousTestCase):
+    def test_what_waits_expires(self) -> None:
+        """Waiting messages end as expired at their time."""
+        record = born(on_its_way=False)
+        self.assertEqual(deadline(record, DAY), NOW + TTL)
+        self.assertEqual(lapse(record, NOW + TTL - 1, DAY), [])
+        self.assertEqual(shown(lapse(record, NOW + TTL, DAY)), [("expired", True)])
+
+    def test_an_open_attempt_does_not_expire(self) -> None:
+        """What is on its way is not called expired behind its back."""
+        record = born()
+        self.assertIsNone(deadline(record, DAY))
+        self.assertEqual(lapse(record, NOW + 10 * DAY, DAY), [])
+
+    def test_settled_when_no_receipt_comes(self) -> None:
+        """The same state once more, final, and why."""
+        record = born()
+        apply(record, taken("a1"))
+        self.assertEqual(deadline(record, DAY), NOW + 1 + DAY)
+        told = lapse(record, NOW + 1 + DAY, DAY)
+        self.assertEqual(shown(told), [("submitted", True)])
+        assert told[0].error is not None
+        self.assertEqual(told[0].error.code, "gateway:no_receipt")
+        self.assertEqual(lapse(record, NOW + 9 * DAY, DAY), [])
+
+    def test_cancelled_only_before_it_left(self) -> None:
+        """Open, held and accepted messages cannot be taken back."""
+        waiting = born(on_its_way=False)
+        _, told = apply(waiting, Cancelled("m1", NOW + 1))
+        self.assertEqual(shown(told), [("cancelled", True)])
+        for facts in ([], [taken("a1")], [unsure(held())]):
+            record = born()
+            for fact in facts:
+                apply(record, fact)
+            self.assertEqual(apply(record, Cancelled("m1", NOW + 2)), (False, []))
+
+    def test_moved_to_another_lane(self) -> None:
+        """A new lane is told; waiting longer in the same one is not."""
+        record = born(on_its_way=False)
+        move = Decided("m1", Wait(NOW + 5, "beeline"), NOW + 1)
+        self.assertEqual(shown(apply(record, move)[1]), [("waiting", False)])
+        longer = Decided("m1", Wait(NOW + 9, "beeline"), NOW + 2)
+        self.assertEqual(apply(record, longer), (True, []))
+        self.assertEqual((record.lane, record.due), ("beeline", NOW + 9))
+
+    def test_a_thousand_tries_do_not_grow_without_bound(self) -> None:
+        """Of a long story the beginning and the end are kept."""
+        record = born()
+        for number in range(1, 1_001):
+            apply(record, refused(LATER, attempt=number))
+            apply(record, attempting(attempt=number + 1))
+        self.assertLess(len(record.told), 100)
+        self.assertLess(len(record.attempts), 100)
+        self.assertEqual(record.told[-1].seq, 1_001)
+        self.assertGreater(record.omitted, 1_000)
+
+
+AT = st.floats(NOW, NOW + 3 * TTL)
+WAYS = st.one_of(
+    st.builds(Wait, AT, st.sampled_from(["mts", "beeline"]), st.none()),
+    st.builds(Held, AT),
+    st.builds(Final, st.sampled_from(sorted(FINAL)), st.just(BAD)),
+    st.builds(Submitted, st.booleans()),
+)
+OUTCOMES = st.one_of(
+    st.builds(
+        Accepted,
+        provider_ids=st.sampled_from([(), ("a1",), ("a1", "a2")]),
+        segments=st.integers(1, 3),
+    ),
+    st.just(Refused(error=BUSY)),
+    st.builds(Unsure, why=st.just("lost"), provider_ids=st.sampled_from([(), ("a1",)])),
+)
+NUMBERS = st.integers(1, 4)
+FACTS = st.one_of(
+    st.builds(attempting, attempt=NUMBERS, at=AT),
+    st.builds(answered, OUTCOMES, WAYS, attempt=NUMBERS, at=AT),
+    st.builds(
+        Decided, st.just("m1"), WAYS.filter(lambda w: isinstance(w, Wait | Final)), AT
+    ),
+    st.builds(Cancelled, st.just("m1"), AT),
+    st.builds(
+        receipt,
+        st.sampled_from(["a1", "a2"]),
+        st.sampled_from([State.ENROUTE, *sorted(FINAL)]),
+    ),
+    AT,
+)
+
+
+class AnyOrderTests(SynchronousTestCase):
+    @given(
+        st.builds(
+            acceptance,
+            attempting=st.booleans(),
+            following=st.one_of(
+                st.none(), WAYS.filter(lambda w: isinstance(w, Wait | Final))
+            ),
+        ),
+        st.lists(FACTS, max_size=12),
+    )
+    def test_whatever_happens_states_move_forward(self, first, facts) -> None:
+        """In any order of facts: never back, one last word, seq without gaps."""
+        record, told = begin(first)
+        for fact in facts:
+            if isinstance(fact, float):
+                more = lapse(record, fact, TTL)
+            elif hasattr(fact, "provider_id"):
+                ids = [i for a in record.attempts for i in a.provider_ids]
+                known = fact.provider_id if fact.provider_id in ids else ""
+                more = receive(record, fact, known, NOW)[1]
+            else:
+                more = apply(record, fact)[1]
+            told += more
+        ranks = [RANK[event.state] for event in told]
+        self.assertEqual(ranks, sorted(ranks))
+        self.assertEqual([event.seq for event in told], list(range(1, len(told) + 1)))
+        self.assertLessEqual(sum(event.final for event in told), 1)
+        self.assertEqual(record.final, told[-1].final)
+        repeated = [
+            after.state
+            for before, after in pairwise(told)
+            if before.state is after.state and not after.final
+        ]
+        self.assertLessEqual(set(repeated), {State.WAITING})
+        # what is over or on its way stands in no backlog
+        if record.final or record.open:
+            self.assertIsNone(record.lane)
+
+    @given(st.lists(FACTS, max_size=12))
+    def test_time_ends_every_message(self, facts) -> None:
+        """Once no attempt is open, sweeping long enough brings the last word."""
+        record = born()
+        for fact in facts:
+            if isinstance(fact, float):
+                lapse(record, fact, TTL)
+            elif hasattr(fact, "provider_id"):
+                receive(record, fact, "", NOW)
+            else:
+                apply(record, fact)
+        if record.open:
+            apply(record, unsure(held(), attempt=record.attempt))
+        for _ in range(4):
+            at = deadline(record, TTL)
+            if at is not None:
+                lapse(record, at, TTL)
+        self.assertTrue(record.final)
