@@ -362,12 +362,14 @@ def count(
 def join(parts: Iterable[tuple[str | None, bytes, str]]) -> str:
     """Return the text of segments given as (text, octets, charset), in order.
 
-    UCS2 segments are joined as octets, since some carriers cut surrogate pairs
-    between segments; others as their texts, which know their national tables.
+    Segments of one alphabet other than GSM are joined as octets, since some
+    carriers cut surrogate pairs and the like between segments; those of GSM as
+    their texts, which know their national tables and fill bits.
     """
     given = list(parts)
-    if given and all(charset == "ucs2" for _, _, charset in given):
-        return charsets.decode(b"".join(octets for _, octets, _ in given), "ucs2")
+    words = {charset for _, _, charset in given}
+    if len(words) == 1 and not words & {"gsm8", "gsm7"}:
+        return charsets.decode(b"".join(octets for _, octets, _ in given), *words)
     return "".join(
         charsets.decode(octets, charset) if text is None else text
         for text, octets, charset in given

@@ -293,6 +293,18 @@ class JoinTests(SynchronousTestCase):
         ]
         self.assertEqual(segments.join(parts), "a🚗b")
 
+    def test_national_tables_survive_the_joining(self) -> None:
+        """GSM segments are joined as the texts that were read with their header."""
+        octets = bytes.fromhex("63616d691b6f6e")
+        first = (gsm7.decode(octets, single_shift=2), octets, "gsm8")
+        self.assertEqual(segments.join([first, ("x", b"x", "gsm8")]), "camiónx")
+
+    def test_a_utf8_character_that_was_cut_is_whole_again(self) -> None:
+        """As with surrogates: octets first, then text."""
+        octets = "яя".encode()
+        parts = [(None, octets[:3], "utf8"), (None, octets[3:], "utf8")]
+        self.assertEqual(segments.join(parts), "яя")
+
     def test_mixed_segments_are_joined_as_texts(self) -> None:
         """One segment in another alphabet (or with a national table) is read so."""
         joined = segments.join([("camión ", b"", "gsm8"), (None, b"\0\x31", "ucs2")])
