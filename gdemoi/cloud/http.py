@@ -118,8 +118,11 @@ class _Collector(Protocol):
 
     def abort(self) -> None:
         """Close the connection without reading the rest."""
-        close = getattr(self.transport, "abortConnection", None) or getattr(
-            self.transport, "loseConnection", None
+        # Agent's transport can only say goodbye politely, which over TLS waits for
+        # the far side; an endless answer is cut off below it.
+        below = getattr(self.transport, "_producer", self.transport)
+        close = getattr(below, "abortConnection", None) or getattr(
+            below, "loseConnection", None
         )
         if close is not None:
             close()

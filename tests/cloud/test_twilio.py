@@ -1,0 +1,473 @@
+"""Twilio: requests, answers, webhooks and polls (cases TW)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
+from gdemoi.cloud.twilio import Twilio, date_of
+from gdemoi.cloud.twilio_signature import signature
+from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES, SUBMIT_FATES, is_sender
+from gdemoi.errors import TheirFault
+from gdemoi.message import Accepted, Refused, Scope, State, Unsure
+from tests.cloud.net import ACCOUNT, NOW, json_answer, message, twilio, vectors
+
+BASE = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}"
+STATUS_URL = "https://gw.example.org/sms/ch/status?m=g1"
+PROVIDER = Twilio(twilio(), "ch")
+
+
+def webhook(
+    door: Door, pairs: list[tuple[str, str]], url: str = STATUS_URL, **changes: Any
+) -> Webhook:
+    """Return a form webhook, signed with the token unless `signed` says otherwise."""
+    signed = changes.pop("signed", signature("tok", url, pairs))
+    headers = [("content-type", "application/x-www-form-urlencoded")]
+    if signed is not None:
+        headers.append(("x-twilio-signature", signed))
+    fields: dict[str, Any] = {
+        "door": door,
+        "method": "POST",
+        "url": url,
+        "headers": tuple(headers),
+        "body": urlencode(pairs).encode(),
+    }
+    return Webhook(**{**fields, **changes})
+
+
+def status(word: str, code: str | None = None, sid: str = "SM1", **changes: Any) -> Any:
+    pairs = [
+        ("MessageSid", sid),
+        ("SmsSid", sid),
+        ("MessageStatus", word),
+        ("To", "+79001234567"),
+        ("AccountSid", ACCOUNT),
+    ]
+    if code:
+        pairs.append(("ErrorCode", code))
+    return PROVIDER.events_of(webhook(Door.STATUS, pairs, **changes), NOW)
+
+
+class SendTests(SynchronousTestCase):
+    def draft(self, **changes: Any) -> Draft:
+        fields: dict[str, Any] = {
+            "message": message(),
+            "text": "setparam 1;2 #€",
+            "sender": "+14155552345",
+            "unicode": False,
+            "callback": "https://gw.example.org/sms/ch/status",
+        }
+        return Draft(**{**fields, **changes})
+
+    def form(self, draft: Draft, provider: Twilio = PROVIDER) -> dict[str, str]:
+        request = provider.request_for(draft, NOW)
+        return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+
+    def test_tw01_a_send_has_these_fields_and_no_other(self) -> None:
+        """The form, the address and the credentials are exactly as documented."""
+        request = PROVIDER.request_for(self.draft(), NOW)
+        self.assertEqual(
+            (request.method, request.url), ("POST", f"{BASE}/Messages.json")
+        )
+        credentials = base64.b64encode(f"{ACCOUNT}:tok".encode()).decode()
+        self.assertTrue(credentials.startswith("QUMwMTIz"))
+        self.assertIn(("Authorization", f"Basic {credentials}"), request.headers)
+        self.assertEqual(
+            set(request.body.decode().split("&")),
+            {
+                "To=%2B79001234567",
+                "From=%2B14155552345",
+                "Body=setparam+1%3B2+%23%E2%82%AC",
+                "ValidityPeriod=3600",
+                "SmartEncoded=false",
+                "StatusCallback="
+                "https%3A%2F%2Fgw.example.org%2Fsms%2Fch%2Fstatus%3Fm%3Dg1",
+            },
+        )
+
+    def test_tw02_a_messaging_service_stands_for_the_sender(self) -> None:
+        """With a service there is no From, and Cyrillic goes as UTF-8."""
+        service = "MG0123456789abcdef0123456789abcdef"
+        provider = Twilio(twilio(messaging_service_sid=service), "ch")
+        draft = self.draft(text="Привет", sender=None, unicode=True)
+        form = self.form(draft, provider)
+        self.assertEqual(form["MessagingServiceSid"], service)
+        self.assertNotIn("From", form)
+        body = provider.request_for(draft, NOW).body
+        self.assertIn(b"Body=%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82", body)
+
+    def test_tw03_polling_sends_no_callback(self) -> None:
+        """A callback address that is no public one would be refused (21609)."""
+        self.assertNotIn("StatusCallback", self.form(self.draft(callback=None)))
+
+    def test_validity_stays_within_ten_hours(self) -> None:
+        """What lives longer than Twilio's queue is capped, what is over gets 1 s."""
+        long = self.draft(message=message(expires_at=NOW + 90000))
+        short = self.draft(message=message(expires_at=NOW - 5))
+        self.assertEqual(self.form(long)["ValidityPeriod"], "36000")
+        self.assertEqual(self.form(short)["ValidityPeriod"], "1")
+
+    def test_an_api_key_sends_with_the_account_in_the_path(self) -> None:
+        """The key authenticates; the address keeps the account."""
+        provider = Twilio(
+            twilio(
+                api_key="SK0123456789abcdef0123456789abcdef", api_secret="keysecret"
+            ),
+            "ch",
+        )
+        request = provider.request_for(self.draft(), NOW)
+        self.assertTrue(
+            dict(request.headers)["Authorization"].startswith("Basic U0swMTIz")
+        )
+        self.assertIn(ACCOUNT, request.url)
+
+    def test_senders_that_twilio_knows(self) -> None:
+        """A number, a short code, or a name of up to eleven characters."""
+        for good in ("+14155552345", "12345", "GDEMOI", "My Firm 24"):
+            self.assertTrue(is_sender(good), good)
+        for bad in ("TWELVELETTER", "123456789012", "Фирма", "+12", "!!!", ""):
+            self.assertFalse(is_sender(bad), bad)
+
+
+class OutcomeTests(SynchronousTestCase):
+    def test_tw04_accepted_with_one_sid_for_all_segments(self) -> None:
+        """Segments are a string; "0" says that they are not known yet."""
+        for segments, known in (("2", 2), ("0", 0)):
+            answer = json_answer(
+                201, sid="SM1", status="queued", num_segments=segments, price=None
+            )
+            outcome = PROVIDER.outcome_of(answer, NOW)
+            self.assertEqual(
+                outcome, Accepted(provider_ids=("SM1",), segments=known), segments
+            )
+            self.assertIsNone(PROVIDER.price_of(answer))
+
+    def refused(self, status: int, code: int) -> Refused:
+        answer = json_answer(status, code=code, message="no", status=status)
+        outcome = PROVIDER.outcome_of(answer, NOW)
+        assert isinstance(outcome, Refused)
+        self.assertEqual(outcome.error.code, f"twilio:{code}")
+        return outcome
+
+    def test_tw07_errors_speak_of_message_account_or_pace(self) -> None:
+        """21610 is the recipient's, 20003 and 21609 the account's, 21611 passes."""
+        self.assertEqual(self.refused(400, 21610).scope, Scope.MESSAGE)
+        self.assertFalse(self.refused(400, 21610).error.retryable)
+        for status_, code in ((401, 20003), (400, 21609)):
+            halt = self.refused(status_, code)
+            self.assertEqual(halt.scope, Scope.CHANNEL_UNTIL_MENDED)
+            self.assertTrue(halt.error.retryable)
+        full = self.refused(400, 21611)
+        self.assertTrue(full.throttled)
+        self.assertGreaterEqual(full.retry_after_s or 0, 60)
+
+    def test_every_submit_code_of_the_vectors(self) -> None:
+        """The class of each known error code."""
+        table = vectors("error_and_status_classes")["twilio_submit"]
+        self.assertEqual({str(code) for code in SUBMIT_FATES}, set(table))
+        for code, fate in table.items():
+            self.assertEqual(SUBMIT_FATES[int(code)].name.lower(), fate, code)
+
+    def test_every_http_status_of_the_vectors(self) -> None:
+        """The class of a status alone, without a readable code."""
+        table = vectors("error_and_status_classes")["http"]
+        for word, fate in table.items():
+            if not word.isdigit():
+                continue
+            outcome = PROVIDER.outcome_of(Answer(status=int(word)), NOW)
+            if fate == "uncertain":
+                self.assertIsInstance(outcome, Unsure, word)
+                continue
+            assert isinstance(outcome, Refused)
+            scope = {
+                "retry": Scope.CHANNEL_FOR_A_WHILE,
+                "halt": Scope.CHANNEL_UNTIL_MENDED,
+            }.get(fate, Scope.MESSAGE)
+            self.assertEqual(outcome.scope, scope, word)
+
+    def test_a_server_error_is_unsure_whatever_its_code_says(self) -> None:
+        """5xx: the message may have been taken."""
+        answer = json_answer(503, code=21211, message="x")
+        self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
+
+    def test_an_answer_without_a_sid_is_unsure(self) -> None:
+        """201 with anything but a sid tells nothing."""
+        for body in (b"{}", b"[]", b"\xff\xfe", b"", b'{"sid": 5}'):
+            answer = Answer(status=201, body=body)
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, body)
+
+
+class StatusTests(SynchronousTestCase):
+    def receipt(self, told: Any) -> Any:
+        assert isinstance(told, Told)
+        (receipt,) = told.receipts
+        return receipt
+
+    def test_tw10_a_signed_status_is_a_verified_receipt(self) -> None:
+        """delivered is final, verified, and names our own id; the answer is empty."""
+        told = status("delivered")
+        receipt = self.receipt(told)
+        self.assertEqual(receipt.state, State.DELIVERED)
+        self.assertTrue(receipt.verified)
+        self.assertEqual(
+            (receipt.provider_id, receipt.message_id, receipt.about, receipt.account),
+            ("SM1", "g1", "+79001234567", f"twilio:{ACCOUNT}"),
+        )
+        self.assertEqual((told.reply.status, told.reply.body), (204, b""))
+
+    def test_tw13_error_codes_tell_expired_from_undelivered(self) -> None:
+        """30036 is expired; other codes are kept raw."""
+        self.assertEqual(
+            self.receipt(status("undelivered", "30036")).state, State.EXPIRED
+        )
+        receipt = self.receipt(status("undelivered", "30003"))
+        self.assertEqual(receipt.state, State.UNDELIVERED)
+        self.assertEqual(receipt.error.code, "twilio:30003")
+        self.assertTrue(receipt.error.retryable)
+        for code in ("30004", "30007", "30034"):
+            self.assertEqual(
+                self.receipt(status("undelivered", code)).state, State.REJECTED
+            )
+        self.assertEqual(self.receipt(status("failed")).state, State.REJECTED)
+        self.assertEqual(
+            self.receipt(status("failed", "30001")).state, State.UNDELIVERED
+        )
+
+    def test_every_status_and_code_of_the_vectors(self) -> None:
+        """The state of each known status word and asynchronous code."""
+        classes = vectors("error_and_status_classes")
+        words = {"accepted": None, "sent": State.ENROUTE}
+        for word, ours in classes["status_map"]["twilio"].items():
+            expected = words[ours] if ours in words else State(ours)
+            self.assertEqual(STATUSES[word], expected, word)
+        for code, (ours, _) in classes["twilio_async"].items():
+            state = State(ours.rpartition(" ")[2])
+            self.assertEqual(ASYNC_CODES[code][0], state, code)
+
+    def test_what_says_nothing_new_tells_nothing(self) -> None:
+        """queued and sending: accepted was told by the answer already."""
+        for word in ("queued", "sending", "accepted", "scheduled"):
+            told = status(word)
+            self.assertEqual((told.receipts, told.reply.status), ((), 204), word)
+
+    def test_tw15_an_unknown_word_is_kept_and_counted(self) -> None:
+        """A new status of Twilio's does not disturb, and is not final."""
+        told = status("teleported")
+        self.assertEqual(told.reply.status, 204)
+        self.assertEqual(self.receipt(told).state, State.ENROUTE)
+        self.assertIn("teleported", self.receipt(told).error.text)
+        self.assertEqual(told.ignored, "unknown status word")
+
+    def test_tw11_a_repeat_bears_the_same_mark(self) -> None:
+        """The door tells each (sid, status) once."""
+        self.assertEqual(status("delivered").replay_key, status("delivered").replay_key)
+        self.assertNotEqual(status("delivered").replay_key, status("sent").replay_key)
+
+    def test_tw18_what_is_not_signed_is_refused(self) -> None:
+        """Wrong, missing or doubled signature: 403, and nothing is told."""
+        for signed in ("0/KCTR6DLpKmkAf8muzZqo1nDgQ=", "", None, "é"):
+            self.assertEqual(
+                status("delivered", signed=signed), Denied(403, "signature")
+            )
+        pairs = [("MessageSid", "SM1"), ("AccountSid", ACCOUNT)]
+        good = signature("tok", STATUS_URL, pairs)
+        doubled = webhook(
+            Door.STATUS,
+            pairs,
+            headers=(
+                ("content-type", "application/x-www-form-urlencoded"),
+                ("x-twilio-signature", good),
+                ("x-twilio-signature", good),
+            ),
+        )
+        self.assertIsInstance(PROVIDER.events_of(doubled, NOW), Denied)
+
+    def test_tw20_json_needs_the_hash_of_its_body(self) -> None:
+        """JSON without bodySHA256 is 415; with it, URL and body are checked."""
+        body = (
+            b'{"MessageSid":"SM1","MessageStatus":"delivered","AccountSid":"%s"}'
+            % ACCOUNT.encode()
+        )
+        url = "https://gw.example.org/sms/ch/status"
+        for query, right, expected in (
+            ("", True, Denied(415, "JSON without bodySHA256")),
+            (f"?bodySHA256={hashlib.sha256(body).hexdigest()}", True, None),
+            (f"?bodySHA256={'0' * 64}", True, Denied(403, "signature")),
+            (
+                f"?bodySHA256={hashlib.sha256(body).hexdigest()}",
+                False,
+                Denied(403, "signature"),
+            ),
+        ):
+            signed = signature("tok" if right else "x", url + query, [])
+            told = PROVIDER.events_of(
+                Webhook(
+                    door=Door.STATUS,
+                    method="POST",
+                    url=url + query,
+                    headers=(
+                        ("content-type", "application/json; charset=utf-8"),
+                        ("x-twilio-signature", signed),
+                    ),
+                    body=body,
+                ),
+                NOW,
+            )
+            if expected is not None:
+                self.assertEqual(told, expected)
+            else:
+                self.assertEqual(self.receipt(told).state, State.DELIVERED)
+
+    def test_tw22_another_account_is_refused(self) -> None:
+        """A well-signed webhook about another AccountSid is not ours."""
+        pairs = [("MessageSid", "SM1"), ("AccountSid", "AC" + "f" * 32)]
+        told = PROVIDER.events_of(webhook(Door.STATUS, pairs), NOW)
+        self.assertEqual(told, Denied(403, "another account"))
+
+    def test_tw24_shared_keys(self) -> None:
+        """SHA-256 with the shared key; unknown algorithms and missing keys fail."""
+        pairs = [
+            ("MessageSid", "SM1"),
+            ("MessageStatus", "delivered"),
+            ("AccountSid", ACCOUNT),
+        ]
+        with_key = Twilio(twilio(webhook_shared_key="shared"), "ch")
+        signed = signature("shared", STATUS_URL, pairs, "sha256")
+        settings = "x-twilio-webhooks-signature-settings"
+        for provider, algorithm, good in (
+            (with_key, "HMAC_SHA256", True),
+            (with_key, "HMAC_MD5", False),
+            (with_key, "", False),
+            (PROVIDER, "HMAC_SHA256", False),
+        ):
+            hook = webhook(
+                Door.STATUS,
+                pairs,
+                headers=(
+                    ("content-type", "application/x-www-form-urlencoded"),
+                    ("x-twilio-signature", signed),
+                    (settings, f"key=webhooks_sharedkey_1,algorithm={algorithm}"),
+                ),
+            )
+            told = provider.events_of(hook, NOW)
+            self.assertEqual(isinstance(told, Told), good, algorithm)
+
+    def test_a_get_webhook_is_signed_by_its_address(self) -> None:
+        """All fields are in the query, which is signed as it came."""
+        query = urlencode(
+            {"m": "g1", "MessageSid": "SM1", "SmsStatus": "sent", "AccountSid": ACCOUNT}
+        )
+        url = f"https://gw.example.org/sms/ch/status?{query}"
+        hook = Webhook(
+            door=Door.STATUS,
+            method="GET",
+            url=url,
+            headers=(("x-twilio-signature", signature("tok", url, [])),),
+        )
+        told = PROVIDER.events_of(hook, NOW)
+        self.assertEqual(self.receipt(told).state, State.ENROUTE)
+
+    def test_a_signed_body_without_a_sid_is_their_fault(self) -> None:
+        """What Twilio cannot have meant is 400."""
+        hook = webhook(Door.STATUS, [("AccountSid", ACCOUNT)])
+        with self.assertRaises(TheirFault):
+            PROVIDER.events_of(hook, NOW)
+
+
+class InboundTests(SynchronousTestCase):
+    def test_tw16_an_inbound_text_is_untouched_and_never_answered(self) -> None:
+        """Spaces stay; the answer is empty TwiML, since any text would be an SMS."""
+        pairs = [
+            ("MessageSid", "SM2"),
+            ("AccountSid", ACCOUNT),
+            ("From", "+79001234567"),
+            ("To", "+14155552345"),
+            ("Body", " #ok "),
+            ("NumSegments", "2"),
+            ("Unheard", "of"),
+        ]
+        url = "https://gw.example.org/sms/ch/incoming"
+        told = PROVIDER.events_of(webhook(Door.INCOMING, pairs, url=url), NOW)
+        assert isinstance(told, Told)
+        (inbound,) = told.inbounds
+        self.assertEqual(
+            (inbound.text, inbound.segments, inbound.from_, inbound.to),
+            (" #ok ", 2, "+79001234567", "+14155552345"),
+        )
+        self.assertEqual(
+            (told.reply.status, told.reply.content_type, told.reply.body),
+            (200, "text/xml", b"<Response/>"),
+        )
+
+
+class PollTests(SynchronousTestCase):
+    def test_a_message_is_asked_for_by_its_sid(self) -> None:
+        """One GET; 404 is missing, errors are asked again, queued is pending."""
+        request = PROVIDER.status_request(["SM1"], NOW)
+        assert request is not None
+        self.assertEqual(request.url, f"{BASE}/Messages/SM1.json")
+        self.assertIsNone(PROVIDER.status_request([], NOW))
+        self.assertTrue(PROVIDER.status_of(Answer(status=404), ["SM1"], NOW).missing)
+        self.assertTrue(PROVIDER.status_of(Answer(status=500), ["SM1"], NOW).failed)
+        queued = json_answer(200, sid="SM1", status="queued")
+        self.assertTrue(PROVIDER.status_of(queued, ["SM1"], NOW).pending)
+        failed = json_answer(
+            200, sid="SM1", status="undelivered", error_code=30003, to="+79001234567"
+        )
+        (receipt,) = PROVIDER.status_of(failed, ["SM1"], NOW).receipts
+        self.assertEqual(
+            (receipt.state, receipt.error and receipt.error.code),
+            (State.UNDELIVERED, "twilio:30003"),
+        )
+
+    def test_an_unsure_message_is_found_by_recipient_and_text(self) -> None:
+        """Exactly one outbound message of that text since ours began, or none."""
+        ours = message("status")
+        request = PROVIDER.search_request(ours, NOW)
+        assert request is not None
+        self.assertIn("To=%2B79001234567", request.url)
+        row = {
+            "sid": "SM9",
+            "status": "queued",
+            "direction": "outbound-api",
+            "body": "status",
+            "date_created": "Tue, 03 Feb 2026 12:14:30 +0000",
+        }
+        found = PROVIDER.found_in(json_answer(200, messages=[row]), ours)
+        assert found is not None
+        self.assertEqual((found.provider_id, found.state), ("SM9", State.ENROUTE))
+        sent = {**row, "status": "delivered"}
+        found = PROVIDER.found_in(json_answer(200, messages=[sent]), ours)
+        assert found is not None
+        self.assertEqual(found.state, State.DELIVERED)
+        for rows in (
+            [row, row],
+            [],
+            [{**row, "direction": "inbound"}],
+            [{**row, "body": "other"}],
+            [{**row, "date_created": "Tue, 03 Feb 2026 11:00:00 +0000"}],
+        ):
+            self.assertIsNone(
+                PROVIDER.found_in(json_answer(200, messages=rows), ours), rows
+            )
+
+    def test_the_balance(self) -> None:
+        """Balance.json says it as a string, with its currency."""
+        request = PROVIDER.balance_request(NOW)
+        assert request is not None
+        self.assertEqual(request.url, f"{BASE}/Balance.json")
+        balance = PROVIDER.balance_of(json_answer(200, balance="9.5", currency="EUR"))
+        assert balance is not None
+        self.assertEqual((balance.value, balance.currency), (9.5, "EUR"))
+        self.assertIsNone(PROVIDER.balance_of(Answer(status=200, body=b"x")))
+
+    def test_dates(self) -> None:
+        """RFC 2822, or nothing."""
+        self.assertEqual(date_of("Tue, 03 Feb 2026 12:14:25 +0000"), NOW)
+        self.assertIsNone(date_of(None))
+        self.assertIsNone(date_of("yesterday"))

@@ -1,0 +1,192 @@
+"""The Vonage Messages API (cases VM)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.provider import Answer, Door, Draft, Told, Webhook
+from gdemoi.cloud.vonage_messages import VonageMessages
+from gdemoi.cloud.vonage_signature import ApplicationTokens
+from gdemoi.errors import TheirFault
+from gdemoi.message import Accepted, Refused, Scope, State, Unsure
+from tests.cloud.net import NOW, json_answer, message, vonage
+
+PROVIDER = VonageMessages(vonage(api="messages", signature_secret=None), "ch")
+UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
+
+
+def draft(**changes: Any) -> Draft:
+    fields: dict[str, Any] = {
+        "message": message(),
+        "text": "Привет",
+        "sender": "GDEMOI",
+        "unicode": True,
+        "callback": "https://gw.example.org/v/status",
+    }
+    return Draft(**{**fields, **changes})
+
+
+def hook(told: Any, door: Door = Door.STATUS) -> Any:
+    return PROVIDER.events_of(
+        Webhook(
+            door=door,
+            method="POST",
+            url="https://gw.example.org/sms/ch/status",
+            headers=(("content-type", "application/json"),),
+            body=json.dumps(told).encode(),
+        ),
+        NOW,
+    )
+
+
+class SendTests(SynchronousTestCase):
+    def test_vm01_the_body_is_exactly_this(self) -> None:
+        """The JSON, the address and the credentials."""
+        request = PROVIDER.request_for(draft(), NOW)
+        self.assertEqual(request.url, "https://api.nexmo.com/v1/messages")
+        self.assertEqual(
+            json.loads(request.body),
+            {
+                "message_type": "text",
+                "channel": "sms",
+                "to": "79001234567",
+                "from": "GDEMOI",
+                "text": "Привет",
+                "client_ref": "g1",
+                "ttl": 3600,
+                "sms": {"encoding_type": "unicode"},
+                "webhook_url": "https://gw.example.org/v/status",
+            },
+        )
+        self.assertIn(
+            ("Authorization", "Basic YWJjZDEyMzQ6czNjcjN0WFk="), request.headers
+        )
+        plain = json.loads(
+            PROVIDER.request_for(
+                draft(text="a", unicode=False, callback=None), NOW
+            ).body
+        )
+        self.assertEqual(plain["sms"], {"encoding_type": "text"})
+        self.assertNotIn("webhook_url", plain)
+
+    def test_vm01_an_application_sends_a_bearer_token(self) -> None:
+        """With an application's key there is a token, and it is not shown."""
+
+        class Tokens(ApplicationTokens):
+            def token(self, now: float) -> str:
+                return "tok.tok.tok"
+
+        provider = VonageMessages(vonage(api="messages"), "ch", Tokens("app", "pem"))
+        request = provider.request_for(draft(), NOW)
+        self.assertIn(("Authorization", "Bearer tok.tok.tok"), request.headers)
+        self.assertNotIn("tok.tok.tok", "\n".join(request.lines()))
+
+    def test_ttl_is_in_seconds(self) -> None:
+        """Twenty seconds at least."""
+        one = draft(message=message(expires_at=NOW + 1))
+        self.assertEqual(json.loads(PROVIDER.request_for(one, NOW).body)["ttl"], 20)
+
+
+class OutcomeTests(SynchronousTestCase):
+    def test_vm02_accepted(self) -> None:
+        """202 names one id for the whole message."""
+        outcome = PROVIDER.outcome_of(json_answer(202, message_uuid=UUID), NOW)
+        self.assertEqual(outcome, Accepted(provider_ids=(UUID,), segments=0))
+
+    def test_vm02_refused(self) -> None:
+        """401 and 402 are the account's, 422 the message's, 429 the pace's."""
+        problem = {
+            "type": "https://example.org/x",
+            "title": "Invalid params",
+            "detail": "The value of one or more parameters is invalid.",
+            "instance": "1",
+            "invalid_parameters": [{"name": "from", "reason": "no"}, {"name": "ttl"}],
+        }
+        for status, scope in (
+            (401, Scope.CHANNEL_UNTIL_MENDED),
+            (402, Scope.CHANNEL_UNTIL_MENDED),
+            (422, Scope.MESSAGE),
+            (429, Scope.CHANNEL_FOR_A_WHILE),
+        ):
+            outcome = PROVIDER.outcome_of(json_answer(status, **problem), NOW)
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.scope, scope, status)
+            self.assertIn("invalid: from, ttl", outcome.error.text)
+
+    def test_vm02_unsure(self) -> None:
+        """A server error, or a 202 that names nothing."""
+        for answer in (
+            json_answer(500, title="x"),
+            json_answer(202),
+            Answer(status=202, body=b"\xff"),
+            Answer(status=202, body=b"{}", cut=True),
+        ):
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
+
+
+class StatusTests(SynchronousTestCase):
+    def receipt(self, status: str, **changes: Any) -> Any:
+        told = hook(
+            {
+                "message_uuid": UUID,
+                "channel": "sms",
+                "to": "79001234567",
+                "from": "GDEMOI",
+                "timestamp": "2026-02-03T12:14:25Z",
+                "status": status,
+                "client_ref": "g1",
+                **changes,
+            }
+        )
+        assert isinstance(told, Told)
+        return told.receipts[0]
+
+    def test_vm03_statuses(self) -> None:
+        """rejected with 1360 is expired; the others by their word."""
+        error = {"type": "x", "title": "1360", "detail": "TTL was exceeded"}
+        self.assertEqual(self.receipt("rejected", error=error).state, State.EXPIRED)
+        other = {**error, "title": "1330"}
+        self.assertEqual(self.receipt("rejected", error=other).state, State.REJECTED)
+        self.assertEqual(
+            self.receipt("rejected", error=other).error.code, "vonage:1330"
+        )
+        self.assertEqual(self.receipt("undeliverable").state, State.UNDELIVERED)
+        self.assertEqual(self.receipt("submitted").state, State.ENROUTE)
+        delivered = self.receipt("delivered")
+        self.assertEqual(
+            (delivered.state, delivered.at, delivered.message_id),
+            (State.DELIVERED, NOW, "g1"),
+        )
+
+    def test_what_is_no_status(self) -> None:
+        """Nothing named is ignored; no object is their fault."""
+        self.assertEqual(hook({"status": "delivered"}).ignored, "no message_uuid")
+        for broken in ([], None, 5, "x"):
+            with self.assertRaises(TheirFault):
+                hook(broken)
+
+
+class InboundTests(SynchronousTestCase):
+    def test_an_inbound_message_is_whole(self) -> None:
+        """Segments are joined by Vonage already."""
+        told = hook(
+            {
+                "channel": "sms",
+                "message_uuid": UUID,
+                "to": "34600000000",
+                "from": "79001234567",
+                "timestamp": "2026-02-03T12:14:25Z",
+                "text": " ok ",
+                "sms": {"num_messages": "2", "keyword": "OK"},
+            },
+            Door.INCOMING,
+        )
+        (inbound,) = told.inbounds
+        self.assertEqual(
+            (inbound.text, inbound.segments, inbound.from_, inbound.to),
+            (" ok ", 2, "+79001234567", "+34600000000"),
+        )
+        self.assertEqual(inbound.sent_at, NOW)
