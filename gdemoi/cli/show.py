@@ -37,6 +37,8 @@ _STATES: Final = {
 }
 # What a channel tells about itself beside the columns of the table.
 _OF_LINES: Final = ("name", "state", "reason")
+# Ids that only --json tells: they say nothing at a glance.
+_LONG: Final = ("imei", "imsi", "iccid", "smsc", "status", "span")
 
 
 def _state(word: str) -> Text:
@@ -308,9 +310,9 @@ def _lines(channels: Iterable[tuple[str, Sequence[Json]]]) -> Table:
     for channel, found in channels:
         for line in found:
             more = [
-                f"{name} {value}"
+                f"{name.replace('_', ' ')} {value}"
                 for name, value in line.items()
-                if name not in _OF_LINES and value not in (None, "", [], {})
+                if value and name not in _OF_LINES + _LONG
             ]
             table.add_row(
                 _text(f"{channel}/{line.get('name')}", "bold"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
@@ -119,3 +120,19 @@ class Query:
                 422, "invalid", f"{name} is not a time like 2026-11-21T03:00:00Z", name
             )
         return found.astimezone(UTC).timestamp()
+
+
+# The page's own script and style, its own API, and nothing from elsewhere.
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'unsafe-inline';"
+    b" connect-src 'self'; base-uri 'none'; form-action 'none';"
+    b" frame-ancestors 'none'"
+)
+
+
+def static(request: IRequest, name: str, type_: bytes) -> bytes:
+    """Return a file of this package."""
+    request.setHeader(b"content-type", type_)
+    request.setHeader(b"cache-control", b"no-cache")
+    request.setHeader(b"content-security-policy", _POLICY)
+    return files("gdemoi.http").joinpath(name).read_bytes()

@@ -27,10 +27,12 @@ from gdemoi.http.answers import (
     error_of_invalid,
     error_of_refusal,
     refuse,
+    static,
 )
 from gdemoi.http.door import BoundedSite, Door, unexpected
 from gdemoi.http.feed import Feed
 from gdemoi.http.gateway import Gateway, Search
+from gdemoi.http.metrics import CONTENT_TYPE, Metrics
 from gdemoi.http.openapi import document
 from gdemoi.http.settings import HttpSettings
 from gdemoi.life import Duplicate, Reused, Taken, Verdict
@@ -66,7 +68,10 @@ class Api:
         self._settings = settings
         self._feed = Feed(gateway, settings, clock)
         self.resource: IResource = Door(self.app.resource(), settings.token)
-        self.factory = BoundedSite(self.resource, settings.body_limit, clock)
+        self._metrics = Metrics(gateway)
+        self.factory = BoundedSite(
+            self.resource, settings.body_limit, clock, self._metrics.answered
+        )
 
     @property
     def readers(self) -> int:
@@ -99,6 +104,7 @@ class Api:
             else _verdict(message.id, next(verdicts))
             for message in parsed
         ]
+        self._metrics.took(answers)
         if body.lstrip().startswith(b"["):
             return answer(request, [one for _, one in answers], 202)
         status, one = answers[0]
@@ -214,6 +220,22 @@ class Api:
     def openapi(self, request: IRequest) -> bytes:
         """Describe this API."""
         return answer(request, document())
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: IRequest) -> bytes:
+        """Tell the figures that Prometheus gathers."""
+        request.setHeader(b"content-type", CONTENT_TYPE)
+        return self._metrics.text()
+
+    @app.route("/", methods=["GET"])
+    def page(self, request: IRequest) -> bytes:
+        """Show the status page."""
+        return static(request, "page.html", b"text/html; charset=utf-8")
+
+    @app.route("/page.js", methods=["GET"])
+    def script(self, request: IRequest) -> bytes:
+        """Return the page's script."""
+        return static(request, "page.js", b"text/javascript; charset=utf-8")
 
     # -- what goes wrong ---------------------------------------------------
 

@@ -7,6 +7,7 @@ memory, chunked or not; an answer is always JSON.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from io import BytesIO
 from ipaddress import ip_address
 from typing import Any, Final
@@ -22,7 +23,9 @@ from gdemoi.http.answers import Problem, encode, error_of, refuse
 # How much of a body over the limit is read and thrown away, so that the client
 # hears 413 instead of a broken connection.
 PATIENCE: Final = 8
-_OPEN: Final = (b"/health/live", b"/health/ready")
+# Health for watchers, and a page that holds nothing but asks for the token.
+_OPEN: Final = (b"/health/live", b"/health/ready", b"/", b"/page.js")
+_METHODS: Final = (b"GET", b"HEAD", b"POST", b"DELETE")
 _TOO_LARGE: Final = "too_large"
 
 
@@ -81,6 +84,8 @@ class Door(Resource):
 
     def render(self, request: IRequest) -> Any:
         """Check the request, then hand it on."""
+        request.setHeader(b"server", b"gdemoi")
+        request.setHeader(b"x-content-type-options", b"nosniff")
         problem = self._problem(request)
         if problem is not None:
             return refuse(request, problem)
@@ -154,14 +159,18 @@ def bounded(limit: int) -> type[BoundedRequest]:
 class BoundedSite(Site):
     """A site with a limit on bodies, and without an access log.
 
-    URLs of searches hold phone numbers; metrics count requests instead.
+    URLs of searches hold phone numbers; `answered` hears of each request instead.
     """
 
     displayTracebacks = False
     noisy = False
 
     def __init__(
-        self, resource: IResource, body_limit: int, clock: IReactorTime
+        self,
+        resource: IResource,
+        body_limit: int,
+        clock: IReactorTime,
+        answered: Callable[[str, int], None],
     ) -> None:
         super().__init__(
             resource,
@@ -169,9 +178,12 @@ class BoundedSite(Site):
             parsePOSTFormSubmission=False,
             reactor=clock,
         )
+        self._answered = answered
 
     def log(self, request: Any) -> None:
-        """Write no access log."""
+        """Tell method and status, and write nothing."""
+        method = request.method if request.method in _METHODS else b"other"
+        self._answered(method.decode("ascii"), request.code)
 
 
 def unexpected() -> dict[str, Any]:

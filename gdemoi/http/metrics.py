@@ -1,0 +1,132 @@
+"""Figures for Prometheus: what the API did, and how the channels stand.
+
+Counters are kept here; everything about channels is read when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Counting
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from gdemoi.http.gateway import Gateway
+
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+# name of the metric -> (key of a channel's description, help)
+_GAUGES: Final = {
+    "gdemoi_channel_backlog": ("backlog", "Messages that wait for the channel"),
+    "gdemoi_channel_in_flight": ("in_flight", "Messages without an answer"),
+    "gdemoi_channel_window": ("window", "How many there may be"),
+    "gdemoi_channel_paused": ("paused", "1: an operator paused it"),
+    "gdemoi_channel_rate_limit": ("present_rate", "Segments per second allowed now"),
+    "gdemoi_channel_balance": ("balance", "What the account holds"),
+}
+_COUNTERS: Final = {
+    "gdemoi_channel_sent": ("sent", "Messages that were submitted"),
+    "gdemoi_channel_throttled": ("throttled", "Times the far side said: slower"),
+}
+
+
+class Metrics:
+    """The figures of one API."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        self.requests = Counter(
+            "gdemoi_http_requests",
+            "Requests by method and status",
+            ("method", "status"),
+            registry=self._registry,
+        )
+        self.messages = Counter(
+            "gdemoi_http_messages",
+            "Messages that came over HTTP, by what was answered",
+            ("answer",),
+            registry=self._registry,
+        )
+
+    def answered(self, method: str, status: int) -> None:
+        """Count a request."""
+        self.requests.labels(method, str(status)).inc()
+
+    def took(self, answers: Sequence[tuple[int, Any]]) -> None:
+        """Count the messages of a request by their statuses."""
+        for status, count in Counting(status for status, _ in answers).items():
+            self.messages.labels(_ANSWERS.get(status, "refused")).inc(count)
+
+    def text(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures of the channels (called by the registry)."""
+        channels = self._gateway.channels()
+        ready = GaugeMetricFamily("gdemoi_ready", "1: messages can be taken")
+        ready.add_metric([], 0.0 if self._gateway.unready() else 1.0)
+        yield ready
+        events = CounterMetricFamily("gdemoi_events", "Events written")
+        events.add_metric([], self._gateway.last_event())
+        yield events
+        yield _states(channels)
+        for name, (key, text) in _GAUGES.items():
+            yield _filled(GaugeMetricFamily(name, text, labels=_LABELS), channels, key)
+        for name, (key, text) in _COUNTERS.items():
+            yield _filled(
+                CounterMetricFamily(name, text, labels=_LABELS), channels, key
+            )
+        yield _lines(channels)
+
+
+_ANSWERS: Final = {202: "accepted", 200: "duplicate", 422: "refused"}
+_LABELS: Final = ("channel", "kind")
+_Family = GaugeMetricFamily | CounterMetricFamily
+
+
+def _labels(channel: Mapping[str, Any]) -> list[str]:
+    return [str(channel.get("name")), str(channel.get("kind"))]
+
+
+def _filled(
+    family: _Family, channels: Sequence[Mapping[str, Any]], key: str
+) -> _Family:
+    for channel in channels:
+        value = _number(channel.get(key))
+        if value is not None:
+            family.add_metric(_labels(channel), value)
+    return family
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool | int | float):
+        return float(value)
+    try:
+        # a balance may come with its currency
+        return float(str(value).split()[0])
+    except (ValueError, IndexError):
+        return None
+
+
+def _states(channels: Sequence[Mapping[str, Any]]) -> Metric:
+    family = GaugeMetricFamily(
+        "gdemoi_channel_up", "1: up, 0.5: degraded, 0: down", labels=_LABELS
+    )
+    for channel in channels:
+        value = {"up": 1.0, "degraded": 0.5}.get(str(channel.get("state")), 0.0)
+        family.add_metric(_labels(channel), value)
+    return family
+
+
+def _lines(channels: Sequence[Mapping[str, Any]]) -> Metric:
+    family = GaugeMetricFamily(
+        "gdemoi_line_up", "1: the GSM line is up", labels=("channel", "line")
+    )
+    for channel in channels:
+        for line in channel.get("lines") or ():
+            up = 1.0 if line.get("state") == "up" else 0.0
+            family.add_metric([str(channel.get("name")), str(line.get("name"))], up)
+    return family
