@@ -369,7 +369,7 @@ def join(parts: Iterable[tuple[str | None, bytes, str]]) -> str:
     given = list(parts)
     words = {charset for _, _, charset in given}
     if len(words) == 1 and not words & {"gsm8", "gsm7"}:
-        return charsets.decode(b"".join(octets for _, octets, _ in given), *words)
+        return charsets.decode(b"".join(octets for _, octets, _ in given), words.pop())
     return "".join(
         charsets.decode(octets, charset) if text is None else text
         for text, octets, charset in given
