@@ -1,0 +1,374 @@
+"""Tyntec (cases TY)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
+from gdemoi.cloud.tyntec import (
+    STATES,
+    Tyntec,
+    conversation_signature,
+    is_sender,
+    worst_of,
+)
+from gdemoi.errors import OurFault, TheirFault
+from gdemoi.message import Accepted, Charset, Refused, Scope, State, Unsure
+from tests.cloud.net import NOW, TOKEN, json_answer, message, tyntec, vectors
+
+PROVIDER = Tyntec(tyntec(), "ch")
+URL = f"https://gw.example.org/sms/ch/status/{TOKEN}"
+
+# the provider's own sample of an inbound message
+SAMPLE = {
+    "from": "+79001234567",
+    "to": "+4915112345678",
+    "message": " Привет ",
+    "originMCC": "250",
+    "originMNC": "01",
+    "requestId": "b89dcd35",
+    "size": 1,
+    "missingParts": False,
+    "contentList": [
+        {"msgId": "1", "sentDate": "2026-02-03T12:14:25Z", "sequenceNumber": 1}
+    ],
+}
+
+
+def draft(**changes: Any) -> Draft:
+    fields: dict[str, Any] = {
+        "message": message("setparam a;B"),
+        "text": "setparam a;B",
+        "sender": "GDEMOI",
+        "unicode": False,
+        "callback": URL,
+    }
+    return Draft(**{**fields, **changes})
+
+
+def body(one: Draft, provider: Tyntec = PROVIDER) -> dict[str, Any]:
+    told = json.loads(provider.request_for(one, NOW).body)
+    assert isinstance(told, dict)
+    return told
+
+
+def hook(
+    told: Any,
+    shape: str = "json",
+    door: Door = Door.STATUS,
+    provider: Tyntec = PROVIDER,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Any:
+    url, octets, kind = URL, b"", "application/json"
+    if shape == "get":
+        url += "?" + urlencode(told)
+    elif shape == "form":
+        octets, kind = urlencode(told).encode(), "application/x-www-form-urlencoded"
+    elif shape == "raw":
+        octets = told
+    else:
+        octets = json.dumps(told).encode()
+    return provider.events_of(
+        Webhook(
+            door=door,
+            method="GET" if shape == "get" else "POST",
+            url=url,
+            headers=(("content-type", kind), *headers),
+            body=octets,
+        ),
+        NOW,
+    )
+
+
+class SendTests(SynchronousTestCase):
+    def test_ty01_a_text(self) -> None:
+        """The JSON, the address and the key; validity is minutes, as a string."""
+        request = PROVIDER.request_for(draft(), NOW)
+        self.assertEqual(
+            (request.method, request.url),
+            ("POST", "https://api.tyntec.com/messaging/v1/sms"),
+        )
+        self.assertIn(("apikey", "k"), request.headers)
+        self.assertIn(("Content-Type", "application/json"), request.headers)
+        self.assertEqual(
+            body(draft()),
+            {
+                "to": "+79001234567",
+                "from": "GDEMOI",
+                "message": "setparam a;B",
+                "encoding": "AUTO",
+                "upperCased": False,
+                "trate": 0,
+                "mrate": 0,
+                "partLimit": 10,
+                "validity": "60",
+                "reference": "g1",
+                "callbackUrl": URL,
+                "callbackMethod": "POST",
+            },
+        )
+        self.assertNotIn("callbackUrl", body(draft(callback=None)))
+
+    def test_ty02_encodings(self) -> None:
+        """ucs2 is UNICODE, gsm7 the configured word, auto their own choice."""
+        ucs2 = draft(message=message(charset=Charset.UCS2), unicode=True)
+        self.assertEqual(body(ucs2)["encoding"], "UNICODE")
+        gsm = draft(message=message(charset=Charset.GSM7))
+        self.assertEqual(body(gsm)["encoding"], "AUTO")
+        for word in ("GSM7", "GDM7"):
+            provider = Tyntec(tyntec(gsm_encoding=word), "ch")
+            self.assertEqual(body(gsm, provider)["encoding"], word)
+
+    def test_ty05_a_command_keeps_its_case(self) -> None:
+        """Their default would make capitals of it."""
+        told = body(draft())
+        self.assertEqual(told["message"], "setparam a;B")
+        self.assertIs(told["upperCased"], False)
+
+    def test_flash_and_senders(self) -> None:
+        """flash only when asked; numbers or names of up to eleven characters."""
+        self.assertNotIn("flash", body(draft()))
+        self.assertIs(body(draft(message=message(flash=True)))["flash"], True)
+        for good in ("+4915112345678", "GDEMOI", "12345"):
+            self.assertTrue(is_sender(good), good)
+        for bad in ("TWELVELETTER", "Фирма", ""):
+            self.assertFalse(is_sender(bad), bad)
+        refusal = PROVIDER.refusal(draft(message=message(to="12345")))
+        self.assertEqual(refusal and refusal.code, "gateway:bad_number")
+
+    def test_the_length_follows_the_part_limit(self) -> None:
+        """Their own figures: 160 alone, 152 a part; 70 and 66."""
+        able = PROVIDER.capabilities
+        self.assertEqual((able.gsm_units, able.ucs2_units), (1520, 660))
+        able = Tyntec(tyntec(part_limit=1), "ch").capabilities
+        self.assertEqual((able.gsm_units, able.ucs2_units), (160, 70))
+
+
+class OutcomeTests(SynchronousTestCase):
+    def test_ty03_accepted(self) -> None:
+        """200, 201 and 202 with a requestId; without one who knows."""
+        for status in (200, 201, 202):
+            answer = json_answer(status, requestId="r1", size=2, overallPrice="0.1")
+            self.assertEqual(
+                PROVIDER.outcome_of(answer, NOW),
+                Accepted(provider_ids=("r1",), segments=2),
+            )
+            self.assertEqual(str(PROVIDER.price_of(answer)), "0.1")
+        for answer in (json_answer(200), Answer(status=201), Answer(status=202)):
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
+
+    def test_ty04_refused(self) -> None:
+        """REJECTED and 400 are the message's, 401 and 403 the account's."""
+        rejected = PROVIDER.outcome_of(
+            json_answer(
+                200,
+                requestId="r1",
+                status="REJECTED",
+                errorCode="0001",
+                errorReason="unknown subscriber",
+            ),
+            NOW,
+        )
+        assert isinstance(rejected, Refused)
+        self.assertEqual(
+            (rejected.scope, rejected.error.code), (Scope.MESSAGE, "tyntec:0001")
+        )
+        for status, scope in (
+            (400, Scope.MESSAGE),
+            (401, Scope.CHANNEL_UNTIL_MENDED),
+            (403, Scope.CHANNEL_UNTIL_MENDED),
+        ):
+            outcome = PROVIDER.outcome_of(
+                json_answer(status, title="Bad Request", detail="to"), NOW
+            )
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.scope, scope)
+            self.assertEqual(outcome.error.text, "Bad Request; to")
+
+    def test_ty04_pace(self) -> None:
+        """429 with Retry-After says how long; 500 is unsure."""
+        answer = Answer(status=429, headers={"retry-after": "7"})
+        outcome = PROVIDER.outcome_of(answer, NOW)
+        assert isinstance(outcome, Refused)
+        self.assertEqual((outcome.throttled, outcome.retry_after_s), (True, 7.0))
+        self.assertIsInstance(PROVIDER.outcome_of(Answer(status=500), NOW), Unsure)
+
+
+class StatusTests(SynchronousTestCase):
+    def test_ty06_a_receipt_is_a_hint(self) -> None:
+        """It is not verified; the question that confirms it is one GET."""
+        told = hook({"requestId": "r1", "status": "DELIVERED"})
+        (receipt,) = told.receipts
+        self.assertEqual((receipt.state, receipt.verified), (State.DELIVERED, False))
+        request = PROVIDER.status_request(["r1"], NOW)
+        assert request is not None
+        self.assertEqual(request.url, "https://api.tyntec.com/messaging/v1/messages/r1")
+        answer = json_answer(200, requestId="r1", status="DELIVERED", reference="g1")
+        (receipt,) = PROVIDER.status_of(answer, ["r1"], NOW).receipts
+        self.assertEqual(
+            (receipt.state, receipt.verified, receipt.message_id),
+            (State.DELIVERED, True, "g1"),
+        )
+
+    def test_ty07_three_shapes(self) -> None:
+        """JSON, form and query tell the same; without requestId nothing."""
+        fields = {"requestId": "r1", "status": "DELIVERED"}
+        told = [hook(fields, shape) for shape in ("json", "form", "get")]
+        self.assertEqual(told[0], told[1])
+        self.assertEqual(told[1], told[2])
+        self.assertEqual(hook({"status": "DELIVERED"}).ignored, "no requestId")
+
+    def test_ty08_parts(self) -> None:
+        """Delivered when all are; one that failed spoils the message."""
+        for states, expected in (
+            (("DELIVERED", "UNDELIVERABLE"), "UNDELIVERABLE"),
+            (("DELIVERED", "BUFFERED"), "BUFFERED"),
+            (("DELIVERED", "ACCEPTED"), "BUFFERED"),
+            (("DELIVERED", "DELIVERED"), "DELIVERED"),
+            (("EXPIRED", "REJECTED"), "REJECTED"),
+            (("ACCEPTED", "ACCEPTED"), "ACCEPTED"),
+        ):
+            parts = [{"deliveryState": state} for state in states]
+            self.assertEqual(worst_of({"parts": parts})[0], expected)
+        told = hook(
+            {
+                "requestId": "r1",
+                "status": "DELIVERED",
+                "parts": [
+                    {"deliveryState": "DELIVERED"},
+                    {"deliveryState": "UNDELIVERABLE", "errorCode": "0006"},
+                ],
+            }
+        )
+        (receipt,) = told.receipts
+        self.assertEqual(receipt.state, State.UNDELIVERED)
+        self.assertEqual(
+            (receipt.error.code, receipt.error.retryable), ("tyntec:0006", True)
+        )
+
+    def test_every_state_of_the_vectors(self) -> None:
+        """The state of each known word, and of one that is not."""
+        table = vectors("error_and_status_classes")["status_map"]["tyntec"]
+        for word, ours in table.items():
+            known = {"accepted": None, "sent": State.ENROUTE}
+            expected = known[ours] if ours in known else State(ours)
+            self.assertEqual(STATES[word], expected, word)
+        self.assertEqual(hook({"requestId": "r", "status": "ACCEPTED"}).receipts, ())
+        odd = hook({"requestId": "r", "status": "TELEPORTED"}).receipts[0]
+        self.assertEqual((odd.state, odd.error.code), (State.ENROUTE, "tyntec:status"))
+
+    def test_ty13_a_question_may_come_too_early(self) -> None:
+        """404 is missing; the poller knows how young the message is."""
+        self.assertTrue(PROVIDER.status_of(Answer(status=404), ["r"], NOW).missing)
+        self.assertTrue(PROVIDER.status_of(Answer(status=503), ["r"], NOW).failed)
+        pending = json_answer(200, requestId="r", status="ACCEPTED")
+        self.assertTrue(PROVIDER.status_of(pending, ["r"], NOW).pending)
+
+
+class InboundTests(SynchronousTestCase):
+    def test_ty09_the_sample(self) -> None:
+        """Text untouched, one segment, the network's time."""
+        (inbound,) = hook(SAMPLE, door=Door.INCOMING).inbounds
+        self.assertEqual(
+            (inbound.from_, inbound.to, inbound.text, inbound.segments),
+            ("+79001234567", "+4915112345678", " Привет ", 1),
+        )
+        self.assertEqual((inbound.complete, inbound.sent_at), (True, NOW))
+
+    def test_ty09_gaps_are_kept(self) -> None:
+        """missingParts makes it incomplete; the mark in the text stays."""
+        told = {**SAMPLE, "missingParts": True, "message": "a<...>b", "size": 3}
+        (inbound,) = hook(told, door=Door.INCOMING).inbounds
+        self.assertEqual(
+            (inbound.complete, inbound.text, inbound.segments), (False, "a<...>b", 3)
+        )
+
+    def test_ty10_a_repeat_is_recognised(self) -> None:
+        """The requestId marks it for longer than Tyntec repeats."""
+        first = hook(SAMPLE, door=Door.INCOMING).inbounds[0]
+        again = hook(SAMPLE, door=Door.INCOMING).inbounds[0]
+        self.assertEqual(first.dedup, again.dedup)
+        self.assertGreater(first.dedup_window_s, 48 * 3600)
+
+    def test_ty11_broken_bodies_are_their_fault(self) -> None:
+        """Whatever is not the documented object."""
+        for told in (
+            {**SAMPLE, "contentList": "x"},
+            {**SAMPLE, "contentList": [1]},
+            {**SAMPLE, "message": 5},
+            {"from": "+7900"},
+            [],
+            None,
+        ):
+            with self.assertRaises(TheirFault):
+                hook(told, door=Door.INCOMING)
+        for octets in (b"[" * 10_000, b'{"a":' * 10_000, b"\xff", b""):
+            for door in Door:
+                with self.assertRaises(TheirFault):
+                    hook(octets, "raw", door)
+
+    @given(st.binary(max_size=300))
+    def test_any_octets_are_told_or_their_fault(self, octets: bytes) -> None:
+        """Never another exception."""
+        for door in Door:
+            try:
+                told = hook(octets, "raw", door)
+            except TheirFault:
+                continue
+            self.assertIsInstance(told, Told)
+
+    def test_inbound_messages_cannot_be_asked_for(self) -> None:
+        """There are no sources, so nobody asks."""
+        self.assertEqual(PROVIDER.sources_of(None), ())
+        self.assertIsNone(PROVIDER.sources_request())
+        with self.assertRaises(OurFault):
+            PROVIDER.inbound_request("", NOW, NOW, NOW)
+        self.assertIsNone(PROVIDER.balance_request(NOW))
+
+
+class ConversationsTests(SynchronousTestCase):
+    def told(self, age_s: float = 0, **changes: str) -> Any:
+        provider = Tyntec(tyntec(signature_secret="s3cret"), "ch")
+        octets = json.dumps({"requestId": "r1", "status": "DELIVERED"}).encode()
+        timestamp = changes.get("timestamp", str(int(NOW - age_s)))
+        digest = changes.get("digest", "sha256")
+        signed = changes.get("signed", octets.decode()).encode()
+        good = conversation_signature("s3cret", timestamp, signed, digest)
+        return hook(
+            octets,
+            "raw",
+            provider=provider,
+            headers=(
+                ("x-signature", good + changes.get("padding", "")),
+                ("x-request-timestamp", timestamp),
+            ),
+        )
+
+    def test_ty14_signed_conversations(self) -> None:
+        """Right, padded or not, by SHA-256 or SHA-512, seconds or milliseconds."""
+        for changes in (
+            {},
+            {"padding": "="},
+            {"digest": "sha512"},
+            {"digest": "sha512", "padding": "=="},
+            {"timestamp": str(int(NOW * 1000))},
+            {"timestamp": "2026-02-03T12:14:25Z"},
+        ):
+            told = self.told(**changes)  # type: ignore[arg-type]
+            self.assertIsInstance(told, Told, changes)
+            self.assertTrue(told.receipts[0].verified)
+
+    def test_ty14_wrong_conversations(self) -> None:
+        """Too old, about another body, without a time, without a signature: 401."""
+        denied = Denied(401, "signature")
+        self.assertEqual(self.told(age_s=301), denied)
+        self.assertEqual(self.told(signed="{}"), denied)
+        self.assertEqual(self.told(timestamp="soon"), denied)
+        provider = Tyntec(tyntec(signature_secret="s3cret"), "ch")
+        self.assertEqual(hook({"requestId": "r1"}, provider=provider), denied)
