@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, succeed
 
 from gdemoi.amqp.envelope import Defaults, parse_many
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
-from gdemoi.cli import show
 from gdemoi.cli.asking import (
     REFUSED,
     UNREADABLE,
@@ -22,6 +21,8 @@ from gdemoi.cli.asking import (
     json_option,
 )
 from gdemoi.cli.messages import envelope, message_options
+from gdemoi.cli.show_configured import explanation as show_explanation
+from gdemoi.cli.show_configured import keys as show_keys
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, reference
@@ -141,7 +142,7 @@ def keys(context: click.Context, kind: str | None, as_json: bool) -> None:
     console = Console(highlight=False)
     for name, settings in wanted.items():
         label = name if name in _NAMELESS else f"{name}:NAME"
-        show.keys(console, label, settings.__doc__ or "", reference(settings))
+        show_keys(console, label, settings.__doc__ or "", reference(settings))
 
 
 _REFERENCE: Final = ("name", "unit", "default", "required", "secret", "doc", "example")
@@ -169,7 +170,7 @@ def explain(config: str | None, as_json: bool, **options: Any) -> None:
     if _wants_json(context, as_json):
         _print(told)
     else:
-        show.explanation(Console(highlight=False), told)
+        show_explanation(Console(highlight=False), told)
     if told["error"] is not None:
         context.exit(REFUSED)
 

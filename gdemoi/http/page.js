@@ -50,10 +50,14 @@ function channel(one) {
     { text: notes.filter(Boolean).join(", "), style: "dim" }, button);
 }
 const LONG = ["name", "state", "reason", "imei", "imsi", "iccid", "smsc", "status", "span"];
+function pairs(one) {
+  return Object.entries(one).flatMap(([key, value]) =>
+    value && typeof value === "object" ? pairs(value)
+      : value && !LONG.includes(key) ? [`${key.replaceAll("_", " ")} ${value}`] : []);
+}
 function line(name, one) {
-  const rest = Object.entries(one).filter(([key, value]) => value && !LONG.includes(key));
   return row(`${name}/${one.name}`, state(one.state), one.reason ?? "",
-    { text: rest.map(([key, value]) => `${key} ${value}`).join(", "), style: "dim" });
+    { text: pairs(one).join(", "), style: "dim" });
 }
 async function channels() {
   const found = (await ask("v1/channels")).channels;

@@ -241,7 +241,10 @@ class ReadingTests(SynchronousTestCase):
 
 class Lines(House):
     def channels(self) -> list[dict[str, Any]]:
-        lines = [{"name": "goip1", "state": "up", "signal": 21}, {"name": "two"}]
+        lines = [
+            {"name": "goip1", "state": "up", "facts": {"signal": 21}},
+            {"name": "two"},
+        ]
         return [
             {"name": "office", "kind": "goip", "state": "degraded", "backlog": 3,
              "in_flight": 1, "window": 8, "rate": 2.0, "present_rate": 0.5,

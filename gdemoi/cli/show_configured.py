@@ -1,0 +1,81 @@
+"""What the answers of `keys` and `explain` look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gdemoi.cli.show import error_words, plain
+from gdemoi.ini import KeyReference
+
+Json = Mapping[str, Any]
+
+
+def keys(console: Console, label: str, doc: str, found: Sequence[KeyReference]) -> None:
+    """Show a section's keys: name, default, unit; below it what it means."""
+    console.print(Text(f"[{label}]", style="bold cyan"))
+    for paragraph in doc.strip().split("\n\n"):
+        console.print(plain(" ".join(paragraph.split())))
+    for one in found:
+        line = Text("  ")
+        line.append(one.name, style="bold")
+        if one.required:
+            line.append("  required", style="bold red")
+        elif one.default:
+            line.append(f" = {one.default}", style="green")
+        line.append(f"  ({one.unit})", style="dim")
+        console.print(line)
+        console.print(Padding(plain(one.doc), (0, 0, 0, 6), expand=False))
+        if one.example:
+            example = one.example.removeprefix(f"{one.name} = ")
+            shown = plain(f"{one.name} = {example}", "dim")
+            console.print(Padding(shown, (0, 0, 0, 6), expand=False))
+    console.print()
+
+
+def explanation(console: Console, told: Json) -> None:
+    """Show which way a message would go, and its bytes."""
+    head = Table.grid(padding=(0, 2))
+    for name in ("to", "country", "route", "sender", "charset", "data_coding"):
+        value = told.get(name)
+        if name == "data_coding" and isinstance(value, int):
+            value = f"0x{value:02x}"
+        head.add_row(plain(name, "dim"), plain("–" if value is None else value))
+    console.print(head)
+    console.print(Group(*_rules(told), *_ways(told)))
+    for number, segment in enumerate(told.get("segments") or (), 1):
+        count = len(told["segments"])
+        title = Text(f"segment {number} of {count}", style="bold")
+        title.append(f"  {segment['units']} units", style="dim")
+        console.print(title)
+        console.print(plain(segment["user_data"]), soft_wrap=True)
+        for piece in segment["wire"]:
+            console.print(plain(piece, "dim"), soft_wrap=True)
+    if told.get("error"):
+        console.print(Text(f"✗ {error_words(told['error'])}", style="bold red"))
+
+
+def _rules(told: Json) -> list[Text]:
+    return [
+        _mark(bool(rule["matched"]), f"route {rule['name']}", rule["why"])
+        for rule in told.get("rules") or ()
+    ]
+
+
+def _ways(told: Json) -> list[Text]:
+    return [
+        _mark(bool(way["able"]), f"channel {way['name']}", way["why"])
+        for way in told.get("channels") or ()
+    ]
+
+
+def _mark(good: bool, what: str, why: Any) -> Text:
+    line = Text("✓ " if good else "✗ ", style="green" if good else "red")
+    line.append(what, style="bold" if good else "")
+    line.append(f"  {why or ''}", style="dim")
+    return line
