@@ -79,7 +79,7 @@ class SmscProtocol(protocol.Protocol):
         """Ask the ESME to go."""
         self.request(pdus.Unbind())
 
-    # -- IProtocol ------------------------------------------------------------------
+    # -- IProtocol
 
     def dataReceived(self, data: bytes) -> None:
         """Take PDUs."""
@@ -108,7 +108,7 @@ class SmscProtocol(protocol.Protocol):
                 self.smsc.deliver(self.system_id, pdu)
         self._asked.clear()
 
-    # -- PDUs -------------------------------------------------------------------------
+    # -- PDUs
 
     def _take(self, pdu: Pdu | Unparsed) -> None:
         match pdu:

@@ -48,7 +48,7 @@ class Smsc:
         self._calls: set[IDelayedCall] = set()
         self._spent: dict[str, tuple[int, int]] = {}
 
-    # -- for tests and people ------------------------------------------------------
+    # -- for tests and people
 
     def send_mo(
         self,
@@ -108,7 +108,7 @@ class Smsc:
             timer.cancel()
         self._calls.clear()
 
-    # -- for sessions --------------------------------------------------------------
+    # -- for sessions
 
     def admit(self, bind: Bind) -> int:
         """Return the command_status of a bind."""

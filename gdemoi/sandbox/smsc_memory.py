@@ -42,6 +42,7 @@ class MemoryTransport:
         self.writes = 0
         self.connected = True
         self.disconnecting = False
+        self.aborted = False
         self.stalled = False
         self._clock = clock
         self._latency_s = latency_s
@@ -51,11 +52,11 @@ class MemoryTransport:
         self._producer: IPushProducer | None = None
         self._paused = False
 
-    # -- ITransport ----------------------------------------------------------------
+    # -- ITransport
 
     def write(self, data: bytes) -> None:
         """Send octets; they arrive after the latency."""
-        if not self.connected or self.disconnecting:
+        if not self.connected or self.disconnecting or self.aborted:
             return
         self.written += data
         self.writes += 1
@@ -80,8 +81,10 @@ class MemoryTransport:
                 self._clock.callLater(self._latency_s, self._closed, ConnectionDone())
 
     def abortConnection(self) -> None:
-        """Close at once."""
-        self._closed(ConnectionAborted())
+        """Close at once; told in the reactor's next turn, as on a socket."""
+        if self.connected and not self.aborted:
+            self.aborted = True
+            self._clock.callLater(0, self._closed, ConnectionAborted())
 
     def getPeer(self) -> IPv4Address:
         """Return an address for documentation."""
@@ -117,11 +120,11 @@ class MemoryTransport:
         """Close."""
         self.loseConnection()
 
-    # -- the wire --------------------------------------------------------------------
+    # -- the wire
 
     def arrive(self, data: bytes) -> None:
         """Give octets to the protocol, or keep them while it does not read."""
-        if not self.connected:
+        if not self.connected or self.aborted:
             return
         if self._reading:
             self.protocol.dataReceived(data)

@@ -45,8 +45,8 @@ from gdemoi.smpp.happenings import (
     UnbindCame,
 )
 from gdemoi.smpp.ids import IdForms
-from gdemoi.smpp.prepare import Prepared as SmppPrepared
 from gdemoi.smpp.prepare import Preparer
+from gdemoi.smpp.prepared import Prepared as SmppPrepared
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import BindAs, PduLog, SmppSettings, Tlvs
 from gdemoi.smpp.states import (
@@ -108,7 +108,7 @@ class SmppChannel:
         self._alarmed = False
         self.links = self._make_links(BINDS[settings.bind])
 
-    # -- gdemoi.interfaces.IChannel ----------------------------------------------
+    # -- gdemoi.interfaces.IChannel
 
     def start(self, events: IChannelEvents) -> None:
         """Begin to connect."""
@@ -196,7 +196,7 @@ class SmppChannel:
         """There are no lines here."""
         return fail(OurFault(f"{self.name} has no line {line!r}"))
 
-    # -- links -----------------------------------------------------------------------
+    # -- links
 
     @property
     def submitting(self) -> Link | None:
@@ -322,7 +322,7 @@ class SmppChannel:
             events.changed(self, state, self.reason)
         events.able(self)
 
-    # -- seen from outside --------------------------------------------------------------
+    # -- seen from outside
 
     def _make_trace(self) -> Trace | None:
         settings = self.settings

@@ -234,7 +234,7 @@ class Link:
                 self.hosts.failed(now)
         self._boss.link_changed(self, state, reason)
 
-    # -- back to the primary -------------------------------------------------------
+    # -- back to the primary
 
     def _plan_home(self) -> None:
         pause_s = self._settings.primary_return_s

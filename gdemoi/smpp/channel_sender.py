@@ -15,7 +15,7 @@ from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Error, Outbound, Outcome, Refused, Scope
 from gdemoi.smpp.channel_queries import Query
 from gdemoi.smpp.pdus import Pdu, SubmitSmResp, Unparsed
-from gdemoi.smpp.prepare import Prepared
+from gdemoi.smpp.prepared import Prepared
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.sendings import Sending
 from gdemoi.smpp.settings import SmppSettings
@@ -106,7 +106,7 @@ class Sender:
         finally:
             self._pumping = False
 
-    # -- answers -----------------------------------------------------------------
+    # -- answers
 
     def answered(self, context: Any, pdu: Pdu | Unparsed) -> None:
         """Take the answer to a request."""

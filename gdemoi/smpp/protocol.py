@@ -106,7 +106,7 @@ class EsmeProtocol(protocol.Protocol):
         if not self._ended and self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
-    # -- for the channel -----------------------------------------------------------
+    # -- for the channel
 
     def submit(self, octets: bytes, context: Any) -> int:
         """Send a request in this turn of the reactor."""

@@ -85,6 +85,8 @@ _LABEL: Final = re.compile(
     re.IGNORECASE,
 )
 _AROUND: Final = " \t\r\n\0"
+# some centres put the whole receipt between quotes, as manuals print it
+_AROUND_FIELDS: Final = _AROUND + "\"'"
 # A receipt's own text is short; what is longer is not searched for labels.
 _LONGEST: Final = 4096
 
@@ -108,7 +110,7 @@ def _parse_loosely(shown: str) -> ReceiptText:
     name, start = "", 0
     for label in _LABEL.finditer(shown):
         if name and name not in found:
-            found[name] = shown[start : label.start()].strip(_AROUND)
+            found[name] = shown[start : label.start()].strip(_AROUND_FIELDS)
         name = _field(label[1])
         start = label.end()
         if name == "text":
@@ -116,7 +118,8 @@ def _parse_loosely(shown: str) -> ReceiptText:
     if not name:
         return NOTHING
     if name not in found:
-        found[name] = shown[start:].strip(_AROUND)
+        around = _AROUND if name == "text" else _AROUND_FIELDS
+        found[name] = shown[start:].strip(around)
     return ReceiptText(**found)
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from gdemoi.message import Accepted, Outcome, Refused, Unsure
-from gdemoi.smpp.prepare import Prepared
+from gdemoi.smpp.prepared import Prepared
 
 
 class Sending:

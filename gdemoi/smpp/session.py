@@ -111,7 +111,7 @@ class EsmeSession:
         self._enquire_number = 0
         self._enquire_deadline: float | None = None
 
-    # -- what the holder asks ------------------------------------------------
+    # -- what the holder asks
 
     @property
     def bound(self) -> bool:
@@ -187,7 +187,7 @@ class EsmeSession:
         """The connection is gone; settle what was unanswered."""
         return [] if self.state is State.CLOSED else self._over(why)
 
-    # -- time passes -----------------------------------------------------------
+    # -- time passes
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has something to do, None: never."""
@@ -268,7 +268,7 @@ class EsmeSession:
         self.state = state
         self._stage_deadline = None if limit_s is None else now + limit_s
 
-    # -- octets come --------------------------------------------------------------
+    # -- octets come
 
     def receive(self, data: bytes, now: float) -> list[Happening]:
         """Take octets, cut anyhow; any octets: nothing is ever raised."""
@@ -393,7 +393,7 @@ class EsmeSession:
         self._send(_header(GENERIC_NACK, INVCMDID, number), now)
         return [Noted(f"unknown command_id 0x{command_id:08X}", number)]
 
-    # -- octets leave --------------------------------------------------------------
+    # -- octets leave
 
     def _respond(self, command_id: int, status: int, number: int, now: float) -> None:
         """Answer a request; only deliver_sm and data_sm have a body, on success."""

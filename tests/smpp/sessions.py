@@ -1,0 +1,97 @@
+"""A session fed by hand, for tests: octets in, happenings and PDUs out."""
+
+from typing import Any
+
+from gdemoi.smpp import pdus
+from gdemoi.smpp.happenings import Happening
+from gdemoi.smpp.pdus import Pdu, SubmitSm
+from gdemoi.smpp.session import EsmeSession
+from gdemoi.smpp.states import BIND_TRANSCEIVER, State, Terms
+from gdemoi.smpp.tlvs import Tag
+
+NOW = 1000.0
+BIND = {
+    1: pdus.BindReceiver,
+    2: pdus.BindTransmitter,
+    9: pdus.BindTransceiver,
+}
+SUBMIT = pdus.encode(
+    SubmitSm(source_addr="GdeMoi", destination_addr="79161234567", short_message=b"hi")
+)
+
+
+def terms(**given: Any) -> Terms:
+    """Return terms of which some are given."""
+    command = given.get("bind_command", BIND_TRANSCEIVER)
+
+    def bind_request() -> bytes:
+        return pdus.encode(BIND[command](system_id="esme", password="secret"))
+
+    return Terms(bind_request=bind_request, **given)
+
+
+def sent(session: EsmeSession) -> list[Any]:
+    """Return the PDUs in the outbox, decoded."""
+    octets = session.outbox()
+    found = []
+    while octets:
+        length = int.from_bytes(octets[:4], "big")
+        found.append(pdus.decode(octets[:length]))
+        octets = octets[length:]
+    return found
+
+
+def give(session: EsmeSession, pdu: Pdu, now: float = NOW) -> list[Happening]:
+    """Let the SMSC send a PDU."""
+    return session.receive(pdus.encode(pdu), now)
+
+
+def bind_answer(number: int = 1, version: int | None = 0x34, **fields: Any) -> Pdu:
+    """Return a bind_transceiver_resp."""
+    tlvs = () if version is None else ((Tag.sc_interface_version, bytes((version,))),)
+    return pdus.BindTransceiverResp(
+        sequence_number=number, system_id="SMSC", tlvs=tlvs, **fields
+    )
+
+
+def bound(now: float = NOW, first: int = 1, **given: Any) -> EsmeSession:
+    """Return a session that is bound, with an empty outbox."""
+    session = EsmeSession(terms(**given), now, first=first)
+    session.bind(now)
+    command = session.terms.bind_command
+    answer = bind_answer(first)
+    octets = pdus.encode(answer)
+    octets = octets[:4] + (command | 0x80000000).to_bytes(4, "big") + octets[8:]
+    session.receive(octets, now)
+    session.outbox()
+    assert session.bound
+    return session
+
+
+def in_state(state: State) -> EsmeSession:
+    """Return a session in any state."""
+    match state:
+        case State.OPEN:
+            return EsmeSession(terms(), NOW)
+        case State.BINDING:
+            session = EsmeSession(terms(), NOW)
+            session.bind(NOW)
+        case State.BOUND_TX:
+            session = bound(bind_command=2)
+        case State.BOUND_RX:
+            session = bound(bind_command=1)
+        case State.BOUND_TRX:
+            session = bound()
+        case State.DRAINING:
+            session = bound()
+            session.submit(SUBMIT, "kept", NOW)
+            session.drain(NOW, 10.0)
+        case State.UNBINDING:
+            session = bound()
+            session.drain(NOW, 10.0)
+        case State.CLOSED:
+            session = bound()
+            session.lost("gone")
+    session.outbox()
+    assert session.state is state
+    return session

@@ -1,0 +1,384 @@
+"""The ESME's conformance list: connection and bind, cases 1 to 18."""
+
+from itertools import pairwise
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.keeper import KeeperState
+from gdemoi.message import State
+from gdemoi.sandbox.smsc import Personality, SmscProtocol
+from gdemoi.smpp import pdus
+from gdemoi.smpp.channel_outbind import OutbindPort
+from gdemoi.smpp.pdus import DeliverSm
+from gdemoi.smpp.settings import BindAs, SmppSettings, Tlvs
+from gdemoi.smpp.tlvs import Tag
+from gdemoi.text.segments import Method
+from tests.smpp.house import House
+from tests.smpp.sessions import NOW, bound, give, sent
+
+GOOD: dict[str, Any] = {"host": ("a",), "system_id": "esme", "password": "secret"}
+
+
+def first_pdus(house: House, wire: int = 0) -> list[Any]:
+    """Return what the ESME wrote on a connection."""
+    octets = bytes(house.net.wires[wire][0].written)
+    found = []
+    while octets:
+        length = int.from_bytes(octets[:4], "big")
+        found.append(pdus.decode(octets[:length]))
+        octets = octets[length:]
+    return found
+
+
+class HostTests(SynchronousTestCase):
+    def test_g01_hosts_in_order_round_and_round(self) -> None:
+        """A host that cannot be reached is left for the next; the list wraps."""
+        house = House(hosts=("a", "b"), start=False)
+        house.net.listening.clear()
+        house.channel.start(house.upstairs)
+        house.advance(4)
+        self.assertEqual([host for host, _ in house.net.attempts[:3]], ["a", "b", "a"])
+        (link,) = house.channel.links
+        self.assertEqual(sum(link.hosts.failures), len(house.net.attempts))
+        house.stop()
+
+    def test_g01_a_host_may_carry_its_port(self) -> None:
+        """`name:port` and `[v6]:port` beside the common port."""
+        settings = SmppSettings(
+            **{**GOOD, "host": ("a", "b:2776", "[2001:db8::1]:99", "2001:db8::2")}
+        )
+        self.assertEqual(
+            settings.hosts,
+            (("a", 2775), ("b", 2776), ("2001:db8::1", 99), ("2001:db8::2", 2775)),
+        )
+
+    def test_g07_a_silent_bind_goes_to_the_next_host(self) -> None:
+        """No answer in bind_timeout: closed, counted, next host."""
+        house = House(hosts=("a", "b"), bind_timeout_s=10.0, start=False)
+        server = SmscProtocol(house.smsc)
+        server.dataReceived = lambda data: None  # type: ignore[method-assign]
+        house.net.listen("a", 2775, lambda: server)
+        house.channel.start(house.upstairs)
+        house.advance(9)
+        self.assertEqual([host for host, _ in house.net.attempts], ["a"])
+        house.advance(4)
+        self.assertEqual([host for host, _ in house.net.attempts], ["a", "b"])
+        self.assertIsNone(house.channel.unable())
+        self.assertFalse(house.net.wires[0][0].connected)
+        house.stop()
+
+    def test_g10_refusals_for_a_while_go_to_the_next_host(self) -> None:
+        """0x05, 0x0D, 0x08, 0x58 at bind: the ordinary pause, the next host."""
+        for status in (0x05, 0x0D, 0x08, 0x58):
+            house = House(
+                Personality(password="secret", refuse_bind=status), hosts=("a", "b")
+            )
+            (link,) = house.channel.links
+            self.assertEqual(link.keeper.state, KeeperState.PAUSED)
+            house.advance(1.5)
+            self.assertEqual([h for h, _ in house.net.attempts][:2], ["a", "b"])
+            house.stop()
+
+    def test_g15_back_to_the_first_host_at_the_next_reconnect(self) -> None:
+        """After a session that held on the second host, the first is tried."""
+        house = House(hosts=("a", "b"), start=False, primary_return_s=0.0)
+        answer = house.net.listening.pop(("a", 2775))
+        house.channel.start(house.upstairs)
+        house.advance(100)
+        house.net.listening["a", 2775] = answer
+        self.assertEqual(house.channel.links[0].hosts.present, ("b", 2775))
+        house.server.transport.abortConnection()
+        house.advance(3)
+        self.assertEqual(house.net.attempts[-1], ("a", 2775))
+        house.stop()
+
+    def test_g15_a_half_dead_first_host_does_not_flap(self) -> None:
+        """A first host that failed a moment ago is left alone."""
+        house = House(hosts=("a", "b"), start=False, primary_return_s=0.0)
+        house.net.listening.pop(("a", 2775))
+        house.channel.start(house.upstairs)
+        house.advance(20)
+        house.server.transport.abortConnection()
+        house.advance(3)
+        self.assertEqual([h for h, _ in house.net.attempts], ["a", "b", "b"])
+        house.stop()
+
+    def test_g15_returns_to_the_first_host_after_a_while(self) -> None:
+        """When it can be reached again, the session moves, and loses nothing."""
+        house = House(hosts=("a", "b"), start=False, primary_return_s=600.0)
+        answer = house.net.listening.pop(("a", 2775))
+        house.channel.start(house.upstairs)
+        house.advance(601, step=10)
+        self.assertEqual(house.channel.links[0].hosts.present, ("b", 2775))
+        house.net.listening["a", 2775] = answer
+        house.advance(600, step=5)
+        self.assertEqual(house.channel.links[0].hosts.present, ("a", 2775))
+        self.assertIsNone(house.channel.unable())
+        self.assertIn(pdus.Unbind, [type(one) for one in first_pdus(house, 0)])
+        house.stop()
+
+
+class BindTests(SynchronousTestCase):
+    def test_g02_one_bind_first_and_nothing_else(self) -> None:
+        """Whatever waits, the bind is alone until it is answered."""
+        house = House(start=False, bind_timeout_s=60.0)
+        server = SmscProtocol(house.smsc)
+        server.dataReceived = lambda data: None  # type: ignore[method-assign]
+        house.net.listen("smsc.example", 2775, lambda: server)
+        house.channel.start(house.upstairs)
+        (outcome,) = house.submit(house.message())
+        self.assertEqual(outcome.error.code, "gateway:unavailable")  # type: ignore[union-attr]
+        house.advance(50)
+        (bind,) = first_pdus(house)
+        self.assertEqual(bind.command, "bind_transceiver")
+        self.assertEqual(bind.interface_version, 0x34)
+        house.stop()
+
+    def test_g03_transmitter_and_receiver(self) -> None:
+        """`pair` is two connections; each alone is one."""
+        for bind, kinds in (
+            (BindAs.PAIR, ["receiver", "transmitter"]),
+            (BindAs.TRANSMITTER, ["transmitter"]),
+            (BindAs.RECEIVER, ["receiver"]),
+            (BindAs.TRANSCEIVER, ["transceiver"]),
+        ):
+            house = House(bind=bind)
+            self.assertEqual(sorted(one.kind for one in house.smsc.sessions), kinds)
+            self.assertEqual(house.upstairs.changes[-1], ("up", ""))
+            house.stop()
+
+    def test_g03_a_refused_transceiver_becomes_a_pair(self) -> None:
+        """ESME_RINVCMDID to bind_transceiver: two binds from now on."""
+        house = House(Personality(password="secret", transceiver=False, tracker=False))
+        house.advance(3)
+        kinds = sorted(one.kind for one in house.smsc.sessions)
+        self.assertEqual(kinds, ["receiver", "transmitter"])
+        for session in list(house.smsc.sessions):
+            session.transport.abortConnection()  # type: ignore[union-attr]
+        house.advance(5)
+        commands = [
+            first_pdus(house, i)[0].command for i in range(len(house.net.wires))
+        ]
+        self.assertEqual(commands.count("bind_transceiver"), 1)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_g04_limits_of_the_fields(self) -> None:
+        """Over-long credentials are complaints, unless the operator insists."""
+        for key, value in (
+            ("system_id", "x" * 16),
+            ("password", "x" * 9),
+            ("system_type", "x" * 13),
+            ("address_range", "x" * 41),
+        ):
+            settings = SmppSettings(**{**GOOD, key: value})
+            self.assertEqual([name for name, _ in settings.complaints()], [key])
+            lenient = SmppSettings(**{**GOOD, key: value}, long_credentials=True)
+            self.assertEqual(list(lenient.complaints()), [])
+            fits = SmppSettings(**{**GOOD, key: value[:-1]})
+            self.assertEqual(list(fits.complaints()), [])
+
+    def test_g05_version_33(self) -> None:
+        """interface_version 0x33, and no TLV whatever the SMSC says."""
+        house = House(version="3.3", vendor_tlvs={"0x1403": b"1"})
+        self.assertEqual(first_pdus(house)[0].interface_version, 0x33)
+        house.submit(house.message("x" * 400))
+        self.assertEqual({taken.pdu.tlvs for taken in house.smsc.taken}, {()})
+        house.stop()
+
+    def test_g06_no_tlvs_without_the_version(self) -> None:
+        """SAR and payload fall back to headers when the SMSC is not 3.4."""
+        for method in (Method.SAR, Method.PAYLOAD):
+            for version in (0, 0x33):
+                house = House(
+                    Personality(password="secret", tracker=False, version=version),
+                    long_messages=method,
+                    vendor_tlvs={"0x1403": b"1"},
+                )
+                (outcome,) = house.submit(house.message("x" * 400))
+                self.assertEqual(outcome.segments, 3)  # type: ignore[union-attr]
+                for taken in house.smsc.taken:
+                    self.assertEqual(tuple(taken.pdu.tlvs), ())
+                    self.assertEqual(taken.pdu.esm_class, 0x40)
+                house.stop()
+
+    def test_g06_tlvs_when_the_smsc_is_34(self) -> None:
+        """SAR has its three TLVs, payload its one, and vendor TLVs are added."""
+        house = House(long_messages=Method.SAR, vendor_tlvs={"0x1403": b"1"})
+        house.submit(house.message("x" * 300))
+        for number, taken in enumerate(house.smsc.taken, 1):
+            self.assertEqual(taken.pdu.tlv_int(Tag.sar_segment_seqnum), number)
+            self.assertEqual(taken.pdu.tlv(0x1403), b"1")
+            self.assertEqual(taken.pdu.esm_class, 0)
+        house.stop()
+        house = House(long_messages=Method.PAYLOAD)
+        (outcome,) = house.submit(house.message("x" * 300))
+        self.assertEqual(outcome.segments, 1)  # type: ignore[union-attr]
+        (taken,) = house.smsc.taken
+        self.assertEqual(taken.pdu.tlv(Tag.message_payload), b"x" * 300)
+        self.assertEqual(taken.pdu.short_message, b"")
+        house.stop()
+
+    def test_g06_the_operator_knows_better(self) -> None:
+        """`tlvs = yes` sends them to an SMSC that does not say its version."""
+        house = House(
+            Personality(password="secret", tracker=False, version=0),
+            tlvs=Tlvs.YES,
+            vendor_tlvs={"0x1403": b"1"},
+        )
+        house.submit(house.message())
+        self.assertEqual(house.smsc.taken[0].pdu.tlv(0x1403), b"1")
+        house.stop()
+
+    def test_g09_refused_credentials(self) -> None:
+        """0x0E, 0x0F, 0x53: one alarm, a long pause, no busy loop."""
+        for status in (0x0E, 0x0F, 0x53):
+            house = House(
+                Personality(password="secret", refuse_bind=status),
+                credential_retry_s=300.0,
+            )
+            self.assertEqual(house.channel.links[0].keeper.state, KeeperState.REFUSED)
+            self.assertIn("ESME_RINV", house.channel.unable() or "")
+            house.advance(299, step=10)
+            self.assertEqual(len(house.net.attempts), 1)
+            house.advance(322, step=10)
+            self.assertEqual(len(house.net.attempts), 3)
+            house.stop()
+
+    def test_g09_mended_credentials_bind(self) -> None:
+        """After someone acted, the next try succeeds."""
+        house = House(Personality(password="other"), credential_retry_s=300.0)
+        house.smsc.accounts["esme"] = Personality(password="secret")
+        house.advance(301, step=10)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_g13_pauses_double_and_are_forgotten(self) -> None:
+        """1, 2, 4 … 60 s; short again only after a session that held."""
+        house = House(start=False)
+        answer = house.net.listening.pop(("smsc.example", 2775))
+        times = []
+        join = house.net.join
+
+        def timed(*arguments: Any) -> Any:
+            times.append(house.clock.seconds())
+            return join(*arguments)
+
+        house.net.join = timed  # type: ignore[method-assign]
+        house.channel.start(house.upstairs)
+        house.advance(200, step=0.5)
+        pauses = [round(b - a) for a, b in pairwise(times)]
+        self.assertEqual(pauses[:7], [1, 2, 4, 8, 16, 32, 60])
+        house.net.listening["smsc.example", 2775] = answer
+        house.advance(80, step=0.5)
+        house.server.transport.abortConnection()
+        lost_at = house.clock.seconds()
+        house.advance(5)
+        self.assertLess(times[-1] - lost_at, 2)
+        house.stop()
+
+    def test_g14_bind_and_drop_is_slowed_down(self) -> None:
+        """A session that is dropped right after its bind is a failure."""
+        house = House()
+        for _ in range(6):
+            house.server.transport.abortConnection()
+            house.turn()
+            while house.channel.unable() is not None:
+                house.advance(0.5)
+        self.assertGreaterEqual(house.channel.links[0].keeper.failures, 6)
+        self.assertGreater(house.clock.seconds() - NOW, 30)
+        house.stop()
+
+    def test_g16_receipts_of_a_pair(self) -> None:
+        """Submits on the transmitter only; receipts over any session."""
+        house = House(bind=BindAs.PAIR)
+        house.submit(house.message())
+        house.advance(1)
+        receiver, transmitter = sorted(house.smsc.sessions, key=lambda s: s.kind)
+        self.assertEqual(house.upstairs.receipts[0].state, State.DELIVERED)
+        transmitter.request(
+            DeliverSm(esm_class=4, short_message=b"id:1 stat:UNDELIV err:001")
+        )
+        house.turn()
+        self.assertEqual(len(house.upstairs.receipts), 2)
+        receiver.transport.abortConnection()  # type: ignore[union-attr]
+        house.turn()
+        self.assertEqual(house.upstairs.changes[-1][0], "degraded")
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_g16_a_receiver_alone_sends_nothing(self) -> None:
+        """It says so."""
+        house = House(bind=BindAs.RECEIVER)
+        self.assertEqual(house.channel.unable(), "bound for receiving only")
+        house.stop()
+
+    def test_one_session_per_credential(self) -> None:
+        """The old connection is gone before the new one binds."""
+        house = House(Personality(password="secret", one_session=True, tracker=False))
+        for _ in range(3):
+            house.advance(11)
+            house.server.transport.abortConnection()
+            house.advance(4)
+            self.assertIsNone(house.channel.unable())
+        self.assertEqual(len(house.smsc.sessions), 1)
+        house.stop()
+
+
+class OutbindTests(SynchronousTestCase):
+    def knock(self, password: str) -> tuple[House, list[Any]]:
+        """Return a house at whose outbind port the SMSC knocked."""
+        house = House(outbind_listen="tcp:2776", outbind_password="knock", start=False)
+        house.channel.deliveries.events = house.upstairs
+        port: OutbindPort = house.channel.outbind
+        house.net.listen("us", 2776, port.make)
+        house.net.endpoint("us", 2776).connect(_Knocker(password))
+        house.turn()
+        theirs = house.net.wires[-1][1]
+        octets = bytes(theirs.written)
+        return house, [pdus.decode(octets)] if octets else []
+
+    def test_g17_off_by_default(self) -> None:
+        """Without a port nobody can knock; a port needs a password."""
+        settings = SmppSettings(**GOOD, outbind_listen="tcp:2776")
+        self.assertEqual(
+            [key for key, _ in settings.complaints()], ["outbind_password"]
+        )
+        self.assertEqual(SmppSettings(**GOOD).outbind_listen, "")
+
+    def test_g17_an_outbind_is_answered_with_a_bind(self) -> None:
+        """As receiver, when the SMSC says the agreed password."""
+        _, said = self.knock("knock")
+        self.assertEqual([one.command for one in said], ["bind_receiver"])
+
+    def test_g17_a_stranger_learns_nothing(self) -> None:
+        """A wrong password closes the connection, without our credentials."""
+        house, said = self.knock("guess")
+        self.assertEqual(said, [])
+        self.assertTrue(house.net.wires[-1][1].disconnecting)
+
+    def test_g17_outbind_on_a_bound_session_is_ignored(self) -> None:
+        """It has no answer, and ends nothing."""
+        session = bound()
+        give(session, pdus.Outbind(sequence_number=5, system_id="x"))
+        self.assertEqual(sent(session), [])
+        self.assertTrue(session.bound)
+
+
+class _Knocker:
+    """The SMSC's side of an outbind; a factory of one protocol."""
+
+    def __init__(self, password: str) -> None:
+        self.password = password
+
+    def buildProtocol(self, addr: object) -> Any:
+        from twisted.internet.protocol import Protocol
+
+        knock = pdus.encode(pdus.Outbind(system_id="SMSC", password=self.password))
+
+        class Knock(Protocol):
+            def connectionMade(self) -> None:
+                self.transport.write(knock)  # type: ignore[union-attr]
+
+        return Knock()

@@ -1,0 +1,329 @@
+"""The ESME's conformance list: link, window, rate, order; cases 19 to 35."""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.errors import OurFault
+from gdemoi.message import Accepted, Refused, Scope, Unsure
+from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc_personality import read_personality
+from gdemoi.smpp import pdus
+from gdemoi.smpp.happenings import Over, Unanswered
+from gdemoi.smpp.states import LAST_NUMBER, State
+from gdemoi.smpp.verdicts import StatusRule, Verdict, read_rule, read_status, refusal
+from tests.smpp.house import House
+from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent
+
+QUICK = {"enquire_link_s": 15.0, "link_timeout_s": 15.0}
+
+
+class LinkTests(SynchronousTestCase):
+    def test_g19_one_enquire_link_after_silence(self) -> None:
+        """One after `enquire_link` of silence, none while it is unanswered."""
+        session = bound(**QUICK)
+        session.tick(NOW + 14.9)
+        self.assertEqual(sent(session), [])
+        session.tick(NOW + 15)
+        (enquire,) = sent(session)
+        self.assertIsInstance(enquire, pdus.EnquireLink)
+        session.tick(NOW + 29)
+        self.assertEqual(sent(session), [])
+
+    def test_g20_any_pdu_is_life(self) -> None:
+        """A deliver_sm, or an enquire_link_resp that says an error."""
+        for alive in (
+            pdus.DeliverSm(sequence_number=5, source_addr="1"),
+            pdus.EnquireLinkResp(sequence_number=2, command_status=0x58),
+        ):
+            session = bound(**QUICK)
+            session.tick(NOW + 15)
+            give(session, alive, NOW + 20)
+            session.outbox()
+            self.assertEqual(session.tick(NOW + 30), [])
+            self.assertEqual(session.next_deadline(), NOW + 35)
+            self.assertTrue(session.bound)
+
+    def test_g21_nothing_heard_closes(self) -> None:
+        """Silence after the enquire_link for link_timeout: over, all settled."""
+        session = bound(**QUICK)
+        session.submit(SUBMIT, "m", NOW + 14)
+        session.tick(NOW + 15)
+        unanswered, over = session.tick(NOW + 30)
+        assert isinstance(unanswered, Unanswered)
+        self.assertEqual(unanswered.context, "m")
+        self.assertIsInstance(over, Over)
+
+    def test_g21_the_channel_reconnects(self) -> None:
+        """A dead link is closed, and another one is made."""
+        house = House(**QUICK)
+        house.server.dataReceived = lambda data: None
+        house.advance(33)
+        self.assertEqual(len(house.net.attempts), 2)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_g23_enquire_link_is_answered_at_once(self) -> None:
+        """With its own number, in every state but the last."""
+        for state in State:
+            session = in_state(state)
+            give(session, pdus.EnquireLink(sequence_number=0xFFFFFFFF))
+            answers = sent(session)
+            if state is State.CLOSED:
+                self.assertEqual(answers, [])
+                continue
+            (answer,) = answers
+            self.assertIsInstance(answer, pdus.EnquireLinkResp)
+            self.assertEqual(answer.sequence_number, 0xFFFFFFFF)
+            self.assertEqual(answer.command_status, 0)
+
+    def test_g24_no_enquire_link_when_switched_off(self) -> None:
+        """link_timeout 0 or enquire_link 0; response timers still work."""
+        for off in ({"enquire_link_s": 0.0}, {"link_timeout_s": 0.0}):
+            session = bound(response_timeout_s=10, **off)
+            self.assertIsNone(session.next_deadline())
+            session.submit(SUBMIT, "m", NOW)
+            self.assertEqual(session.next_deadline(), NOW + 10)
+            (unanswered,) = session.tick(NOW + 10)
+            self.assertIsInstance(unanswered, Unanswered)
+            self.assertEqual(session.tick(NOW + 1e6), [])
+
+    def test_g25_half_a_pdu_stops_no_timer(self) -> None:
+        """Octets that never become a PDU are no life."""
+        session = bound(**QUICK)
+        for second in range(1, 31):
+            session.receive(b"\0" if second == 1 else b"", NOW + second)
+            found = session.tick(NOW + second)
+        self.assertIsInstance(found[-1], Over)
+
+
+class WindowTests(SynchronousTestCase):
+    def test_g26_never_more_than_window(self) -> None:
+        """Window 1 is strictly one at a time; no request is refused for it."""
+        for window in (1, 3, 10):
+            house = House(latency_s=0.05, window=window, start=False)
+            house.channel.start(house.upstairs)
+            house.advance(0.5)
+            outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(30)]
+            most = 0
+            for _ in range(400):
+                esme = house.channel.sender.esme
+                assert esme is not None
+                most = max(most, esme.session.unanswered)
+                house.clock.advance(0.01)
+            self.assertEqual(most, window)
+            self.assertTrue(all(isinstance(o[0], Accepted) for o in outcomes))
+            house.stop()
+
+    def test_g26_a_full_window_is_our_fault(self) -> None:
+        """The session itself refuses the request too many."""
+        session = bound(window=1)
+        session.submit(SUBMIT, 1, NOW)
+        with self.assertRaises(OurFault):
+            session.submit(SUBMIT, 2, NOW)
+
+    def test_g28_numbers(self) -> None:
+        """1, 2, 3 over all requests; wrap to 1; never one still unanswered."""
+        session = bound(first=LAST_NUMBER - 2, window=10, **QUICK)
+        self.assertEqual(session.submit(SUBMIT, "kept", NOW), LAST_NUMBER - 1)
+        session.tick(NOW + 15)
+        self.assertEqual(session.submit(SUBMIT, "b", NOW), 1)
+        self.assertEqual(
+            [pdu.sequence_number for pdu in sent(session)],
+            [LAST_NUMBER - 1, LAST_NUMBER, 1],
+        )
+        session._requests._last = LAST_NUMBER - 2
+        self.assertEqual(session.submit(SUBMIT, "c", NOW), LAST_NUMBER)
+        self.assertEqual(session.submit(SUBMIT, "d", NOW), 2)
+
+    def test_g29_answers_out_of_order_and_late(self) -> None:
+        """Each outcome once; a late answer corrects an unsure one."""
+        house = House(
+            Personality(password="secret", disorder=True, tracker=False), window=50
+        )
+        outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(20)]
+        house.advance(1)
+        ids = [outcome[0].provider_ids[0] for outcome in outcomes]  # type: ignore[union-attr]
+        by_text = {taken.message_id for taken in house.smsc.taken}
+        self.assertEqual(set(ids), by_text)
+        self.assertEqual(ids, sorted(ids))
+        house.stop()
+
+    def test_g29_a_late_answer_is_told(self) -> None:
+        """After Unsure, the real outcome goes up once, with its attempt."""
+        house = House(
+            Personality(password="secret", response_delay_s=40.0, tracker=False),
+            response_timeout_s=30.0,
+        )
+        (first,) = [house.submit(house.message("x" * 200, id="m1"), attempt=3)]
+        house.advance(31)
+        self.assertIsInstance(first[0], Unsure)
+        house.advance(10)
+        self.assertEqual(
+            house.upstairs.lates,
+            [("m1", 3, Accepted(provider_ids=("1001", "1002"), segments=2))],
+        )
+        house.stop()
+
+    def test_g28_a_late_number_is_not_reused(self) -> None:
+        """While a late answer may come, its number is taken."""
+        session = bound(response_timeout_s=5, enquire_link_s=0)
+        number = session.submit(SUBMIT, "m", NOW)
+        session.tick(NOW + 5)
+        session._requests._last = number - 1
+        self.assertEqual(session.submit(SUBMIT, "n", NOW), number + 1)
+
+
+class ThrottleTests(SynchronousTestCase):
+    def test_g31_throttled_segments_are_sent_again_and_no_others(self) -> None:
+        """Refused(throttled); the same Prepared goes on where it stood."""
+        house = House(
+            Personality(password="secret", throttle=2.0, tracker=False), window=1
+        )
+        prepared = house.channel.prepare(house.message("x" * 600, id="long"))
+        outcomes: list[Any] = []
+        house.channel.submit(prepared, 1).addCallback(outcomes.append)
+        house.turn(12)
+        (refused,) = outcomes
+        assert isinstance(refused, Refused)
+        self.assertTrue(refused.throttled)
+        self.assertEqual(refused.error.code, "smpp:0x58")
+        self.assertEqual(len(house.smsc.taken), 2)
+        house.advance(1)
+        house.channel.submit(prepared, 2).addCallback(outcomes.append)
+        house.turn(12)
+        self.assertEqual(
+            outcomes[1],
+            Accepted(provider_ids=("1001", "1002", "1003", "1004"), segments=4),
+        )
+        numbers = [taken.pdu.short_message[5] for taken in house.smsc.taken]
+        self.assertEqual(numbers, [1, 2, 3, 4])
+        self.assertEqual(house.channel.describe()["throttled"], 1)
+        house.stop()
+
+    def test_g32_parts_are_not_interleaved(self) -> None:
+        """Segments of one message leave in order, before the next message's."""
+        house = House(window=3)
+        for name in ("a", "b"):
+            house.submit(house.message(name * 500, id=name))
+        house.turn(12)
+        texts = [taken.text[0] for taken in house.smsc.taken]
+        self.assertEqual(texts, ["a"] * 4 + ["b"] * 4)
+        house.stop()
+
+    def test_g33_timeout_and_lost_session_are_unsure(self) -> None:
+        """Exactly one of answered or unsure happens for each."""
+        house = House(Personality(password="secret", silent=2, tracker=False))
+        outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(6)]
+        house.server.transport.abortConnection()
+        house.turn()
+        kinds = [type(one).__name__ for (one,) in outcomes]
+        self.assertEqual(kinds, ["Accepted", "Unsure"] * 3)
+        house.stop()
+
+    def test_g33_what_has_not_left_is_refused_for_now(self) -> None:
+        """Messages that waited for the window were certainly not sent."""
+        house = House(Personality(password="secret", silent=1, tracker=False), window=2)
+        outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(4)]
+        house.server.transport.abortConnection()
+        house.turn()
+        kinds = [type(one).__name__ for (one,) in outcomes]
+        self.assertEqual(kinds, ["Unsure", "Unsure", "Refused", "Refused"])
+        refused = outcomes[3][0]
+        assert isinstance(refused, Refused)
+        self.assertIs(refused.scope, Scope.CHANNEL_FOR_A_WHILE)
+        self.assertTrue(refused.error.retryable)
+        house.stop()
+
+    def test_g33_progress_is_kept_for_the_next_try(self) -> None:
+        """Segments that the SMSC has are not sent again after a reconnect."""
+        house = House(Personality(password="secret", silent=3, tracker=False), window=1)
+        message = house.message("x" * 400, id="long")
+        (first,) = [house.submit(message)]
+        house.turn(12)
+        house.server.transport.abortConnection()
+        house.turn()
+        self.assertIsInstance(first[0], Unsure)
+        house.advance(3)
+        house.submit(message, attempt=2)
+        numbers = [taken.pdu.short_message[5] for taken in house.smsc.taken]
+        self.assertEqual(numbers, [1, 2, 3, 3])
+        house.stop()
+
+
+class VerdictTests(SynchronousTestCase):
+    def test_g34_every_number_has_a_class(self) -> None:
+        """Known, vendor, unknown: a value with number and name, never raised."""
+        for status in [*range(1, 0x120), 0x400, 0x4FF, 0x500, 0x7FFFFFFF, 0xFFFFFFFF]:
+            refused = refusal(status)
+            self.assertEqual(refused.error.code, f"smpp:0x{status:02X}")
+            self.assertTrue(refused.error.text)
+        self.assertFalse(refusal(0x0B).error.retryable)
+        self.assertFalse(refusal(0x35).error.retryable)
+        self.assertTrue(refusal(0x08).error.retryable)
+        self.assertTrue(refusal(0x400).error.retryable)
+        self.assertTrue(refusal(0x14).throttled)
+        self.assertIs(refusal(0x0D).scope, Scope.CHANNEL_FOR_A_WHILE)
+        self.assertIs(refusal(0x0E).scope, Scope.CHANNEL_UNTIL_MENDED)
+
+    def test_g34_vendor_statuses_are_refusals(self) -> None:
+        """0x35, 0x400, 0x7fffffff to a submit; the channel goes on."""
+        for status in (0x35, 0x400, 0x7FFFFFFF):
+            how = read_personality(f"password=secret refuse=*:0x{status:x}")
+            house = House(how)
+            (outcome,) = house.submit(house.message())
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.error.code, f"smpp:0x{status:02X}")
+            self.assertIsNone(house.channel.unable())
+            house.stop()
+
+    def test_g34_the_operator_overrides(self) -> None:
+        """`status.0x0B = later 5s`."""
+        rules = {read_status("0x0B"): read_rule("later 5s")}
+        refused = refusal(0x0B, rules)
+        self.assertTrue(refused.error.retryable)
+        self.assertEqual(refused.retry_after_s, 5.0)
+        self.assertEqual(read_rule("final"), StatusRule(Verdict.FINAL))
+        for bad in ("never", "later 5", "later -5s", ""):
+            with self.assertRaises(ValueError):
+                read_rule(bad)
+        for bad in ("x", "0", "0x1FFFFFFFF"):
+            with self.assertRaises(ValueError):
+                read_status(bad)
+
+    def test_delivery_failure_reason_decides(self) -> None:
+        """0 and 3 are temporary, 1 and 2 permanent."""
+        self.assertTrue(refusal(0xFE, None, 0).error.retryable)
+        self.assertFalse(refusal(0xFE, None, 2).error.retryable)
+
+    def test_bad_bind_status_binds_again(self) -> None:
+        """ESME_RINVBNDSTS to a submit: unbind, bind again, the message later."""
+        house = House(read_personality("password=secret refuse=*:0x04"))
+        (outcome,) = house.submit(house.message())
+        assert isinstance(outcome, Refused)
+        self.assertIs(outcome.scope, Scope.CHANNEL_FOR_A_WHILE)
+        house.advance(4)
+        self.assertEqual(house.smsc.binds, 2)
+        house.stop()
+
+
+class ThroughputTests(SynchronousTestCase):
+    def test_window_50_at_100_ms_keeps_450_per_second(self) -> None:
+        """The window is the only limit: 50 in 100 ms are 500 a second."""
+        house = House(latency_s=0.05, window=50, start=False)
+        house.channel.start(house.upstairs)
+        house.advance(0.5)
+        done: list[Any] = []
+
+        def next_one(outcome: Any) -> None:
+            done.append(outcome)
+            prepared = house.channel.prepare(house.message(id=f"m{len(done)}"))
+            house.channel.submit(prepared, 1).addCallback(next_one)
+
+        for number in range(50):
+            prepared = house.channel.prepare(house.message(id=f"s{number}"))
+            house.channel.submit(prepared, 1).addCallback(next_one)
+        begin = house.clock.seconds()
+        house.advance(5, step=0.005)
+        rate = len(done) / (house.clock.seconds() - begin)
+        self.assertGreaterEqual(rate, 450)

@@ -1,0 +1,150 @@
+import json
+from datetime import UTC
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.message import State
+from gdemoi.smpp.receipts import (
+    NOTHING,
+    STATE_OF_WORD,
+    ReceiptText,
+    facts_of,
+    parse_date,
+    parse_text,
+)
+
+VECTORS = json.loads(
+    (Path(__file__).parent / "vectors" / "receipt.json").read_text("utf-8")
+)
+PLAIN = (
+    b"id:4d0fe926 sub:001 dlvrd:001 submit date:1702051010"
+    b" done date:1702051011 stat:DELIVRD err:000"
+)
+
+
+class ReceiptTextTests(SynchronousTestCase):
+    def test_g53_texts_of_the_wild(self) -> None:
+        """Every dialect that was seen is read, and ids stay as they came."""
+        for vector in VECTORS:
+            read = parse_text(bytes.fromhex(vector["short_message"]))
+            self.assertEqual(read, ReceiptText(**vector["fields"]), vector["name"])
+            self.assertEqual(read.is_receipt, vector["is_receipt_text"], vector["name"])
+
+    def test_other_order(self) -> None:
+        """Labels may stand in any order."""
+        read = parse_text(b"stat:UNDELIV err:104 id:7 done date:1702051011")
+        self.assertEqual((read.id, read.stat, read.err), ("7", "UNDELIV", "104"))
+
+    def test_quoted_as_the_manual_prints_it(self) -> None:
+        """Quotes around the whole receipt belong to no field."""
+        read = parse_text(b'"' + PLAIN + b'"')
+        self.assertEqual(read, parse_text(PLAIN))
+
+    def test_the_first_of_two_labels_counts(self) -> None:
+        """A second id does not replace the first."""
+        self.assertEqual(parse_text(b"id:1 stat:DELIVRD id:2").id, "1")
+
+    def test_a_text_without_labels_is_nothing(self) -> None:
+        """What is no receipt has no field."""
+        self.assertEqual(parse_text(b"paid: yes, valid:no"), NOTHING)
+
+    @given(st.binary(max_size=300))
+    def test_never_raises(self, octets: bytes) -> None:
+        """Any octets are some receipt text, or none."""
+        self.assertIsInstance(parse_text(octets), ReceiptText)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [b"id:", b"ID :", b"stat:", b"DELIVRD", b" ", b"err:", b"text:", b"7"]
+            ),
+            max_size=12,
+        )
+    )
+    def test_pieces_of_receipts_never_raise(self, pieces: list[bytes]) -> None:
+        """Nor does what nearly is one."""
+        read = parse_text(b"".join(pieces))
+        self.assertTrue(read.id is None or read.id == read.id.strip())
+
+
+class DateTests(SynchronousTestCase):
+    def test_lengths(self) -> None:
+        """Ten, twelve and fourteen digits are dates."""
+        at = 1486289460.0
+        self.assertEqual(parse_date("1702051011", UTC), at)
+        self.assertEqual(parse_date("170205101100", UTC), at)
+        self.assertEqual(parse_date("20170205101100", UTC), at)
+
+    def test_a_bad_date_is_no_date(self) -> None:
+        """Zeros, words, a thirteenth month: None."""
+        for bad in ("0000000000", "1713051011", "yesterday", "", None, "²²²²²²²²²²"):
+            self.assertIsNone(parse_date(bad))
+
+
+class FactsTests(SynchronousTestCase):
+    def test_told_by_class(self) -> None:
+        """esm_class 0x04 is a receipt, and 0x44 is one with a header."""
+        for esm_class in (0x04, 0x44, 0x07):
+            facts = facts_of(esm_class, PLAIN)
+            assert facts is not None
+            self.assertEqual((facts.id, facts.state), ("4d0fe926", State.DELIVERED))
+
+    def test_a_phone_cannot_forge_one(self) -> None:
+        """The text alone makes no receipt, unless the operator says so."""
+        self.assertIsNone(facts_of(0x00, PLAIN))
+        self.assertIsNotNone(facts_of(0x00, PLAIN, by_text=True))
+        self.assertIsNone(facts_of(0x00, b"hello", by_text=True))
+
+    def test_g53_tlvs_win_over_the_text(self) -> None:
+        """Id and state of the TLVs are trusted first."""
+        facts = facts_of(0x04, PLAIN, b"other-id\0", 5)
+        assert facts is not None
+        self.assertEqual((facts.id, facts.state), ("other-id", State.UNDELIVERED))
+
+    def test_tlvs_alone(self) -> None:
+        """A receipt without text and without class is known by its two TLVs."""
+        facts = facts_of(0x00, b"", b"77", 2, b"\x03\x00\x0b")
+        assert facts is not None
+        self.assertEqual((facts.id, facts.state), ("77", State.DELIVERED))
+        self.assertEqual(facts.err, "11")
+        self.assertIsNone(facts_of(0x00, b"", b"77"))
+
+    def test_an_id_without_its_nul(self) -> None:
+        """The NUL at the end may be missing; what follows one is no id."""
+        for value in (b"77", b"77\0", b"77\0junk"):
+            facts = facts_of(0x04, b"", value, 2)
+            assert facts is not None
+            self.assertEqual(facts.id, "77")
+
+    def test_g52_intermediate_is_not_final(self) -> None:
+        """A failure told by an intermediate notification may still be delivered."""
+        text = PLAIN.replace(b"DELIVRD", b"UNDELIV")
+        facts = facts_of(0x20, text)
+        assert facts is not None
+        self.assertEqual(facts.state, State.ENROUTE)
+
+    def test_unknown_states_are_data(self) -> None:
+        """A word nobody knows is no state, and does not raise."""
+        facts = facts_of(0x04, PLAIN.replace(b"DELIVRD", b"TELEPRT"))
+        assert facts is not None
+        self.assertIsNone(facts.state)
+        facts = facts_of(0x04, PLAIN, b"1", 200)
+        assert facts is not None
+        self.assertEqual(facts.state, State.DELIVERED)
+
+    def test_full_words_and_lower_case(self) -> None:
+        """DELIVERED, delivrd and BUFFRED mean what they say."""
+        for word, state in (
+            (b"DELIVERED", State.DELIVERED),
+            (b"delivrd", State.DELIVERED),
+            (b"BUFFRED", State.ENROUTE),
+            (b"FAILED", State.UNDELIVERED),
+            (b"REJECTED", State.REJECTED),
+        ):
+            facts = facts_of(0x04, PLAIN.replace(b"DELIVRD", word))
+            assert facts is not None
+            self.assertEqual(facts.state, state, word)
+        self.assertEqual(STATE_OF_WORD["EXPIRED"], State.EXPIRED)
