@@ -90,7 +90,7 @@ def _columns(box: None = None) -> Table:
 def taken(console: Console, answer: Json) -> None:
     """Show the answer to a message that was sent."""
     line = Text(f"{answer['id']} ")
-    line.appendplain(_state(str(answer["state"])))
+    line.append_text(_state(str(answer["state"])))
     if answer.get("current"):
         line.append(f" (it is {answer['current']})", style="dim")
     console.print(line)
@@ -101,7 +101,7 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
     line = Text(_clock(one.get("at") or one.get("received_at")) + "  ", style="dim")
     match one.get("type"):
         case "status":
-            line.appendplain(_state(str(one.get("state"))))
+            line.append_text(_state(str(one.get("state"))))
             if whose:
                 line.append(f"  {one.get('id')}", style="bold")
             line.append("  " + _details(one), style="dim")
@@ -116,7 +116,7 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
                 for part in (one.get("channel") or one.get("name"), one.get("line"))
                 if part
             )
-            line.appendplain(_state(str(one.get("state"))))
+            line.append_text(_state(str(one.get("state"))))
             line.append(f"  {one.get('type')} {name}  {one.get('reason') or ''}")
     console.print(line, soft_wrap=True)
 
@@ -179,7 +179,7 @@ def _head(told: Json) -> Panel:
         if value:
             lines.add_row(plain(name, "dim"), plain(value))
     title = Text(f" {told.get('id')} ", style="bold")
-    title.appendplain(_state(str(told.get("state"))))
+    title.append_text(_state(str(told.get("state"))))
     title.append(" ")
     return Panel(lines, title=title, title_align="left", expand=False)
 
