@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -189,8 +190,12 @@ class TgBox:
             written = self._received(
                 port, sender, shared, place + base, len(texts), piece
             )
-            if place not in skip:
-                self.later(place * self.segment_gap_s, lambda it=written: self.tell(it))  # type: ignore[misc]
+            if place in skip:
+                continue
+            if place:
+                self.later(place * self.segment_gap_s, partial(self.tell, written))
+            else:
+                self.tell(written)
 
     def _received(
         self, port: int, sender: str, sms_id: str, index: int, total: int, text: str
