@@ -1,12 +1,25 @@
-"""One hypothesis profile for everybody: the same examples on every run."""
+"""What all tests share: one hypothesis profile, and a folder for their files."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+# The same examples on every run: a failure is about the change, not about luck.
 settings.register_profile(
     "gdemoi",
     derandomize=True,
     deadline=None,
     max_examples=100,
+    database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("gdemoi")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def folder_for_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Work in a folder that goes away: trial's `mktemp` makes files where it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("work"))
+        yield
