@@ -1,0 +1,485 @@
+"""The ESME's conformance list: receipts, messages in, ending; cases 44 to 63."""
+
+import re
+from typing import Any
+
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.message import Accepted, Part, State
+from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc_personality import read_personality
+from gdemoi.smpp import pdus
+from gdemoi.smpp.error_tables import load_table
+from gdemoi.smpp.happenings import Over, UnbindCame
+from gdemoi.smpp.ids import IdForm
+from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.settings import PduLog
+from gdemoi.smpp.states import State as SessionState
+from gdemoi.smpp.tlvs import Tag
+from gdemoi.text import gsm7
+from tests.smpp.house import House
+from tests.smpp.sessions import NOW, SUBMIT, bound, give, sent
+
+RECEIPT = (
+    b"id:1001 sub:001 dlvrd:001 submit date:1702051010"
+    b" done date:1702051011 stat:DELIVRD err:000"
+)
+
+
+def deliver(house: House, *deliveries: Any) -> None:
+    """Let the SMSC send, and the reactor turn."""
+    for pdu in deliveries:
+        house.smsc.deliver("esme", pdu)
+    house.turn()
+
+
+def written(house: House) -> list[Any]:
+    """Return what the ESME wrote on the last connection."""
+    octets = bytes(house.net.wires[-1][0].written)
+    found = []
+    while octets:
+        length = int.from_bytes(octets[:4], "big")
+        found.append(octets[:length])
+        octets = octets[length:]
+    return found
+
+
+class AnswerTests(SynchronousTestCase):
+    def test_g44_each_answered_once_in_order(self) -> None:
+        """deliver_sm and data_sm, with their numbers, also when broken."""
+        house = House()
+        payload = ((int(Tag.message_payload), b"hi"),)
+        for number in range(4):
+            house.server.request(DeliverSm(source_addr=str(number)))
+            house.server.request(DataSm(source_addr=str(number), tlvs=payload))
+        house.turn()
+        answers = [pdus.decode(one) for one in written(house)[1:]]
+        self.assertEqual(
+            [(one.command_id, one.sequence_number) for one in answers],
+            [
+                (0x80000005 if number % 2 else 0x80000103, number)
+                for number in range(1, 9)
+            ],
+        )
+        self.assertEqual(len(house.upstairs.inbounds), 8)
+        house.stop()
+
+    def test_g45_the_body_of_the_answer(self) -> None:
+        """One octet on success, an empty string; a bare header on error."""
+        house = House()
+        deliver(house, DeliverSm(source_addr="1"))
+        self.assertEqual(written(house)[-1].hex(), "0000001180000005000000000000000100")
+        house.upstairs.broken = True
+        deliver(house, DeliverSm(source_addr="1"))
+        self.assertEqual(written(house)[-1].hex(), "00000010800000050000006400000002")
+        house.stop()
+
+    def test_g46_what_cannot_be_stored_is_asked_for_again(self) -> None:
+        """0x64 while the journal cannot write; then the SMSC's repetition."""
+        house = House()
+        house.upstairs.broken = True
+        house.smsc.send_mo("esme", "+7916", "+346", "again")
+        house.turn()
+        self.assertEqual([status for _, status in house.smsc.answered], [0x64])
+        house.upstairs.broken = False
+        house.advance(2)
+        self.assertEqual([status for _, status in house.smsc.answered], [0x64, 0])
+        house.stop()
+
+    def test_g46_a_repetition_is_recognised(self) -> None:
+        """What was answered just before the connection broke has the same key."""
+        house = House()
+        pdu = DeliverSm(source_addr="1", short_message=b"OK")
+        deliver(house, pdu)
+        house.server.transport.abortConnection()
+        house.advance(3)
+        deliver(house, pdu)
+        first, second = house.upstairs.inbounds
+        self.assertEqual(first.dedup, second.dedup)
+        house.stop()
+
+    def test_g46_the_same_words_twice_are_two_messages(self) -> None:
+        """A tracker that says OK twice is heard twice."""
+        house = House()
+        pdu = DeliverSm(source_addr="1", short_message=b"OK")
+        deliver(house, pdu, pdu)
+        house.advance(20)
+        house.server.transport.abortConnection()
+        house.advance(3)
+        deliver(house, pdu)
+        keys = {one.dedup for one in house.upstairs.inbounds}
+        self.assertEqual(len(keys), 3)
+        house.stop()
+
+    def test_answers_go_to_the_connection_that_asked(self) -> None:
+        """A commit that ends after the connection broke answers nobody."""
+        house = House()
+        house.upstairs.writes = []
+        deliver(house, DeliverSm(source_addr="1"))
+        house.server.transport.abortConnection()
+        house.advance(3)
+        house.upstairs.writes[0].callback(None)
+        house.turn()
+        self.assertEqual(len(written(house)), 1)
+        house.stop()
+
+
+class ReceiptTests(SynchronousTestCase):
+    def test_g47_receipts_before_the_answer(self) -> None:
+        """They go up at once; the journal matches them when the id is known."""
+        house = House(Personality(password="secret", early=True, tracker=False))
+        (outcome,) = house.submit(house.message())
+        self.assertEqual(outcome, Accepted(provider_ids=("1001",)))
+        (receipt,) = house.upstairs.receipts
+        self.assertEqual(receipt.provider_id, "1001")
+        house.stop()
+
+    def test_g48_receipts_have_the_account_for_their_key(self) -> None:
+        """So another session, channel or start of ours finds the message."""
+        first = House(account="mensatek-esme")
+        second = House()
+        deliver(first, DeliverSm(esm_class=4, short_message=RECEIPT))
+        deliver(second, DeliverSm(esm_class=4, short_message=RECEIPT))
+        self.assertEqual(first.upstairs.receipts[0].account, "mensatek-esme")
+        self.assertEqual(second.upstairs.receipts[0].account, "esme@smsc.example")
+        self.assertEqual(second.channel.account, "esme@smsc.example")
+        first.stop()
+        second.stop()
+
+    def test_g49_unknown_ids_are_counted_and_told_once(self) -> None:
+        """Status 0, a counter, one line in the log per interval."""
+        house = House()
+        told: list[Any] = []
+        globalLogPublisher.addObserver(told.append)
+        self.addCleanup(globalLogPublisher.removeObserver, told.append)
+        for _ in range(50):
+            deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT))
+        lines = [e for e in told if "match no message" in (e["log_format"] or "")]
+        self.assertEqual(len(lines), 1)
+        self.assertEqual(house.channel.describe()["counters"]["receipts_unmatched"], 50)
+        self.assertEqual({status for _, status in house.smsc.answered}, {0})
+        house.stop()
+
+    def test_g50_id_forms_end_to_end(self) -> None:
+        """Each spelling of the sandbox under its setting, and under auto."""
+        for ids, receipt_ids, form in (
+            ("dec", "same", IdForm.SAME),
+            ("HEX", "hex", IdForm.SAME),
+            ("hex", "dec", IdForm.HEX_DEC),
+            ("padded", "hex", IdForm.DEC_HEX),
+            ("uuid", "same", IdForm.SAME),
+        ):
+            for setting in (form, IdForm.AUTO):
+                how = Personality(
+                    password="secret", ids=ids, receipt_ids=receipt_ids, tracker=False
+                )
+                house = House(how, receipt_id=setting)
+                for number in range(12):
+                    (outcome,) = house.submit(house.message(id=f"m{number}"))
+                    assert isinstance(outcome, Accepted)
+                    house.upstairs.learn(f"m{number}", *outcome.provider_ids)
+                house.advance(1)
+                matched = house.channel.deliveries
+                self.assertEqual((matched.receipts, matched.unmatched), (12, 0))
+                learned = house.channel.describe()["receipt_id"]["form"]
+                self.assertEqual(learned, form.value)
+                house.stop()
+
+    def test_g52_intermediate_then_final_then_again(self) -> None:
+        """ENROUTE goes up as such; finals go up each time, the journal decides."""
+        how = Personality(
+            password="secret", intermediate=True, duplicates=True, tracker=False
+        )
+        house = House(how)
+        house.submit(house.message())
+        house.advance(1)
+        states = [receipt.state for receipt in house.upstairs.receipts]
+        self.assertEqual(states, [State.ENROUTE] * 2 + [State.DELIVERED] * 2)
+        house.stop()
+
+    def test_mensatek(self) -> None:
+        """Its receipts and codes; the state counts, the code tells why."""
+        how = read_personality(
+            "password=secret receipts=mensatek"
+            " fail=79990*:UNDELIV:104,79991*:ENROUTE:121"
+        )
+        house = House(how, error_table=load_table("mensatek"), error_language="es")
+        for to in ("+79990000000", "+79991000000", "+79160000000"):
+            house.submit(house.message(to=to, id=to))
+        house.advance(1)
+        failed, waiting, delivered = house.upstairs.receipts
+        assert failed.error is not None and waiting.error is not None
+        self.assertEqual(failed.error.code, "mensatek:104")
+        self.assertEqual(failed.error.text, "El teléfono no es correcto")
+        self.assertEqual(failed.state, State.UNDELIVERED)
+        self.assertEqual(waiting.error.code, "mensatek:121")
+        self.assertEqual(waiting.state, State.ENROUTE)
+        self.assertIsNone(delivered.error)
+        self.assertIn("stat:DELIVRD", delivered.raw)
+        house.stop()
+
+    def test_receipts_by_tlvs_alone(self) -> None:
+        """No text at all."""
+        house = House(Personality(password="secret", receipts="tlv", tracker=False))
+        house.submit(house.message())
+        house.advance(1)
+        (receipt,) = house.upstairs.receipts
+        self.assertEqual(
+            (receipt.provider_id, receipt.state), ("1001", State.DELIVERED)
+        )
+        house.stop()
+
+    def test_receipts_in_a_data_sm(self) -> None:
+        """By TLVs, or by a text in message_payload."""
+        house = House()
+        deliver(
+            house,
+            DataSm(
+                esm_class=4,
+                source_addr="7",
+                tlvs=((int(Tag.message_payload), RECEIPT),),
+            ),
+        )
+        house.server.request(
+            DataSm(esm_class=4, tlvs=((int(Tag.message_payload), RECEIPT),))
+        )
+        house.turn()
+        self.assertEqual({one.provider_id for one in house.upstairs.receipts}, {"1001"})
+        house.stop()
+
+    def test_g53_dates_with_a_zone(self) -> None:
+        """Only when the operator says which zone they are in."""
+        from zoneinfo import ZoneInfo
+
+        pdu = DeliverSm(esm_class=4, short_message=RECEIPT)
+        house = House(receipt_time_zone=ZoneInfo("Europe/Madrid"))
+        deliver(house, pdu)
+        self.assertEqual(house.upstairs.receipts[0].at, 1486289460.0 - 3600)
+        house.stop()
+        house = House()
+        deliver(house, pdu)
+        self.assertIsNone(house.upstairs.receipts[0].at)
+        house.stop()
+
+    def test_query_settles_an_unsure_message(self) -> None:
+        """query_sm, where the operator allows it."""
+        house = House(query=True)
+        house.submit(house.message())
+        house.advance(1)
+        found: list[Any] = []
+        house.channel.ask(house.message(), ["1001"]).addCallback(found.append)
+        house.channel.ask(house.message(), ["nobody"]).addCallback(found.append)
+        house.turn()
+        self.assertEqual(found[0].state, State.DELIVERED)
+        self.assertIsNone(found[1])
+        house.stop()
+        house = House()
+        house.channel.ask(house.message(), ["1001"]).addCallback(found.append)
+        self.assertIsNone(found[2])
+        house.stop()
+
+
+class InboundTests(SynchronousTestCase):
+    def test_g54_parts_by_header_and_by_sar(self) -> None:
+        """Each part goes up with its place, in any order."""
+        house = House()
+        house.smsc.send_mo("esme", "+79161234567", "+346", "Привет " * 20)
+        house.turn()
+        parts = [one.part for one in house.upstairs.inbounds]
+        self.assertEqual([part.number for part in parts if part], [1, 2, 3])
+        self.assertEqual({(p.reference, p.total) for p in parts if p}, {("01", 3)})
+        for inbound in house.upstairs.inbounds:
+            assert inbound.binary is not None
+            self.assertEqual(inbound.binary.decode("utf-16-be"), inbound.text)
+        sar = (
+            (int(Tag.sar_msg_ref_num), b"\x01\x02"),
+            (int(Tag.sar_total_segments), b"\x02"),
+            (int(Tag.sar_segment_seqnum), b"\x02"),
+        )
+        deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
+        self.assertEqual(house.upstairs.inbounds[-1].part, Part("sar0102", 2, 2))
+        deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar[:2]))
+        self.assertIsNone(house.upstairs.inbounds[-1].part)
+        house.stop()
+
+    def test_g54_parts_that_cannot_be(self) -> None:
+        """Part 0, part over total, total 0: a plain message."""
+        house = House()
+        for total, number in ((2, 0), (2, 3), (0, 0)):
+            text = bytes((5, 0, 3, 1, total, number)) + b"text"
+            deliver(house, DeliverSm(esm_class=0x40, short_message=text))
+            inbound = house.upstairs.inbounds[-1]
+            self.assertEqual((inbound.part, inbound.text), (None, "text"))
+        house.stop()
+
+    def test_g55_alphabets(self) -> None:
+        """GSM with a national table, Latin-1, UCS2, octets, what nobody can read."""
+        house = House()
+        for esm_class, coding, octets, text in (
+            (0, 0, b"\x00\x02\x1be", "@$€"),
+            (0, 1, b"hi", "hi"),
+            (0x40, 0, b"\x03\x24\x01\x02" + bytes.fromhex("63616d691b6f6e"), "camión"),
+            (0, 3, "ñ`".encode("latin-1"), "ñ`"),
+            (0, 8, "ёж🦔".encode("utf-16-be"), "ёж🦔"),
+            (0, 0x18, "ё".encode("utf-16-be"), "ё"),
+            (0, 4, b"\0\xff", None),
+        ):
+            deliver(
+                house,
+                DeliverSm(
+                    esm_class=esm_class, data_coding=coding, short_message=octets
+                ),
+            )
+            inbound = house.upstairs.inbounds[-1]
+            self.assertEqual(inbound.text, text)
+            if text is None:
+                self.assertEqual(inbound.binary, octets)
+        deliver(house, DeliverSm(data_coding=8, short_message=b"\0a\xd8\x00"))
+        self.assertEqual(house.upstairs.inbounds[-1].binary, b"\0a\xd8\x00")
+        house.stop()
+
+    def test_g55_the_text_may_be_in_the_payload(self) -> None:
+        """message_payload of a deliver_sm or a data_sm."""
+        house = House()
+        payload = ((int(Tag.message_payload), gsm7.encode("x" * 300)),)
+        deliver(house, DeliverSm(source_addr="1", tlvs=payload))
+        house.server.request(DataSm(source_addr="1", tlvs=payload))
+        house.turn()
+        self.assertEqual(
+            [len(i.text or "") for i in house.upstairs.inbounds], [300] * 2
+        )
+        house.stop()
+
+    def test_g56_logs_are_escaped_and_hold_no_secret(self) -> None:
+        """No PDU can forge a line; the password is nowhere."""
+        told: list[str] = []
+
+        def observe(event: Any) -> None:
+            if event.get("log_format"):
+                told.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        for how in (PduLog.LINE, PduLog.HEX):
+            house = House(pdu_log=how, pdu_log_texts=how is PduLog.LINE)
+            evil = b"hello\r\n2026 [gdemoi] forged\x1b[2J"
+            deliver(house, DeliverSm(source_addr="1", short_message=evil))
+            house.submit(house.message("top secret text"))
+            house.stop()
+        everything = "\n".join(told)
+        self.assertNotRegex(everything, r"[\r\x1b]|\n2026")
+        self.assertNotIn("password='secret'", everything)
+        self.assertNotIn(b"secret\0".hex(), everything)
+        self.assertNotIn("secret" + "\0", everything)
+        self.assertNotIn(b"top secret text".hex(), everything)
+        self.assertIn("top secret text", everything)
+        self.assertNotIn("'secret'", repr(house.settings))
+
+
+class EndTests(SynchronousTestCase):
+    def test_g57_unbind_from_the_smsc(self) -> None:
+        """unbind_resp, no new submits, wait for outstanding answers, reconnect."""
+        session = bound()
+        session.submit(SUBMIT, "m", NOW)
+        session.outbox()
+        (came,) = give(session, pdus.Unbind(sequence_number=9))
+        self.assertIsInstance(came, UnbindCame)
+        (answer,) = sent(session)
+        self.assertIsInstance(answer, pdus.UnbindResp)
+        self.assertEqual(answer.sequence_number, 9)
+        self.assertIs(session.state, SessionState.DRAINING)
+        answered, over = give(session, pdus.SubmitSmResp(sequence_number=2))
+        self.assertEqual(answered.context, "m")  # type: ignore[union-attr]
+        self.assertIsInstance(over, Over)
+
+    def test_g57_the_channel_comes_back(self) -> None:
+        """After the ordinary pause."""
+        house = House()
+        house.advance(15)
+        house.server.unbind()
+        house.turn(8)
+        self.assertIsNotNone(house.channel.unable())
+        house.advance(3)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_g58_our_stop(self) -> None:
+        """Answers are awaited, deliveries answered, then unbind and close."""
+        how = Personality(password="secret", response_delay_s=2.0, tracker=False)
+        house = House(how)
+        outcomes = house.submit(house.message())
+        stopped: list[Any] = []
+        house.channel.stop(10.0).addCallback(stopped.append)
+        self.assertEqual(house.channel.unable(), "stopping")
+        (late,) = house.submit(house.message())
+        self.assertEqual(late.error.code, "gateway:unavailable")  # type: ignore[union-attr]
+        house.smsc.send_mo("esme", "+7", "+3", "meanwhile")
+        house.advance(1)
+        self.assertEqual([status for _, status in house.smsc.answered], [0])
+        self.assertEqual((outcomes, stopped), ([], []))
+        house.advance(2)
+        self.assertIsInstance(outcomes[0], Accepted)
+        self.assertEqual(len(stopped), 1)
+        commands = [int.from_bytes(one[4:8], "big") for one in written(house)]
+        self.assertEqual(commands.count(0x06), 1)
+        self.assertEqual(len(house.net.attempts), 1)
+        house.smsc.stop()
+
+    def test_g59_a_silent_smsc_does_not_hold_us(self) -> None:
+        """grace for the answers, five seconds for unbind_resp, no more."""
+        house = House(Personality(password="secret", silent=1, tracker=False))
+        outcomes = house.submit(house.message())
+        house.server.dataReceived = lambda data: None
+        stopped: list[Any] = []
+        house.channel.stop(10.0).addCallback(stopped.append)
+        house.advance(14)
+        self.assertEqual(type(outcomes[0]).__name__, "Unsure")
+        self.assertEqual(stopped, [])
+        house.advance(2)
+        self.assertEqual(len(stopped), 1)
+        house.advance(10)
+        self.assertEqual(house.clock.getDelayedCalls(), [])
+
+    def test_g60_fin_rst_and_a_port_that_vanishes(self) -> None:
+        """Each is followed by a reconnect."""
+        house = House()
+        house.advance(11)
+        house.server.transport.loseConnection()
+        house.advance(3)
+        self.assertIsNone(house.channel.unable())
+        answer = house.net.listening.pop(("smsc.example", 2775))
+        house.server.transport.abortConnection()
+        house.advance(60)
+        self.assertIn("nobody listens", house.channel.unable() or "")
+        house.net.listening["smsc.example", 2775] = answer
+        house.advance(70)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_g63_a_day_of_enquire_links(self) -> None:
+        """Idle for 24 hours: nothing grows."""
+        house = House()
+        house.advance(60)
+        session = house.channel.sender.esme.session  # type: ignore[union-attr]
+        for _ in range(24 * 60):
+            house.clock.advance(60)
+            house.turn(2)
+        self.assertIs(house.channel.sender.esme.session, session)  # type: ignore[union-attr]
+        self.assertEqual(session.unanswered, 0)
+        self.assertLessEqual(len(session._requests._late), 0)
+        self.assertLess(len(house.clock.getDelayedCalls()), 3)
+        sent_links = [o for o in written(house) if o[4:8] == b"\0\0\0\x15"]
+        self.assertGreater(len(sent_links), 1000)
+        house.stop()
+
+    def test_describe_is_json_and_holds_no_secret(self) -> None:
+        """What an operator sees."""
+        import json
+
+        house = House()
+        house.submit(house.message())
+        shown = json.dumps(house.channel.describe())
+        self.assertNotIn("secret", shown)
+        self.assertTrue(re.search(r'"round_trip_ms": [0-9.]+', shown))
+        house.stop()
