@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -17,11 +18,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.interfaces import IJournal
-from gdemoi.journal import arriving, sweeping
+from gdemoi.journal import arriving, receiving, sweeping
 from gdemoi.journal.database import Database
 from gdemoi.journal.ledger import CACHED, Ledger
 from gdemoi.journal.migrate import create, migrate
 from gdemoi.journal.queries import Queries
+from gdemoi.journal.telling import Outboxed, event_of
 from gdemoi.journal.worker import Inline, Threaded, Worker
 from gdemoi.journal.writer import Done, Reader, Writer
 from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict
@@ -89,7 +91,7 @@ class Journal:
         self._queries = Queries(self._reading, owner)
         self._backlog: dict[str, int] = {}
         self._taken_at: dict[str, float] = {}
-        self._tail: deque[Event] = deque(maxlen=TAIL)
+        self._tail: deque[Outboxed] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._told: list[Callable[[int], None]] = []
         self._sweeping: Deferred[None] | None = None
@@ -161,11 +163,13 @@ class Journal:
 
     def note(self, fact: Fact) -> Deferred[bool]:
         """Record a fact; False when the message has moved past it."""
-        return self._writes.put(self._ledger.note, fact, ids=(fact.id,))
+        return self._writes.put(receiving.note, self._ledger, fact, ids=(fact.id,))
 
     def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
         """Record a receipt, matched or kept unmatched."""
-        return self._writes.put(self._ledger.receipt, receipt, self._reactor.seconds())
+        return self._writes.put(
+            receiving.note_receipt, self._ledger, receipt, self._reactor.seconds()
+        )
 
     def inbound(self, inbound: Inbound) -> Deferred[str | None]:
         """Record an inbound SMS; the id it got, None for a repeat."""
@@ -250,7 +254,7 @@ class Journal:
         if tail and not self._database.shared and after >= tail[0].seq - 1:
             start = after + 1 - tail[0].seq
             stop = min(start + limit, len(tail))
-            return succeed([tail[index] for index in range(start, stop)])
+            return succeed([event_of(row) for row in islice(tail, start, stop)])
         return self._reads.put(self._queries.events, after, limit)
 
     def cursor(self, name: str) -> Deferred[str | None]:

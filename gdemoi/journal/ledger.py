@@ -10,43 +10,31 @@ written through), except on PostgreSQL, where another gateway may write them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from gdemoi.journal.database import Database
-from gdemoi.journal.matching import Candidate, choose, keys_of, speaks_of
-from gdemoi.journal.record import (
-    Record,
-    Told,
-    apply,
-    begin,
-    deadline,
-    receive,
-)
+from gdemoi.journal.record import apply, begin, deadline
+from gdemoi.journal.story import Record, Told
 from gdemoi.journal.telling import (
     Outboxed,
     encode_chunk,
     outboxed,
-    status_body,
-    status_key,
 )
 from gdemoi.life import (
     Acceptance,
-    Answered,
     Duplicate,
-    Event,
     Fact,
     Reused,
     Taken,
     Verdict,
 )
 from gdemoi.message import (
-    Match,
     Outbound,
     Receipt,
-    Refused,
     Report,
     State,
     provider_key,
@@ -147,8 +135,7 @@ class Ledger:
         self._over: list[Entry] = []
         self._touched: dict[int, Entry] = {}
         self._provider_rows: list[tuple[str, str, int, str]] = []
-        self._outbox: dict[str, list[Outboxed]] = {}
-        self.events: list[Event] = []
+        self._outbox: dict[str, list[Outboxed]] = defaultdict(list)
         self._cursor_rows: dict[str, str] = {}
         self._counted: dict[str, int] = {}
         # (owner, state before, state after) -> how many messages
@@ -175,7 +162,7 @@ class Ledger:
         except BaseException:
             self._abandon()
             raise
-        events = self.events
+        events = self._outbox[self.owner]
         self._forget()
         return answers, events, lanes
 
@@ -412,10 +399,10 @@ class Ledger:
 
     def publish(self, routing_key: str, event_id: str, body: bytes) -> None:
         """Put an event that is about no message into our outbox."""
-        seq = self.bump("seq", 1)
-        row = Outboxed(seq, event_id, routing_key=routing_key, body=body)
-        self._outbox.setdefault(self.owner, []).append(row)
-        self.events.append(Event(seq, event_id, routing_key, body))
+        row = Outboxed(
+            self.bump("seq", 1), event_id, routing_key=routing_key, body=body
+        )
+        self._outbox[self.owner].append(row)
 
     def changed(self, entry: Entry, told: Sequence[Told]) -> None:
         """Note that an entry must be written, with its new events."""
@@ -423,27 +410,12 @@ class Ledger:
         if entry.record.final:
             self._over.append(entry)
         message = entry.message
+        report = message.report
         for event in told:
-            event.event_id = event_id = self.new_id()
-            if message.report is not Report.ALL and (
-                message.report is Report.NONE or not event.final
-            ):
-                continue
-            seq = self.bump("seq", 1)
-            row = outboxed(seq, message, event)
-            self._outbox.setdefault(entry.owner, []).append(row)
-            if entry.owner == self.owner:
-                self.events.append(
-                    Event(
-                        seq,
-                        event_id,
-                        status_key(event),
-                        status_body(message, event),
-                        message.id,
-                        message.reply_to,
-                        message.correlation_id,
-                    )
-                )
+            event.event_id = self.new_id()
+            if report is Report.ALL or (event.final and report is Report.FINAL):
+                row = outboxed(self.bump("seq", 1), message, event)
+                self._outbox[entry.owner].append(row)
 
     # --- the jobs --------------------------------------------------------
 
@@ -478,108 +450,7 @@ class Ledger:
             return False
         counted, told = apply(entry.record, fact)
         self.changed(entry, told)
-        if isinstance(fact, Answered):
-            self._provided(entry, fact)
         return counted
-
-    def _provided(self, entry: Entry, fact: Answered) -> None:
-        """Keep the provider ids of an answer, and the receipts that came early."""
-        outcome = fact.outcome
-        if isinstance(outcome, Refused) or not outcome.provider_ids:
-            return
-        account = fact.account
-        for provider_id in outcome.provider_ids:
-            if not provider_id:
-                continue
-            key = provider_key(provider_id)
-            self._provider_rows.append((account, key, entry.n, provider_id))
-            if not entry.record.final:
-                self._by_provider[account, provider_id] = entry
-            if self.unmatched_count:
-                self._match_early(account, key, fact.at)
-
-    def _match_early(self, account: str, key: str, now: float) -> None:
-        """Give receipts that came before the answer to their message."""
-        rows = self.database.rows(self.statements.find_unmatched, (account, key))
-        for n, body in rows:
-            receipt = decode_receipt(body)
-            if self._give(receipt, now) is not None:
-                self.remove_unmatched(n, receipt)
-
-    def remove_unmatched(self, n: int, receipt: Receipt) -> None:
-        """Take a receipt out of the unmatched ones."""
-        s = self.statements
-        self.database.run(s.delete_unmatched, (n,))
-        for key in keys_of(receipt):
-            self.database.run(s.delete_unmatched_key, (receipt.account, key, n))
-        self.unmatched_count -= 1
-
-    def receipt(self, receipt: Receipt, now: float) -> Match | None:
-        """Record a receipt, matched or kept."""
-        match = self._give(receipt, now)
-        if match is None:
-            n = self.bump("n", 1)
-            s = self.statements
-            self.database.run(s.insert_unmatched, (n, now, encode_receipt(receipt)))
-            self.database.many(
-                s.insert_unmatched_key,
-                [(receipt.account, key, n) for key in dict.fromkeys(keys_of(receipt))],
-            )
-            self.unmatched_count += 1
-        return match
-
-    def _give(self, receipt: Receipt, now: float) -> Match | None:
-        """Let the message that a receipt is about have it."""
-        found = self._find(receipt, now)
-        if found is None:
-            return None
-        entry, provider_id, key = found
-        _, told = receive(entry.record, receipt, provider_id, now)
-        self.changed(entry, told)
-        return Match(entry.id, provider_id or receipt.provider_id, key)
-
-    def _find(self, receipt: Receipt, now: float) -> tuple[Entry, str, str] | None:
-        """Return the message of a receipt, and the id and key that led there."""
-        provider_id = receipt.provider_id
-        entry = self._by_provider.get((receipt.account, provider_id))
-        if entry is not None and not entry.record.final:
-            key = provider_key(provider_id)
-            certain = not receipt.keys or key in receipt.keys
-            if certain and speaks_of(receipt.about, entry.message.to):
-                return entry, provider_id, key
-        if receipt.message_id is not None:
-            entry = self.entry(receipt.message_id)
-            if entry is not None and receipt.channel in entry.record.tried:
-                ids = [i for a in entry.record.attempts for i in a.provider_ids]
-                return entry, provider_id if provider_id in ids else "", ""
-        chosen = choose(receipt, self._candidates(receipt), now)
-        if chosen is None:
-            return None
-        return self._live[chosen.message_id], chosen.provider_id, chosen.key
-
-    def _candidates(self, receipt: Receipt) -> list[Candidate]:
-        """Read the messages that a receipt may be about."""
-        self._flush_inserts(self._lanes)
-        self._flush_provider_ids()
-        found = []
-        for key in dict.fromkeys(keys_of(receipt)):
-            rows = self.database.rows(
-                self.statements.find_provider_id, (receipt.account, key)
-            )
-            for stored_key, provider_id, *whole in rows:
-                entry = self.adopt(whole)
-                record = entry.record
-                found.append(
-                    Candidate(
-                        stored_key,
-                        provider_id,
-                        entry.id,
-                        entry.message.to,
-                        not record.final,
-                        record.at,
-                    )
-                )
-        return found
 
     def remove(self, entry: Entry) -> None:
         """Delete a message that is over, with its provider ids."""
@@ -594,6 +465,21 @@ class Ledger:
                     (attempt.account or "", provider_key(provider_id), entry.n),
                 )
         self.database.run(self.statements.delete_message, (entry.n,))
+
+    def write_new(self) -> None:
+        """Write new messages and provider ids now, so that a query sees them."""
+        self._flush_inserts(self._lanes)
+        self._flush_provider_ids()
+
+    def provided(self, entry: Entry, account: str, key: str, provider_id: str) -> None:
+        """Keep a provider id, under the key by which receipts are found."""
+        self._provider_rows.append((account, key, entry.n, provider_id))
+        if not entry.record.final:
+            self._by_provider[account, provider_id] = entry
+
+    def known_by(self, account: str, provider_id: str) -> Entry | None:
+        """Return the unfinished message in memory that has this very id."""
+        return self._by_provider.get((account, provider_id))
 
     def set_cursor(self, name: str, value: str) -> None:
         """Move a bookmark."""

@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, func, select
 
 from gdemoi.journal import schema as s
 from gdemoi.journal.database import Database
-from gdemoi.journal.ledger import decode_message, decode_receipt, decode_record
-from gdemoi.journal.record import Attempt, Record, Said
+from gdemoi.journal.ledger import decode_message, decode_record
+from gdemoi.journal.receiving import decode_receipt
+from gdemoi.journal.story import Attempt, Record, Said
 from gdemoi.journal.telling import events_of, plain, rfc3339, status_event
 from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from gdemoi.journal.arriving import lapse_groups
-from gdemoi.journal.ledger import Ledger, decode_receipt
+from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.receiving import decode_receipt, remove_unmatched
 from gdemoi.journal.record import lapse
 
 CHUNK: Final = 500
@@ -73,7 +74,7 @@ def forget_receipts(ledger: Ledger, now: float) -> bool:
         ledger.statements.old_unmatched, (now - UNMATCHED_KEEP_S, CHUNK)
     )
     for n, _, body in rows:
-        ledger.remove_unmatched(n, decode_receipt(body))
+        remove_unmatched(ledger, n, decode_receipt(body))
     return len(rows) == CHUNK
 
 

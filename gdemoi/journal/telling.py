@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gdemoi.journal.record import Told
+from gdemoi.journal.story import Told
 from gdemoi.life import Event
 from gdemoi.message import Error, Inbound, Outbound, State
 
@@ -126,11 +126,6 @@ def status_key(told: Told) -> str:
     return f"status.{told.state}.{told.channel or '-'}"
 
 
-def status_body(message: Outbound, told: Told) -> bytes:
-    """Return the JSON of a status event."""
-    return _encode(status_event(message.id, message.correlation, told))
-
-
 class Outboxed(msgspec.Struct, array_like=True, gc=False):
     """An event as the outbox keeps it; a status event is short until it is read."""
 
@@ -164,10 +159,11 @@ def outboxed(seq: int, message: Outbound, told: Told) -> Outboxed:
 
 def events_of(chunk: bytes) -> list[Event]:
     """Return the events of a row of the outbox, ready to publish."""
-    return [_event(row) for row in _decode_chunk(chunk)]
+    return [event_of(row) for row in _decode_chunk(chunk)]
 
 
-def _event(row: Outboxed) -> Event:
+def event_of(row: Outboxed) -> Event:
+    """Return an event ready to publish."""
     key, body, told = row.routing_key, row.body, row.told
     if told is not None:
         correlation = msgspec.Raw(row.correlation)

@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 from gdemoi.errors import Unavailable
 from gdemoi.journal.database import NOT_NOW, Database
 from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.telling import Outboxed
 from gdemoi.journal.worker import Job, tried
-from gdemoi.life import Event
 
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
@@ -31,7 +31,7 @@ class Done:
     """What a batch came to, on its way to the reactor thread."""
 
     answers: list[tuple[Deferred[Any], Any]] = field(factory=list)
-    events: list[Event] = field(factory=list)
+    events: list[Outboxed] = field(factory=list)
     # how the backlogs changed
     lanes: dict[str, int] = field(factory=dict)
     commits: int = 0

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.record import Record, Told, apply, begin, deadline, lapse, receive
+from gdemoi.journal.record import apply, begin, deadline, lapse, receive
+from gdemoi.journal.story import Record, Told
 from gdemoi.life import Cancelled, Decided, Final, Held, Submitted, Wait
 from gdemoi.message import FINAL, RANK, Accepted, Refused, State, Unsure
 from tests.journal.lives import (

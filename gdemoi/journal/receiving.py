@@ -1,0 +1,146 @@
+"""Receipts, and the answers that they must be matched with: the jobs.
+
+This file knows where provider ids and unmatched receipts are kept and in which
+order both may come; which of several messages is meant is known to `matching`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gdemoi.journal.ledger import Entry, Ledger
+from gdemoi.journal.matching import Candidate, choose, keys_of, speaks_of
+from gdemoi.journal.record import receive
+from gdemoi.life import Answered, Fact
+from gdemoi.message import Match, Receipt, Refused, provider_key
+
+# A carrier that sends us the receipts of somebody else must not fill the disk.
+UNMATCHED_LIMIT: Final = 100_000
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
+
+
+def note(ledger: Ledger, fact: Fact) -> bool:
+    """Record a fact, and the provider ids that it brings."""
+    counted = ledger.note(fact)
+    if isinstance(fact, Answered) and not isinstance(fact.outcome, Refused):
+        entry = ledger.entry(fact.id)
+        if entry is not None and fact.outcome.provider_ids:
+            _provide(ledger, entry, fact.account, fact.outcome.provider_ids)
+    return counted
+
+
+def _provide(
+    ledger: Ledger, entry: Entry, account: str, provider_ids: tuple[str, ...]
+) -> None:
+    """Keep the provider ids of an answer, and give it what came early."""
+    known = [i for a in entry.record.attempts for i in a.provider_ids]
+    for provider_id in provider_ids:
+        if provider_id not in known:
+            continue
+        key = provider_key(provider_id)
+        ledger.provided(entry, account, key, provider_id)
+        if ledger.unmatched_count:
+            _match_early(ledger, account, key)
+
+
+def _match_early(ledger: Ledger, account: str, key: str) -> None:
+    """Give receipts that came before the answer to their message."""
+    found = ledger.statements.find_unmatched
+    for n, body in ledger.database.rows(found, (account, key)):
+        receipt = decode_receipt(body)
+        if _give(ledger, receipt, ledger.now) is not None:
+            remove_unmatched(ledger, n, receipt)
+
+
+def remove_unmatched(ledger: Ledger, n: int, receipt: Receipt) -> None:
+    """Take a receipt out of the unmatched ones."""
+    s = ledger.statements
+    ledger.database.run(s.delete_unmatched, (n,))
+    for key in keys_of(receipt):
+        ledger.database.run(s.delete_unmatched_key, (receipt.account, key, n))
+    ledger.unmatched_count -= 1
+
+
+def note_receipt(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
+    """Record a receipt, matched or kept."""
+    match = _give(ledger, receipt, now)
+    if match is None:
+        _keep(ledger, receipt, now)
+    return match
+
+
+def _keep(ledger: Ledger, receipt: Receipt, now: float) -> None:
+    """Keep a receipt that matches nothing yet; the oldest one makes room."""
+    s = ledger.statements
+    if ledger.unmatched_count >= UNMATCHED_LIMIT:
+        for n, _, body in ledger.database.rows(s.old_unmatched, (now, 1)):
+            remove_unmatched(ledger, n, decode_receipt(body))
+    n = ledger.bump("n", 1)
+    ledger.database.run(s.insert_unmatched, (n, now, _encode(receipt)))
+    rows = [(receipt.account, key, n) for key in dict.fromkeys(keys_of(receipt))]
+    ledger.database.many(s.insert_unmatched_key, rows)
+    ledger.unmatched_count += 1
+
+
+def _give(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
+    """Let the message that a receipt is about have it."""
+    found = _find(ledger, receipt, now)
+    if found is None:
+        return None
+    entry, provider_id, key = found
+    _, told = receive(entry.record, receipt, provider_id, now)
+    ledger.changed(entry, told)
+    return Match(entry.id, provider_id or receipt.provider_id, key)
+
+
+def _find(
+    ledger: Ledger, receipt: Receipt, now: float
+) -> tuple[Entry, str, str] | None:
+    """Return the message of a receipt, and the id and key that led there."""
+    provider_id = receipt.provider_id
+    entry = ledger.known_by(receipt.account, provider_id)
+    if entry is not None and not entry.record.final:
+        key = provider_key(provider_id)
+        certain = not receipt.keys or key in receipt.keys
+        if certain and speaks_of(receipt.about, entry.message.to):
+            return entry, provider_id, key
+    if receipt.message_id is not None:
+        entry = ledger.entry(receipt.message_id)
+        if entry is not None and receipt.channel in entry.record.tried:
+            ids = [i for a in entry.record.attempts for i in a.provider_ids]
+            return entry, provider_id if provider_id in ids else "", ""
+    candidates, entries = _candidates(ledger, receipt)
+    chosen = choose(receipt, candidates, now)
+    if chosen is None:
+        return None
+    return entries[chosen.message_id], chosen.provider_id, chosen.key
+
+
+def _candidates(
+    ledger: Ledger, receipt: Receipt
+) -> tuple[list[Candidate], dict[str, Entry]]:
+    """Read the messages that a receipt may be about."""
+    ledger.write_new()
+    found, entries = [], {}
+    statement = ledger.statements.find_provider_id
+    for key in dict.fromkeys(keys_of(receipt)):
+        for row in ledger.database.rows(statement, (receipt.account, key)):
+            stored_key, provider_id, *whole = row
+            entry = ledger.adopt(whole)
+            record = entry.record
+            entries[entry.id] = entry
+            found.append(
+                Candidate(
+                    stored_key,
+                    provider_id,
+                    entry.id,
+                    entry.message.to,
+                    not record.final,
+                    record.at,
+                )
+            )
+    return found, entries

@@ -1,0 +1,139 @@
+"""What is remembered of a message: a value that fits into one column.
+
+This file knows the shapes (`Record` and what it holds) and how a long story is
+shortened.  What facts do to them is known to `record`.  Fields are only ever
+added at the end, with defaults: older rows must still be read.
+"""
+
+from __future__ import annotations
+
+from typing import Final as Constant
+
+import msgspec
+
+from gdemoi.message import FINAL, Error, State
+
+# A message that is tried again every few seconds for days must not grow without
+# bound: of each list the first and the last entries are kept.
+KEPT_FIRST: Constant = 16
+KEPT_LAST: Constant = 48
+
+
+class Told(msgspec.Struct, array_like=True, gc=False):
+    """One status event, without what is the same in all of its message."""
+
+    seq: int
+    state: State
+    final: bool
+    at: float
+    channel: str | None
+    line: str | None
+    attempt: int
+    # total, submitted, delivered, failed
+    segments: tuple[int, int, int, int]
+    provider_ids: tuple[str, ...]
+    error: Error | None
+    event_id: str = ""
+
+
+class Attempt(msgspec.Struct, array_like=True, gc=False):
+    """One try on one channel; `outcome` is None while it is open."""
+
+    number: int
+    channel: str
+    at: float
+    outcome: str | None = None
+    answered_at: float | None = None
+    account: str | None = None
+    line: str | None = None
+    segments: int = 0
+    provider_ids: tuple[str, ...] = ()
+    # what the receipts said, in the order of the provider ids
+    states: list[State | None] = []
+    error: Error | None = None
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """Return segments: total, submitted, delivered, failed."""
+        total = self.segments
+        taken = total if self.outcome == "accepted" else len(self.provider_ids)
+        states = self.states
+        if not any(states):
+            return (total, taken, 0, 0)
+        delivered = states.count(State.DELIVERED)
+        failed = sum(state in FINAL for state in states if state) - delivered
+        if len(states) == 1 and self.outcome == "accepted":
+            return (total, taken, delivered * total, failed * total)
+        return (max(total, len(states)), taken, delivered, failed)
+
+    def delivered(self) -> bool:
+        """Tell whether every segment is known to have arrived.
+
+        A provider that gives one id for the whole message speaks for all of its
+        segments; an attempt that ended Unsure needs a receipt for each.
+        """
+        if any(state is not State.DELIVERED for state in self.states):
+            return False
+        if not self.states:
+            return True
+        return self.outcome != "unsure" or len(self.states) >= self.segments
+
+
+class Said(msgspec.Struct, array_like=True, gc=False):
+    """One receipt in the story; `counted` False: it came too late to matter."""
+
+    at: float
+    channel: str
+    provider_id: str
+    state: State
+    counted: bool
+    error: Error | None = None
+    stamp: float | None = None
+    raw: str = ""
+    verified: bool = True
+
+
+class Record(msgspec.Struct, array_like=True, gc=False):
+    """Where one message stands, and its whole story."""
+
+    expires_at: float
+    state: State = State.ACCEPTED
+    final: bool = False
+    seq: int = 0
+    # the last fact
+    at: float = 0.0
+    channel: str | None = None
+    error: Error | None = None
+    # the backlog that it waits in, None: in none
+    lane: str | None = None
+    due: float = 0.0
+    held_until: float | None = None
+    # the last attempt left and has no answer yet
+    open: bool = False
+    # some attempt was accepted: it has left for good
+    taken: bool = False
+    tried: tuple[str, ...] = ()
+    attempts: list[Attempt] = []
+    told: list[Told] = []
+    receipts: list[Said] = []
+    omitted: int = 0
+    # the number of the last attempt
+    attempt: int = 0
+
+
+def shorten(record: Record, entries: list[Told] | list[Said]) -> None:
+    """Drop the oldest entry behind the first ones when a list is too long."""
+    while len(entries) > KEPT_FIRST + KEPT_LAST:
+        del entries[KEPT_FIRST]
+        record.omitted += 1
+
+
+def shorten_attempts(record: Record) -> None:
+    """Forget refused attempts of the middle; what may have left is kept."""
+    attempts = record.attempts
+    if len(attempts) <= KEPT_FIRST + KEPT_LAST:
+        return
+    for index in range(KEPT_FIRST, len(attempts) - 1):
+        if attempts[index].outcome == "refused":
+            del attempts[index]
+            record.omitted += 1
+            return
