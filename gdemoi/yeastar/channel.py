@@ -104,7 +104,7 @@ class YeastarChannel:
         self._active = 0
         self._stopping = False
         self._idle: Deferred[None] | None = None
-        self._told_state = ""
+        self._told: KeeperState | None = None
         self._told_lines: dict[int, str | None] = {}
         self._late: OrderedDict[str, tuple[PreparedTexts, int, Unsure]] = OrderedDict()
 
@@ -311,18 +311,16 @@ class YeastarChannel:
 
     def _kept(self, state: KeeperState, reason: str) -> None:
         """Tell a change of the connection once, not each vain try."""
-        if state is KeeperState.UP:
-            self._change("up", "")
-        elif state in (KeeperState.PAUSED, KeeperState.REFUSED):
-            self._change("down", reason)
-        if self._events is not None and state is KeeperState.UP:
+        events = self._events
+        telling = (KeeperState.UP, KeeperState.PAUSED, KeeperState.REFUSED)
+        if events is None or state not in telling or state is self._told:
+            return
+        self._told = state
+        up = state is KeeperState.UP
+        events.changed(self, "up" if up else "down", reason)
+        if up:
             self._tell_lines()
-            self._events.able(self)
-
-    def _change(self, state: str, reason: str) -> None:
-        if state != self._told_state and self._events is not None:
-            self._told_state = state
-            self._events.changed(self, state, reason)
+            events.able(self)
 
     def _hear(self, event: News) -> None:
         assert self._events is not None

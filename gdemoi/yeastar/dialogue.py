@@ -40,6 +40,13 @@ class Action:
     id: str = ""
 
 
+def sms_command(
+    purpose: Purpose, command: str, limit_s: float, about: int = 0
+) -> Action:
+    """Return the action that runs one command of the device."""
+    return Action(purpose, "smscommand", (("command", command),), limit_s, about)
+
+
 class Dialogue:
     """The queue of actions, the one that is unanswered, and what to write."""
 
@@ -51,12 +58,9 @@ class Dialogue:
         self._count = 0
         self._out = bytearray()
 
-    def ask(self, one: Action, *, first: bool = False) -> None:
-        """Queue an action; `pump` writes it when its turn comes."""
-        if first:
-            self._waiting.appendleft(one)
-        else:
-            self._waiting.append(one)
+    def ask(self, *actions: Action) -> None:
+        """Queue actions; `pump` writes each when its turn comes."""
+        self._waiting += actions
 
     def pump(self, now: float) -> Action | None:
         """Write the next action, if nothing is unanswered; return it."""

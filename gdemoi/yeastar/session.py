@@ -21,9 +21,9 @@ from typing import Final
 from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
 from gdemoi.yeastar import events
 from gdemoi.yeastar.ami import Banner, Block, Foreign, Framer
-from gdemoi.yeastar.answers import details_of, refusal_of, spans_of
+from gdemoi.yeastar.answers import refusal_of
 from gdemoi.yeastar.arrivals import read
-from gdemoi.yeastar.dialogue import Action, Dialogue, Purpose
+from gdemoi.yeastar.dialogue import Action, Dialogue, Purpose, sms_command
 from gdemoi.yeastar.jobs import (
     FAILED,
     PORT_WAIT_S,
@@ -35,14 +35,13 @@ from gdemoi.yeastar.jobs import (
     no_port,
     outcome_of,
 )
+from gdemoi.yeastar.polling import Polling
 from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, Port, Ports
 from gdemoi.yeastar.settings import YeastarSettings
 from gdemoi.yeastar.texts import command_line
 
 # Devices greet at once; servers that do not are logged in to without a greeting.
 GREETING_WAIT_S: Final = 2.0
-# Details (signal, operator) of so many ports are asked with each poll.
-DETAILS_AT_ONCE: Final = 4
 
 
 class Stage(Enum):
@@ -70,8 +69,9 @@ class Session:
         self._dialogue = Dialogue()
         self._events: list[events.Event] = []
         self._login_at: float | None = now + GREETING_WAIT_S
-        self._poll_at: float | None = None
-        self._details_from = 0
+        self._polling = Polling(
+            ports, settings.poll_interval_s, settings.answer_timeout_s
+        )
         self._told_ready = 0
         self._ports_at: float | None = None
         self._queries = 0
@@ -111,7 +111,7 @@ class Session:
             self._events.append(events.Printed(self._queries, None, why))
             return self._queries
         self._asked.add(self._queries)
-        self._ask(Purpose.QUERY, command, limit_s, self._queries)
+        self._dialogue.ask(sms_command(Purpose.QUERY, command, limit_s, self._queries))
         return self._queries
 
     def log_off(self) -> None:
@@ -146,7 +146,7 @@ class Session:
             return None
         times = [self._login_at, self._dialogue.deadline, self.jobs.deadline()]
         if self.stage is Stage.READY:
-            times += [self._ports_at, self._poll_at, self._ping_at()]
+            times += [self._ports_at, self._polling.at, self._ping_at()]
         return min((at for at in times if at is not None), default=None)
 
     def outbox(self) -> bytes:
@@ -182,13 +182,6 @@ class Session:
         job.written = True
         self.ports.written(job.port, job.sms.segments, now)
 
-    def _ask(
-        self, purpose: Purpose, command: str, limit_s: float, about: int = 0
-    ) -> None:
-        self._dialogue.ask(
-            Action(purpose, "smscommand", (("command", command),), limit_s, about)
-        )
-
     # -- login, liveness, the end -----------------------------------------------
 
     def _login(self, now: float) -> None:
@@ -213,8 +206,7 @@ class Session:
         self.stage = Stage.READY
         self._events.append(events.LoggedIn())
         self._told_ready = 0
-        if self._settings.poll_interval_s:
-            self._poll(now, all_details=True)
+        self._dialogue.ask(*self._polling.first(now))
 
     def _ping_at(self) -> float | None:
         if not self._dialogue.idle:
@@ -222,8 +214,7 @@ class Session:
         return self._dialogue.answered_at + self._settings.ping_interval_s
 
     def _keep_alive(self, now: float) -> None:
-        if self._poll_at is not None and now >= self._poll_at:
-            self._poll(now)
+        self._dialogue.ask(*self._polling.due(now))
         ping_at = self._ping_at()
         if ping_at is not None and now >= ping_at:
             limit_s = self._settings.answer_timeout_s
@@ -279,7 +270,7 @@ class Session:
             case Purpose.SPANS:
                 self._spans(block)
             case Purpose.SPAN:
-                self._span(one.about, block)
+                self._polling.told_details(one.about, block)
             case Purpose.QUERY:
                 self._printed(one.about, block)
             case Purpose.LOGOFF:
@@ -297,41 +288,14 @@ class Session:
     def _note(self, what: str) -> None:
         self._events.append(events.Noted(what))
 
-    # -- the state of the ports -----------------------------------------------------
-
-    def _poll(self, now: float, *, all_details: bool = False) -> None:
-        limit_s = self._settings.answer_timeout_s
-        self._poll_at = now + self._settings.poll_interval_s
-        self._ask(Purpose.SPANS, "gsm show spans", limit_s)
-        ports = list(self.ports.by_number.values())
-        if not all_details and ports:
-            start = self._details_from % len(ports)
-            ports = (ports[start:] + ports[:start])[:DETAILS_AT_ONCE]
-            self._details_from = start + len(ports)
-        for port in ports:
-            self._ask(Purpose.SPAN, f"gsm show span {port.span}", limit_s, port.span)
-
     def _spans(self, block: Block) -> None:
-        spans = spans_of(block.output or "")
-        if not spans:
+        changed, questions = self._polling.told_spans(block)
+        self._dialogue.ask(*questions)
+        if changed is None:
             told = block.get("message") or (block.output or "")[:80]
             self._note(f"the device does not tell its spans: {told}")
-            return
-        known = bool(self.ports.by_number)
-        changed = self.ports.told(spans)
-        if changed:
-            numbers = tuple(port.number for port in changed)
-            self._events.append(events.PortsChanged(numbers))
-        if not known:
-            limit_s = self._settings.answer_timeout_s
-            for port in self.ports.by_number.values():
-                command = f"gsm show span {port.span}"
-                self._ask(Purpose.SPAN, command, limit_s, port.span)
-
-    def _span(self, span: int, block: Block) -> None:
-        port = self.ports.by_number.get(self.ports.of_span(span))
-        if port is not None and block.output:
-            port.details = details_of(block.output)
+        elif changed:
+            self._events.append(events.PortsChanged(tuple(changed)))
 
     # -- SMS ---------------------------------------------------------------------------
 
@@ -346,7 +310,8 @@ class Session:
         job.port = port
         self.jobs.name(job, self._ids.next(now))
         line = command_line(port.span, job.sms.to, job.sms.quoted, job.id)
-        self._ask(Purpose.SEND, line, self._settings.answer_timeout_s, job.ticket)
+        limit_s = self._settings.answer_timeout_s
+        self._dialogue.ask(sms_command(Purpose.SEND, line, limit_s, job.ticket))
 
     def _hopeless(self, now: float) -> Refused:
         return no_port(self.ports.unable(now) or "no port that may be used can send")

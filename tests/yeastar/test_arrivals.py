@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.journal.joining import Group, joined
 from gdemoi.message import Inbound, Part
 from gdemoi.yeastar.ami import Block, Framer
 from gdemoi.yeastar.arrivals import GROUP_LIMIT, Arrivals, read
@@ -178,6 +179,14 @@ class SegmentsTests(SynchronousTestCase):
         self.assertEqual(first.binary, b"part1")
         (second,) = gateway.part(2, 2)
         self.assertEqual(second.part, Part("244.0", 2, 2))
+
+    def test_a_letter_cut_in_two_is_whole_again(self) -> None:
+        """The journal joins octets, so that no segment's border spoils a letter."""
+        gateway = Gateway()
+        gateway.part(2, 2, content="%8F+end")
+        gateway.part(1, 2, content="%EF%BB%BF%D0%BF%D1")
+        group = Group("id", 0.0, 2, gateway.told)
+        self.assertEqual(joined(group).text, "пя end")
 
     def test_t22_repeated_segment(self) -> None:
         """The same segment again goes nowhere."""

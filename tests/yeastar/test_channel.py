@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -17,6 +19,7 @@ from gdemoi.message import (
     Scope,
     Unsure,
 )
+from gdemoi.sandbox.tg_box import FATES
 from gdemoi.sandbox.tg_dialects import DIALECTS
 from gdemoi.yeastar.channel import KIND
 from gdemoi.yeastar.texts import PreparedTexts
@@ -248,6 +251,47 @@ class SendingTests(ChannelCase):
         assert isinstance(refused, Refused)
         self.assertTrue(refused.error.retryable)
         self.assertIs(refused.scope, Scope.CHANNEL_FOR_A_WHILE)
+
+
+class FatesTests(ChannelCase):
+    @given(
+        st.lists(st.sampled_from(FATES), min_size=1, max_size=8),
+        st.lists(st.floats(0.0, 20.0), max_size=3),
+        st.sampled_from(sorted(DIALECTS)),
+    )
+    @settings(max_examples=40)
+    def test_what_is_said_of_an_sms_is_true(
+        self, fates: list[str], cuts: list[float], dialect: str
+    ) -> None:
+        """Accepted was sent once, refused was not sent, nothing was sent twice.
+
+        Whatever the device does with each SMS, and whenever the line is cut.
+        """
+        world = World(ports=2, dialect=dialect).up()
+        world.box.plan.extend(fates)
+        outcomes = {}
+        for number in range(len(fates)):
+            outcomes[f"text {number}"] = world.submit(f"text {number}", f"m{number}")
+            if cuts:
+                world.later(cuts.pop())
+                world.cut()
+            world.later(3.0)
+        world.later(400.0)
+        for text, told in outcomes.items():
+            (outcome,) = told
+            on_air = world.box.air[(TO, text)]
+            match outcome:
+                case Accepted():
+                    self.assertEqual(on_air, 1)
+                case Refused():
+                    self.assertEqual(on_air, 0)
+                case Unsure():
+                    self.assertLessEqual(on_air, 1)
+        for message_id, _, late in world.house.lates:
+            on_air = world.box.air[(TO, f"text {message_id[1:]}")]
+            self.assertEqual(on_air, int(isinstance(late, Accepted)))
+        self.assertEqual(world.box.too_fast, 0)
+        self.assertEqual(world.close(), [])
 
 
 class ConnectionTests(ChannelCase):
