@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.configured import sections
@@ -77,3 +79,59 @@ class SampleTests(SynchronousTestCase):
                     line = f"#{one.name} = {one.default or one.example}"
                     missing.append(f"[{kind}]: # {one.doc}\n{line}")
         self.assertEqual(missing, [], "etc/gdemoi.ini lacks:\n" + "\n".join(missing))
+
+
+# What people and mishaps put where a value was.
+ODD = (
+    '""',
+    '"',
+    "-1",
+    "9" * 400,
+    "é",
+    ",",
+    "a,,b",
+    "nan",
+    "/",
+    "env:",
+    "file:",
+    "[::1",
+    "http://[",
+    "amqp://h:99999/",
+    "1/0",
+    "٣",
+    "=",
+    "{0}",
+    "tcp:",
+    "1.2.3.4/99",
+    "x" * 5000,
+    "\u202e",
+    "0x",
+    "a*b*c",
+    "+",
+)
+
+
+class HostileTests(SynchronousTestCase):
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 10_000), st.sampled_from(ODD) | st.text()),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def test_whatever_stands_there_is_told_and_nothing_breaks(
+        self, changes: list[tuple[int, str]]
+    ) -> None:
+        """No value of no key of any kind makes the check end in a traceback."""
+        sources = switched_on()
+        lines = sources.files["sample.ini"].decode().splitlines()
+        for place, value in changes:
+            name, equals, _ = lines[place % len(lines)].partition(" = ")
+            lines[place % len(lines)] = f"{name}{equals}{value}"
+        content = "\n".join(lines).encode("utf-8", "surrogatepass")
+        sources.files["sample.ini"] = content
+        configuration, complaints = examine("sample.ini", sources=sources)
+        if configuration is None:
+            self.assertTrue(any(not one.warning for one in complaints))
+        for one in complaints:
+            self.assertTrue(str(one).startswith("sample.ini:"), str(one))

@@ -27,6 +27,8 @@ from gdemoi.ini.words import Block, Complaint, Place, Word, read
 S = TypeVar("S")
 
 _MISSING: Final = object()
+# A complaint is for people: more of a strange value than this helps nobody.
+_LONGEST: Final = 300
 
 
 class Sources(Protocol):
@@ -185,9 +187,12 @@ class Section:
                 self.complain(name, f"{value} is in seconds", hint=meant, warning=True)
             return converter(value)
         except Wrong as error:
-            self.complain(name, str(error), hint=error.hint)
+            self.complain(name, _short(str(error)), hint=error.hint)
         except ValueError as error:
-            self.complain(name, str(error))
+            self.complain(name, _short(str(error)))
+        except OSError as error:
+            # a value may name a file that its converter reads
+            self.complain(name, f"cannot be read: {error.strerror or error}")
         return _MISSING
 
     def _secret(self, name: str, value: str, *, quoted: bool) -> str:
@@ -211,6 +216,10 @@ class Section:
                 warning=True,
             )
         return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _one_line(sources: Sources, file: str) -> str:

@@ -50,6 +50,8 @@ _SIZES: Final = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+# Beyond this a measure is a slip of the finger, and floats lose whole numbers.
+_LARGEST: Final = 1e15
 # A bare number of seconds this large was most likely meant as milliseconds.
 SUSPICIOUS_SECONDS: Final = 1000
 
@@ -238,7 +240,10 @@ def _measure(
             f"{value!r} is not {what} ({forms})",
             value.replace(unit, hint) if hint else None,
         )
-    return float(match[0]), unit
+    number = float(match[0])
+    if number > _LARGEST:
+        raise ValueError(f"is too large for {what}")
+    return number, unit
 
 
 def _duration(value: str) -> float:

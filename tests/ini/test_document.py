@@ -135,6 +135,28 @@ class ReadTests(SynchronousTestCase):
             ],
         )
 
+    def test_a_converter_that_reads_a_file(self) -> None:
+        """When its file cannot be read, that is a complaint like any other."""
+
+        def table(name: str) -> str:
+            raise PermissionError(13, "Permission denied", name)
+
+        @frozen(kw_only=True)
+        class Settings:
+            codes: str = key(table, doc="a file")
+
+        document = parse("g.ini", Memory(files={"g.ini": b"[a]\ncodes = x\n"}))
+        self.assertIsNone(document.sections[0].read(Settings))
+        self.assertEqual(
+            [str(one) for one in document.complaints],
+            ["g.ini:2: [a] codes: cannot be read: Permission denied"],
+        )
+
+    def test_a_strange_value_is_not_told_at_length(self) -> None:
+        """A complaint stays readable."""
+        _, said = smsc(f"host = a\nport = {'x' * 5000}\n")
+        self.assertLess(len(said[0]), 400)
+
     def test_paths_are_relative_to_the_file(self) -> None:
         """A relative path is resolved by the sources."""
         settings, _ = smsc("host = a\nca = ca.pem\n")

@@ -88,7 +88,7 @@ class UnitsTests(SynchronousTestCase):
         self.taken(
             size, {"512": 512, "64KiB": 65536, "1MiB": 1048576, "10kB": 10000, "1B": 1}
         )
-        self.refused(size, "", "64kib?", "1/KiB", "-1")
+        self.refused(size, "", "64kib?", "1/KiB", "-1", "9" * 400)
 
     def test_booleans(self) -> None:
         """yes and no, and what means the same."""
