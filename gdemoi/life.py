@@ -11,13 +11,13 @@ import msgspec
 from gdemoi.message import Error, Outbound, Outcome, State
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(msgspec.Struct, frozen=True, gc=False):
     """The far side has it; wait for receipts (or not: final)."""
 
     final: bool = False
 
 
-class Wait(msgspec.Struct, frozen=True):
+class Wait(msgspec.Struct, frozen=True, gc=False):
     """Try again on `channel` not before `until`."""
 
     until: float
@@ -25,13 +25,13 @@ class Wait(msgspec.Struct, frozen=True):
     error: Error | None = None
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """May have gone out: nothing is sent; `uncertain` is told at `until`."""
 
     until: float
 
 
-class Final(msgspec.Struct, frozen=True):
+class Final(msgspec.Struct, frozen=True, gc=False):
     """This is the last word."""
 
     state: State
@@ -41,7 +41,7 @@ class Final(msgspec.Struct, frozen=True):
 Next = Submitted | Wait | Held | Final
 
 
-class Acceptance(msgspec.Struct, frozen=True):
+class Acceptance(msgspec.Struct, frozen=True, gc=False):
     """A new message with what is already known of its way.
 
     `channel` is the lane that it stands in; `attempting` says that attempt 1 on
@@ -57,24 +57,24 @@ class Acceptance(msgspec.Struct, frozen=True):
     next: Wait | Final | None = None
 
 
-class Taken(msgspec.Struct, frozen=True):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """The message is in the journal."""
 
 
-class Duplicate(msgspec.Struct, frozen=True):
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
     """The same message was taken before; it stands at `state`."""
 
     state: State
 
 
-class Reused(msgspec.Struct, frozen=True):
+class Reused(msgspec.Struct, frozen=True, gc=False):
     """The id was used before for another content: `id_reused`."""
 
 
 Verdict = Taken | Duplicate | Reused
 
 
-class Attempting(msgspec.Struct, frozen=True):
+class Attempting(msgspec.Struct, frozen=True, gc=False):
     """Attempt number `attempt` (from 1) on `channel` is about to leave."""
 
     id: str
@@ -83,7 +83,7 @@ class Attempting(msgspec.Struct, frozen=True):
     at: float
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """Attempt `attempt` ended in `outcome`; `next` is what was decided."""
 
     id: str
@@ -95,7 +95,7 @@ class Answered(msgspec.Struct, frozen=True):
     at: float
 
 
-class Decided(msgspec.Struct, frozen=True):
+class Decided(msgspec.Struct, frozen=True, gc=False):
     """Without an attempt: wait longer, move to another lane, or end it."""
 
     id: str
@@ -103,7 +103,7 @@ class Decided(msgspec.Struct, frozen=True):
     at: float
 
 
-class Cancelled(msgspec.Struct, frozen=True):
+class Cancelled(msgspec.Struct, frozen=True, gc=False):
     """The platform takes the message back; only what has not left can be."""
 
     id: str
@@ -113,7 +113,7 @@ class Cancelled(msgspec.Struct, frozen=True):
 Fact = Attempting | Answered | Decided | Cancelled
 
 
-class Queued(msgspec.Struct, frozen=True):
+class Queued(msgspec.Struct, frozen=True, gc=False):
     """A message that waits for its lane, with the channels tried so far.
 
     `attempts` is the number of the last attempt, 0 before the first.
@@ -126,7 +126,7 @@ class Queued(msgspec.Struct, frozen=True):
     attempts: int = 0
 
 
-class Interrupted(msgspec.Struct, frozen=True):
+class Interrupted(msgspec.Struct, frozen=True, gc=False):
     """An attempt without an outcome, found when the journal was opened."""
 
     message: Outbound
@@ -135,7 +135,7 @@ class Interrupted(msgspec.Struct, frozen=True):
     tried: tuple[str, ...]
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One row of the outbox, ready to publish.
 
     `seq` numbers all events of this journal; `routing_key` is relative to the
