@@ -281,7 +281,7 @@ def main() -> int:
     # SIGTERM ends the demo as Ctrl-C does, so that no process is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return Demo(Console(highlight=False)).run(arguments.once)
+        return Demo(Console(highlight=False, soft_wrap=True)).run(arguments.once)
     except KeyboardInterrupt:
         return 130
 
