@@ -118,6 +118,7 @@ class _Collector(Protocol):
 
     def abort(self) -> None:
         """Close the connection without reading the rest."""
+        self._over = True
         # Agent's transport can only say goodbye politely, which over TLS waits for
         # the far side; an endless answer is cut off below it.
         below = getattr(self.transport, "_producer", self.transport)

@@ -28,8 +28,8 @@ from gdemoi.cloud.settings import (
     TyntecSettings,
     VonageSettings,
 )
+from gdemoi.cloud.webhooks import WebhookSite
 from gdemoi.errors import Unavailable
-from gdemoi.http.door import BoundedSite
 from gdemoi.interfaces import IChannel, IChannelEvents, Surroundings
 from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt
 from gdemoi.sandbox.clouds import Clouds, QuietSite, SandboxCloudsSettings
@@ -121,6 +121,7 @@ class _Way:
             iosim.makeFakeServer(server),
             client,
             iosim.makeFakeClient(client),
+            greet=False,
         )
         self._net.pumps.append(pump)
         return succeed(client)
@@ -144,10 +145,9 @@ class Net:
         """Return a real HTTP client on this network."""
         return Agent.usingEndpointFactory(self.clock, self)
 
-    def serve(self, port: int, resource: IResource, limit: int = 65536) -> None:
-        """Let a resource answer at 127.0.0.1, bodies limited as in the house."""
-        site = BoundedSite(resource, limit, self.clock)
-        self._serve(port, site)
+    def serve(self, port: int, resource: IResource) -> None:
+        """Let a resource answer at 127.0.0.1, as the house serves webhooks."""
+        self._serve(port, WebhookSite(resource, self.clock))
 
     def serve_clouds(self, port: int, clouds: Clouds) -> None:
         """Let sandbox clouds answer at 127.0.0.1."""
@@ -158,6 +158,7 @@ class Net:
         self.servers[("127.0.0.1", port)] = factory
 
     def _serve(self, port: int, site: Any) -> None:
+        # a connection that waits for its next request is no work left over
         site.reactor = self.clock
         site.timeOut = None
         self.serve_factory(port, site)

@@ -1,0 +1,300 @@
+"""The HTTP shell: deadlines, limits, and whether a request may have left."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import PrivateCertificate
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import BrowserLikePolicyForHTTPS
+from twisted.web.server import NOT_DONE_YET
+
+from gdemoi.cloud.http import (
+    MOST_OCTETS,
+    CloudHttp,
+    NoAnswer,
+    NotSent,
+    is_private,
+    make_agent,
+)
+from gdemoi.cloud.provider import Answer, HttpRequest
+from tests.cloud.net import Answers, Net, answered
+
+URL = "http://127.0.0.1:9000/x"
+
+
+class _Silent(Protocol):
+    """Takes everything and says nothing."""
+
+
+class _Hanging(Factory):
+    protocol = _Silent
+    noisy = False
+
+
+class HttpTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.net = Net()
+        self.http = self.make()
+
+    def make(self, **changes: Any) -> CloudHttp:
+        fields: dict[str, Any] = {"timeout_s": 30.0, "in_flight": 5, **changes}
+        agent = fields.pop("agent", None) or self.net.agent()
+        return CloudHttp(agent, self.net.clock, lambda: 0.5, **fields)
+
+    def ask(self, method: str = "POST", url: str = URL) -> Deferred[Answer]:
+        body = b"a=1" if method == "POST" else b""
+        request = HttpRequest(
+            method=method, url=url, headers=(("X-Key", "v"),), body=body
+        )
+        asked = Deferred.fromCoroutine(self.http.send(request))
+        self.net.settle()
+        return asked
+
+    def test_an_answer_comes_whole(self) -> None:
+        """Status, headers in lower case, and body."""
+        far = Answers(answered({"a": 1}, 201, **{"X-Thing": "Y"}))
+        self.net.serve(9000, far)
+        answer = self.successResultOf(self.ask())
+        self.assertEqual(
+            (answer.status, answer.headers["x-thing"], answer.body, answer.cut),
+            (201, "Y", b'{"a": 1}', False),
+        )
+        method, uri, headers, body = far.requests[0]
+        self.assertEqual((method, uri, body), ("POST", "/x", b"a=1"))
+        self.assertEqual((headers["x-key"], headers["user-agent"]), ("v", "gdemoi"))
+
+    def test_tw09_a_refused_connection_sent_nothing(self) -> None:
+        """What certainly did not leave may be repeated."""
+        self.failureResultOf(self.ask(), NotSent)
+
+    def test_al02_a_redirect_is_not_followed(self) -> None:
+        """The answer is handed back; nobody else sees the credentials."""
+        far = Answers((301, b"", {"location": "http://127.0.0.1:9001/"}))
+        other = Answers(answered({}))
+        self.net.serve(9000, far)
+        self.net.serve(9001, other)
+        self.assertEqual(self.successResultOf(self.ask()).status, 301)
+        self.assertEqual(other.requests, [])
+
+    def test_al03_an_endless_answer_is_cut(self) -> None:
+        """A mebibyte is read; then the connection is broken off."""
+        gone: list[Any] = []
+
+        def endless(request: Any) -> Any:
+            request.notifyFinish().addErrback(gone.append)
+            for _ in range(40):
+                request.write(b"x" * 65536)
+            return NOT_DONE_YET
+
+        self.net.serve(9000, Answers(endless))
+        answer = self.successResultOf(self.ask())
+        self.assertEqual((len(answer.body), answer.cut), (MOST_OCTETS, True))
+        self.net.settle()
+        self.assertTrue(gone)
+
+    def test_al04_a_slow_answer_is_given_up(self) -> None:
+        """One octet a second for ever: after 30 s nobody knows."""
+
+        def slow(request: Any) -> Any:
+            request.notifyFinish().addErrback(lambda _: done.append(True))
+            done: list[bool] = []
+
+            def write() -> None:
+                if not done:
+                    request.write(b"x")
+                    self.net.clock.callLater(1.0, write)
+
+            write()
+            return NOT_DONE_YET
+
+        self.net.serve(9000, Answers(slow))
+        asked = self.ask()
+        self.net.advance(29.9)
+        self.assertNoResult(asked)
+        self.net.advance(0.2)
+        self.failureResultOf(asked, NoAnswer)
+        self.net.advance(2)
+        self.assertEqual(self.net.clock.getDelayedCalls(), [])
+
+    def test_silence_after_the_request_is_no_answer(self) -> None:
+        """The request has left: it must not be repeated blindly."""
+        self.net.serve_factory(9000, _Hanging())
+        asked = self.ask()
+        self.net.advance(31)
+        self.failureResultOf(asked, NoAnswer)
+
+    def test_a_connection_lost_in_mid_answer_is_no_answer(self) -> None:
+        """Half an answer tells nothing."""
+
+        def half(request: Any) -> Any:
+            request.setHeader("content-length", "100")
+            request.write(b"half")
+            request.transport.loseConnection()
+            return NOT_DONE_YET
+
+        self.net.serve(9000, Answers(half))
+        self.failureResultOf(self.ask(), NoAnswer)
+
+    def test_so_many_requests_at_once(self) -> None:
+        """More wait for their turn, and time runs from their own start."""
+        self.http = self.make(in_flight=1)
+        self.net.serve_factory(9000, _Hanging())
+        first, second = self.ask(), self.ask()
+        self.assertEqual(len(self.net.pumps), 1)
+        self.net.advance(31)
+        self.failureResultOf(first, NoAnswer)
+        self.assertEqual(len(self.net.pumps), 2)
+        self.assertNoResult(second)
+        self.net.advance(31)
+        self.failureResultOf(second, NoAnswer)
+
+    def test_what_is_cancelled_before_its_turn_was_not_sent(self) -> None:
+        """A stop while waiting leaves nothing uncertain."""
+        self.http = self.make(in_flight=1)
+        self.net.serve_factory(9000, _Hanging())
+        first, second = self.ask(), self.ask()
+        second.cancel()
+        self.failureResultOf(second, NotSent)
+        first.cancel()
+        self.failureResultOf(first, NoAnswer)
+
+    def submit(self) -> Deferred[Answer]:
+        request = HttpRequest(method="POST", url=URL, body=b"a=1")
+        asked = Deferred.fromCoroutine(self.http.submit(request))
+        self.net.settle()
+        return asked
+
+    def test_tw06_a_429_is_sent_once_more(self) -> None:
+        """After a second and more, with jitter; two requests in all."""
+        far = Answers(answered({"code": 20429}, 429), answered({"sid": "SM1"}, 201))
+        self.net.serve(9000, far)
+        asked = self.submit()
+        self.net.advance(1.0)
+        self.assertNoResult(asked)
+        self.net.advance(1.0)
+        self.assertEqual(self.successResultOf(asked).status, 201)
+        self.assertEqual(len(far.requests), 2)
+
+    def test_a_429_that_says_how_long_is_handed_back(self) -> None:
+        """The lane waits as long as it says."""
+        far = Answers(answered({}, 429, **{"Retry-After": "7"}))
+        self.net.serve(9000, far)
+        answer = self.successResultOf(self.submit())
+        self.assertEqual((answer.status, len(far.requests)), (429, 1))
+
+    def test_a_second_connection_is_tried(self) -> None:
+        """A provider that restarts is there a moment later."""
+        asked = self.submit()
+        self.net.serve(9000, Answers(answered({})))
+        self.net.advance(2)
+        self.assertEqual(self.successResultOf(asked).status, 200)
+
+    def test_a_lost_answer_is_never_repeated(self) -> None:
+        """One request, whatever happens after it has left."""
+
+        def lost(request: Any) -> Any:
+            request.transport.loseConnection()
+            return NOT_DONE_YET
+
+        far = Answers(lost)
+        self.net.serve(9000, far)
+        asked = self.submit()
+        self.net.advance(10)
+        self.failureResultOf(asked, NoAnswer)
+        self.assertEqual(len(far.requests), 1)
+
+    def test_stopping_while_waiting_to_try_again(self) -> None:
+        """Nothing was sent, so nothing is uncertain."""
+        asked = self.submit()
+        asked.cancel()
+        self.failureResultOf(asked, NotSent)
+
+
+class PrivacyTests(SynchronousTestCase):
+    def test_al05_plain_http_is_for_this_machine(self) -> None:
+        """Anywhere else needs TLS, or an explicit word."""
+        for url, private in (
+            ("https://api.example.org/", True),
+            ("http://127.0.0.1:1/", True),
+            ("http://[::1]/", True),
+            ("http://localhost/", True),
+            ("http://192.0.2.1/", False),
+            ("http://127.0.0.1.example.org/", False),
+        ):
+            self.assertEqual(is_private(url), private, url)
+        net = Net()
+        http = CloudHttp(
+            net.agent(), net.clock, lambda: 0.5, timeout_s=30.0, in_flight=1
+        )
+        request = HttpRequest(method="GET", url="http://192.0.2.1/")
+        self.failureResultOf(Deferred.fromCoroutine(http.send(request)), NotSent)
+
+    def test_al05_a_certificate_nobody_vouches_for_is_not_believed(self) -> None:
+        """The request is not sent, so that it may be repeated."""
+        net = Net()
+        far = Answers(answered({}))
+        net.serve(9000, far)
+        site = net.servers[("127.0.0.1", 9000)]
+        tls = TLSMemoryBIOFactory(certificate().options(), False, site, net.clock)
+        net.serve_factory(9000, tls)
+        policy = BrowserLikePolicyForHTTPS()
+        plain = net.endpointForURI
+
+        def endpoint(uri: Any) -> Any:
+            return wrapClientTLS(
+                policy.creatorForNetloc(b"127.0.0.1", 9000), plain(uri)
+            )
+
+        net.endpointForURI = endpoint  # type: ignore[method-assign]
+        http = CloudHttp(
+            net.agent(), net.clock, lambda: 0.5, timeout_s=30.0, in_flight=1
+        )
+        request = HttpRequest(method="POST", url="https://127.0.0.1:9000/", body=b"a=1")
+        asked = Deferred.fromCoroutine(http.send(request))
+        net.settle()
+        self.failureResultOf(asked, NotSent)
+        self.assertEqual(far.requests, [])
+        # Twisted logs what it did not like about the certificate
+        self.flushLoggedErrors()
+
+    def test_al05_the_agent_checks_certificates(self) -> None:
+        """The platform's roots, a persistent pool, no repeats behind our back."""
+        agent, pool = make_agent(MemoryReactorClock(), 5)
+        factory = agent._endpointFactory
+        self.assertIsInstance(factory._policyForHTTPS, BrowserLikePolicyForHTTPS)
+        self.assertFalse(pool.retryAutomatically)
+
+
+def certificate() -> PrivateCertificate:
+    """Return a certificate that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = signed.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return PrivateCertificate.loadPEM(pem + secret)
