@@ -185,13 +185,16 @@ def list_(asked: Remote, **options: Any) -> None:
 
 
 @click.command()
-@click.option("--after", help="Seq of the last event seen, or now.")
+@click.option("--after", help="Seq of the last event seen; absent: the last ones.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--follow", "-f", is_flag=True, help="Go on as they happen.")
 @remote
 def events(asked: Remote, after: str | None, limit: int, follow: bool) -> None:
     """Show events: of messages, inbound SMS, channels and lines."""
     if not follow:
+        if after is None:
+            last = asked.get("/v1/events", after="now", limit=1)["after"]
+            after = str(max(0, last - limit))
         page = asked.get("/v1/events", after=after, limit=limit)
         if asked.as_json:
             asked.print_json(page)

@@ -217,6 +217,16 @@ class ReadingTests(SynchronousTestCase):
         page = json.loads(terminal.type("events", "--after", "2", "--json").output)
         self.assertEqual((len(page["events"]), page["after"]), (1, 3))
 
+    def test_the_last_events(self) -> None:
+        """Without a place the newest ones are shown."""
+        terminal = Terminal()
+        for number in range(5):
+            terminal.client.house.tell(f'{{"type":"status","id":"m{number}"}}')
+        result = terminal.type("events", "--limit", "2")
+        self.assertNotIn("m2", result.output)
+        self.assertIn("m3", result.output)
+        self.assertIn("m4", result.output)
+
     def test_following_events(self) -> None:
         """--follow reads the stream, one JSON document to a line."""
         terminal = Terminal()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.errors import Unavailable
 from gdemoi.http.settings import HttpSettings
-from tests.http.house import Client, parsed
+from gdemoi.life import Event
+from tests.http.house import Client, House, parsed
 
 STREAM = {"accept": "text/event-stream"}
 
@@ -153,6 +157,27 @@ class StreamTests(SynchronousTestCase):
             connection.protocol.connectionLost(Failure(ConnectionDone()))
             self.assertEqual(client.api.readers, 0)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_a_journal_that_cannot_be_read_ends_the_stream(self) -> None:
+        """The reader comes again with its place; nothing is thrown at it."""
+
+        class Broken(House):
+            async def events(self, after: int, limit: int) -> Sequence[Event]:
+                if self.outbox:
+                    raise Unavailable("disk gone")
+                return []
+
+        client = Client(Broken())
+        connection = client.open("GET", "/v1/events", headers=STREAM)
+        client.house.tell("{}")
+        self.assertTrue(connection.heard().endswith(b"0\r\n\r\n"))
+        self.assertEqual(client.api.readers, 0)
+
+    def test_a_new_reader_of_a_gateway_that_stops(self) -> None:
+        """It is told to come again."""
+        client = Client()
+        client.api.close()
+        self.assertEqual(client.ask("GET", "/v1/events").status, 503)
 
     def test_closing_ends_streams(self) -> None:
         """When the gateway stops, streams end orderly."""
