@@ -35,6 +35,7 @@ class Joiner:
 
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
+        self._count = 0
         self._groups: OrderedDict[tuple[str, str], _Group] = OrderedDict()
 
     def part(self, line: str, sender: str, recvid: str, now: float) -> Part | None:
@@ -48,7 +49,8 @@ class Joiner:
             else self._place(group, int(recvid))
         )
         if group is None or place is None:
-            reference = f"{recvid}@{int(now)}"
+            self._count += 1
+            reference = f"{recvid}@{int(now)}.{self._count}"
             group = _Group(reference, int(recvid), now + self.window_s)
             self._groups[line, sender] = group
             self._groups.move_to_end((line, sender))
