@@ -108,6 +108,11 @@ class EsmeProtocol(protocol.Protocol):
 
     # -- for the channel
 
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is closed."""
+        return self._ended
+
     def submit(self, octets: bytes, context: Any) -> int:
         """Send a request in this turn of the reactor."""
         number = self.session.submit(octets, context, self._clock.seconds())
@@ -117,6 +122,11 @@ class EsmeProtocol(protocol.Protocol):
     def answer(self, request: DeliverSm | DataSm, status: int) -> None:
         """Answer a deliver_sm or data_sm that came over this connection."""
         self.session.answer(request, status, self._clock.seconds())
+        self._flush_soon()
+
+    def enquire(self) -> None:
+        """Ask whether the far side lives, and measure the round trip."""
+        self.session.enquire(self._clock.seconds())
         self._flush_soon()
 
     def drain(self, grace_s: float) -> None:
@@ -200,6 +210,8 @@ class EsmeProtocol(protocol.Protocol):
     def _tell(self, happenings: list[Happening]) -> None:
         if not happenings:
             return
+        # whoever waits for `ready` finds that the channel knows the bind's terms
+        self._ear.heard(self, happenings)
         for happening in happenings:
             match happening:
                 case Bound():
@@ -217,7 +229,6 @@ class EsmeProtocol(protocol.Protocol):
                     self._close(happening.why)
                 case _:
                     pass
-        self._ear.heard(self, happenings)
 
     def _knocked(self, outbind: Outbound) -> None:
         if self._may_bind is not None and self._may_bind(outbind):

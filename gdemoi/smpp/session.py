@@ -109,6 +109,7 @@ class EsmeSession:
         self._stage_deadline: float | None = None
         self._heard_at = now
         self._enquire_number = 0
+        self._enquire_sent_at: float | None = None
         self._enquire_deadline: float | None = None
 
     # -- what the holder asks
@@ -221,7 +222,7 @@ class EsmeSession:
             if self._enquire_deadline is not None:
                 silence_s = now - self._heard_at
                 return found + self._over(f"nothing heard for {silence_s:.0f} s")
-            self._enquire(now)
+            self.enquire(now)
         if found and self.state is State.DRAINING:
             found += self._drained(now)
         return found
@@ -236,8 +237,10 @@ class EsmeSession:
             return self._over("the SMSC unbound")
         return self._over("unbound; the SMSC did not answer")
 
-    def _enquire(self, now: float) -> None:
+    def enquire(self, now: float) -> None:
+        """Send an enquire_link; also when there was no silence."""
         self._enquire_number = self._requests.next_number()
+        self._enquire_sent_at = now
         self._enquire_deadline = now + self.terms.link_timeout_s
         self._send(_header(ENQUIRE_LINK, ROK, self._enquire_number), now)
 
@@ -314,10 +317,7 @@ class EsmeSession:
         pending = self._requests.settle(number, command_id)
         if pending is not None:
             round_trip_s = now - pending.sent_at
-            known = self.round_trip_s
-            self.round_trip_s = (
-                round_trip_s if known is None else known + (round_trip_s - known) / 8
-            )
+            self._measured(round_trip_s)
             answered = Answered(pending.context, pdus.decode(frame), round_trip_s)
             if self.state is State.DRAINING:
                 return [answered, *self._drained(now)]
@@ -327,12 +327,20 @@ class EsmeSession:
                 return self._take_bind_answer(command_id, status, frame, now)
         elif number == self._unbind_number and self.state is State.UNBINDING:
             return self._over("unbound")
-        elif number == self._enquire_number:
+        elif number == self._enquire_number and self._enquire_sent_at is not None:
+            self._measured(now - self._enquire_sent_at)
+            self._enquire_sent_at = None
             return []
         context = self._requests.settle_late(number)
         if context is not None:
             return [AnsweredLate(context, pdus.decode(frame))]
         return [Noted(f"0x{command_id:08X}, an answer to nothing, ignored", number)]
+
+    def _measured(self, round_trip_s: float) -> None:
+        known = self.round_trip_s
+        self.round_trip_s = (
+            round_trip_s if known is None else known + (round_trip_s - known) / 8
+        )
 
     def _take_bind_answer(
         self, command_id: int, status: int, frame: bytes, now: float

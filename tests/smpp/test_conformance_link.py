@@ -314,9 +314,12 @@ class ThroughputTests(SynchronousTestCase):
         house.channel.start(house.upstairs)
         house.advance(0.5)
         done: list[Any] = []
+        running = [True]
 
         def next_one(outcome: Any) -> None:
             done.append(outcome)
+            if not running:
+                return
             prepared = house.channel.prepare(house.message(id=f"m{len(done)}"))
             house.channel.submit(prepared, 1).addCallback(next_one)
 
@@ -326,4 +329,6 @@ class ThroughputTests(SynchronousTestCase):
         begin = house.clock.seconds()
         house.advance(5, step=0.005)
         rate = len(done) / (house.clock.seconds() - begin)
+        running.clear()
+        house.stop()
         self.assertGreaterEqual(rate, 450)

@@ -1,0 +1,131 @@
+"""A trial of an SMPP service: connect, bind, measure, unbind; nothing is sent.
+
+For `gdemoi-sms probe`: works from the settings alone, beside or without a
+running gateway (a carrier that allows one session may answer 0x05 then).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from gdemoi.errors import Unavailable
+from gdemoi.smpp.channel_links import BIND_NAMES, Connect, connector, terms_of
+from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Over
+from gdemoi.smpp.probe import Probed, advice_for
+from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.settings import BindAs, SmppSettings
+from gdemoi.smpp.states import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
+
+_COMMANDS: Final = {
+    BindAs.TRANSCEIVER: BIND_TRANSCEIVER,
+    BindAs.TRANSMITTER: BIND_TRANSMITTER,
+    BindAs.RECEIVER: BIND_RECEIVER,
+    BindAs.PAIR: BIND_TRANSMITTER,
+}
+# enquire_links that the round trip is measured with, and the pause between.
+_ROUNDS: Final = 3
+_PAUSE_S: Final = 0.2
+_FALLBACK_S: Final = 10.0
+
+
+class _Listener:
+    """Remembers what happened on the trial's connection."""
+
+    def __init__(self) -> None:
+        self.bound: Bound | None = None
+        self.refused: BindRefused | None = None
+        self.why = ""
+
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+        """Take what happened."""
+        for happening in happenings:
+            match happening:
+                case Bound():
+                    self.bound = happening
+                case BindRefused():
+                    self.refused = happening
+                case Over():
+                    self.why = happening.why
+                case _:
+                    pass
+
+
+async def probe(
+    settings: SmppSettings, clock: IReactorTime, connect: Connect | None = None
+) -> list[Probed]:
+    """Try every host in turn; one finding each.  `clock` is the reactor."""
+    connect = connect or connector(settings, clock)
+    return [
+        await _probe_host(settings, clock, connect, host, port)
+        for host, port in settings.hosts
+    ]
+
+
+async def _probe_host(
+    settings: SmppSettings, clock: IReactorTime, connect: Connect, host: str, port: int
+) -> Probed:
+    command = _COMMANDS[settings.bind]
+    listener = _Listener()
+    esme = EsmeProtocol(terms_of(settings, command), clock, listener)
+    timeout_s = settings.link_timeout_s or _FALLBACK_S
+    found = Probed(host=host, port=port, bind=BIND_NAMES[command])
+    begun = clock.seconds()
+    connecting: Deferred[EsmeProtocol] = connectProtocol(connect(host, port), esme)
+    try:
+        await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
+    except (ConnectError, OSError, DeferredTimeoutError) as fault:
+        found = _with(found, problem=str(fault) or type(fault).__name__)
+        return _with(found, advice=advice_for(found, settings))
+    found = _with(found, connect_ms=_ms(clock.seconds() - begun))
+    try:
+        await esme.ready().addTimeout(timeout_s + 1.0, clock)
+    except (Unavailable, DeferredTimeoutError) as fault:
+        found = _with(found, problem=listener.why or str(fault) or "no answer")
+    if listener.refused is not None:
+        found = _with(found, command_status=listener.refused.command_status)
+    if listener.bound is not None:
+        found = await _measure(found, listener.bound, esme, clock)
+    if not esme.ended:
+        over = esme.over()
+        esme.drain(0.0)
+        await over.addTimeout(timeout_s, clock, lambda _, __: None)
+        esme.abort()
+    return _with(found, advice=advice_for(found, settings))
+
+
+async def _measure(
+    found: Probed, bound: Bound, esme: EsmeProtocol, clock: IReactorTime
+) -> Probed:
+    found = _with(
+        found,
+        bound=True,
+        bind_ms=_ms(bound.round_trip_s),
+        smsc=bound.system_id,
+        sc_interface_version=bound.sc_interface_version,
+    )
+    trips: list[float] = []
+    for _ in range(_ROUNDS):
+        # a bind takes longer than a round trip: forget it
+        esme.session.round_trip_s = None
+        esme.enquire()
+        await deferLater(clock, _PAUSE_S)
+        if esme.session.round_trip_s is not None:
+            trips.append(esme.session.round_trip_s)
+    return _with(found, round_trip_ms=_ms(min(trips)) if trips else None)
+
+
+def _with(found: Probed, **changes: object) -> Probed:
+    return msgspec.structs.replace(found, **changes)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,0 +1,102 @@
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.sandbox.smsc import Personality
+from gdemoi.smpp.channel_probe import probe
+from gdemoi.smpp.probe import Probed
+from tests.smpp.house import House
+
+
+def probed(house: House) -> list[Probed]:
+    """Run a probe to its end."""
+    found: list[Any] = []
+    running = Deferred.fromCoroutine(
+        probe(house.settings, house.clock, house.net.endpoint)
+    )
+    running.addCallback(found.extend)
+    house.advance(2, step=0.01)
+    house.advance(60)
+    assert found
+    assert not house.clock.getDelayedCalls()
+    return found
+
+
+def keys(found: Probed) -> list[str]:
+    """Return the ini keys that are advised to be looked at."""
+    return [one.key for one in found.advice]
+
+
+class ProbeTests(SynchronousTestCase):
+    def test_all_is_well(self) -> None:
+        """Connected, bound, measured, unbound; no advice."""
+        house = House(latency_s=0.02, start=False)
+        (found,) = probed(house)
+        self.assertTrue(found.bound)
+        self.assertEqual(found.smsc, "gdemoi-sandbox")
+        self.assertAlmostEqual(found.round_trip_ms or 0, 40, delta=15)
+        self.assertEqual(found.advice, ())
+        self.assertEqual(house.smsc.sessions, [])
+        self.assertIn("round_trip_ms", found.as_data())
+
+    def test_each_host_is_tried(self) -> None:
+        """A host that cannot be reached does not hide the other."""
+        house = House(hosts=("a", "b"), start=False)
+        house.net.listening.pop(("a", 2775))
+        away, good = probed(house)
+        self.assertIsNone(away.connect_ms)
+        self.assertEqual(keys(away), ["host", "port", "host"])
+        self.assertTrue(good.bound)
+
+    def test_refusals_are_explained(self) -> None:
+        """Each status at bind points at the key that mends it."""
+        for status, key in (
+            (0x0E, "password"),
+            (0x0F, "system_id"),
+            (0x53, "system_type"),
+            (0x0D, "host"),
+            (0x05, "bind"),
+            (0x03, "bind"),
+            (0x400, "system_id"),
+        ):
+            house = House(
+                Personality(password="secret", refuse_bind=status), start=False
+            )
+            (found,) = probed(house)
+            self.assertFalse(found.bound)
+            self.assertEqual(found.command_status, status)
+            self.assertIn(key, keys(found))
+            self.assertIn("status", found.as_data())
+
+    def test_silence_hanging_up_and_other_protocols(self) -> None:
+        """No answer, a closed connection, HTTP."""
+        for behave, key in (
+            (lambda server: None, "tls"),
+            (lambda server: server.transport.loseConnection(), "tls"),
+            (lambda server: server.transport.write(b"HTTP/1.1 400 Bad\r\n"), "port"),
+        ):
+            house = House(start=False)
+
+            def answer(behave: Any = behave, house: House = house) -> Any:
+                server = House.answer(house)
+                server.dataReceived = lambda data: behave(server)  # type: ignore[method-assign]
+                return server
+
+            house.net.listen("smsc.example", 2775, answer)
+            (found,) = probed(house)
+            self.assertFalse(found.bound)
+            self.assertIn(key, keys(found), found)
+
+    def test_what_could_be_better(self) -> None:
+        """No version told; a window too small for the rate."""
+        house = House(
+            Personality(password="secret", version=0),
+            latency_s=0.1,
+            window=5,
+            rate=100.0,
+            start=False,
+        )
+        (found,) = probed(house)
+        self.assertTrue(found.bound)
+        self.assertEqual(keys(found), ["tlvs", "window"])
