@@ -105,11 +105,11 @@ def outcome_of(job: Job, status: str) -> Outcome:
     return job.unsure(f"the device reports an unknown status {status!r}")
 
 
-def no_port(why: str) -> Refused:
-    """Return: nothing left, no port of this device can send now."""
+def no_port(why: str, *, whole: bool = True) -> Refused:
+    """Return: nothing left; no port can send now, or not the one asked for."""
     return Refused(
         error=Error("yeastar:no_port", why, retryable=True),
-        scope=Scope.CHANNEL_FOR_A_WHILE,
+        scope=Scope.CHANNEL_FOR_A_WHILE if whole else Scope.MESSAGE,
     )
 
 

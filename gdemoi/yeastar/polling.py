@@ -15,6 +15,9 @@ from gdemoi.yeastar.ports import Port, Ports
 
 # Details of so many ports are asked with each poll, in turn.
 DETAILS_AT_ONCE: Final = 4
+# A question that ended so many connections in a row by its silence is not asked
+# again: some firmware may not know it.
+SILENCES_LIMIT: Final = 3
 
 
 class Polling:
@@ -42,11 +45,17 @@ class Polling:
         self._next = start + DETAILS_AT_ONCE
         return self._questions(now, (spans[start:] + spans[:start])[:DETAILS_AT_ONCE])
 
+    def silent(self, one: Action) -> None:
+        """A question of ours was not answered at all."""
+        kind = one.purpose.value
+        self._ports.silences[kind] = self._ports.silences.get(kind, 0) + 1
+
     def told_spans(self, block: Block) -> tuple[list[int] | None, list[Action]]:
         """Take in the spans; return the ports that changed, and what to ask next.
 
         None when the device told no spans.
         """
+        self._ports.silences.pop(Purpose.SPANS.value, None)
         spans = spans_of(block.output or "")
         if not spans:
             return None, []
@@ -54,10 +63,11 @@ class Polling:
         changed = [port.number for port in self._ports.told(spans)]
         if known:
             return changed, []
-        return changed, [self._detail(port.span) for port in self._all()]
+        return changed, self._details([port.span for port in self._all()])
 
     def told_details(self, span: int, block: Block) -> None:
         """Take in what is said of one span."""
+        self._ports.silences.pop(Purpose.SPAN.value, None)
         port = self._ports.by_number.get(self._ports.of_span(span))
         if port is not None and block.output:
             port.details = details_of(block.output)
@@ -67,9 +77,19 @@ class Polling:
 
     def _questions(self, now: float, spans: list[int]) -> list[Action]:
         self.at = now + self._interval_s
-        asked = sms_command(Purpose.SPANS, "gsm show spans", self._limit_s)
-        return [asked, *map(self._detail, spans)]
+        asked = self._details(spans)
+        if self._answers(Purpose.SPANS):
+            limit_s = self._limit_s
+            asked.insert(0, sms_command(Purpose.SPANS, "gsm show spans", limit_s))
+        return asked
 
-    def _detail(self, span: int) -> Action:
-        command = f"gsm show span {span}"
-        return sms_command(Purpose.SPAN, command, self._limit_s, span)
+    def _details(self, spans: list[int]) -> list[Action]:
+        if not self._answers(Purpose.SPAN):
+            return []
+        return [
+            sms_command(Purpose.SPAN, f"gsm show span {span}", self._limit_s, span)
+            for span in spans
+        ]
+
+    def _answers(self, purpose: Purpose) -> bool:
+        return self._ports.silences.get(purpose.value, 0) < SILENCES_LIMIT

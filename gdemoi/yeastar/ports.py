@@ -13,7 +13,8 @@ from attrs import define, field
 
 from gdemoi.yeastar.answers import SpanDetails, trouble_of
 
-# A port that refused is left alone for so long, unless the device says it is up.
+# A port that refused an SMS is left alone for so long; longer when it was for want
+# of a permission.
 REFUSED_S = 60.0
 FORBIDDEN_S = 300.0
 NOTHING_TOLD = SpanDetails()
@@ -88,6 +89,8 @@ class Ports:
         self.span_offset = span_offset
         self.interval_s = interval_s
         self._phones = phones or {}
+        # questions that went unanswered in a row, by kind (see `polling`)
+        self.silences: dict[str, int] = {}
         self.by_number: dict[int, Port] = {}
         for number in numbers:
             self._add(number)

@@ -91,7 +91,6 @@ class Session:
                 case Foreign(why):
                     self._end(why, now)
                 case Block():
-                    self._login(now)
                     self._block(item, now)
         return self._after(now)
 
@@ -223,6 +222,7 @@ class Session:
     def _silent(self, now: float) -> None:
         one = self._dialogue.current
         assert one is not None
+        self._polling.silent(one)
         self._end(f"no answer to {one.purpose.value} in {one.limit_s:g} s", now)
 
     def _end(self, why: str, now: float) -> None:
@@ -245,11 +245,12 @@ class Session:
             self._event(block, now)
         elif "response" in block.headers:
             self._response(block, now)
+        # who talks without a greeting is a manager all the same; what was said
+        # before our login is no answer to it
+        self._login(now)
 
     def _event(self, block: Block, now: float) -> None:
         name = block.word("event")
-        if self.stage is not Stage.READY:
-            return
         if name == "receivedsms":
             self._events.append(
                 events.Received(read(block, self._settings.span_offset))
@@ -304,7 +305,7 @@ class Session:
         port = self.ports.choose(now, job.sms.only, job.refused_by)
         if port is None:
             if not self.ports.hope(now, job.sms.only, job.refused_by):
-                self._settle(job, job.last_refusal or self._hopeless(now))
+                self._settle(job, job.last_refusal or self._hopeless(job, now))
             return
         self.ports.begin(port)
         job.port = port
@@ -313,8 +314,12 @@ class Session:
         limit_s = self._settings.answer_timeout_s
         self._dialogue.ask(sms_command(Purpose.SEND, line, limit_s, job.ticket))
 
-    def _hopeless(self, now: float) -> Refused:
-        return no_port(self.ports.unable(now) or "no port that may be used can send")
+    def _hopeless(self, job: Job, now: float) -> Refused:
+        why = self.ports.unable(now)
+        if why is not None:
+            return no_port(why)
+        wanted = ", ".join(map(str, job.sms.only))
+        return no_port(f"port {wanted}, which is asked for, cannot send", whole=False)
 
     def _send_answered(self, ticket: int, block: Block, now: float) -> None:
         """The command was answered: refused, or taken; the event decides."""

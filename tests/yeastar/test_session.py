@@ -172,6 +172,15 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(device.written(), "")
         self.assertEqual(len(device.of(events.Over)), 1)
 
+    def test_an_answer_before_the_question(self) -> None:
+        """What is said before our login is no answer to it."""
+        device = Device()
+        device.says(ACCEPTED)
+        self.assertIn("Action: Login", device.written())
+        self.assertEqual(device.of(events.LoggedIn), [])
+        device.says(ACCEPTED)
+        self.assertEqual(len(device.of(events.LoggedIn)), 1)
+
     def test_t03_refused_login(self) -> None:
         """Said with the device's words, and the conversation is over."""
         device = Device()
@@ -423,6 +432,17 @@ class SendingTests(SynchronousTestCase):
         self.assertIs(refused.scope, Scope.CHANNEL_FOR_A_WHILE)
         self.assertNotIn("gsm send sms", device.written())
 
+    def test_the_port_that_is_asked_for_is_down(self) -> None:
+        """The message waits for it; the rest of the device goes on."""
+        device = Device(1, 2).log_in()
+        device.ports.told({2: "Power off", 3: "Power on, Up"})
+        device.session.submit(Sms(TO, "Hi", only=(1,)), device.now)
+        device.told += device.session.tick(device.now)
+        refused = device.outcome()
+        assert isinstance(refused, Refused)
+        self.assertIs(refused.scope, Scope.MESSAGE)
+        self.assertTrue(refused.error.retryable)
+
 
 class LivenessTests(SynchronousTestCase):
     def test_t28_ping_and_both_pongs(self) -> None:
@@ -588,6 +608,25 @@ class PollTests(SynchronousTestCase):
         self.assertEqual(len(device.of(events.Noted)), 1)
         device.says(follows(""))
         self.assertIsNone(device.ports.unable(device.now))
+
+    def test_a_question_that_is_never_answered(self) -> None:
+        """After three connections that it ended, it is not asked any more."""
+        device = Device(poll_s=60.0)
+        for _ in range(3):
+            device.connect()
+            device.log_in()
+            self.assertIn("gsm show spans", device.written())
+            device.says(follows("GSM span 2: Power on, Up\n"))
+            self.assertIn("gsm show span 2", device.written())
+            device.later(10.0)
+            self.assertIn("gsm show span", device.of(events.Over)[-1].why)
+        device.connect()
+        device.log_in()
+        device.says(follows("GSM span 2: Power on, Up\n"))
+        device.written()
+        device.later(50.0)
+        self.assertEqual(device.written(), "")
+        self.assertEqual(device.session.stage, Stage.READY)
 
     def test_commands_of_operators(self) -> None:
         """A query's output is told; without a login, or an answer, why not."""
