@@ -111,7 +111,7 @@ class BoxLine:
     signal: int = 21
     registered: bool = False
     acknowledged: Counter[str] = field(factory=Counter)
-    given_up: int = 0
+    given_up: Counter[str] = field(factory=Counter)
     rebooted: int = 0
     _count: int = 0
     _sms_no: int = 0
@@ -189,7 +189,7 @@ class BoxLine:
     def _say(self, verb: str, count: str, one: Repeated) -> None:
         if one.left == 0:
             del self._pushes[verb, count]
-            self.given_up += 1
+            self.given_up[verb] += 1
             return
         one.left -= 1
         self.send(one.datagram)

@@ -119,7 +119,7 @@ class BoxTests(SynchronousTestCase):
         self.line.receive_sms("+79", "hi")
         self.clock.pump([1.0] * 20)
         self.assertEqual(len(self.said), 4)
-        self.assertEqual(self.line.given_up, 1)
+        self.assertEqual(self.line.given_up, {"RECEIVE": 1})
         self.said.clear()
         self.line.receive_sms("+79", "hi")
         found = parse(self.said[0])
