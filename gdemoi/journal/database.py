@@ -136,7 +136,6 @@ class Database:
         )
         self._connection = connection
         for pragma in (
-            "page_size=8192",
             "journal_mode=WAL",
             "synchronous=FULL",
             f"busy_timeout={_BUSY_MS}",

@@ -34,7 +34,6 @@ from gdemoi.life import (
 )
 from gdemoi.message import (
     Outbound,
-    Receipt,
     Report,
     State,
     provider_key,
@@ -46,14 +45,13 @@ CACHED: Final = 20_000
 OPEN_LOOK_S: Final = 300.0
 # How many events share a row.
 CHUNK: Final = 100
+_TAKEN: Final = Taken()
 _LOAD_SIZES: Final = (256, 64, 16, 4, 1)
 
 encode_message = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Outbound).decode
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
-encode_receipt = msgspec.msgpack.Encoder().encode
-decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 
 
 class Entry:
@@ -441,7 +439,7 @@ class Ledger:
         )
         self._live[message.id] = entry
         self.changed(entry, told)
-        return Taken()
+        return _TAKEN
 
     def note(self, fact: Fact) -> bool:
         """Record a fact; False when the message has moved past it."""

@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
 
-# More than this many facts in one transaction gain nothing.
-BATCH_LIMIT: Final = 1_000
+# More jobs and messages than this in one transaction gain nothing.
+BATCH_LIMIT: Final = 2_000
 # So many facts may wait for the disk before new ones are turned away.
 WAITING_LIMIT: Final = 20_000
 
@@ -142,6 +142,9 @@ class Threaded:
         if self._open:
             self._open = False
             self._queue.put(None)
+        elif self._thread.ident is None and not self._stopped.called:
+            # never started: there is nothing to wait for
+            self._stopped.callback(None)
         return self._stopped
 
     def _run(self) -> None:
@@ -149,10 +152,12 @@ class Threaded:
         more = True
         while more:
             jobs: list[Job] = []
+            weight = 0
             job = queue.get()
             while job is not None:
                 jobs.append(job)
-                if len(jobs) >= BATCH_LIMIT:
+                weight += 1 + len(job[3])
+                if weight >= BATCH_LIMIT:
                     break
                 try:
                     job = queue.get_nowait()

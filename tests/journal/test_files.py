@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 from twisted.internet.task import Clock
@@ -204,6 +207,39 @@ class CrashTests(FileTestCase):
         self.assertEqual(self.receive(receipt("a7")).message_id, "m7")
 
 
+class KilledTests(FileTestCase):
+    def test_killed_in_mid_load(self) -> None:
+        """kill -9: all that was acknowledged is there, each with its attempt."""
+        self.did(self.journal.close())
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.journal.load", self.url],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert child.stdout is not None
+        said = [child.stdout.readline().split() for _ in range(40)]
+        child.kill()
+        said += [line.split() for line in child.stdout if line.endswith("\n")]
+        child.stdout.close()
+        child.wait()
+        self.journal = self.opened()
+        accepted = {name for what, name in said if what == "accepted"}
+        submitted = {name for what, name in said if what == "submitted"}
+        self.assertTrue(submitted <= accepted)
+        for name in accepted:
+            self.assertIsNotNone(self.story(name), name)
+        for name in submitted:
+            self.assertEqual(self.story(name)["state"], "submitted")
+        # what has no answer is found as interrupted, nothing else is
+        counts = self.did(self.journal.counts())
+        interrupted = self.did(self.journal.interrupted())
+        self.assertEqual(len(interrupted), counts.get("accepted", 0))
+        self.assertGreaterEqual(counts["submitted"], len(submitted))
+        for number, body in enumerate(self.bodies(), 1):
+            self.assertIn(body["seq"], (1, 2), number)
+
+
 class FailingDiskTests(FileTestCase):
     def full(self) -> None:
         """Let the disk be full."""
@@ -229,6 +265,22 @@ class FailingDiskTests(FileTestCase):
         self.assertEqual(
             [body["id"] for body in self.bodies()], ["before", "during", "before"]
         )
+
+    def test_a_disk_that_is_really_full(self) -> None:
+        """SQLite's own words; what was written before is still whole."""
+        self.accept(acceptance("before"))
+        database = self.journal._ledger.database
+        [[pages]] = database.rows("PRAGMA page_count")
+        database.run(f"PRAGMA max_page_count = {pages + 2}")
+        batch = [acceptance(f"m{n}", text="x" * 500) for n in range(200)]
+        failure = self.failureResultOf(self.journal.accept(batch), Unavailable)
+        self.assertIn("full", str(failure.value))
+        database.run("PRAGMA max_page_count = 1000000")
+        self.assertEqual(self.journal.backlog(), {"mts": 1})
+        self.assertEqual(self.accept(*batch), [Taken()] * 200)
+        self.assertEqual(self.journal.backlog(), {"mts": 201})
+        seqs = [event.seq for event in self.did(self.journal.events(0, 999))]
+        self.assertEqual(seqs, list(range(1, 202)))
 
     def test_receipt_and_inbound_are_refused_too(self) -> None:
         """The upstream is not acknowledged, and repeats."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import Journal
@@ -38,7 +39,7 @@ DAY = 86_400.0
 class LifeTests(JournalTestCase):
     def test_it_is_an_ijournal(self) -> None:
         """The seam is kept."""
-        self.assertTrue(IJournal.providedBy(self.journal))
+        self.assertTrue(verifyObject(IJournal, self.journal))
 
     def test_whole_life(self) -> None:
         """Accepted, submitted, delivered: as the contract shows it."""

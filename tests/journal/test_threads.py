@@ -10,7 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import TestCase
 
-from gdemoi.errors import Unavailable
+from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.journal import Journal, worker
 from gdemoi.life import Taken
 from tests.journal.lives import acceptance, receipt, taken
@@ -118,6 +118,12 @@ class ThreadTests(TestCase):
         await self.assertFailure(answer, Unavailable)
         self.assertEqual(await self.journal.accept([acceptance("m0")]), [Taken()])
         self.flushLoggedErrors()
+
+    async def test_closing_what_never_opened(self) -> None:
+        """A gateway that fails to start can still stop."""
+        other = Journal("sqlite:////no/such/folder/journal.sqlite", reactor)
+        await self.assertFailure(other.open(), ConfigurationError)
+        await other.close()
 
     async def test_another_process_that_locks_the_file(self) -> None:
         """A stranger's write lock is waited out, not an error."""
