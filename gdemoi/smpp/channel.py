@@ -28,7 +28,7 @@ from gdemoi.message import Outbound, Outcome, Receipt, Refused
 from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_describe import describe
-from gdemoi.smpp.channel_links import Connect, Link, connector
+from gdemoi.smpp.channel_links import Connect, Link, secured, tcp
 from gdemoi.smpp.channel_outbind import OutbindPort
 from gdemoi.smpp.channel_queries import query, receipt_of
 from gdemoi.smpp.channel_sender import Sender, unavailable
@@ -99,7 +99,7 @@ class SmppChannel:
         self.noted: dict[str, int] = {}
         self._surroundings = surroundings
         self._clock = clock
-        self._connect = connect or connector(settings, surroundings.reactor)
+        self._connect = secured(settings, connect or tcp(surroundings.reactor))
         self._preparer = Preparer(settings, surroundings.random)
         self._events: IChannelEvents | None = None
         # whether TLVs may be sent: as the settings say, until a bind says more

@@ -6,6 +6,7 @@ goes to the channel.  The pauses are the keeper's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final, Protocol
@@ -62,6 +63,10 @@ _SPARE_S: Final = 5.0
 # When there is a better host, outstanding answers are awaited so long.
 _MOVE_GRACE_S: Final = 5.0
 
+_PEM: Final = re.compile(
+    "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
+)
+
 Connect = Callable[[str, int], IStreamClientEndpoint]
 
 
@@ -108,20 +113,31 @@ def terms_of(settings: SmppSettings, bind_command: int) -> Terms:
     )
 
 
-def connector(settings: SmppSettings, reactor: Any) -> Connect:
-    """Return what makes the endpoint of a host: TCP, or TLS with its checks."""
+def tcp(reactor: Any) -> Connect:
+    """Return what makes the endpoint of a host."""
+    return lambda host, port: HostnameEndpoint(reactor, host, port)
+
+
+def secured(settings: SmppSettings, connect: Connect) -> Connect:
+    """Return `connect` as the settings want it: as it is, or with TLS.
+
+    The certificate must be valid for the host (or `tls_name`), and signed by an
+    authority that this machine trusts (or the one of `tls_ca`).
+    """
     if not settings.tls:
-        return lambda host, port: HostnameEndpoint(reactor, host, port)
+        return connect
     trust = None
     if settings.tls_ca:
-        pem = FilePath(settings.tls_ca).getContent()
-        trust = trustRootFromCertificates([Certificate.loadPEM(pem)])
+        pem = FilePath(settings.tls_ca).getContent().decode("ascii", "replace")
+        trust = trustRootFromCertificates(
+            [Certificate.loadPEM(block) for block in _PEM.findall(pem)]
+        )
 
-    def connect(host: str, port: int) -> IStreamClientEndpoint:
+    def secure(host: str, port: int) -> IStreamClientEndpoint:
         options = optionsForClientTLS(settings.tls_name or host, trustRoot=trust)
-        return wrapClientTLS(options, HostnameEndpoint(reactor, host, port))
+        return wrapClientTLS(options, connect(host, port))
 
-    return connect
+    return secure
 
 
 def _or(value: float | None, default: float) -> float:

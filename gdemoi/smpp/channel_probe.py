@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gdemoi.errors import Unavailable
-from gdemoi.smpp.channel_links import BIND_NAMES, Connect, connector, terms_of
+from gdemoi.smpp.channel_links import BIND_NAMES, Connect, secured, tcp, terms_of
 from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Over
 from gdemoi.smpp.probe import Probed, advice_for
 from gdemoi.smpp.protocol import EsmeProtocol
@@ -63,7 +63,7 @@ async def probe(
     settings: SmppSettings, clock: IReactorTime, connect: Connect | None = None
 ) -> list[Probed]:
     """Try every host in turn; one finding each.  `clock` is the reactor."""
-    connect = connect or connector(settings, clock)
+    connect = secured(settings, connect or tcp(clock))
     return [
         await _probe_host(settings, clock, connect, host, port)
         for host, port in settings.hosts

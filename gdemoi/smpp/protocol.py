@@ -196,7 +196,8 @@ class EsmeProtocol(protocol.Protocol):
     def _regulate(self) -> None:
         if self._ended or self.transport is None:
             return
-        if self._full or self._held:
+        # TLS calls itself full until its handshake has been read
+        if (self._full and self._bound) or self._held:
             self.transport.pauseProducing()  # type: ignore[attr-defined]
         else:
             self.transport.resumeProducing()  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -333,8 +334,19 @@ class SmppSettings:
             yield "outbind_password", "is needed: our login is given to whoever knocks"
         if self.reconnect_max_s < self.reconnect_min_s:
             yield "reconnect_max", "is less than reconnect_min"
+        yield from self._certificates()
+
+    def _certificates(self) -> Iterator[tuple[str, str]]:
         if (self.tls_ca or self.tls_name) and not self.tls:
             yield "tls", "is off, but tls_ca or tls_name is set"
+        if self.tls_ca:
+            try:
+                content = Path(self.tls_ca).read_bytes()
+            except OSError as error:
+                yield "tls_ca", f"cannot be read: {error.strerror}"
+            else:
+                if b"-----BEGIN CERTIFICATE-----" not in content:
+                    yield "tls_ca", "holds no certificate in PEM form"
 
     def _too_new(self) -> Iterator[tuple[str, str]]:
         if self.tlvs is Tlvs.YES:

@@ -116,7 +116,8 @@ function greet(link) {
 
 function whom(order) {
   if (order.session) return sessions.get(order.session);
-  return [...sessions.values()].reverse().find((one) => !order.receives || /r$/.test(one.bound) && one.bound !== 'transmitter');
+  const kinds = order.receives ? ['receiver', 'transceiver'] : ['receiver', 'transmitter', 'transceiver', ''];
+  return [...sessions.values()].reverse().find((one) => kinds.includes(one.bound));
 }
 
 function request(session, command, fields) {

@@ -1,0 +1,185 @@
+"""A channel of ours in a house of this test, towards a peer on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+from random import random
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IChannelEvents, Surroundings
+from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt, provider_key
+from gdemoi.smpp.channel import KIND, SmppChannel
+from gdemoi.smpp.settings import SmppSettings
+from tests.peers.peer import Peer, Watch
+from tests.peers.programs import HERE, require_node_package, require_perl_module
+
+ENVIRONMENT = {"PATH": os.environ.get("PATH", "")}
+
+
+@implementer(IChannelEvents)
+class Upstairs:
+    """The floors above: they write down, match by id, and can be slow or broken."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.receipts: list[Receipt] = []
+        self.inbounds: list[Inbound] = []
+        self.lates: list[tuple[str, int, Outcome]] = []
+        self.changes: list[tuple[str, str]] = []
+        self.matches: list[Match | None] = []
+        self.known: dict[str, str] = {}
+        # not None: commits wait here until the test fires them
+        self.commits: list[Deferred[Any]] | None = None
+        self.broken = False
+
+    def able(self, channel: Any) -> None:
+        self.watch.look()
+
+    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+        self.receipts.append(receipt)
+        match = None
+        for key in receipt.keys:
+            if key in self.known:
+                match = Match(self.known[key], receipt.provider_id, key)
+                break
+        self.matches.append(match)
+        return self._commit(match)
+
+    def inbound(self, inbound: Inbound) -> Deferred[None]:
+        self.inbounds.append(inbound)
+        return self._commit(None)
+
+    def late(self, message_id: str, attempt: int, outcome: Outcome) -> None:
+        self.lates.append((message_id, attempt, outcome))
+        self.watch.look()
+
+    def changed(
+        self, channel: Any, state: str, reason: str, line: str | None = None
+    ) -> None:
+        self.changes.append((state, reason))
+        self.watch.look()
+
+    def learn(self, message_id: str, *provider_ids: str) -> None:
+        """Know the ids of a message, as the journal would."""
+        for provider_id in provider_ids:
+            self.known[provider_key(provider_id)] = message_id
+
+    def _commit(self, answer: Any) -> Deferred[Any]:
+        self.watch.look()
+        done: Deferred[Any] = Deferred()
+        if self.broken:
+            done.errback(Unavailable("the disk is full"))
+            return done
+        if self.commits is None:
+            return succeed(answer)
+        self.commits.append(done)
+        return done.addCallback(lambda _: answer)
+
+
+class PeerCase(TestCase):
+    """Whatever a test starts here is stopped after it, the channel first."""
+
+    timeout = 60
+    peer: Peer
+    upstairs: Upstairs
+    channel: SmppChannel
+
+    async def node(self, **account: Any) -> Peer:
+        """Start the SMSC upon node-smpp."""
+        node = require_node_package("smpp")
+        script = str(HERE / "node_smsc.js")
+        return await self._start([node, script, json.dumps(account)])
+
+    async def perl(self) -> Peer:
+        """Start the SMSC upon Net::SMPP."""
+        perl = require_perl_module("Net::SMPP")
+        return await self._start([perl, str(HERE / "perl_smsc.pl")])
+
+    async def _start(self, command: list[str]) -> Peer:
+        self.peer = Peer()
+        self.addCleanup(self.peer.stop)
+        await self.peer.start(command, ENVIRONMENT)
+        return self.peer
+
+    def connect(self, **settings: Any) -> SmppChannel:
+        """Make a channel to the peer as the gateway makes it, and start it."""
+        values: dict[str, Any] = {
+            "host": ("127.0.0.1",),
+            "port": self.peer.port,
+            "system_id": "esme",
+            "password": "secret",
+            "reconnect_min_s": 0.05,
+            "reconnect_max_s": 0.1,
+            **settings,
+        }
+        around = Surroundings(
+            reactor=reactor,
+            clock=reactor,
+            random=random,
+            gateway_name="gdemoi-test",
+            public_url=None,
+            mount=lambda name, resource: None,
+            cursor=lambda name: succeed(None),
+            set_cursor=lambda name, value: succeed(None),
+        )
+        self.upstairs = Upstairs()
+        self.channel = KIND.make("carrier", SmppSettings(**values), [], around)
+        self.addCleanup(self.stop)
+        self.channel.start(self.upstairs)
+        return self.channel
+
+    def stop(self) -> Deferred[None]:
+        """Stop the channel, with a second for what is unanswered."""
+        return self.channel.stop(1.0)
+
+    async def up(self, times: int = 1) -> None:
+        """Wait until the channel is up (again)."""
+        await self.upstairs.watch.until(
+            lambda: [c for c in self.upstairs.changes if c[0] == "up"][times - 1 :],
+            f"the channel up {times} times",
+        )
+
+    async def bound(self, **settings: Any) -> None:
+        """Connect and wait until the channel is up."""
+        self.connect(**settings)
+        await self.up()
+
+    async def receipts(self, count: int = 1) -> list[Receipt]:
+        """Wait for so many receipts."""
+        return await self._came(self.upstairs.receipts, count, "receipts")
+
+    async def inbounds(self, count: int = 1) -> list[Inbound]:
+        """Wait for so many SMS from phones, or segments of them."""
+        return await self._came(self.upstairs.inbounds, count, "SMS")
+
+    async def _came(self, there: list[Any], count: int, what: str) -> list[Any]:
+        await self.upstairs.watch.until(
+            lambda: len(there) >= count, f"{count} {what} came"
+        )
+        return there
+
+    def message(self, text: str | None = "Hello", **fields: Any) -> Outbound:
+        """Return a message; what is not said is usual."""
+        now = reactor.seconds()
+        values: dict[str, Any] = {
+            "id": "m1",
+            "to": "+79161234567",
+            "from_": "GdeMoi",
+            "accepted_at": now,
+            "expires_at": now + 7200,
+            "text": text,
+            **fields,
+        }
+        return Outbound(**values)
+
+    def submit(self, message: Outbound, attempt: int = 1) -> Deferred[Outcome]:
+        """Prepare and submit; fires with the outcome."""
+        prepared: Any = self.channel.prepare(message)
+        return self.channel.submit(prepared, attempt)

@@ -1,0 +1,124 @@
+"""A program of others, driven over its stdin and heard over its stdout.
+
+Both ways one JSON object per line.  What it tells is kept in order; a test waits
+for what it expects, so that nothing sleeps and nothing is missed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from twisted.internet import protocol, reactor
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+LIMIT_S: Final = 20.0
+Seen = dict[str, Any]
+
+
+class Watch:
+    """Lets coroutines wait until something is true; `look` when it may be."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+    def look(self) -> None:
+        """Look again at all that is waited for."""
+        for entry in list(self._waiting):
+            true, waiting = entry
+            found = true()
+            if found and entry in self._waiting:
+                self._waiting.remove(entry)
+                waiting.callback(found)
+
+    async def until(self, true: Callable[[], Any], what: str) -> Any:
+        """Return what `true()` returns, as soon as that is something."""
+        found = true()
+        if found:
+            return found
+        waiting: Deferred[Any] = Deferred()
+        entry = (true, waiting)
+        self._waiting.append(entry)
+        waiting.addTimeout(LIMIT_S, reactor, lambda _, __: self._late(entry, what))
+        return await waiting
+
+    def _late(self, entry: Any, what: str) -> None:
+        if entry in self._waiting:
+            self._waiting.remove(entry)
+        raise AssertionError(f"not in {LIMIT_S:g} s: {what}")
+
+
+class Peer(protocol.ProcessProtocol):
+    """The program, running."""
+
+    def __init__(self) -> None:
+        self.told: list[Seen] = []
+        self.errors = b""
+        self.watch = Watch()
+        self.port = 0
+        self._rest = b""
+        self._ended: Deferred[None] = Deferred()
+
+    async def start(
+        self, command: Sequence[str], environment: dict[str, str] | None = None
+    ) -> None:
+        """Run it, and wait until it listens."""
+        reactor.spawnProcess(self, command[0], command, env=environment)
+        first = await self.saw("listening")
+        self.port = first["port"]
+
+    def stop(self) -> Deferred[None]:
+        """Close its stdin, at which it ends."""
+        self.transport.closeStdin()
+        return self._ended.addTimeout(LIMIT_S, reactor)
+
+    def order(self, do: str, **words: Any) -> None:
+        """Tell it to do something."""
+        self.transport.write(json.dumps({"do": do, **words}).encode() + b"\n")
+
+    # -- what it saw
+
+    def all(self, event: str, **facts: Any) -> list[Seen]:
+        """Return all that it told so far with these facts."""
+        wanted = {"event": event, **facts}
+        return [seen for seen in self.told if wanted.items() <= seen.items()]
+
+    async def saw(self, event: str, count: int = 1, **facts: Any) -> Seen:
+        """Wait for the `count`-th telling with these facts."""
+        what = f"{count} times {event} {facts}"
+        found = await self.watch.until(
+            lambda: self.all(event, **facts)[count - 1 :], what
+        )
+        return found[0]
+
+    async def saw_pdu(self, command: str, count: int = 1, **facts: Any) -> Seen:
+        """Wait for the `count`-th PDU of a kind to come in there."""
+        return await self.saw("pdu", count, command=command, **facts)
+
+    def pdus(self, *commands: str) -> list[Seen]:
+        """Return the PDUs (of some kinds) that came in there, in order."""
+        return [
+            seen
+            for seen in self.all("pdu")
+            if not commands or seen["command"] in commands
+        ]
+
+    # -- ProcessProtocol
+
+    def outReceived(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self.told.append(json.loads(line))
+        self.watch.look()
+
+    def errReceived(self, data: bytes) -> None:
+        self.errors += data
+
+    def processEnded(self, reason: Failure) -> None:
+        ended, self._ended = self._ended, Deferred()
+        self._ended.callback(None)
+        self.told.append({"event": "gone", "errors": self.errors.decode()})
+        self.watch.look()
+        ended.callback(None)

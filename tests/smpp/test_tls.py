@@ -1,0 +1,104 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet.ssl import PrivateCertificate
+from twisted.protocols import tls
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.message import Accepted
+from gdemoi.sandbox.smsc import SmscFactory
+from gdemoi.smpp.settings import SmppSettings
+from tests.smpp.house import House
+
+
+def certificate(name: str) -> tuple[bytes, bytes]:
+    """Return a self-signed certificate and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        made.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
+
+
+CERTIFICATE, KEY = certificate("smsc.example")
+
+
+class TlsTests(SynchronousTestCase):
+    def house(self, **settings: Any) -> House:
+        """Return a house whose SMSC speaks TLS."""
+        house = House(tls=True, start=False, **settings)
+        # Twisted's client side asks nobody which clock to gather small writes by
+        self.patch(tls, "_get_default_clock", lambda: house.clock)
+        chosen = PrivateCertificate.loadPEM(CERTIFICATE + KEY).options()
+        factory = TLSMemoryBIOFactory(
+            chosen, False, SmscFactory(house.smsc), house.clock
+        )
+        house.net.listen("smsc.example", 2775, lambda: factory.buildProtocol(None))
+        house.channel.start(house.upstairs)
+        house.turn(30)
+        return house
+
+    def authority(self) -> str:
+        """Return the path of the authority's certificate."""
+        path = Path(self.mktemp()).absolute()
+        path.write_bytes(CERTIFICATE)
+        return str(path)
+
+    def test_g18_a_certificate_of_our_authority(self) -> None:
+        """Name and authority are as they should be: bound, and messages go."""
+        house = self.house(tls_ca=self.authority())
+        self.assertIsNone(house.channel.unable())
+        outcomes = house.submit(house.message())
+        house.turn(20)
+        self.assertIsInstance(outcomes[0], Accepted)
+        house.stop()
+
+    def test_g18_a_stranger_is_refused(self) -> None:
+        """Signed by nobody we know: no bind, and no password, leaves."""
+        house = self.house()
+        self.assertIsNotNone(house.channel.unable())
+        self.assertEqual(house.smsc.binds, 0)
+        self.assertNotIn(b"secret", bytes(house.net.wires[0][0].written))
+        house.stop()
+
+    def test_g18_another_name_is_refused_unless_pinned(self) -> None:
+        """The certificate must be for the name that we expect."""
+        house = self.house(tls_ca=self.authority(), tls_name="other.example")
+        self.assertIsNotNone(house.channel.unable())
+        self.assertEqual(house.smsc.binds, 0)
+        house.stop()
+
+    def test_what_is_wrong_with_the_settings(self) -> None:
+        """A missing file, a file without certificate, TLS switched off."""
+        good = {"host": ("a",), "system_id": "x"}
+        for given, key in (
+            ({"tls": True, "tls_ca": "/nowhere"}, "tls_ca"),
+            ({"tls": True, "tls_ca": __file__}, "tls_ca"),
+            ({"tls_name": "x"}, "tls"),
+        ):
+            settings = SmppSettings(**good, **given)  # type: ignore[arg-type]
+            self.assertEqual([name for name, _ in settings.complaints()], [key])
