@@ -171,10 +171,13 @@ class CloudChannel:
         for running in work:
             running.cancel()
         if self._submits:
-            waiting = DeferredList([_after(one) for one in self._submits])
+            waiting = DeferredList(
+                [_after(one) for one in self._submits], consumeErrors=True
+            )
             await waiting.addTimeout(
                 grace_s, self._clock, onTimeoutCancel=lambda *_: None
             )
+        self._http.finish()
         for unanswered in list(self._submits):
             unanswered.cancel()
         self.poller.save()
@@ -297,10 +300,8 @@ class CloudChannel:
 
     async def _take_receipt(self, receipt: Receipt) -> None:
         """Record a receipt; one that proves nothing is recorded as a hint."""
-        if receipt.verified or not self._confirms or self.poller.stopped is not None:
-            await self._tell_receipt(receipt)
-            if receipt.state in FINAL:
-                self.messages.settle(receipt.provider_id)
+        if receipt.verified or not self._confirms:
+            await self._settle(receipt)
             return
         now = self._clock.seconds()
         message = self.messages.hint(
@@ -308,17 +309,29 @@ class CloudChannel:
         )
         known = message is not None
         self._counts["receipt to confirm" if known else "receipt for nobody"] += 1
+        if message is not None:
+            receipt = msgspec.structs.replace(receipt, message_id=message.message_id)
+        if self.poller.stopped is not None:
+            # nobody can be asked here: unproven receipts are all there is
+            if message is not None and not receipt.provider_id:
+                provider_id = message.ids[0]
+                receipt = msgspec.structs.replace(receipt, provider_id=provider_id)
+            await self._settle(receipt)
+            return
         if not receipt.provider_id:
             # names our reference at best: worth a line in the message's story
-            name = receipt.message_id if message is None else message.message_id
-            hint = msgspec.structs.replace(
-                receipt, state=State.ENROUTE, error=None, message_id=name
-            )
+            hint = msgspec.structs.replace(receipt, state=State.ENROUTE, error=None)
             await self._tell_receipt(hint)
         # an id that we never sent is not asked for: nobody can make us ask
         if message is not None:
             self.messages.hasten(message, now)
             self.poller.wake()
+
+    async def _settle(self, receipt: Receipt) -> None:
+        await self._tell_receipt(receipt)
+        if receipt.state in FINAL:
+            self.messages.settle(receipt.provider_id)
+            self.poller.save()
 
     async def _tell_receipt(self, receipt: Receipt) -> Match | None:
         if self._events is None:
@@ -332,7 +345,7 @@ class CloudChannel:
 
     def _follow(self, message: Outbound, ids: Sequence[str]) -> None:
         """Begin to ask for a message that the provider has."""
-        if not (self._follows and ids and self.poller.stopped is None):
+        if not (self._follows and ids):
             return
         self.messages.add(
             Open(

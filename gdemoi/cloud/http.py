@@ -168,7 +168,16 @@ class CloudHttp:
         self._timeout_s = timeout_s
         self._slots = DeferredSemaphore(in_flight)
         self._insecure = insecure
-        self.close = close
+        self._close = close
+        self._closing = False
+
+    def finish(self) -> None:
+        """Let nothing more leave, whatever still waits for its turn."""
+        self._closing = True
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._close()
 
     async def submit(self, request: HttpRequest) -> Answer:
         """Send what must not be sent twice.
@@ -179,6 +188,8 @@ class CloudHttp:
         try:
             answer = await self.send(request)
         except NotSent:
+            if self._closing:
+                raise
             answer = None
         if answer is not None and (
             answer.status != TOO_MANY_REQUESTS or "retry-after" in answer.headers
@@ -200,8 +211,10 @@ class CloudHttp:
         except CancelledError:
             raise NotSent("given up while waiting for its turn") from None
         try:
+            if self._closing:
+                raise NotSent("the channel is stopping")
             work = Deferred.fromCoroutine(self._exchange(request, body))
-            return await work.addTimeout(self._timeout_s, self._clock)
+            return await work.addTimeout(self._timeout_s, self._clock, _late)
         except _FAULTS as why:
             text = explained(why)
             if not_left(why) or (body is not None and not body.left):
@@ -227,6 +240,11 @@ class CloudHttp:
             body=octets,
             cut=cut,
         )
+
+
+def _late(result: Any, timeout_s: float) -> Failure:
+    """Name the deadline, whatever its cancellation made of the request."""
+    return Failure(DeadlinePassed())
 
 
 def _read(response: IResponse) -> Deferred[tuple[bytes, bool]]:

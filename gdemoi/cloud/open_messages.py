@@ -151,11 +151,6 @@ class OpenMessages:
                 self._by_provider.pop(provider_id, None)
             self.dirty.add(bucket_of(message_id))
 
-    def clear(self) -> None:
-        """Stop following all messages."""
-        for message_id in list(self._open):
-            self.close(message_id)
-
     def dump(self, bucket: int) -> str:
         """Return one bucket as text, to be kept."""
         kept = [m for m in self._open.values() if bucket_of(m.message_id) == bucket]

@@ -86,7 +86,7 @@ class Poller:
     async def _statuses(self) -> None:
         for bucket in range(BUCKETS):
             self.messages.load(await self.cursor(self._bookmark(bucket)) or "[]")
-        while self._on and self.stopped is None:
+        while self._on:
             await self._until_due()
             due = self.messages.due(self.clock.seconds(), IN_FLIGHT)
             await gatherResults(
@@ -117,6 +117,9 @@ class Poller:
         if self.messages.is_over(message, now):
             self.counts["given up"] += 1
             self.messages.close(message.message_id)
+            return
+        if self.stopped is not None:
+            # kept only to know whom an unproven receipt speaks of
             return
         request = self.provider.status_request(message.ids, now)
         if request is None:
@@ -169,7 +172,6 @@ class Poller:
         if self.stopped is None:
             self.stopped = why
             log.warn("{channel}: no more polling: {why}", channel=self.channel, why=why)
-        self.messages.clear()
 
     # -- what is kept -------------------------------------------------------
 

@@ -283,6 +283,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     unicode: bool
     callback: str | None = None
 
+    def __repr__(self) -> str:
+        # the callback may hold a secret token
+        return f"<Draft {self.message.id} from {self.sender}>"
+
 
 class Polled(msgspec.Struct, frozen=True, kw_only=True):
     """What the answer to a status question said.

@@ -1,0 +1,95 @@
+"""A cloud channel above a real journal, to see what becomes of messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.journal import Journal
+from gdemoi.life import Acceptance, Answered, Held, Next, Submitted
+from gdemoi.message import Accepted, Inbound, Match, Outbound, Receipt, Unsure
+from tests.cloud.net import House, Upstairs
+
+
+class Written(Upstairs):
+    """Writes into a journal, and remembers what it wrote."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+        """Write a receipt down."""
+        if self.down:
+            return super().receipt(receipt)
+        self.receipts.append(receipt)
+        return self._journal.receipt(receipt)
+
+    def inbound(self, inbound: Inbound) -> Deferred[None]:
+        """Write an inbound message down."""
+        if self.down:
+            return super().inbound(inbound)
+        self.inbounds.append(inbound)
+        return self._journal.inbound(inbound).addCallback(lambda _: None)
+
+
+class TruthTestCase(SynchronousTestCase):
+    """What the platform is told, out of what the provider does."""
+
+    house: House
+    journal: Journal
+
+    def open(self, settings: Any, **changes: Any) -> House:
+        """Start a channel above a journal in memory."""
+        self.house = House(settings, **changes)
+        self.net = self.house.net
+        self.journal = Journal("sqlite://", self.net.clock, inline=True)
+        self.successResultOf(self.journal.open())
+        self.addCleanup(self.journal.close)
+        self.house.up = Written(self.journal)
+        self.house.start()
+        return self.house
+
+    def send(self, sms: Outbound) -> Any:
+        """Accept, submit and note the outcome, as the dispatcher does."""
+        channel = self.house.channel
+        accepted = Acceptance(sms, b"f", channel.name, attempting=True)
+        self.successResultOf(self.journal.accept([accepted]))
+        outcome = self.house.submit(sms)
+        assert outcome is not None
+        following: Next = Held(self.net.clock.seconds() + 120)
+        if isinstance(outcome, Accepted):
+            following = Submitted(final=not outcome.receipt_expected)
+        if isinstance(outcome, (Accepted, Unsure)):
+            answered = Answered(
+                sms.id,
+                1,
+                channel.name,
+                channel.account,
+                outcome,
+                following,
+                self.net.clock.seconds(),
+            )
+            self.successResultOf(self.journal.note(answered))
+        return outcome
+
+    def sweep(self) -> None:
+        """Let the journal see what time it is."""
+        self.successResultOf(self.journal.sweep(self.net.clock.seconds()))
+
+    def told(self, kind: str = "status") -> list[dict[str, Any]]:
+        """Return the events of one type."""
+        events = self.successResultOf(self.journal.events(0, 1000))
+        bodies = [msgspec.json.decode(event.body) for event in events]
+        return [body for body in bodies if body["type"] == kind]
+
+    def states(self, name: str = "g1") -> list[str]:
+        """Return the states told of a message."""
+        return [body["state"] for body in self.told() if body["id"] == name]
+
+    def story(self, name: str = "g1") -> Any:
+        """Return the story of a message."""
+        return self.successResultOf(self.journal.story(name))
