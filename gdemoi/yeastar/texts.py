@@ -106,8 +106,6 @@ def prepare(message: Outbound, settings: YeastarSettings) -> PreparedTexts | Ref
         texts = _cut(text, message, settings)
     except Unencodable as error:
         return _refused("unencodable", str(error))
-    except UnicodeEncodeError:
-        return _refused("unencodable", "half of a surrogate pair cannot be sent")
     if isinstance(texts, Refused):
         return texts
     pieces = [Piece(_quoted(one, settings), _on_air(one, charset)) for one in texts]

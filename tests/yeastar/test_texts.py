@@ -111,6 +111,16 @@ class PrepareTests(SynchronousTestCase):
             "gateway:too_long",
         )
 
+    def test_a_text_without_blanks_is_split_between_characters(self) -> None:
+        """A letter keeps its accent, an emoji its skin tone."""
+        for one in ("я", "е\u0301", "\U0001f44d\U0001f3fd"):
+            found = self.prepared(note(one * 300))
+            texts = [decode(piece.quoted.encode()).text for piece in found.pieces]
+            self.assertGreater(len(texts), 1)
+            self.assertEqual("".join(texts), one * 300)
+            for text in texts:
+                self.assertEqual(text, one * (len(text) // len(one)))
+
     def test_max_segments(self) -> None:
         """More SMS on the air than allowed is refused, not cut."""
         text = "я" * 100
