@@ -200,7 +200,7 @@ class BoxLine:
     def receive(self, datagram: bytes) -> None:
         """Take one datagram of the server."""
         if datagram.startswith(b"reg:"):
-            self.registered = b"status:404" not in datagram
+            self._registered(b"status:404" not in datagram)
             return
         words = datagram.split()
         if len(words) >= 3 and words[2] in (b"OK", b"ERROR"):
@@ -225,6 +225,13 @@ class BoxLine:
                 self._answer("DONE", said.sendid)
             case _:
                 self._order(said)
+
+    def _registered(self, good: bool) -> None:
+        """The server has answered a keepalive: the next one in 30 s."""
+        call = self._keepalive
+        if good and not self.registered and call is not None and call.active():
+            call.reset(KEEPALIVE_S)
+        self.registered = good
 
     def _acknowledged(self, verb: str, count: str, word: bytes) -> None:
         one = self._pushes.pop((verb, count), None)

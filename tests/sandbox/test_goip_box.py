@@ -150,14 +150,18 @@ class BoxTests(SynchronousTestCase):
         self.assertIsNone(tracker("+79", "reboot"))
 
     def test_keepalives(self) -> None:
-        """At once and every 30 s; 404 is understood."""
+        """Every 3 s until one is answered, then every 30 s; 404 is no answer."""
         self.line.start()
-        self.clock.advance(30)
-        self.assertEqual([one[:6] for one in self.said], [b"req:1;", b"req:2;"])
-        self.line.receive(b"reg:1;status:0;")
-        self.assertTrue(self.line.registered)
-        self.line.receive(b"reg:2;status:404;")
+        self.clock.pump([1.0] * 6)
+        self.line.receive(b"reg:1;status:404;")
         self.assertFalse(self.line.registered)
+        self.assertEqual(
+            [one[:6] for one in self.said], [b"req:1;", b"req:2;", b"req:3;"]
+        )
+        self.line.receive(b"reg:3;status:0;")
+        self.assertTrue(self.line.registered)
+        self.clock.pump([1.0] * 30)
+        self.assertEqual(len(self.said), 4)
         self.line.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
