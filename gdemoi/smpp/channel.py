@@ -8,6 +8,8 @@ put together, and the state of the whole is told.
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -193,8 +195,35 @@ class SmppChannel:
         return describe(self)
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
-        """There are no lines here."""
-        return fail(OurFault(f"{self.name} has no line {line!r}"))
+        """Do what an operator asks of a bind (its name, or ``-`` for all).
+
+        ``trace`` (the last PDUs, as JSON), ``pcap`` (the same as a capture file,
+        in base64), each with ``no-texts`` when texts are to be masked; ``hurry``
+        (end the present pause).
+        """
+        try:
+            return succeed(self._command(line, verb, arguments))
+        except OurFault as fault:
+            return fail(fault)
+
+    def _command(self, line: str, verb: str, arguments: Sequence[str]) -> str:
+        links = [link for link in self.links if line in ("-", link.name)]
+        if not links:
+            names = ", ".join(link.name for link in self.links)
+            raise OurFault(f"{self.name} has no {line!r}; there are: {names}, -")
+        if verb == "hurry":
+            for link in links:
+                link.keeper.hurry()
+            return "connecting"
+        if verb not in ("trace", "pcap"):
+            raise OurFault(f"{verb!r} is not one of trace, pcap, hurry")
+        if self.trace is None:
+            raise OurFault(f"{self.name} keeps no PDUs (pdu_ring = 0)")
+        texts = "no-texts" not in arguments
+        if verb == "pcap":
+            return b64encode(self.trace.pcap(texts=texts)).decode("ascii")
+        found = self.trace.records(texts=texts)
+        return json.dumps([one for one in found if line in ("-", one["link"])])
 
     # -- links
 
