@@ -5,7 +5,8 @@
 //
 // It does what the lines on stdin say, one JSON object each (`orders` below), and
 // tells what it sees on stdout, one JSON object per line, `event` first of all:
-// listening, connected, closed, pdu (something came), sent, broken.
+// listening, connected, closed, pdu (something came), sent, broken, and done (an
+// order, by its number).
 // Loopback only; it ends when stdin does.
 'use strict';
 const fs = require('fs');
@@ -178,5 +179,6 @@ function listen(port) {
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const order = JSON.parse(line);
   orders[order.do](order);
+  tell('done', { order: order.order });
 }).on('close', () => process.exit(0));
 listen(0);

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from twisted.internet import protocol, reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 LIMIT_S: Final = 20.0
@@ -42,7 +43,10 @@ class Watch:
         entry = (true, waiting)
         self._waiting.append(entry)
         waiting.addTimeout(LIMIT_S, reactor, lambda _, __: self._late(entry, what))
-        return await waiting
+        found = await waiting
+        # not in the middle of what was being told
+        await deferLater(reactor, 0)
+        return found
 
     def _late(self, entry: Any, what: str) -> None:
         if entry in self._waiting:
@@ -59,6 +63,7 @@ class Peer(protocol.ProcessProtocol):
         self.watch = Watch()
         self.port = 0
         self._rest = b""
+        self._orders = 0
         self._ended: Deferred[None] = Deferred()
 
     async def start(
@@ -74,9 +79,12 @@ class Peer(protocol.ProcessProtocol):
         self.transport.closeStdin()
         return self._ended.addTimeout(LIMIT_S, reactor)
 
-    def order(self, do: str, **words: Any) -> None:
-        """Tell it to do something."""
-        self.transport.write(json.dumps({"do": do, **words}).encode() + b"\n")
+    async def order(self, do: str, **words: Any) -> None:
+        """Tell it to do something, and wait until it has done so."""
+        self._orders += 1
+        order = {"do": do, "order": self._orders, **words}
+        self.transport.write(json.dumps(order).encode() + b"\n")
+        await self.saw("done", order=self._orders)
 
     # -- what it saw
 
@@ -88,10 +96,15 @@ class Peer(protocol.ProcessProtocol):
     async def saw(self, event: str, count: int = 1, **facts: Any) -> Seen:
         """Wait for the `count`-th telling with these facts."""
         what = f"{count} times {event} {facts}"
-        found = await self.watch.until(
-            lambda: self.all(event, **facts)[count - 1 :], what
-        )
-        return found[0]
+
+        def told() -> list[Seen]:
+            gone = self.all("gone")
+            return self.all(event, **facts)[count - 1 :] or gone
+
+        seen: Seen = (await self.watch.until(told, what))[0]
+        if seen["event"] == "gone" != event:
+            raise AssertionError(f"it ended before {what}: {seen['errors']}")
+        return seen
 
     async def saw_pdu(self, command: str, count: int = 1, **facts: Any) -> Seen:
         """Wait for the `count`-th PDU of a kind to come in there."""
