@@ -1,0 +1,189 @@
+"""Reading leniently, comparing in constant time, hiding secrets."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.provider import Answer, Door, Validity, Webhook, retry_after_s
+from gdemoi.cloud.reading import (
+    fingerprint,
+    iso_time,
+    mapping_of,
+    mappings_of,
+    number_of,
+    plussed,
+    price_sum,
+    read_json,
+    redact,
+    same,
+    text_of,
+)
+from gdemoi.errors import TheirFault
+from tests.cloud.net import NOW
+
+json_values: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+class ReadingTests(SynchronousTestCase):
+    @given(st.binary(max_size=200))
+    def test_any_octets_are_json_or_their_fault(self, octets: bytes) -> None:
+        """And nothing else."""
+        try:
+            read_json(octets)
+        except TheirFault:
+            return
+
+    def test_depth_is_their_fault(self) -> None:
+        """However deep."""
+        for octets in (b"[" * 100_000, b'{"a":' * 100_000):
+            with self.assertRaises(TheirFault):
+                read_json(octets)
+
+    @given(json_values)
+    def test_every_value_reads_as_text_or_not(self, value: Any) -> None:
+        """Scalars are text, the rest is none; nothing raises."""
+        text = text_of(value)
+        scalar = isinstance(value, (str, int, float))
+        self.assertEqual(text is not None, scalar)
+        number_of(value)
+        iso_time(value)
+        price_sum([value])
+
+    @given(json_values)
+    def test_shapes_are_checked(self, value: Any) -> None:
+        """What is no object, or no array of objects, is their fault."""
+        for read, right in (
+            (mapping_of, isinstance(value, dict)),
+            (
+                mappings_of,
+                isinstance(value, list) and all(isinstance(v, dict) for v in value),
+            ),
+        ):
+            if right:
+                self.assertEqual(read(value), value)
+            else:
+                with self.assertRaises(TheirFault):
+                    read(value)
+
+    def test_numbers_get_their_plus(self) -> None:
+        """Digits of E.164 only; names and short codes stay."""
+        for number, read in (
+            ("79001234567", "+79001234567"),
+            ("+79001234567", "+79001234567"),
+            ("60777", "60777"),
+            ("GDEMOI", "GDEMOI"),
+            ("", ""),
+        ):
+            self.assertEqual(plussed(number), read)
+
+    def test_prices_are_exact(self) -> None:
+        """Decimal sums; words that are no price do not count."""
+        self.assertEqual(price_sum(["0.03330000"] * 2), Decimal("0.0666"))
+        self.assertIsNone(price_sum([None, "x", "NaN", {}]))
+
+    def test_times(self) -> None:
+        """ISO 8601 with or without a zone."""
+        for text in (
+            "2026-02-03T12:14:25Z",
+            "2026-02-03T12:14:25+00:00",
+            "2026-02-03 12:14:25",
+            "2026-02-03T14:14:25.000+0200",
+        ):
+            self.assertEqual(iso_time(text), NOW, text)
+        self.assertIsNone(iso_time("soon"))
+
+    @given(st.text(), st.text())
+    def test_same_is_equality(self, one: str, other: str) -> None:
+        """For any characters."""
+        if _utf8(one) and _utf8(other):
+            self.assertTrue(same(one, one))
+            self.assertEqual(same(one, other), one == other)
+        else:
+            self.assertIsInstance(same(one, other), bool)
+
+    @given(st.text(min_size=1, max_size=20), st.text(max_size=20))
+    def test_redacted_text_holds_no_secret(self, secret: str, around: str) -> None:
+        """Wherever it stands."""
+        shown = redact(f"{around}|{secret}|{around}", [secret])
+        if secret not in "***" and secret not in around:
+            self.assertNotIn(f"|{secret}|", shown)
+
+    def test_fingerprints_tell_words_apart(self) -> None:
+        """The border between words counts."""
+        self.assertNotEqual(fingerprint("a", "bc"), fingerprint("ab", "c"))
+
+
+def _utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class ProviderTests(SynchronousTestCase):
+    def test_validity_in_every_unit(self) -> None:
+        """Seconds, milliseconds, minutes as text, a timestamp; within bounds."""
+        for unit, low, high, left, spelled in (
+            ("seconds", 1, 36000, 3600, "3600"),
+            ("seconds", 1, 36000, 10**6, "36000"),
+            ("milliseconds", 20, 604800, 10, "20000"),
+            ("minutes", 60, 172800, 3600, "60"),
+            ("minutes", 60, 172800, 1, "1"),
+            ("timestamp", 60, 259200, 3600, str(int(NOW) + 3600)),
+        ):
+            self.assertEqual(Validity(unit, low, high).spelled(left, NOW), spelled)
+
+    def test_retry_after(self) -> None:
+        """Seconds or a date; anything else is nothing."""
+        for value, seconds in (
+            ("7", 7.0),
+            ("Tue, 03 Feb 2026 12:15:25 GMT", 60.0),
+            ("Tue, 03 Feb 2026 12:00:00 GMT", 0.0),
+            ("soon", None),
+            ("", None),
+            ("-1", None),
+        ):
+            answer = Answer(status=429, headers={"retry-after": value})
+            self.assertEqual(retry_after_s(answer, NOW), seconds, value)
+
+    def test_a_webhooks_fields(self) -> None:
+        """Out of a query, a form or JSON; blank values stay, shapes do not mix."""
+        for method, kind, body, fields in (
+            ("GET", "", b"", {"q": " 1", "e": ""}),
+            (
+                "POST",
+                "application/x-www-form-urlencoded",
+                b"a=&b=+2",
+                {"a": "", "b": " 2"},
+            ),
+            (
+                "POST",
+                "application/json",
+                b'{"a": 1, "b": [1], "c": true}',
+                {"a": "1", "c": "true"},
+            ),
+        ):
+            hook = Webhook(
+                door=Door.STATUS,
+                method=method,
+                url="https://x.example/?q=+1&e=",
+                headers=(("content-type", kind),),
+                body=body,
+            )
+            self.assertEqual(hook.fields(), fields)
+
+    def test_a_form_that_is_not_utf8_is_their_fault(self) -> None:
+        """Raw octets have no place in a form."""
+        hook = Webhook(door=Door.STATUS, method="POST", url="/", body=b"a=\xff")
+        with self.assertRaises(TheirFault):
+            hook.form()
