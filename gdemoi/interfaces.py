@@ -1,4 +1,4 @@
-"""The four seams of the house, as zope interfaces.
+"""The seams of the house, as zope interfaces.
 
 Read `IChannel` first: one configured way out, of any kind.  Everything that a
 channel wants to tell goes up through `IChannelEvents`.
@@ -96,6 +96,24 @@ class IChannel(Interface):
         Fires with its answer, fails with `OurFault` for an unknown line or verb
         and with `Unavailable` when the device does not answer.
         """
+
+
+class ITraced(Interface):
+    """A channel that keeps what passed lately, for people (beside `IChannel`).
+
+    Secrets are always masked, texts of messages if the channel is set so.
+    """
+
+    def traced(after: int) -> list[dict[str, Any]]:
+        """Return what passed beyond number `after`, oldest first, JSON-ready.
+
+        Keys that all kinds share: ``number``, ``at`` (epoch seconds),
+        ``direction`` (in|out), ``link`` and ``line``.  Raises `OurFault` when the
+        settings keep nothing.
+        """
+
+    def capture() -> bytes:
+        """Return what passed as a pcap file.  Raises `OurFault` as `traced`."""
 
 
 class IChannelEvents(Interface):

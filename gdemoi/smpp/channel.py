@@ -21,6 +21,7 @@ from gdemoi.errors import OurFault
 from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
+    ITraced,
     Kind,
     Prepared,
     Surroundings,
@@ -70,7 +71,7 @@ BINDS: Final = {
 }
 
 
-@implementer(IChannel)
+@implementer(IChannel, ITraced)
 class SmppChannel:
     """One ``[smpp:NAME]``."""
 
@@ -359,6 +360,19 @@ class SmppChannel:
             return None
         logged = settings.pdu_log is not PduLog.OFF
         return Trace(settings.pdu_ring, self._log_pdu if logged else None)
+
+    def traced(self, after: int) -> list[dict[str, Any]]:
+        """Return the last PDUs, one line each (`ITraced`)."""
+        return self._kept().records(after=after, texts=self.settings.pdu_log_texts)
+
+    def capture(self) -> bytes:
+        """Return the last PDUs as a capture file (`ITraced`)."""
+        return self._kept().pcap(texts=self.settings.pdu_log_texts)
+
+    def _kept(self) -> Trace:
+        if self.trace is None or not self.settings.pdu_ring:
+            raise OurFault(f"{self.name} keeps no PDUs (pdu_ring = 0)")
+        return self.trace
 
     def _log_pdu(self, traced: Traced) -> None:
         octets = masked(traced.octets, self.settings.pdu_log_texts)

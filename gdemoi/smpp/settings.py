@@ -298,7 +298,7 @@ class SmppSettings:
 
     pdu_log: PduLog = key(choice(PduLog), default=PduLog.OFF, doc="log every PDU")
     pdu_log_texts: bool = key(
-        boolean, default=True, doc="no: texts of messages are masked in the log"
+        boolean, default=True, doc="no: texts are masked in the log and in `trace`"
     )
     pdu_ring: int = key(
         integer(0, 100000), default=500, doc="PDUs kept in memory for `trace`"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from itertools import count
 from typing import Any, Final
 
 from attrs import frozen
@@ -42,6 +43,8 @@ class Traced:
     direction: Direction
     link: str
     octets: bytes
+    # counts the PDUs of a trace, from 1
+    number: int = 0
 
 
 class Trace:
@@ -56,23 +59,32 @@ class Trace:
         self.tell = tell
         self._link = link
         self._ring: deque[Traced] = deque(maxlen=size)
+        self._numbers = count(1)
 
     def for_link(self, link: str) -> Trace:
         """Return a trace that writes into the same ring under another name."""
         other = Trace(0, self.tell, link)
         other._ring = self._ring
+        other._numbers = self._numbers
         return other
 
     def note(self, at: float, direction: Direction, octets: bytes) -> None:
         """Take note of a PDU."""
-        traced = Traced(at, direction, self._link, octets)
+        traced = Traced(at, direction, self._link, octets, next(self._numbers))
         self._ring.append(traced)
         if self.tell is not None:
             self.tell(traced)
 
-    def records(self, *, texts: bool = True) -> list[dict[str, Any]]:
-        """Return the ring as data, oldest first; texts masked unless asked."""
-        return [record(traced, texts=texts) for traced in self._ring]
+    def records(self, *, after: int = 0, texts: bool = True) -> list[dict[str, Any]]:
+        """Return PDUs beyond number `after` as data, oldest first.
+
+        A number that this trace has not come to is from before a restart, and
+        means all.  Texts are masked unless asked for.
+        """
+        ring = self._ring
+        if ring and ring[-1].number < after:
+            after = 0
+        return [record(one, texts=texts) for one in ring if one.number > after]
 
     def pcap(self, *, texts: bool = True) -> bytes:
         """Return the ring as a capture file."""
@@ -86,6 +98,7 @@ def record(traced: Traced, *, texts: bool = True) -> dict[str, Any]:
     """Return one PDU as JSON-ready data."""
     octets = masked(traced.octets, texts)
     return {
+        "number": traced.number,
         "at": traced.at,
         "direction": traced.direction.value,
         "link": traced.link,
