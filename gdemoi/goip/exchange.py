@@ -228,7 +228,7 @@ class Exchange:
 
     def _error(self, rest: bytes, now: float) -> list[bytes]:
         words = rest.split()
-        told = rest[:80].decode("utf-8", "replace").strip()
+        told = _readable(rest)
         if _is_ours(words) and self.sends:
             _, _, code = rest.partition(b"errorstatus:")
             digits = code.strip()[:4]
@@ -287,6 +287,12 @@ class Exchange:
             return []
         self._repeats_left -= 1
         return self._say(now)
+
+
+def _readable(rest: bytes) -> str:
+    """Return a device's free text, on one line and short: it reaches logs."""
+    text = rest[:80].decode("utf-8", "replace").strip()
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _is_ours(words: list[bytes]) -> bool:

@@ -339,8 +339,10 @@ class GoipSession:
         if what == "exchange":
             return self.sender.ring(int(name), now)
         if what == "order":
-            line, order = self._orders[int(name)]
-            return self._after_order(line, order, order.tick(now))
+            found = self._orders.get(int(name))
+            if found is None:
+                return []
+            return self._after_order(*found, found[1].tick(now))
         if what == "early":
             return self._early_receipts(now)
         line = self.lines[str(name)]
