@@ -277,6 +277,10 @@ class Journal:
         """Read the newest receipts that matched nothing, with their times."""
         return self._reads.put(self._queries.unmatched, limit)
 
+    def count_unmatched(self) -> Deferred[int]:
+        """Return how many such receipts there are."""
+        return self._reads.put(self._queries.count_unmatched)
+
     def story(self, message_id: str) -> Deferred[dict[str, Any] | None]:
         """Return the whole story of a message, JSON-ready; None: unknown."""
         return self._reads.put(self._queries.story, message_id)

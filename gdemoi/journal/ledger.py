@@ -14,11 +14,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from gdemoi.journal.database import Database
+from gdemoi.journal.entry import (
+    WORDS,
+    Entry,
+    decode_message,
+    decode_record,
+    encode_record,
+)
 from gdemoi.journal.record import apply, begin, deadline
-from gdemoi.journal.story import Record, Told
+from gdemoi.journal.story import Told
 from gdemoi.journal.telling import (
     Outboxed,
     encode_chunk,
@@ -33,7 +38,6 @@ from gdemoi.life import (
     Verdict,
 )
 from gdemoi.message import (
-    Outbound,
     Report,
     State,
     provider_key,
@@ -47,53 +51,6 @@ OPEN_LOOK_S: Final = 300.0
 CHUNK: Final = 100
 _TAKEN: Final = Taken()
 _LOAD_SIZES: Final = (256, 64, 16, 4, 1)
-
-encode_message = msgspec.json.Encoder().encode
-decode_message = msgspec.json.Decoder(Outbound).decode
-encode_record = msgspec.msgpack.Encoder().encode
-decode_record = msgspec.msgpack.Decoder(Record).decode
-
-
-class Entry:
-    """One message in memory, with what its row says at present."""
-
-    __slots__ = (
-        "channel",
-        "deadline",
-        "due",
-        "fingerprint",
-        "fresh",
-        "id",
-        "lane",
-        "message",
-        "n",
-        "owner",
-        "record",
-        "state",
-    )
-
-    def __init__(
-        self,
-        n: int,
-        owner: str,
-        message: Outbound,
-        record: Record,
-        fingerprint: bytes,
-        fresh: bool = False,
-    ) -> None:
-        self.n = n
-        self.id = message.id
-        self.owner = owner
-        self.message = message
-        self.record = record
-        self.fingerprint = fingerprint
-        self.fresh = fresh
-        # as the row says at present
-        self.lane = None if fresh else record.lane
-        self.state: State | None = None if fresh else record.state
-        self.channel = record.channel
-        self.due = record.due
-        self.deadline: float | None = None
 
 
 class Ledger:
@@ -216,20 +173,16 @@ class Ledger:
         rows: list[tuple[Any, ...]] = []
         for entry in self._touched.values():
             record = entry.record
-            state, due = record.state.value, record.due
+            state = WORDS[record.state]
             encoded = encode_record(record)
             at = self._deadline(entry)
-            moved = (
-                entry.lane != record.lane
-                or entry.channel != record.channel
-                or (entry.due != due and record.lane is not None)
-            )
+            moved = entry.moved()
             if not moved and at == entry.deadline:
                 records.append((state, encoded, entry.n))
             elif not moved and at is None:
                 ends.append((state, encoded, entry.n))
             else:
-                waits = due if due > record.at else 0.0
+                waits = entry.waits()
                 rows.append(
                     (state, record.channel, record.lane, waits, at, encoded, entry.n)
                 )
@@ -295,26 +248,8 @@ class Ledger:
         entry.due = record.due
 
     def _inserted(self, entry: Entry) -> tuple[Any, ...]:
-        message, record = entry.message, entry.record
-        entry.fresh = False
-        entry.deadline = at = self._deadline(entry)
-        return (
-            entry.n,
-            message.id,
-            entry.owner,
-            entry.fingerprint,
-            record.state.value,
-            record.channel,
-            message.from_,
-            message.to,
-            message.accepted_at,
-            record.lane,
-            record.due if record.due > record.at else 0.0,
-            9 - message.priority,
-            at,
-            encode_message(message),
-            encode_record(record),
-        )
+        entry.deadline = self._deadline(entry)
+        return entry.row()
 
     def _forget(self) -> None:
         """After the commit: keep in memory only what is not over."""

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from gdemoi.journal import schema as s
 from gdemoi.journal.database import Database
-from gdemoi.journal.ledger import decode_message, decode_record
+from gdemoi.journal.entry import decode_message, decode_record
 from gdemoi.journal.receiving import decode_receipt
 from gdemoi.journal.story import Attempt, Record, Said
 from gdemoi.journal.telling import events_of, plain, rfc3339, status_event
@@ -160,6 +160,10 @@ class Queries:
             select(u.at, u.receipt).order_by(u.at.desc()).limit(limit)
         )
         return [(float(at), decode_receipt(body)) for at, body in rows]
+
+    def count_unmatched(self) -> int:
+        """Return how many receipts matched nothing and are still kept."""
+        return int(self._database.select(select(func.count()).select_from(s.unmatched))[0][0])
 
     def story(self, message_id: str) -> dict[str, Any] | None:
         """Return the whole story of a message, JSON-ready; None: unknown."""

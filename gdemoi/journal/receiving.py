@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.journal.ledger import Entry, Ledger
+from gdemoi.journal.entry import Entry
+from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.matching import Candidate, choose, keys_of, speaks_of
 from gdemoi.journal.record import receive
 from gdemoi.life import Answered, Fact

@@ -218,7 +218,7 @@ class KilledTests(FileTestCase):
             cwd=Path(__file__).parents[2],
         )
         assert child.stdout is not None
-        said = [child.stdout.readline().split() for _ in range(40)]
+        said = [child.stdout.readline().split() for _ in range(200)]
         child.kill()
         said += [line.split() for line in child.stdout if line.endswith("\n")]
         child.stdout.close()
@@ -235,7 +235,7 @@ class KilledTests(FileTestCase):
         counts = self.did(self.journal.counts())
         interrupted = self.did(self.journal.interrupted())
         self.assertEqual(len(interrupted), counts.get("accepted", 0))
-        self.assertGreaterEqual(counts["submitted"], len(submitted))
+        self.assertGreaterEqual(counts.get("submitted", 0), len(submitted))
         for number, body in enumerate(self.bodies(), 1):
             self.assertIn(body["seq"], (1, 2), number)
 
