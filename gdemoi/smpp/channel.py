@@ -140,9 +140,10 @@ class SmppChannel:
         link = self.submitting
         if link is None:
             return "bound for receiving only"
-        if link.esme is not None and link.esme.session.bound:
-            return None
-        return link.keeper.reason or link.keeper.state.value
+        esme = link.esme
+        if esme is None:
+            return link.keeper.reason or link.keeper.state.value
+        return None if esme.session.bound else esme.session.state.value
 
     def prepare(self, message: Outbound) -> Prepared | Refused:
         """Split and encode; segments that the SMSC has are remembered."""

@@ -23,6 +23,7 @@ from gdemoi.text import udh as headers
 from gdemoi.text.udh import Udh
 
 UDHI: Final = 0x40
+_UCS2: Final = 8
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _LONGEST_RAW: Final = 1000
 _NO_ERROR: Final = frozenset({"", "0", "00", "000", "0000"})
@@ -117,7 +118,7 @@ class DeliveryReader:
             header, octets = headers.parse(octets)
         facts = facts_of(
             pdu.esm_class,
-            octets,
+            _plain(octets) if pdu.data_coding == _UCS2 else octets,
             receipted,
             state,
             network_error,
@@ -197,6 +198,11 @@ class DeliveryReader:
             dedup_window_s=REPEAT_WINDOW_S,
             join_window_s=settings.part_timeout_s,
         )
+
+
+def _plain(octets: bytes) -> bytes:
+    """Return a receipt's text that came in UCS2 as the octets it means."""
+    return octets.decode("utf-16-be", "replace").encode("latin-1", "replace")
 
 
 def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:

@@ -21,7 +21,6 @@ from gdemoi.message import (
 )
 from gdemoi.smpp.addresses import (
     NO_ADDRESS,
-    Address,
     address,
     complaint_of_sender,
     digits_of,
@@ -58,6 +57,7 @@ FLASH_GSM: Final = 0xF0
 FLASH_UCS2: Final = 0x18
 FLASH_OCTETS: Final = 0xF4
 _NO_OPTIONS: Final = SmppOptions()
+_SENDERS_REMEMBERED: Final = 1000
 # What a link that takes no TLVs is sent instead.
 _WITHOUT_TLVS: Final = {Method.SAR: Method.UDH16, Method.PAYLOAD: Method.UDH}
 
@@ -87,7 +87,7 @@ class Preparer:
         self._senders = tuple(s for s in settings.allowed_sender if s != "*")
         self._allowed = frozenset(map(_spelling, self._senders))
         self._tlvs = settings.tlv_values
-        self._addresses: dict[str, Address] = {}
+        self._senders_fields: dict[str | None, dict[str, int | str]] = {}
 
     def prepare(
         self, message: Outbound, now: float, *, tlvs: bool
@@ -172,31 +172,35 @@ class Preparer:
             return FLASH_OCTETS if charset is Charset.LATIN1 else FLASH_GSM
         return self._coding.get(charset, self._settings.gsm_coding)
 
-    def _destination(self, to: str) -> Address:
-        settings = self._settings
-        return address(
-            to,
-            settings.destination_ton,
-            settings.destination_npi,
-            keep_plus=settings.keep_plus,
-        )
+    def _usual(self, sender: str | None) -> dict[str, int | str]:
+        """Return the fields that all messages of a sender share.
 
-    def _source(self, sender: str | None) -> Address:
-        """Return the sender's fields; there are few senders, so remember them."""
-        if sender is None:
-            return NO_ADDRESS
-        known = self._addresses.get(sender)
-        if known is None:
-            settings = self._settings
-            known = address(
+        There are few senders, so they are remembered.
+        """
+        known = self._senders_fields.get(sender)
+        if known is not None:
+            return known
+        settings = self._settings
+        source = NO_ADDRESS
+        if sender is not None:
+            source = address(
                 sender,
                 settings.source_ton,
                 settings.source_npi,
                 keep_plus=settings.keep_plus,
             )
-            if len(self._addresses) < 1000:
-                self._addresses[sender] = known
-        return known
+        fields: dict[str, int | str] = {
+            "source_addr_ton": source.ton,
+            "source_addr_npi": source.npi,
+            "source_addr": source.addr,
+            "service_type": settings.service_type,
+            "protocol_id": settings.protocol_id,
+            "priority_flag": settings.priority_flag,
+            "registered_delivery": REGISTERED[settings.receipts],
+        }
+        if len(self._senders_fields) < _SENDERS_REMEMBERED:
+            self._senders_fields[sender] = fields
+        return fields
 
     def _fields(
         self,
@@ -207,21 +211,19 @@ class Preparer:
         now: float,
     ) -> dict[str, int | str]:
         settings = self._settings
-        source, destination = self._source(sender), self._destination(message.to)
-        fields: dict[str, int | str] = {
-            "source_addr_ton": source.ton,
-            "source_addr_npi": source.npi,
-            "source_addr": source.addr,
-            "dest_addr_ton": destination.ton,
-            "dest_addr_npi": destination.npi,
-            "destination_addr": destination.addr,
-            "data_coding": coding,
-            "service_type": settings.service_type,
-            "protocol_id": settings.protocol_id,
-            "priority_flag": settings.priority_flag,
-            "validity_period": self._validity(message, now),
-            "registered_delivery": REGISTERED[settings.receipts],
-        }
+        destination = address(
+            message.to,
+            settings.destination_ton,
+            settings.destination_npi,
+            keep_plus=settings.keep_plus,
+        )
+        fields = self._usual(sender).copy()
+        fields["dest_addr_ton"] = destination.ton
+        fields["dest_addr_npi"] = destination.npi
+        fields["destination_addr"] = destination.addr
+        fields["data_coding"] = coding
+        if settings.validity_period is not Validity.NONE:
+            fields["validity_period"] = self._validity(message, now)
         if options is not _NO_OPTIONS:
             for name in _OPTION_FIELDS:
                 value = getattr(options, name)
@@ -230,13 +232,9 @@ class Preparer:
         return fields
 
     def _validity(self, message: Outbound, now: float) -> str:
-        match self._settings.validity_period:
-            case Validity.TTL:
-                return relative(message.expires_at - now)
-            case Validity.ABSOLUTE:
-                return absolute(message.expires_at)
-            case _:
-                return ""
+        if self._settings.validity_period is Validity.TTL:
+            return relative(message.expires_at - now)
+        return absolute(message.expires_at)
 
 
 _OPTION_FIELDS: Final = (

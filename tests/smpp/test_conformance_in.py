@@ -248,6 +248,17 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual({one.provider_id for one in house.upstairs.receipts}, {"1001"})
         house.stop()
 
+    def test_g53_a_receipt_in_ucs2(self) -> None:
+        """Some centres send even receipts so."""
+        house = House()
+        text = RECEIPT.decode().encode("utf-16-be")
+        deliver(house, DeliverSm(esm_class=4, data_coding=8, short_message=text))
+        (receipt,) = house.upstairs.receipts
+        self.assertEqual(
+            (receipt.provider_id, receipt.state), ("1001", State.DELIVERED)
+        )
+        house.stop()
+
     def test_g53_dates_with_a_zone(self) -> None:
         """Only when the operator says which zone they are in."""
         from zoneinfo import ZoneInfo
@@ -400,6 +411,7 @@ class EndTests(SynchronousTestCase):
         house.server.unbind()
         house.turn(8)
         self.assertIsNotNone(house.channel.unable())
+        self.assertNotEqual(house.channel.unable(), "up")
         house.advance(3)
         self.assertIsNone(house.channel.unable())
         house.stop()
