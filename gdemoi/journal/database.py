@@ -104,15 +104,22 @@ class Database:
             raise Unavailable(f"journal: {error}") from error
 
     def _guard_sqlite(self) -> None:
+        """Take the lock file; make the journal ours alone to read if it is new."""
         try:
-            lock = open(self.path + ".lock", "w")  # noqa: SIM115
+            lock = open(self.path + ".lock", "a+")  # noqa: SIM115
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
         except OSError as error:
             raise ConfigurationError(f"journal: {error}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
             lock.close()
-            raise ConfigurationError(f"journal: {TAKEN}: {self.path}") from error
+            raise ConfigurationError(
+                f"journal: {TAKEN}: {self.path} (process {holder})"
+            ) from error
+        lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         self._lock = lock
@@ -140,7 +147,6 @@ class Database:
             "synchronous=FULL",
             f"busy_timeout={_BUSY_MS}",
             "cache_size=-32000",
-            "mmap_size=268435456",
             "temp_store=MEMORY",
             "wal_autocheckpoint=4000",
             "journal_size_limit=67108864",

@@ -163,7 +163,8 @@ class Queries:
 
     def count_unmatched(self) -> int:
         """Return how many receipts matched nothing and are still kept."""
-        return int(self._database.select(select(func.count()).select_from(s.unmatched))[0][0])
+        [row] = self._database.select(select(func.count()).select_from(s.unmatched))
+        return int(row[0])
 
     def story(self, message_id: str) -> dict[str, Any] | None:
         """Return the whole story of a message, JSON-ready; None: unknown."""

@@ -95,8 +95,15 @@ class FileTests(FileTestCase):
         other = Journal(self.url, Clock(), inline=True)
         failure = self.failureResultOf(other.open(), ConfigurationError)
         self.assertIn("another gateway has this journal open", str(failure.value))
+        self.assertIn(f"(process {os.getpid()})", str(failure.value))
         self.did(self.journal.close())
         self.opened()
+
+    def test_nobody_else_may_read_it(self) -> None:
+        """Commands hold passwords of trackers."""
+        self.accept(acceptance())
+        for end in ("", "-wal"):
+            self.assertEqual(os.stat(self.path + end).st_mode & 0o777, 0o600)
 
     def test_a_journal_of_the_future_is_refused(self) -> None:
         """A downgrade does not touch tables that it does not know."""

@@ -173,6 +173,7 @@ class ReceiptTests(JournalTestCase):
         self.assertIsNone(self.receive(receipt("0A1")))
         [(at, found)] = self.did(self.journal.unmatched(10))
         self.assertEqual((at, found.provider_id), (NOW, "0A1"))
+        self.assertEqual(self.did(self.journal.count_unmatched()), 1)
         self.note(taken("a1"))
         self.assertEqual(
             self.states()[-2:], [("submitted", False), ("delivered", True)]
