@@ -85,6 +85,7 @@ def smsc(
         config = folder / "sandbox.ini"
         config.write_text(
             f"[sandbox-smsc:sink]\nlisten = tcp:{port}:interface=127.0.0.1\n"
+            "account.bench = password=bench receipt_delay=0 tracker=no\n"
         )
         process = twistd("gdemoi-sandbox", config, folder / "sandbox.log")
         what = "sandbox SMSC"
