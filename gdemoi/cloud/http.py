@@ -35,6 +35,7 @@ from twisted.web.client import (
     RequestTransmissionFailed,
     ResponseDone,
     ResponseFailed,
+    _HTTP11ClientFactory,
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
@@ -290,9 +291,16 @@ def explained(why: BaseException) -> str:
     return f"{name} ({inner})" if inner else name
 
 
+class _Quiet(_HTTP11ClientFactory):
+    """Does not log every connection that begins and ends."""
+
+    noisy = False
+
+
 def make_agent(reactor: Any, connections: int) -> tuple[Agent, HTTPConnectionPool]:
     """Return an agent that checks certificates, and the pool to close at the end."""
     pool = HTTPConnectionPool(reactor, persistent=True)
+    pool._factory = _Quiet
     pool.maxPersistentPerHost = connections
     pool.cachedConnectionTimeout = KEEP_IDLE_S
     # only the caller knows what may be repeated

@@ -63,6 +63,8 @@ class Sms:
     callback: str | None = None
     callback_method: str = "POST"
     inbound: bool = False
+    # the id of the message that a phone answers with this one
+    answers: str = ""
     state: str = "accepted"
     done_at: float | None = None
 
@@ -128,6 +130,7 @@ class Air:
                 at=self.clock.seconds(),
                 number=0,
                 inbound=True,
+                answers=sms.id,
                 state="received",
             )
             answered(reply)

@@ -52,8 +52,6 @@ class VonageFace(Face):
         self.secret = secret
         self.signature_secret = signature_secret
         self.partial = False
-        # number -> "sms" or "messages": through which API it was last written to
-        self._talks: dict[str, str] = {}
 
     def routes(self) -> list[Route]:
         """Return both APIs, balance and Reports."""
@@ -83,7 +81,6 @@ class VonageFace(Face):
             sms = self._enter(form["to"], form.get("from", ""), part)
             sms.reference = form.get("client-ref", "")
             sms.callback = form.get("callback")
-            self._talks[sms.to] = "sms"
             self.take(sms)
             entries.append(self._entry(sms))
         self.partial = False
@@ -126,7 +123,6 @@ class VonageFace(Face):
         sms.id = str(UUID(int=uuid4().int))
         sms.reference = told.get("client_ref", "")
         sms.callback = told.get("webhook_url")
-        self._talks[sms.to] = "messages"
         self.take(sms)
         return said(202, {"message_uuid": sms.id})
 
@@ -175,7 +171,7 @@ class VonageFace(Face):
 
     def tell(self, sms: Sms) -> None:
         """Bring a receipt in the shape of the API that took the message."""
-        if "-" in sms.id:
+        if is_message(sms.id):
             self._tell_message(sms)
             return
         fields = {
@@ -208,7 +204,7 @@ class VonageFace(Face):
 
     def receive(self, sms: Sms) -> None:
         """Bring what a phone sent, part by part or whole, as the API does it."""
-        if self._talks.get(sms.from_) == "messages":
+        if is_message(sms.answers):
             sms.id = str(uuid4())
             told = {
                 "channel": "sms",
@@ -265,6 +261,11 @@ class VonageFace(Face):
         token = jwt.encode(claims, self.signature_secret, algorithm="HS256")
         headers = {"Content-Type": JSON, "Authorization": f"Bearer {token}"}
         self.courier.bring(url, body, headers)
+
+
+def is_message(name: str) -> bool:
+    """Tell whether an id is a UUID of the Messages API."""
+    return "-" in name
 
 
 def parts_of(text: str) -> list[str]:
