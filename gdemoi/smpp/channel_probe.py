@@ -7,7 +7,7 @@ running gateway (a carrier that allows one session may answer 0x05 then).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from gdemoi.errors import Unavailable
 from gdemoi.smpp.channel_links import BIND_NAMES, Connect, secured, tcp, terms_of
@@ -24,6 +25,9 @@ from gdemoi.smpp.probe import Probed, advice_for
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import BindAs, SmppSettings
 from gdemoi.smpp.states import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
+from gdemoi.tasks import spawn
+
+log = Logger()
 
 _COMMANDS: Final = {
     BindAs.TRANSCEIVER: BIND_TRANSCEIVER,
@@ -129,3 +133,21 @@ def _with(found: Probed, **changes: object) -> Probed:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
+
+
+def probe_now(settings: SmppSettings) -> list[Probed]:
+    """Run a probe to its end, in a process where no reactor runs yet."""
+    from twisted.internet import reactor
+
+    loop: Any = reactor
+    found: list[Probed] = []
+
+    async def run() -> None:
+        try:
+            found.extend(await probe(settings, loop))
+        finally:
+            loop.stop()
+
+    loop.callWhenRunning(spawn, run(), log, "the probe")
+    loop.run()
+    return found
