@@ -13,6 +13,7 @@ from gdemoi.goip.joiner import Joiner
 from gdemoi.goip.outcomes import inbound_of, receipt_of
 from gdemoi.goip.protocol import GoipProtocol
 from gdemoi.goip.receipts import provider_id_of
+from gdemoi.goip.unsure import Orphan
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Accepted
 
@@ -77,11 +78,17 @@ class Upward:
         """A receipt about no SMS that we know: perhaps the unsure one.
 
         When the OK was lost, DELIVER is the device's later word on the same fact;
-        it counts when exactly one SMS of this line to this number is unsure.
+        it counts when exactly one SMS of this line to this number is unsure, or
+        is waiting for its verdict.
         """
-        job = None
-        if came.keys:
-            job = self._session.sender.unsure.claim(came.line, came.about, now)
+        sender, job = self._session.sender, None
+        if came.keys and sender.is_open_with(
+            self._session.lines[came.line], came.about
+        ):
+            if sender.unsure.is_empty_for(came.line, came.about):
+                sender.unsure.keep(Orphan(came.line, came.about, came.sms_no, now))
+        elif came.keys:
+            job = sender.unsure.claim(came.line, came.about, now)
         if job is None:
             self.log.info(
                 "{channel}: line {line}: a receipt for the unknown sms_no {sms_no}",

@@ -35,6 +35,7 @@ from gdemoi.goip.exchange import (
 )
 from gdemoi.goip.lines import Line
 from gdemoi.goip.numbers import agree
+from gdemoi.goip.receipts import provider_id_of
 from gdemoi.goip.settings import GoipSettings
 from gdemoi.goip.timers import Timers
 from gdemoi.goip.unsure import UnsureSms
@@ -63,6 +64,7 @@ class Begun:
     line: Line
     exchange: Exchange | None
     device: str
+    began_at: float = 0.0
     told: bool = False
     released: bool = False
     ended_at: float = 0.0
@@ -227,7 +229,7 @@ class Sender:
             line.password,
             self._exchange_timers,
         )
-        begun = Begun(job, line, exchange, line.address[0])
+        begun = Begun(job, line, exchange, line.address[0], now)
         self._begun[sendid] = begun
         self._places.setdefault(begun.device, set()).add(sendid)
         line.exchange = exchange
@@ -283,6 +285,10 @@ class Sender:
             case NotSent():
                 self._blame(line, result, now)
             case Unknown():
+                orphan = self.unsure.adopt(line.name, job.to, begun.began_at)
+                if orphan is not None:
+                    known = provider_id_of(line.name, orphan.sms_no, orphan.at)
+                    return [Over(job, line.name, Sent(orphan.sms_no), known)]
                 self.unsure.note(line.name, job, now)
             case Failed(code):
                 self._mind_failure(line, code, now)

@@ -265,9 +265,10 @@ class GoipSession:
     ) -> list[Event]:
         sms_no = push.fields.get("sms_no", b"")
         status = push.fields.get("state", b"")
-        if not sms_no.isdigit() or not status.isdigit() or len(status) > 3:
-            return self._odd(address, f"DELIVER of {line.name} without sms_no or state")
         number = push.fields.get("num", b"")
+        numeric = sms_no.isdigit() and status.isdigit()
+        if not numeric or len(sms_no) > 20 or len(status) > 3 or len(number) > 64:
+            return self._odd(address, f"DELIVER of {line.name} that names no SMS")
         key = key_of(line.name, "DELIVER", push.count, sms_no, status, number)
         if not self._is_first(key, push, address, now):
             return []

@@ -1,6 +1,8 @@
 """The SMS of each line whose fate nobody knows yet, for an hour.
 
-A late OK or ERROR, or a receipt, may still tell it.
+A late OK or ERROR, or a receipt, may still tell it.  A receipt may also come while
+the exchange is still waiting for a verdict that was lost: it is kept as an orphan,
+and is the verdict when the exchange ends without one.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from gdemoi.goip.numbers import agree
 
 UNSURE_S: Final = 3600.0
 UNSURE_LIMIT: Final = 50
+ORPHANS_LIMIT: Final = 200
 
 
 @frozen
@@ -23,11 +26,43 @@ class _Unsure:
     at: float
 
 
+@frozen
+class Orphan:
+    """A receipt that no SMS was known for."""
+
+    line: str
+    number: str
+    sms_no: str
+    at: float
+
+
 @define(eq=False)
 class UnsureSms:
     """By line; the oldest of each are forgotten."""
 
     _lines: dict[str, deque[_Unsure]] = field(factory=dict)
+    _orphans: deque[Orphan] = field(factory=lambda: deque(maxlen=ORPHANS_LIMIT))
+
+    def is_empty_for(self, line: str, number: str) -> bool:
+        """Whether no SMS of a line to this number is unsure."""
+        kept = self._lines.get(line, ())
+        return not any(agree(one.job.to, number) for one in kept)
+
+    def keep(self, orphan: Orphan) -> None:
+        """Remember a receipt that came while its SMS may be under way."""
+        self._orphans.append(orphan)
+
+    def adopt(self, line: str, number: str, since: float) -> Orphan | None:
+        """Return the one orphan that can be about an SMS begun at `since`."""
+        mine = [
+            one
+            for one in self._orphans
+            if one.line == line and one.at >= since and agree(one.number, number)
+        ]
+        if len(mine) != 1:
+            return None
+        self._orphans.remove(mine[0])
+        return mine[0]
 
     def note(self, line: str, job: Job, now: float) -> None:
         """Remember an SMS that may have gone out."""

@@ -1,0 +1,143 @@
+"""GoIP under the real dispatcher and journal: what the platform is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.journal import Journal
+from gdemoi.message import MessageClass, OnUnsure
+from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.retry import RetryPolicy
+from gdemoi.routing.rules import Router
+from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality
+from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
+from tests.goip.rig import Rig, line_settings
+
+
+class HouseTests(SynchronousTestCase):
+    """A box behind a network, a gateway before it, in memory."""
+
+    def build(
+        self,
+        weather: Weather | None = None,
+        personality: Personality | None = None,
+        **settings: Any,
+    ) -> None:
+        self.rig = Rig(
+            {"a": line_settings(min_interval_s=0.0), "b": line_settings()},
+            start=False,
+            **settings,
+        )
+        self.clock = self.rig.clock
+        self.network = MemoryNetwork(self.clock, weather or Weather(), 5)
+        # the channel listens on the network
+        self.rig.reactor.listenUDP = self._listen  # type: ignore[assignment]
+        self.journal = Journal("sqlite://", self.clock, inline=True)
+        self.successResultOf(self.journal.open())
+        self.house = Dispatcher(
+            self.journal,
+            self.clock,
+            Router([], ("office",)),
+            [self.rig.channel],
+            policy=RetryPolicy(hold_s=60.0),
+        )
+        self.successResultOf(Deferred.fromCoroutine(self.house.start()))
+        self.addCleanup(self.journal.close)
+        self.addCleanup(lambda: self.house.stop(0.0).close())
+        self.box = GoipBox(self.clock)
+        for n, name in enumerate(("a", "b")):
+            self._plug(n, name, personality or Personality())
+        self.pass_time(10)
+
+    def _listen(self, port: int, protocol: Any, interface: str = "") -> Any:
+        self.network.attach(protocol)
+        return self.network
+
+    def _plug(self, n: int, name: str, personality: Personality) -> None:
+        lines: list[BoxLine] = []
+        send = self.network.plug(
+            ("192.0.2.9", 10991 + n), lambda datagram: lines[0].receive(datagram)
+        )
+        lines.append(self.box.add(name, "password1", f"+7900{n}", send, personality))
+        lines[0].start()
+
+    def pass_time(self, seconds: float) -> None:
+        self.rig.pass_time(seconds, 0.1)
+
+    def accept(self, name: str, text: str, **more: Any) -> None:
+        message = self.rig.message(
+            text,
+            to="+79161234567",
+            id=name,
+            class_=MessageClass.COMMAND,
+            on_unsure=OnUnsure.HOLD,
+            **more,
+        )
+        accepting = self.house.intake.accept([(message, text.encode())])
+        self.successResultOf(Deferred.fromCoroutine(accepting))
+
+    def events(self) -> list[dict[str, Any]]:
+        found = self.successResultOf(self.journal.events(0, 10_000))
+        return [json.loads(event.body) for event in found]
+
+    def states(self, name: str) -> list[str]:
+        return [e["state"] for e in self.events() if e.get("id") == name]
+
+    def test_commands_and_answers_with_thirty_percent_lost(self) -> None:
+        """Each command is delivered once, in order, and each answer comes in."""
+        self.build(
+            Weather(loss=0.3, doubled=0.05, delay_s=0.2),
+            Personality(repeats=20),
+            answer_timeout_s=1.0,
+            repeats=12,
+            poll_interval_s=1.0,
+        )
+        texts = [f"command {n}?" for n in range(8)]
+        for n, text in enumerate(texts):
+            self.accept(f"c{n}", text)
+        self.pass_time(240)
+        self.assertEqual([one.text for one in self.box.last], texts)
+        for n in range(8):
+            self.assertEqual(
+                self.states(f"c{n}"), ["accepted", "submitted", "delivered"]
+            )
+        inbound = [e["text"] for e in self.events() if e["type"] == "inbound"]
+        self.assertEqual(len(inbound), 8)
+        # one tracker, one line: it answers the number that it knows
+        self.assertEqual(len({one.line for one in self.box.last}), 1)
+
+    def test_ok_lost_and_receipt_found(self) -> None:
+        """Nobody said OK, but DELIVER came: delivered, and never sent again."""
+        self.build(personality=Personality(pushes_verdict=False, receipt_after_s=40.0))
+        self.accept("c1", "open")
+        self.pass_time(0.5)
+        # from now on the line hears nothing about this exchange
+        line = next(one for one in self.box.lines.values() if one._bulks)
+        line.personality = Personality(
+            silent_to=frozenset({"SEND", "DONE"}), receipt_after_s=40.0,
+            pushes_verdict=False,
+        )  # fmt: skip
+        self.pass_time(120)
+        self.assertEqual(self.box.air, {("+79161234567", "open"): 1})
+        self.assertEqual(self.states("c1")[-1], "delivered")
+
+    def test_silence_is_uncertain_and_final_for_the_line(self) -> None:
+        """A command whose verdict never comes is told uncertain, and kept so."""
+        self.build(personality=Personality(waits_forever=True))
+        self.accept("c1", "open")
+        self.pass_time(300)
+        self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
+        self.assertLessEqual(self.box.heard["MSG"], 1)
+
+    def test_a_dead_line_does_not_lose_the_message(self) -> None:
+        """Silence before SEND: the message goes over the other line."""
+        self.build()
+        self.box.lines["a"].personality = Personality(silent_to=frozenset({"MSG"}))
+        self.accept("c1", "open")
+        self.pass_time(60)
+        self.assertEqual(self.states("c1")[-1], "delivered")
+        self.assertEqual([one.line for one in self.box.last], ["b"])
