@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from typing import Any
 
@@ -42,7 +43,19 @@ def makeService(options: Options) -> IService:
     _on_signal(reactor, signal.SIGUSR2, reopen_logs)
     # After Twisted has set its own: that one would end us by the signal's status.
     reactor.callWhenRunning(_end_well_on_sigterm, reactor)
+    reactor.callWhenRunning(_calm_the_collector)
     return service
+
+
+def _calm_the_collector() -> None:
+    """Look for cyclic garbage seldom: there is little, and much that lives.
+
+    With Python's defaults a backlog in memory is walked over and over: a quarter
+    of the whole path's CPU (270 against 205 µs per message, `python -m bench.path`).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _end_well_on_sigterm(reactor: Any) -> None:
