@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -86,6 +86,8 @@ class CloudChannel:
         receipts = settings.receipts
         if public is None and receipts == "webhook":
             receipts = "poll"
+        if receipts == "poll" and not self._can_ask:
+            receipts = "none"
         self._follows = receipts != "none" and self._can_ask
         self._receipts = receipts
         pauses = POLLING if receipts == "poll" or self._confirms else RECONCILING
@@ -144,6 +146,10 @@ class CloudChannel:
         return self.provider.status_request(("x",), 0.0) is not None
 
     @property
+    def _tells_balance(self) -> bool:
+        return self.provider.balance_request(0.0) is not None
+
+    @property
     def _confirms(self) -> bool:
         """True when receipts prove nothing and can be confirmed."""
         return self.provider.capabilities.unsigned and self._can_ask
@@ -156,7 +162,7 @@ class CloudChannel:
         self._stopping = False
         if self._follows or self.poller.inbound_every_s is not None:
             self.poller.start()
-        if self._settings.balance_every_s > 0:
+        if self._settings.balance_every_s > 0 and self._tells_balance:
             self._background.append(background(self._balances(), log, "balance"))
         events.able(self)
 
@@ -249,6 +255,8 @@ class CloudChannel:
                 answer = await self._http.send(request)
                 polled = self.provider.status_of(answer, provider_ids, now)
                 receipts = [named(one, message.id) for one in polled.receipts]
+                for other in receipts[1:]:
+                    await self._tell_receipt(other)
                 return receipts[0] if receipts else None
             request = self.provider.search_request(message, now)
             if request is None:
@@ -282,11 +290,8 @@ class CloudChannel:
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Answer `balance` at once; a cloud provider has no lines."""
-        if verb != "balance" or self.provider.balance_request(0.0) is None:
-            fault = OurFault(f"{self.kind} has no command {verb}")
-            failed: Deferred[str] = Deferred()
-            failed.errback(fault)
-            return failed
+        if verb != "balance" or not self._tells_balance:
+            return fail(OurFault(f"{self.kind} has no command {verb}"))
         return Deferred.fromCoroutine(self._ask_balance())
 
     # -- what comes up ------------------------------------------------------

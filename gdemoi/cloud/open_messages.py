@@ -49,6 +49,7 @@ class OpenMessages:
         self._random = random
         self._most = most
         self._open: dict[str, Open] = {}
+        self._kept: list[dict[str, Open]] = [{} for _ in range(BUCKETS)]
         self._by_provider: dict[str, str] = {}
         self._heap: list[tuple[float, str]] = []
         self._orphans: dict[str, float] = {}
@@ -60,10 +61,9 @@ class OpenMessages:
     def add(self, message: Open) -> None:
         """Begin to follow a message; a hint that came before it counts now."""
         if len(self._open) >= self._most:
+            # the oldest: its receipt is the least likely to come
             self.close(next(iter(self._open)))
-        self._open[message.message_id] = message
-        for provider_id in message.ids:
-            self._by_provider[provider_id] = message.message_id
+        self._enter(message)
         message.due = message.sent_at + self._pause(message.asked)
         for name in (message.message_id, *message.ids):
             if self._orphans.pop(name, 0.0) > message.sent_at:
@@ -99,8 +99,8 @@ class OpenMessages:
         return now > min(message.until + AFTER_VALIDITY_S, message.sent_at + GIVE_UP_S)
 
     def hasten(self, message: Open, now: float) -> None:
-        """Ask as soon as possible."""
-        message.due = now
+        """Ask at `now`, or earlier if that is planned already."""
+        message.due = min(message.due, now)
         self._push(message)
 
     def hint(
@@ -149,21 +149,27 @@ class OpenMessages:
         if message is not None:
             for provider_id in message.ids:
                 self._by_provider.pop(provider_id, None)
-            self.dirty.add(bucket_of(message_id))
+            bucket = bucket_of(message_id)
+            del self._kept[bucket][message_id]
+            self.dirty.add(bucket)
 
     def dump(self, bucket: int) -> str:
         """Return one bucket as text, to be kept."""
-        kept = [m for m in self._open.values() if bucket_of(m.message_id) == bucket]
+        kept = list(self._kept[bucket].values())
         return msgspec.json.encode(kept).decode("utf-8")
 
     def load(self, text: str) -> None:
         """Take back a bucket; text that cannot be read holds nothing."""
         for message in _read(text):
             if message.message_id not in self._open:
-                self._open[message.message_id] = message
-                for provider_id in message.ids:
-                    self._by_provider[provider_id] = message.message_id
+                self._enter(message)
                 heapq.heappush(self._heap, (message.due, message.message_id))
+
+    def _enter(self, message: Open) -> None:
+        self._open[message.message_id] = message
+        self._kept[bucket_of(message.message_id)][message.message_id] = message
+        for provider_id in message.ids:
+            self._by_provider[provider_id] = message.message_id
 
     def _push(self, message: Open) -> None:
         heapq.heappush(self._heap, (message.due, message.message_id))

@@ -151,8 +151,7 @@ class Poller:
     async def _missing(self, message: Open) -> None:
         now = self.clock.seconds()
         if now - message.sent_at <= YOUNG_S:
-            message.due = now + AGAIN_S
-            self.messages.hasten(message, message.due)
+            self.messages.hasten(message, now + AGAIN_S)
             return
         self.counts["unknown there"] += 1
         self.messages.close(message.message_id)

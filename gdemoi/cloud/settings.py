@@ -211,6 +211,10 @@ class VonageSettings(CloudSettings):
     application_id: str | None = key(
         text, default=None, doc="Messages API: application that signs with a key"
     )
+    # 30 requests a second is what an account may do unless agreed otherwise
+    rate: float | None = key(
+        rate, default=30.0, name="throughput", doc="segments per second"
+    )
     private_key: str | None = key(
         text, default=None, doc="path of the application's private key (PEM)"
     )
@@ -253,6 +257,13 @@ class TextlocalSettings(CloudSettings):
     """Textlocal of the United Kingdom or India."""
 
     api_key: str = key(secret, doc="an API key of the account")
+    # Textlocal publishes no limits; these have been borne
+    in_flight: int = key(
+        integer(1, 100), default=2, doc="requests at the same time at most"
+    )
+    rate: float | None = key(
+        rate, default=5.0, name="throughput", doc="segments per second"
+    )
     host: str = key(choice("uk", "in"), default="uk", doc="which Textlocal")
     inboxes: tuple[str, ...] = key(
         words, default=(), doc="ids of inboxes to poll; absent: all"

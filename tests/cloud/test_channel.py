@@ -1,0 +1,83 @@
+"""The four kinds, made as the house makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import succeed
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from gdemoi.cloud.channel import KINDS, provider_of
+from gdemoi.cloud.vonage_messages import VonageMessages
+from gdemoi.cloud.vonage_sms import VonageSms
+from gdemoi.errors import ConfigurationError, OurFault
+from gdemoi.interfaces import IChannel, Surroundings
+from tests.cloud.net import textlocal, twilio, tyntec, vonage
+
+
+def around(mounted: dict[str, Any]) -> Surroundings:
+    reactor = MemoryReactorClock()
+    return Surroundings(
+        reactor=reactor,
+        clock=reactor,
+        random=lambda: 0.5,
+        gateway_name="test",
+        public_url="https://sms.example.org",
+        mount=mounted.__setitem__,
+        cursor=lambda name: succeed(None),
+        set_cursor=lambda name, value: succeed(None),
+    )
+
+
+class KindTests(SynchronousTestCase):
+    def test_each_kind_makes_a_channel(self) -> None:
+        """With its webhooks mounted, a window and an account without secrets."""
+        settings = {
+            "twilio": twilio(),
+            "vonage": vonage(),
+            "textlocal": textlocal(),
+            "tyntec": tyntec(),
+        }
+        self.assertEqual([kind.name for kind in KINDS], list(settings))
+        for kind in KINDS:
+            mounted: dict[str, Any] = {}
+            own = settings[kind.name]
+            self.assertIsInstance(own, kind.settings)
+            channel = kind.make("eu", own, [], around(mounted))
+            self.assertTrue(verifyObject(IChannel, channel))
+            self.assertEqual((channel.name, channel.kind), ("eu", kind.name))
+            self.assertEqual(list(mounted), ["eu"])
+            self.assertEqual(set(mounted["eu"].children), {b"incoming", b"status"})
+            self.assertGreaterEqual(channel.window, own.in_flight)
+            self.assertEqual(channel.unable(), "not started")
+            self.assertEqual(channel.describe()["state"], "up")
+
+    def test_nexmo_is_another_word_for_vonage(self) -> None:
+        """Old files say it."""
+        aliases = {kind.name: kind.aliases for kind in KINDS}
+        self.assertEqual(aliases["vonage"], ("nexmo",))
+
+    def test_vonage_in_both_shapes(self) -> None:
+        """api = messages, or sms."""
+        self.assertIsInstance(provider_of("x", vonage(api="sms")), VonageSms)
+        self.assertIsInstance(provider_of("x", vonage(api="messages")), VonageMessages)
+
+    def test_an_applications_key_is_read_when_the_channel_is_made(self) -> None:
+        """A file that is not there is a fault of the configuration."""
+        path = self.mktemp()
+        with open(path, "w", encoding="ascii") as file:
+            file.write("PEM")
+        own = vonage(api="messages", application_id="app", private_key=path)
+        provider = provider_of("x", own)
+        assert isinstance(provider, VonageMessages) and provider.tokens is not None
+        self.assertEqual(provider.tokens.private_key, "PEM")
+        gone = vonage(api="messages", application_id="app", private_key=path + "x")
+        with self.assertRaises(ConfigurationError):
+            provider_of("x", gone)
+
+    def test_settings_of_nobody(self) -> None:
+        """Something that is no provider's is our own fault."""
+        with self.assertRaises(OurFault):
+            provider_of("x", object())  # type: ignore[arg-type]

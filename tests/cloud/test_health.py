@@ -1,0 +1,47 @@
+"""How an account is, judged by its answers."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.health import HALT_LAST_S, Health
+from gdemoi.message import Accepted, Error, Refused, Scope, Unsure
+from tests.cloud.net import NOW
+
+HALT = Refused(error=Error("x:1", "no", True), scope=Scope.CHANNEL_UNTIL_MENDED)
+
+
+class HealthTests(SynchronousTestCase):
+    def test_a_broken_account_rests_twice_as_long_each_time(self) -> None:
+        """One minute first, one hour at last; an accepted message mends it."""
+        health, pauses = Health(), []
+        for _ in range(9):
+            health.learn(HALT, NOW)
+            pause_s = 0
+            while health.unable(NOW + pause_s) is not None:
+                pause_s += 60
+            pauses.append(pause_s)
+        self.assertEqual(pauses[:4], [60, 120, 240, 480])
+        self.assertEqual(pauses[-1], HALT_LAST_S)
+        self.assertEqual((health.state, health.reason), ("down", "x:1: no"))
+        self.assertTrue(health.learn(Accepted(), NOW))
+        self.assertEqual((health.state, health.unable(NOW)), ("up", None))
+        health.learn(HALT, NOW)
+        self.assertIsNone(health.unable(NOW + 60))
+
+    def test_what_is_about_one_message_changes_nothing(self) -> None:
+        """Neither a refusal nor an unsure one."""
+        health = Health()
+        for outcome in (Refused(error=Error("x:2", "no")), Unsure(why="?")):
+            self.assertFalse(health.learn(outcome, NOW))
+        self.assertEqual(health.state, "up")
+
+    def test_silence_degrades(self) -> None:
+        """Three times in a row; any answer starts the count anew."""
+        health = Health()
+        self.assertEqual([health.silence("x") for _ in range(2)], [False, False])
+        health.learn(Unsure(why="?"), NOW)
+        told = [health.silence("x") for _ in range(4)]
+        self.assertEqual(told, [False, False, True, False])
+        self.assertEqual(health.state, "degraded")
+        self.assertIsNone(health.unable(NOW))
