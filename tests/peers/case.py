@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannelEvents, Surroundings
+from gdemoi.interfaces import IChannelEvents, Prepared, Surroundings
 from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt, provider_key
 from gdemoi.smpp.channel import KIND, SmppChannel
 from gdemoi.smpp.settings import SmppSettings
@@ -145,6 +145,7 @@ class PeerCase(TestCase):
             lambda: [c for c in self.upstairs.changes if c[0] == "up"][times - 1 :],
             f"the channel up {times} times",
         )
+        await self.peer.catch_up()
 
     async def bound(self, **settings: Any) -> None:
         """Connect and wait until the channel is up."""
@@ -163,6 +164,7 @@ class PeerCase(TestCase):
         await self.upstairs.watch.until(
             lambda: len(there) >= count, f"{count} {what} came"
         )
+        await self.peer.catch_up()
         return there
 
     def message(self, text: str | None = "Hello", **fields: Any) -> Outbound:
@@ -179,7 +181,19 @@ class PeerCase(TestCase):
         }
         return Outbound(**values)
 
-    def submit(self, message: Outbound, attempt: int = 1) -> Deferred[Outcome]:
+    def submit(self, message: Outbound) -> Deferred[Outcome]:
         """Prepare and submit; fires with the outcome."""
         prepared: Any = self.channel.prepare(message)
-        return self.channel.submit(prepared, attempt)
+        return Deferred.fromCoroutine(self.send(prepared))
+
+    async def send(self, prepared: Prepared, attempt: int = 1) -> Outcome:
+        """Submit, and return the outcome when the peer's tellings are here too."""
+        outcome = await self.channel.submit(prepared, attempt)
+        await self.peer.catch_up()
+        return outcome
+
+    async def ask(self, provider_id: str) -> Receipt | None:
+        """Ask what became of the usual message."""
+        answer = await self.channel.ask(self.message(), [provider_id])
+        await self.peer.catch_up()
+        return answer

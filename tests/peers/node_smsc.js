@@ -161,6 +161,7 @@ const orders = {
   end(order) { whom(order).link.close(); },
   reset(order) { whom(order).link.socket.resetAndDestroy(); },
   raw(order) { whom(order).link.socket.write(Buffer.from(order.hex, 'hex')); },
+  nothing() {},
   deaf() { server.close(); },
   hear() { listen(server.lastPort); },
 };

@@ -86,6 +86,10 @@ class Peer(protocol.ProcessProtocol):
         self.transport.write(json.dumps(order).encode() + b"\n")
         await self.saw("done", order=self._orders)
 
+    async def catch_up(self) -> None:
+        """Hear all that it told so far: answers may be here before its tellings."""
+        await self.order("nothing")
+
     # -- what it saw
 
     def all(self, event: str, **facts: Any) -> list[Seen]:

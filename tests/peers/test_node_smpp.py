@@ -92,6 +92,7 @@ class BindTests(PeerCase):
         await self.upstairs.watch.until(
             lambda: link.keeper.state is KeeperState.REFUSED, "a refusal"
         )
+        await self.peer.catch_up()
         self.assertIn("ESME_RINVPASWD", channel.unable() or "")
         assert link.keeper.next_try_at is not None
         now = self.channel._clock.seconds()
@@ -146,6 +147,7 @@ class BindTests(PeerCase):
         )
         (link,) = channel.links
         await self.upstairs.watch.until(lambda: link.keeper.failures > 1, "failures")
+        await self.peer.catch_up()
         self.assertEqual(self.peer.pdus(), [])
         self.assertIsNotNone(channel.unable())
 
@@ -309,11 +311,11 @@ class SubmitTests(PeerCase):
         await self.peer.order("plan", command="submit_sm", how={"status": THROTTLED})
         message = self.message(CYRILLIC)
         prepared: Prepared = self.channel.prepare(message)  # type: ignore[assignment]
-        refused = await self.channel.submit(prepared, 1)
+        refused = await self.send(prepared, 1)
         assert isinstance(refused, Refused)
         self.assertTrue(refused.throttled)
         self.assertEqual(refused.error.code, "smpp:0x58")
-        outcome = await self.channel.submit(prepared, 2)
+        outcome = await self.send(prepared, 2)
         assert isinstance(outcome, Accepted)
         taken = [
             bytes.fromhex(header_in(submit))[4]
@@ -338,7 +340,7 @@ class SubmitTests(PeerCase):
         await self.node()
         await self.bound(query=True)
         await self.submit(self.message())
-        receipt_ = await self.channel.ask(self.message(), ["1001"])
+        receipt_ = await self.ask("1001")
         assert receipt_ is not None
         self.assertEqual((receipt_.provider_id, receipt_.state), ("1001", "delivered"))
         (query,) = self.peer.pdus("query_sm")
@@ -640,7 +642,7 @@ class LinkTests(PeerCase):
         await self.bound(enquire_link_s=0.1, query=True)
         await self.submit(self.message(GSM))
         await self.peer.saw_pdu("enquire_link", 2)
-        await self.channel.ask(self.message(), ["1001"])
+        await self.ask("1001")
         await self.channel.stop(1.0)
         await self.peer.saw_pdu("unbind")
         numbers = [pdu["sequence"] for pdu in self.peer.pdus()]
