@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+from twisted.application.service import IService
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.message import Accepted, State
+from gdemoi.ini import reference
+from gdemoi.message import Accepted, Outcome, Refused, Scope, State, Unsure
+from gdemoi.sandbox.clouds import SandboxCloudsSettings, make_service
+from gdemoi.sandbox.clouds_air import BEHAVIOURS, Behaviour, tracker
 from tests.cloud.net import (
     CLOUDS,
     House,
@@ -118,3 +123,93 @@ class FlowTests(SynchronousTestCase):
             net.advance(30)
             states = [receipt.state for receipt in house.up.receipts]
             self.assertIn(State.DELIVERED, states, name)
+
+
+class BehaviourTests(SynchronousTestCase):
+    def outcome(self, settings: CloudSettings, *behaviour: str) -> Outcome:
+        """Return what comes of one send, however long it takes."""
+        net = Net()
+        sandbox = clouds(net)
+        sandbox.behaviour.push(*behaviour)
+        house = House(settings, net=net).start()
+        outcome = house.submit(message("hello"), 65)
+        assert outcome is not None, behaviour
+        stopped = house.channel.stop(0)
+        net.advance(60)
+        self.successResultOf(stopped)
+        return outcome
+
+    def test_each_misbehaviour_has_its_outcome(self) -> None:
+        """Throttled twice, a fault, endless, cut, slow, lost: for every kind."""
+        for name, settings in kinds().items():
+            throttled = self.outcome(settings, "429", "429")
+            assert isinstance(throttled, Refused), name
+            self.assertTrue(throttled.throttled, name)
+            for behaviour in ("500", "slow", "reset", "huge", "lost", "html"):
+                outcome = self.outcome(settings, behaviour)
+                self.assertIsInstance(outcome, Unsure, f"{name} {behaviour}")
+            away = self.outcome(settings, "redirect")
+            assert isinstance(away, Refused), name
+            self.assertEqual(away.scope, Scope.CHANNEL_UNTIL_MENDED, name)
+            good = self.outcome(settings, "429", "ok")
+            self.assertIsInstance(good, Accepted, name)
+            self.assertIsInstance(self.outcome(settings, "early"), Accepted, name)
+
+    def test_wrong_credentials_halt(self) -> None:
+        """Every provider knows who is asking."""
+        for settings in (
+            twilio(base_url=CLOUDS, auth_token="x"),
+            vonage(base_url=CLOUDS, api_secret="x"),
+            vonage(base_url=CLOUDS, api="messages", api_secret="x"),
+            textlocal(base_url=CLOUDS, api_key="wrong-key"),
+            tyntec(base_url=CLOUDS, api_key="x"),
+        ):
+            outcome = self.outcome(settings)
+            assert isinstance(outcome, Refused), settings
+            self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED)
+
+    def test_a_careless_gateway_would_be_found_out(self) -> None:
+        """What the providers' helpfulness would change arrives as it was sent."""
+        text = "setparam a;B " + "x" * 150
+        for settings in kinds().values():
+            net = Net()
+            sandbox = clouds(net)
+            House(settings, net=net).start().submit(message(text))
+            self.assertEqual("".join(sms.text for sms in sandbox.air.sent), text)
+
+    def test_words_go_round_and_round(self) -> None:
+        """Those that were pushed come first."""
+        behaviour = Behaviour(("429", "ok"))
+        behaviour.push("500")
+        self.assertEqual(
+            [behaviour.next() for _ in range(4)], ["500", "429", "ok", "429"]
+        )
+
+    def test_a_tracker_answers_questions(self) -> None:
+        """And nothing else."""
+        self.assertIsNone(tracker("setparam 1"))
+        answer = tracker("getinfo?")
+        assert answer is not None
+        self.assertTrue(answer[0].startswith("getinfo: ok"))
+
+
+class ServiceTests(SynchronousTestCase):
+    def test_the_service_listens(self) -> None:
+        """As `twistd gdemoi-sandbox` starts it."""
+        reactor = MemoryReactorClock()
+        service = make_service(SandboxCloudsSettings(), reactor)
+        self.assertTrue(IService.providedBy(service))
+        service.privilegedStartService()
+        service.startService()
+        ((port, _, _, interface),) = reactor.tcpServers
+        self.assertEqual((port, interface), (22080, "127.0.0.1"))
+
+    def test_settings(self) -> None:
+        """Unknown behaviours are complained about; secrets are not shown."""
+        settings = SandboxCloudsSettings(behaviour=("ok", "x"))
+        self.assertEqual([key for key, _ in settings.complaints()], ["behaviour"])
+        self.assertEqual(list(SandboxCloudsSettings().complaints()), [])
+        self.assertNotIn("s3cr3tXY", repr(settings))
+        for one in reference(SandboxCloudsSettings):
+            self.assertTrue(one.doc)
+        self.assertEqual(len(set(BEHAVIOURS)), len(BEHAVIOURS))
