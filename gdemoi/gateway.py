@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+from msgspec import to_builtins
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.amqp.envelope import Defaults, fingerprint
 from gdemoi.errors import InvalidMessage, OurFault
 from gdemoi.http.gateway import Page, Search
+from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
+from gdemoi.journal.telling import rfc3339
 from gdemoi.life import Cancelled, Event, Verdict
-from gdemoi.message import Outbound
+from gdemoi.message import Outbound, Receipt
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
 from gdemoi.routing.intake import Rejected
@@ -121,6 +124,21 @@ class Gateway:
         for _, waiting in ripe:
             waiting.callback(None)
 
+    # -- figures -----------------------------------------------------------
+
+    def counts(self) -> Awaitable[dict[str, int]]:
+        """Return how many messages of the journal stand in each state."""
+        return self.journal.counts()
+
+    async def unmatched(self, limit: int) -> list[dict[str, Any]]:
+        """Return the newest receipts that are about no message we know."""
+        found = await self.journal.unmatched(limit)
+        return [_unmatched(at, receipt) for at, receipt in found]
+
+    def count_unmatched(self) -> Awaitable[int]:
+        """Return how many of them are kept."""
+        return self.journal.count_unmatched()
+
     # -- channels ----------------------------------------------------------
 
     def channels(self) -> list[dict[str, Any]]:
@@ -157,6 +175,26 @@ class Gateway:
         if lane is None:
             raise OurFault(f"there is no channel {channel}")
         return await lane.channel.command(line, verb, arguments)
+
+    def trace(self, channel: str, after: int) -> list[dict[str, Any]] | None:
+        """Return what passed on a channel lately."""
+        traced = self._traced(channel)
+        return None if traced is None else traced.traced(after)
+
+    def capture(self, channel: str) -> bytes | None:
+        """Return the same as a pcap file."""
+        traced = self._traced(channel)
+        return None if traced is None else traced.capture()
+
+    def _traced(self, channel: str) -> ITraced | None:
+        lane = self.dispatcher.lanes.get(channel)
+        if lane is None:
+            return None
+        traced = ITraced(lane.channel, None)
+        if traced is None:
+            kind = lane.channel.kind
+            raise OurFault(f"channels of kind {kind} keep no trace yet ({channel})")
+        return traced
 
     def explain(self, message: Outbound) -> dict[str, Any]:
         """Return what would happen to a message, and why."""
@@ -198,6 +236,15 @@ class AmqpDoor:
         return Deferred.fromCoroutine(
             self._gateway.dispatcher.intake.accept(marked, keep_rejected=True)
         )
+
+
+def _unmatched(at: float, receipt: Receipt) -> dict[str, Any]:
+    """Return a receipt JSON-ready, with the time when it came."""
+    found: dict[str, Any] = to_builtins(receipt)
+    found["received_at"] = rfc3339(at)
+    if receipt.at is not None:
+        found["at"] = rfc3339(receipt.at)
+    return found
 
 
 def _described(lane: Lane, backlog: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import click
 from gdemoi.cli.asking import Choices, Wires, shared_options
 from gdemoi.cli.configured import check, explain, keys
 from gdemoi.cli.messages import cancel, events, list_, send, story
-from gdemoi.cli.operating import line, pause, resume, status
+from gdemoi.cli.operating import line, pause, resume, status, trace, unmatched
 
 __all__ = ["main"]
 
@@ -64,5 +64,7 @@ for command in (
     pause,
     resume,
     line,
+    trace,
+    unmatched,
 ):
     main.add_command(command)

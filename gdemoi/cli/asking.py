@@ -135,6 +135,11 @@ class Remote:
                 if line.startswith(b"data: "):
                     yield json.loads(line.removeprefix(b"data: "))
 
+    def download(self, path: str) -> bytes:
+        """Get a file."""
+        with self._opened(self._request("GET", path), _TIMEOUT_S) as answer:
+            return answer.read()
+
     def print_json(self, body: Any) -> None:
         """Print JSON, one document to a line when it is not for people."""
         indent = 2 if self.console.is_terminal else None

@@ -1,13 +1,15 @@
-"""Commands about channels and lines: status, pause, resume, line."""
+"""Commands about channels and lines: status, pause, resume, line, trace, unmatched."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from gdemoi.cli import show
-from gdemoi.cli.asking import Remote, Trouble, quoted, remote
+from gdemoi.cli import show_channels as show
+from gdemoi.cli.asking import UNREADABLE, Remote, Trouble, quoted, remote
+
+_FOLLOW_S: Final = 0.5
 
 
 @click.command()
@@ -16,13 +18,73 @@ def status(asked: Remote) -> None:
     """Show the gateway, its channels and their lines."""
     channels = asked.get("/v1/channels")["channels"]
     try:
-        ready = asked.get("/health/ready")
+        whole = asked.get("/v1/status")
     except Trouble as trouble:
-        ready = {"status": "unready", "reason": trouble.message}
+        whole = {"status": "unready", "reason": trouble.message}
     if asked.as_json:
-        asked.print_json({"url": asked.url, "ready": ready, "channels": channels})
+        asked.print_json({"url": asked.url, "ready": whole, "channels": channels})
     else:
-        show.status(asked.console, asked.url, ready, channels)
+        show.status(asked.console, asked.url, whole, channels)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@remote
+def unmatched(asked: Remote, limit: int) -> None:
+    """Show receipts that are about no message we know, newest first.
+
+    Such a receipt may be about a message that another program sent with the same
+    login, or its id is written in another way (see receipt_id).
+    """
+    found = asked.get("/v1/receipts/unmatched", limit=limit)
+    if asked.as_json:
+        asked.print_json(found)
+    else:
+        show.unmatched(asked.console, found)
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--pcap", metavar="FILE", help="Write a capture file (-: to stdout).")
+@click.option("--follow", "-f", is_flag=True, help="Go on as they pass.")
+@remote
+def trace(asked: Remote, channel: str, pcap: str | None, follow: bool) -> None:
+    """Show what passed on CHANNEL lately; secrets are masked.
+
+    Wireshark opens the file that --pcap writes.
+    """
+    path = f"/v1/channels/{quoted(channel)}/trace"
+    if pcap is not None:
+        if follow:
+            raise click.UsageError("--pcap writes what there is; it cannot follow")
+        _write(pcap, asked.download(f"{path}?format=pcap"))
+        return
+    page = asked.get(path)
+    if not follow:
+        if asked.as_json:
+            asked.print_json(page)
+        else:
+            show.trace(asked.console, page)
+        return
+    try:
+        while True:
+            for one in page["records"]:
+                if asked.as_json:
+                    asked.print_json(one)
+                else:
+                    show.passed(asked.console, one)
+            asked.wires.sleep(_FOLLOW_S)
+            page = asked.get(path, after=page["after"])
+    except KeyboardInterrupt:
+        return
+
+
+def _write(file: str, octets: bytes) -> None:
+    try:
+        with click.open_file(file, "wb") as opened:
+            opened.write(octets)
+    except OSError as error:
+        raise Trouble(f"{file}: {error.strerror}", UNREADABLE) from None
 
 
 @click.command()

@@ -61,6 +61,18 @@ def answer(request: IRequest, body: Any, status: int = 200) -> bytes:
     return body if isinstance(body, bytes) else encode(body)
 
 
+def download(request: IRequest, octets: bytes, name: str) -> bytes:
+    """Return a file to be kept, and set the headers for it.
+
+    `name` is a channel's with a suffix: letters, digits, ``_`` and ``-``.
+    """
+    request.setHeader(b"content-type", b"application/octet-stream")
+    request.setHeader(b"cache-control", b"no-store")
+    disposition = f'attachment; filename="{name}"'
+    request.setHeader(b"content-disposition", disposition.encode("ascii"))
+    return octets
+
+
 def refuse(request: IRequest, problem: Problem) -> bytes:
     """Return a problem as JSON, and set the headers for it."""
     if problem.retry_after_s is not None:

@@ -23,6 +23,7 @@ from gdemoi.http.answers import (
     Problem,
     Query,
     answer,
+    download,
     error_of,
     error_of_invalid,
     error_of_refusal,
@@ -51,6 +52,7 @@ _SEARCH: Final = (
     "to", "from", "state", "channel", "since", "until", "limit", "cursor"
 )  # fmt: skip
 _PAGE_LIMIT: Final = 1000
+_SEQ_LIMIT: Final = 10**15
 _ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
 
 
@@ -166,6 +168,15 @@ class Api:
             raise message
         return answer(request, gateway.explain(message))
 
+    @app.route("/v1/receipts/unmatched", methods=["GET"])
+    async def unmatched(self, request: IRequest) -> bytes:
+        """Show the newest receipts that are about no message we know."""
+        query = Query(request, ("limit",))
+        limit = int(query.number("limit", 100, 1, _PAGE_LIMIT))
+        found = await self._gateway.unmatched(limit)
+        total = await self._gateway.count_unmatched()
+        return answer(request, {"receipts": list(found), "total": total})
+
     # -- channels ----------------------------------------------------------
 
     @app.route("/v1/channels", methods=["GET"])
@@ -187,6 +198,31 @@ class Api:
             raise _unknown_channel(name)
         return answer(request, {"name": name, "paused": False})
 
+    @app.route("/v1/channels/<name>/trace", methods=["GET"])
+    def trace(self, request: IRequest, name: str) -> bytes:
+        """Show what passed there lately, as lines or as a capture file."""
+        query = Query(request, ("after", "format"))
+        after = int(query.number("after", 0, 0, _SEQ_LIMIT))
+        try:
+            match query.text("format") or "json":
+                case "json":
+                    records = self._gateway.trace(name, after)
+                    if records is None:
+                        raise _unknown_channel(name)
+                    last = records[-1]["number"] if records else after
+                    found = {"name": name, "records": list(records), "after": last}
+                    return answer(request, found)
+                case "pcap":
+                    capture = self._gateway.capture(name)
+                    if capture is None:
+                        raise _unknown_channel(name)
+                    return download(request, capture, f"{name}.pcap")
+                case other:
+                    text = f"{other!r} is neither json nor pcap"
+                    raise Problem(422, "invalid", text, "format")
+        except OurFault as fault:
+            raise Problem(404, "no_trace", str(fault)) from fault
+
     @app.route("/v1/channels/<name>/lines/<line>/<verb>", methods=["POST"])
     async def line_command(
         self, request: IRequest, name: str, line: str, verb: str
@@ -202,6 +238,20 @@ class Api:
         )
 
     # -- the gateway itself ------------------------------------------------
+
+    @app.route("/v1/status", methods=["GET"])
+    async def status(self, request: IRequest) -> bytes:
+        """Tell how the gateway stands, and its messages by state."""
+        why = self._gateway.unready()
+        return answer(
+            request,
+            {
+                "status": "ready" if why is None else "unready",
+                "reason": why,
+                "messages": await self._gateway.counts(),
+                "receipts_unmatched": await self._gateway.count_unmatched(),
+            },
+        )
 
     @app.route("/health/live", methods=["GET"])
     def live(self, request: IRequest) -> bytes:
@@ -222,10 +272,11 @@ class Api:
         return answer(request, document())
 
     @app.route("/metrics", methods=["GET"])
-    def metrics(self, request: IRequest) -> bytes:
+    async def metrics(self, request: IRequest) -> bytes:
         """Tell the figures that Prometheus gathers."""
+        octets = await self._metrics.text()
         request.setHeader(b"content-type", CONTENT_TYPE)
-        return self._metrics.text()
+        return octets
 
     @app.route("/", methods=["GET"])
     def page(self, request: IRequest) -> bytes:

@@ -89,6 +89,19 @@ class Gateway(Protocol):
     def last_event(self) -> int:
         """Return the seq of the last event that is known now."""
 
+    def counts(self) -> Awaitable[dict[str, int]]:
+        """Return how many messages of the journal stand in each state."""
+
+    def unmatched(self, limit: int) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Return the newest receipts that are about no message we know.
+
+        Keys: ``received_at account channel line provider_id keys state error at
+        about raw verified``.
+        """
+
+    def count_unmatched(self) -> Awaitable[int]:
+        """Return how many of them are kept."""
+
     def channels(self) -> Sequence[dict[str, Any]]:
         """Return each channel as an operator wants to see it.
 
@@ -101,6 +114,15 @@ class Gateway(Protocol):
 
     def resume(self, channel: str) -> Awaitable[bool]:
         """Send there again; False: no such channel."""
+
+    def trace(self, channel: str, after: int) -> Sequence[dict[str, Any]] | None:
+        """Return what passed on a channel lately, as `ITraced.traced`.
+
+        None: no such channel.  Raises `OurFault` when it keeps nothing.
+        """
+
+    def capture(self, channel: str) -> bytes | None:
+        """Return the same as a pcap file."""
 
     def explain(self, message: Outbound) -> dict[str, Any]:
         """Return what would happen to a message, and why."""

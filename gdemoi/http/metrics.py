@@ -1,6 +1,6 @@
 """Figures for Prometheus: what the API did, and how the channels stand.
 
-Counters are kept here; everything about channels is read when it is asked for.
+Counters are kept here; everything else is read when it is asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from gdemoi.errors import Unavailable
 from gdemoi.http.gateway import Gateway
+from gdemoi.message import State
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 # name of the metric -> (key of a channel's description, help)
@@ -35,6 +37,9 @@ class Metrics:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        # the journal's figures, read just before they are asked for
+        self._counts: Mapping[str, int] = {}
+        self._unmatched: int | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self.requests = Counter(
@@ -59,8 +64,16 @@ class Metrics:
         for status, count in Counting(status for status, _ in answers).items():
             self.messages.labels(_ANSWERS.get(status, "refused")).inc(count)
 
-    def text(self) -> bytes:
-        """Return all figures in Prometheus' text format."""
+    async def text(self) -> bytes:
+        """Return all figures in Prometheus' text format.
+
+        Those of the journal are absent while it cannot be read.
+        """
+        try:
+            self._counts = await self._gateway.counts()
+            self._unmatched = await self._gateway.count_unmatched()
+        except Unavailable:
+            self._counts, self._unmatched = {}, None
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -72,6 +85,7 @@ class Metrics:
         events = CounterMetricFamily("gdemoi_events", "Events written")
         events.add_metric([], self._gateway.last_event())
         yield events
+        yield from self._of_the_journal()
         yield _states(channels)
         for name, (key, text) in _GAUGES.items():
             yield _filled(GaugeMetricFamily(name, text, labels=_LABELS), channels, key)
@@ -80,6 +94,21 @@ class Metrics:
                 CounterMetricFamily(name, text, labels=_LABELS), channels, key
             )
         yield _lines(channels)
+
+    def _of_the_journal(self) -> Iterator[Metric]:
+        if self._unmatched is None:
+            return
+        messages = GaugeMetricFamily(
+            "gdemoi_messages", "Messages in the journal by state", labels=("state",)
+        )
+        for state in State:
+            messages.add_metric([state], self._counts.get(state, 0))
+        yield messages
+        unmatched = GaugeMetricFamily(
+            "gdemoi_receipts_unmatched", "Receipts about no message that we know"
+        )
+        unmatched.add_metric([], self._unmatched)
+        yield unmatched
 
 
 _ANSWERS: Final = {202: "accepted", 200: "duplicate", 422: "refused"}

@@ -149,6 +149,46 @@ def _channel(what: str) -> dict[str, Any]:
     }
 
 
+def _trace() -> dict[str, Any]:
+    record = _object(
+        number=_NUMBER, at={"type": "number"}, direction=_WORD, link=_WORD, line=_WORD
+    )
+    page = _object(records={"type": "array", "items": record}, after=_NUMBER)
+    return {
+        "parameters": [_NAME],
+        "get": {
+            "summary": "What passed there lately; secrets are masked",
+            "parameters": [
+                _in("query", "after", _NUMBER, "number of the last record seen"),
+                _in("query", "format", {"enum": ["json", "pcap"]}, "default: json"),
+            ],
+            "responses": {
+                "200": {
+                    "description": "records, oldest first, or a capture file",
+                    "content": {
+                        "application/json": {"schema": page},
+                        "application/octet-stream": {"schema": {}},
+                    },
+                },
+                "404": _error("unknown channel, or one that keeps no trace"),
+            },
+        },
+    }
+
+
+def _unmatched() -> dict[str, Any]:
+    many = {"type": "array", "items": {"type": "object"}}
+    return {
+        "get": {
+            "summary": "The newest receipts that are about no message we know",
+            "parameters": [_in("query", "limit", _NUMBER, "at most, up to 1000")],
+            "responses": {
+                "200": _said("receipts", _object(receipts=many, total=_NUMBER))
+            },
+        }
+    }
+
+
 def _line() -> dict[str, Any]:
     return {
         "parameters": [
@@ -214,9 +254,12 @@ def document() -> dict[str, Any]:
             "/v1/messages/{id}": _message(),
             "/v1/events": _events(),
             "/v1/explain": explain,
+            "/v1/receipts/unmatched": _unmatched(),
+            "/v1/status": _get("The gateway, and its messages by state"),
             "/v1/channels": _get("The channels and their lanes"),
             "/v1/channels/{name}/pause": _channel("Send nothing there for now"),
             "/v1/channels/{name}/resume": _channel("Send there again"),
+            "/v1/channels/{name}/trace": _trace(),
             "/v1/channels/{name}/lines/{line}/{verb}": _line(),
             "/health/live": _get("This process answers"),
             "/health/ready": _get("Messages can be taken", **{"503": unready}),

@@ -37,6 +37,9 @@ class House:
     is_full: bool = False
     broken: Exception | None = None
     why_unready: str | None = None
+    passed: list[dict[str, Any]] = field(factory=list)
+    states: dict[str, int] = field(factory=dict)
+    lost_receipts: list[dict[str, Any]] = field(factory=list)
 
     def seconds(self) -> float:
         return NOW
@@ -102,6 +105,31 @@ class House:
 
     def channels(self) -> Sequence[dict[str, Any]]:
         return [{"name": "smsc", "kind": "smpp", "state": "up", "backlog": 2}]
+
+    async def counts(self) -> dict[str, int]:
+        if self.broken is not None:
+            raise self.broken
+        return self.states
+
+    async def unmatched(self, limit: int) -> Sequence[dict[str, Any]]:
+        return self.lost_receipts[:limit]
+
+    async def count_unmatched(self) -> int:
+        return len(self.lost_receipts)
+
+    def trace(self, channel: str, after: int) -> Sequence[dict[str, Any]] | None:
+        self._traced(channel)
+        if channel != "smsc":
+            return None
+        return [one for one in self.passed if one["number"] > after]
+
+    def capture(self, channel: str) -> bytes | None:
+        self._traced(channel)
+        return b"\xd4\xc3\xb2\xa1" if channel == "smsc" else None
+
+    def _traced(self, channel: str) -> None:
+        if channel == "office":
+            raise OurFault("channels of kind goip keep no trace yet (office)")
 
     async def pause(self, channel: str) -> bool:
         self.paused.add(channel)

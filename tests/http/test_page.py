@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.errors import Unavailable
 from gdemoi.http.settings import HttpSettings
 from tests.http.house import Client, House
 
@@ -67,6 +68,21 @@ class MetricsTests(SynchronousTestCase):
         """Ready is 0 when no messages can be taken."""
         found = figures(Client(House(why_unready="full")))
         self.assertEqual(found["gdemoi_ready", ""], 0.0)
+
+    def test_messages_and_unmatched_receipts(self) -> None:
+        """Each state has its figure, also those that no message is in."""
+        house = House(states={"delivered": 5, "uncertain": 1}, lost_receipts=[{}, {}])
+        found = figures(Client(house))
+        self.assertEqual(found["gdemoi_messages", "delivered"], 5.0)
+        self.assertEqual(found["gdemoi_messages", "uncertain"], 1.0)
+        self.assertEqual(found["gdemoi_messages", "expired"], 0.0)
+        self.assertEqual(found["gdemoi_receipts_unmatched", ""], 2.0)
+
+    def test_a_journal_that_cannot_be_read(self) -> None:
+        """Its figures are absent, all others are there."""
+        found = figures(Client(House(broken=Unavailable("disk"))))
+        self.assertNotIn("gdemoi_messages", {name for name, _ in found})
+        self.assertEqual(found["gdemoi_ready", ""], 1.0)
 
     def test_figures_need_the_token(self) -> None:
         """Prometheus can send one."""

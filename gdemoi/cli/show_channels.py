@@ -1,0 +1,165 @@
+"""What the answers about channels, lines and receipts look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gdemoi.cli.show import (
+    columns,
+    day,
+    error_words,
+    joined,
+    plain,
+    state_of,
+)
+
+Json = Mapping[str, Any]
+
+# What a line tells about itself beside the columns of the table.
+_OF_LINES: Final = ("name", "state", "reason")
+# Ids that only --json tells: they say nothing at a glance.
+_LONG: Final = ("imei", "imsi", "iccid", "smsc", "status", "span")
+
+
+def status(console: Console, url: str, ready: Json, channels: Sequence[Json]) -> None:
+    """Show the gateway, its channels, and the lines of those that have any."""
+    good = ready.get("status") == "ready"
+    line = Text(f"{url}  ")
+    line.append("ready" if good else "not ready", "bold green" if good else "bold red")
+    line.append(f"  {ready.get('reason') or ''}")
+    console.print(line)
+    _messages(console, ready)
+    table = columns()
+    for name in ("channel", "kind", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("backlog", "in flight", "rate", "sent"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold", style="dim")
+    for channel in channels:
+        table.add_row(*_channel(channel))
+    console.print(table if channels else Text("no channels", style="dim"))
+    lines = [(str(c.get("name")), c.get("lines") or ()) for c in channels]
+    if any(found for _, found in lines):
+        console.print()
+        console.print(_lines(lines))
+
+
+def _messages(console: Console, whole: Json) -> None:
+    """Show the journal's messages by state, and the receipts that match none."""
+    line = Text()
+    for word, count in (whole.get("messages") or {}).items():
+        if count:
+            line.append_text(state_of(word))
+            line.append(f" {count}   ")
+    if whole.get("receipts_unmatched"):
+        line.append(
+            f"{whole['receipts_unmatched']} receipts match no message", "yellow"
+        )
+    if line:
+        console.print(line)
+
+
+def _channel(channel: Json) -> list[Text]:
+    state = state_of(str(channel.get("state")))
+    if channel.get("paused"):
+        state = Text("‖ paused", style="yellow")
+    rate = channel.get("rate")
+    present = channel.get("present_rate")
+    shown = "" if rate is None else f"{rate:g}/s"
+    if present is not None and present != rate:
+        shown = f"{present:.3g} of {shown}" if shown else f"{present:.3g}/s"
+    why = channel.get("reason") or ""
+    unable = channel.get("unable")
+    balance = channel.get("balance")
+    notes = joined(
+        why,
+        unable if unable and unable != why else None,
+        f"balance {balance}" if balance is not None else None,
+    )
+    return [
+        plain(channel.get("name"), "bold"),
+        plain(channel.get("kind")),
+        state,
+        plain(channel.get("backlog")),
+        plain(f"{channel.get('in_flight', 0)} / {channel.get('window', '')}"),
+        plain(shown),
+        plain(channel.get("sent")),
+        plain(notes),
+    ]
+
+
+def _lines(channels: Iterable[tuple[str, Sequence[Json]]]) -> Table:
+    table = columns()
+    for name in ("line", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("", overflow="fold", style="dim")
+    for channel, found in channels:
+        for line in found:
+            more = _pairs(line)
+            table.add_row(
+                plain(f"{channel}/{line.get('name')}", "bold"),
+                state_of(str(line.get("state"))),
+                plain(joined(line.get("reason"), *more)),
+            )
+    return table
+
+
+def _pairs(line: Json) -> Iterable[str]:
+    """Yield what a line tells beside its columns; dicts within it too."""
+    for name, value in line.items():
+        if isinstance(value, Mapping):
+            yield from _pairs(value)
+        elif value and name not in _OF_LINES + _LONG:
+            yield f"{name.replace('_', ' ')} {value}"
+
+
+# -- what passed -----------------------------------------------------------
+
+
+def trace(console: Console, page: Json) -> None:
+    """Show what passed on a channel lately."""
+    for one in page["records"]:
+        passed(console, one)
+    if not page["records"]:
+        console.print("nothing passed yet", style="dim")
+
+
+def passed(console: Console, one: Json) -> None:
+    """Show one thing that passed, on one line."""
+    at = datetime.fromtimestamp(float(one["at"]))
+    ours = one.get("direction") == "out"
+    line = Text(f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} ", style="dim")
+    line.append("→ " if ours else "← ", style="green" if ours else "cyan")
+    line.append(f"{one.get('link')} ", style="dim")
+    line.append(str(one.get("line")), style="")
+    console.print(line, soft_wrap=True)
+
+
+def unmatched(console: Console, page: Json) -> None:
+    """Show receipts that are about no message we know."""
+    if not page["receipts"]:
+        console.print("every receipt found its message", style="dim")
+        return
+    table = columns()
+    for name in ("came", "channel", "account", "id", "state", "about", "error"):
+        table.add_column(name, no_wrap=name in ("came", "state"), overflow="fold")
+    for one in page["receipts"]:
+        table.add_row(
+            plain(day(one.get("received_at")), "dim"),
+            plain(one.get("channel")),
+            plain(one.get("account")),
+            plain(one.get("provider_id"), "bold"),
+            state_of(str(one.get("state"))),
+            plain(one.get("about")),
+            plain(error_words(one.get("error")), "red"),
+        )
+    console.print(table)
+    more = page.get("total", 0) - len(page["receipts"])
+    if more > 0:
+        console.print(f"and {more} older ones", style="dim")

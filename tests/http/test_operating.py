@@ -1,0 +1,91 @@
+"""What operators ask: traces, receipts that match nothing, the whole's state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.errors import Unavailable
+from tests.http.house import Client, House
+
+
+def passed(number: int) -> dict[str, Any]:
+    """Return what a channel kept."""
+    return {
+        "number": number,
+        "at": 1_795_000_000.0 + number,
+        "direction": "out",
+        "link": "transceiver",
+        "line": f"EnquireLink(sequence_number={number})",
+    }
+
+
+class TraceTests(SynchronousTestCase):
+    def test_records_and_where_to_go_on(self) -> None:
+        """All there are, then those beyond the last one seen."""
+        client = Client(House(passed=[passed(1), passed(2)]))
+        page = client.ask("GET", "/v1/channels/smsc/trace").json
+        self.assertEqual([one["number"] for one in page["records"]], [1, 2])
+        self.assertEqual((page["name"], page["after"]), ("smsc", 2))
+        page = client.ask("GET", "/v1/channels/smsc/trace?after=1").json
+        self.assertEqual([one["number"] for one in page["records"]], [2])
+        page = client.ask("GET", "/v1/channels/smsc/trace?after=2").json
+        self.assertEqual((page["records"], page["after"]), ([], 2))
+
+    def test_a_capture_file(self) -> None:
+        """It is a download named after the channel."""
+        answer = Client().ask("GET", "/v1/channels/smsc/trace?format=pcap")
+        self.assertEqual(answer.body, b"\xd4\xc3\xb2\xa1")
+        self.assertEqual(answer.headers["content-type"], "application/octet-stream")
+        self.assertIn("smsc.pcap", answer.headers["content-disposition"])
+
+    def test_no_such_channel_and_no_trace(self) -> None:
+        """404 both ways, and the text says which."""
+        client = Client()
+        for name, code, text in (
+            ("nobody", "gateway:not_found", "there is no channel nobody"),
+            ("office", "gateway:no_trace", "kind goip keep no trace"),
+        ):
+            for form in ("json", "pcap"):
+                path = f"/v1/channels/{name}/trace?format={form}"
+                answer = client.ask("GET", path)
+                self.assertEqual((answer.status, answer.code), (404, code))
+                self.assertIn(text, answer.json["error"]["text"])
+
+    def test_broken_parameters(self) -> None:
+        """They are named."""
+        for query in ("format=xml", "after=x", "before=1"):
+            answer = Client().ask("GET", f"/v1/channels/smsc/trace?{query}")
+            self.assertEqual(answer.status, 422, query)
+            self.assertEqual(answer.json["error"]["field"], query.split("=")[0])
+
+
+class WholeTests(SynchronousTestCase):
+    def test_unmatched_receipts(self) -> None:
+        """The newest, and how many there are."""
+        house = House(lost_receipts=[{"provider_id": "a"}, {"provider_id": "b"}])
+        found = Client(house).ask("GET", "/v1/receipts/unmatched?limit=1").json
+        self.assertEqual(found, {"receipts": [{"provider_id": "a"}], "total": 2})
+
+    def test_status(self) -> None:
+        """Readiness, messages by state, unmatched receipts."""
+        house = House(states={"delivered": 3}, lost_receipts=[{}])
+        self.assertEqual(
+            Client(house).ask("GET", "/v1/status").json,
+            {
+                "status": "ready",
+                "reason": None,
+                "messages": {"delivered": 3},
+                "receipts_unmatched": 1,
+            },
+        )
+        house.why_unready = "the gateway is stopping"
+        found = Client(house).ask("GET", "/v1/status").json
+        self.assertEqual(found["status"], "unready")
+        self.assertEqual(found["reason"], "the gateway is stopping")
+
+    def test_status_without_a_journal(self) -> None:
+        """Not now."""
+        answer = Client(House(broken=Unavailable("disk"))).ask("GET", "/v1/status")
+        self.assertEqual(answer.status, 503)
