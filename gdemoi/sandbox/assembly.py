@@ -25,7 +25,7 @@ PEERS: Final[dict[str, tuple[type, Make]]] = {
 def read(file: str) -> tuple[list[tuple[str, Any]], list[Complaint]]:
     """Return (section kind, settings) of each far side, and all complaints."""
     document = parse(file, Disk())
-    found = []
+    found: list[tuple[str, Any]] = []
     for section in document.sections:
         peer = PEERS.get(section.kind)
         if peer is None:
