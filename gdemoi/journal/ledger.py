@@ -87,6 +87,8 @@ class Ledger:
     def _clear(self) -> None:
         """Forget what the batch was about to write."""
         self._looked: set[str] = set()
+        # provider keys that were looked up: their rows
+        self._found: dict[tuple[str, str], list[Any]] = {}
         self._over: list[Entry] = []
         self._touched: dict[int, Entry] = {}
         self._provider_rows: list[tuple[str, str, int, str]] = []
@@ -99,8 +101,18 @@ class Ledger:
 
     # --- one transaction -------------------------------------------------
 
-    def transact(self, work: Callable[[], Any], ids: Iterable[str], now: float) -> Any:
-        """Run `work` and commit all that it did, or nothing."""
+    def transact(
+        self,
+        work: Callable[[], Any],
+        ids: Iterable[str],
+        keys: Iterable[tuple[str, str]],
+        now: float,
+    ) -> Any:
+        """Run `work` and commit all that it did, or nothing.
+
+        `ids` are the messages that it is about, `keys` the (account, provider key)
+        of its receipts: what is not in memory is read at once, not one by one.
+        """
         self.now = now
         database = self.database
         try:
@@ -111,6 +123,8 @@ class Ledger:
             if self.shared or not self.counters:
                 self.load_counters()
             self._load(ids)
+            if self.shared:
+                self._look_up(keys)
             answers = work()
             lanes = self._flush()
             database.commit()
@@ -293,6 +307,35 @@ class Ledger:
         for row in self.database.rows(self._loads[size], ids):
             self.adopt(row)
 
+    def _look_up(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Read the messages of many provider keys."""
+        by_account: dict[str, set[str]] = defaultdict(set)
+        for account, key in keys:
+            by_account[account].add(key)
+            self._found[account, key] = []
+        for account, wanted in by_account.items():
+            rest = sorted(wanted)
+            for size in _LOAD_SIZES:
+                while len(rest) >= size:
+                    if -size not in self._loads:
+                        self._loads[-size] = self.statements.messages_by_key(size)
+                    for row in self.database.rows(
+                        self._loads[-size], (account, *rest[:size])
+                    ):
+                        self._found[row[0], row[1]].append(row[1:])
+                    rest = rest[size:]
+
+    def found(self, account: str, key: str) -> list[Any]:
+        """Return (key, provider id, message …) of all that have a provider key."""
+        rows = self._found.get((account, key))
+        if rows is None:
+            # a query must see what this batch has not written yet
+            self._flush_inserts(self._lanes)
+            self._flush_provider_ids()
+            find = self.statements.find_provider_id
+            rows = self._found[account, key] = self.database.rows(find, (account, key))
+        return rows
+
     def adopt(self, row: Sequence[Any]) -> Entry:
         """Return the entry of a row; what memory knows is newer."""
         found = self._live.get(row[0])
@@ -389,6 +432,7 @@ class Ledger:
         """Delete a message that is over, with its provider ids."""
         self.bump(f"state:{entry.owner}:{entry.state}", -1)
         self.drop(entry)
+        self._found.clear()
         self._touched.pop(entry.n, None)
         self._flush_provider_ids()
         for attempt in entry.record.attempts:
@@ -399,14 +443,10 @@ class Ledger:
                 )
         self.database.run(self.statements.delete_message, (entry.n,))
 
-    def write_new(self) -> None:
-        """Write new messages and provider ids now, so that a query sees them."""
-        self._flush_inserts(self._lanes)
-        self._flush_provider_ids()
-
     def provided(self, entry: Entry, account: str, key: str, provider_id: str) -> None:
         """Keep a provider id, under the key by which receipts are found."""
         self._provider_rows.append((account, key, entry.n, provider_id))
+        self._found.pop((account, key), None)
         if not entry.record.final:
             self._by_provider[account, provider_id] = entry
 

@@ -125,11 +125,9 @@ def _candidates(
     ledger: Ledger, receipt: Receipt
 ) -> tuple[list[Candidate], dict[str, Entry]]:
     """Read the messages that a receipt may be about."""
-    ledger.write_new()
     found, entries = [], {}
-    statement = ledger.statements.find_provider_id
     for key in dict.fromkeys(keys_of(receipt)):
-        for row in ledger.database.rows(statement, (receipt.account, key)):
+        for row in ledger.found(receipt.account, key):
             stored_key, provider_id, *whole = row
             entry = ledger.adopt(whole)
             record = entry.record

@@ -268,6 +268,18 @@ class Statements:
             statement = select(*_whole).where(_m.id == bindparam(ids[0]))
         return self._compile(statement, ids)
 
+    def messages_by_key(self, count: int) -> str:
+        """Return the statement that reads the messages of `count` provider keys."""
+        p = s.provider_ids.c
+        names = [f"_key{number}" for number in range(count)]
+        statement = (
+            select(p.account, p.key, p.provider_id, *_whole)
+            .join_from(s.provider_ids, s.messages, p.message == _m.n)
+            .where(p.account == _b("account"))
+            .where(p.key.in_([bindparam(name) for name in names]))
+        )
+        return self._compile(statement, ["_account", *names])
+
     def _insert(self, clause: ClauseElement, order: Sequence[str]) -> Bulk:
         single = self._compile(clause, order)
         return Bulk(single, insert_of(single))

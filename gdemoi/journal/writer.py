@@ -19,6 +19,8 @@ from twisted.python.failure import Failure
 from gdemoi.errors import Unavailable
 from gdemoi.journal.database import NOT_NOW, Database
 from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.matching import keys_of
+from gdemoi.journal.receiving import note_receipt
 from gdemoi.journal.telling import Outboxed
 from gdemoi.journal.worker import Job, tried
 
@@ -88,8 +90,18 @@ class Writer:
 
     def _together(self, jobs: Sequence[Job], done: Done) -> None:
         ids = [i for job in jobs for i in job[3]]
+        keys = (
+            (receipt.account, key)
+            for job in jobs
+            if job[1] is note_receipt
+            for receipt in job[2][1:2]
+            for key in keys_of(receipt)
+        )
         answers, events, lanes = self._ledger.transact(
-            lambda: [(job[0], job[1](*job[2])) for job in jobs], ids, self._seconds()
+            lambda: [(job[0], job[1](*job[2])) for job in jobs],
+            ids,
+            keys,
+            self._seconds(),
         )
         if self._pause_s:
             self.log.info("the journal can be written again")
