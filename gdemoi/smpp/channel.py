@@ -142,7 +142,7 @@ class SmppChannel:
             return "bound for receiving only"
         esme = link.esme
         if esme is None:
-            return link.keeper.reason or link.keeper.state.value
+            return link.why
         return None if esme.session.bound else esme.session.state.value
 
     def prepare(self, message: Outbound) -> Prepared | Refused:
@@ -336,21 +336,22 @@ class SmppChannel:
                 reason=reason,
                 pause=self.settings.credential_retry_s,
             )
-        self._tell(reason)
+        self._tell()
 
-    def _tell(self, reason: str) -> None:
-        up = [link for link in self.links if link.keeper.state is KeeperState.UP]
-        state = "up" if len(up) == len(self.links) else "degraded" if up else "down"
-        if state == "up":
-            self.reason = ""
-        elif reason:
-            self.reason = reason
+    def _tell(self) -> None:
+        """Tell the state of all binds together, when it changed."""
+        away = [link for link in self.links if link.keeper.state is not KeeperState.UP]
+        state = "up"
+        if away:
+            state = "degraded" if len(away) < len(self.links) else "down"
+        why = "; ".join(f"{link.name}: {link.why}" for link in away)
+        self.reason = why
         events = self._events
         if events is None:
             return
         if state != self.state:
             self.state = state
-            events.changed(self, state, self.reason)
+            events.changed(self, state, why)
         events.able(self)
 
     # -- seen from outside

@@ -173,6 +173,7 @@ class Link:
         self._trace = None if trace is None else trace.for_link(self.name)
         self._terms = terms_of(settings, bind_command)
         self._up_since: float | None = None
+        self._last_reason = ""
         self._going_home: IDelayedCall | None = None
         timeout_s = settings.link_timeout_s or 30.0
         self.keeper: Keeper[EsmeProtocol] = Keeper(
@@ -194,8 +195,13 @@ class Link:
         """The bound protocol, None while there is none."""
         return self.keeper.conversation
 
+    @property
+    def why(self) -> str:
+        """Why the link is not up: what happened last, or what it is doing."""
+        return self.keeper.reason or self._last_reason or self.keeper.state.value
+
     def start(self) -> None:
-        """Begin to connect (after a moment of its own, see `Keeper`)."""
+        """Begin to connect."""
         self.keeper.start()
 
     def retire(self) -> None:
@@ -248,6 +254,8 @@ class Link:
                 self.hosts.ended(now)
             else:
                 self.hosts.failed(now)
+        if reason or state is KeeperState.UP:
+            self._last_reason = reason
         self._boss.link_changed(self, state, reason)
 
     # -- back to the primary
