@@ -81,36 +81,39 @@ class CloudChannel:
         self._submits: set[Deferred[Outcome]] = set()
         self._background: list[Deferred[Any]] = []
         self._stopping = False
-        public = around.public_url
-        self._callback = self._callback_of(public)
-        receipts = settings.receipts
-        if public is None and receipts == "webhook":
-            receipts = "poll"
-        if receipts == "poll" and not self._can_ask:
-            receipts = "none"
-        self._follows = receipts != "none" and self._can_ask
-        self._receipts = receipts
-        pauses = POLLING if receipts == "poll" or self._confirms else RECONCILING
-        self.messages = OpenMessages(pauses, around.random)
-        polls_inbound = (
-            settings.inbound == "poll" and provider.capabilities.polls_inbound
-        )
-        self.poller = Poller(
-            provider=provider,
-            http=http,
+        self._callback = self._callback_of(around.public_url)
+        self._receipts = self._receipts_by(around.public_url)
+        self._follows = self._receipts != "none" and self._can_ask
+        polls = self._receipts == "poll" or self._confirms
+        self.messages = OpenMessages(POLLING if polls else RECONCILING, around.random)
+        self.poller = self._made_poller(around)
+        if around.public_url is not None and settings.wants_webhooks:
+            around.mount(name, self._doors(around.public_url).resource())
+
+    def _receipts_by(self, public_url: str | None) -> str:
+        """Return how receipts are learnt here, whatever was wished."""
+        wished = self._settings.receipts
+        if wished == "webhook" and public_url is not None:
+            return wished
+        return "none" if wished == "none" or not self._can_ask else "poll"
+
+    def _made_poller(self, around: Surroundings) -> Poller:
+        own = self._settings
+        polls = own.inbound == "poll" and self.provider.capabilities.polls_inbound
+        return Poller(
+            provider=self.provider,
+            http=self._http,
             messages=self.messages,
             clock=around.clock,
             random=around.random,
-            channel=name,
-            inbound_every_s=settings.poll_every_s if polls_inbound else None,
+            channel=self.name,
+            inbound_every_s=own.poll_every_s if polls else None,
             tell_receipt=self._tell_receipt,
             tell_inbound=self._tell_inbound,
             cursor=around.cursor,
             set_cursor=around.set_cursor,
             counts=self._counts,
         )
-        if public is not None and settings.wants_webhooks:
-            around.mount(name, self._doors(public).resource())
 
     def _doors(self, public_url: str) -> Doors:
         own = self._settings

@@ -63,6 +63,10 @@ class OpenMessages:
         if len(self._open) >= self._most:
             # the oldest: its receipt is the least likely to come
             self.close(next(iter(self._open)))
+        known = self._open.get(message.message_id)
+        if known is not None:
+            # sent again: what went out first may still be told about
+            message.ids = tuple(dict.fromkeys((*known.ids, *message.ids)))
         self._enter(message)
         message.due = message.sent_at + self._pause(message.asked)
         for name in (message.message_id, *message.ids):

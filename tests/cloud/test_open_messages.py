@@ -88,6 +88,16 @@ class ScheduleTests(SynchronousTestCase):
         self.assertEqual((len(messages), messages.next_due()), (0, None))
         messages.settle("b")
 
+    def test_a_message_that_was_sent_again_is_followed_by_both_ids(self) -> None:
+        """Either attempt may be told about."""
+        messages = opened()
+        messages.add(one("g1", "a"))
+        messages.add(one("g1", "b"))
+        self.assertEqual(len(messages), 1)
+        messages.settle("a")
+        kept = messages.by_provider("b")
+        self.assertEqual(kept and kept.ids, ("b",))
+
     def test_the_oldest_goes_when_there_are_too_many(self) -> None:
         """Memory is bounded."""
         messages = OpenMessages(POLLING, lambda: 0.5, most=2)
