@@ -76,7 +76,15 @@ class LossyTests(SynchronousTestCase):
         for text, came in outcomes.items():
             (outcome,) = came
             self.assertIn(air.get(text, 0), EXPECTED[type(outcome)], (text, outcome))
+            if isinstance(outcome, Accepted) and outcome.provider_ids:
+                self.assertEqual(self.named(rig, outcome.provider_ids[0]), text)
         self.assertEqual(rig.network.strangers, [])
+
+    def named(self, rig: BoxRig, provider_id: str) -> str:
+        """Return the text of the SMS that a provider id names."""
+        line, sms_no, _ = provider_id.split(":")
+        aired = {(one.line, str(one.sms_no)): one.text for one in rig.box.last}
+        return aired[line, sms_no]
 
     def test_thirty_percent_lost(self) -> None:
         """With 30 % loss each way every SMS goes out, once, and is answered."""

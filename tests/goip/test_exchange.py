@@ -1,0 +1,117 @@
+"""One bulk exchange as a value: numbers for time, state by state."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.goip.exchange import (
+    Again,
+    Exchange,
+    Failed,
+    NotSent,
+    Sent,
+    Stage,
+    Timers,
+    Unknown,
+)
+
+WORDS = st.sampled_from(["PASSWORD", "SEND", "WAIT", "OK", "ERROR", "DONE", "USSD"])
+RESTS = st.sampled_from(
+    [b"", b"1", b"2", b"1 5", b"1 errorstatus:38", b"1 errorstatus:", b"PASSWORD",
+     b"SENDID", b"GSM_LOGOUT", b"busy", b"x y z"]
+)  # fmt: skip
+
+
+def opened(now: float = 0.0) -> Exchange:
+    """Return an exchange that has said MSG."""
+    exchange = Exchange(7, b"+79", b"hi", b"pw", Timers())
+    exchange.begin(now)
+    return exchange
+
+
+def submitted() -> Exchange:
+    """Return an exchange that has said SEND once."""
+    exchange = opened()
+    exchange.receive("PASSWORD", b"", 0.0)
+    exchange.receive("SEND", b"", 0.0)
+    return exchange
+
+
+class ExchangeTests(SynchronousTestCase):
+    def test_early_ticks_do_nothing(self) -> None:
+        """A timer that rings before its time writes nothing."""
+        exchange = opened()
+        self.assertEqual(exchange.tick(4.9), [])
+        self.assertEqual(len(exchange.tick(5.0)), 1)
+
+    def test_wait_for_another_telid(self) -> None:
+        """It is not ours, and counted."""
+        exchange = submitted()
+        exchange.receive("WAIT", b"2", 1.0)
+        self.assertFalse(exchange.waited)
+        self.assertEqual(exchange.unexpected, 1)
+
+    def test_unclear_error_after_send(self) -> None:
+        """It ends nothing; what was said stands in the reason at the end."""
+        exchange = submitted()
+        self.assertEqual(exchange.receive("ERROR", b"what\never", 1.0), [])
+        self.assertIsNone(exchange.result)
+        for now in (5.0, 10.0, 15.0, 20.0):
+            exchange.tick(now)
+        assert isinstance(exchange.result, Unknown)
+        self.assertIn("what?ever", exchange.result.why)
+
+    def test_second_abort(self) -> None:
+        """An exchange ends once."""
+        exchange = submitted()
+        self.assertEqual(exchange.abort(1.0, "stop"), [b"DONE 7\n"])
+        self.assertEqual(exchange.abort(1.0, "stop"), [])
+
+    def test_errors_after_the_end(self) -> None:
+        """They change nothing."""
+        exchange = submitted()
+        exchange.receive("OK", b"1 5", 1.0)
+        exchange.receive("ERROR", b"SENDID", 2.0)
+        exchange.receive("ERROR", b"1 errorstatus:1", 2.0)
+        self.assertEqual(exchange.result, Sent("5"))
+        self.assertIsNone(exchange.late)
+
+    def test_farewell_goes_on_after_the_release(self) -> None:
+        """A lost DONE would keep one of the device's five places."""
+        exchange = submitted()
+        exchange.receive("OK", b"1 5", 0.0)
+        said = [len(exchange.tick(now)) for now in (5.0, 10.0, 15.0, 20.0, 25.0)]
+        self.assertEqual(said, [1, 1, 1, 0, 0])
+        self.assertTrue(exchange.released)
+        self.assertIs(exchange.stage, Stage.CLOSED)
+
+    @given(
+        st.lists(
+            st.tuples(WORDS, RESTS, st.floats(0, 12)) | st.floats(0, 12), max_size=40
+        )
+    )
+    def test_any_talk(self, steps: list[tuple[str, bytes, float] | float]) -> None:
+        """Whatever is said: one result, in time, and true to what was sent."""
+        exchange, now = opened(), 0.0
+        first = None
+        for step in steps:
+            now += step if isinstance(step, float) else step[2]
+            if isinstance(step, float):
+                exchange.tick(now)
+            else:
+                exchange.receive(step[0], step[1], now)
+            if first is None:
+                first = exchange.result
+            self.assertIs(exchange.result, first)
+        while exchange.deadline is not None:
+            self.assertLessEqual(exchange.deadline, max(now, 85.0) + 25.0)
+            now = max(now, exchange.deadline)
+            exchange.tick(now)
+        result = exchange.result
+        if isinstance(result, Sent | Failed | Unknown):
+            self.assertGreater(exchange.sends, 0)
+        elif isinstance(result, NotSent | Again):
+            self.assertLessEqual(exchange.sends, 1)
+            self.assertFalse(exchange.waited)
+        else:
+            self.fail("no result")
