@@ -28,8 +28,7 @@ command_length that cannot be does: no PDU after it can be found.
 
 from __future__ import annotations
 
-from struct import Struct
-from typing import Any, Final
+from typing import Any
 
 from gdemoi.errors import OurFault
 from gdemoi.smpp import pdus
@@ -49,9 +48,16 @@ from gdemoi.smpp.happenings import (
 from gdemoi.smpp.pdus import DataSm, DeliverSm, Unparsed
 from gdemoi.smpp.requests import Requests
 from gdemoi.smpp.settings import Tlvs
+from gdemoi.smpp.short import (
+    BIND_ANSWERS,
+    HEADER,
+    bind_answer,
+    header,
+    numbered,
+    response,
+)
 from gdemoi.smpp.states import (
     ALERT_NOTIFICATION,
-    BINDS,
     BOUND,
     BOUND_BY,
     DATA_SM,
@@ -74,16 +80,7 @@ from gdemoi.smpp.states import (
     Terms,
 )
 from gdemoi.smpp.statuses import name_of
-from gdemoi.smpp.tlvs import Tag
 from gdemoi.smpp.trace import Direction, Trace
-
-_HEADER: Final = Struct(">IIII")
-_BIND_ANSWERS: Final = frozenset(command | RESPONSE for command in BINDS)
-_BIND_ANSWER_PDUS: Final = (
-    pdus.BindReceiverResp,
-    pdus.BindTransmitterResp,
-    pdus.BindTransceiverResp,
-)
 
 
 class EsmeSession:
@@ -142,7 +139,7 @@ class EsmeSession:
         self._bind_number = self._requests.next_number()
         self._bind_sent_at = now
         self._stage(State.BINDING, now, self.terms.bind_timeout_s or None)
-        self._send(_numbered(self.terms.bind_request(), self._bind_number), now)
+        self._send(numbered(self.terms.bind_request(), self._bind_number), now)
 
     def submit(self, octets: bytes, context: Any, now: float) -> int:
         """Send an encoded request under a number of this session; return it.
@@ -155,7 +152,7 @@ class EsmeSession:
         if len(self._requests) >= self.window:
             raise OurFault("the window is full")
         number = self._requests.add(command_id | RESPONSE, context, now)
-        self._send(_numbered(octets, number), now)
+        self._send(numbered(octets, number), now)
         return number
 
     def answer(self, request: DeliverSm | DataSm, status: int, now: float) -> None:
@@ -242,7 +239,7 @@ class EsmeSession:
         self._enquire_number = self._requests.next_number()
         self._enquire_sent_at = now
         self._enquire_deadline = now + self.terms.link_timeout_s
-        self._send(_header(ENQUIRE_LINK, ROK, self._enquire_number), now)
+        self._send(header(ENQUIRE_LINK, ROK, self._enquire_number), now)
 
     def _drained(self, now: float) -> list[Happening]:
         """Take the last step of a drain when nothing is unanswered."""
@@ -257,7 +254,7 @@ class EsmeSession:
         self._stage(State.UNBINDING, now, UNBIND_TIMEOUT_S)
         self._enquire_deadline = None
         self._unbind_number = self._requests.next_number()
-        self._send(_header(UNBIND, ROK, self._unbind_number), now)
+        self._send(header(UNBIND, ROK, self._unbind_number), now)
         return found
 
     def _over(self, why: str) -> list[Happening]:
@@ -294,12 +291,12 @@ class EsmeSession:
             if self._closed:
                 return found
         if lost is not None:
-            self._send(_header(GENERIC_NACK, INVCMDLEN, lost.sequence_number), now)
+            self._send(header(GENERIC_NACK, INVCMDLEN, lost.sequence_number), now)
             found += self._over(str(lost))
         return found
 
     def _take(self, frame: bytes, now: float) -> list[Happening]:
-        _, command_id, status, number = _HEADER.unpack_from(frame)
+        _, command_id, status, number = HEADER.unpack_from(frame)
         if command_id & RESPONSE:
             return self._take_answer(command_id, status, number, frame, now)
         if command_id in (DELIVER_SM, DATA_SM):
@@ -323,7 +320,7 @@ class EsmeSession:
                 return [answered, *self._drained(now)]
             return [answered]
         if number == self._bind_number and self.state is State.BINDING:
-            if command_id in _BIND_ANSWERS or command_id == GENERIC_NACK:
+            if command_id in BIND_ANSWERS or command_id == GENERIC_NACK:
                 return self._take_bind_answer(command_id, status, frame, now)
         elif number == self._unbind_number and self.state is State.UNBINDING:
             return self._over("unbound")
@@ -349,7 +346,7 @@ class EsmeSession:
         if status != ROK or command_id == GENERIC_NACK:
             why = f"bind refused: {name_of(status)}"
             return [BindRefused(status, why), *self._over(why)]
-        system_id, version = _bind_answer(frame)
+        system_id, version = bind_answer(frame)
         tlvs = self.terms.tlvs
         self.tlvs = tlvs is Tlvs.YES or (
             tlvs is Tlvs.AUTO and min(self.terms.version, version or 0) >= 0x34
@@ -398,35 +395,15 @@ class EsmeSession:
         if command_id in OURS_ONLY:
             self._respond(command_id, INVBNDSTS, number, now)
             return [Noted(f"0x{command_id:X} is not the SMSC's to send", number)]
-        self._send(_header(GENERIC_NACK, INVCMDID, number), now)
+        self._send(header(GENERIC_NACK, INVCMDID, number), now)
         return [Noted(f"unknown command_id 0x{command_id:08X}", number)]
 
     # -- octets leave
 
     def _respond(self, command_id: int, status: int, number: int, now: float) -> None:
-        """Answer a request; only deliver_sm and data_sm have a body, on success."""
-        octets = _header(command_id | RESPONSE, status, number)
-        if status == ROK and command_id in (DELIVER_SM, DATA_SM):
-            octets = _HEADER.pack(17, command_id | RESPONSE, 0, number) + b"\0"
-        self._send(octets, now)
+        self._send(response(command_id, status, number), now)
 
     def _send(self, octets: bytes, now: float) -> None:
         if self._trace is not None:
             self._trace.note(now, Direction.OUT, octets)
         self._out.append(octets)
-
-
-def _header(command_id: int, status: int, number: int) -> bytes:
-    return _HEADER.pack(16, command_id, status, number)
-
-
-def _numbered(octets: bytes, number: int) -> bytes:
-    return octets[:12] + number.to_bytes(4, "big") + octets[16:]
-
-
-def _bind_answer(frame: bytes) -> tuple[str, int | None]:
-    """Return what can be read of a bind's answer: system_id, version."""
-    pdu = pdus.decode(frame)
-    if isinstance(pdu, _BIND_ANSWER_PDUS):
-        return pdu.system_id, pdu.tlv_int(Tag.sc_interface_version)
-    return "", None
