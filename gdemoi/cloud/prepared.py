@@ -38,9 +38,12 @@ class CloudPrepared:
         return [(part.user_data.hex(), part.units) for part in self.parts]
 
     def wire(self) -> list[list[str]]:
-        """Return the one request that would leave, secrets hidden."""
+        """Return the one request that would leave, secrets hidden.
+
+        It carries the whole text, so that nothing leaves for further segments.
+        """
         request = self.provider.request_for(self.draft, self.message.accepted_at)
-        return [request.lines()]
+        return [request.lines(), *([] for _ in self.parts[1:])]
 
 
 def prepare(

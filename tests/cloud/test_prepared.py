@@ -146,3 +146,9 @@ class PreparedTests(SynchronousTestCase):
             self.assertIn("setparam", shown)
             for secret in secrets:
                 self.assertNotIn(secret, shown)
+
+    def test_one_request_carries_all_segments(self) -> None:
+        """Nothing more leaves for the second one."""
+        ready = self.ready(message("я" * 71), vonage())
+        self.assertEqual([bool(lines) for lines in ready.wire()], [True, False])
+        self.assertEqual(len(ready.user_data()), 2)
