@@ -170,6 +170,10 @@ class Database:
         if self._readonly:
             connection.execute("SET default_transaction_read_only = on")
             return
+        # every statement of the writer goes by an index; a planner that has no
+        # statistics yet would rather read whole tables
+        for way in ("seqscan", "hashjoin", "mergejoin"):
+            connection.execute(f"SET enable_{way} = off")
         row = connection.execute(
             "SELECT pg_try_advisory_lock(hashtextextended(%s, 1))",
             (f"gdemoi {self.name}",),

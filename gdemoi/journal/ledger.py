@@ -445,7 +445,7 @@ class Ledger:
 
     def provided(self, entry: Entry, account: str, key: str, provider_id: str) -> None:
         """Keep a provider id, under the key by which receipts are found."""
-        self._provider_rows.append((account, key, entry.n, provider_id))
+        self._provider_rows.append((key, account, entry.n, provider_id))
         self._found.pop((account, key), None)
         if not entry.record.final:
             self._by_provider[account, provider_id] = entry

@@ -78,8 +78,9 @@ Index(
 provider_ids = Table(
     "provider_ids",
     metadata,
-    Column("account", Text, primary_key=True),
+    # first, so that many keys of one account are found one by one
     Column("key", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
     Column("message", _Key, primary_key=True, autoincrement=False),
     # as the provider spelled it
     Column("provider_id", Text, primary_key=True),

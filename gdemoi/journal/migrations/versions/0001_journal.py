@@ -80,8 +80,8 @@ def messages() -> None:
 def receipts() -> None:
     op.create_table(
         "provider_ids",
-        sa.Column("account", sa.Text, primary_key=True),
         sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("account", sa.Text, primary_key=True),
         sa.Column("message", KEY, primary_key=True, autoincrement=False),
         sa.Column("provider_id", sa.Text, primary_key=True),
         sqlite_with_rowid=False,
