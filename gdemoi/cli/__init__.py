@@ -1,8 +1,8 @@
 """``gdemoi-sms``: the command line.
 
-Rooms: `configured` (check, keys, explain: work on a file), `messages` and
-`operating` (talk to a running gateway), `asking` (their HTTP), `show` (what it
-looks like).  Nothing here ends in a traceback.
+Rooms: `configured` (check, keys, explain: work on a file), `probing` (tries a
+far side), `messages` and `operating` (talk to a running gateway), `asking` (their
+HTTP), `show…` (what it looks like).  Nothing here ends in a traceback.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gdemoi.cli.asking import Choices, Wires, shared_options
 from gdemoi.cli.configured import check, explain, keys
 from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import line, pause, resume, status, trace, unmatched
+from gdemoi.cli.probing import probe
 
 __all__ = ["main"]
 
@@ -66,5 +67,6 @@ for command in (
     line,
     trace,
     unmatched,
+    probe,
 ):
     main.add_command(command)

@@ -18,10 +18,13 @@ from typing import IO, Any, Final
 import click
 from attrs import evolve, frozen
 from rich.console import Console
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import parse
 from gdemoi.settings.disk import Disk
+from gdemoi.smpp.settings import SmppSettings
 
 REFUSED: Final = 1
 UNREADABLE: Final = 2
@@ -37,6 +40,31 @@ def _open(request: urllib.request.Request, timeout: float | None) -> IO[bytes]:
     return answer
 
 
+def _probe(settings: SmppSettings) -> list[dict[str, Any]]:
+    """Probe a far side over the network; runs the reactor, once in a process."""
+    from twisted.internet import reactor
+
+    from gdemoi.smpp.channel_probe import probe
+
+    done: list[Any] = []
+
+    def begin() -> None:
+        running = Deferred.fromCoroutine(probe(settings, reactor))
+        # its end ends the reactor; nobody else waits for it
+        running.addBoth(done.append).addBoth(  # type: ignore[unused-awaitable]
+            lambda _: reactor.stop()
+        )
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    if not done:
+        # Ctrl-C ended the reactor
+        raise click.Abort
+    if isinstance(done[0], Failure):
+        done[0].raiseException()
+    return [one.as_data() for one in done[0]]
+
+
 @frozen
 class Wires:
     """The outer world of a command."""
@@ -44,6 +72,7 @@ class Wires:
     open: Callable[[urllib.request.Request, float | None], IO[bytes]] = _open
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    probe: Callable[[SmppSettings], list[dict[str, Any]]] = _probe
 
 
 class Trouble(click.ClickException):

@@ -158,21 +158,25 @@ def explain(config: str | None, as_json: bool, **options: Any) -> None:
     whole = context.obj
     if config is None and isinstance(whole, Choices):
         config = whole.config
-    if config is None:
-        raise click.UsageError("--config FILE is missing")
-    try:
-        configuration = load(config)
-    except OSError as error:
-        raise Trouble(f"{config}: {error.strerror}", UNREADABLE) from None
-    except BadConfiguration as bad:
-        raise Trouble(f"the configuration cannot be used:\n{bad}") from None
-    told = explanation(configuration, envelope(options))
+    told = explanation(loaded(config), envelope(options))
     if _wants_json(context, as_json):
         _print(told)
     else:
         show_explanation(Console(highlight=False), told)
     if told["error"] is not None:
         context.exit(REFUSED)
+
+
+def loaded(config: str | None) -> Configuration:
+    """Return the configuration that a command is to work from."""
+    if config is None:
+        raise click.UsageError("--config FILE is missing")
+    try:
+        return load(config)
+    except OSError as error:
+        raise Trouble(f"{config}: {error.strerror}", UNREADABLE) from None
+    except BadConfiguration as bad:
+        raise Trouble(f"the configuration cannot be used:\n{bad}") from None
 
 
 def explanation(configuration: Configuration, fields: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import io
 import urllib.error
 import urllib.request
 from email.message import Message
-from typing import IO
+from typing import IO, Any
 
 from attrs import define, field
 from click.testing import CliRunner, Result
 
 from gdemoi.cli import main
 from gdemoi.cli.asking import Wires
+from gdemoi.smpp.settings import SmppSettings
 from tests.http.house import Client, parsed
 
 
@@ -25,6 +26,9 @@ class Terminal:
     asked: list[urllib.request.Request] = field(factory=list)
     slept: list[float] = field(factory=list)
     now: float = 0.0
+    # what a probe finds, and the settings that it was called with
+    found: list[dict[str, Any]] = field(factory=list)
+    probed: list[SmppSettings] = field(factory=list)
 
     def open(self, request: urllib.request.Request, timeout: float | None) -> IO[bytes]:
         """Carry a request to the API."""
@@ -47,7 +51,12 @@ class Terminal:
         self.slept.append(seconds)
         self.now += seconds
 
+    def probe(self, settings: SmppSettings) -> list[dict[str, Any]]:
+        """Find what the test says."""
+        self.probed.append(settings)
+        return self.found
+
     def type(self, *words: str) -> Result:
         """Run a command."""
-        wires = Wires(self.open, self.sleep, lambda: self.now)
+        wires = Wires(self.open, self.sleep, lambda: self.now, self.probe)
         return CliRunner(env={"COLUMNS": "160"}).invoke(main, words, obj=wires)
