@@ -24,6 +24,8 @@ from gdemoi.text.udh import Udh
 
 UDHI: Final = 0x40
 _UCS2: Final = 8
+# SMPP 3.4 §5.3.2, table 5-7
+_VENDOR_TAGS: Final = range(0x1400, 0x4000)
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _LONGEST_RAW: Final = 1000
 _NO_ERROR: Final = frozenset({"", "0", "00", "000", "0000"})
@@ -219,10 +221,15 @@ def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:
 
 
 def _shown(octets: bytes, tlvs: tuple[Tlv, ...] | list[Tlv]) -> str:
-    """Return a receipt as it came, escaped, for the story."""
+    """Return a receipt as it came, escaped, for the story.
+
+    With the vendor's TLVs beside the text, and all of them when there is no text.
+    """
     shown = octets[:_LONGEST_RAW].decode("latin-1")
-    if tlvs and not shown:
-        shown = " ".join(f"0x{tag:04X}={value.hex()}" for tag, value in tlvs)
+    if tlvs:
+        told = [one for one in tlvs if not shown or one[0] in _VENDOR_TAGS]
+        values = [f"0x{tag:04X}={value[:64].hex()}" for tag, value in told]
+        shown = " ".join([shown, *values]) if shown else " ".join(values)
     if shown.isprintable():
         return shown[:_LONGEST_RAW]
     return shown.encode("unicode_escape").decode("ascii")[:_LONGEST_RAW]

@@ -8,7 +8,6 @@ for good wins over a doubt, since without that segment nothing can be read.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from gdemoi.message import Accepted, Outcome, Refused, Unsure
@@ -29,8 +28,8 @@ class Sending:
         self.prepared = prepared
         self.attempt = attempt
         self.octets: list[bytes] = []
-        # places of segments that have not left in this try
-        self.todo: deque[int] = deque()
+        # places of segments that have not left in this try, the next one last
+        self.todo: list[int] = []
         self.waiting = 0
         self.doubts = 0
         self.why = ""
@@ -43,13 +42,13 @@ class Sending:
         """Take the PDUs for the link that is to carry them."""
         self.octets = self.prepared.octets(tlvs=tlvs)
         taken = self.prepared.taken
-        self.todo.extend(place for place, id_ in enumerate(taken) if id_ is None)
+        self.todo = [n for n in range(len(taken) - 1, -1, -1) if taken[n] is None]
         self.conclude()
 
     def leaves(self) -> int:
         """Take the place of the next segment to send."""
         self.waiting += 1
-        return self.todo.popleft()
+        return self.todo.pop()
 
     def accepted(self, place: int, message_id: str) -> None:
         """The SMSC has a segment."""

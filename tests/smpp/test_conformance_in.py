@@ -248,6 +248,15 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual({one.provider_id for one in house.upstairs.receipts}, {"1001"})
         house.stop()
 
+    def test_vendor_tlvs_of_a_receipt_are_in_its_story(self) -> None:
+        """What a carrier adds is kept, though nobody here knows it."""
+        house = House()
+        vendor = ((0x1403, b"01"), (int(Tag.message_state), b"\2"))
+        deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT, tlvs=vendor))
+        raw = house.upstairs.receipts[0].raw
+        self.assertTrue(raw.endswith("err:000 0x1403=3031"), raw)
+        house.stop()
+
     def test_g53_a_receipt_in_ucs2(self) -> None:
         """Some centres send even receipts so."""
         house = House()
