@@ -101,7 +101,6 @@ function greet(link) {
       sequence: pdu.sequence_number, hex: pdu.octets.toString('hex'), read: readable({ ...pdu }),
     });
     if (!pdu.isResponse()) respond(session, pdu);
-    else if (pdu.command === 'unbind_resp') link.close();
   });
   link.on('error', (error) => {
     tell('broken', { session: session.number, why: error.message });

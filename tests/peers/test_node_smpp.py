@@ -281,7 +281,7 @@ class SubmitTests(PeerCase):
         await self.bound(window=10)
         await self.peer.order("plan", command="submit_sm", how={"hold": True}, times=10)
         sent = self.submit(self.message(GSM))
-        count = self.channel.prepare(self.message(GSM)).segments  # type: ignore[union-attr]
+        count = self.channel.prepare(self.message(GSM)).segments
         await self.peer.saw_pdu("submit_sm", count)
         await self.peer.order("release", reversed=True)
         outcome = await sent
@@ -310,7 +310,7 @@ class SubmitTests(PeerCase):
         await self.peer.order("plan", command="submit_sm", how={})
         await self.peer.order("plan", command="submit_sm", how={"status": THROTTLED})
         message = self.message(CYRILLIC)
-        prepared: Prepared = self.channel.prepare(message)  # type: ignore[assignment]
+        prepared: Prepared = self.channel.prepare(message)
         refused = await self.send(prepared, 1)
         assert isinstance(refused, Refused)
         self.assertTrue(refused.throttled)
@@ -563,7 +563,8 @@ class LinkTests(PeerCase):
         await self.peer.saw("closed", session=1)
         await self.up(2)
         state, reason = self.upstairs.changes[1]
-        self.assertEqual((state, reason[:13]), ("down", "nothing heard"))
+        self.assertEqual(state, "down")
+        self.assertIn("nothing heard", reason)
 
     async def test_their_unbind(self) -> None:
         """unbind_resp at once; what is unanswered may still be; then bound again."""
