@@ -27,9 +27,8 @@ from gdemoi.life import Acceptance, Answered, Submitted
 from gdemoi.message import Accepted, Outbound, Receipt, State
 
 LIVES = {1: 300, 10: 3_000, 50: 30_000, 200: 48_000}
-# µs per life; the one at 50 is promised, the others are kept so that they show
-# when something becomes slow
-BUDGETS = {1: 3_000.0, 10: 150.0, 50: 30.0, 200: 30.0}
+# µs of wall time per life that were promised
+BUDGETS = {50: 30.0}
 GROUPS = 3
 Row = tuple[str, float, str, float | None]
 Facts = tuple[list[Acceptance], list[Answered], list[Receipt]]
@@ -103,7 +102,7 @@ async def _measure(folder: str) -> list[Row]:
         wall = (time.perf_counter() - wall) / lives * 1e6
         cpu = (time.process_time() - cpu) / lives * 1e6
         share = 3 * lives / (journal.commits - commits)
-        rows.append((f"journal life, batch {batch}", wall, "µs", BUDGETS[batch]))
+        rows.append((f"journal life, batch {batch}", wall, "µs", BUDGETS.get(batch)))
         rows.append((f"journal life, batch {batch}, CPU", cpu, "µs", None))
         rows.append((f"journal facts per commit, batch {batch}", share, "", None))
     await journal.close()
