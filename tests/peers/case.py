@@ -91,17 +91,6 @@ class PeerCase(TestCase):
     upstairs: Upstairs
     channel: SmppChannel
 
-    async def node(self, **account: Any) -> Peer:
-        """Start the SMSC upon node-smpp."""
-        node = require_node_package("smpp")
-        script = str(HERE / "node_smsc.js")
-        return await self._start([node, script, json.dumps(account)])
-
-    async def perl(self) -> Peer:
-        """Start the SMSC upon Net::SMPP."""
-        perl = require_perl_module("Net::SMPP")
-        return await self._start([perl, str(HERE / "perl_smsc.pl")])
-
     async def _start(self, command: list[str]) -> Peer:
         self.peer = Peer()
         self.addCleanup(self.peer.stop)
@@ -197,3 +186,28 @@ class PeerCase(TestCase):
         answer = await self.channel.ask(self.message(), [provider_id])
         await self.peer.catch_up()
         return answer
+
+
+class NodeCase(PeerCase):
+    """With an SMSC upon node-smpp."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.program = require_node_package("smpp")
+
+    async def node(self, **account: Any) -> Peer:
+        """Start the SMSC."""
+        script = str(HERE / "node_smsc.js")
+        return await self._start([self.program, script, json.dumps(account)])
+
+
+class PerlCase(PeerCase):
+    """With an SMSC upon Net::SMPP."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.program = require_perl_module("Net::SMPP")
+
+    async def perl(self) -> Peer:
+        """Start the SMSC."""
+        return await self._start([self.program, str(HERE / "perl_smsc.pl")])

@@ -8,7 +8,7 @@ from gdemoi.message import Accepted, Refused, State, Unsure
 from gdemoi.smpp.settings import BindAs
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
-from tests.peers.case import PeerCase
+from tests.peers.case import PerlCase
 from tests.peers.peer import Seen
 
 GSM = "Doors: {open} [2] | €5 ~ 10:30 @ depot_7. " * 8
@@ -21,7 +21,7 @@ def body(submit: Seen) -> bytes:
     return bytes.fromhex(read["short_message"] or read.get("message_payload", ""))
 
 
-class NetSmppTests(PeerCase):
+class NetSmppTests(PerlCase):
     async def deliver(self, octets: bytes, **fields: Any) -> None:
         """Let it send a deliver_sm from a phone."""
         usual = {

@@ -14,7 +14,7 @@ from gdemoi.keeper import KeeperState
 from gdemoi.message import Accepted, Charset, Refused, Scope, State, Unsure
 from gdemoi.smpp.settings import BindAs, Receipts, Tlvs, Validity
 from gdemoi.text.segments import Method
-from tests.peers.case import PeerCase
+from tests.peers.case import NodeCase
 from tests.peers.certificates import self_signed
 from tests.peers.peer import Seen
 
@@ -40,7 +40,7 @@ def tag_of(submit: Seen, *tags: str) -> list[Any]:
     return [submit["read"].get(tag) for tag in tags]
 
 
-class BindTests(PeerCase):
+class BindTests(NodeCase):
     async def test_a_transceiver_binds_with_what_the_ini_says(self) -> None:
         """Each field of the bind arrives as it was set."""
         await self.node()
@@ -152,7 +152,7 @@ class BindTests(PeerCase):
         self.assertIsNotNone(channel.unable())
 
 
-class LongMessageTests(PeerCase):
+class LongMessageTests(NodeCase):
     """One text in each of the four forms, read back by node-smpp."""
 
     async def _forms(
@@ -223,7 +223,7 @@ class LongMessageTests(PeerCase):
         await self._forms(Method.PAYLOAD, check)
 
 
-class SubmitTests(PeerCase):
+class SubmitTests(NodeCase):
     async def test_fields_of_a_submit(self) -> None:
         """Addresses, options and TLVs as node-smpp reads them."""
         await self.node()
@@ -365,7 +365,7 @@ def receipt(message_id: str, stat: str = "DELIVRD", err: str = "000") -> dict[st
     }
 
 
-class ReceiptTests(PeerCase):
+class ReceiptTests(NodeCase):
     async def test_a_receipt_in_text(self) -> None:
         """Read, matched, and answered with status 0 and an empty message_id."""
         await self.node()
@@ -445,7 +445,7 @@ class ReceiptTests(PeerCase):
         self.assertEqual((await self.peer.saw_pdu("deliver_sm_resp", 2))["status"], 0)
 
 
-class ArrivalTests(PeerCase):
+class ArrivalTests(NodeCase):
     PHONE = {"source_addr": "79161234567", "destination_addr": "3434"}  # noqa: RUF012
 
     async def test_short_ones_in_three_alphabets(self) -> None:
@@ -535,7 +535,7 @@ class ArrivalTests(PeerCase):
         self.assertEqual((await self.peer.saw_pdu("deliver_sm_resp"))["status"], 0)
 
 
-class LinkTests(PeerCase):
+class LinkTests(NodeCase):
     async def test_enquire_link_both_ways(self) -> None:
         """Theirs gets its number back; ours comes when they are silent."""
         await self.node()

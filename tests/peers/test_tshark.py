@@ -64,7 +64,8 @@ def octets(shown: str) -> bytes:
 
 
 class TraceTests(SynchronousTestCase):
-    def setUp(self) -> None:
+    @classmethod
+    def setUpClass(cls) -> None:
         require_program("tshark")
 
     def judged(self, house: House) -> list[Fields]:
