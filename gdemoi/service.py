@@ -7,7 +7,7 @@ journal is closed.
 
 from __future__ import annotations
 
-import random
+from random import SystemRandom
 from typing import Any
 
 from twisted.application.service import Service
@@ -130,7 +130,7 @@ class GatewayService(Service):
         surroundings = Surroundings(
             reactor=self.reactor,
             clock=self.reactor,
-            random=random.random,
+            random=SystemRandom().random,
             gateway_name=self.configuration.gateway.name,
             public_url=http.public_url if http is not None else None,
             mount=self._mount,

@@ -2,7 +2,7 @@
 
 Run when they are there: PyPI ``yeastarAPI`` beside our own packages, and npm
 ``asterisk-ami-test-server`` in the directory that GDEMOI_NODE_MODULES names or in
-tests/peers_node/node_modules.
+tests/peers/node_modules.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.yeastar.world import House, World
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
 MODULES = Path(
-    os.environ.get("GDEMOI_NODE_MODULES", HERE.parent / "peers_node" / "node_modules")
+    os.environ.get("GDEMOI_NODE_MODULES", HERE.parent / "peers" / "node_modules")
 )
 AMI_SERVER = MODULES / "asterisk-ami-test-server"
 
