@@ -377,14 +377,17 @@ class SmppChannel:
         return self.trace
 
     def _log_pdu(self, traced: Traced) -> None:
-        octets = masked(traced.octets, self.settings.pdu_log_texts)
-        as_hex = self.settings.pdu_log is PduLog.HEX
+        texts = self.settings.pdu_log_texts
+        if self.settings.pdu_log is PduLog.HEX:
+            shown = masked(traced.octets, texts).hex()
+        else:
+            shown = line(traced.octets, texts=texts)
         log.info(
             "{channel} ({link}) {arrow} {pdu}",
             channel=self.name,
             link=traced.link,
             arrow=traced.direction.value,
-            pdu=octets.hex() if as_hex else line(octets),
+            pdu=shown,
         )
 
 

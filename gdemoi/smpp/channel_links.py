@@ -15,11 +15,14 @@ from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
-    connectProtocol,
     wrapClientTLS,
 )
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IStreamClientEndpoint,
+)
 from twisted.internet.ssl import (
     Certificate,
     optionsForClientTLS,
@@ -68,6 +71,19 @@ _PEM: Final = re.compile(
 )
 
 Connect = Callable[[str, int], IStreamClientEndpoint]
+
+
+class OneProtocol(protocol.Factory):
+    """Makes the one connection that it was made for, without a word in the log."""
+
+    noisy = False
+
+    def __init__(self, made: protocol.Protocol) -> None:
+        self._made = made
+
+    def buildProtocol(self, addr: IAddress | None) -> protocol.Protocol:
+        """Return it."""
+        return self._made
 
 
 class Boss(Protocol):
@@ -232,7 +248,7 @@ class Link:
         )
         self.serial = next(Link._serials)
         esme.serial = self.serial
-        await connectProtocol(self._endpoint(host, port), esme)
+        await self._endpoint(host, port).connect(OneProtocol(esme))
         return esme
 
     def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
@@ -277,8 +293,8 @@ class Link:
     async def _look_home(self) -> None:
         """Leave a working session only when the primary can at least be reached."""
         host, port = self.hosts.hosts[0]
-        knock: Deferred[protocol.Protocol] = connectProtocol(
-            self._endpoint(host, port), protocol.Protocol()
+        knock: Deferred[Any] = self._endpoint(host, port).connect(
+            OneProtocol(protocol.Protocol())
         )
         try:
             visitor = await knock.addTimeout(10.0, self._clock)
@@ -290,7 +306,7 @@ class Link:
             )
             self._plan_home()
             return
-        visitor.transport.abortConnection()  # type: ignore[union-attr]
+        visitor.transport.abortConnection()
         esme = self.esme
         if esme is not None:
             log.info("{link}: back to the first host", link=self.keeper.name)

@@ -12,14 +12,20 @@ from typing import Any, Final
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gdemoi.errors import Unavailable
-from gdemoi.smpp.channel_links import BIND_NAMES, Connect, secured, tcp, terms_of
+from gdemoi.smpp.channel_links import (
+    BIND_NAMES,
+    Connect,
+    OneProtocol,
+    secured,
+    tcp,
+    terms_of,
+)
 from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Over
 from gdemoi.smpp.probe import Probed, advice_for
 from gdemoi.smpp.protocol import EsmeProtocol
@@ -83,7 +89,7 @@ async def _probe_host(
     timeout_s = settings.link_timeout_s or _FALLBACK_S
     found = Probed(host=host, port=port, bind=BIND_NAMES[command])
     begun = clock.seconds()
-    connecting: Deferred[EsmeProtocol] = connectProtocol(connect(host, port), esme)
+    connecting: Deferred[Any] = connect(host, port).connect(OneProtocol(esme))
     try:
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
     except (ConnectError, OSError, DeferredTimeoutError) as fault:

@@ -12,11 +12,15 @@ from enum import Enum
 from itertools import count
 from typing import Any, Final
 
+import msgspec
 from attrs import frozen
 
 from gdemoi.smpp import pdus
 from gdemoi.smpp.pcap import pcap
+from gdemoi.smpp.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.statuses import name_of
+from gdemoi.text import charset as charsets
+from gdemoi.text import udh as headers
 
 _BINDS: Final = frozenset({0x01, 0x02, 0x09})
 _OUTBIND: Final = 0x0B
@@ -25,6 +29,7 @@ _DELIVER_SM: Final = 0x05
 _WITH_TEXT: Final = frozenset({_SUBMIT_SM, _DELIVER_SM, 0x07, 0x21, 0x103})
 _PAYLOAD: Final = 0x0424
 _HEADER: Final = 16
+_UDHI: Final = 0x40
 _LONGEST_LINE: Final = 1000
 
 
@@ -105,16 +110,37 @@ def record(traced: Traced, *, texts: bool = True) -> dict[str, Any]:
         "command_id": int.from_bytes(octets[4:8], "big"),
         "command_status": int.from_bytes(octets[8:12], "big"),
         "sequence_number": int.from_bytes(octets[12:16], "big"),
-        "line": line(octets),
+        "line": line(traced.octets, texts=texts),
         "hex": octets.hex(),
     }
 
 
-def line(octets: bytes) -> str:
-    """Return a (masked) PDU as one line: what it is and what it says."""
+def line(octets: bytes, *, texts: bool = True) -> str:
+    """Return a PDU as one line: what it is, what it says, and its text.
+
+    Secrets are masked, texts when asked; what is not printable is escaped, so
+    that no PDU can forge a line.
+    """
+    pdu = pdus.decode(masked(octets, texts))
+    said = ""
+    if isinstance(pdu, SubmitSm | DeliverSm) and pdu.short_message:
+        said = f" {len(pdu.short_message)} octets"
+        if texts:
+            said += f" {_text(pdu)!r}"
+        pdu = msgspec.structs.replace(pdu, short_message=b"")
+    shown = (repr(pdu) + said)[:_LONGEST_LINE]
     status = int.from_bytes(octets[8:12], "big")
-    shown = repr(pdus.decode(octets))[:_LONGEST_LINE]
     return f"{shown} {name_of(status)}" if status else shown
+
+
+def _text(pdu: SubmitSm | DeliverSm) -> str:
+    """Return the text, for people; data_coding 0 is shown as GSM 03.38."""
+    octets, fill_bits = pdu.short_message, 0
+    if pdu.esm_class & _UDHI:
+        header, octets = headers.parse(octets)
+        fill_bits = header.fill_bits
+    charset = charsets.charset_of(pdu.data_coding)
+    return charsets.decode(octets, charset, fill_bits=fill_bits)
 
 
 def masked(octets: bytes, texts: bool = True) -> bytes:

@@ -46,6 +46,17 @@ class MaskTests(SynchronousTestCase):
         data = DataSm(tlvs=((int(Tag.message_payload), b"top secret"),))
         self.assertNotIn(b"top", masked(pdus.encode(data), texts=False))
 
+    def test_texts_are_shown_as_texts(self) -> None:
+        """Cyrillic is readable, control characters are escaped, masks are counted."""
+        octets = pdus.encode(
+            SubmitSm(data_coding=8, short_message="Да\n\x1b[2J".encode("utf-16-be"))
+        )
+        shown = line(octets)
+        self.assertTrue(shown.endswith("14 octets 'Да\\n\\x1b[2J'"), shown)
+        self.assertTrue(line(octets, texts=False).endswith("14 octets"))
+        answer = pdus.encode(pdus.SubmitSmResp(command_status=0x58))
+        self.assertIn("ESME_RTHROTTLED", line(answer))
+
     @given(st.sampled_from([BIND, SUBMIT]), st.integers(16, 80), st.booleans())
     def test_broken_pdus_do_not_raise(
         self, octets: bytes, cut: int, texts: bool
