@@ -299,6 +299,12 @@ class Dispatcher:
         )
         if await lane.persist(fact):
             self.decided(lane, entry, outcome, after)
+        elif isinstance(outcome, Refused) and isinstance(after, Wait):
+            # `uncertain` was told: there is no way back into a lane, but it is
+            # certain now that the message did not go out.
+            final = Final(State.UNDELIVERED, outcome.error)
+            now = self.clock.seconds()
+            await lane.persist(Decided(entry.message.id, final, now))
 
     def changed(
         self, channel: IChannel, state: str, reason: str, line: str | None = None

@@ -437,6 +437,16 @@ class UnsureTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].ids, ["c1", "c1"])
 
+    def test_a_late_refusal_after_uncertain_is_the_last_word(self) -> None:
+        """Once `uncertain` was told there is no way back, but now it is certain."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Unsure(why="no answer"))
+        for _ in range(40):
+            self.clock.advance(1)
+        self.house.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
+        self.assertEqual(self.states("c1"), ["accepted", "uncertain", "undelivered"])
+        self.assertEqual(self.hands["a"].ids, ["c1"])
+
     def test_the_provider_is_asked(self) -> None:
         """Where it can be asked, its word settles the message."""
         hand = self.hands["a"]
