@@ -24,6 +24,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bench import amqp_path
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
@@ -366,7 +367,7 @@ def main() -> list[Row]:
     """Return the rows."""
     bench = Bench()
     run(bench.run())
-    return bench.rows
+    return bench.rows + amqp_path.rows()
 
 
 if __name__ == "__main__":
