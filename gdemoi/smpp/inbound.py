@@ -30,8 +30,9 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _LONGEST_RAW: Final = 1000
 _NO_ERROR: Final = frozenset({"", "0", "00", "000", "0000"})
 _NO_HEADER: Final = Udh()
-# An SMSC repeats what it thinks we did not take soon after the next bind.
-REPEAT_WINDOW_S: Final = 120.0
+# An SMSC repeats what it thinks we did not take soon after the next bind; this is
+# also how far back the journal looks after a restart of ours.
+REPEAT_WINDOW_S: Final = 60.0
 # An answer that left so shortly before the connection broke may not have arrived.
 DOUBTFUL_S: Final = 10.0
 _REMEMBERED: Final = 5_000
@@ -41,8 +42,8 @@ class Repeats:
     """Tells the SMSC's repetition of one delivery from a phone's second SMS.
 
     A tracker says the same words often, so equal content alone is no repetition.
-    It is one when the first delivery is still unanswered, or was answered so
-    shortly before its connection broke that the answer may be lost.
+    It is one when the first came so shortly before its connection broke that our
+    answer may be lost.  In doubt there are two messages: better twice than never.
     """
 
     def __init__(self) -> None:
@@ -70,8 +71,9 @@ class Repeats:
     def _repeated(self, session: int, last_session: int, last_at: float) -> bool:
         if session == last_session:
             return False
+        # over a connection that still holds, the SMSC has our answer
         ended_at = self._ended.get(last_session)
-        return ended_at is None or ended_at - last_at <= DOUBTFUL_S
+        return ended_at is not None and ended_at - last_at <= DOUBTFUL_S
 
 
 def _digest(pdu: DeliverSm | DataSm) -> bytes:

@@ -14,7 +14,7 @@ from gdemoi.smpp.error_tables import load_table
 from gdemoi.smpp.happenings import Over, UnbindCame
 from gdemoi.smpp.ids import IdForm
 from gdemoi.smpp.pdus import DataSm, DeliverSm
-from gdemoi.smpp.settings import PduLog
+from gdemoi.smpp.settings import BindAs, PduLog
 from gdemoi.smpp.states import State as SessionState
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.text import gsm7
@@ -110,6 +110,16 @@ class AnswerTests(SynchronousTestCase):
         deliver(house, pdu)
         keys = {one.dedup for one in house.upstairs.inbounds}
         self.assertEqual(len(keys), 3)
+        house.stop()
+
+    def test_g46_the_same_words_over_two_binds_are_two_messages(self) -> None:
+        """While the first connection holds, its answer has arrived."""
+        house = House(bind=BindAs.PAIR)
+        pdu = DeliverSm(source_addr="1", short_message=b"OK")
+        for session in house.smsc.sessions:
+            session.request(pdu)
+        house.turn()
+        self.assertEqual(len({one.dedup for one in house.upstairs.inbounds}), 2)
         house.stop()
 
     def test_answers_go_to_the_connection_that_asked(self) -> None:
