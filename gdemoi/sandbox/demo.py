@@ -241,6 +241,8 @@ def processes() -> Iterator[None]:
     """Run the sandbox and the gateway, and end both orderly."""
     shutil.rmtree(STATE, ignore_errors=True)
     STATE.mkdir()
+    for left_over in ROOT.glob("demo.sqlite*"):
+        left_over.unlink()
     running = []
     with contextlib.ExitStack() as files:
         for plugin, config in (
