@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus
 
@@ -21,6 +22,7 @@ from gdemoi.errors import TheirFault
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 HIDDEN: Final = "***"
+MOST_SEGMENTS: Final = 255
 
 
 def plussed(number: str) -> str:
@@ -70,9 +72,23 @@ def text_of(value: Any) -> str | None:
 def number_of(value: Any) -> float | None:
     """Return a JSON number or numeric text as a number."""
     try:
-        return float(text_of(value) or "")
+        number = float(text_of(value) or "")
     except ValueError:
         return None
+    return number if isfinite(number) else None
+
+
+def count_of(value: Any) -> int:
+    """Return how many segments a provider says there are; 0 when it makes no sense."""
+    number = number_of(value)
+    return int(number) if number is not None and 1 <= number <= MOST_SEGMENTS else 0
+
+
+def objects_in(value: Any) -> list[dict[str, Any]]:
+    """Return the JSON objects in what should be an array of them."""
+    if not isinstance(value, list):
+        return []
+    return [one for one in value if isinstance(one, dict)]
 
 
 def iso_time(value: Any) -> float | None:

@@ -40,10 +40,12 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.reading import (
     FORM,
     bare,
+    count_of,
     fingerprint,
     mapping_of,
     mappings_of,
     number_of,
+    objects_in,
     plussed,
     price_sum,
     read_json,
@@ -161,12 +163,12 @@ class Textlocal:
             told = {}
         word = told.get("status")
         if answer.status == 200 and word == "success":
-            ids = [text_of(row.get("id")) for row in _rows(told)]
+            ids = [text_of(row.get("id")) for row in objects_in(told.get("messages"))]
             message = told.get("message")
             parts = message.get("num_parts") if isinstance(message, dict) else None
             return Accepted(
                 provider_ids=tuple(known for known in ids if known),
-                segments=int(number_of(parts) or 0),
+                segments=count_of(parts),
             )
         if answer.status == 200 and word == "failure":
             return self._refused(told, now)
@@ -327,7 +329,7 @@ class Textlocal:
             if code == UNKNOWN_COMMAND:
                 return Page(stopped=f"get_messages is refused: {text}")
             return Page(failed=f"textlocal:{code}: {text}")
-        rows = _rows(told)
+        rows = objects_in(told.get("messages"))
         dates = [at for row in rows if (at := self._time(row.get("date")))]
         following = None
         if len(rows) >= PAGE_SIZE:
@@ -417,20 +419,12 @@ def _read_leniently(body: bytes) -> Any:
     return read_json(body.decode("utf-8", "replace").encode("utf-8"))
 
 
-def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = told.get("messages")
-    return (
-        [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    )
-
-
 def _error_of(told: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return the first error's code, and all texts, warnings included."""
     texts, code = [], None
     for kind in ("errors", "warnings"):
-        for row in told.get(kind) or ():
-            if isinstance(row, dict):
-                texts.append(text_of(row.get("message")) or "")
-                if kind == "errors" and code is None:
-                    code = text_of(row.get("code"))
+        for row in objects_in(told.get(kind)):
+            texts.append(text_of(row.get("message")) or "")
+            if kind == "errors" and code is None:
+                code = text_of(row.get("code"))
     return code, "; ".join(text for text in texts if text)

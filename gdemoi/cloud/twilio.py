@@ -39,6 +39,7 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.reading import (
     FORM,
     JSON,
+    count_of,
     fingerprint,
     mapping_of,
     mappings_of,
@@ -164,8 +165,9 @@ class Twilio:
             sid = told.get("sid")
             if not isinstance(sid, str) or not sid:
                 return Unsure(why=f"twilio: {answer.status} without a readable sid")
-            parts = number_of(told.get("num_segments"))
-            return Accepted(provider_ids=(sid,), segments=int(parts or 0))
+            return Accepted(
+                provider_ids=(sid,), segments=count_of(told.get("num_segments"))
+            )
         code = number_of(told.get("code"))
         text = text_of(told.get("message")) or f"HTTP {answer.status}"
         fate = fate_of_status(answer.status)
@@ -408,7 +410,7 @@ class Twilio:
             text=text,
             charset="utf-8",
             sent_at=sent_at,
-            segments=int(number_of(parts) or 1),
+            segments=count_of(parts) or 1,
             dedup=f"{self.account}:{sid}",
             # list polling overlaps, and a webhook may come beside it
             dedup_window_s=7 * 86400.0,

@@ -40,6 +40,7 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.reading import (
     FORM,
     JSON,
+    count_of,
     iso_time,
     mapping_of,
     mappings_of,
@@ -186,7 +187,7 @@ class Tyntec:
             return Refused(error=Error(f"tyntec:{code}", text))
         if not request_id:
             return Unsure(why="tyntec: an answer without a requestId")
-        segments = int(number_of(told.get("size")) or 0)
+        segments = count_of(told.get("size"))
         return Accepted(provider_ids=(request_id,), segments=segments)
 
     def price_of(self, answer: Answer) -> Decimal | None:
@@ -235,7 +236,7 @@ class Tyntec:
             charset="utf-8",
             sent_at=min(dates, default=None),
             complete=not missing,
-            segments=int(number_of(told.get("size")) or len(contents) or 1),
+            segments=count_of(told.get("size")) or len(contents) or 1,
             dedup=f"{self.account}:in:{text_of(request_id)}",
             dedup_window_s=REPEATS_FOR_S,
         )

@@ -32,9 +32,10 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.reading import (
     JSON,
     bare,
+    count_of,
     iso_time,
     mapping_of,
-    number_of,
+    objects_in,
     read_json,
     text_of,
 )
@@ -211,7 +212,7 @@ class VonageMessages(VonageAccount):
             text=text_of(told.get("text")) or "",
             charset="utf-8",
             sent_at=iso_time(told.get("timestamp")),
-            segments=int(number_of(parts) or 1),
+            segments=count_of(parts) or 1,
             dedup=f"{self.account}:{uuid}",
             dedup_window_s=2 * 86400.0,
         )
@@ -222,6 +223,6 @@ def _problem_text(told: Mapping[str, Any]) -> str:
     words = [text_of(told.get(name)) for name in ("title", "detail")]
     invalid = told.get("invalid_parameters")
     if isinstance(invalid, list):
-        names = [text_of(p.get("name")) for p in invalid if isinstance(p, dict)]
+        names = [text_of(one.get("name")) for one in objects_in(invalid)]
         words.append("invalid: " + ", ".join(name for name in names if name))
     return "; ".join(word for word in words if word)

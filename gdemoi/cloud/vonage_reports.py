@@ -20,6 +20,7 @@ from gdemoi.cloud.reading import (
     mapping_of,
     mappings_of,
     number_of,
+    objects_in,
     read_json,
     text_of,
 )
@@ -272,8 +273,8 @@ class VonageAccount:
         except TheirFault:
             return None
         value = number_of(told.get("value"))
-        for entry in told.get("messages") or ():
-            if isinstance(entry, dict) and "remaining-balance" in entry:
+        for entry in objects_in(told.get("messages")):
+            if "remaining-balance" in entry:
                 value = number_of(entry["remaining-balance"])
         return None if value is None else Balance(value, "EUR")
 

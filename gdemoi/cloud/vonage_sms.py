@@ -33,10 +33,10 @@ from gdemoi.cloud.reading import (
     FORM,
     JSON,
     bare,
+    count_of,
     iso_time,
     mapping_of,
     mappings_of,
-    number_of,
     price_sum,
     read_json,
     text_of,
@@ -227,10 +227,9 @@ def part_of(fields: Mapping[str, str]) -> Part | None:
     if fields.get("concat") != "true":
         return None
     total, number = (
-        int(number_of(fields.get(name)) or 0)
-        for name in ("concat-total", "concat-part")
+        count_of(fields.get(name)) for name in ("concat-total", "concat-part")
     )
-    if not 1 <= number <= total <= 255:
+    if not 1 <= number <= total:
         return None
     return Part(fields.get("concat-ref", ""), total, number)
 

@@ -2,11 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Answer, Door, Validity, Webhook, retry_after_s
+from gdemoi.cloud.channel import provider_of
+from gdemoi.cloud.provider import (
+    Answer,
+    Balance,
+    Denied,
+    Door,
+    Page,
+    Polled,
+    Told,
+    Validity,
+    Webhook,
+    retry_after_s,
+)
+from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
-from tests.cloud.net import NOW
+from gdemoi.message import Accepted, Receipt, Refused, Unsure
+from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
+
+PROVIDERS = [
+    provider_of("ch", settings)
+    for settings in (
+        twilio(),
+        vonage(signature_secret=None, reports=True),
+        vonage(api="messages", signature_secret=None, reports=True),
+        textlocal(),
+        tyntec(),
+    )
+]
+# the words that answers are made of, so that examples go deep
+NAMES = """status messages message parts errors records sid code id message_id to
+    from message-id message-price remaining-balance num_segments num_parts balance cost
+    requestId size deliveryState errorCode direction inbound date date_sent body
+    inboxes _links next href recipient success failure 0 1 D delivered DELIVERED
+    message_uuid messageId concat concat-total concat-part true contentList sentDate
+    missingParts number sender content msisdn text type binary data error title
+    invalid_parameters name sms value"""
+WORDS = st.sampled_from(NAMES.split())
+VALUES: Any = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | WORDS
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+BODIES = st.binary(max_size=60) | VALUES.map(lambda value: json.dumps(value).encode())
 
 
 class ProviderTests(SynchronousTestCase):
@@ -66,3 +120,111 @@ class ProviderTests(SynchronousTestCase):
         hook = Webhook(door=Door.STATUS, method="POST", url="/", body=b"a=\xff")
         with self.assertRaises(TheirFault):
             hook.form()
+
+
+def any_object(random: Random, depth: int = 3) -> dict[str, Any]:
+    """Return an object out of the words that providers use, in any wrong place."""
+
+    def value(left: int) -> Any:
+        chance = random.random()
+        if left <= 0 or chance < 0.35:
+            odd = [None, True, 0, -1, 2.5, 10**30, 1e300, "", "1e400", "nan", "x"]
+            return random.choice([*odd, "2026-02-03 12:14:25", *NAMES.split()])
+        if chance < 0.6:
+            return [value(left - 1) for _ in range(random.randrange(4))]
+        return any_object(random, left - 1)
+
+    return {
+        random.choice(NAMES.split()): value(depth) for _ in range(random.randrange(9))
+    }
+
+
+class RobustnessTests(SynchronousTestCase):
+    """Whatever a provider says, or whoever claims to be one."""
+
+    @given(st.sampled_from([200, 201, 202, 204, 301, 400, 429, 500]), BODIES)
+    def test_any_answer_to_a_send_is_an_outcome(self, status: int, body: bytes) -> None:
+        """And tells a balance and a price, or none."""
+        answer = Answer(status=status, body=body)
+        for provider in PROVIDERS:
+            outcome = provider.outcome_of(answer, NOW)
+            self.assertIsInstance(outcome, (Accepted, Refused, Unsure))
+            self.assertIsInstance(provider.balance_of(answer), (Balance, type(None)))
+            provider.price_of(answer)
+
+    def test_the_right_words_in_the_wrong_places(self) -> None:
+        """A thousand objects that look almost like answers."""
+        random = Random(7)
+        for _ in range(1000):
+            told = any_object(random)
+            told["status"] = random.choice(["success", "failure", "0", "D", "REJECTED"])
+            for status in (200, 201, 400):
+                body = json.dumps(told).encode()
+                self.read_everything(Answer(status=status, body=body))
+
+    def read_everything(self, answer: Answer) -> None:
+        for provider in PROVIDERS:
+            outcome = provider.outcome_of(answer, NOW)
+            self.assertIsInstance(outcome, (Accepted, Refused, Unsure))
+            if isinstance(outcome, Accepted):
+                self.assertLessEqual(outcome.segments, 255)
+            provider.balance_of(answer)
+            provider.price_of(answer)
+            with contextlib.suppress(TheirFault):
+                provider.status_of(answer, ["1", "A1"], NOW)
+            with contextlib.suppress(TheirFault):
+                provider.found_in(answer, message())
+            with contextlib.suppress(TheirFault):
+                self.page_of(answer)(provider)
+
+    @given(st.sampled_from([200, 404, 500]), BODIES)
+    def test_any_answer_to_a_question_is_read_or_their_fault(
+        self, status: int, body: bytes
+    ) -> None:
+        """Statuses, searches, inboxes, pages."""
+        answer = Answer(status=status, body=body)
+        for provider in PROVIDERS:
+            for read, kind in (
+                (lambda p: p.status_of(answer, ["1", "A1"], NOW), Polled),
+                (lambda p: p.found_in(answer, message()), (Receipt, type(None))),
+                (lambda p: p.sources_of(answer), tuple),
+                (self.page_of(answer), Page),
+            ):
+                try:
+                    self.assertIsInstance(read(provider), kind)
+                except TheirFault:
+                    continue
+
+    def page_of(self, answer: Answer) -> Any:
+        def read(provider: Any) -> Any:
+            if not provider.capabilities.polls_inbound:
+                return Page()
+            asked = provider.inbound_request("10", NOW - 600, NOW, NOW)
+            return provider.inbound_of(answer, asked, NOW)
+
+        return read
+
+    @given(
+        st.sampled_from(list(Door)),
+        st.sampled_from(["application/json", FORM, ""]),
+        st.sampled_from(["GET", "POST"]),
+        BODIES,
+        st.text(max_size=30),
+    )
+    def test_any_webhook_is_told_denied_or_their_fault(
+        self, door: Door, kind: str, method: str, body: bytes, query: str
+    ) -> None:
+        """Never another exception."""
+        hook = Webhook(
+            door=door,
+            method=method,
+            url=f"https://x.example/?{query}",
+            headers=(("content-type", kind),),
+            body=body,
+        )
+        for provider in PROVIDERS:
+            try:
+                told = provider.events_of(hook, NOW)
+            except TheirFault:
+                continue
+            self.assertIsInstance(told, (Told, Denied))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.reading import (
+    count_of,
     fingerprint,
     iso_time,
     mapping_of,
@@ -83,6 +84,21 @@ class ReadingTests(SynchronousTestCase):
             ("", ""),
         ):
             self.assertEqual(plussed(number), read)
+
+    def test_counts_of_segments_make_sense(self) -> None:
+        """1 to 255; anything else is not known."""
+        for value, count in (
+            ("2", 2),
+            (255, 255),
+            ("0", 0),
+            (256, 0),
+            (-1, 0),
+            ("1e400", 0),
+            ("nan", 0),
+            (None, 0),
+            ([], 0),
+        ):
+            self.assertEqual(count_of(value), count, value)
 
     def test_prices_are_exact(self) -> None:
         """Decimal sums; words that are no price do not count."""

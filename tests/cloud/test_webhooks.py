@@ -213,6 +213,20 @@ class TwilioDoorTests(WebhookTestCase):
         written.callback(None)
         self.net.settle()
 
+    def test_behind_a_proxy_the_public_address_is_signed(self) -> None:
+        """A prefix that the proxy takes away is in public_url, and Host is not read."""
+        self.open(twilio(), public_url="https://gw.example.org/gate")
+        pairs = {"MessageSid": "SM1", "MessageStatus": "sent", "AccountSid": ACCOUNT}
+        body = urlencode(pairs).encode()
+        for address, status in (
+            ("https://gw.example.org/gate/sms/ch/status?m=%67", 204),
+            ("https://gw.example.org/gate/sms/ch/status?m=g", 403),
+            (f"{PUBLIC}/sms/ch/status?m=%67", 403),
+        ):
+            signed = signature("tok", address, list(pairs.items()))
+            answer = self.knock("status?m=%67", body, X_Twilio_Signature=signed)
+            self.assertEqual(answer.status, status, address)
+
     def test_paths_that_are_not_there(self) -> None:
         """A longer path, or another door, is 404."""
         for path in ("status/x", "status/x/y"):
