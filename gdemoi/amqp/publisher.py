@@ -15,7 +15,7 @@ from txamqp.message import Message
 
 from gdemoi.amqp.channel import Channel
 from gdemoi.amqp.client import Client
-from gdemoi.amqp.codec import encode_properties
+from gdemoi.amqp.codec import encode_properties, short_string
 
 T = TypeVar("T")
 
@@ -23,16 +23,19 @@ PERSISTENT: Final = 2
 JSON: Final = "application/json"
 
 
+# What all events have in common, up to where their own properties begin.
+_COMMON: Final = {"content-type": JSON, "delivery-mode": PERSISTENT}
+_PLAIN: Final = encode_properties({**_COMMON, "message-id": ""})[:-1]
+_CORRELATED: Final = encode_properties(
+    {**_COMMON, "correlation-id": "", "message-id": ""}
+)[:-2]
+
+
 def json_properties(message_id: str, correlation_id: str | None = None) -> bytes:
     """Encode the properties that every event has."""
-    properties: dict[str, Any] = {
-        "content-type": JSON,
-        "delivery-mode": PERSISTENT,
-        "message-id": message_id,
-    }
-    if correlation_id is not None:
-        properties["correlation-id"] = correlation_id
-    return encode_properties(properties)
+    if correlation_id is None:
+        return _PLAIN + short_string(message_id)
+    return _CORRELATED + short_string(correlation_id) + short_string(message_id)
 
 
 class Unroutable(NamedTuple):

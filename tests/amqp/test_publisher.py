@@ -7,8 +7,24 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gdemoi.amqp.codec import decode_properties
 from gdemoi.amqp.publisher import Declined, Publisher, Unroutable, json_properties
 from tests.amqp.house import Case
+
+
+class PropertiesTests(Case):
+    @given(st.text(max_size=20), st.none() | st.text(max_size=20))
+    def test_events_carry_their_ids(self, id_: str, correlation: str | None) -> None:
+        """Persistent JSON, whatever the ids are made of."""
+        properties = decode_properties(json_properties(id_, correlation), 0)
+        expected = {
+            "content-type": "application/json",
+            "delivery-mode": 2,
+            "message-id": id_,
+        }
+        if correlation is not None:
+            expected["correlation-id"] = correlation
+        self.assertEqual(properties, expected)
 
 
 class PublisherTests(Case):
