@@ -44,6 +44,10 @@ def provider_of(name: str, settings: CloudSettings) -> Provider:
         except (OSError, UnicodeDecodeError) as why:
             raise ConfigurationError(f"[vonage:{name}] private_key: {why}") from None
         tokens = ApplicationTokens(settings.application_id, pem)
+        try:
+            tokens.check()
+        except OurFault as why:
+            raise ConfigurationError(f"[vonage:{name}] private_key: {why}") from None
     return VonageMessages(settings, name, tokens)
 
 

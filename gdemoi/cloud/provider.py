@@ -246,13 +246,11 @@ class Validity(msgspec.Struct, frozen=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can carry, and how it wants to be spoken to.
+    """What a provider can carry, and how far it can be asked.
 
-    `plus`: numbers are written with ``+``.  Limits are GSM septets (an extension
-    character takes two) and UTF-16 units.
+    Limits are GSM septets (an extension character takes two) and UTF-16 units.
     """
 
-    plus: bool
     gsm_units: int
     ucs2_units: int
     # the provider cuts what is longer without an error
@@ -260,11 +258,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     validity: Validity
     binary: bool = False
     flash: bool = False
-    # receipts come for every segment, each with an id of its own
-    per_segment: bool = False
     # no signature on webhooks: a path token is needed, and receipts are confirmed
     unsigned: bool = False
-    polls_status: bool = True
     polls_inbound: bool = True
     # one inbound question may span no more than this
     inbound_window_s: float | None = None

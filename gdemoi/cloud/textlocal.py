@@ -109,7 +109,6 @@ class Textlocal:
 
     name = "textlocal"
     capabilities = Capabilities(
-        plus=False,
         gsm_units=MAX_SEPTETS,
         ucs2_units=MAX_UCS2,
         cuts=True,

@@ -84,7 +84,6 @@ class Twilio:
 
     name = "twilio"
     capabilities = Capabilities(
-        plus=True,
         # characters count, however many septets they take: see `refusal`
         gsm_units=2 * MAX_CHARACTERS,
         ucs2_units=MAX_CHARACTERS,
@@ -124,6 +123,8 @@ class Twilio:
     def refusal(self, draft: Draft) -> Error | None:
         """Refuse what Twilio would trim, refuse or cannot carry."""
         text = draft.text or ""
+        if not draft.message.to.startswith("+"):
+            return Error("gateway:bad_number", "Twilio takes +E.164 only")
         if len(text) > MAX_CHARACTERS:
             return Error("gateway:too_long", f"Twilio takes {MAX_CHARACTERS} at most")
         if self.settings.trims_text and text != text.strip():

@@ -103,7 +103,6 @@ class Tyntec:
         """What Tyntec carries; the length follows from `part_limit`."""
         parts = self.settings.part_limit
         return Capabilities(
-            plus=True,
             gsm_units=160 if parts == 1 else parts * SEPTETS_A_PART,
             ucs2_units=70 if parts == 1 else parts * UCS2_A_PART,
             validity=Validity("minutes", 60, 172800),

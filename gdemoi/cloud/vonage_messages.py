@@ -75,7 +75,6 @@ class VonageMessages(VonageAccount):
 
     product = "MESSAGES"
     capabilities = Capabilities(
-        plus=False,
         gsm_units=MAX_CHARACTERS,
         ucs2_units=MAX_CHARACTERS,
         validity=Validity("seconds", 20, 604800),

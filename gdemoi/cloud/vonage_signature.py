@@ -20,7 +20,7 @@ import jwt
 from attrs import define, field
 
 from gdemoi.cloud.reading import mapping_of, read_json, same
-from gdemoi.errors import TheirFault
+from gdemoi.errors import OurFault, TheirFault
 
 REPLAY_WINDOW_S: Final = 300.0
 TOKEN_LIFE_S: Final = 900  # Vonage takes up to 24 h; its SDK uses 15 min
@@ -105,6 +105,13 @@ class ApplicationTokens:
     private_key: str = field(repr=False)
     _token: str = field(default="", init=False, repr=False)
     _good_until: float = field(default=0.0, init=False)
+
+    def check(self) -> None:
+        """Raise OurFault when the key cannot sign."""
+        try:
+            jwt.encode({}, self.private_key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.PyJWTError) as why:
+            raise OurFault(f"not a private key: {type(why).__name__}") from None
 
     def token(self, now: float) -> str:
         """Return a token that is good for a minute at least."""

@@ -42,7 +42,6 @@ from gdemoi.cloud.reading import (
     text_of,
 )
 from gdemoi.cloud.vonage_reports import (
-    MAX_CALLBACK,
     REPORT_WINDOW_S,
     REST,
     STATUSES,
@@ -78,13 +77,11 @@ class VonageSms(VonageAccount):
     """One account of one channel, through the SMS API."""
 
     capabilities = Capabilities(
-        plus=False,
         gsm_units=3200,
         ucs2_units=3200,
         validity=Validity("milliseconds", 20, 604800),
         binary=True,
         flash=True,
-        per_segment=True,
         inbound_window_s=REPORT_WINDOW_S,
     )
 
@@ -241,13 +238,6 @@ def scts_time(value: str | None) -> float | None:
     except ValueError:
         return None
     return at.replace(tzinfo=UTC).timestamp()
-
-
-def check_callback(url: str) -> str | None:
-    """Return why a receipt address cannot be used, if so."""
-    if len(url) > MAX_CALLBACK:
-        return f"the receipt address has {len(url)} of {MAX_CALLBACK} characters"
-    return None
 
 
 def _entries(answer: Answer) -> list[dict[str, Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from twisted.internet.defer import succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -67,15 +70,26 @@ class KindTests(SynchronousTestCase):
     def test_an_applications_key_is_read_when_the_channel_is_made(self) -> None:
         """A file that is not there is a fault of the configuration."""
         path = self.mktemp()
-        with open(path, "w", encoding="ascii") as file:
-            file.write("PEM")
+        pem = (
+            rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            .private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            .decode()
+        )
+        Path(path).write_text(pem, encoding="ascii")
         own = vonage(api="messages", application_id="app", private_key=path)
         provider = provider_of("x", own)
         assert isinstance(provider, VonageMessages) and provider.tokens is not None
-        self.assertEqual(provider.tokens.private_key, "PEM")
+        self.assertEqual(provider.tokens.private_key, pem)
         gone = vonage(api="messages", application_id="app", private_key=path + "x")
         with self.assertRaises(ConfigurationError):
             provider_of("x", gone)
+        Path(path).write_text("no key", encoding="ascii")
+        with self.assertRaises(ConfigurationError):
+            provider_of("x", own)
 
     def test_settings_of_nobody(self) -> None:
         """Something that is no provider's is our own fault."""

@@ -108,6 +108,13 @@ class PreparedTests(SynchronousTestCase):
         self.ready(message(flash=True), vonage())
         self.ready(message(flash=True), tyntec())
 
+    def test_numbers_that_a_provider_cannot_reach(self) -> None:
+        """Short codes are for networks."""
+        for settings in (twilio(), tyntec(), vonage(), textlocal()):
+            self.assertEqual(
+                self.refused(message(to="12345"), settings), "gateway:bad_number"
+            )
+
     def test_senders(self) -> None:
         """The default, an allowed one, any, a mapped one, the fixed one."""
         settings = twilio(sender_map={"GdeMoi": "+15005550006"})
