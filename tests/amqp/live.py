@@ -6,10 +6,14 @@ import os
 import shutil
 import subprocess
 import uuid
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import pika
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet import protocol
 from twisted.internet.interfaces import IListeningPort
 
@@ -131,13 +135,17 @@ class Proxy(protocol.Factory):
 
     noisy = False
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, tls: Any = None) -> None:
         self.reactor = reactor
         self.pairs: list[_Near] = []
         self.connections = 0
         # cut the link after so many more octets to the client
         self.truncate_after: int | None = None
-        self.port: IListeningPort = reactor.listenTCP(0, self, interface="127.0.0.1")
+        self.port: IListeningPort = (
+            reactor.listenTCP(0, self, interface="127.0.0.1")
+            if tls is None
+            else reactor.listenSSL(0, self, tls, interface="127.0.0.1")
+        )
 
     @property
     def number(self) -> int:
@@ -230,3 +238,30 @@ class _Far(protocol.Protocol):
     def connectionLost(self, reason: Any = None) -> None:
         if self.near.transport is not None and not self.near.stalled:
             self.near.transport.loseConnection()
+
+
+def self_signed(host: str) -> tuple[bytes, bytes]:
+    """Return the PEMs of a certificate for `host` and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )

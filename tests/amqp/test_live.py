@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
@@ -24,7 +25,7 @@ from gdemoi.keeper import Backoff
 from gdemoi.life import Acceptance, Answered, Submitted, Taken
 from gdemoi.message import Accepted, Outbound
 from gdemoi.tasks import spawn
-from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost
+from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost, self_signed
 from tests.services import require_rabbitmq
 
 reactor: Any = the_reactor
@@ -81,12 +82,16 @@ class LiveCase(TestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
 
+    scheme = "amqp"
+    host = "127.0.0.1"
+
     async def begin(self, **settings: Any) -> None:
         """Open the journal and start the AMQP side."""
         self.journal = Journal(f"sqlite:///{self.folder}/journal.sqlite", reactor)
         await self.journal.open()
         self.gateway = Gateway(self.journal)
-        address = f"amqp://guest@127.0.0.1:{self.proxy.number}/{self.vhost.path}"
+        place = f"{self.host}:{self.proxy.number}/{self.vhost.path}"
+        address = f"{self.scheme}://guest@{place}"
         fields: dict[str, Any] = {"heartbeat_s": 2.0, "open_timeout_s": 5.0}
         self.service = AmqpService(
             AmqpSettings(
@@ -228,6 +233,41 @@ class LinkTests(LiveCase):
             await self.until(lambda: self.service.status().state == "up")
             platform.publish(self.envelope("m"))
         await self.until(lambda: self.service.status().taken == 1)
+        await self.end()
+
+
+class TlsTests(LiveCase):
+    scheme = "amqps"
+    host = "localhost"
+
+    def setUp(self) -> None:
+        super().setUp()
+        certificate, key = self_signed("localhost")
+        self.authority = self.folder / "ca.pem"
+        self.authority.write_bytes(certificate)
+        secret = PrivateCertificate.loadPEM(certificate + key)
+        self.proxy = Proxy(reactor, secret.options())
+        self.addCleanup(self.proxy.port.stopListening)
+
+    async def test_over_tls(self) -> None:
+        """With the authority that the settings name."""
+        await self.begin(tls_ca=str(self.authority))
+        with Platform(self.vhost) as platform:
+            platform.publish(self.envelope("m", text="Ж" * 100_000))
+            await self.until(lambda: self.service.status().taken == 1)
+            await self.until(self.settled)
+            self.assertEqual(platform.waiting("status"), 2)
+        await self.end()
+
+    async def test_a_certificate_that_nobody_vouches_for(self) -> None:
+        """No connection; the reason is told."""
+        started = Deferred.fromCoroutine(self.begin())
+        await deferLater(reactor, 1.0)
+        status = self.service.status()
+        self.assertNotEqual(status.state, "up")
+        self.assertNotEqual(status.reason, "")
+        started.addErrback(lambda _: None)
+        started.cancel()
         await self.end()
 
 

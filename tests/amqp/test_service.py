@@ -14,6 +14,7 @@ from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.errors import ConfigurationError
 from tests.amqp.broker import Broker
 from tests.amqp.house import ServiceCase
+from tests.amqp.live import self_signed
 
 
 class ConnectingTests(ServiceCase):
@@ -212,36 +213,3 @@ class MakingTests(ServiceCase):
         path.write_bytes(certificate[0] * 2)
         options = tls_options(self.settings(tls_ca=str(path)), "localhost")
         self.assertTrue(hasattr(options, "clientConnectionForTLS"))
-
-
-def self_signed(host: str) -> tuple[bytes, bytes]:
-    """Return the PEMs of a certificate for `host` and of its key."""
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
