@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final, Protocol
 
+from OpenSSL.crypto import Error as SslError
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -31,8 +31,9 @@ from twisted.internet.ssl import (
 from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
+from gdemoi.errors import Unavailable
 from gdemoi.interfaces import Surroundings
-from gdemoi.keeper import Backoff, Keeper, KeeperState
+from gdemoi.keeper import FAULTS, TIMEOUTS, Backoff, Keeper, KeeperState
 from gdemoi.smpp.happenings import Bound, Happening
 from gdemoi.smpp.hosts import Hosts
 from gdemoi.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
@@ -142,18 +143,28 @@ def secured(settings: SmppSettings, connect: Connect) -> Connect:
     """
     if not settings.tls:
         return connect
-    trust = None
-    if settings.tls_ca:
-        pem = FilePath(settings.tls_ca).getContent().decode("ascii", "replace")
-        trust = trustRootFromCertificates(
-            [Certificate.loadPEM(block) for block in _PEM.findall(pem)]
-        )
 
     def secure(host: str, port: int) -> IStreamClientEndpoint:
+        # read anew for each connection: certificates are replaced as they age
+        trust = _authority(settings.tls_ca) if settings.tls_ca else None
         options = optionsForClientTLS(settings.tls_name or host, trustRoot=trust)
         return wrapClientTLS(options, connect(host, port))
 
     return secure
+
+
+def _authority(path: str) -> Any:
+    """Return the authorities in a PEM file; `Unavailable` says what is wrong."""
+    try:
+        pem = FilePath(path).getContent().decode("ascii", "replace")
+        found = [Certificate.loadPEM(block) for block in _PEM.findall(pem)]
+    except OSError as fault:
+        raise Unavailable(f"tls_ca {path}: {fault.strerror}") from fault
+    except SslError as fault:
+        raise Unavailable(f"tls_ca {path} holds a broken certificate") from fault
+    if not found:
+        raise Unavailable(f"tls_ca {path} holds no certificate")
+    return trustRootFromCertificates(found)
 
 
 def _or(value: float | None, default: float) -> float:
@@ -293,12 +304,12 @@ class Link:
     async def _look_home(self) -> None:
         """Leave a working session only when the primary can at least be reached."""
         host, port = self.hosts.hosts[0]
-        knock: Deferred[Any] = self._endpoint(host, port).connect(
-            OneProtocol(protocol.Protocol())
-        )
         try:
+            knock: Deferred[Any] = self._endpoint(host, port).connect(
+                OneProtocol(protocol.Protocol())
+            )
             visitor = await knock.addTimeout(10.0, self._clock)
-        except (ConnectError, OSError, TimeoutError) as fault:
+        except (*FAULTS, *TIMEOUTS) as fault:
             log.info(
                 "{link}: the first host is still away: {fault}",
                 link=self.keeper.name,

@@ -89,10 +89,10 @@ async def _probe_host(
     timeout_s = settings.link_timeout_s or _FALLBACK_S
     found = Probed(host=host, port=port, bind=BIND_NAMES[command])
     begun = clock.seconds()
-    connecting: Deferred[Any] = connect(host, port).connect(OneProtocol(esme))
     try:
+        connecting: Deferred[Any] = connect(host, port).connect(OneProtocol(esme))
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
-    except (ConnectError, OSError, DeferredTimeoutError) as fault:
+    except (Unavailable, ConnectError, OSError, DeferredTimeoutError) as fault:
         found = _with(found, problem=str(fault) or type(fault).__name__)
         return _with(found, advice=advice_for(found, settings))
     found = _with(found, connect_ms=_ms(clock.seconds() - begun))

@@ -83,6 +83,10 @@ class Preparer:
         self._references = References(random)
         self._coding = CODING_34 if settings.version == "3.4" else CODING_33
         self._binary = BINARY_34 if settings.version == "3.4" else BINARY_33
+        self._registered = REGISTERED[settings.receipts]
+        if settings.version == "3.3":
+            # the field is 0 or 1 there
+            self._registered &= 0x01
         self._any_sender = "*" in settings.allowed_sender
         self._senders = tuple(s for s in settings.allowed_sender if s != "*")
         self._allowed = frozenset(map(_spelling, self._senders))
@@ -196,7 +200,7 @@ class Preparer:
             "service_type": settings.service_type,
             "protocol_id": settings.protocol_id,
             "priority_flag": settings.priority_flag,
-            "registered_delivery": REGISTERED[settings.receipts],
+            "registered_delivery": self._registered,
         }
         if len(self._senders_fields) < _SENDERS_REMEMBERED:
             self._senders_fields[sender] = fields

@@ -78,6 +78,7 @@ _NO_CONNECTION: Final = (
     Advice("port", "or at another port"),
     Advice("host", "or the carrier's firewall does not know our IP address"),
 )
+_NO_AUTHORITY: Final = (Advice("tls_ca", "the file cannot be used"),)
 _HUNG_UP: Final = (
     Advice("tls", "the far side hung up before it answered: it may want TLS (or not)"),
     Advice("host", "or it does not know our IP address"),
@@ -100,7 +101,7 @@ _NO_CERTIFICATE: Final = (
 def advice_for(probed: Probed, settings: SmppSettings) -> tuple[Advice, ...]:
     """Return what would mend what was found; nothing when all is well."""
     if probed.connect_ms is None:
-        return _NO_CONNECTION
+        return _NO_AUTHORITY if "tls_ca" in probed.problem else _NO_CONNECTION
     if probed.command_status:
         return _BY_STATUS.get(
             probed.command_status,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -26,6 +25,7 @@ from gdemoi.ini import (
     text,
     words,
 )
+from gdemoi.smpp.addresses import complaint_of_sender
 from gdemoi.smpp.error_tables import LANGUAGES, NO_TABLE, ErrorTable, load_table
 from gdemoi.smpp.ids import IdForm
 from gdemoi.smpp.verdicts import StatusRule, read_rule, read_status
@@ -38,6 +38,7 @@ _LIMITS: Final = {
     "system_type": 12,
     "address_range": 40,
 }
+_SERVICE_TYPE_LIMIT: Final = 5
 _TLV_VALUE_LIMIT: Final = 255
 
 
@@ -330,29 +331,29 @@ class SmppSettings:
             yield from _complain_of(f"status.{name}", read_status, name)
         if self.version == "3.3":
             yield from self._too_new()
+        yield from self._of_messages()
         if self.outbind_listen and not self.outbind_password:
             yield "outbind_password", "is needed: our login is given to whoever knocks"
         if self.reconnect_max_s < self.reconnect_min_s:
             yield "reconnect_max", "is less than reconnect_min"
-        yield from self._certificates()
-
-    def _certificates(self) -> Iterator[tuple[str, str]]:
         if (self.tls_ca or self.tls_name) and not self.tls:
             yield "tls", "is off, but tls_ca or tls_name is set"
-        if self.tls_ca:
-            try:
-                content = Path(self.tls_ca).read_bytes()
-            except OSError as error:
-                yield "tls_ca", f"cannot be read: {error.strerror}"
-            else:
-                if b"-----BEGIN CERTIFICATE-----" not in content:
-                    yield "tls_ca", "holds no certificate in PEM form"
+
+    def _of_messages(self) -> Iterator[tuple[str, str]]:
+        if len(self.service_type) > _SERVICE_TYPE_LIMIT:
+            yield "service_type", f"longer than SMPP allows ({_SERVICE_TYPE_LIMIT})"
+        for sender in self.allowed_sender:
+            wrong = complaint_of_sender(sender)
+            if wrong is not None:
+                yield "allowed_sender", wrong
 
     def _too_new(self) -> Iterator[tuple[str, str]]:
         if self.tlvs is Tlvs.YES:
             yield "tlvs", "SMPP 3.3 has none"
         if self.long_messages in (Method.SAR, Method.PAYLOAD):
             yield "long_messages", "SMPP 3.3 has no TLVs; use udh or udh16"
+        if self.priority_flag > 1:
+            yield "priority_flag", "is 0 or 1 in SMPP 3.3"
 
     def _over_limits(self) -> Iterator[tuple[str, str]]:
         for name, limit in _LIMITS.items():

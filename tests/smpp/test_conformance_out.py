@@ -101,6 +101,11 @@ class AlphabetTests(SynchronousTestCase):
         self.assertEqual(made(house, "ñç", charset=Charset.LATIN1)[0].data_coding, 0xF5)
         self.assertEqual(made(house, None, binary=b"ab")[0].data_coding, 0xF5)
 
+    def test_version_33_asks_for_receipts_by_0_or_1(self) -> None:
+        """No bits for intermediate ones."""
+        house = House(start=False, version="3.3", receipts=Receipts.ALL)
+        self.assertEqual(made(house)[0].registered_delivery, 1)
+
     def test_flash(self) -> None:
         """Class 0 in each alphabet."""
         house = House(start=False)

@@ -92,13 +92,23 @@ class TlsTests(SynchronousTestCase):
         self.assertEqual(house.smsc.binds, 0)
         house.stop()
 
-    def test_what_is_wrong_with_the_settings(self) -> None:
-        """A missing file, a file without certificate, TLS switched off."""
-        good = {"host": ("a",), "system_id": "x"}
-        for given, key in (
-            ({"tls": True, "tls_ca": "/nowhere"}, "tls_ca"),
-            ({"tls": True, "tls_ca": __file__}, "tls_ca"),
-            ({"tls_name": "x"}, "tls"),
+    def test_an_authority_that_cannot_be_read(self) -> None:
+        """Missing, empty, broken: said, and tried again; never without it."""
+        broken = Path(self.mktemp()).absolute()
+        broken.write_text(
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        )
+        for path, why in (
+            ("/nowhere", "No such file"),
+            (__file__, "holds"),
+            (str(broken), "broken"),
         ):
-            settings = SmppSettings(**good, **given)  # type: ignore[arg-type]
-            self.assertEqual([name for name, _ in settings.complaints()], [key])
+            house = self.house(tls_ca=path)
+            self.assertIn(why, house.channel.unable() or "")
+            self.assertEqual(house.net.wires, [])
+            house.stop()
+
+    def test_tls_settings_without_tls(self) -> None:
+        """A name to check without TLS is a mistake."""
+        settings = SmppSettings(host=("a",), system_id="x", tls_name="x")
+        self.assertEqual([name for name, _ in settings.complaints()], ["tls"])
