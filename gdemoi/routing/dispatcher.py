@@ -40,8 +40,9 @@ from gdemoi.message import (
     State,
     Unsure,
 )
+from gdemoi.routing.head import Entry, prepare
 from gdemoi.routing.intake import Intake
-from gdemoi.routing.lanes import Entry, Lane
+from gdemoi.routing.lanes import Lane
 from gdemoi.routing.retry import RetryPolicy, decide
 from gdemoi.routing.rules import Router, first_able
 from gdemoi.tasks import spawn
@@ -228,7 +229,7 @@ class Dispatcher:
         for name in self.ways(entry.message):
             if name == lane.name:
                 continue
-            prepared = self.lanes[name].channel.prepare(entry.message)
+            prepared = prepare(self.lanes[name].channel, entry.message)
             if not isinstance(prepared, Refused):
                 return Wait(self.clock.seconds(), name)
         return Final(State.REJECTED, refused.error)
@@ -370,7 +371,7 @@ class Dispatcher:
             there = first_able(ways, self.unable)
             if there is None or there == lane.name:
                 continue
-            if isinstance(self.lanes[there].channel.prepare(entry.message), Refused):
+            if isinstance(prepare(self.lanes[there].channel, entry.message), Refused):
                 continue
             if lane.remove(entry.message.id) is None:
                 continue

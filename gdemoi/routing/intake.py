@@ -15,7 +15,8 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IJournal, Prepared
 from gdemoi.life import Acceptance, Final, Taken, Verdict
 from gdemoi.message import Error, Outbound, Refused, State
-from gdemoi.routing.lanes import Entry, Lane
+from gdemoi.routing.head import Entry, prepare
+from gdemoi.routing.lanes import Lane
 from gdemoi.routing.rules import Router, with_defaults
 
 
@@ -141,7 +142,7 @@ class Intake:
         refused: Refused | None = None
         for name in self._by_ability(route.channels):
             lane = self._lanes[name]
-            prepared = lane.channel.prepare(message)
+            prepared = prepare(lane.channel, message)
             if not isinstance(prepared, Refused):
                 return message, lane, prepared
             refused = refused or prepared

@@ -6,17 +6,14 @@ leaves in three steps: the intent is committed, the channel submits, the outcome
 is committed together with what was decided.  A slot of the window is taken from
 the first step to the channel's answer.
 
-Order: by priority, then by age.  A command leaves only when no other command to
-the same number is unanswered here, so that "set" and "restart" do not overtake
-one another; a throttled message goes back to the head with its segments' progress.
+Which message is next is the `Head`'s business; a throttled message goes back
+there with its segments' progress.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from typing import Any, Protocol
 
-from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -24,15 +21,16 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IJournal, Prepared
+from gdemoi.interfaces import IChannel, IJournal
 from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Next, Wait
 from gdemoi.message import (
-    MessageClass,
     Outbound,
     Outcome,
     Refused,
     Scope,
+    Unsure,
 )
+from gdemoi.routing.head import Entry, Head, prepare
 from gdemoi.routing.pace import Pace
 from gdemoi.tasks import spawn
 
@@ -48,28 +46,6 @@ REST_S = 5.0
 MENDED_S = 300.0
 # The journal could not write: try again after this.
 JOURNAL_PAUSE_S = 1.0
-
-
-@define(slots=True, eq=False)
-class Entry:
-    """A message in memory, on its way through one lane."""
-
-    message: Outbound
-    tried: tuple[str, ...]
-    prepared: Prepared | None
-    # the number of the last attempt
-    attempts: int = 0
-    order: tuple[int, float, int] = (0, 0.0, 0)
-    # stands at the head again although its time in the journal is later
-    throttled: bool = False
-
-    def __lt__(self, other: Entry) -> bool:
-        return self.order < other.order
-
-    @property
-    def serial(self) -> bool:
-        """Whether it must not overtake others to the same number."""
-        return self.message.class_ is not MessageClass.NOTIFICATION
 
 
 class Chief(Protocol):
@@ -102,10 +78,7 @@ class Lane:
         self._journal = journal
         self._clock = clock
         self._chief = chief
-        self._head: list[Entry] = []
-        self._held: set[str] = set()
-        self._busy: dict[str, list[Entry]] = {}
-        self._count = 0
+        self._head = Head()
         self._more = True
         self._refilling = False
         self._pumping = False
@@ -129,22 +102,22 @@ class Lane:
     @property
     def waiting(self) -> int:
         """How many messages stand ready in memory."""
-        return len(self._head) + sum(map(len, self._busy.values()))
+        return len(self._head) + self._head.parked
 
     def entries(self) -> list[Entry]:
         """Return the messages that stand ready, in order."""
-        return sorted(self._head)
+        return list(self._head)
 
     def may_ride(self, message: Outbound) -> bool:
         """Whether attempt 1 may ride in the commit of the acceptance."""
         return (
             not self.stopping
-            and not self._head
+            and not len(self._head)
             and not self._more
             and not self._refilling
             and len(self.in_flight) < self.channel.window
             and message.not_before is None
-            and message.to not in self._busy
+            and not self._head.is_busy(message.to)
             and self.unable() is None
             and self.pace.wait_s(self._clock.seconds()) <= 0.0
         )
@@ -171,8 +144,8 @@ class Lane:
             self._due_alarm_at(not_before)
         elif self._more or len(self._head) >= HEAD_LIMIT:
             self._more = True
-        elif entry.message.id not in self._held:
-            self._push(entry)
+        elif entry.message.id not in self._head.held:
+            self._head.push(entry)
 
     def more(self, until: float = 0.0) -> None:
         """Tell that the journal has (or will have, at `until`) more for us."""
@@ -183,13 +156,7 @@ class Lane:
 
     def remove(self, message_id: str) -> Entry | None:
         """Take a waiting message out of memory (cancelled, or moved away)."""
-        for entry in self._head:
-            if entry.message.id == message_id:
-                self._head.remove(entry)
-                self._head.sort()
-                self._held.discard(message_id)
-                return entry
-        return None
+        return self._head.remove(message_id)
 
     def pause(self) -> None:
         """Send nothing until `resume`."""
@@ -215,8 +182,10 @@ class Lane:
             return
         self._pumping = True
         try:
-            while self._head and self._may_go():
-                self._go(heappop(self._head))
+            while len(self._head) and self._may_go():
+                entry = self._head.pop()
+                if entry is not None:
+                    self._go(entry)
         finally:
             self._pumping = False
         if self._more and not self._refilling and len(self._head) < LOW_MARK:
@@ -235,16 +204,11 @@ class Lane:
 
     def _go(self, entry: Entry) -> None:
         message = entry.message
-        self._held.discard(message.id)
-        if entry.serial and message.to in self._busy:
-            self._held.add(message.id)
-            heappush(self._busy[message.to], entry)
-            return
         if entry.prepared is None:
-            prepared = self.channel.prepare(message)
+            prepared = prepare(self.channel, message)
             if isinstance(prepared, Refused):
                 after = self._chief.refused_here(self, entry, prepared)
-                self._held.add(message.id)
+                self._head.held.add(message.id)
                 spawn(self._decide(entry, prepared, after), log, "deciding")
                 return
             entry.prepared = prepared
@@ -252,8 +216,7 @@ class Lane:
         spawn(self._send(entry, committed=False), log, f"sending {message.id}")
 
     async def _send(self, entry: Entry, *, committed: bool) -> None:
-        message, prepared = entry.message, entry.prepared
-        assert prepared is not None
+        message = entry.message
         attempt = entry.attempts + 1
         now = self._clock.seconds()
         if not committed:
@@ -263,17 +226,27 @@ class Lane:
             except Unavailable:
                 self._free_slot(entry)
                 self._rest("the journal cannot write", JOURNAL_PAUSE_S)
-                self._push(entry)
+                self._head.push(entry)
                 return
             if not may_leave:
                 self._free_slot(entry)
                 self.pump()
                 return
-        outcome = await self.channel.submit(prepared, attempt)
+        outcome = await self._submit(entry, attempt)
         entry.tried = (*entry.tried, self.name)
         entry.attempts = attempt
         self._free_slot(entry)
         await self._answered(entry, attempt, outcome)
+
+    async def _submit(self, entry: Entry, attempt: int) -> Outcome:
+        assert entry.prepared is not None
+        try:
+            return await self.channel.submit(entry.prepared, attempt)
+        except Exception:  # noqa: BLE001 - the boundary of one message
+            log.failure(
+                "{lane} cannot submit {id}", lane=self.name, id=entry.message.id
+            )
+            return Unsure(why="a fault of the gateway; see the log")
 
     async def _answered(self, entry: Entry, attempt: int, outcome: Outcome) -> None:
         now = self._clock.seconds()
@@ -287,7 +260,7 @@ class Lane:
         if entry.throttled and isinstance(after, Wait):
             wait_until = now + self.pace.wait_s(now)
             after = Wait(max(after.until, wait_until), self.name, after.error)
-            self._held.add(entry.message.id)
+            self._head.held.add(entry.message.id)
         fact = Answered(
             entry.message.id,
             attempt,
@@ -301,7 +274,7 @@ class Lane:
         self.pump()
         await noted
         if entry.throttled and isinstance(after, Wait):
-            self._push(entry)
+            self._head.push(entry)
             self.pump()
         else:
             self._chief.decided(self, entry, outcome, after)
@@ -310,7 +283,7 @@ class Lane:
         assert isinstance(after, Wait | Final)
         fact = Decided(entry.message.id, after, self._clock.seconds())
         await self.persist(fact)
-        self._held.discard(entry.message.id)
+        self._head.held.discard(entry.message.id)
         self._chief.decided(self, entry, refused, after)
 
     def persist(self, fact: Fact) -> Deferred[Any]:
@@ -356,33 +329,15 @@ class Lane:
 
     # -- the head ----------------------------------------------------------
 
-    def _push(self, entry: Entry) -> None:
-        self._line_up(entry)
-        self._held.add(entry.message.id)
-        heappush(self._head, entry)
-
-    def _line_up(self, entry: Entry) -> None:
-        """Give a message its place in the order, once and for all."""
-        if entry.order == (0, 0.0, 0):
-            self._count += 1
-            message = entry.message
-            entry.order = (-message.priority, message.accepted_at, self._count)
-
     def _take_slot(self, entry: Entry) -> None:
-        message = entry.message
-        self._line_up(entry)
+        self._head.begin(entry)
         self.in_flight.add(entry)
-        if entry.serial:
-            self._busy.setdefault(message.to, [])
         segments = entry.prepared.segments if entry.prepared is not None else 1
         self.pace.spend(segments, self._clock.seconds())
 
     def _free_slot(self, entry: Entry) -> None:
-        message = entry.message
         self.in_flight.discard(entry)
-        if entry.serial:
-            for parked in self._busy.pop(message.to, ()):
-                heappush(self._head, parked)
+        self._head.end(entry)
 
     def _due_alarm_at(self, at: float) -> None:
         if not self.stopping and (self._due_at is None or at < self._due_at):
@@ -396,7 +351,7 @@ class Lane:
 
     def _in_memory(self) -> frozenset[str]:
         flying = (entry.message.id for entry in self.in_flight)
-        return frozenset(self._held).union(flying)
+        return frozenset(self._head.held).union(flying)
 
     async def _refill(self) -> None:
         """Read the next messages of this lane out of the journal."""
@@ -417,7 +372,7 @@ class Lane:
         for item in queued:
             message = item.message
             if message.id not in known:
-                self._push(Entry(message, item.tried, None, item.attempts))
+                self._head.push(Entry(message, item.tried, None, item.attempts))
         self._more = self._more or len(queued) >= room
         if due is not None and due > now:
             self._due_alarm_at(due)

@@ -39,7 +39,7 @@ class Ready:
 
 
 @implementer(IChannel)
-@define(eq=False)
+@define(eq=False, slots=False)
 class HandChannel:
     """Keeps what was submitted until the test answers."""
 

@@ -493,3 +493,38 @@ class StopTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
         self.assertEqual(self.hands["a"].ids, ["n1"])
+
+
+class FaultTests(Case):
+    """A fault of ours in one channel costs one message, and is in the log."""
+
+    def test_a_channel_that_cannot_prepare(self) -> None:
+        """The message is rejected, the batch goes on."""
+        hand = self.hands["a"]
+        good = hand.prepare
+
+        def broken(message: Outbound) -> Any:
+            if message.id == "bad":
+                raise ZeroDivisionError
+            return good(message)
+
+        hand.prepare = broken  # type: ignore[method-assign]
+        verdicts = self.accept(self.message("bad"), self.message("good"))
+        self.assertEqual(verdicts[0].error.code, "gateway:fault")
+        self.assertEqual(hand.ids, ["good"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_channel_that_cannot_submit(self) -> None:
+        """Nobody knows how far it came: the message is unsure, not repeated."""
+        hand = self.hands["a"]
+
+        def broken(prepared: Any, attempt: int) -> Any:
+            raise ZeroDivisionError
+
+        hand.submit = broken  # type: ignore[method-assign]
+        self.accept(self.command("c1"))
+        for _ in range(40):
+            self.clock.advance(1)
+        self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.house.lanes["a"].in_flight), 0)

@@ -1,0 +1,127 @@
+"""The head of a lane's backlog: which message is next.
+
+By priority, then by age.  A command leaves only when no other command to the same
+number is under way here, so that "set" and "restart" do not overtake one another:
+until then it is parked behind that number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+
+from attrs import define
+from twisted.logger import Logger
+
+from gdemoi.interfaces import IChannel, Prepared
+from gdemoi.message import Error, MessageClass, Outbound, Refused
+
+log = Logger()
+
+_UNPLACED = (0, 0.0, 0)
+
+
+@define(slots=True, eq=False)
+class Entry:
+    """A message in memory, on its way through one lane."""
+
+    message: Outbound
+    tried: tuple[str, ...]
+    prepared: Prepared | None
+    # the number of the last attempt
+    attempts: int = 0
+    order: tuple[int, float, int] = _UNPLACED
+    # stands at the head again although its time in the journal is later
+    throttled: bool = False
+
+    def __lt__(self, other: Entry) -> bool:
+        return self.order < other.order
+
+    @property
+    def serial(self) -> bool:
+        """Whether it must not overtake others to the same number."""
+        return self.message.class_ is not MessageClass.NOTIFICATION
+
+
+class Head:
+    """The messages that stand ready, and the numbers that are busy."""
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._busy: dict[str, list[Entry]] = {}
+        # ids of all that memory answers for, beside what is in flight
+        self.held: set[str] = set()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(sorted(self._heap))
+
+    @property
+    def parked(self) -> int:
+        """How many wait behind a busy number."""
+        return sum(map(len, self._busy.values()))
+
+    def push(self, entry: Entry) -> None:
+        """Let a message stand in line, at the place that it had before."""
+        self.place(entry)
+        self.held.add(entry.message.id)
+        heappush(self._heap, entry)
+
+    def place(self, entry: Entry) -> None:
+        """Give a message its place in the order, once and for all."""
+        if entry.order is _UNPLACED:
+            self._count += 1
+            message = entry.message
+            entry.order = (-message.priority, message.accepted_at, self._count)
+
+    def pop(self) -> Entry | None:
+        """Take the next one whose number is free; None: all others are parked."""
+        while self._heap:
+            entry = heappop(self._heap)
+            if entry.serial and entry.message.to in self._busy:
+                heappush(self._busy[entry.message.to], entry)
+                continue
+            self.held.discard(entry.message.id)
+            return entry
+        return None
+
+    def remove(self, message_id: str) -> Entry | None:
+        """Take a message out of the line (cancelled, or moved away)."""
+        for entry in self._heap:
+            if entry.message.id == message_id:
+                self._heap.remove(entry)
+                heapify(self._heap)
+                self.held.discard(message_id)
+                return entry
+        return None
+
+    def is_busy(self, number: str) -> bool:
+        """Whether a command to this number is under way."""
+        return number in self._busy
+
+    def begin(self, entry: Entry) -> None:
+        """A message is under way: its number is busy, if it is a command."""
+        self.place(entry)
+        if entry.serial:
+            self._busy.setdefault(entry.message.to, [])
+
+    def end(self, entry: Entry) -> None:
+        """It is no longer: what was parked behind it stands in line again."""
+        if entry.serial:
+            for parked in self._busy.pop(entry.message.to, ()):
+                heappush(self._heap, parked)
+
+
+def prepare(channel: IChannel, message: Outbound) -> Prepared | Refused:
+    """Let a channel prepare a message; a fault of ours costs only this message."""
+    try:
+        return channel.prepare(message)
+    except Exception:  # noqa: BLE001 - the boundary of one message
+        log.failure(
+            "{channel} cannot prepare {id}", channel=channel.name, id=message.id
+        )
+        text = f"{channel.name} could not prepare it; see the log"
+        return Refused(error=Error("gateway:fault", text))
