@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any, Final
 
 from attrs import frozen
@@ -238,7 +239,7 @@ class AmqpService:
             vhost=broker.vhost,
             username=broker.username,
             password=self._settings.password_for(broker),
-            heartbeat_s=round(self._settings.heartbeat_s),
+            heartbeat_s=ceil(self._settings.heartbeat_s),
             clock=self._clock,
             log=self._log,
             prepare=self._prepare,

@@ -27,6 +27,8 @@ from gdemoi.ini.units import Converter
 
 PORT: Final = 5672
 TLS_PORT: Final = 5671
+# Two octets in connection.tune-ok.
+LONGEST_HEARTBEAT_S: Final = 65535
 # RabbitMQ names are up to 255 octets; ours add up to ten to the prefix.
 _is_prefix: Final = re.compile(r"[A-Za-z0-9._:\-]{1,200}").fullmatch
 
@@ -155,6 +157,8 @@ class AmqpSettings:
             one.password is None and one.username != "guest" for one in self.url
         ):
             yield "password", "is missing, and an address has none"
+        if self.heartbeat_s > LONGEST_HEARTBEAT_S:
+            yield "heartbeat", f"AMQP has none over {LONGEST_HEARTBEAT_S} s"
         if not any(one.tls for one in self.url):
             for name in ("tls_ca", "tls_certificate"):
                 if getattr(self, name) is not None:

@@ -60,6 +60,7 @@ class ComplaintsTests(SynchronousTestCase):
         self.assertEqual(self.complaints(format="map"), ["map"])
         self.assertEqual(self.complaints(map="x"), ["map"])
         self.assertEqual(self.complaints(tls_ca="x"), ["tls_ca"])
+        self.assertEqual(self.complaints(heartbeat_s=1e6), ["heartbeat"])
 
     def test_passwords(self) -> None:
         """The address's own first; none of them in the repr."""
