@@ -35,7 +35,9 @@ class Gateway:
         journal: Journal,
         clock: IReactorTime,
         defaults: Defaults,
+        name: str = "gdemoi",
     ) -> None:
+        self.name = name
         self.dispatcher = dispatcher
         self.journal = journal
         self.defaults = defaults

@@ -61,7 +61,9 @@ class GatewayService(Service):
             backlog_limit=settings.backlog_limit,
         )
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
-        self.gateway = Gateway(self.dispatcher, self.journal, reactor, defaults)
+        self.gateway = Gateway(
+            self.dispatcher, self.journal, reactor, defaults, settings.name
+        )
         self.amqp: AmqpService | None = None
         self.ready: Deferred[None] = Deferred()
         self._api: Api | None = None

@@ -44,7 +44,10 @@ def status(console: Console, url: str, ready: Json, channels: Sequence[Json]) ->
     for channel in channels:
         table.add_row(*_channel(channel))
     console.print(table if channels else Text("no channels", style="dim"))
-    lines = [(str(c.get("name")), c.get("lines") or ()) for c in channels]
+    lines = [
+        (str(c.get("name")), [*(c.get("binds") or ()), *(c.get("lines") or ())])
+        for c in channels
+    ]
     if any(found for _, found in lines):
         console.print()
         console.print(_lines(lines))
@@ -116,7 +119,24 @@ def _pairs(line: Json) -> Iterable[str]:
         if isinstance(value, Mapping):
             yield from _pairs(value)
         elif value and name not in _OF_LINES + _LONG:
-            yield f"{name.replace('_', ' ')} {value}"
+            yield _measure(name, value)
+
+
+def _measure(name: str, value: Any) -> str:
+    """Return a figure with its unit, which its name ends with."""
+    spoken = name.replace("_", " ")
+    if isinstance(value, bool | str) or not isinstance(value, int | float):
+        return f"{spoken} {value}"
+    if name.endswith("_at"):
+        return f"{spoken} {datetime.fromtimestamp(value):%H:%M:%S}"
+    for unit in ("ms", "s"):
+        if name.endswith(f"_{unit}"):
+            return f"{spoken.removesuffix(f' {unit}')} {round(value, 1):g} {unit}"
+    return (
+        f"{spoken} {round(value, 1):g}"
+        if isinstance(value, float)
+        else (f"{spoken} {value}")
+    )
 
 
 # -- what passed -----------------------------------------------------------

@@ -246,6 +246,7 @@ class Api:
         return answer(
             request,
             {
+                "name": self._gateway.name,
                 "status": "ready" if why is None else "unready",
                 "reason": why,
                 "messages": await self._gateway.counts(),

@@ -52,6 +52,10 @@ class Gateway(Protocol):
     def defaults(self) -> Defaults:
         """Return what the settings say about messages that do not."""
 
+    @property
+    def name(self) -> str:
+        """Return the gateway's name."""
+
     def seconds(self) -> float:
         """Return the time: epoch seconds."""
 

@@ -28,6 +28,7 @@ class House:
     """Takes messages into a dict; `commit` holds the answer back when set."""
 
     defaults: Defaults = field(factory=lambda: Defaults(home_country="RU"))
+    name: str = "gdemoi-1"
     taken: dict[str, tuple[Outbound, bytes]] = field(factory=dict)
     outbox: list[Event] = field(factory=list)
     waiting: list[tuple[int, Deferred[None]]] = field(factory=list)

@@ -74,6 +74,7 @@ class WholeTests(SynchronousTestCase):
         self.assertEqual(
             Client(house).ask("GET", "/v1/status").json,
             {
+                "name": "gdemoi-1",
                 "status": "ready",
                 "reason": None,
                 "messages": {"delivered": 3},
