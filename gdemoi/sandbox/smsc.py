@@ -147,7 +147,7 @@ class SmscProtocol(protocol.Protocol):
     def _answer(self, pdu: Pdu) -> None:
         asked = self._asked.pop(pdu.sequence_number, None)
         if isinstance(asked, DeliverSm):
-            self.smsc.answered.append((asked, pdu.command_status))
+            self.smsc.note_answer(asked, pdu.command_status)
             if pdu.command_status == Status.RX_T_APPN:
                 self.smsc.later(1.0, self.smsc.deliver, self.system_id, asked)
         elif isinstance(asked, pdus.Unbind):

@@ -143,6 +143,8 @@ class Smsc:
             status = Status.RTHROTTLED
         if status:
             self.refused.append((pdu, status))
+            if len(self.refused) > _KEPT:
+                del self.refused[: _KEPT // 2]
             return status, None
         self._number += 1
         taken = Taken(
@@ -193,6 +195,12 @@ class Smsc:
         plus = "+" if taken.pdu.dest_addr_ton == 1 else ""
         words = f"OK {taken.text.strip().removesuffix('?')}"
         self.send_mo(taken.system_id, plus + phone, service or "gdemoi", words)
+
+    def note_answer(self, asked: DeliverSm, status: int) -> None:
+        """Remember how the ESME answered a delivery."""
+        self.answered.append((asked, status))
+        if len(self.answered) > _KEPT:
+            del self.answered[: _KEPT // 2]
 
     def find(self, message_id: str) -> Taken | None:
         """Return a message by the id that it was given."""

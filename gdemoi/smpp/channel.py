@@ -8,8 +8,6 @@ put together, and the state of the whole is told.
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -69,6 +67,9 @@ BINDS: Final = {
     BindAs.RECEIVER: (BIND_RECEIVER,),
     BindAs.PAIR: (BIND_TRANSMITTER, BIND_RECEIVER),
 }
+
+# Kinds of oddities that are told and counted.
+_MOST_NOTED: Final = 1000
 
 
 @implementer(IChannel, ITraced)
@@ -199,33 +200,15 @@ class SmppChannel:
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Do what an operator asks of a bind (its name, or ``-`` for all).
 
-        ``trace`` (the last PDUs, as JSON), ``pcap`` (the same as a capture file,
-        in base64), each with ``no-texts`` when texts are to be masked; ``hurry``
-        (end the present pause).
+        ``hurry``: end the present pause and connect.
         """
-        try:
-            return succeed(self._command(line, verb, arguments))
-        except OurFault as fault:
-            return fail(fault)
-
-    def _command(self, line: str, verb: str, arguments: Sequence[str]) -> str:
         links = [link for link in self.links if line in ("-", link.name)]
-        if not links:
+        if not links or verb != "hurry":
             names = ", ".join(link.name for link in self.links)
-            raise OurFault(f"{self.name} has no {line!r}; there are: {names}, -")
-        if verb == "hurry":
-            for link in links:
-                link.keeper.hurry()
-            return "connecting"
-        if verb not in ("trace", "pcap"):
-            raise OurFault(f"{verb!r} is not one of trace, pcap, hurry")
-        if self.trace is None:
-            raise OurFault(f"{self.name} keeps no PDUs (pdu_ring = 0)")
-        texts = "no-texts" not in arguments
-        if verb == "pcap":
-            return b64encode(self.trace.pcap(texts=texts)).decode("ascii")
-        found = self.trace.records(texts=texts)
-        return json.dumps([one for one in found if line in ("-", one["link"])])
+            return fail(OurFault(f"{self.name} has: hurry, for one of {names}, -"))
+        for link in links:
+            link.keeper.hurry()
+        return succeed("connecting")
 
     # -- links
 
@@ -292,19 +275,21 @@ class SmppChannel:
         self.deliveries.reader.repeats.session_ended(esme.serial, now)
 
     def _note(self, link: Link, noted: Noted) -> None:
-        """Log each kind of oddity once a connection's life, and count them."""
+        """Log each kind of oddity once, and count them; there is an end to both."""
         key = noted.what[:80]
-        seen = self.noted.get(key, 0)
-        if len(self.noted) < 1000 or seen:
-            self.noted[key] = seen + 1
-        if not seen:
-            log.info(
-                "{channel} ({link}): {what!a}, number {number}",
-                channel=self.name,
-                link=link.name,
-                what=noted.what,
-                number=noted.sequence_number,
-            )
+        if key in self.noted:
+            self.noted[key] += 1
+            return
+        if len(self.noted) >= _MOST_NOTED:
+            return
+        self.noted[key] = 1
+        log.info(
+            "{channel} ({link}): {what!a}, number {number}",
+            channel=self.name,
+            link=link.name,
+            what=noted.what,
+            number=noted.sequence_number,
+        )
 
     def _become_a_pair(self, link: Link) -> None:
         """The SMSC knows no transceiver (SMPP 3.4 §4.1.5): remember it."""

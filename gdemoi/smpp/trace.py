@@ -13,7 +13,6 @@ from itertools import count
 from typing import Any, Final
 
 import msgspec
-from attrs import frozen
 
 from gdemoi.smpp import pdus
 from gdemoi.smpp.pcap import pcap
@@ -40,8 +39,7 @@ class Direction(Enum):
     OUT = "out"
 
 
-@frozen
-class Traced:
+class Traced(msgspec.Struct, frozen=True, gc=False):
     """One PDU as it passed; `octets` are as on the wire, secrets and all."""
 
     at: float
