@@ -26,6 +26,7 @@ from gdemoi.amqp.channel import Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.codec import encode_properties
 from gdemoi.amqp.envelope import id_in
+from gdemoi.amqp.fields import PSEUDO_QUEUES
 from gdemoi.amqp.publisher import (
     PERSISTENT,
     Declined,
@@ -44,6 +45,11 @@ TRY_AGAIN_S: Final = 5.0
 _NULL: Final = msgspec.Raw(b"null")
 _NO_SEGMENTS: Final = Segments(0, 0, 0, 0)
 _DUPLICATE: Final = cast(State, "duplicate")
+# What would have an effect of its own when an invalid body is published again:
+# user-id is checked against who publishes, an expiration would delete the body, a
+# reply-to may be refused, CC and BCC would route a copy (perhaps back to us).
+_NOT_TO_REPEAT: Final = ("user-id", "expiration", "cluster-id", "reply-to")
+_ROUTING_HEADERS: Final = ("CC", "BCC")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -206,7 +212,7 @@ class Answers:
         )
         properties = json_properties(event_id, correlation_id)
         key = f"status.{state}.-"
-        if reply_to:
+        if reply_to and not reply_to.startswith(PSEUDO_QUEUES):
             self._put("", reply_to, body, properties, event_id, _nothing)
         self._put(self._topology.events, key, body, properties, event_id, done)
 
@@ -276,11 +282,14 @@ def _with_reason(delivery: Delivery, why: InvalidMessage) -> bytes:
         "x-routing-key": delivery.routing_key,
     }
     properties: dict[str, Any] = dict(delivery.properties)
-    # RabbitMQ checks user-id against who publishes, and would expire the body.
-    for name in ("user-id", "expiration", "cluster-id"):
+    for name in _NOT_TO_REPEAT:
         properties.pop(name, None)
+    headers = {
+        f"x-{name}" if name in _ROUTING_HEADERS else name: value
+        for name, value in properties.get("headers", {}).items()
+    }
     properties["delivery-mode"] = PERSISTENT
-    properties["headers"] = {**properties.get("headers", {}), **added}
+    properties["headers"] = {**headers, **added}
     try:
         return encode_properties(properties)
     except OurFault:

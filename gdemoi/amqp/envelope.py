@@ -37,6 +37,7 @@ from msgspec import Meta
 from gdemoi.amqp.fields import (
     NULL,
     check_property,
+    check_reply_to,
     check_smpp,
     correlation,
     invalid,
@@ -257,7 +258,7 @@ def complete(
     if not _is_id(id_):
         raise invalid("id is 1 to 64 of A-Z a-z 0-9 . _ : -", "id")
     if reply_to is not None:
-        check_property(reply_to, "reply_to")
+        check_reply_to(reply_to)
     if correlation_id is not None:
         check_property(correlation_id, "correlation_id")
     to = envelope.to

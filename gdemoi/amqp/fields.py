@@ -16,6 +16,7 @@ from gdemoi.message import SmppOptions
 
 CORRELATION_LIMIT: Final = 1024
 TEXT_OF_ERROR_LIMIT: Final = 300
+PSEUDO_QUEUES: Final = "amq.rabbitmq."
 NULL: Final = msgspec.Raw(b"null")
 _is_tlv_tag: Final = re.compile(r"0x[0-9A-Fa-f]{1,4}").fullmatch
 
@@ -25,6 +26,18 @@ def invalid(text: str, field: str | None) -> InvalidMessage:
     if field is not None:
         field = field[:64]
     return InvalidMessage("invalid", text[:TEXT_OF_ERROR_LIMIT], field)
+
+
+def check_reply_to(queue: str) -> None:
+    """Refuse what is no queue.
+
+    RabbitMQ's pseudo-queues for direct replies hold nothing, and a malformed name of
+    one makes the broker close the connection (541): one message would stop all
+    events.
+    """
+    check_property(queue, "reply_to")
+    if queue.startswith(PSEUDO_QUEUES):
+        raise invalid("reply_to is not a queue that can hold events", "reply_to")
 
 
 def check_property(value: str, field: str) -> None:

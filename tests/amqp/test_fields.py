@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.amqp.fields import (
     NULL,
     check_property,
+    check_reply_to,
     correlation,
     invalid,
     user_data_header,
@@ -57,3 +58,11 @@ class FieldsTests(SynchronousTestCase):
         for bad in ("\udcff", "a\0b", "ж\0"):
             with self.assertRaises(InvalidMessage):
                 check_property(bad, "reply_to")
+
+    def test_reply_to_is_a_queue(self) -> None:
+        """A pseudo-queue's name can make the broker close the connection."""
+        check_reply_to("platform.events")
+        for bad in ("amq.rabbitmq.reply-to", "amq.rabbitmq.reply-to.g1h2.x", "\0"):
+            with self.assertRaises(InvalidMessage) as caught:
+                check_reply_to(bad)
+            self.assertEqual(caught.exception.field, "reply_to")

@@ -148,6 +148,22 @@ class InvalidTests(IngressCase):
         self.assertEqual(self.unacked(), 0)
         self.assertEqual(self.service.status().invalid, 1)
 
+    def test_what_would_have_an_effect_again_is_not_repeated(self) -> None:
+        """No expiry of the kept body, no copy of it by CC back to us."""
+        self.put(
+            b"{",
+            headers={"CC": [OUTBOUND], "x": 1},
+            expiration="1000",
+            reply_to="amq.rabbitmq.reply-to",
+            message_id="m",
+        )
+        self.network.flush()
+        [(_, properties)] = self.invalid()
+        headers = properties.pop("headers")
+        self.assertEqual(properties, {"delivery-mode": 2, "message-id": "m"})
+        self.assertEqual((headers["x-CC"], headers["x"]), ([OUTBOUND], 1))
+        self.assertNotIn("CC", headers)
+
     def test_every_kind_of_broken_body(self) -> None:
         """Empty, no JSON, no UTF-8, 300 kB, unreadable headers: the link lives."""
         table = b"\x01kz\x00"

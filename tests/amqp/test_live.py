@@ -313,6 +313,21 @@ class OddTests(LiveCase):
         self.assertIn(("twice", "rejected"), told)
         self.assertIn(("bad", "rejected"), told)
 
+    async def test_a_reply_to_that_would_break_the_broker(self) -> None:
+        """Direct replies are refused: a malformed one is answered with 541."""
+        await self.begin()
+        with Platform(self.vhost) as platform:
+            platform.publish(
+                self.envelope("m"), reply_to="amq.rabbitmq.reply-to.g1h2AA5y.x"
+            )
+            platform.publish(self.envelope("next"))
+            await self.until(lambda: self.service.status().taken == 1)
+            await self.until(self.settled)
+            self.assertEqual(self.proxy.connections, 1)
+            [(properties, _)] = platform.drain("invalid")
+        await self.end()
+        self.assertEqual(properties.headers["x-field"], "reply_to")
+
     def dead_letter(self, platform: Platform, body: bytes) -> None:
         """Let a message die in another queue, so that it comes with x-death."""
         arguments = {
