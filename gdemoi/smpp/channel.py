@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.errors import OurFault
+from gdemoi.errors import OurFault, Unavailable
 from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
@@ -187,11 +187,23 @@ class SmppChannel:
             receipt = receipt_of(self.name, self.account, provider_id, answer)
             if receipt is None:
                 continue
-            # the caller takes one; what was learnt of the others goes up too
-            if found is not None and self._events is not None:
-                await self._events.receipt(found)
+            if found is not None:
+                await self._also(found)
             found = receipt
         return found
+
+    async def _also(self, receipt: Receipt) -> None:
+        """The caller takes one answer; what the others say goes up too."""
+        if self._events is None:
+            return
+        try:
+            await self._events.receipt(receipt)
+        except Unavailable as fault:
+            log.warn(
+                "{channel}: an answer to query_sm is lost: {fault}",
+                channel=self.name,
+                fault=fault,
+            )
 
     def describe(self) -> dict[str, Any]:
         """Return what an operator wants to see."""

@@ -1,0 +1,283 @@
+"""What happens seldom to a channel."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.errors import OurFault
+from gdemoi.message import Accepted, Outbound, State
+from gdemoi.sandbox.smsc import Personality
+from gdemoi.smpp import pdus
+from gdemoi.smpp.channel import _MOST_NOTED, KIND
+from gdemoi.smpp.channel_outbind import OutbindPort
+from gdemoi.smpp.happenings import Noted
+from gdemoi.smpp.inbound import Repeats
+from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.requests import Requests
+from gdemoi.smpp.states import LATE_LIMIT
+from gdemoi.smpp.tlvs import Tag
+from gdemoi.text.segments import Method
+from tests.smpp.house import NOW, House
+
+PLAIN = Personality(password="secret", tracker=False)
+
+
+class RebindTests(SynchronousTestCase):
+    def test_the_form_changes_with_the_smsc(self) -> None:
+        """Prepared for TLVs, sent without: headers instead, under one reference."""
+        house = House(long_messages=Method.SAR)
+        prepared = house.channel.prepare(house.message("x" * 400))
+        house.smsc.accounts["esme"] = Personality(
+            password="secret", tracker=False, version=0
+        )
+        house.server.transport.abortConnection()
+        house.advance(3)
+        outcomes: list[Any] = []
+        house.channel.submit(prepared, 1).addCallback(outcomes.append)
+        house.turn(8)
+        self.assertEqual(outcomes[0].segments, 3)
+        self.assertEqual({taken.pdu.esm_class for taken in house.smsc.taken}, {0x40})
+        house.stop()
+
+    def test_the_first_host_is_still_away(self) -> None:
+        """The working session is kept, and the first host looked for again."""
+        house = House(hosts=("a", "b"), start=False, primary_return_s=100.0)
+        house.net.listening.pop(("a", 2775))
+        house.channel.start(house.upstairs)
+        house.advance(350, step=5)
+        self.assertEqual([h for h, _ in house.net.attempts], ["a", "b", "a", "a", "a"])
+        self.assertIsNone(house.channel.unable())
+        self.assertEqual(len(house.smsc.sessions), 1)
+        house.stop()
+
+    def test_stopping_before_anything_is_bound(self) -> None:
+        """At every stage; nothing is left."""
+        house = House(start=False)
+        house.net.listening.clear()
+        house.channel.start(house.upstairs)
+        house.stop()
+        house = House(start=False)
+        house.stop()
+
+    def test_a_bind_that_is_refused_while_stopping_makes_no_pair(self) -> None:
+        """No new links then."""
+        house = House(
+            Personality(password="secret", transceiver=False),
+            latency_s=1.0,
+            start=False,
+        )
+        house.channel.start(house.upstairs)
+        house.channel.stop(1.0)
+        house.advance(20)
+        self.assertEqual(len(house.channel.links), 1)
+        self.assertEqual(house.smsc.sessions, [])
+
+
+class QueryTests(SynchronousTestCase):
+    def asked(self, house: House, *ids: str, **fields: Any) -> list[Any]:
+        """Ask about a message; the list gets the answer."""
+        found: list[Any] = []
+        house.channel.ask(house.message(**fields), ids).addCallback(found.append)
+        house.turn(8)
+        return found
+
+    def test_segments_are_asked_for_one_by_one(self) -> None:
+        """One answer is returned, the others go up; also while nothing can write."""
+        house = House(query=True)
+        house.submit(house.message("x" * 300))
+        house.advance(1)
+        before = len(house.upstairs.receipts)
+        (found,) = self.asked(house, "1001", "1002", from_=None)
+        self.assertEqual((found.provider_id, found.state), ("1002", State.DELIVERED))
+        self.assertEqual(len(house.upstairs.receipts), before + 1)
+        house.upstairs.broken = True
+        (found,) = self.asked(house, "1001", "1002")
+        self.assertEqual(found.provider_id, "1002")
+        house.stop()
+
+    def test_no_answer_is_no_news(self) -> None:
+        """Silence, a lost link, a state that says nothing."""
+        house = House(query=True, response_timeout_s=5.0)
+        house.server.dataReceived = lambda data: None
+        found = self.asked(house, "1001")
+        house.advance(6)
+        self.assertEqual(found, [None])
+        found = self.asked(house, "1001")
+        house.server.transport.abortConnection()
+        house.advance(3)
+        self.assertEqual(found, [None])
+        house.submit(house.message())
+        for state in (7, 77):
+            house.smsc.taken[-1].state = state
+            self.assertEqual(self.asked(house, house.smsc.taken[-1].message_id), [None])
+        house.stop()
+
+    def test_a_late_answer_to_a_query_is_nothing(self) -> None:
+        """The message was told as unsure already."""
+        house = House(query=True, response_timeout_s=5.0)
+        server = house.server
+        server.dataReceived = lambda data: None
+        found = self.asked(house, "1001")
+        house.advance(6)
+        server.send(pdus.QuerySmResp(sequence_number=2, message_state=2))
+        house.turn()
+        self.assertEqual((found, house.upstairs.lates), ([None], []))
+        house.stop()
+
+
+class UpwardTests(SynchronousTestCase):
+    def test_a_fault_of_ours_is_logged_and_asked_for_again(self) -> None:
+        """The SMSC is told 0x64, and the bind stays."""
+        house = House()
+
+        def inbound(_: Any) -> Deferred[None]:
+            failing: Deferred[None] = Deferred()
+            failing.errback(ZeroDivisionError("a bug"))
+            return failing
+
+        house.upstairs.inbound = inbound  # type: ignore[method-assign]
+        house.smsc.deliver("esme", DeliverSm(source_addr="1"))
+        house.turn()
+        self.assertEqual([status for _, status in house.smsc.answered], [0x64])
+        self.assertIsNone(house.channel.unable())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        house.stop()
+
+    def test_a_delivery_before_anyone_listens(self) -> None:
+        """It is asked for again."""
+        house = House()
+        house.channel.deliveries.events = None
+        house.smsc.deliver("esme", DeliverSm(source_addr="1"))
+        house.turn()
+        self.assertEqual([status for _, status in house.smsc.answered], [0x64])
+        house.stop()
+
+    def test_an_unknown_state_is_what_its_code_says(self) -> None:
+        """Without a table it is no final state."""
+        from gdemoi.smpp.error_tables import load_table
+
+        text = b"id:1 stat:WHAT err:050"
+        house = House(error_table=load_table("mensatek"))
+        house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
+        house.turn()
+        (receipt,) = house.upstairs.receipts
+        self.assertEqual(receipt.state, State.UNDELIVERED)
+        house.stop()
+        house = House()
+        house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
+        house.smsc.deliver(
+            "esme", DeliverSm(esm_class=4, short_message=b"id:1 stat:UNDELIV")
+        )
+        house.turn()
+        first, second = house.upstairs.receipts
+        self.assertEqual(first.state, State.ENROUTE)
+        assert second.error is not None
+        self.assertEqual(second.error.code, "receipt:undeliv")
+        house.stop()
+
+    def test_what_is_remembered_has_limits(self) -> None:
+        """Oddities, repetitions, late numbers: none grows without end."""
+        house = House()
+        told: list[Any] = []
+        globalLogPublisher.addObserver(told.append)
+        self.addCleanup(globalLogPublisher.removeObserver, told.append)
+        for number in range(_MOST_NOTED + 50):
+            house.channel._note(house.channel.links[0], Noted(f"odd {number}"))
+        self.assertEqual(len(house.channel.noted), _MOST_NOTED)
+        self.assertEqual(len(told), _MOST_NOTED)
+        repeats = Repeats()
+        for number in range(6000):
+            repeats.key(DataSm(source_addr=str(number)), number, NOW)
+            repeats.session_ended(number, NOW)
+        self.assertLessEqual(len(repeats._last), 5000)
+        self.assertLessEqual(len(repeats._ended), 100)
+        requests = Requests(1.0)
+        for _ in range(LATE_LIMIT + 10):
+            requests.add(0x80000004, None, NOW)
+        requests.expire(NOW + 1)
+        self.assertEqual(len(requests._late), LATE_LIMIT)
+        house.stop()
+
+    def test_partly_sent_messages_are_remembered_up_to_a_limit(self) -> None:
+        """And a message of the same id with other content is another message."""
+        house = House(Personality(password="secret", silent=2, tracker=False))
+        message = house.message("x" * 200, id="one")
+        (outcome,) = (house.submit(message),)
+        house.advance(31)
+        self.assertEqual(outcome[0].provider_ids, ("1001",))  # type: ignore[union-attr]
+        other: Outbound = house.message("y" * 200, id="one")
+        prepared = house.channel.prepare(other)
+        self.assertEqual(prepared.taken, [None, None])  # type: ignore[union-attr]
+        house.stop()
+
+    def test_why_a_message_was_refused_in_words(self) -> None:
+        """additional_status_info_text is told with the status."""
+        house = House()
+        house.server.dataReceived = lambda data: None
+        outcomes = house.submit(house.message())
+        house.server.send(
+            pdus.SubmitSmResp(
+                sequence_number=2,
+                command_status=0x45,
+                tlvs=((int(Tag.additional_status_info_text), b"no money\0"),),
+            )
+        )
+        house.turn()
+        self.assertIn("no money", outcomes[0].error.text)  # type: ignore[union-attr]
+        house.stop()
+
+    def test_data_sm_resp_is_no_submit_sm_resp(self) -> None:
+        """A generic_nack that says ROK accepts nothing."""
+        house = House()
+        house.server.dataReceived = lambda data: None
+        outcomes = house.submit(house.message())
+        house.server.send(pdus.GenericNack(sequence_number=2))
+        house.turn()
+        self.assertEqual(outcomes[0].error.code, "smpp:0xFF")  # type: ignore[union-attr]
+        self.assertNotIsInstance(outcomes[0], Accepted)
+        house.stop()
+
+
+class MakingTests(SynchronousTestCase):
+    def test_the_kind_makes_a_channel(self) -> None:
+        """As the assembly does it; without a trace there is none to read."""
+        house = House(start=False, pdu_ring=0)
+        channel = KIND.make("x", house.settings, [], house.surroundings)
+        self.assertEqual((channel.name, channel.kind), ("x", "smpp"))
+        with self.assertRaises(OurFault):
+            channel.capture()
+
+    def test_an_outbind_port_listens_and_stops(self) -> None:
+        """Only when configured; sessions that began there end with it."""
+        from attrs import evolve
+
+        house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
+        reactor = MemoryReactorClock()
+        surroundings = evolve(house.surroundings, reactor=reactor)
+        port = OutbindPort(
+            "x", house.settings, surroundings, house.channel.deliveries, None
+        )
+        port.start()
+        self.assertEqual([one[0] for one in reactor.tcpServers], [2776])
+        for _ in range(6):
+            house.net.listen("us", 2776, port.make)
+            house.net.endpoint("us", 2776).connect(_Silent())
+        house.turn(8)
+        self.assertLessEqual(len(port.sessions), 4)
+        stopped: list[Any] = []
+        Deferred.fromCoroutine(port.stop(1.0)).addCallback(stopped.append)
+        house.advance(5)
+        self.assertEqual(stopped, [None])
+        self.assertEqual(port.sessions, [])
+
+
+class _Silent:
+    """A factory of protocols that say nothing."""
+
+    def buildProtocol(self, addr: object) -> Any:
+        from twisted.internet.protocol import Protocol
+
+        return Protocol()
