@@ -25,7 +25,7 @@ from gdemoi.alarm import Alarm
 from gdemoi.amqp.channel import Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.codec import encode_properties
-from gdemoi.amqp.envelope import id_in
+from gdemoi.amqp.envelope import id_in, is_id
 from gdemoi.amqp.fields import PSEUDO_QUEUES
 from gdemoi.amqp.publisher import (
     PERSISTENT,
@@ -128,12 +128,11 @@ class Answers:
             done,
             must_arrive=True,
         )
-        id_ = properties.get("message-id") if delivery.fault else id_in(delivery.body)
-        id_ = id_ or properties.get("message-id")
-        if id_ is not None:
-            error = Error(f"gateway:{why.code}", why.text)
+        id_ = id_in(delivery.body) or properties.get("message-id")
+        if id_ is not None and is_id(id_):
+            error = Error(f"gateway:{why.code}", _readable(why.text))
             self._tell(
-                str(id_),
+                id_,
                 State.REJECTED,
                 error,
                 final=True,
@@ -266,6 +265,11 @@ def _nothing() -> None:
     """What is to be done when a mere telling has arrived."""
 
 
+def _readable(text: str) -> str:
+    """Return text that JSON can hold: a refusal may quote what is no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _event_id(id_: str, state: str, error: Error | None, of: bytes) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (id_, state, error.code if error else ""):
@@ -277,8 +281,8 @@ def _event_id(id_: str, state: str, error: Error | None, of: bytes) -> str:
 def _with_reason(delivery: Delivery, why: InvalidMessage) -> bytes:
     """Return the delivery's own properties, with our headers added."""
     added = {
-        "x-reason": f"{why.code}: {why.text}",
-        "x-field": why.field or "",
+        "x-reason": f"{why.code}: {_readable(why.text)}",
+        "x-field": _readable(why.field or ""),
         "x-routing-key": delivery.routing_key,
     }
     properties: dict[str, Any] = dict(delivery.properties)

@@ -58,7 +58,8 @@ from gdemoi.message import (
 MANY_LIMIT: Final = 1000
 _LONGEST_TTL_S: Final = 366 * 86400.0
 
-_is_id: Final = re.compile(r"[A-Za-z0-9._:\-]{1,64}").fullmatch
+# What an id looks like; a match object or None.
+is_id: Final = re.compile(r"[A-Za-z0-9._:\-]{1,64}").fullmatch
 _place_of_error: Final = re.compile(r" - at `\$\.?([^`]*)`$").search
 _named_field: Final = re.compile(r"(?:unknown|missing required) field `([^`]*)`").search
 
@@ -209,7 +210,7 @@ def id_in(body: bytes) -> str | None:
         found = None if raw is None else msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return found if isinstance(found, str) and _is_id(found) else None
+    return found if isinstance(found, str) and is_id(found) else None
 
 
 def fingerprint(message: Outbound) -> bytes:
@@ -255,7 +256,7 @@ def complete(
     id_ = message_id if envelope.id is None else envelope.id
     if id_ is None:
         raise invalid("id is missing", "id")
-    if not _is_id(id_):
+    if not is_id(id_):
         raise invalid("id is 1 to 64 of A-Z a-z 0-9 . _ : -", "id")
     if reply_to is not None:
         check_reply_to(reply_to)

@@ -7,12 +7,16 @@ import struct
 from itertools import chain
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from gdemoi.amqp.codec import decode_properties, encode_properties
 from gdemoi.amqp.settings import AmqpMapSettings
 from tests.amqp.house import ServiceCase
 
+# strings as they come off the wire: any octets
+WORDS = st.binary(max_size=12).map(lambda o: o.decode("utf-8", "surrogateescape"))
 OUTBOUND = "gdemoi.outbound"
 INVALID = "gdemoi.invalid"
 STATUS = "gdemoi.status"
@@ -295,6 +299,44 @@ class MapTests(IngressCase):
         self.put(b'{"phone":89161234567,"message":"x","more":1}', message_id="m")
         self.network.flush()
         self.assertEqual(self.door.taken["m"].to, "+79161234567")
+
+
+class HostileTests(IngressCase):
+    @given(
+        st.sampled_from(["v1", "headers", "map"]),
+        st.binary(max_size=60),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "content-type": WORDS,
+                "correlation-id": WORDS,
+                "reply-to": WORDS,
+                "message-id": WORDS,
+                "headers": st.dictionaries(
+                    WORDS | st.sampled_from(["to", "id", "from", "correlation", "CC"]),
+                    WORDS | st.binary(max_size=5) | st.integers(-5, 5) | st.none(),
+                    max_size=4,
+                ),
+            },
+        ),
+    )
+    def test_no_delivery_breaks_the_link(
+        self, format_: str, body: bytes, properties: dict[str, Any]
+    ) -> None:
+        """Whatever its octets and properties, it is taken or kept, and acked."""
+        self.stop()
+        self.maps = {"m": AmqpMapSettings(to="to", text="text")}  # type: ignore[misc]
+        self.service = ServiceCase.made(
+            self, format=format_, map="m" if format_ == "map" else None
+        )
+        self.side = self.start()
+        before = len(self.broker.sides)
+        self.broker.put(OUTBOUND, body, encode_properties(properties))
+        self.network.flush()
+        self.assertEqual(self.unacked(), 0)
+        self.assertEqual(len(self.broker.queues[OUTBOUND]), 0)
+        self.assertFalse(self.side.closed)
+        self.assertEqual(len(self.broker.sides), before)
 
 
 class StopTests(IngressCase):
