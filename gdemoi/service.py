@@ -8,11 +8,12 @@ journal is closed.
 from __future__ import annotations
 
 from random import SystemRandom
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.resource import IResource
@@ -20,6 +21,7 @@ from twisted.web.server import Site
 
 from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService
+from gdemoi.errors import ConfigurationError, GdemoiError
 from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
 from gdemoi.http.api import Api
 from gdemoi.interfaces import IChannel, Surroundings
@@ -28,10 +30,12 @@ from gdemoi.logs import set_level
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
-from gdemoi.tasks import spawn
+from gdemoi.tasks import background, spawn
 from gdemoi.webhooks import Webhooks
 
 log = Logger()
+
+_SERVED: Final = {"listen": "API and status page", "webhooks": "webhooks"}
 
 
 class GatewayService(Service):
@@ -66,6 +70,9 @@ class GatewayService(Service):
         )
         self.amqp: AmqpService | None = None
         self.ready: Deferred[None] = Deferred()
+        # it could not start: the process is to end with an error
+        self.failed = False
+        self._starting: Deferred[None] | None = None
         self._api: Api | None = None
         self._ports: list[IListeningPort] = []
 
@@ -74,18 +81,23 @@ class GatewayService(Service):
     def startService(self) -> None:
         """Start everything; stop the reactor if that cannot be done."""
         super().startService()
-        spawn(self._start(), log, "starting the gateway")
+        self._starting = background(self._start(), log, "starting the gateway")
 
     async def _start(self) -> None:
         started = False
         try:
             await self._open()
             started = True
+        except GdemoiError as fault:
+            name = self.configuration.gateway.name
+            log.critical("{name} cannot start: {fault}", name=name, fault=fault)
         finally:
-            if not started:
-                # A gateway that is half there helps nobody; `spawn` logs why.
-                self.reactor.stop()
-        self.ready.callback(None)
+            # A gateway that is half there helps nobody.
+            if not started and self.running:
+                self.failed = True
+                self.reactor.callWhenRunning(self.reactor.stop)
+        if started:
+            self.ready.callback(None)
 
     async def _open(self) -> None:
         settings = self.configuration.gateway
@@ -99,10 +111,9 @@ class GatewayService(Service):
         http = self.configuration.http
         if http is not None:
             self._api = Api(self.gateway, http, self.reactor)
-            await self._listen(http.listen, self._api.factory, "the API")
+            await self._listen("listen", http.listen, self._api.factory)
             if http.webhooks is not None:
-                site = Site(self.webhooks)
-                await self._listen(http.webhooks, site, "webhooks")
+                await self._listen("webhooks", http.webhooks, Site(self.webhooks))
         await self.dispatcher.start()
         if self.configuration.amqp is not None:
             self.amqp = AmqpService(
@@ -121,11 +132,14 @@ class GatewayService(Service):
             channels=", ".join(self.dispatcher.lanes) or "no channels",
         )
 
-    async def _listen(self, description: str, site: Site, what: str) -> None:
-        endpoint = serverFromString(self.reactor, description)
-        port = await endpoint.listen(site)
+    async def _listen(self, key: str, description: str, site: Site) -> None:
+        try:
+            port = await serverFromString(self.reactor, description).listen(site)
+        except CannotListenError as fault:
+            why = getattr(fault.socketError, "strerror", None) or fault.socketError
+            raise ConfigurationError(f"[http] {key} = {description}: {why}") from fault
         self._ports.append(port)
-        log.info("{what} at {address}", what=what, address=port.getHost())
+        log.info("{what} at {address}", what=_SERVED[key], address=port.getHost())
 
     def _make(self, channel: ChannelSettings) -> IChannel:
         http = self.configuration.http
@@ -153,6 +167,8 @@ class GatewayService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop in order; fires when the journal is closed."""
         super().stopService()
+        if self._starting is not None:
+            self._starting.cancel()
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import signal
+import sys
 from typing import Any
 
 from twisted.application.service import IService
@@ -44,6 +47,7 @@ def makeService(options: Options) -> IService:
     # After Twisted has set its own: that one would end us by the signal's status.
     reactor.callWhenRunning(_end_well_on_sigterm, reactor)
     reactor.callWhenRunning(_calm_the_collector)
+    reactor.addSystemEventTrigger("after", "shutdown", _end_badly_if_failed, service)
     return service
 
 
@@ -66,6 +70,21 @@ def _end_well_on_sigterm(reactor: Any) -> None:
         reactor.callFromThread(reactor.stop)
 
     signal.signal(signal.SIGTERM, caught)
+
+
+def _end_badly_if_failed(service: GatewayService) -> None:
+    """End with exit status 1 when the gateway could not start.
+
+    `twistd` has no word for that; its own tidying (the pid file) comes first.
+    """
+    if service.failed:
+        atexit.register(_end_badly)
+
+
+def _end_badly() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _on_signal(reactor: Any, number: signal.Signals, action: Any) -> None:

@@ -13,6 +13,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
+from OpenSSL.SSL import Error as SSLError
+from twisted.internet.endpoints import serverFromString
 
 from gdemoi.ini import Converter, duration, integer, key, secret, size
 
@@ -36,7 +38,21 @@ def _endpoint(value: str) -> str:
         port.isdigit() and int(port) <= 65535
     ):
         raise ValueError(f"{port!r} is not a port")
+    if parts[0] != "systemd":
+        _try(value)
     return value
+
+
+def _try(value: str) -> None:
+    """Have Twisted read a description: its options, and the files it names."""
+    try:
+        serverFromString(object(), value)
+    except OSError as fault:
+        raise ValueError(f"{fault.filename}: {fault.strerror}") from None
+    except TypeError:
+        raise ValueError(f"{value!r} has an option that its kind does not") from None
+    except SSLError:
+        raise ValueError(f"{value!r} names no good key and certificate") from None
 
 
 def _public_url(value: str) -> str:
