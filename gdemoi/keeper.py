@@ -16,9 +16,13 @@ from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+)
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -193,6 +197,11 @@ class Keeper(Generic[C]):
             return await waiting
         except TIMEOUTS as timeout:
             raise Unavailable(f"{what} in {limit_s:g} s") from timeout
+        except ConnectingCancelledError as cancelled:
+            # So an endpoint spells CancelledError: it was the limit, or `stop`.
+            if self._loop is None:
+                raise CancelledError from cancelled
+            raise Unavailable(f"{what} in {limit_s:g} s") from cancelled
 
     async def _sleep(self, pause_s: float) -> None:
         self._pause = Deferred()

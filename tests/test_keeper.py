@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
@@ -51,6 +52,32 @@ class KeeperTests(SynchronousTestCase):
     def assert_no_timer(self) -> None:
         self.keeper.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def hanging(self) -> Deferred[FarSide]:
+        """Connect as an endpoint does to a host that does not answer."""
+
+        def cancelled(connecting: Deferred[FarSide]) -> None:
+            address = IPv4Address("TCP", "192.0.2.1", 2775)
+            connecting.errback(ConnectingCancelledError(address))
+
+        return Deferred(cancelled)
+
+    def test_a_host_that_does_not_answer(self) -> None:
+        """Endpoints spell the end of the limit in their own way: try again."""
+        self.answers = [self.hanging()]
+        self.keeper.start()
+        self.clock.advance(10.0)
+        self.assertEqual(self.told[-1], (KeeperState.PAUSED, "no connection in 10 s"))
+        self.clock.advance(1.0)
+        self.assertEqual(len(self.met), 1)
+
+    def test_stopped_while_a_host_does_not_answer(self) -> None:
+        """Nothing is logged as a fault of ours."""
+        self.answers = [self.hanging()]
+        self.keeper.start()
+        self.keeper.stop()
+        self.assertEqual(self.told[-1][0], KeeperState.STOPPED)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def connect(self) -> Deferred[FarSide]:
         if self.answers:

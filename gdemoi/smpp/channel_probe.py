@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -45,6 +45,13 @@ _COMMANDS: Final = {
 _ROUNDS: Final = 3
 _PAUSE_S: Final = 0.2
 _FALLBACK_S: Final = 10.0
+# an endpoint that our limit cancels says ConnectingCancelledError
+_NO_CONNECTION: Final = (
+    ConnectError,
+    ConnectingCancelledError,
+    OSError,
+    DeferredTimeoutError,
+)
 
 
 class _Listener:
@@ -93,7 +100,9 @@ async def _probe_host(
         connecting: Deferred[Any] = connect(host, port).connect(OneProtocol(esme))
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
     except (Unavailable, ConnectError, OSError, DeferredTimeoutError) as fault:
-        found = _with(found, problem=str(fault) or type(fault).__name__)
+        limit = isinstance(fault, ConnectingCancelledError | DeferredTimeoutError)
+        why = "no answer" if limit else str(fault) or type(fault).__name__
+        found = _with(found, problem=why)
         return _with(found, advice=advice_for(found, settings))
     found = _with(found, connect_ms=_ms(clock.seconds() - begun))
     try:
