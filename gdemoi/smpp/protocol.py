@@ -121,7 +121,7 @@ class EsmeProtocol(protocol.Protocol):
 
     def answer(self, request: DeliverSm | DataSm, status: int) -> None:
         """Answer a deliver_sm or data_sm that came over this connection."""
-        self.session.answer(request, status, self._clock.seconds())
+        self._tell(self.session.answer(request, status, self._clock.seconds()))
         self._flush_soon()
 
     def enquire(self) -> None:

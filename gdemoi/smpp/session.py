@@ -4,9 +4,10 @@ Theory of operation (SMPP 3.4 §2).  A session begins OPEN, on a fresh connectio
 `bind` sends the bind request, and nothing else leaves until it is answered.  In
 a BOUND state requests are submitted, at most `window` of them unanswered; the
 far side's deliver_sm and data_sm come up as `Came`, and the holder answers each
-with `answer`.  The session ends by `drain` (wait for outstanding answers, then
-unbind), by the far side's unbind (answered at once; outstanding answers are
-awaited for a moment), or by `Over` for a reason.  After `Over` nothing happens.
+with `answer`.  The session ends by `drain` (wait for outstanding answers, theirs
+and ours, then unbind), by the far side's unbind (answered at once; outstanding
+answers are awaited for a moment), or by `Over` for a reason.  After `Over` nothing
+happens.
 
 Who may speak when is in `MAY_SUBMIT` and `_take_request`.  enquire_link is
 answered in every state.  Any whole PDU is a sign of life.
@@ -99,6 +100,8 @@ class EsmeSession:
         self._framer = Framer()
         self._out: list[bytes] = []
         self._requests = Requests(terms.response_timeout_s, first)
+        # deliveries that came and wait for our answer
+        self._owed = 0
         self._bind_number = 0
         self._bind_sent_at = 0.0
         self._unbind_number = 0
@@ -155,10 +158,15 @@ class EsmeSession:
         self._send(numbered(octets, number), now)
         return number
 
-    def answer(self, request: DeliverSm | DataSm, status: int, now: float) -> None:
+    def answer(
+        self, request: DeliverSm | DataSm, status: int, now: float
+    ) -> list[Happening]:
         """Answer a request that `Came`; each exactly once."""
-        if self.state is not State.CLOSED:
-            self._respond(request.command_id, status, request.sequence_number, now)
+        if self.state is State.CLOSED:
+            return []
+        self._respond(request.command_id, status, request.sequence_number, now)
+        self._owed -= 1
+        return self._drained(now) if self.state is State.DRAINING else []
 
     def drain(self, now: float, grace_s: float) -> list[Happening]:
         """Submit no more; unbind when all is answered, or after `grace_s`."""
@@ -242,8 +250,8 @@ class EsmeSession:
         self._send(header(ENQUIRE_LINK, ROK, self._enquire_number), now)
 
     def _drained(self, now: float) -> list[Happening]:
-        """Take the last step of a drain when nothing is unanswered."""
-        if self._requests:
+        """Take the last step of a drain when nothing is unanswered, either way."""
+        if self._requests or self._owed:
             return []
         if self._drain_to_unbind:
             return self._unbind(now)
@@ -364,6 +372,7 @@ class EsmeSession:
             return [Noted(f"0x{command_id:X} while {self.state.value}", number)]
         pdu = pdus.decode(frame)
         if isinstance(pdu, DeliverSm | DataSm):
+            self._owed += 1
             return [Came(pdu)]
         assert isinstance(pdu, Unparsed)
         self._respond(command_id, pdu.status, number, now)

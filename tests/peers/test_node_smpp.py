@@ -599,6 +599,38 @@ class LinkTests(NodeCase):
             ["bind_transceiver", "submit_sm", "unbind"],
         )
 
+    async def test_our_stop_owes_no_answer(self) -> None:
+        """What came before our unbind is written down and answered first."""
+        await self.node()
+        await self.bound()
+        self.upstairs.commits = []
+        await self.peer.order("deliver", **receipt("1001"))
+        await self.receipts()
+        stopped = self.channel.stop(10.0)
+        await self.peer.order("request", command="enquire_link")
+        await self.peer.saw_pdu("enquire_link_resp")
+        self.upstairs.commits[0].callback(None)
+        await stopped
+        await self.peer.saw("closed")
+        self.assertEqual(
+            [pdu["command"] for pdu in self.peer.pdus()][1:],
+            ["enquire_link_resp", "deliver_sm_resp", "unbind"],
+        )
+
+    async def test_their_unbind_leaves_no_answer_owed(self) -> None:
+        """What they sent before their unbind is answered before we close."""
+        await self.node()
+        await self.bound()
+        self.upstairs.commits = []
+        await self.peer.order("deliver", **receipt("1001"))
+        await self.receipts()
+        await self.peer.order("request", command="unbind")
+        await self.peer.saw_pdu("unbind_resp")
+        self.upstairs.commits[0].callback(None)
+        await self.peer.saw("closed", session=1)
+        self.assertEqual(len(self.peer.pdus("deliver_sm_resp")), 1)
+        await self.up(2)
+
     async def test_a_connection_that_breaks(self) -> None:
         """FIN and RST: the unanswered is unsure and not repeated; bound again."""
         await self.node()
