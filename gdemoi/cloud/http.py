@@ -1,9 +1,9 @@
 """The one way out to providers: an HTTP request and its answer, or why there is none.
 
 It knows connections, deadlines, how much of an answer is read, and whether a request
-may have left; it knows no provider.  Twisted's `Agent` is used as it is: redirects,
-cookies and decompression, which friendlier clients add, are not wanted with
-credentials and hostile answers.
+may have left; it knows no provider.  The client is treq without its kindnesses:
+redirects, cookies and decompression are not wanted with credentials and hostile
+answers.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import treq
 from attrs import define, field
 from OpenSSL import SSL
+from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.error import (
@@ -23,9 +25,9 @@ from twisted.internet.error import (
     DNSLookupError,
 )
 from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import VerificationError
 from twisted.internet.task import deferLater
+from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
@@ -33,11 +35,9 @@ from twisted.web.client import (
     HTTPConnectionPool,
     RequestGenerationFailed,
     RequestTransmissionFailed,
-    ResponseDone,
     ResponseFailed,
     _HTTP11ClientFactory,
 )
-from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -93,45 +93,67 @@ class _Body:
         """Nothing is left to stop."""
 
 
-class _Collector(Protocol):
-    """Reads an answer's body up to the limit, then hangs up."""
+class _Enough(Exception):
+    """More of an answer came than is read."""
 
-    def __init__(self, done: Deferred[tuple[bytes, bool]]) -> None:
-        self._done = done
-        self._octets = bytearray()
-        self._over = False
 
-    def dataReceived(self, data: bytes) -> None:
-        room = MOST_OCTETS - len(self._octets)
-        self._octets += data[:room]
-        if len(data) > room and not self._over:
-            self._finish(True)
-            self.abort()
+class _Reading(proxyForInterface(IResponse)):  # type: ignore[misc]
+    """A response whose connection can be broken off while its body is read."""
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._over:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self._finish(False)
-        else:
-            self._over = True
-            self._done.errback(reason)
+    _reader: Any = None
+
+    def deliverBody(self, protocol: Any) -> None:
+        """Give the body to `protocol`."""
+        self._reader = protocol
+        self.original.deliverBody(protocol)
 
     def abort(self) -> None:
         """Close the connection without reading the rest."""
-        self._over = True
-        # Agent's transport can only say goodbye politely, which over TLS waits for
-        # the far side; an endless answer is cut off below it.
-        below = getattr(self.transport, "_producer", self.transport)
+        transport = getattr(self._reader, "transport", None)
+        # treq and Agent can only say goodbye politely, which over TLS waits for the
+        # far side; an endless answer is cut off below them.
+        below = getattr(transport, "_producer", transport)
         close = getattr(below, "abortConnection", None) or getattr(
             below, "loseConnection", None
         )
         if close is not None:
             close()
 
-    def _finish(self, cut: bool) -> None:
-        self._over = True
-        self._done.callback((bytes(self._octets), cut))
+
+@implementer(IAgent)
+@define
+class _Plain:
+    """Carries one request for treq, and hides from it what it would act upon.
+
+    It would keep cookies, and unpack gzip without a limit: 64 KiB may become 64 MiB.
+    """
+
+    agent: IAgent
+    reading: _Reading | None = field(default=None, init=False)
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """Ask for what nobody packed."""
+        headers = Headers() if headers is None else headers
+        headers.setRawHeaders(b"Accept-Encoding", [b"identity"])
+        sent = self.agent.request(method, uri, headers, bodyProducer)
+        return sent.addCallback(self._bare)
+
+    def abort(self) -> None:
+        """Break the answer off, if one has begun."""
+        if self.reading is not None:
+            self.reading.abort()
+
+    def _bare(self, response: IResponse) -> IResponse:
+        for name in (b"set-cookie", b"content-encoding"):
+            response.headers.removeHeader(name)
+        self.reading = _Reading(response)
+        return self.reading
 
 
 _FAULTS: Final = (
@@ -228,10 +250,18 @@ class CloudHttp:
         headers = Headers({"User-Agent": [USER_AGENT]})
         for name, value in request.headers:
             headers.addRawHeader(name, value)
-        response = await self._agent.request(
-            request.method.encode("ascii"), request.url.encode("ascii"), headers, body
+        line = _Plain(self._agent)
+        reactor: Any = self._clock
+        response = await HTTPClient(line).request(
+            request.method,
+            request.url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=reactor,
         )
-        octets, cut = await _read(response)
+        octets, cut = await _read(response, line)
         return Answer(
             status=response.code,
             headers={
@@ -248,12 +278,26 @@ def _late(result: Any, timeout_s: float) -> Failure:
     return Failure(DeadlinePassed())
 
 
-def _read(response: IResponse) -> Deferred[tuple[bytes, bool]]:
-    """Return the body, and whether it was cut; cancelling hangs up."""
-    done: Deferred[tuple[bytes, bool]] = Deferred(lambda _: collector.abort())
-    collector = _Collector(done)
-    response.deliverBody(collector)
-    return done
+async def _read(response: Any, line: _Plain) -> tuple[bytes, bool]:
+    """Return the body, and whether it was cut; hang up when it is not read whole."""
+    octets = bytearray()
+
+    def take(data: bytes) -> None:
+        room = MOST_OCTETS - len(octets)
+        octets.extend(data[:room])
+        if len(data) > room:
+            raise _Enough
+
+    whole = False
+    try:
+        await treq.collect(response, take)
+        whole = True
+    except _Enough:
+        pass
+    finally:
+        if not whole:
+            line.abort()
+    return bytes(octets), not whole
 
 
 _BEFORE: Final = (

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol
@@ -86,6 +90,43 @@ class HttpTests(SynchronousTestCase):
         self.net.serve(9001, other)
         self.assertEqual(self.successResultOf(self.ask()).status, 301)
         self.assertEqual(other.requests, [])
+
+    def test_cookies_are_not_kept(self) -> None:
+        """No provider follows us from request to request."""
+        far = Answers((200, b"{}", {"Set-Cookie": "who=me; Path=/"}))
+        self.net.serve(9000, far)
+        answer = self.successResultOf(self.ask())
+        self.assertNotIn("set-cookie", answer.headers)
+        self.successResultOf(self.ask())
+        self.assertEqual(["cookie" in one[2] for one in far.requests], [False, False])
+
+    def test_nothing_is_unpacked(self) -> None:
+        """Packing is not asked for, and what comes packed stays as small as it is."""
+        packed = gzip.compress(bytes(64 * MOST_OCTETS))
+        far = Answers((200, packed, {"Content-Encoding": "gzip"}))
+        self.net.serve(9000, far)
+        answer = self.successResultOf(self.ask())
+        self.assertEqual((answer.body, answer.cut), (packed, False))
+        self.assertEqual(far.requests[0][2]["accept-encoding"], "identity")
+
+    @given(st.lists(st.tuples(st.text(), st.text()), min_size=1), st.text(min_size=1))
+    def test_an_address_is_asked_as_it_was_written(
+        self, query: list[tuple[str, str]], step: str
+    ) -> None:
+        """Signatures are made of these octets: the client rewrites none of them."""
+        net = Net()
+        far = Answers(answered({}))
+        net.serve(9000, far)
+        http = CloudHttp(
+            net.agent(), net.clock, lambda: 0.5, timeout_s=30.0, in_flight=1
+        )
+        # not "." or "..", which mean something else in an address
+        path = f"/x{quote(step, safe='')}?{urlencode(query)}"
+        request = HttpRequest(method="GET", url=f"http://127.0.0.1:9000{path}")
+        asked = Deferred.fromCoroutine(http.send(request))
+        net.settle()
+        self.successResultOf(asked)
+        self.assertEqual(far.requests[0][1], path)
 
     def test_al03_an_endless_answer_is_cut(self) -> None:
         """A mebibyte is read; then the connection is broken off."""
