@@ -12,6 +12,8 @@ import os
 import statistics
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,18 +109,32 @@ class Platform:
         self.connection.close()
 
 
+@contextmanager
+def running(folder: Path, ini: str) -> Iterator[Gateway]:
+    """Run a gateway, and end it whatever happens."""
+    gateway = Gateway(folder, ini)
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
+
+
 def drain(folder: Path, ini: str, platform: Platform, run: int) -> tuple[float, float]:
     """Drain one load; return messages per second and CPU µs per message."""
     platform.publish(run, COUNT)
     platform.channel.queue_purge(f"{platform.prefix}.status")
-    gateway = Gateway(folder, ini)
+    with running(folder, ini) as gateway:
+        return measured(gateway, platform)
+
+
+def measured(gateway: Gateway, platform: Platform) -> tuple[float, float]:
+    """Return messages per second and CPU µs per message, to the last event."""
     platform.await_events(1)
     began, before, cpu_s = time.monotonic(), platform.events(), gateway.cpu_s()
     platform.await_events(EVENTS_EACH * COUNT)
     messages = COUNT - before / EVENTS_EACH
     rate = messages / (time.monotonic() - began)
     cost_us = (gateway.cpu_s() - cpu_s) / messages * 1e6
-    gateway.stop()
     return rate, cost_us
 
 
@@ -133,13 +149,14 @@ def rows() -> list[Row]:
                 address=ADDRESS, prefix=prefix, queue_type=queue_type, port=port
             )
             platform = Platform(prefix)
-            gateway = Gateway(folder, ini)
-            platform.await_queues()
-            platform.publish(99, WARM)
-            platform.await_events(EVENTS_EACH * WARM)
-            gateway.stop()
-            runs = [drain(folder, ini, platform, run) for run in range(RUNS)]
-            platform.remove()
+            try:
+                with running(folder, ini):
+                    platform.await_queues()
+                    platform.publish(99, WARM)
+                    platform.await_events(EVENTS_EACH * WARM)
+                runs = [drain(folder, ini, platform, run) for run in range(RUNS)]
+            finally:
+                platform.remove()
         name = f"AMQP → {what}, receipts, {queue_type} queues"
         rates, costs = zip(*runs, strict=True)
         floor, ceiling = (3000.0, 200.0) if queue_type == "quorum" else (None, None)
