@@ -32,9 +32,10 @@ class Options(UsageOptions):
         try:
             self["configuration"] = load(self["config"])
         except BadConfiguration as bad:
-            raise UsageError(f"the configuration cannot be used:\n{bad}") from bad
+            # not a fault in the options: nobody needs to read about them
+            raise SystemExit(f"the configuration cannot be used:\n{bad}") from bad
         except OSError as fault:
-            raise UsageError(f"{self['config']}: {fault.strerror}") from fault
+            raise SystemExit(f"{self['config']}: {fault.strerror}") from fault
 
 
 def makeService(options: Options) -> IService:

@@ -64,6 +64,8 @@ BIND_NAMES: Final = {
 STABLE_S: Final = 10.0
 # The session's own timeout of the bind comes first; this is for a lost timer.
 _SPARE_S: Final = 5.0
+# Different reasons that are logged until the next bind.
+_LOGGED: Final = 20
 # When there is a better host, outstanding answers are awaited so long.
 _MOVE_GRACE_S: Final = 5.0
 
@@ -193,6 +195,9 @@ class Link:
         self.connections = 0
         # tells the sessions of all links apart
         self.serial = 0
+        self._channel = channel
+        # what was logged since the last bind
+        self._logged: set[str] = set()
         self._settings = settings
         self._clock = surroundings.clock
         self._boss = boss
@@ -273,10 +278,13 @@ class Link:
         now = self._clock.seconds()
         if state is KeeperState.UP:
             self._up_since = now
+            self._logged.clear()
             self._plan_home()
         elif state in (KeeperState.PAUSED, KeeperState.REFUSED):
             self._forget_home()
             since, self._up_since = self._up_since, None
+            if since is None and state is KeeperState.PAUSED:
+                self._log_failure(reason)
             if since is not None and now - since >= STABLE_S:
                 self.hosts.ended(now)
             else:
@@ -284,6 +292,19 @@ class Link:
         if reason or state is KeeperState.UP:
             self._last_reason = reason
         self._boss.link_changed(self, state, reason)
+
+    def _log_failure(self, reason: str) -> None:
+        """Log why there is no bind, once for each reason and host."""
+        host, port = self.hosts.present
+        line = f"{host}:{port}: {reason.rstrip('.')}"
+        if line not in self._logged and len(self._logged) < _LOGGED:
+            self._logged.add(line)
+            log.warn(
+                "{channel} ({link}): {line}; trying again and again",
+                channel=self._channel,
+                link=self.name,
+                line=line,
+            )
 
     # -- back to the primary
 
