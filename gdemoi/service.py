@@ -21,6 +21,7 @@ from twisted.web.server import Site
 
 from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService
+from gdemoi.cloud.webhooks import WebhookSite
 from gdemoi.errors import ConfigurationError, GdemoiError
 from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
 from gdemoi.http.api import Api
@@ -113,7 +114,8 @@ class GatewayService(Service):
             self._api = Api(self.gateway, http, self.reactor)
             await self._listen("listen", http.listen, self._api.factory)
             if http.webhooks is not None:
-                await self._listen("webhooks", http.webhooks, Site(self.webhooks))
+                site = WebhookSite(self.webhooks, self.reactor)
+                await self._listen("webhooks", http.webhooks, site)
         await self.dispatcher.start()
         if self.configuration.amqp is not None:
             self.amqp = AmqpService(
