@@ -43,12 +43,14 @@ class Repeats:
 
     A tracker says the same words often, so equal content alone is no repetition.
     It is one when the first came so shortly before its connection broke that our
-    answer may be lost.  In doubt there are two messages: better twice than never.
+    answer may be lost.  In doubt there are two messages: better twice than never; so
+    what an earlier process was told counts for nothing here.
     """
 
     def __init__(self) -> None:
         self._last: OrderedDict[bytes, tuple[int, int, float]] = OrderedDict()
         self._ended: OrderedDict[int, float] = OrderedDict()
+        self._since: float | None = None
 
     def session_ended(self, session: int, now: float) -> None:
         """Remember when a connection broke."""
@@ -58,6 +60,8 @@ class Repeats:
 
     def key(self, pdu: DeliverSm | DataSm, session: int, now: float) -> str:
         """Return what a repetition of this delivery has in common with it."""
+        if self._since is None:
+            self._since = now
         digest = _digest(pdu)
         count, last_session, last_at = self._last.pop(digest, (0, session, now))
         if count and not self._repeated(session, last_session, last_at):
@@ -66,7 +70,7 @@ class Repeats:
         self._last[digest] = (count, session, now)
         if len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
-        return f"{digest.hex()}:{count}"
+        return f"{digest.hex()}:{count}:{self._since:.3f}"
 
     def _repeated(self, session: int, last_session: int, last_at: float) -> bool:
         if session == last_session:
