@@ -194,6 +194,12 @@ class UpwardTests(SynchronousTestCase):
             repeats.session_ended(number, NOW)
         self.assertLessEqual(len(repeats._last), 5000)
         self.assertLessEqual(len(repeats._ended), 100)
+        requests = Requests(1.0)
+        for _ in range(LATE_LIMIT + 10):
+            requests.add(0x80000004, None, NOW)
+        requests.expire(NOW + 1)
+        self.assertEqual(len(requests._late), LATE_LIMIT)
+        house.stop()
 
     def test_a_restart_forgets_what_was_told_before(self) -> None:
         """The same words right after a restart of ours are a message, not a repeat."""
@@ -201,12 +207,6 @@ class UpwardTests(SynchronousTestCase):
         before = Repeats().key(words, 1, NOW)
         after = Repeats().key(words, 1, NOW + 5.0)
         self.assertNotEqual(before, after)
-        requests = Requests(1.0)
-        for _ in range(LATE_LIMIT + 10):
-            requests.add(0x80000004, None, NOW)
-        requests.expire(NOW + 1)
-        self.assertEqual(len(requests._late), LATE_LIMIT)
-        house.stop()
 
     def test_partly_sent_messages_are_remembered_up_to_a_limit(self) -> None:
         """And a message of the same id with other content is another message."""
