@@ -129,9 +129,6 @@ class Dispatcher:
         tried = (*found.tried, found.channel)
         entry = Entry(found.message, tried, None, found.attempt)
         after = self._next(entry, outcome)
-        if isinstance(after, Held):
-            # No id is known, so that no receipt can be matched: say it now.
-            after = Held(self.clock.seconds())
         lane = self.lanes.get(found.channel)
         account = lane.channel.account if lane is not None else found.channel
         await self.journal.note(
@@ -145,6 +142,8 @@ class Dispatcher:
                 self.clock.seconds(),
             )
         )
+        if lane is not None and isinstance(after, Held):
+            self._ask_later(lane, found.message, outcome)
 
     def open_channel(self, channel: IChannel) -> None:
         """Open a lane while the others run, and start its channel."""
@@ -218,11 +217,7 @@ class Dispatcher:
         if isinstance(outcome, Unsure):
             self._remember(entry)
         if isinstance(outcome, Unsure) and isinstance(after, Held):
-            spawn(
-                self._ask(lane, entry.message, outcome),
-                log,
-                f"asking about {entry.message.id}",
-            )
+            self._ask_later(lane, entry.message, outcome)
 
     def refused_here(self, lane: Lane, entry: Entry, refused: Refused) -> Wait | Final:
         """Find another way for a message that this channel can never carry."""
@@ -240,6 +235,10 @@ class Dispatcher:
         self._unsure[(entry.message.id, entry.attempts)] = entry
         while len(self._unsure) > UNSURE_LIMIT:
             self._unsure.popitem(last=False)
+
+    def _ask_later(self, lane: Lane, message: Outbound, outcome: Unsure) -> None:
+        asking = self._ask(lane, message, outcome)
+        spawn(asking, log, f"asking about {message.id}")
 
     async def _ask(self, lane: Lane, message: Outbound, outcome: Unsure) -> None:
         await deferLater(self.clock, ASK_AFTER_S)

@@ -489,10 +489,31 @@ class StopTests(Case):
         self.run_to_end(self.house.stop(1.0))
         self.hands["a"] = HandChannel(account="account-a")
         self.build(self.journal)
-        for _ in range(15):
+        for _ in range(45):
             self.clock.advance(1)
+            for _, _, waiting in self.hands["a"].submitted:
+                if not waiting.called:
+                    waiting.callback(Accepted())
         self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
         self.assertEqual(self.hands["a"].ids, ["n1"])
+
+    def test_the_provider_is_asked_about_what_a_crash_interrupted(self) -> None:
+        """A provider that can be asked settles even that."""
+        self.accept(self.command("c1"))
+        self.run_to_end(self.house.stop(1.0))
+        knows = Receipt(
+            account="account-a",
+            channel="a",
+            provider_id="9",
+            state=State.DELIVERED,
+            message_id="c1",
+        )
+        self.hands["a"] = HandChannel(account="account-a", knows=knows)
+        self.build(self.journal)
+        for _ in range(15):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["a"].asked, [("c1",)])
+        self.assertEqual(self.states("c1"), ["accepted", "delivered"])
 
 
 class FaultTests(Case):
