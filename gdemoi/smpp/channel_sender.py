@@ -118,15 +118,17 @@ class Sender:
             # the SMSC does not think that we are bound: bind again
             self.esme.drain(_REBIND_GRACE_S)
 
-    def _settle(self, sending: Sending, place: int, pdu: Pdu | Unparsed) -> int:
+    def _settle(
+        self, sending: Sending, place: int, pdu: Pdu | Unparsed, *, late: bool = False
+    ) -> int:
         status = pdu.command_status
         if status == ROK and pdu.command_id == _SUBMIT_SM_RESP:
             self.accepted += 1
-            sending.accepted(place, message_id_of(pdu))
+            sending.accepted(place, message_id_of(pdu), late=late)
             return status
         self.refused += 1
         self.statuses[status] += 1
-        sending.refused(self._refusal(pdu))
+        sending.refused(self._refusal(pdu), late=late)
         self._keep_progress(sending)
         return status
 
@@ -155,8 +157,9 @@ class Sender:
             return
         self.late += 1
         sending, place = context
-        self._settle(sending, place, pdu)
-        outcome = sending.late_outcome() if sending.over else None
+        told = sending.over
+        self._settle(sending, place, pdu, late=True)
+        outcome = sending.late_outcome() if told else None
         if outcome is not None and self.events is not None:
             prepared = sending.prepared
             self._partly.pop(prepared.message.id, None)

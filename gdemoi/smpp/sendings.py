@@ -50,23 +50,23 @@ class Sending:
         self.waiting += 1
         return self.todo.pop()
 
-    def accepted(self, place: int, message_id: str) -> None:
-        """The SMSC has a segment."""
+    def accepted(self, place: int, message_id: str, *, late: bool = False) -> None:
+        """The SMSC has a segment; `late`: of which nobody knew before."""
         self.prepared.taken[place] = message_id
-        self._settle()
+        self._settle(late)
 
-    def refused(self, refusal: Refused) -> None:
+    def refused(self, refusal: Refused, *, late: bool = False) -> None:
         """The SMSC refused a segment; the rest need not be sent now."""
         if self.refusal is None or not refusal.error.retryable:
             self.refusal = refusal
         self.todo.clear()
-        self._settle()
+        self._settle(late)
 
     def unsure(self, why: str) -> None:
         """Nobody knows what became of a segment."""
         self.doubts += 1
         self.why = self.why or why
-        self._settle()
+        self._settle(late=False)
 
     def cannot_leave(self, refusal: Refused) -> None:
         """The link is gone before everything was sent."""
@@ -75,12 +75,13 @@ class Sending:
             self.refusal = self.refusal or refusal
         self.conclude()
 
-    def _settle(self) -> None:
-        if self.over:
+    def _settle(self, late: bool) -> None:
+        # a late answer takes a doubt away; the others are still waited for
+        if late:
             self.doubts -= 1
         else:
             self.waiting -= 1
-            self.conclude()
+        self.conclude()
 
     def conclude(self) -> None:
         """Tell the outcome when there is one."""
