@@ -26,6 +26,7 @@ from gdemoi.life import (
     Held,
     Interrupted,
     Next,
+    Submitted,
     Wait,
 )
 from gdemoi.message import (
@@ -43,7 +44,7 @@ from gdemoi.message import (
 from gdemoi.routing.head import Entry, prepare
 from gdemoi.routing.intake import Intake
 from gdemoi.routing.lanes import Lane
-from gdemoi.routing.retry import RetryPolicy, decide
+from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from gdemoi.routing.rules import Router, first_able
 from gdemoi.tasks import spawn
 
@@ -192,9 +193,11 @@ class Dispatcher:
         return self.router.route(message).channels
 
     def _next(self, entry: Entry, outcome: Outcome) -> Next:
-        return decide(
+        if isinstance(outcome, Accepted):
+            # the common case: the route need not be looked at again
+            return Submitted(final=not outcome.receipt_expected)
+        known = Situation(
             entry.message,
-            outcome,
             entry.tried,
             entry.attempts,
             self.ways(entry.message),
@@ -202,6 +205,7 @@ class Dispatcher:
             self.clock.seconds(),
             self.policy,
         )
+        return decide(outcome, known)
 
     def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
         """Decide what follows an outcome."""

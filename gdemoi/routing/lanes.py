@@ -256,7 +256,9 @@ class Lane:
             self.sent += 1
             self.pace.went_well(now)
         after = self._chief.decide(self, entry, outcome)
-        entry.throttled = isinstance(outcome, Refused) and outcome.throttled
+        # a lane that is stopping has no head to come back to
+        stays = isinstance(outcome, Refused) and outcome.throttled
+        entry.throttled = stays and not self.stopping
         if entry.throttled and isinstance(after, Wait):
             wait_until = now + self.pace.wait_s(now)
             after = Wait(max(after.until, wait_until), self.name, after.error)

@@ -45,91 +45,74 @@ class RetryPolicy:
         return min(self.last_s, self.first_s * 2.0**exponent)
 
 
-def decide(
-    message: Outbound,
-    outcome: Outcome,
-    tried: Sequence[str],
-    attempts: int,
-    ways: Sequence[str],
-    unable: Callable[[str], str | None],
-    now: float,
-    policy: RetryPolicy,
-) -> Next:
-    """Return what follows `outcome` of the last channel in `tried`, the attempt
-    number `attempts`.
+@frozen
+class Situation:
+    """What a decision about one message rests on.
 
-    `ways` is the message's route as it is now; `unable` tells why a channel
-    cannot send at the moment.
+    `tried` are the channels so far, the last one being that of the outcome;
+    `attempts` is its number.  `ways` is the message's route as it is now;
+    `unable` tells why a channel cannot send at the moment.
     """
+
+    message: Outbound
+    tried: Sequence[str]
+    attempts: int
+    ways: Sequence[str]
+    unable: Callable[[str], str | None]
+    now: float
+    policy: RetryPolicy
+
+    def pause_s(self) -> float:
+        """Return the policy's pause after this attempt."""
+        return self.policy.pause_s(self.attempts)
+
+    def tries_left(self) -> bool:
+        """Whether the policy allows another attempt."""
+        return self.attempts < self.policy.tries
+
+
+def after_unsure(outcome: Unsure, known: Situation) -> Next:
+    """Return what follows when nobody knows: what the message itself says."""
+    message = known.message
+    error = Error("gateway:uncertain", outcome.why, retryable=False)
+    if message.on_unsure is OnUnsure.FAIL:
+        return Final(State.UNDELIVERED, error)
+    if message.on_unsure is OnUnsure.RESEND and known.tries_left():
+        channel = first_able(known.ways, known.unable)
+        until = known.now + known.pause_s()
+        if channel is not None and until < message.expires_at:
+            return Wait(until, channel, error)
+    return Held(known.now + known.policy.hold_s)
+
+
+def after_refusal(refused: Refused, known: Situation) -> Next:
+    """Return what follows when the message certainly did not go out."""
+    here, now, error = known.tried[-1], known.now, refused.error
+    if refused.throttled:
+        # "slow down" is no verdict on the message: it keeps its place until it
+        # expires; the lane knows how long to pause.
+        return Wait(now + (refused.retry_after_s or 0.0), here, error)
+    pause_s = refused.retry_after_s or known.pause_s()
+    if refused.scope is Scope.MESSAGE:
+        if not error.retryable:
+            return Final(State.REJECTED, error)
+        if not known.tries_left():
+            return Final(State.UNDELIVERED, error)
+        return Wait(now + pause_s, here, error)
+    # The channel is at fault: another able one at once, else the same later.
+    lately = known.tried[-len(known.ways) :]
+    for name in known.ways:
+        if name not in lately and known.unable(name) is None:
+            return Wait(now, name, error)
+    return Wait(now + pause_s, here, error)
+
+
+def decide(outcome: Outcome, known: Situation) -> Next:
+    """Return what follows `outcome`."""
     match outcome:
         case Accepted():
             return Submitted(final=not outcome.receipt_expected)
         case Unsure():
-            return _after_unsure(
-                message, outcome, tried, attempts, ways, unable, now, policy
-            )
+            return after_unsure(outcome, known)
         case Refused():
-            return _after_refusal(outcome, tried, attempts, ways, unable, now, policy)
-
-
-def _after_unsure(
-    message: Outbound,
-    outcome: Unsure,
-    tried: Sequence[str],
-    attempts: int,
-    ways: Sequence[str],
-    unable: Callable[[str], str | None],
-    now: float,
-    policy: RetryPolicy,
-) -> Next:
-    error = Error("gateway:uncertain", outcome.why, retryable=False)
-    if message.on_unsure is OnUnsure.FAIL:
-        return Final(State.UNDELIVERED, error)
-    if message.on_unsure is OnUnsure.RESEND and attempts < policy.tries:
-        channel = first_able(ways, unable)
-        until = now + policy.pause_s(attempts)
-        if channel is not None and until < message.expires_at:
-            return Wait(until, channel, error)
-    return Held(now + policy.hold_s)
-
-
-def _after_refusal(
-    refused: Refused,
-    tried: Sequence[str],
-    attempts: int,
-    ways: Sequence[str],
-    unable: Callable[[str], str | None],
-    now: float,
-    policy: RetryPolicy,
-) -> Next:
-    here = tried[-1]
-    if refused.throttled:
-        # "slow down" is no verdict on the message: it keeps its place until it
-        # expires; the lane knows how long to pause.
-        return Wait(now + (refused.retry_after_s or 0.0), here, refused.error)
-    if refused.scope is Scope.MESSAGE and not refused.error.retryable:
-        return Final(State.REJECTED, refused.error)
-    if refused.scope is Scope.MESSAGE:
-        if attempts >= policy.tries:
-            return Final(State.UNDELIVERED, refused.error)
-        pause_s = refused.retry_after_s or policy.pause_s(attempts)
-        return Wait(now + pause_s, here, refused.error)
-    return _elsewhere(refused, tried, attempts, ways, unable, now, policy)
-
-
-def _elsewhere(
-    refused: Refused,
-    tried: Sequence[str],
-    attempts: int,
-    ways: Sequence[str],
-    unable: Callable[[str], str | None],
-    now: float,
-    policy: RetryPolicy,
-) -> Next:
-    """The channel is at fault: another able one at once, else the same later."""
-    here = tried[-1]
-    for name in ways:
-        if name != here and unable(name) is None and name not in tried[-len(ways) :]:
-            return Wait(now, name, refused.error)
-    pause_s = refused.retry_after_s or policy.pause_s(attempts)
-    return Wait(now + pause_s, here, refused.error)
+            return after_refusal(outcome, known)

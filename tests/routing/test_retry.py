@@ -19,7 +19,7 @@ from gdemoi.message import (
     State,
     Unsure,
 )
-from gdemoi.routing.retry import RetryPolicy, decide
+from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from tests.routing.test_rules import message
 
 POLICY = RetryPolicy(tries=3, first_s=10.0, last_s=60.0, hold_s=100.0)
@@ -35,9 +35,8 @@ def after(
     **fields: Any,
 ) -> Next:
     """Decide, with two channels and all able unless told otherwise."""
-    return decide(
+    known = Situation(
         message(**fields),
-        outcome,
         tried,
         len(tried),
         ways,
@@ -45,6 +44,7 @@ def after(
         now,
         POLICY,
     )
+    return decide(outcome, known)
 
 
 def refused(**fields: Any) -> Refused:
