@@ -160,6 +160,12 @@ const orders = {
   end(order) { whom(order).link.close(); },
   reset(order) { whom(order).link.socket.resetAndDestroy(); },
   raw(order) { whom(order).link.socket.write(Buffer.from(order.hex, 'hex')); },
+  outbind({ port, password }) {
+    const link = smpp.connect({ host: '127.0.0.1', port }, () => {
+      greet(link);
+      link.outbind({ system_id: 'NODE', password });
+    });
+  },
   nothing() {},
   deaf() { server.close(); },
   hear() { listen(server.lastPort); },

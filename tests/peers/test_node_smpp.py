@@ -131,6 +131,26 @@ class BindTests(NodeCase):
         self.assertEqual(tag_of(submits[0], "message_payload"), [None])
         self.assertEqual("".join(map(text_in, submits)), GSM)
 
+    async def test_an_outbind_is_answered_by_a_bind(self) -> None:
+        """They knock, we bind as receiver over their connection, and they deliver."""
+        await self.node()
+        await self.bound(
+            bind=BindAs.TRANSMITTER,
+            outbind_listen="tcp:0:interface=127.0.0.1",
+            outbind_password="knock",
+        )
+        port = self.channel.outbind._port.getHost().port
+        await self.peer.order("outbind", port=port, password="wrong")
+        await self.peer.saw("closed", session=2)
+        await self.peer.order("outbind", port=port, password="knock")
+        bind = await self.peer.saw_pdu("bind_receiver")
+        self.assertEqual((bind["session"], bind["read"]["password"]), (3, "secret"))
+        await self.peer.order("deliver", text="Hi", fields={"source_addr": "7916"})
+        answer = await self.peer.saw_pdu("deliver_sm_resp")
+        self.assertEqual((answer["session"], answer["status"]), (3, 0))
+        self.assertEqual(self.upstairs.inbounds[0].text, "Hi")
+        self.assertEqual(self.peer.pdus("bind_receiver"), [bind])
+
     async def test_tls_with_an_authority_of_ones_own(self) -> None:
         """Bound over TLS: tls_ca trusts the certificate, tls_name is its name."""
         key, certificate = self_signed("smsc.example.org", self.mktemp())
