@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Final
 
 from twisted.logger import (
     FilteringLogObserver,
@@ -12,6 +13,9 @@ from twisted.logger import (
     globalLogPublisher,
 )
 from twisted.python.logfile import BaseLogFile
+
+# shared by all observers, so that the level may change again
+_threshold: Final = LogLevelFilterPredicate()
 
 
 def reopen_logs() -> int:
@@ -28,10 +32,10 @@ def reopen_logs() -> int:
 
 def set_level(level: str) -> None:
     """Drop log lines less important than `level` from now on."""
-    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
+    _threshold.setLogLevelForNamespace("", LogLevel.levelWithName(level))
     for observer in list(globalLogPublisher._observers):
         if isinstance(observer, FilteringLogObserver):
             continue
-        filtered: ILogObserver = FilteringLogObserver(observer, [predicate])
+        filtered: ILogObserver = FilteringLogObserver(observer, [_threshold])
         globalLogPublisher.removeObserver(observer)
         globalLogPublisher.addObserver(filtered)

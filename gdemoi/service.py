@@ -7,6 +7,7 @@ journal is closed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import SystemRandom
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from gdemoi.logs import set_level
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
-from gdemoi.tasks import background, spawn
+from gdemoi.tasks import background
 from gdemoi.webhooks import Webhooks
 
 log = Logger()
@@ -44,9 +45,17 @@ class GatewayService(Service):
 
     name = "gdemoi-sms"
 
-    def __init__(self, configuration: Configuration, reactor: Any) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        reactor: Any,
+        load: Callable[[str], Configuration] = load,
+    ) -> None:
         self.configuration = configuration
         self.reactor = reactor
+        self._load = load
+        # what a restart alone can change is compared with this
+        self._begun_with = configuration
         settings = configuration.gateway
         self.journal = Journal(
             configuration.journal,
@@ -57,14 +66,17 @@ class GatewayService(Service):
             keep_for=("amqp",) if configuration.amqp is not None else (),
         )
         self.webhooks = Webhooks()
+        made = [self._make(one, configuration) for one in configuration.channels]
         self.dispatcher = Dispatcher(
             self.journal,
             reactor,
             Router(configuration.rules, [c.name for c in configuration.channels]),
-            [self._make(channel) for channel in configuration.channels],
+            [one.channel for one in made],
             policy=settings.retry_policy,
             backlog_limit=settings.backlog_limit,
         )
+        for one in made:
+            one.stand()
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
         self.gateway = Gateway(
             self.dispatcher, self.journal, reactor, defaults, settings.name
@@ -74,6 +86,8 @@ class GatewayService(Service):
         # it could not start: the process is to end with an error
         self.failed = False
         self._starting: Deferred[None] | None = None
+        self._changing: Deferred[None] | None = None
+        self._change_again = False
         self._api: Api | None = None
         self._ports: list[IListeningPort] = []
 
@@ -107,7 +121,7 @@ class GatewayService(Service):
             log.warn("{warning}", warning=str(warning))
         await self.journal.open()
         for lane in self.dispatcher.lanes.values():
-            if await self.journal.cursor(PAUSED.format(lane.name)):
+            if await self._is_paused(lane.name):
                 lane.pause()
         http = self.configuration.http
         if http is not None:
@@ -143,26 +157,27 @@ class GatewayService(Service):
         self._ports.append(port)
         log.info("{what} at {address}", what=_SERVED[key], address=port.getHost())
 
-    def _make(self, channel: ChannelSettings) -> IChannel:
-        http = self.configuration.http
+    def _make(self, channel: ChannelSettings, whole: Configuration) -> _Made:
+        http = whole.http
+        made = _Made(self.webhooks)
         surroundings = Surroundings(
             reactor=self.reactor,
             clock=self.reactor,
             random=SystemRandom().random,
-            gateway_name=self.configuration.gateway.name,
+            gateway_name=whole.gateway.name,
             public_url=http.public_url if http is not None else None,
-            mount=self._mount,
+            mount=made.mount,
             cursor=self.journal.cursor,
             set_cursor=self.journal.set_cursor,
         )
-        made = channel.kind.make(
+        made.channel = channel.kind.make(
             channel.name, channel.settings, list(channel.parts), surroundings
         )
-        assert isinstance(made.name, str)
-        return made  # type: ignore[no-any-return]
+        return made
 
-    def _mount(self, channel: str, resource: IResource) -> None:
-        self.webhooks.mount(channel, resource)
+    async def _is_paused(self, name: str) -> bool:
+        """Tell whether an operator paused a channel, before a restart perhaps."""
+        return bool(await self.journal.cursor(PAUSED.format(name)))
 
     # -- stopping ----------------------------------------------------------
 
@@ -174,6 +189,8 @@ class GatewayService(Service):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
+        if self._changing is not None:
+            await self._changing
         if self.amqp is not None:
             await self.amqp.stop_taking()
         if self._api is not None:
@@ -190,56 +207,134 @@ class GatewayService(Service):
     # -- a changed configuration -------------------------------------------
 
     def reload(self) -> None:
-        """Read the file again; keep the running configuration if it is bad."""
+        """Read the file again; keep the running configuration if it is bad.
+
+        One change at a time; a wish that comes meanwhile is granted after it.
+        """
+        if not self.running or not self.ready.called:
+            log.warn("the gateway is not running yet, or no more: nothing is read")
+        elif self._changing is not None:
+            self._change_again = True
+        else:
+            what = "changing the configuration"
+            self._changing = background(self._reload(), log, what)
+            self._changing.addCallback(self._changed)  # type: ignore[unused-awaitable]
+
+    def _changed(self, _: object) -> None:
+        self._changing = None
+        again, self._change_again = self._change_again, False
+        if again:
+            self.reload()
+
+    async def _reload(self) -> None:
+        made: dict[str, _Made] = {}
         try:
-            fresh = load(self.configuration.file)
-        except (BadConfiguration, OSError) as fault:
+            fresh = self._load(self.configuration.file)
+            for channel in fresh.channels:
+                if channel not in self.configuration.channels:
+                    made[channel.name] = self._make(channel, fresh)
+        except (BadConfiguration, ConfigurationError, OSError) as fault:
             log.error("the configuration is refused and the running one kept:")
             for line in str(fault).splitlines():
                 log.error("{line}", line=line)
             return
-        spawn(self._change(fresh), log, "changing the configuration")
+        await self._change(fresh, made)
 
-    async def _change(self, fresh: Configuration) -> None:
-        old = {channel.name: channel for channel in self.configuration.channels}
-        new = {channel.name: channel for channel in fresh.channels}
-        self._tell_what_needs_a_restart(fresh)
-        grace_s = fresh.gateway.shutdown_grace_s
+    async def _change(self, fresh: Configuration, made: dict[str, _Made]) -> None:
+        old = {channel.name for channel in self.configuration.channels}
+        new = {channel.name for channel in fresh.channels}
         self.configuration = fresh
-        changed = [name for name in old if name in new and old[name] != new[name]]
-        gone = [name for name in old if name not in new]
-        for name in new:
-            if name not in old:
-                self.dispatcher.open_channel(self._make(new[name]))
-        self.dispatcher.router = Router(fresh.rules, list(new))
+        self._take_over(fresh)
+        for name in sorted(new - old):
+            await self._open_channel(made[name])
+        # Before channels go: nothing is to find its way to them any more.
+        self.dispatcher.router = Router(fresh.rules, [c.name for c in fresh.channels])
         self.dispatcher.intake.router = self.dispatcher.router
-        for name in [*gone, *changed]:
-            await self.dispatcher.close_channel(name, grace_s)
+        for name in sorted(old - new | old & made.keys()):
+            await self.dispatcher.close_channel(name, fresh.gateway.shutdown_grace_s)
             self.webhooks.unmount(name)
             if name in new:
-                self.dispatcher.open_channel(self._make(new[name]))
+                await self._open_channel(made[name])
             else:
                 self.dispatcher.forget_channel(name)
         await self.dispatcher.adopt_orphans()
-        self.dispatcher.policy = fresh.gateway.retry_policy
-        self.dispatcher.intake.backlog_limit = fresh.gateway.backlog_limit
-        self.gateway.defaults = Defaults(
-            fresh.gateway.home_country, fresh.gateway.default_ttl_s
-        )
+        for lane in self.dispatcher.lanes.values():
+            lane.more()
+            lane.pump()
         log.info(
             "configuration changed: {changed} changed, {gone} gone, {added} new",
-            changed=", ".join(changed) or "none",
-            gone=", ".join(gone) or "none",
-            added=", ".join(set(new) - set(old)) or "none",
+            changed=", ".join(sorted(old & made.keys())) or "none",
+            gone=", ".join(sorted(old - new)) or "none",
+            added=", ".join(sorted(new - old)) or "none",
         )
 
+    async def _open_channel(self, made: _Made) -> None:
+        """Open a lane for a channel while the others run."""
+        paused = await self._is_paused(made.channel.name)
+        made.stand()
+        lane = self.dispatcher.add_channel(made.channel)
+        if paused:
+            lane.pause()
+        made.channel.start(self.dispatcher)
+        lane.pump()
+
+    def _take_over(self, fresh: Configuration) -> None:
+        """Let settings of the gateway itself have their effect."""
+        settings = fresh.gateway
+        for warning in fresh.warnings:
+            log.warn("{warning}", warning=str(warning))
+        self._tell_what_needs_a_restart(fresh)
+        set_level(settings.log_level)
+        self.dispatcher.policy = settings.retry_policy
+        self.dispatcher.intake.backlog_limit = settings.backlog_limit
+        defaults = Defaults(settings.home_country, settings.default_ttl_s)
+        self.gateway.defaults = defaults
+
     def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:
-        now = self.configuration
-        for what, before, after in (
-            ("[http]", now.http, fresh.http),
-            ("[amqp]", now.amqp, fresh.amqp),
-            ("the journal", now.journal, fresh.journal),
-            ("the gateway's name", now.gateway.name, fresh.gateway.name),
+        begun, now = self._begun_with, fresh.gateway
+        before = begun.gateway
+        for what, same in (
+            ("[http]", begun.http == fresh.http),
+            ("[amqp]", begun.amqp == fresh.amqp and begun.amqp_maps == fresh.amqp_maps),
+            ("the journal", begun.journal == fresh.journal),
+            ("name", before.name == now.name),
+            ("journal_keep", before.journal_keep_s == now.journal_keep_s),
+            ("receipt_ttl", before.receipt_ttl_s == now.receipt_ttl_s),
         ):
-            if before != after:
+            if not same:
                 log.warn("{what} has changed; that takes a restart", what=what)
+        if begun.amqp is not None and (before.home_country, before.default_ttl_s) != (
+            now.home_country,
+            now.default_ttl_s,
+        ):
+            log.warn(
+                "home_country and default_ttl hold for HTTP from now on, for AMQP"
+                " after a restart"
+            )
+
+
+class _Made:
+    """A channel that is made but does not stand yet, with what it wants to mount.
+
+    Its predecessor may still be there, and its webhooks under the same names.
+    """
+
+    channel: IChannel
+
+    def __init__(self, webhooks: Webhooks) -> None:
+        self._webhooks = webhooks
+        self._mounts: list[tuple[str, IResource]] = []
+        self._stands = False
+
+    def mount(self, channel: str, resource: IResource) -> None:
+        """Serve `resource` for a channel, now or when it stands."""
+        if self._stands:
+            self._webhooks.mount(channel, resource)
+        else:
+            self._mounts.append((channel, resource))
+
+    def stand(self) -> None:
+        """Take the place of a predecessor."""
+        self._stands = True
+        for channel, resource in self._mounts:
+            self._webhooks.mount(channel, resource)

@@ -13,6 +13,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from gdemoi.errors import ConfigurationError
 from gdemoi.logs import reopen_logs
 from gdemoi.service import GatewayService
 from gdemoi.settings import BadConfiguration, load
@@ -42,7 +43,10 @@ def makeService(options: Options) -> IService:
     """Make the gateway of a configuration that was found good."""
     from twisted.internet import reactor
 
-    service = GatewayService(options["configuration"], reactor)
+    try:
+        service = GatewayService(options["configuration"], reactor)
+    except ConfigurationError as fault:
+        raise SystemExit(f"the configuration cannot be used:\n{fault}") from fault
     _on_signal(reactor, signal.SIGHUP, service.reload)
     _on_signal(reactor, signal.SIGUSR2, reopen_logs)
     # After Twisted has set its own: that one would end us by the signal's status.

@@ -49,3 +49,6 @@ class LevelTests(SynchronousTestCase):
         log.emit(LogLevel.warn, "careful")
         self.assertEqual(seen, ["careful"])
         self.assertIsInstance(globalLogPublisher._observers[0], FilteringLogObserver)
+        set_level("info")
+        log.info("welcome again")
+        self.assertEqual(seen, ["careful", "welcome again"])
