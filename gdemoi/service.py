@@ -258,9 +258,6 @@ class GatewayService(Service):
             else:
                 self.dispatcher.forget_channel(name)
         await self.dispatcher.adopt_orphans()
-        for lane in self.dispatcher.lanes.values():
-            lane.more()
-            lane.pump()
         log.info(
             "configuration changed: {changed} changed, {gone} gone, {added} new",
             changed=", ".join(sorted(old & made.keys())) or "none",

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final as Constant
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -26,6 +26,7 @@ from gdemoi.life import (
     Held,
     Interrupted,
     Next,
+    Queued,
     Submitted,
     Wait,
 )
@@ -86,6 +87,7 @@ class Dispatcher:
         self._unsure: OrderedDict[tuple[str, int], Entry] = OrderedDict()
         for channel in channels:
             self.add_channel(channel)
+        self._adopting = DeferredLock()
         self._sweeper = LoopingCall(self._sweep)
         self._failover = LoopingCall(self._move_from_unable)
         self._sweeper.clock = self._failover.clock = clock
@@ -167,20 +169,30 @@ class Dispatcher:
         del self.lanes[name]
 
     async def adopt_orphans(self) -> None:
-        """Move what waits for a channel that is no longer configured."""
-        for name in set(self.journal.backlog()) - set(self.lanes):
-            while True:
-                now = self.clock.seconds()
-                queued = await self.journal.take(name, 500, 1e12, frozenset())
-                for item in queued:
-                    ways = self.router.route(item.message).channels
-                    error = Error("gateway:no_route", f"channel {name} is gone")
-                    after: Wait | Final = Final(State.REJECTED, error)
-                    if ways:
-                        after = Wait(item.due, ways[0])
-                    await self.journal.note(Decided(item.message.id, after, now))
-                if not queued:
-                    break
+        """Move what waits for a channel that is no longer configured.
+
+        One run at a time: a message that another run has moved on must not be
+        taken back.
+        """
+        await self._adopting.acquire()
+        try:
+            for name in set(self.journal.backlog()) - set(self.lanes):
+                while queued := await self.journal.take(name, 500, 1e12, frozenset()):
+                    for item in queued:
+                        await self._adopt(name, item)
+        finally:
+            self._adopting.release()
+
+    async def _adopt(self, name: str, item: Queued) -> None:
+        ways = self.ways(item.message)
+        error = Error("gateway:no_route", f"channel {name} is gone")
+        after: Wait | Final = Final(State.REJECTED, error)
+        if ways:
+            after = Wait(item.due, ways[0])
+        await self.journal.note(Decided(item.message.id, after, self.clock.seconds()))
+        if ways:
+            self.lanes[ways[0]].more(item.due)
+            self.lanes[ways[0]].pump()
 
     # -- what lanes ask (Chief) --------------------------------------------
 
@@ -348,6 +360,9 @@ class Dispatcher:
     async def _sweep(self) -> None:
         try:
             await self.journal.sweep(self.clock.seconds())
+            if self.journal.backlog().keys() - self.lanes.keys():
+                # decided for a channel while it was taken away
+                await self.adopt_orphans()
         except Unavailable as fault:
             log.error("the journal cannot be swept: {fault}", fault=fault)
 

@@ -1,0 +1,407 @@
+"""The whole service: starting, stopping, and a configuration that changes.
+
+Real: journal, dispatcher, HTTP side, files.  The far sides are channels that the
+test leads by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+
+from gdemoi.amqp.envelope import fingerprint
+from gdemoi.ini import key, text
+from gdemoi.interfaces import IChannelEvents, Kind, Surroundings
+from gdemoi.message import Accepted, Error, Outbound, Refused
+from gdemoi.service import GatewayService
+from gdemoi.settings import load
+from tests.routing.channels import HandChannel
+
+
+@frozen(kw_only=True)
+class HandSettings:
+    """A far side that a test leads."""
+
+    host: str = key(text, default="x", doc="any word")
+    down: str | None = key(text, default=None, doc="why nothing can be sent")
+
+
+@define(eq=False)
+class Standing(HandChannel):
+    """A channel that writes down when it starts and stops."""
+
+    diary: list[str] = field(factory=list)
+    host: str = ""
+
+    def start(self, events: IChannelEvents) -> None:
+        super().start(events)
+        self.diary.append(f"{self.name} starts")
+
+    def stop(self, grace_s: float) -> Deferred[None]:
+        self.diary.append(f"{self.name} stops")
+        self.down = "stopping"
+        for _, _, waiting in self.submitted:
+            if not waiting.called:
+                gone = Error("gateway:stopping", "the channel stops", retryable=True)
+                waiting.callback(Refused(error=gone))
+        return super().stop(grace_s)
+
+
+class ServiceTestCase(TestCase):
+    """A gateway over hand-led channels, from a file that the test rewrites."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.file = self.folder / "gateway.ini"
+        self.diary: list[str] = []
+        self.made: dict[str, list[Standing]] = {}
+        self.services: list[GatewayService] = []
+        kind = Kind("hand", HandSettings, self.make)
+        self.load = partial(load, kinds=[kind])
+        # a service sets the level of whatever observes the log
+        before = list(globalLogPublisher._observers)
+        self.addCleanup(globalLogPublisher._observers.__setitem__, slice(None), before)
+
+    async def tearDown(self) -> None:
+        for service in self.services:
+            if service.running:
+                await service.stopService()
+
+    def make(
+        self,
+        name: str,
+        settings: HandSettings,
+        parts: list[tuple[str, str, Any]],
+        around: Surroundings,
+    ) -> Standing:
+        """Make a channel (`Kind.make`)."""
+        channel = Standing(
+            name=name,
+            account=name,
+            down=settings.down,
+            diary=self.diary,
+            host=settings.host,
+        )
+        around.mount(name, Resource())
+        self.made.setdefault(name, []).append(channel)
+        return channel
+
+    def write(self, *sections: str, gateway: str = "") -> None:
+        """Write the configuration."""
+        head = f"[gateway]\nname = test\njournal = sqlite:///j.sqlite\n{gateway}\n"
+        self.file.write_text(head + "\n".join(sections) + "\n")
+        self.file.chmod(0o600)
+
+    def service(self) -> GatewayService:
+        """Return a service of the configuration, not started."""
+        loaded = self.load(str(self.file))
+        made = GatewayService(loaded, reactor, self.load)
+        self.services.append(made)
+        return made
+
+    async def running(self) -> GatewayService:
+        """Return a running service."""
+        service = self.service()
+        service.startService()
+        await service.ready
+        return service
+
+    async def until(self, true: Callable[[], Any]) -> None:
+        """Let the reactor and the journal work until something is true."""
+        for _ in range(400):
+            if true():
+                return
+            await deferLater(reactor, 0.005)
+        raise AssertionError("it did not come true in time")
+
+    async def reload(self, service: GatewayService) -> list[str]:
+        """Reload to the end; return what was logged."""
+        with capturedLogs() as events:
+            service.reload()
+            await self.until(lambda: service._changing is None)
+        return [formatEvent(event) for event in events]
+
+    def send(
+        self, service: GatewayService, id_: str, to: str = "+79161234567"
+    ) -> Awaitable[Any]:
+        """Hand a message in, as the HTTP side does."""
+        now = service.gateway.seconds()
+        message = Outbound(
+            id=id_, to=to, text="x", accepted_at=now, expires_at=now + 3600
+        )
+        return service.gateway.accept([(message, fingerprint(message))])
+
+
+A, B = "[hand:a]\nhost = one", "[hand:b]\nhost = one"
+TO_A, TO_B = "[route:all]\nchannels = a", "[route:all]\nchannels = b"
+BOTH = "[route:all]\nchannels = a, b"
+
+
+class StartTests(ServiceTestCase):
+    async def test_start_and_stop(self) -> None:
+        """Channels start once there is a journal; everything is closed at the end."""
+        self.write(A, B, BOTH, "[http]\nlisten = tcp:0:interface=127.0.0.1")
+        service = self.service()
+        self.assertEqual(self.diary, [])
+        service.startService()
+        await service.ready
+        self.assertTrue((self.folder / "j.sqlite").exists())
+        self.assertEqual(self.diary, ["a starts", "b starts"])
+        (port,) = service._ports
+        await service.stopService()
+        self.assertEqual(self.diary[2:], ["a stops", "b stops"])
+        self.assertFalse(port.connected)  # type: ignore[attr-defined]
+        again = await self.running()
+        self.assertFalse(again.failed)
+
+    async def refused(self, service: GatewayService) -> str:
+        """Start what cannot start; return what was logged as critical."""
+        stops: list[str] = []
+        self.patch(service, "reactor", _Stops(service.reactor, stops))
+        with capturedLogs() as events:
+            service.startService()
+            await self.until(lambda: stops)
+        self.assertTrue(service.failed)
+        self.assertEqual([e for e in events if "log_failure" in e], [])
+        (line,) = [
+            formatEvent(event)
+            for event in events
+            if event["log_level"].name == "critical"
+        ]
+        await service.stopService()
+        return line
+
+    async def test_a_port_in_use(self) -> None:
+        """One line names section and key; no channel was started."""
+        self.write(A, TO_A, "[http]\nlisten = tcp:0:interface=127.0.0.1")
+        first = await self.running()
+        number = first._ports[0].getHost().port  # type: ignore[attr-defined]
+        listen = f"[http]\nlisten = tcp:{number}:interface=127.0.0.1"
+        self.write(A, TO_A, listen, gateway="")
+        text = self.file.read_text().replace("j.sqlite", "k.sqlite")
+        self.file.write_text(text)
+        said = await self.refused(self.service())
+        self.assertIn(f"cannot start: [http] listen = tcp:{number}", said)
+        self.assertIn("Address already in use", said)
+        self.assertEqual(self.diary[:1], ["a starts"])
+        self.assertNotIn("a starts", self.diary[1:])
+
+    async def test_a_journal_that_another_gateway_has(self) -> None:
+        """It is left alone, and the line names it."""
+        self.write(A, TO_A)
+        await self.running()
+        said = await self.refused(self.service())
+        self.assertIn("another gateway has this journal open", said)
+
+    async def test_a_journal_without_a_folder(self) -> None:
+        """The line names the file."""
+        self.write(A, TO_A)
+        text = self.file.read_text().replace("j.sqlite", "nowhere/j.sqlite")
+        self.file.write_text(text)
+        said = await self.refused(self.service())
+        self.assertIn("No such file or directory", said)
+        self.assertIn("nowhere", said)
+
+    async def test_stopped_while_it_starts(self) -> None:
+        """No failure is told, and nothing stays open."""
+        self.write(A, TO_A)
+        service = self.service()
+        with capturedLogs() as events:
+            service.startService()
+            await service.stopService()
+        self.assertFalse(service.failed)
+        self.assertEqual([e for e in events if e["log_level"].name == "critical"], [])
+        await self.running()
+
+
+class _Stops:
+    """A reactor that cannot be stopped, and remembers who tried."""
+
+    def __init__(self, real: Any, stops: list[str]) -> None:
+        self._real = real
+        self._stops = stops
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def stop(self) -> None:
+        self._stops.append("stop")
+
+    def callWhenRunning(self, work: Callable[[], None]) -> None:
+        work()
+
+
+class ReloadTests(ServiceTestCase):
+    async def test_a_bad_file_changes_nothing(self) -> None:
+        """Every complaint is logged; the running configuration stays."""
+        self.write(A, TO_A)
+        service = await self.running()
+        self.write("[hand:a]\nhots = two", "[route:all]\nchannels = c", "[what]")
+        said = "\n".join(await self.reload(service))
+        for word in ("hots: is unknown", "no channel c", "unknown section", "kept"):
+            self.assertIn(word, said)
+        self.assertEqual(self.diary, ["a starts"])
+        self.assertEqual(list(service.dispatcher.lanes), ["a"])
+        await self.send(service, "m1")
+        await self.until(lambda: self.made["a"][0].ids == ["m1"])
+
+    async def test_a_file_that_is_gone(self) -> None:
+        """As a bad one."""
+        self.write(A, TO_A)
+        service = await self.running()
+        self.file.unlink()
+        said = "\n".join(await self.reload(service))
+        self.assertIn("No such file", said)
+        self.assertEqual(self.diary, ["a starts"])
+
+    async def test_a_changed_channel_is_replaced_the_others_stay(self) -> None:
+        """One stops and starts anew; the other keeps its connection and lane."""
+        self.write(A, B, BOTH)
+        service = await self.running()
+        lane = service.dispatcher.lanes["b"]
+        self.write("[hand:a]\nhost = two", B, BOTH)
+        said = await self.reload(service)
+        self.assertIn("configuration changed: a changed, none gone, none new", said)
+        self.assertEqual(self.diary[2:], ["a stops", "a starts"])
+        self.assertEqual([one.host for one in self.made["a"]], ["one", "two"])
+        self.assertEqual(len(self.made["b"]), 1)
+        self.assertIs(service.dispatcher.lanes["b"], lane)
+        self.assertIn(b"a", service.webhooks._sms.children)
+        await self.send(service, "m1")
+        await self.until(lambda: self.made["a"][1].ids == ["m1"])
+
+    async def test_an_unchanged_file(self) -> None:
+        """Nothing is touched."""
+        self.write(A, B, BOTH)
+        service = await self.running()
+        await self.reload(service)
+        self.assertEqual(self.diary, ["a starts", "b starts"])
+
+    async def test_what_was_on_its_way_goes_on(self) -> None:
+        """The old channel gives it back, the new one sends it; none is lost."""
+        self.write(A, TO_A, gateway="retry_first = 50ms")
+        service = await self.running()
+        await self.send(service, "m1")
+        old = self.made["a"][0]
+        await self.until(lambda: old.ids == ["m1"])
+        self.write("[hand:a]\nhost = two", TO_A, gateway="retry_first = 50ms")
+        await self.reload(service)
+        new = self.made["a"][1]
+        await self.until(lambda: new.ids == ["m1"])
+        new.answer(Accepted(provider_ids=("p1",)))
+        self.assertEqual(old.ids, ["m1"])
+
+    async def test_messages_of_a_removed_channel_go_another_way(self) -> None:
+        """It is closed; what waited for it leaves by the channel that is left."""
+        self.write("[hand:a]\ndown = no network", B, TO_A)
+        service = await self.running()
+        for number in range(3):
+            await self.send(service, f"m{number}", f"+7916123450{number}")
+        self.assertEqual(service.journal.backlog(), {"a": 3})
+        self.write(B, TO_B)
+        said = await self.reload(service)
+        self.assertIn("configuration changed: none changed, a gone, none new", said)
+        self.assertIn("a stops", self.diary)
+        self.assertEqual(list(service.dispatcher.lanes), ["b"])
+        self.assertNotIn(b"a", service.webhooks._sms.children)
+        left = self.made["b"][0]
+        await self.until(lambda: sorted(left.ids) == ["m0", "m1", "m2"])
+        self.assertEqual(service.journal.backlog(), {})
+
+    async def test_what_a_removed_channel_had_on_its_way(self) -> None:
+        """It finishes before the channel goes, and is decided by the new routes."""
+        self.write(A, B, TO_A, gateway="retry_first = 50ms")
+        service = await self.running()
+        await self.send(service, "m1")
+        await self.until(lambda: self.made["a"][0].ids == ["m1"])
+        self.write(B, TO_B, gateway="retry_first = 50ms")
+        await self.reload(service)
+        await self.until(lambda: self.made["b"][0].ids == ["m1"])
+
+    async def test_routes_change_at_once(self) -> None:
+        """The next message goes the new way; channels are not touched."""
+        self.write(A, B, TO_A)
+        service = await self.running()
+        await self.send(service, "m1")
+        self.write(A, B, TO_B)
+        await self.reload(service)
+        await self.send(service, "m2", "+79161234568")
+        await self.until(lambda: self.made["b"][0].ids == ["m2"])
+        self.assertEqual(self.made["a"][0].ids, ["m1"])
+        self.assertEqual(self.diary, ["a starts", "b starts"])
+
+    async def test_a_new_channel(self) -> None:
+        """It starts, and routes may lead to it."""
+        self.write(A, TO_A)
+        service = await self.running()
+        self.write(A, B, TO_B)
+        await self.reload(service)
+        self.assertEqual(self.diary, ["a starts", "b starts"])
+        await self.send(service, "m1")
+        await self.until(lambda: self.made["b"][0].ids == ["m1"])
+
+    async def test_a_pause_outlives_the_change(self) -> None:
+        """What an operator paused stays paused when its settings change."""
+        self.write(A, TO_A)
+        service = await self.running()
+        await service.gateway.pause("a")
+        self.write("[hand:a]\nhost = two", TO_A)
+        await self.reload(service)
+        self.assertTrue(service.dispatcher.lanes["a"].paused)
+        await self.send(service, "m1")
+        self.assertEqual(self.made["a"][1].ids, [])
+        await service.gateway.resume("a")
+        await self.until(lambda: self.made["a"][1].ids == ["m1"])
+
+    async def test_settings_of_the_gateway_itself(self) -> None:
+        """What can change does; the rest is named, at each reload."""
+        self.write(A, TO_A)
+        service = await self.running()
+        changed = "home_country = ES\nbacklog_limit = 7\njournal_keep = 1d"
+        http = "[http]\nlisten = tcp:0:interface=127.0.0.1"
+        self.write(A, TO_A, http, gateway=changed)
+        for _ in range(2):
+            said = await self.reload(service)
+            self.assertIn("[http] has changed; that takes a restart", said)
+            self.assertIn("journal_keep has changed; that takes a restart", said)
+        self.assertEqual(service.gateway.defaults.home_country, "ES")
+        self.assertEqual(service.dispatcher.intake.backlog_limit, 7)
+
+    async def test_a_second_wish_meanwhile(self) -> None:
+        """It is granted after the first, with the file as it is then."""
+        self.write(A, TO_A)
+        service = await self.running()
+        self.write("[hand:a]\nhost = two", TO_A)
+        service.reload()
+        self.write("[hand:a]\nhost = three", TO_A)
+        service.reload()
+        service.reload()
+        await self.until(lambda: len(self.made["a"]) == 3)
+        await self.until(lambda: service._changing is None)
+        self.assertEqual(self.diary[1:], ["a stops", "a starts", "a stops", "a starts"])
+        self.assertEqual(self.made["a"][-1].host, "three")
+
+    async def test_not_before_it_runs_nor_after(self) -> None:
+        """A signal that comes too early or too late changes nothing."""
+        self.write(A, TO_A)
+        service = self.service()
+        self.write("[hand:a]\nhost = two", TO_A)
+        service.startService()
+        service.reload()
+        await service.ready
+        self.assertEqual(self.diary, ["a starts"])
+        await service.stopService()
+        service.reload()
+        self.assertEqual(self.diary, ["a starts", "a stops"])
+        self.assertEqual(len(self.made["a"]), 1)
