@@ -1,0 +1,188 @@
+"""The running gateway, as the platform's side sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from gdemoi.amqp.envelope import Defaults, fingerprint
+from gdemoi.errors import InvalidMessage, OurFault
+from gdemoi.gateway import PAUSED, Gateway
+from gdemoi.http.gateway import Search
+from gdemoi.interfaces import IChannel, ITraced
+from gdemoi.journal import Journal
+from gdemoi.message import Error, Outbound, Receipt, State
+from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.rules import Router
+from tests.routing.channels import HandChannel
+
+NOW = 1_795_000_000.0
+
+
+@implementer(IChannel, ITraced)
+@define(eq=False)
+class TracedChannel(HandChannel):
+    """A channel that keeps what passed."""
+
+    kept: list[dict[str, Any]] = field(factory=lambda: [{"number": 1}, {"number": 2}])
+
+    def traced(self, after: int) -> list[dict[str, Any]]:
+        return [one for one in self.kept if one["number"] > after]
+
+    def capture(self) -> bytes:
+        return b"pcap"
+
+
+class GatewayTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = NOW
+        self.journal = Journal("sqlite://", self.clock, inline=True)
+        self.result(self.journal.open())
+        self.channel = TracedChannel()
+        self.plain = HandChannel(name="b", account="b")
+        self.dispatcher = Dispatcher(
+            self.journal, self.clock, Router([], ["a", "b"]), [self.channel, self.plain]
+        )
+        self.result(self.dispatcher.start())
+        self.gateway = Gateway(
+            self.dispatcher, self.journal, self.clock, Defaults("RU"), "test"
+        )
+
+    def tearDown(self) -> None:
+        self.result(self.dispatcher.stop(0.0))
+        self.result(self.journal.close())
+
+    def result(self, work: Awaitable[Any]) -> Any:
+        """Return what something comes to."""
+
+        async def awaited() -> Any:
+            return await work
+
+        return self.successResultOf(Deferred.fromCoroutine(awaited()))
+
+    def send(self, id_: str, **fields: Any) -> None:
+        """Take a message."""
+        message = Outbound(
+            id=id_, to="+79161234567", text="x", accepted_at=NOW,
+            expires_at=NOW + 60, **fields,
+        )  # fmt: skip
+        self.result(self.gateway.accept([(message, fingerprint(message))]))
+
+    def test_counts_by_state(self) -> None:
+        """As the journal has them."""
+        self.send("m1", not_before=NOW + 30)
+        self.send("m2")
+        self.channel.answer()
+        self.assertEqual(
+            self.result(self.gateway.counts()), {"accepted": 1, "submitted": 1}
+        )
+
+    def test_unmatched_receipts(self) -> None:
+        """With the time when they came, JSON-ready, newest first."""
+        for number, error in ((1, None), (2, Error("smpp:0x58", "no"))):
+            receipt = Receipt(
+                account="account-a", channel="a", provider_id=f"X{number}",
+                state=State.DELIVERED, keys=(f"x{number}",), error=error, at=NOW - 60,
+            )  # fmt: skip
+            self.assertIsNone(self.result(self.dispatcher.receipt(receipt)))
+            self.clock.advance(1)
+        newest, first = self.result(self.gateway.unmatched(10))
+        self.assertEqual(newest["provider_id"], "X2")
+        self.assertEqual(newest["error"]["code"], "smpp:0x58")
+        self.assertEqual(first["at"], "2026-11-18T11:05:40.000Z")
+        self.assertEqual(first["received_at"], "2026-11-18T11:06:40.000Z")
+        self.assertEqual(first["state"], "delivered")
+        self.assertEqual(self.result(self.gateway.count_unmatched()), 2)
+        self.assertEqual(len(self.result(self.gateway.unmatched(1))), 1)
+
+    def test_what_passed(self) -> None:
+        """Of a channel that keeps it; others say so, unknown ones are None."""
+        self.assertEqual(self.gateway.trace("a", 1), [{"number": 2}])
+        self.assertEqual(self.gateway.capture("a"), b"pcap")
+        self.assertIsNone(self.gateway.trace("nobody", 0))
+        self.assertIsNone(self.gateway.capture("nobody"))
+        for ask in (
+            lambda: self.gateway.trace("b", 0),
+            lambda: self.gateway.capture("b"),
+        ):
+            fault = self.assertRaises(OurFault, ask)
+            self.assertIn("kind hand keep no trace", str(fault))
+
+    def test_pause_is_remembered(self) -> None:
+        """In the journal, until the operator resumes."""
+        self.assertTrue(self.result(self.gateway.pause("a")))
+        self.assertTrue(self.result(self.journal.cursor(PAUSED.format("a"))))
+        self.send("m1", channels=("a",))
+        self.assertEqual(self.channel.submitted, [])
+        self.assertTrue(self.result(self.gateway.resume("a")))
+        self.assertFalse(self.result(self.journal.cursor(PAUSED.format("a"))))
+        self.assertEqual(self.channel.ids, ["m1"])
+        self.assertFalse(self.result(self.gateway.pause("nobody")))
+        self.assertFalse(self.result(self.gateway.resume("nobody")))
+
+    def test_cancel(self) -> None:
+        """What waits is taken back, what left is not, what is unknown is None."""
+        self.send("m1", not_before=NOW + 30)
+        self.send("m2")
+        self.assertIs(self.result(self.gateway.cancel("m1")), True)
+        self.assertIs(self.result(self.gateway.cancel("m2")), False)
+        self.assertIsNone(self.result(self.gateway.cancel("m3")))
+        self.clock.advance(31)
+        self.assertEqual(self.channel.ids, ["m2"])
+
+    def test_search(self) -> None:
+        """By what is said; a broken cursor is named."""
+        self.send("m1")
+        self.send("m2", from_="X")
+        page = self.result(self.gateway.search(Search(from_="X")))
+        self.assertEqual([one["id"] for one in page.messages], ["m2"])
+        asking = Deferred.fromCoroutine(self.gateway.search(Search(cursor="rubbish")))
+        fault = self.failureResultOf(asking, InvalidMessage).value
+        self.assertEqual(fault.field, "cursor")
+
+    def test_waiting_for_events(self) -> None:
+        """It ends with the next event, at once when there is one, or by cancelling."""
+        last = self.gateway.last_event()
+        waiting, other = (
+            self.gateway.events_after(last),
+            self.gateway.events_after(last),
+        )
+        other.cancel()
+        self.failureResultOf(other)
+        self.assertNoResult(waiting)
+        self.send("m1")
+        self.assertIsNone(self.successResultOf(waiting))
+        self.successResultOf(self.gateway.events_after(last))
+        events = self.result(self.gateway.events(last, 1))
+        self.assertEqual(events[0].seq, last + 1)
+
+    def test_channels_as_operators_see_them(self) -> None:
+        """The channel's own words, and its lane's figures."""
+        self.send("m1")
+        first, second = self.gateway.channels()
+        self.assertEqual((first["name"], first["kind"]), ("a", "hand"))
+        self.assertEqual((first["in_flight"], first["window"]), (1, 10))
+        self.assertEqual(second["backlog"], 0)
+
+    def test_unready(self) -> None:
+        """While it stops, and while the backlog is full."""
+        self.assertIsNone(self.gateway.unready())
+        self.dispatcher.intake.backlog_limit = 1
+        self.send("m1", not_before=NOW + 30)
+        self.assertEqual(self.gateway.unready(), "the backlog is full")
+        self.dispatcher.stopping = True
+        self.assertEqual(self.gateway.unready(), "the gateway is stopping")
+
+    def test_line_commands(self) -> None:
+        """They go to the channel."""
+        said = self.result(self.gateway.line_command("a", "l1", "ussd", ["*100#"]))
+        self.assertEqual(said, "l1 ussd *100#")
+        asking = Deferred.fromCoroutine(self.gateway.line_command("x", "l", "v", []))
+        self.failureResultOf(asking, OurFault)
