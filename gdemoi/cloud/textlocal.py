@@ -10,11 +10,10 @@ Interact keep only the send address, so that nothing can be asked there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 
@@ -52,6 +51,14 @@ from gdemoi.cloud.reading import (
     text_of,
 )
 from gdemoi.cloud.settings import TextlocalSettings
+from gdemoi.cloud.textlocal_words import (
+    STATUS_TEXTS,
+    STATUSES,
+    SUBMIT_FATES,
+    ZONES,
+    is_sender,
+    seconds_to_opening,
+)
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
@@ -70,34 +77,7 @@ MAX_SEPTETS: Final = 765  # five segments; longer is cut without an error
 MAX_UCS2: Final = 335  # five segments of 67
 PAGE_SIZE: Final = 100
 REPEAT_WINDOW_S: Final = 60.0  # inbound posts carry neither id nor time
-INDIA: Final = timezone(timedelta(hours=5, minutes=30))
-OPENS_AT_H: Final = 9  # code 192: promotional messages go from 9 to 21 in India
 UNKNOWN_COMMAND: Final = "2"
-
-_R, _J, _H = Fate.RETRY, Fate.REJECT, Fate.HALT
-SUBMIT_FATES: Final[dict[str, Fate]] = {
-    **dict.fromkeys(("1", "2", "3", "7", "43", "44"), _H),
-    **dict.fromkeys(("4", "5", "6", "8", "9", "10", "11"), _J),
-    **dict.fromkeys(("32", "33", "34", "51", "80", "191", "204"), _J),
-    "192": _R,
-}
-
-STATUSES: Final[dict[str, State]] = {
-    "P": State.ENROUTE,
-    "D": State.DELIVERED,
-    "U": State.UNDELIVERED,
-    "E": State.EXPIRED,
-    "I": State.REJECTED,
-    "B": State.REJECTED,
-    "?": State.ENROUTE,
-}
-STATUS_TEXTS: Final = {
-    "U": "undelivered",
-    "E": "expired",
-    "I": "invalid number",
-    "B": "blocked: do not disturb",
-    "?": "no receipt after four days",
-}
 
 
 @frozen
@@ -360,7 +340,7 @@ class Textlocal:
             at = datetime.strptime(text_of(value) or "", "%Y-%m-%d %H:%M:%S")
         except ValueError:
             return None
-        return at.replace(tzinfo=_ZONES[self.settings.host]).timestamp()
+        return at.replace(tzinfo=ZONES[self.settings.host]).timestamp()
 
     def balance_request(self, now: float) -> HttpRequest | None:
         """Return the question for the credits."""
@@ -383,34 +363,6 @@ class Textlocal:
             [("apikey", self.settings.api_key), *fields],
             secrets=self.secrets,
         )
-
-
-def is_sender(word: str) -> bool:
-    """Tell whether Textlocal can send from this."""
-    digits = word.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return 3 <= len(digits) <= 13
-    letters = word.replace(" ", "")
-    return letters.isascii() and letters.isalnum() and 3 <= len(word) <= 11
-
-
-def seconds_to_opening(now: float) -> float:
-    """Return how long it is until promotional messages may be sent in India."""
-    here = datetime.fromtimestamp(now, INDIA)
-    opens = here.replace(hour=OPENS_AT_H, minute=0, second=0, microsecond=0)
-    if opens <= here:
-        opens += timedelta(days=1)
-    return (opens - here).total_seconds()
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except ZoneInfoNotFoundError:
-        return UTC
-
-
-_ZONES: Final[dict[str, tzinfo]] = {"uk": _zone("Europe/London"), "in": INDIA}
 
 
 def _read_leniently(body: bytes) -> Any:

@@ -4,14 +4,11 @@ It obeys the published API file.  Its defaults would change a command (`upperCas
 is true, transcoding replaces characters), so each is said in every request.
 Receipts are not signed and their body is not described: they are read as the answer
 to a send would be, and confirmed by asking.  Inbound messages cannot be asked for.
-Conversations webhooks are signed (`x-signature`); that is checked when a secret is
-set.
+Conversations webhooks are signed; `tyntec_signature` checks that when a secret is set.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -44,14 +41,13 @@ from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
     mappings_of,
-    number_of,
     plussed,
     price_sum,
     read_json,
-    same,
     text_of,
 )
 from gdemoi.cloud.settings import TyntecSettings
+from gdemoi.cloud.tyntec_signature import is_signed
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.message import (
     Accepted,
@@ -69,7 +65,6 @@ from gdemoi.message import (
 
 API: Final = "https://api.tyntec.com"
 MAX_NAME: Final = 11
-REPLAY_WINDOW_S: Final = 300.0
 SEPTETS_A_PART: Final = 152  # their figures for concatenated messages
 UCS2_A_PART: Final = 66
 REPEATS_FOR_S: Final = 2 * 86400.0 + 3600.0  # inbound is repeated for 48 hours
@@ -370,36 +365,3 @@ def is_sender(word: str) -> bool:
         return 3 <= len(digits) <= 15
     letters = word.replace(" ", "")
     return letters.isascii() and letters.isalnum() and len(word) <= MAX_NAME
-
-
-def conversation_signature(
-    secret: str, timestamp: str, body: bytes, digest: str
-) -> str:
-    """Return x-signature of a Conversations webhook, without padding."""
-    signed = timestamp.encode("utf-8") + b"\n" + body
-    mac = hmac.new(secret.encode("utf-8"), signed, digest).digest()
-    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii")
-
-
-def is_signed(webhook: Webhook, secret: str, now: float) -> bool:
-    """Check x-signature (SHA-256 or SHA-512, padded or not) and its age."""
-    given = (webhook.header("x-signature") or "").rstrip("=")
-    timestamp = webhook.header("x-request-timestamp") or ""
-    if not given or not _is_fresh(timestamp, now):
-        return False
-    right = False
-    for digest in ("sha256", "sha512"):
-        expected = conversation_signature(secret, timestamp, webhook.body, digest)
-        right |= same(expected, given)
-    return right
-
-
-def _is_fresh(timestamp: str, now: float) -> bool:
-    at = number_of(timestamp)
-    if at is None:
-        at = iso_time(timestamp)
-    if at is None:
-        return False
-    if at > 1e11:  # milliseconds
-        at /= 1000
-    return abs(now - at) <= REPLAY_WINDOW_S

@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.prepared import prepare
 from gdemoi.cloud.provider import Answer, Door, Draft, HttpRequest, Told, Webhook
-from gdemoi.cloud.textlocal import (
+from gdemoi.cloud.textlocal import Textlocal
+from gdemoi.cloud.textlocal_words import (
     STATUSES,
     SUBMIT_FATES,
-    Textlocal,
     is_sender,
     seconds_to_opening,
 )

@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
-from gdemoi.cloud.tyntec import (
-    STATES,
-    Tyntec,
-    conversation_signature,
-    is_sender,
-    worst_of,
-)
+from gdemoi.cloud.tyntec import STATES, Tyntec, is_sender, worst_of
+from gdemoi.cloud.tyntec_signature import conversation_signature
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.message import Accepted, Charset, Refused, Scope, State, Unsure
 from tests.cloud.net import NOW, TOKEN, json_answer, message, tyntec, vectors
