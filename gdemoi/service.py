@@ -155,7 +155,9 @@ class GatewayService(Service):
             why = getattr(fault.socketError, "strerror", None) or fault.socketError
             raise ConfigurationError(f"[http] {key} = {description}: {why}") from fault
         self._ports.append(port)
-        log.info("{what} at {address}", what=_SERVED[key], address=port.getHost())
+        here = port.getHost()
+        at = f"{here.host}:{here.port}" if hasattr(here, "port") else description
+        log.info("{what} at {at}", what=_SERVED[key], at=at)
 
     def _make(self, channel: ChannelSettings, whole: Configuration) -> _Made:
         http = whole.http

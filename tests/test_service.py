@@ -205,13 +205,12 @@ class StartTests(ServiceTestCase):
         self.assertIn("another gateway has this journal open", said)
 
     async def test_a_journal_without_a_folder(self) -> None:
-        """The line names the file."""
+        """The line names the folder."""
         self.write(A, TO_A)
         text = self.file.read_text().replace("j.sqlite", "nowhere/j.sqlite")
         self.file.write_text(text)
         said = await self.refused(self.service())
-        self.assertIn("No such file or directory", said)
-        self.assertIn("nowhere", said)
+        self.assertIn("nowhere does not exist", said)
 
     async def test_stopped_while_it_starts(self) -> None:
         """No failure is told, and nothing stays open."""

@@ -108,6 +108,11 @@ class Database:
         try:
             lock = open(self.path + ".lock", "a+")  # noqa: SIM115
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+        except FileNotFoundError as error:
+            folder = os.path.dirname(os.path.abspath(self.path))
+            raise ConfigurationError(
+                f"journal: the folder {folder} does not exist"
+            ) from error
         except OSError as error:
             raise ConfigurationError(f"journal: {error}") from error
         try:
