@@ -121,7 +121,7 @@ def receive(
     if not counted or attempt is None:
         return False, []
     record.at = now
-    record.taken = True
+    record.taken = record.taken or not _in_part(record, attempt)
     return True, _weigh(record, attempt, receipt, now)
 
 
@@ -378,6 +378,16 @@ def _mark(record: Record, attempt: Attempt, receipt: Receipt, provider_id: str) 
     return True
 
 
+def _in_part(record: Record, attempt: Attempt) -> bool:
+    """Tell whether only some segments of an attempt are known to have left.
+
+    The whole is unsure then, and what was decided about the message (to be held,
+    or sent again) stays as it is.
+    """
+    known = len(attempt.states)
+    return attempt.outcome == "unsure" and not record.final and known < attempt.segments
+
+
 def _weigh(
     record: Record, attempt: Attempt, receipt: Receipt, now: float
 ) -> list[Told]:
@@ -385,10 +395,12 @@ def _weigh(
     if receipt.state is State.DELIVERED:
         if attempt.delivered():
             return [_tell(record, State.DELIVERED, now, receipt.error, True, attempt)]
-    elif receipt.state in FINAL and attempt.number == record.attempt:
+    elif receipt.state in FINAL:
+        if attempt.number != record.attempt or _in_part(record, attempt):
+            return []
         # one lost segment is a lost message
         return [_tell(record, receipt.state, now, receipt.error, True, attempt)]
-    elif receipt.state in FINAL:
+    if _in_part(record, attempt):
         return []
     record.lane = record.held_until = None
     if RANK[record.state] >= _ENROUTE:

@@ -14,8 +14,9 @@ PAUSE_FIRST_S: Final = 1.0
 PAUSE_LAST_S: Final = 30.0
 # A quiet time without throttling after which the rate is raised a step.
 RECOVERY_S: Final = 5.0
-RECOVERY_FACTOR: Final = 1.5
-SLOWEST_PER_S: Final = 0.1
+RECOVERY_FACTOR: Final = 2.0
+# Slower would starve a lane on a few refusals; the pauses do the rest.
+SLOWEST_PER_S: Final = 1.0
 # A channel without a limit of its own has none again above this.
 LIMITLESS_PER_S: Final = 2000.0
 
@@ -71,7 +72,8 @@ class Pace:
         current = self.present
         if current is None:
             current = max(self._seen_per_s, float(self._window_sent), 1.0)
-        self.present = max(SLOWEST_PER_S, current / 2)
+        slowest = min(SLOWEST_PER_S, self.rate or SLOWEST_PER_S)
+        self.present = max(slowest, current / 2)
         self._changed_at = self._free_at = self._paused_until
         return self._paused_until - now
 

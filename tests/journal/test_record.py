@@ -10,8 +10,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.journal.record import apply, begin, deadline, lapse, receive
 from gdemoi.journal.story import Record, Told
-from gdemoi.life import Cancelled, Decided, Final, Held, Submitted, Wait
-from gdemoi.message import FINAL, RANK, Accepted, Refused, State, Unsure
+from gdemoi.life import (
+    Answered,
+    Attempting,
+    Cancelled,
+    Decided,
+    Final,
+    Held,
+    Submitted,
+    Wait,
+)
+from gdemoi.message import FINAL, RANK, Accepted, Error, Refused, State, Unsure
 from tests.journal.lives import (
     BAD,
     BUSY,
@@ -315,7 +324,23 @@ class ReceiptTests(SynchronousTestCase):
         receive(record, receipt("a1"), "a1", NOW + 2)
         _, told = receive(record, receipt("a2"), "a2", NOW + 3)
         self.assertEqual(told, [])
-        self.assertIs(record.state, State.ENROUTE)
+        self.assertIs(record.state, State.ACCEPTED)
+        self.assertEqual(shown(lapse(record, NOW + TTL, DAY)), [("uncertain", False)])
+
+    def test_an_unsure_message_that_left_in_part_is_sent_again(self) -> None:
+        """Receipts of some segments do not take it out of its lane."""
+        record = born()
+        outcome = Unsure(why="lost", provider_ids=("a1", "a2"), segments=3)
+        apply(record, answered(outcome, Wait(NOW + 9, "c")))
+        receive(record, receipt("a1"), "a1", NOW + 2)
+        receive(record, receipt("a2", State.UNDELIVERED), "a2", NOW + 3)
+        self.assertIs(record.state, State.WAITING)
+        self.assertEqual(record.lane, "c")
+        self.assertTrue(apply(record, Attempting("m", 2, "c", NOW + 9))[0])
+        again = Refused(error=Error("x:1", "no"))
+        final = Final(State.REJECTED, Error("x:1", "no"))
+        self.assertTrue(apply(record, Answered("m", 2, "c", "a", again, final, NOW))[0])
+        self.assertIs(record.state, State.REJECTED)
 
 
 class TimeTests(SynchronousTestCase):

@@ -72,9 +72,10 @@ class PaceTests(SynchronousTestCase):
     def test_recovers_step_by_step(self) -> None:
         """Quiet time lifts the rate back to the configured one, not above."""
         pace = Pace(100.0)
-        pace.throttled(0.0)
+        for at in (0.0, 2.0, 5.0, 10.0):
+            pace.throttled(at)
         steps = []
-        for second in range(60):
+        for second in range(20, 90):
             pace.went_well(float(second))
             steps.append(pace.present)
         self.assertEqual(steps[-1], 100.0)
