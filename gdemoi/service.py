@@ -11,6 +11,7 @@ from collections.abc import Callable
 from random import SystemRandom
 from typing import Any, Final
 
+from OpenSSL.SSL import Error as SSLError
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
@@ -154,6 +155,11 @@ class GatewayService(Service):
         except CannotListenError as fault:
             why = getattr(fault.socketError, "strerror", None) or fault.socketError
             raise ConfigurationError(f"[http] {key} = {description}: {why}") from fault
+        except (OSError, ValueError, TypeError, LookupError, SSLError) as fault:
+            # a description that names a file or a socket that is not there
+            raise ConfigurationError(
+                f"[http] {key} = {description}: {fault}"
+            ) from fault
         self._ports.append(port)
         here = port.getHost()
         at = f"{here.host}:{here.port}" if hasattr(here, "port") else description

@@ -197,6 +197,14 @@ class StartTests(ServiceTestCase):
         self.assertEqual(self.diary[:1], ["a starts"])
         self.assertNotIn("a starts", self.diary[1:])
 
+    async def test_a_key_file_that_is_not_there(self) -> None:
+        """The line names key and file."""
+        listen = "ssl:0:privateKey=/nonexistent.pem:interface=127.0.0.1"
+        self.write(A, TO_A, f"[http]\nlisten = {listen}\ntoken = a-long-token")
+        said = await self.refused(self.service())
+        self.assertIn(f"cannot start: [http] listen = {listen}: ", said)
+        self.assertIn("No such file", said)
+
     async def test_a_journal_that_another_gateway_has(self) -> None:
         """It is left alone, and the line names it."""
         self.write(A, TO_A)

@@ -82,7 +82,7 @@ def _channel(channel: Json) -> list[Text]:
     balance = channel.get("balance")
     notes = joined(
         why,
-        unable if unable and unable != why else None,
+        unable if unable and unable not in why else None,
         f"balance {balance}" if balance is not None else None,
     )
     return [

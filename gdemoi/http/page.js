@@ -70,7 +70,7 @@ function channel(one) {
   };
   const slowed = one.present_rate != null && one.present_rate !== one.rate;
   const rate = one.rate ? `${one.rate}/s` : "";
-  const notes = [one.reason, one.unable !== one.reason && one.unable,
+  const notes = [one.reason, !one.reason?.includes(one.unable) && one.unable,
     one.balance != null && `balance ${one.balance}`].filter(Boolean).join(", ");
   return row(name(one.name), { text: one.kind, style: "roomy" },
     state(one.paused ? "paused" : one.state),

@@ -288,6 +288,7 @@ class HttpTests(SynchronousTestCase):
             "listen = 127.0.0.1:8990": "is not an endpoint",
             "listen = tcp:port": "'port' is not a port",
             "listen = tcp:99999": "is not a port",
+            "listen = tcp:8990:interfce=x": "has an option that its kind does not",
             "public_url = sms.example.org": "is not an address",
             "public_url = https://u:p@x.org": "without user",
         }

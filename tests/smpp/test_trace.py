@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.errors import OurFault
+from gdemoi.interfaces import ITraced
 from gdemoi.smpp import pdus
 from gdemoi.smpp.pcap import pcap
 from gdemoi.smpp.pdus import BindTransceiver, DataSm, Outbind, SubmitSm
+from gdemoi.smpp.settings import PduLog
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.smpp.trace import Direction, Trace, line, masked
 from tests.smpp.house import House
@@ -96,6 +99,31 @@ class TraceTests(SynchronousTestCase):
         hidden = house.channel.trace.records(texts=False)
         self.assertNotIn(b"hello".hex(), str(hidden))
         house.stop()
+
+    def test_what_operators_may_see(self) -> None:
+        """`ITraced`: numbered lines; texts hidden where the settings say so."""
+        for texts, seen in ((True, True), (False, False)):
+            house = House(pdu_log_texts=texts)
+            house.submit(house.message("hello"))
+            channel = house.channel
+            self.assertTrue(ITraced.providedBy(channel))
+            found = channel.traced(0)
+            self.assertEqual([one["number"] for one in found], [1, 2, 3, 4])
+            self.assertEqual(channel.traced(3), found[3:])
+            # a number from before a restart: all there is
+            self.assertEqual(channel.traced(99), found)
+            self.assertEqual("hello" in str(found), seen)
+            self.assertEqual(b"hello" in channel.capture(), seen)
+            self.assertNotIn(b"secret", channel.capture())
+            house.stop()
+
+    def test_nothing_is_kept(self) -> None:
+        """`pdu_ring = 0` says so, also while PDUs are logged."""
+        for log in (PduLog.OFF, PduLog.LINE):
+            channel = House(start=False, pdu_ring=0, pdu_log=log).channel
+            for ask in (lambda c=channel: c.traced(0), channel.capture):
+                fault = self.assertRaises(OurFault, ask)
+                self.assertIn("pdu_ring = 0", str(fault))
 
     def test_no_ring_when_switched_off(self) -> None:
         """`pdu_ring = 0` without a log costs nothing."""
