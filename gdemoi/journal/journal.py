@@ -20,7 +20,8 @@ from zope.interface import implementer
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import arriving, receiving, sweeping
 from gdemoi.journal.database import Database
-from gdemoi.journal.ledger import CACHED, Ledger
+from gdemoi.journal.known import CACHED
+from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.migrate import create, migrate
 from gdemoi.journal.queries import Queries
 from gdemoi.journal.telling import Outboxed, event_of

@@ -40,7 +40,9 @@ def keys_of(receipt: Receipt) -> tuple[str, ...]:
 
 def speaks_of(about: str | None, to: str) -> bool:
     """Tell whether the phone in a receipt can be the message's."""
-    digits = "".join(filter(str.isdigit, about or "")).lstrip("0")
+    if not about or (about.isdigit() and to.endswith(about)):
+        return True
+    digits = "".join(filter(str.isdigit, about)).lstrip("0")
     return not digits or "".join(filter(str.isdigit, to)).endswith(digits)
 
 

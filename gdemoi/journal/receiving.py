@@ -26,11 +26,14 @@ decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 
 def note(ledger: Ledger, fact: Fact) -> bool:
     """Record a fact, and the provider ids that it brings."""
-    counted = ledger.note(fact)
-    if isinstance(fact, Answered) and not isinstance(fact.outcome, Refused):
-        entry = ledger.entry(fact.id)
-        if entry is not None and fact.outcome.provider_ids:
-            _provide(ledger, entry, fact.account, fact.outcome.provider_ids)
+    counted, entry = ledger.note(fact)
+    if (
+        isinstance(fact, Answered)
+        and not isinstance(fact.outcome, Refused)
+        and fact.outcome.provider_ids
+        and entry is not None
+    ):
+        _provide(ledger, entry, fact.account, fact.outcome.provider_ids)
     return counted
 
 
@@ -103,14 +106,14 @@ def _find(
 ) -> tuple[Entry, str, str] | None:
     """Return the message of a receipt, and the id and key that led there."""
     provider_id = receipt.provider_id
-    entry = ledger.known_by(receipt.account, provider_id)
+    entry = ledger.known.by_provider.get((receipt.account, provider_id))
     if entry is not None and not entry.record.final:
         key = provider_key(provider_id)
         certain = not receipt.keys or key in receipt.keys
         if certain and speaks_of(receipt.about, entry.message.to):
             return entry, provider_id, key
     if receipt.message_id is not None:
-        entry = ledger.entry(receipt.message_id)
+        entry = ledger.known.entry(receipt.message_id)
         if entry is not None and receipt.channel in entry.record.tried:
             ids = [i for a in entry.record.attempts for i in a.provider_ids]
             return entry, provider_id if provider_id in ids else "", ""
@@ -129,7 +132,7 @@ def _candidates(
     for key in dict.fromkeys(keys_of(receipt)):
         for row in ledger.found(receipt.account, key):
             stored_key, provider_id, *whole = row
-            entry = ledger.adopt(whole)
+            entry = ledger.known.adopt(whole)
             record = entry.record
             entries[entry.id] = entry
             found.append(

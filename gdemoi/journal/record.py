@@ -59,6 +59,7 @@ EXPIRED: Constant = Error("gateway:expired", "the time to live has passed")
 NO_RECEIPT: Constant = Error("gateway:no_receipt", "no final receipt has come")
 _SUBMITTED: Constant = RANK[State.SUBMITTED]
 _ENROUTE: Constant = RANK[State.ENROUTE]
+_NO_SEGMENTS: Constant = (0, 0, 0, 0)
 
 
 def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
@@ -117,7 +118,8 @@ def receive(
             receipt.verified,
         )
     )
-    shorten(record, record.receipts)
+    if len(record.receipts) > KEPT_FIRST + KEPT_LAST:
+        shorten(record, record.receipts)
     if not counted or attempt is None:
         return False, []
     record.at = now
@@ -179,7 +181,7 @@ def _tell(
     if attempt is None:
         number = record.attempt
         told = Told(
-            seq, state, final, at, record.channel, None, number, (0, 0, 0, 0), (), error
+            seq, state, final, at, record.channel, None, number, _NO_SEGMENTS, (), error
         )
     else:
         told = Told(
@@ -270,8 +272,8 @@ def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
     attempt.segments = outcome.segments
     known = attempt.provider_ids
     if outcome.provider_ids != known:
-        fresh = tuple(i for i in outcome.provider_ids if i and i not in known)
-        attempt.provider_ids = known + fresh
+        fresh = [i for i in outcome.provider_ids if i and i not in known]
+        attempt.provider_ids = (*known, *fresh)
         attempt.states = attempt.states + [None] * len(fresh)
     if isinstance(outcome, Accepted):
         attempt.outcome = "accepted"

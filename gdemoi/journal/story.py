@@ -17,6 +17,7 @@ from gdemoi.message import FINAL, Error, State
 # bound: of each list the first and the last entries are kept.
 KEPT_FIRST: Constant = 16
 KEPT_LAST: Constant = 48
+_DELIVERED: Constant = State.DELIVERED
 
 
 class Told(msgspec.Struct, array_like=True, gc=False):
@@ -59,8 +60,8 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
         states = self.states
         if not any(states):
             return (total, taken, 0, 0)
-        delivered = states.count(State.DELIVERED)
-        failed = sum(state in FINAL for state in states if state) - delivered
+        delivered = states.count(_DELIVERED)
+        failed = len([state for state in states if state in FINAL]) - delivered
         if len(states) == 1 and self.outcome == "accepted":
             return (total, taken, delivered * total, failed * total)
         return (max(total, len(states)), taken, delivered, failed)
@@ -71,11 +72,10 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
         A provider that gives one id for the whole message speaks for all of its
         segments; an attempt that ended Unsure needs a receipt for each.
         """
-        if any(state is not State.DELIVERED for state in self.states):
+        known = len(self.states)
+        if self.states.count(_DELIVERED) < known:
             return False
-        if not self.states:
-            return True
-        return self.outcome != "unsure" or len(self.states) >= self.segments
+        return not known or self.outcome != "unsure" or known >= self.segments
 
 
 class Said(msgspec.Struct, array_like=True, gc=False):

@@ -25,7 +25,7 @@ def lapse_messages(ledger: Ledger, now: float) -> bool:
     ledger.now = max(ledger.now, now)
     rows = ledger.database.rows(ledger.statements.overdue, (ledger.owner, now, CHUNK))
     for row in rows:
-        entry = ledger.adopt(row)
+        entry = ledger.known.adopt(row)
         ledger.changed(entry, lapse(entry.record, now, ledger.receipt_ttl_s))
     return len(rows) == CHUNK
 
@@ -41,7 +41,7 @@ def forget_messages(ledger: Ledger, now: float, after: int) -> int | None:
     for *row, accepted_at in rows:
         if accepted_at > young:
             return None
-        entry = ledger.adopt(row)
+        entry = ledger.known.adopt(row)
         if entry.record.final and entry.record.at <= young:
             ledger.remove(entry)
     return rows[-1][2] if len(rows) == CHUNK else None

@@ -13,7 +13,7 @@ import msgspec
 
 from gdemoi.journal.story import Told
 from gdemoi.life import Event
-from gdemoi.message import Error, Inbound, Outbound, State
+from gdemoi.message import Error, Inbound, State
 
 _NULL = msgspec.Raw(b"null")
 _encode = msgspec.json.Encoder().encode
@@ -142,19 +142,6 @@ class Outboxed(msgspec.Struct, array_like=True, gc=False):
 
 encode_chunk = msgspec.msgpack.Encoder().encode
 _decode_chunk = msgspec.msgpack.Decoder(list[Outboxed]).decode
-
-
-def outboxed(seq: int, message: Outbound, told: Told) -> Outboxed:
-    """Return a status event as the outbox keeps it."""
-    return Outboxed(
-        seq,
-        told.event_id,
-        message.id,
-        message.reply_to,
-        message.correlation_id,
-        told,
-        bytes(message.correlation),
-    )
 
 
 def events_of(chunk: bytes) -> list[Event]:

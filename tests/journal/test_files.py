@@ -289,6 +289,18 @@ class FailingDiskTests(FileTestCase):
         seqs = [event.seq for event in self.did(self.journal.events(0, 999))]
         self.assertEqual(seqs, list(range(1, 202)))
 
+    def test_a_row_that_somebody_deleted(self) -> None:
+        """Its facts find nothing and make no blank row; the others are written."""
+        batch = [acceptance(f"m{n}", attempting=True) for n in range(3)]
+        self.accept(*batch)
+        self.journal._ledger.database.run("DELETE FROM messages WHERE id = 'm1'")
+        self.journal._writes.hold()
+        noted = [self.journal.note(taken(f"a{n}", name=f"m{n}")) for n in range(3)]
+        self.journal._writes.release()
+        self.assertEqual([self.did(one) for one in noted], [True, False, True])
+        counts = self.journal._ledger.database.rows("SELECT id, state FROM messages")
+        self.assertEqual(counts, [("m0", "submitted"), ("m2", "submitted")])
+
     def test_receipt_and_inbound_are_refused_too(self) -> None:
         """The upstream is not acknowledged, and repeats."""
         self.full()

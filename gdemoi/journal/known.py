@@ -1,0 +1,131 @@
+"""The messages that are at hand in memory, and how others get there.
+
+This file knows which entries may be asked for without a query: those that are
+not over (bounded, written through), by our own id and by provider id, and those
+that a batch has read.  It refuses to know what is done to them.
+
+On PostgreSQL nothing is kept from batch to batch: another gateway may write it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from gdemoi.journal.database import Database
+from gdemoi.journal.entry import Entry, decode_message, decode_record
+
+# How many unfinished messages are kept in memory.
+CACHED: Final = 20_000
+_LOAD_SIZES: Final = (256, 64, 16, 4, 1)
+
+
+class Known:
+    """Entries by id and by provider id."""
+
+    def __init__(self, database: Database, cached: int) -> None:
+        self._database = database
+        self._cached = cached
+        self._loads: dict[int, str] = {}
+        self.live: dict[str, Entry] = {}
+        # of unfinished messages, by (account, provider id as it was spelled)
+        self.by_provider: dict[tuple[str, str], Entry] = {}
+        # provider keys that this batch has looked up: their rows
+        self.found: dict[tuple[str, str], list[Any]] = {}
+        # what this batch has read, or found missing
+        self._looked: set[str] = set()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.live.clear()
+        self.by_provider.clear()
+        self.found = {}
+        self._looked = set()
+
+    def forget(self, over: Iterable[Entry]) -> None:
+        """After a commit: keep only what is not over."""
+        live = self.live
+        for entry in over:
+            self.drop(entry)
+        for looked in self._looked:
+            found = live.get(looked)
+            if found is not None and found.record.final:
+                self.drop(found)
+        while len(live) > self._cached:
+            self.drop(next(iter(live.values())))
+        self.found = {}
+        self._looked = set()
+
+    def drop(self, entry: Entry) -> None:
+        """Let an entry go."""
+        self.live.pop(entry.id, None)
+        by_provider = self.by_provider
+        for attempt in entry.record.attempts:
+            for provider_id in attempt.provider_ids:
+                key = (attempt.account or "", provider_id)
+                if by_provider.get(key) is entry:
+                    del by_provider[key]
+
+    def load(self, ids: Iterable[str]) -> None:
+        """Read the records of `ids` that are not here, many at a time."""
+        live = self.live
+        wanted = list({i for i in ids if i not in live})
+        self._looked.update(wanted)
+        start = 0
+        for size in _LOAD_SIZES:
+            while len(wanted) - start >= size:
+                self._read(wanted[start : start + size])
+                start += size
+
+    def _read(self, ids: Sequence[str]) -> None:
+        size = len(ids)
+        if size not in self._loads:
+            self._loads[size] = self._database.statements.messages_by_id(size)
+        for row in self._database.rows(self._loads[size], ids):
+            self.adopt(row)
+
+    def look_up(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Read the messages of many provider keys."""
+        by_account: dict[str, set[str]] = defaultdict(set)
+        for account, key in keys:
+            by_account[account].add(key)
+            self.found[account, key] = []
+        for account, wanted in by_account.items():
+            rest = sorted(wanted)
+            for size in _LOAD_SIZES:
+                while len(rest) >= size:
+                    if -size not in self._loads:
+                        spelled = self._database.statements.messages_by_key(size)
+                        self._loads[-size] = spelled
+                    for row in self._database.rows(
+                        self._loads[-size], (account, *rest[:size])
+                    ):
+                        self.found[row[0], row[1]].append(row[1:])
+                    rest = rest[size:]
+
+    def adopt(self, row: Sequence[Any]) -> Entry:
+        """Return the entry of a row; what memory knows is newer."""
+        found = self.live.get(row[0])
+        if found is not None:
+            return found
+        _, owner, n, message, record, fingerprint, at = row[:7]
+        entry = Entry(
+            n,
+            owner,
+            decode_message(message),
+            decode_record(record),
+            bytes(fingerprint),
+        )
+        entry.deadline = at
+        self.live[entry.id] = entry
+        self._looked.add(entry.id)
+        return entry
+
+    def entry(self, message_id: str) -> Entry | None:
+        """Return a message, read if need be."""
+        found = self.live.get(message_id)
+        if found is None and message_id not in self._looked:
+            self.load((message_id,))
+            found = self.live.get(message_id)
+        return found
