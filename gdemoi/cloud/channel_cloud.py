@@ -1,8 +1,8 @@
 """A cloud provider as a way out: `IChannel` over a pure provider file.
 
 It puts together what the other rooms know: `prepared` makes messages ready, `http`
-carries requests, `webhooks` and `poller` bring receipts and inbound messages.  Its
-one rule: an unproven receipt is a hint, confirmed by asking where it can be asked.
+carries requests, `webhooks` and `poller` bring receipts and inbound messages, which
+`channel_receipts` takes up.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.cloud.channel_receipts import Confirmation, Upward
 from gdemoi.cloud.health import Health
 from gdemoi.cloud.http import CloudHttp, NoAnswer, NotSent
 from gdemoi.cloud.open_messages import POLLING, RECONCILING, Open, OpenMessages
 from gdemoi.cloud.poller import Poller, named
 from gdemoi.cloud.prepared import CloudPrepared, prepare
-from gdemoi.cloud.provider import Balance, Door, Provider, Told
+from gdemoi.cloud.provider import Balance, Door, Provider
 from gdemoi.cloud.reading import redact
-from gdemoi.cloud.settings import (
-    CloudSettings,
-)
+from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.vonage_reports import MAX_CALLBACK
 from gdemoi.cloud.webhooks import Doors
 from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
@@ -36,14 +35,11 @@ from gdemoi.message import (
     FINAL,
     Accepted,
     Error,
-    Inbound,
-    Match,
     Outbound,
     Outcome,
     Receipt,
     Refused,
     Scope,
-    State,
     Unsure,
 )
 from gdemoi.tasks import background
@@ -73,7 +69,7 @@ class CloudChannel:
         self._settings = settings
         self._clock = around.clock
         self._http = http
-        self._events: IChannelEvents | None = None
+        self._up = Upward()
         self._counts: Counter[str] = Counter()
         self._balance: Balance | None = None
         self._spent: Decimal | None = None
@@ -87,6 +83,14 @@ class CloudChannel:
         polls = self._receipts == "poll" or self._confirms
         self.messages = OpenMessages(POLLING if polls else RECONCILING, around.random)
         self.poller = self._made_poller(around)
+        self._confirmation = Confirmation(
+            up=self._up,
+            messages=self.messages,
+            poller=self.poller,
+            clock=around.clock,
+            counts=self._counts,
+            confirms=self._confirms,
+        )
         if around.public_url is not None and settings.wants_webhooks:
             around.mount(name, self._doors(around.public_url).resource())
 
@@ -108,8 +112,8 @@ class CloudChannel:
             random=around.random,
             channel=self.name,
             inbound_every_s=own.poll_every_s if polls else None,
-            tell_receipt=self._tell_receipt,
-            tell_inbound=self._tell_inbound,
+            tell_receipt=self._up.receipt,
+            tell_inbound=self._up.inbound,
             cursor=around.cursor,
             set_cursor=around.set_cursor,
             counts=self._counts,
@@ -124,7 +128,7 @@ class CloudChannel:
             token=own.webhook_token,
             open_doors=frozenset(door for door, how in wanted if how == "webhook"),
             clock=self._clock,
-            take=self._take,
+            take=self._confirmation.take,
             channel=self.name,
             counts=self._counts,
         )
@@ -161,7 +165,7 @@ class CloudChannel:
 
     def start(self, events: IChannelEvents) -> None:
         """Begin: nothing needs to be connected first."""
-        self._events = events
+        self._up.events = events
         self._stopping = False
         if self._follows or self.poller.inbound_every_s is not None:
             self.poller.start()
@@ -196,7 +200,7 @@ class CloudChannel:
         """Return why nothing should be sent now."""
         if self._stopping:
             return "stopping"
-        if self._events is None:
+        if self._up.events is None:
             return "not started"
         return self._health.unable(self._clock.seconds())
 
@@ -220,9 +224,12 @@ class CloudChannel:
     async def _submit(self, prepared: CloudPrepared) -> Outcome:
         request = self.provider.request_for(prepared.draft, self._clock.seconds())
         code = f"{self.provider.name}:unreachable"
+        message_id = prepared.message.id
+        self._confirmation.sending(prepared.message)
         try:
             answer = await self._http.submit(request)
         except NotSent as why:
+            self._confirmation.answered(message_id)
             self._silence(str(why))
             return Refused(
                 error=Error(code, str(why), retryable=True),
@@ -230,10 +237,15 @@ class CloudChannel:
             )
         except NoAnswer as why:
             self._silence(str(why))
+            await self._confirmation.unanswered(message_id)
             return Unsure(why=f"{code}: {why}", segments=prepared.segments)
         now = self._clock.seconds()
         outcome = self._cleaned(self.provider.outcome_of(answer, now), prepared)
         self._learn(outcome)
+        if isinstance(outcome, Unsure) and not outcome.provider_ids:
+            await self._confirmation.unanswered(message_id)
+        else:
+            self._confirmation.answered(message_id)
         if isinstance(outcome, (Accepted, Unsure)):
             self._balance = self.provider.balance_of(answer) or self._balance
             price = self.provider.price_of(answer)
@@ -259,7 +271,7 @@ class CloudChannel:
                 polled = self.provider.status_of(answer, provider_ids, now)
                 receipts = [named(one, message.id) for one in polled.receipts]
                 for other in receipts[1:]:
-                    await self._tell_receipt(other)
+                    await self._up.receipt(other)
                 return receipts[0] if receipts else None
             request = self.provider.search_request(message, now)
             if request is None:
@@ -296,60 +308,6 @@ class CloudChannel:
         if verb != "balance" or not self._tells_balance:
             return fail(OurFault(f"{self.kind} has no command {verb}"))
         return Deferred.fromCoroutine(self._ask_balance())
-
-    # -- what comes up ------------------------------------------------------
-
-    async def _take(self, told: Told) -> None:
-        """Record what a webhook told."""
-        for receipt in told.receipts:
-            await self._take_receipt(receipt)
-        for inbound in told.inbounds:
-            await self._tell_inbound(inbound)
-
-    async def _take_receipt(self, receipt: Receipt) -> None:
-        """Record a receipt; one that proves nothing is recorded as a hint."""
-        if receipt.verified or not self._confirms:
-            await self._settle(receipt)
-            return
-        now = self._clock.seconds()
-        message = self.messages.hint(
-            receipt.message_id, receipt.provider_id, receipt.about, now
-        )
-        known = message is not None
-        self._counts["receipt to confirm" if known else "receipt for nobody"] += 1
-        if message is not None:
-            receipt = msgspec.structs.replace(receipt, message_id=message.message_id)
-        if self.poller.stopped is not None:
-            # nobody can be asked here: unproven receipts are all there is
-            if message is not None and not receipt.provider_id:
-                provider_id = message.ids[0]
-                receipt = msgspec.structs.replace(receipt, provider_id=provider_id)
-            await self._settle(receipt)
-            return
-        if not receipt.provider_id:
-            # names our reference at best: worth a line in the message's story
-            hint = msgspec.structs.replace(receipt, state=State.ENROUTE, error=None)
-            await self._tell_receipt(hint)
-        # an id that we never sent is not asked for: nobody can make us ask
-        if message is not None:
-            self.messages.hasten(message, now)
-            self.poller.wake()
-
-    async def _settle(self, receipt: Receipt) -> None:
-        await self._tell_receipt(receipt)
-        if receipt.state in FINAL:
-            self.messages.settle(receipt.provider_id)
-            self.poller.save()
-
-    async def _tell_receipt(self, receipt: Receipt) -> Match | None:
-        if self._events is None:
-            raise Unavailable("not started")
-        return await self._events.receipt(receipt)
-
-    async def _tell_inbound(self, inbound: Inbound) -> None:
-        if self._events is None:
-            raise Unavailable("not started")
-        await self._events.inbound(inbound)
 
     def _follow(self, message: Outbound, ids: Sequence[str]) -> None:
         """Begin to ask for a message that the provider has."""
@@ -393,9 +351,10 @@ class CloudChannel:
         self._tell(self._health.silence(why))
 
     def _tell(self, changed: bool) -> None:
-        if changed and self._events is not None and not self._stopping:
-            self._events.changed(self, self._health.state, self._health.reason)
-            self._events.able(self)
+        events = self._up.events
+        if changed and events is not None and not self._stopping:
+            events.changed(self, self._health.state, self._health.reason)
+            events.able(self)
 
     async def _balances(self) -> None:
         while not self._stopping:

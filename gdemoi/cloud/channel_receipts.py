@@ -1,0 +1,164 @@
+"""What a provider tells, on its way up: recorded at once, or confirmed first.
+
+Its one rule: an unproven receipt is a hint, confirmed by asking where it can be
+asked.  A send without a whole answer left no id to ask by: a hint that names our
+reference may bring the id, or else is all that will ever be known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
+
+from gdemoi.cloud.open_messages import Open, OpenMessages
+from gdemoi.cloud.poller import Poller
+from gdemoi.cloud.provider import Told
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IChannelEvents
+from gdemoi.message import FINAL, Inbound, Match, Outbound, Receipt, State
+
+MOST_OWED: Final = 10_000
+
+
+@define
+class Upward:
+    """The way up, once the channel has started."""
+
+    events: IChannelEvents | None = None
+
+    async def receipt(self, receipt: Receipt) -> Match | None:
+        """Record a receipt."""
+        if self.events is None:
+            raise Unavailable("not started")
+        return await self.events.receipt(receipt)
+
+    async def inbound(self, inbound: Inbound) -> None:
+        """Record an inbound message."""
+        if self.events is None:
+            raise Unavailable("not started")
+        await self.events.inbound(inbound)
+
+
+@define
+class _Owed:
+    """A send whose answer is not here yet (`sending`), or was lost."""
+
+    message: Outbound
+    sending: bool = True
+    hint: Receipt | None = None
+
+
+@define
+class Confirmation:
+    """Believes what is proven; asks, where it can, for the rest.
+
+    `confirms`: receipts prove nothing here and the provider can be asked.
+    """
+
+    up: Upward
+    messages: OpenMessages
+    poller: Poller
+    clock: IReactorTime
+    counts: Counter[str]
+    confirms: bool
+    _owed: dict[str, _Owed] = field(factory=dict)
+
+    async def take(self, told: Told) -> None:
+        """Record what a webhook told."""
+        for receipt in told.receipts:
+            if receipt.verified or not self.confirms:
+                await self._settle(receipt)
+            else:
+                await self._take_hint(receipt)
+        for inbound in told.inbounds:
+            await self.up.inbound(inbound)
+
+    # -- sends and their answers ---------------------------------------------
+
+    def sending(self, message: Outbound) -> None:
+        """Hear that a message leaves; a hint may be quicker than the answer."""
+        if self.confirms:
+            self._owed.pop(message.id, None)
+            self._owed[message.id] = _Owed(message)
+            while len(self._owed) > MOST_OWED:
+                del self._owed[next(iter(self._owed))]
+
+    def answered(self, message_id: str) -> None:
+        """Hear that the answer came: it says more than a hint."""
+        self._owed.pop(message_id, None)
+
+    async def unanswered(self, message_id: str) -> None:
+        """Hear that no whole answer came: a hint is worth more now."""
+        owed = self._owed.get(message_id)
+        if owed is None:
+            return
+        owed.sending = False
+        if owed.hint is not None:
+            try:
+                await self._resolve(owed, owed.hint)
+            except Unavailable:
+                self.counts["receipt put off"] += 1
+
+    # -- hints -----------------------------------------------------------------
+
+    async def _take_hint(self, receipt: Receipt) -> None:
+        now = self.clock.seconds()
+        message = self.messages.hint(
+            receipt.message_id, receipt.provider_id, receipt.about, now
+        )
+        owed = self._owed.get(receipt.message_id or "")
+        known = message is not None or owed is not None
+        self.counts["receipt to confirm" if known else "receipt for nobody"] += 1
+        if message is not None:
+            receipt = msgspec.structs.replace(receipt, message_id=message.message_id)
+        elif owed is not None and not owed.sending:
+            await self._resolve(owed, receipt)
+            return
+        if self.poller.stopped is not None:
+            # nobody can be asked here: unproven receipts are all there is
+            if message is not None and not receipt.provider_id:
+                provider_id = message.ids[0]
+                receipt = msgspec.structs.replace(receipt, provider_id=provider_id)
+            await self._settle(receipt)
+            return
+        if owed is not None and (owed.hint is None or receipt.state in FINAL):
+            owed.hint = receipt
+        if not receipt.provider_id:
+            # names our reference at best: worth a line in the message's story
+            hint = msgspec.structs.replace(receipt, state=State.ENROUTE, error=None)
+            await self.up.receipt(hint)
+        # an id that we never sent is not asked for: nobody can make us ask
+        if message is not None:
+            self.messages.hasten(message, now)
+            self.poller.wake()
+
+    async def _resolve(self, owed: _Owed, hint: Receipt) -> None:
+        """Ask by the id that the hint brought; believe one that brought none."""
+        message = owed.message
+        if hint.provider_id and self.poller.stopped is None:
+            now = self.clock.seconds()
+            self._owed.pop(message.id, None)
+            found = Open(
+                message_id=message.id,
+                to=message.to,
+                ids=(hint.provider_id,),
+                sent_at=now,
+                until=message.expires_at,
+            )
+            self.messages.add(found)
+            self.messages.hasten(found, now)
+            self.poller.wake()
+            return
+        await self._settle(hint)
+        if hint.state in FINAL:
+            self._owed.pop(message.id, None)
+
+    async def _settle(self, receipt: Receipt) -> None:
+        await self.up.receipt(receipt)
+        if receipt.state in FINAL:
+            self.messages.settle(receipt.provider_id)
+            self.poller.save()

@@ -1,0 +1,79 @@
+"""Hints about sends whose answer was lost, and how far they are believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.settings import CloudSettings
+from gdemoi.message import Accepted, State, Unsure
+from gdemoi.sandbox.clouds import Clouds
+from tests.cloud.net import CLOUDS, House, Net, clouds, message, textlocal, tyntec
+
+
+class LostAnswerTests(SynchronousTestCase):
+    def begin(self, settings: CloudSettings, *behaviour: str) -> Clouds:
+        net = Net()
+        sandbox = clouds(net, behaviour=behaviour)
+        self.house = House(settings, net=net).start()
+        self.net = net
+        return sandbox
+
+    def told(self) -> list[tuple[State, bool]]:
+        return [(one.state, one.verified) for one in self.house.up.receipts]
+
+    def questions(self, sandbox: Clouds) -> int:
+        return sum("message" in asked.path for asked in sandbox.requests)
+
+    def test_a_receipt_brings_the_id_that_was_lost(self) -> None:
+        """Tyntec names its id and our reference: it is asked, and its word counts."""
+        sandbox = self.begin(tyntec(base_url=CLOUDS), "lost")
+        outcome = self.house.submit(message())
+        self.assertIsInstance(outcome, Unsure)
+        self.net.advance(5)
+        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+        self.assertEqual(self.house.up.receipts[-1].message_id, "g1")
+        self.assertEqual(self.questions(sandbox), 2)
+
+    def test_a_receipt_that_was_quicker_than_the_loss(self) -> None:
+        """It is kept while the answer may still come, and used when none does."""
+        sandbox = self.begin(tyntec(base_url=CLOUDS, timeout_s=10.0), "slow")
+        self.assertIsNone(self.house.submit(message(), 9))
+        self.assertEqual((self.told(), self.questions(sandbox)), ([], 0))
+        self.net.advance(2)
+        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+
+    def test_without_an_id_the_receipt_is_all_there_is(self) -> None:
+        """Textlocal names our reference only: it is believed, as not verified."""
+        sandbox = self.begin(textlocal(base_url=CLOUDS), "lost")
+        self.assertIsInstance(self.house.submit(message()), Unsure)
+        self.net.advance(5)
+        self.assertEqual(self.told()[-1], (State.DELIVERED, False))
+        self.assertEqual(self.questions(sandbox), 0)
+
+    def test_without_an_id_and_quicker_than_the_loss(self) -> None:
+        """On its way while the answer may come; then as the receipt says."""
+        self.begin(textlocal(base_url=CLOUDS, timeout_s=10.0), "slow")
+        self.assertIsNone(self.house.submit(message(), 9))
+        self.assertEqual({state for state, _ in self.told()}, {State.ENROUTE})
+        self.net.advance(2)
+        self.assertEqual(self.told()[-1], (State.DELIVERED, False))
+
+    def test_an_answer_says_more_than_a_hint(self) -> None:
+        """Receipt first, then the answer: the question is asked, the hint unused."""
+        sandbox = self.begin(textlocal(base_url=CLOUDS), "early")
+        outcome: Any = self.house.submit(message(), 6)
+        self.assertIsInstance(outcome, Accepted)
+        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+        self.assertEqual(self.questions(sandbox), 1)
+
+    def test_the_journal_is_away_when_the_answer_is_lost(self) -> None:
+        """The outcome is told all the same; the provider's next word is taken."""
+        self.begin(textlocal(base_url=CLOUDS, timeout_s=10.0), "slow")
+        self.assertIsNone(self.house.submit(message(), 9))
+        self.house.up.down = True
+        self.net.advance(2)
+        counts = self.house.channel.describe()["counts"]
+        self.assertEqual(counts["receipt put off"], 1)
+        self.assertEqual(self.house.channel.describe()["in_flight"], 0)
