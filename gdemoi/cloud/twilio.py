@@ -1,9 +1,9 @@
 """Twilio Programmable Messaging, API 2010-04-01, as values.
 
-It knows Twilio's requests, answers, error codes and statuses; `twilio_signature`
-knows how its webhooks are signed.  It obeys Twilio's Messages resource reference
-and its error dictionary; codes are kept raw, only their class is ours, because
-Twilio warns that meanings may change.
+It knows Twilio's requests and answers; `twilio_reading` knows what a message there
+says, `twilio_signature` how webhooks are signed.  It obeys Twilio's Messages
+resource reference and its error dictionary; codes are kept raw, only their class is
+ours, because Twilio warns that meanings may change.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from attrs import frozen
@@ -48,19 +47,17 @@ from gdemoi.cloud.reading import (
     text_of,
 )
 from gdemoi.cloud.settings import TwilioSettings
+from gdemoi.cloud.twilio_reading import TwilioReader, date_of
 from gdemoi.cloud.twilio_signature import is_signed
-from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES, SUBMIT_FATES, is_sender
+from gdemoi.cloud.twilio_words import STATUSES, SUBMIT_FATES, is_sender
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
     Error,
-    Inbound,
     Outbound,
     Outcome,
     Receipt,
-    State,
     Unsure,
-    provider_key,
 )
 
 API: Final = "https://api.twilio.com"
@@ -68,7 +65,6 @@ MAX_CHARACTERS: Final = 1600  # Body, else error 21617
 QUEUE_FULL_PAUSE_S: Final = 60.0  # 21611: the sender's queue holds hours of messages
 PAGE_SIZE: Final = 1000
 SEARCH_SIZE: Final = 50
-SEARCH_SLACK_S: Final = 60.0  # their clock against ours
 
 # Any text/plain answer to an inbound message would be sent to the phone as an SMS.
 EMPTY_TWIML: Final = Reply(200, "text/xml", b"<Response/>")
@@ -111,6 +107,10 @@ class Twilio:
         if own.api_key is not None:
             return basic(own.api_key, own.api_secret or "")
         return basic(own.account_sid, own.auth_token or "")
+
+    @property
+    def _reader(self) -> TwilioReader:
+        return TwilioReader(self.account, self.channel)
 
     @property
     def _base(self) -> str:
@@ -214,7 +214,7 @@ class Twilio:
 
     def _inbound_told(self, fields: Mapping[str, str], now: float) -> Told:
         sid = fields.get("MessageSid") or fields["SmsSid"]
-        inbound = self._inbound(
+        inbound = self._reader.inbound(
             sid,
             fields.get("From", ""),
             fields.get("To"),
@@ -229,45 +229,13 @@ class Twilio:
         word = fields.get("MessageStatus") or fields.get("SmsStatus") or ""
         code = fields.get("ErrorCode")
         about = fields.get("To")
-        receipt = self._receipt(sid, word, code, about, reference)
+        receipt = self._reader.receipt(sid, word, code, about, reference)
         known = word.lower() in STATUSES
         return Told(
             receipts=() if receipt is None else (receipt,),
             reply=NO_CONTENT,
             replay_key="st:" + fingerprint(sid, word, code or ""),
             ignored=None if known else "unknown status word",
-        )
-
-    def _receipt(
-        self,
-        sid: str,
-        word: str,
-        code: str | None,
-        about: str | None,
-        reference: str | None,
-        text: str | None = None,
-    ) -> Receipt | None:
-        state = STATUSES.get(word.lower(), State.ENROUTE)
-        if state is None:
-            return None
-        retryable = False
-        if code and state in (State.UNDELIVERED, State.REJECTED):
-            state, retryable = ASYNC_CODES.get(code, (state, False))
-        error = None
-        if code or state not in (State.DELIVERED, State.ENROUTE):
-            error = Error(f"twilio:{code or word}", text or word, retryable)
-        elif word.lower() not in STATUSES:
-            error = Error("twilio:status", f"unknown status {word[:40]!r}")
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=sid,
-            keys=(provider_key(sid),),
-            state=state,
-            error=error,
-            about=about,
-            message_id=reference,
-            raw=f"MessageStatus={word}" + (f" ErrorCode={code}" if code else ""),
         )
 
     def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
@@ -282,20 +250,10 @@ class Twilio:
             return Polled(missing=True)
         if answer.status != 200 or answer.cut:
             return Polled(failed=f"HTTP {answer.status}")
-        receipt = self._receipt_of_row(mapping_of(read_json(answer.body)))
+        receipt = self._reader.receipt_of_row(mapping_of(read_json(answer.body)))
         if receipt is None:
             return Polled(pending=True)
         return Polled(receipts=(receipt,))
-
-    def _receipt_of_row(self, row: Mapping[str, Any]) -> Receipt | None:
-        return self._receipt(
-            text_of(row.get("sid")) or "",
-            text_of(row.get("status")) or "",
-            text_of(row.get("error_code")),
-            text_of(row.get("to")),
-            None,
-            text_of(row.get("error_message")),
-        )
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """Ask for the newest messages to the recipient: the sid was never told."""
@@ -307,29 +265,7 @@ class Twilio:
         if answer.status != 200 or answer.cut:
             return None
         rows = mappings_of(mapping_of(read_json(answer.body)).get("messages"))
-        since = message.accepted_at - SEARCH_SLACK_S
-        found = [
-            row
-            for row in rows
-            if str(row.get("direction", "")).startswith("outbound")
-            and row.get("body") == message.text
-            and (date_of(row.get("date_created")) or 0.0) >= since
-        ]
-        if len(found) != 1:
-            return None
-        sid = text_of(found[0].get("sid")) or ""
-        known = self._receipt_of_row(found[0])
-        if known is not None:
-            return known
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=sid,
-            keys=(provider_key(sid),),
-            state=State.ENROUTE,
-            about=message.to,
-            raw=f"found as {text_of(found[0].get('status'))}",
-        )
+        return self._reader.found_in(rows, message)
 
     def sources_request(self) -> HttpRequest | None:
         """Our numbers are in the settings."""
@@ -359,21 +295,12 @@ class Twilio:
             if row.get("direction") == "inbound"
         ]
         dates = [date for row in rows if (date := date_of(row.get("date_sent")))]
-        following = text_of(told.get("next_page_uri"))
+        following = text_of(told.get("next_page_uri")) or ""
+        # a path, so that credentials go to no other host
+        more = following.startswith("/")
         return Page(
-            inbounds=tuple(
-                self._inbound(
-                    text_of(row.get("sid")) or "",
-                    text_of(row.get("from")) or "",
-                    text_of(row.get("to")),
-                    text_of(row.get("body")) or "",
-                    row.get("num_segments"),
-                    now,
-                    date_of(row.get("date_sent")),
-                )
-                for row in rows
-            ),
-            next=self._get(self._base + following) if following else None,
+            inbounds=tuple(self._reader.inbound_of_row(row, now) for row in rows),
+            next=self._get(self._base + following) if more else None,
             newest=max(dates, default=None),
         )
 
@@ -392,35 +319,3 @@ class Twilio:
 
     def _get(self, url: str, query: Sequence[tuple[str, str]] = ()) -> HttpRequest:
         return get_request(url, query, [self._authorization], self.secrets)
-
-    def _inbound(
-        self,
-        sid: str,
-        from_: str,
-        to: str | None,
-        text: str,
-        parts: Any,
-        now: float,
-        sent_at: float | None = None,
-    ) -> Inbound:
-        return Inbound(
-            channel=self.channel,
-            from_=from_,
-            to=to,
-            received_at=now,
-            text=text,
-            charset="utf-8",
-            sent_at=sent_at,
-            segments=count_of(parts) or 1,
-            dedup=f"{self.account}:{sid}",
-            # list polling overlaps, and a webhook may come beside it
-            dedup_window_s=7 * 86400.0,
-        )
-
-
-def date_of(value: Any) -> float | None:
-    """Return an RFC 2822 date as epoch seconds."""
-    try:
-        return parsedate_to_datetime(str(value or "")).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, urlencode
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
-from gdemoi.cloud.twilio import Twilio, date_of
+from gdemoi.cloud.twilio import Twilio
+from gdemoi.cloud.twilio_reading import date_of
 from gdemoi.cloud.twilio_signature import signature
 from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES, SUBMIT_FATES, is_sender
 from gdemoi.errors import TheirFault
@@ -471,3 +472,17 @@ class PollTests(SynchronousTestCase):
         self.assertEqual(date_of("Tue, 03 Feb 2026 12:14:25 +0000"), NOW)
         self.assertIsNone(date_of(None))
         self.assertIsNone(date_of("yesterday"))
+
+    def test_the_next_page_is_on_the_same_host(self) -> None:
+        """Credentials follow a path, never another address."""
+        asked = PROVIDER.inbound_request("+15005550006", NOW, NOW, NOW)
+        for following, url in (
+            ("/2010-04-01/x?Page=1", "https://api.twilio.com/2010-04-01/x?Page=1"),
+            ("@evil.example/x", None),
+            (".evil.example/x", None),
+            (":1@evil.example/x", None),
+            (None, None),
+        ):
+            answer = json_answer(200, messages=[], next_page_uri=following)
+            page = PROVIDER.inbound_of(answer, asked, NOW)
+            self.assertEqual(page.next and page.next.url, url, following)

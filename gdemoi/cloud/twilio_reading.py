@@ -1,0 +1,144 @@
+"""What one message at Twilio says: a row of a list, a resource, a webhook's fields.
+
+It knows statuses and dates, and how a message is known again by its text; requests
+and webhooks are `twilio`'s.  It obeys the Message resource's reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+from gdemoi.cloud.reading import count_of, text_of
+from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES
+from gdemoi.message import Error, Inbound, Outbound, Receipt, State, provider_key
+
+SEARCH_SLACK_S: Final = 60.0  # their clock against ours
+
+
+@frozen
+class TwilioReader:
+    """Reads the messages of one account for one channel."""
+
+    account: str
+    channel: str
+
+    def receipt(
+        self,
+        sid: str,
+        word: str,
+        code: str | None,
+        about: str | None,
+        reference: str | None,
+        text: str | None = None,
+    ) -> Receipt | None:
+        """Return what a status word and an error code say; None: no news."""
+        state = STATUSES.get(word.lower(), State.ENROUTE)
+        if state is None:
+            return None
+        retryable = False
+        if code and state in (State.UNDELIVERED, State.REJECTED):
+            state, retryable = ASYNC_CODES.get(code, (state, False))
+        error = None
+        if code or state not in (State.DELIVERED, State.ENROUTE):
+            error = Error(f"twilio:{code or word}", text or word, retryable)
+        elif word.lower() not in STATUSES:
+            error = Error("twilio:status", f"unknown status {word[:40]!r}")
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=sid,
+            keys=(provider_key(sid),),
+            state=state,
+            error=error,
+            about=about,
+            message_id=reference,
+            raw=f"MessageStatus={word}" + (f" ErrorCode={code}" if code else ""),
+        )
+
+    def receipt_of_row(self, row: Mapping[str, Any]) -> Receipt | None:
+        """Return what a message resource says; None: no news."""
+        return self.receipt(
+            text_of(row.get("sid")) or "",
+            text_of(row.get("status")) or "",
+            text_of(row.get("error_code")),
+            text_of(row.get("to")),
+            None,
+            text_of(row.get("error_message")),
+        )
+
+    def found_in(
+        self, rows: Sequence[Mapping[str, Any]], message: Outbound
+    ) -> Receipt | None:
+        """Return the one message of that text since ours was accepted, if one."""
+        since = message.accepted_at - SEARCH_SLACK_S
+        found = [
+            row
+            for row in rows
+            if str(row.get("direction", "")).startswith("outbound")
+            and row.get("body") == message.text
+            and (date_of(row.get("date_created")) or 0.0) >= since
+        ]
+        if len(found) != 1:
+            return None
+        sid = text_of(found[0].get("sid")) or ""
+        known = self.receipt_of_row(found[0])
+        if known is not None:
+            return known
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=sid,
+            keys=(provider_key(sid),),
+            state=State.ENROUTE,
+            about=message.to,
+            raw=f"found as {text_of(found[0].get('status'))}",
+        )
+
+    def inbound(
+        self,
+        sid: str,
+        from_: str,
+        to: str | None,
+        text: str,
+        parts: Any,
+        now: float,
+        sent_at: float | None = None,
+    ) -> Inbound:
+        """Return what a phone sent to one of our numbers."""
+        return Inbound(
+            channel=self.channel,
+            from_=from_,
+            to=to,
+            received_at=now,
+            text=text,
+            charset="utf-8",
+            sent_at=sent_at,
+            segments=count_of(parts) or 1,
+            dedup=f"{self.account}:{sid}",
+            # list polling overlaps, and a webhook may come beside it
+            dedup_window_s=7 * 86400.0,
+        )
+
+    def inbound_of_row(self, row: Mapping[str, Any], now: float) -> Inbound:
+        """Return an inbound message out of a list."""
+        return self.inbound(
+            text_of(row.get("sid")) or "",
+            text_of(row.get("from")) or "",
+            text_of(row.get("to")),
+            text_of(row.get("body")) or "",
+            row.get("num_segments"),
+            now,
+            date_of(row.get("date_sent")),
+        )
+
+
+def date_of(value: Any) -> float | None:
+    """Return an RFC 2822 date as epoch seconds."""
+    try:
+        return parsedate_to_datetime(str(value or "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
