@@ -33,29 +33,32 @@ class Known:
         self.by_provider: dict[tuple[str, str], Entry] = {}
         # provider keys that this batch has looked up: their rows
         self.found: dict[tuple[str, str], list[Any]] = {}
-        # what this batch has read, or found missing
+        # what this batch has asked for, and what it has read
         self._looked: set[str] = set()
+        self._read_now: list[Entry] = []
 
     def clear(self) -> None:
         """Forget everything."""
         self.live.clear()
         self.by_provider.clear()
+        self._next()
+
+    def _next(self) -> None:
         self.found = {}
         self._looked = set()
+        self._read_now = []
 
     def forget(self, over: Iterable[Entry]) -> None:
         """After a commit: keep only what is not over."""
         live = self.live
         for entry in over:
             self.drop(entry)
-        for looked in self._looked:
-            found = live.get(looked)
-            if found is not None and found.record.final:
-                self.drop(found)
+        for entry in self._read_now:
+            if entry.record.final:
+                self.drop(entry)
         while len(live) > self._cached:
             self.drop(next(iter(live.values())))
-        self.found = {}
-        self._looked = set()
+        self._next()
 
     def drop(self, entry: Entry) -> None:
         """Let an entry go."""
@@ -120,6 +123,7 @@ class Known:
         entry.deadline = at
         self.live[entry.id] = entry
         self._looked.add(entry.id)
+        self._read_now.append(entry)
         return entry
 
     def entry(self, message_id: str) -> Entry | None:

@@ -187,7 +187,8 @@ class Ledger:
                     (state, record.channel, record.lane, waits, at, encoded, entry.n)
                 )
             entry.deadline = at
-            self._count(entry)
+            if moved or entry.state is not record.state:
+                self._count(entry)
         s = self.statements
         for statement, values in (
             (s.update_record, records),

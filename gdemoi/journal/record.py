@@ -60,6 +60,11 @@ NO_RECEIPT: Constant = Error("gateway:no_receipt", "no final receipt has come")
 _SUBMITTED: Constant = RANK[State.SUBMITTED]
 _ENROUTE: Constant = RANK[State.ENROUTE]
 _NO_SEGMENTS: Constant = (0, 0, 0, 0)
+# the words of every life: Python 3.11 takes its time over an enum's attribute
+_ACCEPTED: Constant = State.ACCEPTED
+_WAITING: Constant = State.WAITING
+_TAKEN: Constant = State.SUBMITTED
+_DELIVERED: Constant = State.DELIVERED
 
 
 def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
@@ -71,7 +76,7 @@ def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
     if isinstance(following, Final):
         # refused at the door: nobody was ever told that it was accepted
         return record, [_tell(record, following.state, at, following.error)]
-    told = [_tell(record, State.ACCEPTED, at)]
+    told = [_tell(record, _ACCEPTED, at)]
     if following is not None:
         record.channel = following.channel
         told.append(_wait(record, following, at))
@@ -176,7 +181,7 @@ def _tell(
     if final:
         record.final = True
         record.lane = record.held_until = None
-    if attempt is None and record.attempts and state is not State.WAITING:
+    if attempt is None and record.attempts and state is not _WAITING:
         attempt = record.attempts[-1]
     if attempt is None:
         number = record.attempt
@@ -305,7 +310,7 @@ def _submitted(
     record: Record, following: Submitted, at: float, attempt: Attempt | None
 ) -> tuple[bool, list[Told]]:
     record.held_until = record.lane = None
-    state = State.SUBMITTED
+    state = _TAKEN
     if RANK[record.state] >= _SUBMITTED:
         # after `uncertain` there is no way back to `submitted`
         known = record.state is State.UNCERTAIN
@@ -394,9 +399,9 @@ def _weigh(
     record: Record, attempt: Attempt, receipt: Receipt, now: float
 ) -> list[Told]:
     """Return the event, if any, that the receipts of an attempt amount to."""
-    if receipt.state is State.DELIVERED:
+    if receipt.state is _DELIVERED:
         if attempt.delivered():
-            return [_tell(record, State.DELIVERED, now, receipt.error, True, attempt)]
+            return [_tell(record, _DELIVERED, now, receipt.error, True, attempt)]
     elif receipt.state in FINAL:
         if attempt.number != record.attempt or _in_part(record, attempt):
             return []
