@@ -275,6 +275,7 @@ class CloudChannel:
                 return receipts[0] if receipts else None
             request = self.provider.search_request(message, now)
             if request is None:
+                await self._confirmation.asked(message)
                 return None
             found = self.provider.found_in(await self._http.send(request), message)
         except (Unavailable, TheirFault) as why:

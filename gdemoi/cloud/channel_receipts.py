@@ -22,6 +22,7 @@ from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import FINAL, Inbound, Match, Outbound, Receipt, State
 
 MOST_OWED: Final = 10_000
+MOST_STRAYS: Final = 1000
 
 
 @define
@@ -66,6 +67,7 @@ class Confirmation:
     counts: Counter[str]
     confirms: bool
     _owed: dict[str, _Owed] = field(factory=dict)
+    _strays: dict[str, Receipt] = field(factory=dict)
 
     async def take(self, told: Told) -> None:
         """Record what a webhook told."""
@@ -94,8 +96,17 @@ class Confirmation:
     async def unanswered(self, message_id: str) -> None:
         """Hear that no whole answer came: a hint is worth more now."""
         owed = self._owed.get(message_id)
-        if owed is None:
-            return
+        if owed is not None:
+            await self._resolve_hint(owed)
+
+    async def asked(self, message: Outbound) -> None:
+        """Hear of a message from before a restart that there is no id to ask by."""
+        if self.confirms and message.id not in self._owed:
+            owed = _Owed(message, hint=self._strays.pop(message.id, None))
+            self._owed[message.id] = owed
+            await self._resolve_hint(owed)
+
+    async def _resolve_hint(self, owed: _Owed) -> None:
         owed.sending = False
         if owed.hint is not None:
             try:
@@ -127,6 +138,8 @@ class Confirmation:
             return
         if owed is not None and (owed.hint is None or receipt.state in FINAL):
             owed.hint = receipt
+        if not known:
+            self._keep_stray(receipt)
         if not receipt.provider_id:
             # names our reference at best: worth a line in the message's story
             hint = msgspec.structs.replace(receipt, state=State.ENROUTE, error=None)
@@ -135,6 +148,14 @@ class Confirmation:
         if message is not None:
             self.messages.hasten(message, now)
             self.poller.wake()
+
+    def _keep_stray(self, receipt: Receipt) -> None:
+        """Keep what fits nothing: its message may be one from before a restart."""
+        name = receipt.message_id
+        if name and (name not in self._strays or receipt.state in FINAL):
+            self._strays[name] = receipt
+            while len(self._strays) > MOST_STRAYS:
+                del self._strays[next(iter(self._strays))]
 
     async def _resolve(self, owed: _Owed, hint: Receipt) -> None:
         """Ask by the id that the hint brought; believe one that brought none."""

@@ -77,3 +77,30 @@ class LostAnswerTests(SynchronousTestCase):
         counts = self.house.channel.describe()["counts"]
         self.assertEqual(counts["receipt put off"], 1)
         self.assertEqual(self.house.channel.describe()["in_flight"], 0)
+
+    def restarted(self, settings: CloudSettings, seconds: float) -> Clouds:
+        """Send, lose the answer, and start anew; the receipt comes to the new one."""
+        sandbox = self.begin(settings, "lost")
+        self.house.submit(message())
+        self.house = House(settings, net=self.net).start()
+        self.net.advance(seconds)
+        return sandbox
+
+    def ask(self) -> None:
+        asked = self.house.channel.ask(message(), ())
+        self.net.settle()
+        self.assertIsNone(self.successResultOf(asked))
+
+    def test_after_a_restart_the_receipt_is_kept_for_the_question(self) -> None:
+        """It came before anyone asked what became of the message."""
+        sandbox = self.restarted(tyntec(base_url=CLOUDS), 5)
+        self.assertEqual((self.told(), self.questions(sandbox)), ([], 0))
+        self.ask()
+        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+
+    def test_after_a_restart_the_question_waits_for_the_receipt(self) -> None:
+        """It came after, and is believed as far as it would have been before."""
+        self.restarted(textlocal(base_url=CLOUDS), 0)
+        self.ask()
+        self.net.advance(5)
+        self.assertEqual(self.told()[-1], (State.DELIVERED, False))
