@@ -158,6 +158,8 @@ class Fate(Enum):
     HALT = "the account or the channel is broken; someone must act"
 
 
+LONGEST_PAUSE_S: Final = 3600.0
+
 # 403, 404: our credentials, path or host are wrong, whatever the message is.
 _STATUS_FATES: Final = {
     400: Fate.REJECT,
@@ -210,14 +212,18 @@ def outcome_of_fate(
 
 
 def retry_after_s(answer: Answer, now: float) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110 §10.2.3), if readable."""
+    """Return the seconds of a Retry-After header (RFC 9110 §10.2.3), if readable.
+
+    More than `LONGEST_PAUSE_S` is asked for by mistake, or will be asked for again.
+    """
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), LONGEST_PAUSE_S)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        pause_s = parsedate_to_datetime(value).timestamp() - now
     except (ValueError, OverflowError):
         return None
+    return min(max(0.0, pause_s), LONGEST_PAUSE_S)
 
 
 class Validity(msgspec.Struct, frozen=True):

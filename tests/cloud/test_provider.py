@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.channel import provider_of
 from gdemoi.cloud.provider import (
+    LONGEST_PAUSE_S,
     Answer,
     Balance,
     Denied,
@@ -77,7 +78,7 @@ class ProviderTests(SynchronousTestCase):
             self.assertEqual(Validity(unit, low, high).spelled(left, NOW), spelled)
 
     def test_retry_after(self) -> None:
-        """Seconds or a date; anything else is nothing."""
+        """Seconds or a date, an hour at most; anything else is nothing."""
         for value, seconds in (
             ("7", 7.0),
             ("Tue, 03 Feb 2026 12:15:25 GMT", 60.0),
@@ -85,6 +86,8 @@ class ProviderTests(SynchronousTestCase):
             ("soon", None),
             ("", None),
             ("-1", None),
+            ("9" * 400, LONGEST_PAUSE_S),
+            ("Fri, 03 Feb 2096 12:00:00 GMT", LONGEST_PAUSE_S),
         ):
             answer = Answer(status=429, headers={"retry-after": value})
             self.assertEqual(retry_after_s(answer, NOW), seconds, value)
