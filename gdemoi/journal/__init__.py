@@ -1,7 +1,8 @@
 """The journal: the truth about every message, on SQLite or PostgreSQL.
 
 Read `record` first (what facts do to a message), then `ledger` (how that becomes
-rows), `writer` and `worker` (group commit), and `journal` (what the house calls).
+rows), `known` (which messages are in memory), `writer` and `worker` (group
+commit), and `journal` (what the house calls).
 """
 
 from gdemoi.journal.journal import Journal
