@@ -252,6 +252,8 @@ class CloudChannel:
             if price is not None:
                 self._spent = (self._spent or Decimal(0)) + price
             self._follow(prepared.message, outcome.provider_ids)
+            # before the outcome is written: whoever stops between the two asks
+            await self.poller.kept()
         return outcome
 
     def ask(

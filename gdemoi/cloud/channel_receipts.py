@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 from attrs import define, field
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.cloud.open_messages import Open, OpenMessages
@@ -111,7 +112,7 @@ class Confirmation:
         if owed.hint is not None:
             try:
                 await self._resolve(owed, owed.hint)
-            except Unavailable:
+            except (Unavailable, CancelledError):
                 self.counts["receipt put off"] += 1
 
     # -- hints -----------------------------------------------------------------

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -58,6 +58,7 @@ class Poller:
     _running: list[Deferred[Any]] = field(factory=list)
     _woken: Deferred[None] | None = None
     _saving: bool = False
+    _keeping: list[Deferred[None]] = field(factory=list)
     _on: bool = False
 
     def start(self) -> None:
@@ -180,17 +181,51 @@ class Poller:
             self._saving = True
             spawn(self._save(), log, "poll bookmarks")
 
+    async def kept(self) -> None:
+        """Wait until what has changed so far is written down, or cannot be."""
+        if self.messages.dirty or self._saving:
+            kept: Deferred[None] = Deferred()
+            self._keeping.append(kept)
+            self.save()
+            try:
+                await kept
+            except CancelledError:
+                return  # the outcome that waits for this must be told all the same
+
     async def _save(self) -> None:
         try:
             while self.messages.dirty:
-                bucket = self.messages.dirty.pop()
-                await self.set_cursor(
-                    self._bookmark(bucket), self.messages.dump(bucket)
-                )
+                keeping, self._keeping = self._keeping, []
+                try:
+                    await self._save_once()
+                finally:
+                    for kept in keeping:
+                        kept.callback(None)
         except Unavailable:
-            self.messages.dirty.add(bucket)
+            self.counts["bookmark put off"] += 1
         finally:
             self._saving = False
+            keeping, self._keeping = self._keeping, []
+            for kept in keeping:
+                kept.callback(None)
+
+    async def _save_once(self) -> None:
+        """Write all changed buckets down in one commit."""
+        buckets = sorted(self.messages.dirty)
+        self.messages.dirty.clear()
+        writing = [
+            self.set_cursor(self._bookmark(bucket), self.messages.dump(bucket))
+            for bucket in buckets
+        ]
+        away: Unavailable | None = None
+        for written in writing:
+            try:
+                await written
+            except Unavailable as why:
+                away = why
+        if away is not None:
+            self.messages.dirty.update(buckets)
+            raise away
 
     def _bookmark(self, bucket: int) -> str:
         return f"cloud:{self.channel}:open:{bucket}"

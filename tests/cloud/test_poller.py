@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.errors import Unavailable
 from gdemoi.message import Accepted, State
 from tests.cloud.net import (
     ACCOUNT,
@@ -20,6 +22,7 @@ from tests.cloud.net import (
     message,
     textlocal,
     twilio,
+    tyntec,
     vonage,
 )
 
@@ -275,3 +278,57 @@ class StatusTests(SynchronousTestCase):
             r.provider_id for r in house.up.receipts if r.state is State.DELIVERED
         }
         self.assertEqual(delivered, set(outcome.provider_ids))
+
+
+class _SlowHouse(House):
+    """A house whose bookmarks take their time."""
+
+    def _set_cursor(self, word: str, value: str) -> Deferred[None]:
+        written: Deferred[None] = Deferred()
+        self.net.clock.callLater(1.0, written.callback, None)
+        return written.addCallback(lambda _: self.cursors.update({word: value}))
+
+
+class _LostHouse(House):
+    """A house that cannot write bookmarks down."""
+
+    def _set_cursor(self, word: str, value: str) -> Deferred[None]:
+        return fail(Unavailable("the journal is away"))
+
+
+class KeptTests(SynchronousTestCase):
+    def house(self, kind: type[House]) -> House:
+        net = Net()
+        clouds(net)
+        return kind(tyntec(base_url=CLOUDS, receipts="poll"), net=net).start()
+
+    def test_the_list_is_written_before_the_outcome_is_told(self) -> None:
+        """Whoever stops between the two asks for the message all the same."""
+        house = self.house(_SlowHouse)
+        self.assertIsNone(house.submit(message()))
+        house.net.advance(0.9)
+        self.assertEqual(house.cursors, {})
+        outcome = house.submit(message(id="g2"), 0.2)
+        self.assertIn('"g1"', str(house.cursors))
+        self.assertIsNone(outcome)
+        house.net.advance(2)
+        self.assertIn('"g2"', str(house.cursors))
+        self.assertEqual(house.channel.describe()["in_flight"], 0)
+
+    def test_a_list_that_cannot_be_written_holds_nothing_up(self) -> None:
+        """The outcome is told, and the fact counted."""
+        house = self.house(_LostHouse)
+        self.assertIsInstance(house.submit(message()), Accepted)
+        self.assertIn("bookmark put off", house.channel.describe()["counts"])
+
+    def test_a_stop_while_the_list_is_written_keeps_the_outcome(self) -> None:
+        """The provider has taken the message: that is told, come what may."""
+        house = self.house(_SlowHouse)
+        prepared = house.channel.prepare(message())
+        outcome = house.channel.submit(prepared, 1)
+        house.net.settle()
+        stopped = house.channel.stop(0.5)
+        house.net.advance(0.6)
+        self.assertIsInstance(self.successResultOf(outcome), Accepted)
+        self.successResultOf(stopped)
+        house.net.advance(2)
