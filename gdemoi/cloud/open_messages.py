@@ -167,6 +167,10 @@ class OpenMessages:
         for message in _read(text):
             if message.message_id not in self._open:
                 self._enter(message)
+                for name in (message.message_id, *message.ids):
+                    if self._orphans.pop(name, None) is not None:
+                        # hinted at between the start and this reading
+                        message.due = min(message.due, message.sent_at)
                 heapq.heappush(self._heap, (message.due, message.message_id))
 
     def _enter(self, message: Open) -> None:

@@ -167,6 +167,17 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(messages.dump(bucket_of("g1")), "[]")
         self.assertEqual(len(messages), 0)
 
+    def test_tl09_a_hint_before_the_bookmarks_are_read_is_not_lost(self) -> None:
+        """A receipt at the very start makes the kept message be asked for at once."""
+        messages = opened(RECONCILING)
+        messages.add(one("g1", "p1"))
+        messages.add(one("g2", "p2"))
+        again = opened(RECONCILING)
+        self.assertIsNone(again.hint("g1", "", None, NOW + 3))
+        for bucket in range(BUCKETS):
+            again.load(messages.dump(bucket))
+        self.assertEqual([due.message_id for due in again.due(NOW + 3, 9)], ["g1"])
+
     @given(st.text(max_size=60))
     def test_a_broken_bookmark_holds_nothing(self, text: str) -> None:
         """It never stops the start."""
