@@ -1,5 +1,6 @@
 """Reopening logs, and their level."""
 
+import gc
 from pathlib import Path
 
 from twisted.logger import (
@@ -28,6 +29,18 @@ class ReopenTests(SynchronousTestCase):
         file.write("after\n")
         file.flush()
         self.assertEqual(path.read_text(), "after\n")
+
+    def test_a_log_that_the_collector_does_not_see(self) -> None:
+        """The gateway freezes what lives at its start, its log among it."""
+        path = Path(self.mktemp())
+        file = LogFile.fromFullPath(str(path))
+        self.addCleanup(file.close)
+        self.addCleanup(gc.unfreeze)
+        gc.freeze()
+        path.rename(f"{path}.1")
+        reopen_logs()
+        self.assertGreater(gc.get_freeze_count(), 0)
+        self.assertTrue(path.exists())
 
 
 class LevelTests(SynchronousTestCase):

@@ -30,12 +30,12 @@ class ProcessTests(SynchronousTestCase):
         self.file.write_text(text)
         self.file.chmod(0o600)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start the gateway; it is killed at the latest when the test is over."""
         with self.log.open("wb") as output:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", TWISTD, "-n", "--pidfile="),
+                    *(sys.executable, "-c", TWISTD, "-n", "--pidfile=", *options),
                     *("gdemoi-sms", "--config", str(self.file.resolve())),
                 ],
                 stdout=output,
@@ -100,3 +100,20 @@ class ProcessTests(SynchronousTestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(LIMIT_S), 0)
         self.assertNotIn("Traceback", self.log.read_text())
+
+    def test_a_log_that_was_moved_away(self) -> None:
+        """SIGUSR2: what `twistd -l` writes goes to a new file of the old name."""
+        self.write(GATEWAY)
+        self.log = self.folder / "gateway.log"
+        moved = self.folder / "gateway.log.1"
+        process = self.start("-l", str(self.log.resolve()))
+        self.await_line("test is running")
+        self.log.rename(moved)
+        process.send_signal(signal.SIGUSR2)
+        until = time.monotonic() + LIMIT_S
+        while not self.log.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT_S), 0)
+        self.assertIn("test has stopped", self.log.read_text())
+        self.assertNotIn("test has stopped", moved.read_text())
