@@ -173,7 +173,7 @@ class IJournal(Interface):
         """Read the head of a lane's backlog: due, by priority, then by age."""
 
     def interrupted() -> Deferred[list[Interrupted]]:
-        """Read the attempts that have no outcome (after a crash)."""
+        """Read the attempts without outcome and those of held messages (at start)."""
 
     def backlog() -> dict[str, int]:
         """Return how many messages wait, by channel; kept in memory."""

@@ -127,12 +127,18 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
 
 
 class Interrupted(msgspec.Struct, frozen=True, gc=False):
-    """An attempt without an outcome, found when the journal was opened."""
+    """An unsure attempt, found when the journal was opened.
+
+    Its outcome was never heard, or (`held`) it was Unsure and the message is held;
+    `provider_ids` are those that are known.
+    """
 
     message: Outbound
     channel: str
     attempt: int
     tried: tuple[str, ...]
+    held: bool = False
+    provider_ids: tuple[str, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -90,7 +90,7 @@ class Queries:
         return {lane: int(count) for lane, count in rows}
 
     def interrupted(self) -> list[Interrupted]:
-        """Read the attempts that have no outcome."""
+        """Read the attempts that have no outcome, and those of held messages."""
         rows = self._database.select(
             select(_m.message, _m.record)
             .where(_m.owner == self._owner, _m.deadline.is_not(None))
@@ -99,11 +99,17 @@ class Queries:
         found = []
         for message, record_bytes in rows:
             record = decode_record(record_bytes)
-            if record.open:
+            held = record.held_until is not None
+            if record.open or (held and record.attempts):
                 last = record.attempts[-1]
                 found.append(
                     Interrupted(
-                        decode_message(message), last.channel, last.number, record.tried
+                        decode_message(message),
+                        last.channel,
+                        last.number,
+                        record.tried,
+                        held,
+                        last.provider_ids,
                     )
                 )
         return found

@@ -99,6 +99,8 @@ class Dispatcher:
         for found in await self.journal.interrupted():
             await self._settle(found)
         await self.adopt_orphans()
+        # Not before: what leaves now would be taken for interrupted.
+        self.intake.closed = False
         for lane in self.lanes.values():
             lane.channel.start(self)
             lane.pump()
@@ -127,25 +129,29 @@ class Dispatcher:
             await ending
 
     async def _settle(self, found: Interrupted) -> None:
-        """Give an attempt that has no outcome the only honest one."""
-        outcome = Unsure(why="the gateway stopped before the answer came")
-        tried = (*found.tried, found.channel)
-        entry = Entry(found.message, tried, None, found.attempt)
-        after = self._next(entry, outcome)
+        """Give an attempt that has no outcome the only honest one, and ask."""
+        why = "the gateway stopped before the answer came"
+        outcome = Unsure(why=why, provider_ids=found.provider_ids)
         lane = self.lanes.get(found.channel)
-        account = lane.channel.account if lane is not None else found.channel
-        await self.journal.note(
-            Answered(
-                found.message.id,
-                found.attempt,
-                found.channel,
-                account,
-                outcome,
-                after,
-                self.clock.seconds(),
+        tried = found.tried if found.held else (*found.tried, found.channel)
+        entry = Entry(found.message, tried, None, found.attempt)
+        held = found.held
+        if not held:
+            after = self._next(entry, outcome)
+            held = isinstance(after, Held)
+            await self.journal.note(
+                Answered(
+                    found.message.id,
+                    found.attempt,
+                    found.channel,
+                    lane.channel.account if lane is not None else found.channel,
+                    outcome,
+                    after,
+                    self.clock.seconds(),
+                )
             )
-        )
-        if lane is not None and isinstance(after, Held):
+        if lane is not None and held:
+            self._remember(entry)
             self._ask_later(lane, found.message, outcome)
 
     def open_channel(self, channel: IChannel) -> None:

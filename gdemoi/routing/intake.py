@@ -49,7 +49,8 @@ class Intake:
     ) -> None:
         self.router = router
         self.backlog_limit = backlog_limit
-        self.closed = False
+        # opened by the dispatcher when all that was interrupted is settled
+        self.closed = True
         self._journal = journal
         self._clock = clock
         self._lanes = lanes
@@ -75,7 +76,7 @@ class Intake:
         backlog is full or the journal cannot write: then nothing was taken.
         """
         if self.closed:
-            raise Unavailable("the gateway is stopping")
+            raise Unavailable("the gateway is starting or stopping")
         if self.full():
             raise Unavailable("the backlog is full")
         verdicts: list[Verdict | Rejected] = []

@@ -64,6 +64,9 @@ class FileTests(FileTestCase):
         self.assertEqual(self.did(self.journal.cursor("amqp")), "1")
         self.assertEqual(self.did(self.journal.counts()), {"accepted": 2})
         self.note(unsure(held(), name="open"))
+        [held_one] = self.did(self.journal.interrupted())
+        self.assertTrue(held_one.held)
+        self.sweep(NOW + DAY)
         self.assertEqual(self.did(self.journal.interrupted()), [])
 
     def test_numbers_go_on_after_everything_was_forgotten(self) -> None:

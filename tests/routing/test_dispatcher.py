@@ -210,7 +210,7 @@ class WayTests(Case):
 
 
 class WindowTests(Case):
-    def test_never_more_than_the_window(self) -> None:
+    def test_g26_never_more_than_the_window(self) -> None:
         """Case 26: with a window of three, the fourth waits for an answer."""
         hand = self.hands["a"]
         hand.window = 3
@@ -229,7 +229,7 @@ class WindowTests(Case):
         hand.answer(index=1)
         self.assertEqual(hand.ids, ["n1", "c1", "n2"])
 
-    def test_commands_to_one_number_do_not_overtake(self) -> None:
+    def test_g32_commands_to_one_number_do_not_overtake(self) -> None:
         """Case 32: the second command waits for the first one's answer."""
         hand = self.hands["a"]
         self.accept(
@@ -259,7 +259,7 @@ class WindowTests(Case):
             hand.answer(index=index)
         self.assertEqual(hand.ids, ids)
 
-    def test_a_full_backlog_takes_nothing(self) -> None:
+    def test_g35_a_full_backlog_takes_nothing(self) -> None:
         """Case 35: over the mark the door is closed until nine tenths are left."""
         hand = self.hands["a"]
         hand.down = "no bind"
@@ -281,7 +281,7 @@ class PauseTests(Case):
         lane.resume()
         self.assertEqual(self.hands["a"].ids, ["m1"])
 
-    def test_the_rate_is_kept(self) -> None:
+    def test_g27_the_rate_is_kept(self) -> None:
         """Case 27: ten per second, counted in segments."""
         hand = HandChannel(name="b", rate=10.0, window=100)
         self.house.router = self.house.intake.router = Router([], ["b"])
@@ -292,12 +292,31 @@ class PauseTests(Case):
             self.clock.advance(0.01)
         self.assertApproximates(len(hand.ids), 20, 2)
 
+    def test_g27_twenty_per_second_over_any_five_seconds(self) -> None:
+        """20 ± 1 per second, also when each answer takes a tenth of a second."""
+        hand = HandChannel(name="b", rate=20.0, window=50)
+        self.house.router = self.house.intake.router = Router([], ["b"])
+        self.house.intake.backlog_limit = 1000
+        self.hands["b"] = hand
+        self.house.open_channel(hand)
+        self.accept(*(self.message(f"m{n}") for n in range(400)))
+        sent, left = [], []
+        for step in range(1500):
+            self.clock.advance(0.01)
+            left += [step] * (len(hand.ids) - len(left))
+            while len(sent) < len(left) and left[len(sent)] <= step - 10:
+                hand.answer(index=len(sent))
+                sent.append(step)
+        for start in range(50, 1000, 10):
+            count = sum(start <= at < start + 500 for at in left)
+            self.assertLessEqual(abs(count / 5 - 20), 1)
+
 
 class ThrottleTests(Case):
     def throttle(self) -> Refused:
         return Refused(error=Error("smpp:0x58", "throttled", True), throttled=True)
 
-    def test_a_throttled_message_goes_back_to_the_head(self) -> None:
+    def test_g31_a_throttled_message_goes_back_to_the_head(self) -> None:
         """Case 31: it keeps its place and its prepared segments."""
         hand = self.hands["a"]
         hand.window = 1
@@ -314,7 +333,20 @@ class ThrottleTests(Case):
         self.clock.advance(2)
         self.assertEqual(hand.ids, ["m1", "m1", "m2"])
 
-    def test_throttling_slows_the_lane(self) -> None:
+    def test_g32_order_is_kept_through_throttling(self) -> None:
+        """The second command to a number waits until the throttled one is taken."""
+        hand = self.hands["a"]
+        self.accept(self.command("c1"), self.command("c2"))
+        hand.answer(self.throttle())
+        for _ in range(15):
+            self.clock.advance(0.1)
+        self.assertEqual(hand.ids, ["c1", "c1"])
+        hand.answer()
+        for _ in range(15):
+            self.clock.advance(0.1)
+        self.assertEqual(hand.ids, ["c1", "c1", "c2"])
+
+    def test_g31_throttling_slows_the_lane(self) -> None:
         """A throttled lane pauses and goes on at half its rate."""
         hand = self.hands["a"]
         self.accept(self.message())
@@ -331,6 +363,20 @@ class ThrottleTests(Case):
             self.clock.advance(0.1)
         self.assertEqual(self.states()[-1], "expired")
         self.assertEqual(self.states().count("expired"), 1)
+
+
+class OtherLanesTests(Case):
+    channels = ("a", "b")
+
+    def test_g31_other_lanes_do_not_wait(self) -> None:
+        """While one channel is throttled, the other goes on."""
+        throttled = Refused(error=Error("smpp:0x58", "throttled", True), throttled=True)
+        self.accept(*(self.message(f"m{n}", channels=("a",)) for n in range(20)))
+        self.hands["a"].answer(throttled)
+        before = len(self.hands["a"].ids)
+        self.accept(self.message("x", channels=("b",)))
+        self.assertEqual(self.hands["b"].ids, ["x"])
+        self.assertEqual(len(self.hands["a"].ids), before)
 
 
 class RefusalTests(Case):
@@ -514,6 +560,24 @@ class StopTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].asked, [("c1",)])
         self.assertEqual(self.states("c1"), ["accepted", "delivered"])
+
+    def test_a_held_message_is_asked_about_also_after_a_restart(self) -> None:
+        """The ids that were known before the restart are asked for."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Unsure(why="no answer", provider_ids=("9",)))
+        self.run_to_end(self.house.stop(1.0))
+        self.hands["a"] = HandChannel(account="account-a", knows=self.receipt("9"))
+        self.build(self.journal)
+        for _ in range(15):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["a"].asked, [("c1", "9")])
+        self.assertEqual(self.states("c1"), ["accepted", "delivered"])
+
+    def test_the_door_is_closed_until_the_past_is_settled(self) -> None:
+        """A message taken earlier could be mistaken for an interrupted one."""
+        self.run_to_end(self.house.stop(1.0))
+        self.house = Dispatcher(self.journal, self.clock, Router([], ["a"]), [])
+        self.refuse(self.message())
 
 
 class FaultTests(Case):
