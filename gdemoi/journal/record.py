@@ -256,6 +256,10 @@ def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
     elsewhere = record.taken or attempt.number != record.attempt
     if elsewhere and not isinstance(fact.outcome, Accepted):
         # another attempt is the one to speak for the message now
+        waits = record.lane is not None or record.open
+        if record.taken and not waits and RANK[record.state] < _SUBMITTED:
+            # a receipt said so while this attempt was out, but could not be told
+            return True, [_tell(record, State.ENROUTE, fact.at)]
         return False, []
     return _follow(record, fact.next, fact.at, attempt)
 

@@ -342,6 +342,18 @@ class ReceiptTests(SynchronousTestCase):
         self.assertTrue(apply(record, Answered("m", 2, "c", "a", again, final, NOW))[0])
         self.assertIs(record.state, State.REJECTED)
 
+    def test_a_receipt_while_a_later_attempt_is_out_is_not_forgotten(self) -> None:
+        """The first attempt is on its way; the second one's silence changes nothing."""
+        record = born()
+        outcome = Unsure(why="lost", provider_ids=("a1",))
+        apply(record, answered(outcome, Wait(NOW + 9, "c")))
+        apply(record, Attempting("m", 2, "c", NOW + 9))
+        record.taken = True
+        fact = Answered("m", 2, "c", "a", Unsure(why="lost"), Held(NOW + 60), NOW + 20)
+        _, told = apply(record, fact)
+        self.assertEqual(shown(told), [("enroute", False)])
+        self.assertIsNotNone(deadline(record, DAY))
+
 
 class TimeTests(SynchronousTestCase):
     def test_what_waits_expires(self) -> None:
