@@ -72,6 +72,8 @@ class KeeperState(Enum):
 class Backoff:
     """Pauses that double from `first_s` to `last_s`, spread by ±`jitter`.
 
+    Short pauses are spread more widely, by up to ±`spread_s`, so that those who
+    were thrown out together do not all come back within one second.
     Failures are forgotten only after a conversation stayed up for `stable_s`,
     so that "login, drop, login, drop" is slowed down too.
     """
@@ -79,13 +81,15 @@ class Backoff:
     first_s: float = 1.0
     last_s: float = 60.0
     jitter: float = 0.3
+    spread_s: float = 0.6
     stable_s: float = 10.0
 
     def pause_s(self, failures: int, random: float) -> float:
         """Return the pause after `failures` (≥ 1) in a row; `random` in [0, 1)."""
         exponent = min(max(failures, 1) - 1, 30)
         plain = min(self.last_s, self.first_s * 2.0**exponent)
-        return plain * (1.0 + self.jitter * (2.0 * random - 1.0))
+        spread = max(self.jitter * plain, min(0.6 * plain, self.spread_s))
+        return plain + spread * (2.0 * random - 1.0)
 
 
 C = TypeVar("C", bound=Conversation)

@@ -3,12 +3,14 @@
 from itertools import pairwise
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.keeper import KeeperState
 from gdemoi.message import State
 from gdemoi.sandbox.smsc import Personality, SmscProtocol
 from gdemoi.smpp import pdus
+from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_outbind import OutbindPort
 from gdemoi.smpp.pdus import DeliverSm
 from gdemoi.smpp.settings import BindAs, SmppSettings, Tlvs
@@ -277,6 +279,34 @@ class BindTests(SynchronousTestCase):
         house.advance(5)
         self.assertLess(times[-1] - lost_at, 2)
         house.stop()
+
+    def test_g13_twenty_connectors_do_not_bind_in_the_same_second(self) -> None:
+        """All lose their sessions at once; they come back over more than a second."""
+        bound_after: list[float] = []
+        for number in range(20):
+            house = House(start=False)
+            house.surroundings = evolve(
+                house.surroundings, random=lambda number=number: number / 20
+            )
+            house.channel = SmppChannel(
+                "carrier", house.settings, house.surroundings, house.net.endpoint
+            )
+            house.channel.start(house.upstairs)
+            house.turn(6)
+            house.advance(20)
+            house.server.transport.abortConnection()
+            house.turn()
+            lost_at = house.clock.seconds()
+            while house.channel.unable() is not None:
+                house.advance(0.01, step=0.01)
+            bound_after.append(house.clock.seconds() - lost_at)
+            house.stop()
+        self.assertGreater(max(bound_after) - min(bound_after), 1.0)
+        busiest = max(
+            sum(start <= at < start + 0.25 for at in bound_after)
+            for start in bound_after
+        )
+        self.assertLessEqual(busiest, 6)
 
     def test_g14_bind_and_drop_is_slowed_down(self) -> None:
         """A session that is dropped right after its bind is a failure."""
