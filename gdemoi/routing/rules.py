@@ -15,7 +15,13 @@ import msgspec
 import phonenumbers
 from attrs import frozen
 
-from gdemoi.message import Charset, OnUnencodable, OnUnsure, Outbound
+from gdemoi.message import (
+    Charset,
+    MessageClass,
+    OnUnencodable,
+    OnUnsure,
+    Outbound,
+)
 
 
 @frozen(kw_only=True)
@@ -174,7 +180,11 @@ def _conditions(rule: Rule) -> str:
 
 
 def with_defaults(message: Outbound, rule: Rule) -> Outbound:
-    """Fill in what the rule says and the message left unsaid."""
+    """Fill in what the rule says and the message left unsaid.
+
+    No byte of a command is changed, whoever asks for letters that look alike:
+    what does not fit is refused.
+    """
     unsaid = message.unsaid
     changes: dict[str, object] = {}
     if rule.sender is not None and message.from_ is None:
@@ -192,6 +202,12 @@ def with_defaults(message: Outbound, rule: Rule) -> Outbound:
     ):
         if value is not None and word in unsaid:
             changes[word] = value
+    wanted = changes.get("on_unencodable", message.on_unencodable)
+    if (
+        wanted is OnUnencodable.TRANSLITERATE
+        and message.class_ is not MessageClass.NOTIFICATION
+    ):
+        changes["on_unencodable"] = OnUnencodable.REJECT
     return msgspec.structs.replace(message, **changes) if changes else message
 
 

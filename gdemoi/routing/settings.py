@@ -106,7 +106,8 @@ class RouteSettings:
     on_unencodable: OnUnencodable | None = key(
         choice(OnUnencodable),
         default=None,
-        doc="what to do with text that its charset cannot carry",
+        doc="what to do with text that its charset cannot carry; commands are"
+        " never transliterated",
     )
     on_unsure: OnUnsure | None = key(
         choice(OnUnsure),

@@ -117,7 +117,9 @@ def choose(
         return text, wanted
     if on_unencodable is OnUnencodable.TRANSLITERATE:
         nearest = transliterate.to_gsm7(text)
-        if fits(nearest, wanted, default_charset):
+        if fits(nearest, wanted, default_charset) or charset is not Charset.AUTO:
+            # what has no near letter is the fault, not what has one
+            encode(nearest, wanted, default_charset)
             return nearest, wanted
     if charset is Charset.AUTO or on_unencodable is OnUnencodable.UCS2:
         wanted = Charset.UCS2

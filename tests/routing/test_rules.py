@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Charset, MessageClass, Outbound
+from gdemoi.message import Charset, MessageClass, OnUnencodable, Outbound
 from gdemoi.routing.rules import (
     Router,
     Rule,
@@ -123,6 +123,21 @@ class DefaultsTests(SynchronousTestCase):
         said = message(charset=Charset.UCS2, priority=1, from_="You", max_segments=2)
         ruled = rule("r", "a", charset=Charset.GSM8, priority=9, sender="Me")
         self.assertEqual(with_defaults(said, ruled), said)
+
+    def test_g37_commands_are_never_transliterated(self) -> None:
+        """Neither the message nor a route may change the letters of a command."""
+        wish = OnUnencodable.TRANSLITERATE
+        plain, ruled = rule("r", "a"), rule("r", "a", on_unencodable=wish)
+        for class_ in (MessageClass.COMMAND, MessageClass.ACTIVATION):
+            for one in (
+                with_defaults(message(class_=class_, on_unencodable=wish), plain),
+                with_defaults(
+                    message(class_=class_, unsaid=("on_unencodable",)), ruled
+                ),
+            ):
+                self.assertEqual(one.on_unencodable, OnUnencodable.REJECT)
+        said = message(on_unencodable=wish)
+        self.assertEqual(with_defaults(said, plain).on_unencodable, wish)
 
     def test_ttl_counts_from_not_before(self) -> None:
         """A message for later lives its ttl from then on."""

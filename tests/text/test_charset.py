@@ -63,10 +63,11 @@ class ChooseTests(SynchronousTestCase):
         )
 
     def test_transliterated_text_that_still_does_not_fit_is_refused(self) -> None:
-        """There is no nearest letter for everything."""
-        self.assertRaises(
-            charset.Unencodable, charset.choose, "я", Charset.GSM8, TRANSLITERATE
-        )
+        """There is no nearest letter for everything; the one without is named."""
+        for wanted in (Charset.GSM8, Charset.LATIN1):
+            with self.assertRaises(charset.Unencodable) as caught:
+                charset.choose("“áя", wanted, TRANSLITERATE)
+            self.assertEqual(caught.exception.char, "я")
 
     def test_a_lone_surrogate_goes_in_no_alphabet(self) -> None:
         """Half a character is refused, not sent."""
