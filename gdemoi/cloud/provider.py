@@ -17,7 +17,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gdemoi.cloud.reading import JSON, mapping_of, pairs_of, read_json, redact, text_of
+from gdemoi.cloud.reading import (
+    JSON,
+    mapping_of,
+    octets_in,
+    pairs_of,
+    read_json,
+    redact,
+    text_of,
+)
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Error,
@@ -104,6 +112,15 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
             return pairs_of(self.body.decode("utf-8"))
         except UnicodeDecodeError:
             raise TheirFault("the form body is not UTF-8") from None
+
+    def broken_octets(self, name: str) -> bytes | None:
+        """Return a form field's octets if they are no UTF-8, else None."""
+        octets = octets_in(self.body, name)
+        try:
+            octets.decode("utf-8")
+        except UnicodeDecodeError:
+            return octets
+        return None
 
     def fields(self) -> dict[str, str]:
         """Return one flat mapping out of a query, a form or a JSON body."""

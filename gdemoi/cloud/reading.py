@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -18,6 +19,7 @@ from urllib.parse import parse_qsl, quote, quote_plus
 import msgspec
 
 from gdemoi.errors import TheirFault
+from gdemoi.message import Inbound
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
@@ -44,6 +46,64 @@ def read_json(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise TheirFault(f"not JSON: {why}") from None
+
+
+def read_mended(body: bytes) -> tuple[Any, dict[str, bytes]]:
+    """Read JSON that may hold broken UTF-8 or half an emoji in its texts.
+
+    An SMS must not be lost for one octet.  Beside the value: mended text -> its
+    octets as they came.  TheirFault for everything that is not JSON otherwise.
+    """
+    try:
+        return read_json(body), {}
+    except TheirFault as why:
+        spoilt: dict[str, bytes] = {}
+        try:
+            value = json.loads(body.decode("utf-8", "surrogateescape"))
+            mended = _mended(value, spoilt)
+        except (ValueError, RecursionError):
+            raise why from None
+        if not spoilt:
+            raise
+        return mended, spoilt
+
+
+def _mended(value: Any, spoilt: dict[str, bytes]) -> Any:
+    if isinstance(value, str):
+        return _mended_text(value, spoilt)
+    if isinstance(value, list):
+        return [_mended(one, spoilt) for one in value]
+    if isinstance(value, dict):
+        return {
+            _mended_text(name, spoilt): _mended(one, spoilt)
+            for name, one in value.items()
+        }
+    return value
+
+
+def _mended_text(text: str, spoilt: dict[str, bytes]) -> str:
+    try:
+        text.encode("utf-8")
+        return text
+    except UnicodeEncodeError:
+        octets = b"".join(map(_octets_of, text))
+    mended = octets.decode("utf-8", "replace")
+    spoilt[mended] = octets
+    return mended
+
+
+def _octets_of(letter: str) -> bytes:
+    # U+DC80 to U+DCFF stand for the octets that were no UTF-8
+    escaped = "\udc80" <= letter <= "\udcff"
+    return letter.encode("utf-8", "surrogateescape" if escaped else "surrogatepass")
+
+
+def with_octets(inbound: Inbound, spoilt: Mapping[str, bytes]) -> Inbound:
+    """Return an inbound SMS with its octets, if its text had to be mended."""
+    octets = spoilt.get(inbound.text or "")
+    if octets is None:
+        return inbound
+    return msgspec.structs.replace(inbound, binary=octets)
 
 
 def mapping_of(value: Any) -> dict[str, Any]:
@@ -139,3 +199,11 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 def pairs_of(text: str) -> list[tuple[str, str]]:
     """Return the pairs of a query or form, blank values kept, in order."""
     return parse_qsl(text, keep_blank_values=True, errors="replace")
+
+
+def octets_in(form: bytes, name: str) -> bytes:
+    """Return the octets of a form's last field of that name; none is empty."""
+    pairs = parse_qsl(
+        form.decode("latin-1"), keep_blank_values=True, encoding="latin-1"
+    )
+    return dict(pairs).get(name, "").encode("latin-1")

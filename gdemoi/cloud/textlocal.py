@@ -48,7 +48,9 @@ from gdemoi.cloud.reading import (
     plussed,
     price_sum,
     read_json,
+    read_mended,
     text_of,
+    with_octets,
 )
 from gdemoi.cloud.settings import TextlocalSettings
 from gdemoi.cloud.textlocal_words import (
@@ -183,7 +185,8 @@ class Textlocal:
         """Read a form; nothing in it proves who sent it."""
         fields = webhook.fields()
         if webhook.door is Door.INCOMING:
-            return self._inbound_told(fields, now)
+            octets = webhook.broken_octets("content")
+            return self._inbound_told(fields, octets, now)
         word, number = fields.get("status", ""), fields.get("number", "")
         if not word or not (number or fields.get("customID")):
             return Told(ignored="no status, or nobody it is about")
@@ -195,7 +198,9 @@ class Textlocal:
             receipts=(receipt,), ignored=None if known else "unknown status word"
         )
 
-    def _inbound_told(self, fields: Mapping[str, str], now: float) -> Told:
+    def _inbound_told(
+        self, fields: Mapping[str, str], octets: bytes | None, now: float
+    ) -> Told:
         sender, number = fields.get("sender", ""), fields.get("inNumber")
         if not sender:
             raise TheirFault("no sender")
@@ -206,6 +211,7 @@ class Textlocal:
             to=None if number is None else plussed(number),
             received_at=now,
             text=text,
+            binary=octets,
             charset="utf-8",
             dedup=f"{self.account}:{fingerprint(sender, number or '', text)}",
             dedup_window_s=REPEAT_WINDOW_S,
@@ -251,7 +257,7 @@ class Textlocal:
             return Polled(stopped="status_message is not there (Webex Interact)")
         if answer.status != 200 or answer.cut:
             return Polled(failed=f"HTTP {answer.status}")
-        told = mapping_of(_read_leniently(answer.body))
+        told = mapping_of(read_mended(answer.body)[0])
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
@@ -280,7 +286,7 @@ class Textlocal:
         """Return the ids of the inboxes."""
         if answer is None:
             return self.settings.inboxes
-        told = mapping_of(_read_leniently(answer.body))
+        told = mapping_of(read_mended(answer.body)[0])
         rows = mappings_of(told.get("inboxes") or [])
         return tuple(known for row in rows if (known := text_of(row.get("id"))))
 
@@ -302,7 +308,8 @@ class Textlocal:
             return Page(stopped="get_messages is not there (Webex Interact)")
         if answer.status != 200 or answer.cut:
             return Page(failed=f"HTTP {answer.status}")
-        told = mapping_of(_read_leniently(answer.body))
+        read, spoilt = read_mended(answer.body)
+        told = mapping_of(read)
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
@@ -316,7 +323,9 @@ class Textlocal:
             start = int(was["start"]) + PAGE_SIZE
             following = self._messages(was["inbox_id"], was["min_time"], start)
         return Page(
-            inbounds=tuple(self._inbound(row, now) for row in rows),
+            inbounds=tuple(
+                with_octets(self._inbound(row, now), spoilt) for row in rows
+            ),
             next=following,
             newest=max(dates, default=None),
         )
@@ -363,11 +372,6 @@ class Textlocal:
             [("apikey", self.settings.api_key), *fields],
             secrets=self.secrets,
         )
-
-
-def _read_leniently(body: bytes) -> Any:
-    """Read JSON whose texts may be in the wrong charset."""
-    return read_json(body.decode("utf-8", "replace").encode("utf-8"))
 
 
 def _error_of(told: Mapping[str, Any]) -> tuple[str | None, str]:

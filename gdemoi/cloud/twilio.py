@@ -44,7 +44,9 @@ from gdemoi.cloud.reading import (
     mappings_of,
     number_of,
     read_json,
+    read_mended,
     text_of,
+    with_octets,
 )
 from gdemoi.cloud.settings import TwilioSettings
 from gdemoi.cloud.twilio_reading import TwilioReader, date_of
@@ -288,7 +290,8 @@ class Twilio:
         """Return one page; the next page's address is relative to the host."""
         if answer.status != 200 or answer.cut:
             return Page(failed=f"HTTP {answer.status}")
-        told = mapping_of(read_json(answer.body))
+        read, spoilt = read_mended(answer.body)
+        told = mapping_of(read)
         rows = [
             row
             for row in mappings_of(told.get("messages"))
@@ -299,7 +302,10 @@ class Twilio:
         # a path, so that credentials go to no other host
         more = following.startswith("/")
         return Page(
-            inbounds=tuple(self._reader.inbound_of_row(row, now) for row in rows),
+            inbounds=tuple(
+                with_octets(self._reader.inbound_of_row(row, now), spoilt)
+                for row in rows
+            ),
             next=self._get(self._base + following) if more else None,
             newest=max(dates, default=None),
         )

@@ -44,7 +44,9 @@ from gdemoi.cloud.reading import (
     plussed,
     price_sum,
     read_json,
+    read_mended,
     text_of,
+    with_octets,
 )
 from gdemoi.cloud.settings import TyntecSettings
 from gdemoi.cloud.tyntec_signature import is_signed
@@ -202,11 +204,13 @@ class Tyntec:
             return Denied(401, "signature")
         told: Mapping[str, Any]
         if webhook.method == "POST" and webhook.content_type == JSON:
-            told = mapping_of(read_json(webhook.body))
+            read, spoilt = read_mended(webhook.body)
+            told = mapping_of(read)
         else:
-            told = webhook.fields()
+            told, spoilt = webhook.fields(), {}
         if webhook.door is Door.INCOMING:
-            return Told(inbounds=(self._inbound(told, now),))
+            inbound = with_octets(self._inbound(told, now), spoilt)
+            return Told(inbounds=(inbound,))
         request_id = text_of(told.get("requestId"))
         if not request_id:
             return Told(ignored="no requestId")

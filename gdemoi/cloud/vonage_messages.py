@@ -37,7 +37,9 @@ from gdemoi.cloud.reading import (
     mapping_of,
     objects_in,
     read_json,
+    read_mended,
     text_of,
+    with_octets,
 )
 from gdemoi.cloud.vonage_reports import (
     API,
@@ -149,13 +151,14 @@ class VonageMessages(VonageAccount):
             if isinstance(checked, Denied):
                 return checked
             replay_key = checked
-        told = mapping_of(read_json(webhook.body))
+        read, spoilt = read_mended(webhook.body)
+        told = mapping_of(read)
         uuid = text_of(told.get("message_uuid"))
         if not uuid:
             return Told(ignored="no message_uuid", replay_key=replay_key)
         reply = Reply(200)
         if webhook.door is Door.INCOMING:
-            inbound = self._inbound(uuid, told, now)
+            inbound = with_octets(self._inbound(uuid, told, now), spoilt)
             return Told(inbounds=(inbound,), reply=reply, replay_key=replay_key)
         receipt = self._receipt(uuid, told)
         known = (text_of(told.get("status")) or "").lower() in STATUSES

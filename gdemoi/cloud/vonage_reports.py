@@ -22,7 +22,9 @@ from gdemoi.cloud.reading import (
     number_of,
     objects_in,
     read_json,
+    read_mended,
     text_of,
+    with_octets,
 )
 from gdemoi.cloud.settings import VonageSettings
 from gdemoi.errors import TheirFault
@@ -227,16 +229,19 @@ class VonageAccount:
         """Return one page of inbound records."""
         if answer.status != 200 or answer.cut:
             return Page(failed=f"HTTP {answer.status}")
-        records = _records_of(answer)
+        read, spoilt = read_mended(answer.body)
+        records = _records_in(read)
         dates = [at for r in records if (at := iso_time(r.get("date_received")))]
         return Page(
-            inbounds=tuple(self._inbound_of_record(r, now) for r in records),
+            inbounds=tuple(
+                with_octets(self._inbound_of_record(r, now), spoilt) for r in records
+            ),
             next=self._next_of(answer),
             newest=max(dates, default=None),
         )
 
     def _next_of(self, answer: Answer) -> HttpRequest | None:
-        links = mapping_of(read_json(answer.body)).get("_links")
+        links = mapping_of(read_mended(answer.body)[0]).get("_links")
         following = links.get("next") if isinstance(links, dict) else None
         href = following.get("href") if isinstance(following, dict) else None
         base = self.settings.base_url or API
@@ -311,7 +316,11 @@ def iso_text(at: float) -> str:
 
 
 def _records_of(answer: Answer) -> list[dict[str, Any]]:
-    return mappings_of(mapping_of(read_json(answer.body)).get("records") or [])
+    return _records_in(read_json(answer.body))
+
+
+def _records_in(read: Any) -> list[dict[str, Any]]:
+    return mappings_of(mapping_of(read).get("records") or [])
 
 
 def _id_of(record: Mapping[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +21,7 @@ from gdemoi.cloud.reading import (
     plussed,
     price_sum,
     read_json,
+    read_mended,
     redact,
     same,
     text_of,
@@ -115,6 +118,31 @@ class ReadingTests(SynchronousTestCase):
         ):
             self.assertEqual(iso_time(text), NOW, text)
         self.assertIsNone(iso_time("soon"))
+
+    def test_broken_letters_are_mended_and_their_octets_kept(self) -> None:
+        """Wrong UTF-8 and half an emoji; what is no JSON stays their fault."""
+        for body, text, octets in (
+            (b'{"t":"\xd0\x9f\xd0 ok"}', "П\ufffd ok", b"\xd0\x9f\xd0 ok"),
+            (b'{"t":"a\\ud83d"}', "a\ufffd\ufffd\ufffd", b"a\xed\xa0\xbd"),
+        ):
+            with self.assertRaises(TheirFault):
+                read_json(body)
+            self.assertEqual(read_mended(body), ({"t": text}, {text: octets}))
+        self.assertEqual(read_mended(b'{"t":["x"]}'), ({"t": ["x"]}, {}))
+        for body in (b"", b"{", b"[" * 100_000, b"\xff", b"NaN", b"1e400", b"{'a':1}"):
+            with self.assertRaises(TheirFault):
+                read_mended(body)
+
+    @given(st.binary(max_size=30), st.text(max_size=10))
+    def test_mended_texts_can_be_written(self, octets: bytes, text: str) -> None:
+        """Any octets in a JSON text, and any text, give what UTF-8 can carry."""
+        for body in (b'{"t":"' + octets + b'"}', octets, json.dumps(text).encode()):
+            try:
+                value, spoilt = read_mended(body)
+            except TheirFault:
+                continue
+            msgspec.json.encode(value)
+            self.assertTrue(all(map(_utf8, spoilt)))
 
     @given(st.text(), st.text())
     def test_same_is_equality(self, one: str, other: str) -> None:

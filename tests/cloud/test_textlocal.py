@@ -286,6 +286,26 @@ class InboundTests(SynchronousTestCase):
         with self.assertRaises(TheirFault):
             hook({"content": "x"}, Door.INCOMING)
 
+    def test_tl12_a_text_in_a_wrong_charset_comes_with_its_octets(self) -> None:
+        """As far as it can be read, and whole beside it; U+FFFD itself is a letter."""
+        for written, text, octets in (
+            (b"%CF%F0%E8+a%2B", "\ufffd\ufffd\ufffd a+", b"\xcf\xf0\xe8 a+"),
+            (b"%EF%BF%BD%00", "\ufffd\0", None),
+        ):
+            told = PROVIDER.events_of(
+                Webhook(
+                    door=Door.INCOMING,
+                    method="POST",
+                    url=f"https://gw.example.org/sms/ch/incoming/{TOKEN}",
+                    headers=(("content-type", FORM),),
+                    body=b"sender=79001234567&inNumber=60777&content=" + written,
+                ),
+                NOW,
+            )
+            assert isinstance(told, Told)
+            (inbound,) = told.inbounds
+            self.assertEqual((inbound.text, inbound.binary), (text, octets))
+
     def test_tl15_only_form_posts(self) -> None:
         """JSON is 415, GET 405: the door asks `takes`."""
         self.assertEqual(PROVIDER.takes(Door.STATUS), {"POST": (FORM,)})

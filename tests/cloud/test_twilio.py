@@ -457,6 +457,24 @@ class PollTests(SynchronousTestCase):
                 PROVIDER.found_in(json_answer(200, messages=rows), ours), rows
             )
 
+    def test_tw23_one_broken_text_does_not_stop_the_poll(self) -> None:
+        """Half an emoji in one message: all of the page is told, it with octets."""
+        row = (
+            '{"sid":"%s","direction":"inbound","from":"+79001234567",'
+            '"to":"+14155552345","body":"%s",'
+            '"date_sent":"Tue, 03 Feb 2026 12:14:25 +0000"}'
+        )
+        rows = ",".join([row % ("SM1", "a\\ud83d"), row % ("SM2", "b")])
+        body = f'{{"messages":[{rows}],"next_page_uri":null}}'.encode()
+        asked = PROVIDER.inbound_request("+14155552345", NOW, NOW, NOW)
+        page = PROVIDER.inbound_of(Answer(status=200, body=body), asked, NOW)
+        self.assertIsNone(page.failed)
+        self.assertEqual(
+            [(one.text, one.binary) for one in page.inbounds],
+            [("a\ufffd\ufffd\ufffd", b"a\xed\xa0\xbd"), ("b", None)],
+        )
+        self.assertEqual(page.newest, NOW)
+
     def test_the_balance(self) -> None:
         """Balance.json says it as a string, with its currency."""
         request = PROVIDER.balance_request(NOW)

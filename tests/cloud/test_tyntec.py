@@ -284,6 +284,18 @@ class InboundTests(SynchronousTestCase):
             (inbound.complete, inbound.text, inbound.segments), (False, "a<...>b", 3)
         )
 
+    def test_ty09_broken_letters_do_not_lose_an_sms(self) -> None:
+        """Wrong UTF-8, or half an emoji: mended, with the octets beside it."""
+        for written, text, octets in (
+            (b"ok \xd0", "ok \ufffd", b"ok \xd0"),
+            (b"ok \\ud83d", "ok \ufffd\ufffd\ufffd", b"ok \xed\xa0\xbd"),
+        ):
+            whole = json.dumps({**SAMPLE, "message": "TEXT"}).encode()
+            raw = whole.replace(b"TEXT", written)
+            (inbound,) = hook(raw, "raw", Door.INCOMING).inbounds
+            self.assertEqual((inbound.text, inbound.binary), (text, octets))
+            self.assertEqual(inbound.from_, "+79001234567")
+
     def test_ty10_a_repeat_is_recognised(self) -> None:
         """The requestId marks it for longer than Tyntec repeats."""
         first = hook(SAMPLE, door=Door.INCOMING).inbounds[0]
