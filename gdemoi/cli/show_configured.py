@@ -12,6 +12,8 @@ from rich.text import Text
 
 from gdemoi.cli.show import error_words, plain
 from gdemoi.ini import KeyReference
+from gdemoi.smpp.pdus import SubmitSm, decode
+from gdemoi.smpp.wire import HEADER_OCTETS
 
 Json = Mapping[str, Any]
 
@@ -46,6 +48,9 @@ def explanation(console: Console, told: Json) -> None:
         if name == "data_coding" and isinstance(value, int):
             value = f"0x{value:02x}"
         head.add_row(plain(name, "dim"), plain("–" if value is None else value))
+        addresses = _addresses(told) if name == "sender" else ""
+        if addresses:
+            head.add_row(plain("TON/NPI", "dim"), plain(addresses))
     console.print(head)
     console.print(Group(*_rules(told), *_ways(told)))
     for number, segment in enumerate(told.get("segments") or (), 1):
@@ -58,6 +63,24 @@ def explanation(console: Console, told: Json) -> None:
             console.print(plain(piece, "dim"), soft_wrap=True)
     if told.get("error"):
         console.print(Text(f"✗ {error_words(told['error'])}", style="bold red"))
+
+
+def _addresses(told: Json) -> str:
+    """Return TON/NPI of the addresses, when what would leave is a submit_sm."""
+    segments = told.get("segments") or ()
+    if not segments:
+        return ""
+    try:
+        frame = bytes.fromhex(segments[0]["wire"][0])
+    except ValueError:
+        return ""
+    if len(frame) < HEADER_OCTETS or int.from_bytes(frame[:4], "big") != len(frame):
+        return ""
+    pdu = decode(frame)
+    if not isinstance(pdu, SubmitSm):
+        return ""
+    source = f"{pdu.source_addr_ton}/{pdu.source_addr_npi}"
+    return f"source {source}, destination {pdu.dest_addr_ton}/{pdu.dest_addr_npi}"
 
 
 def _rules(told: Json) -> list[Text]:

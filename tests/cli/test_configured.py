@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 import gdemoi.cli.configured as configured
 import gdemoi.settings
+from gdemoi.cli.show_configured import explanation
 from gdemoi.ini import key, secret, text
 from gdemoi.interfaces import Kind
 from gdemoi.message import Error, Outbound, Refused
+from gdemoi.smpp.pdus import SubmitSm, encode
 from tests.cli.wires import Terminal
+
+SEGMENT = {"user_data": "78", "units": 1}
 
 
 @frozen(kw_only=True)
@@ -203,6 +209,29 @@ class ExplainTests(FileTests):
             "COO +79161234567  [b]x ",
         ):
             self.assertIn(words, result.output)
+
+    def test_addresses_of_a_submit_sm(self) -> None:
+        """TON and NPI are shown in words where the bytes are a submit_sm's."""
+        pdu = SubmitSm(
+            sequence_number=1,
+            source_addr_ton=5,
+            source_addr="DOVE",
+            dest_addr_ton=1,
+            dest_addr_npi=1,
+            destination_addr="79161234567",
+        )
+        octets = encode(pdu).hex()
+        for wire, shown in (
+            (octets, "source 5/0, destination 1/1"),
+            (octets[:-2], ""),
+            ("beef", ""),
+            ("COO +79161234567 x", ""),
+        ):
+            console = Console(file=StringIO(), width=80)
+            explanation(console, {"segments": [{**SEGMENT, "wire": [wire]}]})
+            said = console.file.getvalue()  # type: ignore[attr-defined]
+            self.assertEqual("TON/NPI" in said, bool(shown), wire)
+            self.assertIn(shown, said)
 
     def test_as_json(self) -> None:
         """The shape of the contract."""
