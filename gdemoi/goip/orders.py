@@ -67,7 +67,9 @@ def order_of(verb: str, arguments: Sequence[str]) -> tuple[Verb, bytes | None]:
     """Return the verb's table row and its checked argument, or raise `OurFault`."""
     row = VERBS.get(verb)
     if row is None:
-        raise OurFault(f"no line command {verb!r}; there are: {', '.join(VERBS)}")
+        # `balance` is the channel's own: it dials the line's balance_ussd
+        known = ", ".join([*VERBS, "balance"])
+        raise OurFault(f"no line command {verb!r}; there are: {known}")
     wanted = 0 if row.value is None else 1
     if len(arguments) != wanted:
         raise OurFault(f"{verb} takes {wanted or 'no'} argument")
