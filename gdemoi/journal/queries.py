@@ -208,7 +208,8 @@ class Queries:
         limit = max(1, min(limit, SEARCH_LIMIT))
         query = select(_m.n, _m.message, _m.record).where(*_conditions(filters))
         if cursor is not None:
-            if not cursor.isdecimal():
+            # more digits than a row number has would not fit its column
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
                 raise ValueError("cursor: not one of ours")
             query = query.where(_m.n < int(cursor))
         rows = self._database.select(query.order_by(_m.n.desc()).limit(limit + 1))

@@ -158,7 +158,8 @@ class FileTests(FileTestCase):
         self.assertEqual([row["id"] for row in [*first, *rest]], ["c", "b", "a"])
         self.assertIsNone(end)
         self.failureResultOf(self.journal.search({"colour": 1}, 2), ValueError)
-        self.failureResultOf(self.journal.search({}, 2, "x"), ValueError)
+        for foreign in ("x", "-1", "9" * 19, "²"):
+            self.failureResultOf(self.journal.search({}, 2, foreign), ValueError)
 
     def test_story(self) -> None:
         """Message, events, attempts, ids and receipts, ready for JSON."""
