@@ -18,6 +18,12 @@ from gdemoi.message import Error
 
 _JSON: Final = b"application/json"
 encode: Final = msgspec.json.Encoder().encode
+# The field that a channel's refusal is about.
+_FAULTY: Final = {
+    "gateway:unencodable": "text",
+    "gateway:sender_not_allowed": "from",
+    "gateway:bad_number": "to",
+}
 
 
 class Problem(GdemoiError):
@@ -50,7 +56,7 @@ def error_of_invalid(invalid: InvalidMessage) -> dict[str, Any]:
 
 def error_of_refusal(error: Error) -> dict[str, Any]:
     """Return the body for a message that no channel can carry."""
-    return error_of(error.code, error.text)
+    return error_of(error.code, error.text, _FAULTY.get(error.code))
 
 
 def answer(request: IRequest, body: Any, status: int = 200) -> bytes:
@@ -99,6 +105,8 @@ class Query:
                 self._values[name] = values[0].decode("utf-8")
             except UnicodeDecodeError:
                 raise Problem(422, "invalid", f"{name} is not UTF-8", name) from None
+            if "\0" in self._values[name]:
+                raise Problem(422, "invalid", f"{name} has a U+0000", name)
 
     def text(self, name: str) -> str | None:
         """Return a parameter, None when it is absent or empty."""

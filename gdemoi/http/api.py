@@ -136,7 +136,7 @@ class Api:
     @app.route("/v1/messages/<message_id>", methods=["GET"])
     async def story(self, request: IRequest, message_id: str) -> bytes:
         """Tell a message's whole story."""
-        found = await self._gateway.story(message_id)
+        found = await self._gateway.story(_asked_for(message_id))
         if found is None:
             raise _unknown_message(message_id)
         return answer(request, found)
@@ -144,7 +144,7 @@ class Api:
     @app.route("/v1/messages/<message_id>", methods=["DELETE"])
     async def cancel(self, request: IRequest, message_id: str) -> bytes:
         """Take a message back that has not left yet."""
-        done = await self._gateway.cancel(message_id)
+        done = await self._gateway.cancel(_asked_for(message_id))
         if done is None:
             raise _unknown_message(message_id)
         if not done:
@@ -354,6 +354,13 @@ def _arguments(body: bytes) -> list[str]:
         text = "the body is a JSON list of strings"
         raise InvalidMessage("invalid", text, "arguments") from None
     return found.arguments if isinstance(found, _Arguments) else found
+
+
+def _asked_for(message_id: str) -> str:
+    if "\0" in message_id:
+        # no message has such an id, and PostgreSQL cannot even be asked
+        raise _unknown_message(message_id)
+    return message_id
 
 
 def _unknown_message(message_id: str) -> Problem:

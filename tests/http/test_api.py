@@ -8,6 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
+from gdemoi.http.answers import error_of_refusal
+from gdemoi.message import Error
 from tests.http.house import NOW, Client, House, parsed
 
 
@@ -74,6 +76,14 @@ class MessagesTests(SynchronousTestCase):
         answer = Client().post(sms(to="+999123456789"))
         self.assertEqual((answer.status, answer.code), (422, "gateway:no_route"))
 
+    def test_a_refusal_names_its_field(self) -> None:
+        """Where it is one field's fault."""
+        for code, name in (("unencodable", "text"), ("sender_not_allowed", "from")):
+            told = error_of_refusal(Error(f"gateway:{code}", "why"))
+            self.assertEqual(told["error"]["field"], name)
+        told = error_of_refusal(Error("gateway:no_route", "why"))
+        self.assertIsNone(told["error"]["field"])
+
     def test_broken_json(self) -> None:
         """A body that is not JSON, not UTF-8 or nested without end is 422."""
         for body in (b"", b"{", b"\xff\xfe", b"null", b'"x"', b"[" * 100_000):
@@ -136,6 +146,13 @@ class MessagesTests(SynchronousTestCase):
         answer = client.ask("GET", "/v1/messages/nobody")
         self.assertEqual((answer.status, answer.code), (404, "gateway:not_found"))
 
+    def test_an_id_that_no_message_can_have(self) -> None:
+        """The journal is not asked about U+0000, which PostgreSQL cannot hold."""
+        client = Client(House(broken=KeyError("asked")))
+        for method in ("GET", "DELETE"):
+            answer = client.ask(method, "/v1/messages/a%00b")
+            self.assertEqual((answer.status, answer.code), (404, "gateway:not_found"))
+
     def test_cancel(self) -> None:
         """What waits is cancelled, what left is 409, what is unknown 404."""
         client = Client()
@@ -170,6 +187,7 @@ class MessagesTests(SynchronousTestCase):
             "limit=ten",
             "to=%ff",
             "to=1&to=2",
+            "to=%00",
         ):
             client = Client()
             answer = client.ask("GET", f"/v1/messages?{query}")
