@@ -51,5 +51,7 @@ def line_view(line: Line, now: float) -> dict[str, Any]:
     view["facts"] = {
         name: value for name, value in line.facts.items() if name not in _SHOWN
     }
-    view["told"] = dict(line.told)
+    view["told"] = {
+        name: value for name, value in line.told.items() if name != "balance"
+    }
     return view

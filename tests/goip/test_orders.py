@@ -50,6 +50,7 @@ class OrderTests(SynchronousTestCase):
         self.assertIn(b" *100#", datagram)
         self.rig.say(f"USSD {sendid} 12.30 RUB\n")
         self.assertEqual(self.successResultOf(asked), "12.30 RUB")
+        self.assertNotIn("balance", self.rig.channel.describe()["lines"][0]["told"])
         shown = self.rig.channel.describe()["lines"][0]["balance"]
         self.assertEqual(shown, "12.30 RUB")
 
