@@ -150,7 +150,7 @@ def lapse(record: Record, now: float, receipt_ttl_s: float) -> list[Told]:
         return [_tell(record, record.state, now, NO_RECEIPT, final=True)]
     if record.expires_at > now:
         return []
-    return [_tell(record, State.EXPIRED, now, EXPIRED)]
+    return _end(record, Final(State.EXPIRED, EXPIRED), now)
 
 
 def deadline(record: Record, receipt_ttl_s: float) -> float | None:
@@ -238,7 +238,7 @@ def _attempting(record: Record, fact: Attempting) -> tuple[bool, list[Told]]:
     if past or record.held_until is not None or fact.attempt <= record.attempt:
         return False, []
     if fact.at >= record.expires_at:
-        return False, [_tell(record, State.EXPIRED, fact.at, EXPIRED)]
+        return False, _end(record, Final(State.EXPIRED, EXPIRED), fact.at)
     _leave(record, fact.attempt, fact.channel, fact.at)
     return True, []
 
@@ -300,7 +300,8 @@ def _follow(
     if isinstance(following, Submitted):
         return _submitted(record, following, at, attempt)
     if isinstance(following, Final):
-        return True, [_tell(record, following.state, at, following.error)]
+        told = _end(record, following, at, attempt)
+        return bool(told), told
     if isinstance(following, Held):
         record.held_until = following.until
         record.lane = None
@@ -308,6 +309,33 @@ def _follow(
     if RANK[record.state] >= _SUBMITTED:
         return False, []
     return True, [_wait(record, following, at)]
+
+
+def _end(
+    record: Record, last: Final, at: float, attempt: Attempt | None = None
+) -> list[Told]:
+    """Say the last word, unless an attempt other than `attempt` may be out.
+
+    Then nobody knows, whatever became of the others: the message is `uncertain`.
+    """
+    if not _may_be_out(record, attempt):
+        return [_tell(record, last.state, at, last.error)]
+    record.lane = record.held_until = None
+    if RANK[record.state] >= RANK[State.UNCERTAIN]:
+        return []
+    return [_tell(record, State.UNCERTAIN, at, last.error)]
+
+
+def _may_be_out(record: Record, beside: Attempt | None = None) -> bool:
+    """Tell whether nobody knows what became of some attempt.
+
+    One that lost a segment is known to have failed.
+    """
+    lost = FINAL - {_DELIVERED}
+    return any(
+        a.outcome == "unsure" and a is not beside and lost.isdisjoint(a.states)
+        for a in record.attempts
+    )
 
 
 def _submitted(
@@ -342,6 +370,7 @@ def _decided(record: Record, fact: Decided) -> tuple[bool, list[Told]]:
 
 def _cancelled(record: Record, fact: Cancelled) -> tuple[bool, list[Told]]:
     gone = record.open or record.taken or record.held_until is not None
+    gone = gone or any(a.outcome == "unsure" for a in record.attempts)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
         return False, []
     return True, [_tell(record, State.CANCELLED, fact.at)]

@@ -24,6 +24,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannel, IJournal
 from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Next, Wait
 from gdemoi.message import (
+    Error,
     Outbound,
     Outcome,
     Refused,
@@ -46,6 +47,7 @@ REST_S = 5.0
 MENDED_S = 300.0
 # The journal could not write: try again after this.
 JOURNAL_PAUSE_S = 1.0
+EXPIRED = Error("gateway:expired", "the time to live has passed")
 
 
 class Chief(Protocol):
@@ -232,7 +234,11 @@ class Lane:
                 self._free_slot(entry)
                 self.pump()
                 return
-        outcome = await self._submit(entry, attempt)
+        if self._clock.seconds() < message.expires_at:
+            outcome = await self._submit(entry, attempt)
+        else:
+            # the commit took its time: it certainly does not go out
+            outcome = Refused(error=EXPIRED)
         entry.tried = (*entry.tried, self.name)
         entry.attempts = attempt
         self._free_slot(entry)

@@ -94,6 +94,8 @@ def after_refusal(refused: Refused, known: Situation) -> Next:
         return Wait(now + (refused.retry_after_s or 0.0), here, error)
     pause_s = refused.retry_after_s or known.pause_s()
     if refused.scope is Scope.MESSAGE:
+        if error.code == "gateway:expired":
+            return Final(State.EXPIRED, error)
         if not error.retryable:
             return Final(State.REJECTED, error)
         if not known.tries_left():

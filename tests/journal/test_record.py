@@ -342,6 +342,35 @@ class ReceiptTests(SynchronousTestCase):
         self.assertTrue(apply(record, Answered("m", 2, "c", "a", again, final, NOW))[0])
         self.assertIs(record.state, State.REJECTED)
 
+    def test_what_may_have_gone_out_is_not_told_as_refused(self) -> None:
+        """A refusal says nothing about an earlier attempt of which nobody knows."""
+        record = born()
+        apply(record, answered(Unsure(why="lost"), Wait(NOW + 9, "c")))
+        apply(record, Attempting("m", 2, "c", NOW + 9))
+        error = Error("x:1", "no")
+        final = Final(State.REJECTED, error)
+        fact = Answered("m", 2, "c", "a", Refused(error=error), final, NOW + 10)
+        _, told = apply(record, fact)
+        self.assertEqual(shown(told), [("uncertain", False)])
+        self.assertIsNone(record.lane)
+        end = lapse(record, NOW + 10 + DAY, DAY)
+        self.assertEqual(shown(end), [("uncertain", True)])
+
+    def test_what_may_have_gone_out_does_not_expire(self) -> None:
+        """`expired` and `cancelled` say that a message was not sent."""
+        for late in (False, True):
+            record = born()
+            apply(record, answered(Unsure(why="lost"), Wait(NOW + 9, "c")))
+            self.assertEqual(apply(record, Cancelled("m", NOW + 5)), (False, []))
+            if late:
+                intent = Attempting("m", 2, "c", NOW + TTL)
+                left, told = apply(record, intent)
+                self.assertFalse(left)
+            else:
+                told = lapse(record, NOW + TTL, DAY)
+            self.assertEqual(shown(told), [("uncertain", False)])
+            self.assertIsNone(record.lane)
+
     def test_a_receipt_while_a_later_attempt_is_out_is_not_forgotten(self) -> None:
         """The first attempt is on its way; the second one's silence changes nothing."""
         record = born()
