@@ -17,6 +17,7 @@ from gdemoi.journal.receiving import decode_receipt, remove_unmatched
 from gdemoi.journal.record import lapse
 
 CHUNK: Final = 500
+PROMOTE_AFTER_S: Final = 60.0
 UNMATCHED_KEEP_S: Final = 86_400.0
 
 
@@ -48,9 +49,14 @@ def forget_messages(ledger: Ledger, now: float, after: int) -> int | None:
 
 
 def promote(ledger: Ledger, lanes: Sequence[str], now: float) -> bool:
-    """Let what has become due stand in its lane by priority."""
+    """Let what has been due for a while stand in its lane by priority.
+
+    Not at once: a lane that read its head a moment ago asks for the next due time
+    after it, and must still be told of this one.
+    """
+    risen = now - PROMOTE_AFTER_S
     for lane in lanes:
-        ledger.database.run(ledger.statements.promote, (ledger.owner, lane, now))
+        ledger.database.run(ledger.statements.promote, (ledger.owner, lane, risen))
     return False
 
 

@@ -227,6 +227,9 @@ class Dispatcher:
 
     def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
         """Decide what follows an outcome."""
+        if isinstance(outcome, Unsure):
+            # now, since a late answer may come before this is written
+            self._remember(entry)
         return self._next(entry, outcome)
 
     def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
@@ -236,8 +239,6 @@ class Dispatcher:
             if there is not None:
                 there.more(after.until)
                 there.pump()
-        if isinstance(outcome, Unsure):
-            self._remember(entry)
         if isinstance(outcome, Unsure) and isinstance(after, Held):
             self._ask_later(lane, entry.message, outcome)
 

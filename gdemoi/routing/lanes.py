@@ -144,9 +144,11 @@ class Lane:
         not_before = entry.message.not_before or 0.0
         if not_before > self._clock.seconds():
             self._due_alarm_at(not_before)
-        elif self._more or len(self._head) >= HEAD_LIMIT:
+        elif self._more or self._refilling or len(self._head) >= HEAD_LIMIT:
+            # older ones come from the journal first
             self._more = True
-        elif entry.message.id not in self._head.held:
+        elif entry.message.id not in self._in_memory():
+            # a refill may have seen the commit before we heard of it
             self._head.push(entry)
 
     def more(self, until: float = 0.0) -> None:

@@ -613,3 +613,35 @@ class FaultTests(Case):
         self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.house.lanes["a"].in_flight), 0)
+
+
+class RaceTests(Case):
+    def test_a_message_that_a_refill_saw_first_leaves_once(self) -> None:
+        """The commit was read from the journal before its acceptance was heard of."""
+        self.accept(self.message("m0"))
+        journal: Any = self.journal
+        journal._writes.hold()
+        self.house.lanes["a"].more()
+        accepting = Deferred.fromCoroutine(
+            self.house.intake.accept([(self.message("m1"), b"")])
+        )
+        # what was noted first is heard of first, and reads what was committed
+        jobs = journal._writes._held
+        first: Deferred[Any] = Deferred()
+        first.addCallback(lambda _: self.house.lanes["a"].pump())
+        jobs.insert(0, (first, lambda: None, (), ()))
+        journal._writes.release()
+        self.successResultOf(accepting)
+        self.assertEqual(self.hands["a"].ids, ["m0", "m1"])
+
+    def test_a_late_answer_before_the_unsure_one_is_written_counts(self) -> None:
+        """The journal could not write that nobody knew; then it was known."""
+        self.accept(self.message())
+        journal: Any = self.journal
+        journal._writes.hold()
+        self.hands["a"].answer(Unsure(why="silence"))
+        self.house.late("m1", 1, Accepted(provider_ids=("77",)))
+        journal._writes.release()
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(self.hands["a"].ids, ["m1"])
+        self.assertEqual(self.states()[-1], "submitted")
