@@ -176,10 +176,13 @@ class Frail:
             self.crew.deliver(done)
 
     def deliver_all(self) -> None:
-        late, self._late = self._late, []
-        for done in late:
+        """Catch up, in order: what comes of it stands behind what waits."""
+        self.slow = True
+        while self._late:
+            done = self._late.pop(0)
             if not self.world.dead:
                 self.crew.deliver(done)
+        self.slow = False
 
     @property
     def idle(self) -> bool:
@@ -631,11 +634,9 @@ class Chaos:
         crew = self.writes._crew
         if self.writes._held is not None:
             self.writes.release()
-        crew.slow = False
         crew.deliver_all()
 
     def _let_reads(self) -> None:
-        self.reads._crew.slow = False
         self.reads._crew.deliver_all()
 
     def step_time(self, x: int, y: int) -> None:
