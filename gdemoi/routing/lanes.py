@@ -75,6 +75,8 @@ class Lane:
         self.paused = False
         self.stopping = False
         self.in_flight: set[Entry] = set()
+        # ids in flight, with how often: a repeat holds a slot until it is known
+        self._flying: dict[str, int] = {}
         self.sent = 0
         self.unable_since: float | None = None
         self._journal = journal
@@ -147,7 +149,7 @@ class Lane:
         elif self._more or self._refilling or len(self._head) >= HEAD_LIMIT:
             # older ones come from the journal first
             self._more = True
-        elif entry.message.id not in self._in_memory():
+        elif not self._knows(entry.message.id):
             # a refill may have seen the commit before we heard of it
             self._head.push(entry)
 
@@ -342,11 +344,16 @@ class Lane:
     def _take_slot(self, entry: Entry) -> None:
         self._head.begin(entry)
         self.in_flight.add(entry)
+        message_id = entry.message.id
+        self._flying[message_id] = self._flying.get(message_id, 0) + 1
         segments = entry.prepared.segments if entry.prepared is not None else 1
         self.pace.spend(segments, self._clock.seconds())
 
     def _free_slot(self, entry: Entry) -> None:
         self.in_flight.discard(entry)
+        left = self._flying.pop(entry.message.id) - 1
+        if left:
+            self._flying[entry.message.id] = left
         self._head.end(entry)
 
     def _due_alarm_at(self, at: float) -> None:
@@ -359,15 +366,14 @@ class Lane:
         self._more = True
         self.pump()
 
-    def _in_memory(self) -> frozenset[str]:
-        flying = (entry.message.id for entry in self.in_flight)
-        return frozenset(self._head.held).union(flying)
+    def _knows(self, message_id: str) -> bool:
+        return message_id in self._head.held or message_id in self._flying
 
     async def _refill(self) -> None:
         """Read the next messages of this lane out of the journal."""
         room = HEAD_LIMIT - len(self._head)
         now = self._clock.seconds()
-        skip = self._in_memory()
+        skip = frozenset(self._head.held.union(self._flying))
         self._more = False
         try:
             queued = await self._journal.take(self.name, room, now, skip)
@@ -378,10 +384,9 @@ class Lane:
             return
         finally:
             self._refilling = False
-        known = self._in_memory()
         for item in queued:
             message = item.message
-            if message.id not in known:
+            if not self._knows(message.id):
                 self._head.push(Entry(message, item.tried, None, item.attempts))
         self._more = self._more or len(queued) >= room
         if due is not None and due > now:
