@@ -209,13 +209,21 @@ class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Outcome = Accepted | Refused | Unsure
 
 
+class Named(msgspec.Struct, frozen=True, gc=False):
+    """An id that a receipt names beside its first, and its stored forms."""
+
+    id: str
+    keys: tuple[str, ...] = ()
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a network or provider later said about a message (or one segment).
 
     `keys` are the stored forms (`provider_key`) under which the message may be
     found, best guess first; `provider_id` is verbatim.  `state` is ENROUTE or a
     final state.  `about` is the phone that the receipt speaks of, to tell apart
-    look-alike ids.  `message_id` is our own id where the provider echoes it.
+    look-alike ids.  `message_id` is our own id where the provider echoes it.  `also`
+    are further ids that it names, tried when the first leads nowhere.
     """
 
     account: str
@@ -231,6 +239,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     verified: bool = True
     # the receipt as it came, for the story
     raw: str = ""
+    also: tuple[Named, ...] = ()
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -255,7 +264,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `binary` are the user data octets without header; `text` what could be read
     of them in `charset` (a `Charset` word, or a codec's name).  With `part` set
     the journal joins the segments and tells one event.  `dedup` makes repeats
-    of the same delivery attach to the first, within `dedup_window_s`.
+    of the same delivery attach to the first, within `dedup_window_s`.  Both are
+    by `account`, whichever of its channels brings the SMS (empty: by channel).
     """
 
     channel: str
@@ -274,6 +284,12 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dedup_window_s: float = 600.0
     # how long the other segments are waited for
     join_window_s: float = 600.0
+    account: str = ""
+
+    @property
+    def origin(self) -> str:
+        """What repeats and segments of this SMS have in common with it."""
+        return self.account or self.channel
 
 
 def provider_key(provider_id: str) -> str:

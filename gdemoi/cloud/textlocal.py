@@ -207,6 +207,7 @@ class Textlocal:
         text = fields.get("content", "")
         inbound = Inbound(
             channel=self.channel,
+            account=self.account,
             from_=plussed(sender),
             to=None if number is None else plussed(number),
             received_at=now,
@@ -333,6 +334,7 @@ class Textlocal:
     def _inbound(self, row: Mapping[str, Any], now: float) -> Inbound:
         return Inbound(
             channel=self.channel,
+            account=self.account,
             from_=plussed(text_of(row.get("number")) or ""),
             to=None,
             received_at=now,

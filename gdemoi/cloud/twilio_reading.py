@@ -111,6 +111,7 @@ class TwilioReader:
         """Return what a phone sent to one of our numbers."""
         return Inbound(
             channel=self.channel,
+            account=self.account,
             from_=from_,
             to=to,
             received_at=now,

@@ -227,6 +227,7 @@ class Tyntec:
         missing = text_of(told.get("missingParts")) == "true"
         return Inbound(
             channel=self.channel,
+            account=self.account,
             from_=plussed(sender),
             to=plussed(to) if isinstance(to, str) else None,
             received_at=now,

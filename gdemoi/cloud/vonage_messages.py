@@ -208,6 +208,7 @@ class VonageMessages(VonageAccount):
         to = text_of(told.get("to"))
         return Inbound(
             channel=self.channel,
+            account=self.account,
             from_=e164(text_of(told.get("from")) or ""),
             to=None if to is None else e164(to),
             received_at=now,

@@ -254,6 +254,7 @@ class VonageAccount:
         to = text_of(record.get("to"))
         return Inbound(
             channel=self.channel,
+            account=self.account,
             from_=e164(text_of(record.get("from")) or ""),
             to=None if to is None else e164(to),
             received_at=now,

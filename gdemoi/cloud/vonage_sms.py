@@ -206,6 +206,7 @@ class VonageSms(VonageAccount):
         part = part_of(fields)
         return Inbound(
             channel=self.channel,
+            account=self.account,
             from_=e164(fields.get("msisdn", "")),
             to=None if to is None else e164(to),
             received_at=now,

@@ -14,6 +14,7 @@ from gdemoi.journal.joining import Group, group_key, joined, repeats
 from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.telling import change_body, change_key, inbound_body
 from gdemoi.message import Inbound
+from gdemoi.text.charset import unmarked
 
 # A phone that never sends its last segments must not fill the journal.
 GROUP_LIMIT: Final = 10_000
@@ -37,7 +38,7 @@ def arrive(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
         ledger.database.run(
             ledger.statements.put_arrival,
             (
-                inbound.channel,
+                inbound.origin,
                 inbound.dedup[:_DEDUP_LIMIT],
                 now + inbound.dedup_window_s,
                 inbound_id,
@@ -47,10 +48,13 @@ def arrive(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
 
 
 def _seen(ledger: Ledger, inbound: Inbound, dedup: str, now: float) -> bool:
-    rows = ledger.database.rows(
-        ledger.statements.find_arrival, (inbound.channel, dedup[:_DEDUP_LIMIT])
-    )
-    return bool(rows) and rows[0][1] > now
+    find = ledger.statements.find_arrival
+    # by the channel: as it was written before accounts were the key
+    for origin in dict.fromkeys((inbound.origin, inbound.channel)):
+        rows = ledger.database.rows(find, (origin, dedup[:_DEDUP_LIMIT]))
+        if rows and rows[0][1] > now:
+            return True
+    return False
 
 
 def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
@@ -110,6 +114,8 @@ def lapse_groups(ledger: Ledger, until: float, limit: int) -> int:
 
 def tell_inbound(ledger: Ledger, inbound: Inbound, inbound_id: str) -> None:
     """Put an inbound SMS into the outbox."""
+    if inbound.text is not None:
+        inbound = msgspec.structs.replace(inbound, text=unmarked(inbound.text))
     event_id = ledger.new_id()
     body = inbound_body(inbound, inbound_id, event_id)
     ledger.publish(f"inbound.{inbound.channel}", event_id, body)

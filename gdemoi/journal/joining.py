@@ -37,7 +37,7 @@ def group_key(inbound: Inbound) -> str:
     part = inbound.part
     assert part is not None
     shared = (
-        inbound.channel,
+        inbound.origin,
         inbound.line,
         inbound.from_,
         inbound.to,
@@ -75,6 +75,9 @@ def joined(group: Group) -> Inbound:
     text: str | None
     if any(part.text is None for part in parts):
         text = None
+    elif words == {"ucs2"} and octets is not None and charsets.marked(octets):
+        # the mark stands for all segments, whether or not each repeats it
+        text = charsets.decode(charsets.remarked(parts_of(parts)), "ucs2")
     elif octets is not None and len(words) == 1 and not words & _PACKED and complete:
         text = charsets.decode(octets, first.charset)
     else:
@@ -92,6 +95,11 @@ def joined(group: Group) -> Inbound:
         segments=group.total,
         charset=first.charset if len(words) == 1 else "mixed",
     )
+
+
+def parts_of(parts: list[Inbound]) -> list[bytes]:
+    """Return the octets of each segment."""
+    return [part.binary or b"" for part in parts]
 
 
 def _octets(parts: list[Inbound]) -> bytes | None:

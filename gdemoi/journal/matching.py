@@ -30,8 +30,23 @@ class Candidate(msgspec.Struct, frozen=True):
     at: float
 
 
+def witnesses(receipt: Receipt) -> list[Receipt]:
+    """Return the receipt once for each id that it names, the most trusted first."""
+    return [receipt] + [
+        msgspec.structs.replace(receipt, provider_id=one.id, keys=one.keys)
+        for one in receipt.also
+    ]
+
+
+def all_keys_of(receipt: Receipt) -> tuple[str, ...]:
+    """Return the stored forms of all ids that a receipt names."""
+    if not receipt.also:
+        return keys_of(receipt)
+    return tuple(key for one in witnesses(receipt) for key in keys_of(one))
+
+
 def keys_of(receipt: Receipt) -> tuple[str, ...]:
-    """Return the stored forms under which to look, best guess first."""
+    """Return the stored forms of its first id, best guess first."""
     if not receipt.provider_id:
         return receipt.keys
     own = provider_key(receipt.provider_id)

@@ -290,6 +290,7 @@ def _said(said: Said) -> dict[str, Any]:
         "counted": said.counted,
         "error": plain(said.error),
         "stamp": None if said.stamp is None else rfc3339(said.stamp),
+        "matched_by": said.by or said.provider_id,
         "raw": said.raw,
         "verified": said.verified,
     }

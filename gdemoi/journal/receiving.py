@@ -12,13 +12,23 @@ import msgspec
 
 from gdemoi.journal.entry import Entry
 from gdemoi.journal.ledger import Ledger
-from gdemoi.journal.matching import Candidate, choose, keys_of, speaks_of
+from gdemoi.journal.matching import (
+    Candidate,
+    all_keys_of,
+    choose,
+    keys_of,
+    speaks_of,
+    witnesses,
+)
 from gdemoi.journal.record import receive
 from gdemoi.life import Answered, Fact
 from gdemoi.message import Match, Receipt, Refused, provider_key
 
 # A carrier that sends us the receipts of somebody else must not fill the disk.
 UNMATCHED_LIMIT: Final = 100_000
+
+# a message, its provider id as it is stored, the key and the id that led there
+Found = tuple[Entry, str, str, str]
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
@@ -64,7 +74,7 @@ def remove_unmatched(ledger: Ledger, n: int, receipt: Receipt) -> None:
     """Take a receipt out of the unmatched ones."""
     s = ledger.statements
     ledger.database.run(s.delete_unmatched, (n,))
-    for key in keys_of(receipt):
+    for key in all_keys_of(receipt):
         ledger.database.run(s.delete_unmatched_key, (receipt.account, key, n))
     ledger.unmatched_count -= 1
 
@@ -85,7 +95,7 @@ def _keep(ledger: Ledger, receipt: Receipt, now: float) -> None:
             remove_unmatched(ledger, n, decode_receipt(body))
     n = ledger.bump("n", 1)
     ledger.database.run(s.insert_unmatched, (n, now, _encode(receipt)))
-    rows = [(receipt.account, key, n) for key in dict.fromkeys(keys_of(receipt))]
+    rows = [(receipt.account, key, n) for key in dict.fromkeys(all_keys_of(receipt))]
     ledger.database.many(s.insert_unmatched_key, rows)
     ledger.unmatched_count += 1
 
@@ -95,33 +105,44 @@ def _give(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
     found = _find(ledger, receipt, now)
     if found is None:
         return None
-    entry, provider_id, key = found
-    _, told = receive(entry.record, receipt, provider_id, now)
+    entry, provider_id, key, by = found
+    _, told = receive(entry.record, receipt, provider_id, now, by)
     ledger.changed(entry, told)
     return Match(entry.id, provider_id or receipt.provider_id, key)
 
 
-def _find(
-    ledger: Ledger, receipt: Receipt, now: float
-) -> tuple[Entry, str, str] | None:
-    """Return the message of a receipt, and the id and key that led there."""
+def _find(ledger: Ledger, receipt: Receipt, now: float) -> Found | None:
+    """Return the message of a receipt, and what led there."""
     provider_id = receipt.provider_id
     entry = ledger.known.by_provider.get((receipt.account, provider_id))
     if entry is not None and not entry.record.final:
         key = provider_key(provider_id)
         certain = not receipt.keys or key in receipt.keys
         if certain and speaks_of(receipt.about, entry.message.to):
-            return entry, provider_id, key
+            return entry, provider_id, key, provider_id
     if receipt.message_id is not None:
         entry = ledger.known.entry(receipt.message_id)
         if entry is not None and receipt.channel in entry.record.tried:
             ids = [i for a in entry.record.attempts for i in a.provider_ids]
-            return entry, provider_id if provider_id in ids else "", ""
-    candidates, entries = _candidates(ledger, receipt)
-    chosen = choose(receipt, candidates, now)
-    if chosen is None:
-        return None
-    return entries[chosen.message_id], chosen.provider_id, chosen.key
+            known = provider_id if provider_id in ids else ""
+            return entry, known, "", known or receipt.message_id
+    return _by_witness(ledger, receipt, now)
+
+
+def _by_witness(ledger: Ledger, receipt: Receipt, now: float) -> Found | None:
+    """Ask each id that the receipt names; one spelled the same goes first."""
+    best: Found | None = None
+    for witness in witnesses(receipt):
+        candidates, entries = _candidates(ledger, witness)
+        chosen = choose(witness, candidates, now)
+        if chosen is None:
+            continue
+        entry = entries[chosen.message_id]
+        found = entry, chosen.provider_id, chosen.key, witness.provider_id
+        if not receipt.also or chosen.provider_id == witness.provider_id:
+            return found
+        best = best or found
+    return best
 
 
 def _candidates(

@@ -100,9 +100,11 @@ def apply(record: Record, fact: Fact) -> tuple[bool, list[Told]]:
 
 
 def receive(
-    record: Record, receipt: Receipt, provider_id: str, now: float
+    record: Record, receipt: Receipt, provider_id: str, now: float, by: str = ""
 ) -> tuple[bool, list[Told]]:
     """Let a receipt change the record; `provider_id` is as the record has it.
+
+    `by` is the id, of those that the receipt names, which led here.
 
     An empty `provider_id` says that the provider named our own id instead.
     """
@@ -121,6 +123,7 @@ def receive(
             receipt.at,
             receipt.raw,
             receipt.verified,
+            by,
         )
     )
     if len(record.receipts) > KEPT_FIRST + KEPT_LAST:

@@ -123,6 +123,7 @@ unmatched_keys = Table(
 arrivals = Table(
     "arrivals",
     metadata,
+    # the account, where the channel has one (`Inbound.origin`)
     Column("channel", Text, primary_key=True),
     Column("dedup", Text, primary_key=True),
     Column("until", _Time, nullable=False),

@@ -90,6 +90,8 @@ class Said(msgspec.Struct, array_like=True, gc=False):
     stamp: float | None = None
     raw: str = ""
     verified: bool = True
+    # the id, of those that it names, by which it was matched
+    by: str = ""
 
 
 class Record(msgspec.Struct, array_like=True, gc=False):

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from gdemoi.errors import Unavailable
 from gdemoi.journal.database import NOT_NOW, Database
 from gdemoi.journal.ledger import Ledger
-from gdemoi.journal.matching import keys_of
+from gdemoi.journal.matching import all_keys_of
 from gdemoi.journal.receiving import note_receipt
 from gdemoi.journal.telling import Outboxed
 from gdemoi.journal.worker import Job, tried
@@ -95,7 +95,7 @@ class Writer:
             for job in jobs
             if job[1] is note_receipt
             for receipt in job[2][1:2]
-            for key in keys_of(receipt)
+            for key in all_keys_of(receipt)
         )
         answers, events, lanes = self._ledger.transact(
             lambda: [(job[0], job[1](*job[2])) for job in jobs],

@@ -284,7 +284,7 @@ class SmppChannel:
             self.sender.esme = None
             self.sender.give_back(why)
         now = self._clock.seconds()
-        self.deliveries.reader.repeats.session_ended(esme.serial, now)
+        self.deliveries.reader.session_ended(esme.serial, now)
 
     def _note(self, link: Link, noted: Noted) -> None:
         """Log each kind of oddity once, and count them; there is an end to both."""

@@ -8,6 +8,7 @@ their commit, the connection is read no further.
 from __future__ import annotations
 
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -17,7 +18,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Match, Receipt
 from gdemoi.smpp.ids import IdForms
-from gdemoi.smpp.inbound import DeliveryReader
+from gdemoi.smpp.inbound import DeliveryReader, Repeats
 from gdemoi.smpp.pdus import DataSm, DeliverSm
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import SmppSettings
@@ -30,6 +31,22 @@ RX_T_APPN: Final = 0x64
 MOST_WAITING: Final = 500
 # Receipts that match nothing are told in the log so often.
 TELL_UNMATCHED_S: Final = 60.0
+
+
+# An account may have several channels (and a new one after a reload): a repetition
+# over another bind is known to all that run by one clock.
+_repeats: WeakKeyDictionary[IReactorTime, dict[str, Repeats]] = WeakKeyDictionary()
+
+
+def repeats_of(clock: IReactorTime, account: str) -> Repeats:
+    """Return what the channels of one account remember of their deliveries."""
+    return _repeats.setdefault(clock, {}).setdefault(account, Repeats())
+
+
+def _named(receipt: Receipt, key: str | None) -> str:
+    """Return the id, of those that a receipt names, which has that stored form."""
+    names = (one.id for one in receipt.also if key in one.keys)
+    return receipt.provider_id if key in receipt.keys else next(names, "")
 
 
 class Deliveries:
@@ -49,7 +66,8 @@ class Deliveries:
         self.deferred = 0
         self.waiting = 0
         self.events: IChannelEvents | None = None
-        self.reader = DeliveryReader(channel, account, settings, ids)
+        repeats = repeats_of(clock, account)
+        self.reader = DeliveryReader(channel, account, settings, ids, repeats)
         self._channel = channel
         self._clock = clock
         self._ids = ids
@@ -95,7 +113,8 @@ class Deliveries:
         pdu: DeliverSm | DataSm,
         receipt: Receipt,
     ) -> None:
-        self._ids.learn(receipt.provider_id, None if match is None else match.key)
+        key = None if match is None else match.key
+        self._ids.learn(_named(receipt, key), key)
         if match is None:
             self.unmatched += 1
             self._tell_unmatched(receipt)

@@ -113,4 +113,4 @@ class OutbindPort:
             elif isinstance(happening, Over) and esme in self.sessions:
                 self.sessions.remove(esme)
                 now = self._surroundings.clock.seconds()
-                self._deliveries.reader.repeats.session_ended(esme.serial, now)
+                self._deliveries.reader.session_ended(esme.serial, now)

@@ -11,11 +11,17 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
-from gdemoi.message import Error, Inbound, Part, Receipt, State
+from gdemoi.message import Error, Inbound, Named, Part, Receipt, State
 from gdemoi.smpp.addresses import as_number
 from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.pdus import DataSm, DeliverSm
-from gdemoi.smpp.receipts import ReceiptFacts, facts_of, parse_date
+from gdemoi.smpp.receipts import (
+    TYPE_MASK,
+    ReceiptFacts,
+    facts_of,
+    parse_date,
+    text_of,
+)
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.tlvs import Tag, Tlv
 from gdemoi.text import charset as charsets
@@ -23,7 +29,8 @@ from gdemoi.text import udh as headers
 from gdemoi.text.udh import Udh
 
 UDHI: Final = 0x40
-_UCS2: Final = 8
+# what some put into short_message beside a message_payload
+_BLANK: Final = b" \0"
 # SMPP 3.4 §5.3.2, table 5-7
 _VENDOR_TAGS: Final = range(0x1400, 0x4000)
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
@@ -38,6 +45,10 @@ DOUBTFUL_S: Final = 10.0
 _REMEMBERED: Final = 5_000
 
 
+# a channel, and the number of one of its connections
+Session = tuple[str, int]
+
+
 class Repeats:
     """Tells the SMSC's repetition of one delivery from a phone's second SMS.
 
@@ -48,17 +59,17 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._last: OrderedDict[bytes, tuple[int, int, float]] = OrderedDict()
-        self._ended: OrderedDict[int, float] = OrderedDict()
+        self._last: OrderedDict[bytes, tuple[int, Session, float]] = OrderedDict()
+        self._ended: OrderedDict[Session, float] = OrderedDict()
         self._since: float | None = None
 
-    def session_ended(self, session: int, now: float) -> None:
+    def session_ended(self, session: Session, now: float) -> None:
         """Remember when a connection broke."""
         self._ended[session] = now
         if len(self._ended) > 100:
             self._ended.popitem(last=False)
 
-    def key(self, pdu: DeliverSm | DataSm, session: int, now: float) -> str:
+    def key(self, pdu: DeliverSm | DataSm, session: Session, now: float) -> str:
         """Return what a repetition of this delivery has in common with it."""
         if self._since is None:
             self._since = now
@@ -72,7 +83,9 @@ class Repeats:
             self._last.popitem(last=False)
         return f"{digest.hex()}:{count}:{self._since:.3f}"
 
-    def _repeated(self, session: int, last_session: int, last_at: float) -> bool:
+    def _repeated(
+        self, session: Session, last_session: Session, last_at: float
+    ) -> bool:
         if session == last_session:
             return False
         # over a connection that still holds, the SMSC has our answer
@@ -96,13 +109,22 @@ class DeliveryReader:
     """Reads the deliveries of one channel."""
 
     def __init__(
-        self, channel: str, account: str, settings: SmppSettings, ids: IdForms
+        self,
+        channel: str,
+        account: str,
+        settings: SmppSettings,
+        ids: IdForms,
+        repeats: Repeats,
     ) -> None:
         self._channel = channel
         self._account = account
         self._settings = settings
         self._ids = ids
-        self.repeats = Repeats()
+        self._repeats = repeats
+
+    def session_ended(self, session: int, now: float) -> None:
+        """Remember when a connection of the channel broke."""
+        self._repeats.session_ended((self._channel, session), now)
 
     def read(
         self, pdu: DeliverSm | DataSm, session: int, now: float
@@ -112,6 +134,7 @@ class DeliveryReader:
         receipted: bytes | None = None
         state: int | None = None
         network_error: bytes | None = None
+        payload = b""
         for tag, value in pdu.tlvs:
             if tag == Tag.receipted_message_id:
                 receipted = value
@@ -119,14 +142,17 @@ class DeliveryReader:
                 state = int.from_bytes(value[:4], "big")
             elif tag == Tag.network_error_code:
                 network_error = value
-            elif tag == Tag.message_payload and not octets:
-                octets = value
-        header = _NO_HEADER
+            elif tag == Tag.message_payload:
+                payload = value
+        octets = octets if octets.strip(_BLANK) else payload or octets
+        header, whole = _NO_HEADER, octets
         if pdu.esm_class & UDHI and octets:
             header, octets = headers.parse(octets)
+            if _no_header(pdu.esm_class, whole, octets):
+                header, octets = _NO_HEADER, whole
         facts = facts_of(
             pdu.esm_class,
-            _plain(octets) if pdu.data_coding == _UCS2 else octets,
+            octets,
             receipted,
             state,
             network_error,
@@ -152,6 +178,7 @@ class DeliveryReader:
             provider_id=facts.id,
             state=state,
             keys=self._ids.keys(facts.id),
+            also=tuple(Named(name, self._ids.keys(name)) for name in facts.also),
             error=self._error(facts, state),
             at=None if zone is None else parse_date(facts.done_date, zone),
             about=pdu.source_addr or None,
@@ -195,6 +222,7 @@ class DeliveryReader:
         unread = text is None or _REPLACEMENT in text or header.broken
         return Inbound(
             channel=self._channel,
+            account=self._account,
             from_=as_number(pdu.source_addr_ton, pdu.source_addr),
             to=as_number(pdu.dest_addr_ton, pdu.destination_addr) or None,
             received_at=now,
@@ -202,15 +230,17 @@ class DeliveryReader:
             binary=octets if unread or part is not None else None,
             charset=charset,
             part=part,
-            dedup=self.repeats.key(pdu, session, now),
+            dedup=self._repeats.key(pdu, (self._channel, session), now),
             dedup_window_s=REPEAT_WINDOW_S,
             join_window_s=settings.part_timeout_s,
         )
 
 
-def _plain(octets: bytes) -> bytes:
-    """Return a receipt's text that came in UCS2 as the octets it means."""
-    return octets.decode("utf-16-be", "replace").encode("latin-1", "replace")
+def _no_header(esm_class: int, whole: bytes, rest: bytes) -> bool:
+    """Tell whether a receipt says UDHI and has no header: its text begins at once."""
+    if not esm_class & TYPE_MASK:
+        return False
+    return text_of(whole).is_receipt and not text_of(rest).is_receipt
 
 
 def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:

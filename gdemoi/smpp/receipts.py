@@ -22,6 +22,8 @@ from gdemoi.message import State
 TYPE_MASK: Final = 0x3C
 TYPE_RECEIPT: Final = 0x04
 TYPE_INTERMEDIATE: Final = 0x20
+# 0x24 is reserved, and sent by some for an intermediate receipt
+_RECEIPTS: Final = frozenset((TYPE_RECEIPT, TYPE_INTERMEDIATE, 0x24))
 
 MESSAGE_STATES: Final[dict[int, str]] = {
     0: "SCHEDLD",
@@ -36,12 +38,14 @@ MESSAGE_STATES: Final[dict[int, str]] = {
     9: "SKIPPED",
 }
 
+# UNKNOWN is missing on purpose: who does not know the state says none.  Then the
+# other witness (text, error code) counts, and the message stays open.
 _WORDS: Final[dict[State, tuple[str, ...]]] = {
     State.DELIVERED: ("DELIVRD", "DELIVERED", "DELIVERD", "DELIV", "DELIVERY"),
     State.EXPIRED: ("EXPIRED", "EXPIRD"),
     State.UNDELIVERED: (
         *("UNDELIV", "UNDELIVERABLE", "UNDELIVERED", "UNDELIVRD", "FAILED"),
-        *("FAIL", "UNKNOWN", "DELETED", "SKIPPED", "ERROR"),
+        *("FAIL", "DELETED", "SKIPPED", "ERROR"),
     ),
     State.REJECTED: ("REJECTD", "REJECTED", "REJECT"),
     State.ENROUTE: (
@@ -143,10 +147,28 @@ def parse_date(digits: str | None, zone: tzinfo = UTC) -> float | None:
         return None
 
 
+def text_of(octets: bytes) -> ReceiptText:
+    """Read a receipt by its octets, whatever data_coding says of them.
+
+    Many carriers write plain ASCII under data_coding 8; others UCS2 of either
+    order, with a byte order mark or without.
+    """
+    plain = parse_text(octets)
+    if plain.is_receipt or b"\0" not in octets:
+        return plain
+    for codec in ("utf-16-be", "utf-16-le"):
+        wide = octets[: 2 * _LONGEST].decode(codec, "replace").lstrip("\ufeff")
+        read = parse_text(wide.encode("latin-1", "replace"))
+        if read.is_receipt or (plain is NOTHING and read is not NOTHING):
+            return read
+    return plain
+
+
 class ReceiptFacts(msgspec.Struct, frozen=True):
     """What one receipt says, whichever way it says it.
 
-    `state` is None when neither TLV nor text names one that is known.
+    `state` is None when neither TLV nor text names one that is known.  `also` are
+    further ids that it names, the less trusted ones.
     """
 
     id: str
@@ -155,6 +177,7 @@ class ReceiptFacts(msgspec.Struct, frozen=True):
     err: str | None
     done_date: str | None
     intermediate: bool
+    also: tuple[str, ...] = ()
 
 
 def facts_of(
@@ -172,29 +195,44 @@ def facts_of(
     esm_class does not say so (a phone can write such a text too).
     """
     kind = esm_class & TYPE_MASK
-    told_by_tlvs = receipted_message_id is not None and message_state is not None
-    told_by_class = kind in (TYPE_RECEIPT, TYPE_INTERMEDIATE)
-    if not (told_by_tlvs or told_by_class or by_text):
+    hinted = receipted_message_id is not None or message_state is not None
+    certain = kind in _RECEIPTS or (
+        receipted_message_id is not None and message_state is not None
+    )
+    if not (certain or hinted or kind or by_text):
         return None
-    text = parse_text(octets) if octets else NOTHING
-    if not (told_by_tlvs or told_by_class or text.is_receipt):
+    text = text_of(octets) if octets else NOTHING
+    # no phone sets a type or these TLVs: with them, a receipt's text is a receipt
+    if not (certain or text.is_receipt):
         return None
-    word = (text.stat or "").upper()
-    state = STATE_OF_WORD.get(word)
-    if message_state is not None and message_state in MESSAGE_STATES:
-        word = MESSAGE_STATES[message_state]
-        state = STATE_OF_WORD[word]
-    intermediate = kind == TYPE_INTERMEDIATE
+    word, state = _state_of(text, message_state)
+    intermediate = bool(kind & TYPE_INTERMEDIATE)
     if intermediate and state is not State.DELIVERED:
         state = State.ENROUTE
+    named = (_id(receipted_message_id), text.id or "")
+    ids = tuple(dict.fromkeys(name for name in named if name))
     return ReceiptFacts(
-        _id(receipted_message_id) or text.id or "",
+        ids[0] if ids else "",
         word,
         state,
         text.err or _network_error(network_error_code),
         text.done_date,
         intermediate,
+        ids[1:],
     )
+
+
+def _state_of(text: ReceiptText, message_state: int | None) -> tuple[str, State | None]:
+    """Return the word and the state; the TLV goes before the text if it knows."""
+    word = (text.stat or "").upper()
+    state = STATE_OF_WORD.get(word)
+    told = MESSAGE_STATES.get(message_state) if message_state is not None else None
+    if told is None:
+        return word, state
+    known = STATE_OF_WORD.get(told)
+    if known is None and state is not None:
+        return word, state
+    return told, known
 
 
 def _id(receipted_message_id: bytes | None) -> str:

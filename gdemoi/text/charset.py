@@ -8,6 +8,7 @@ ever changed in a text unless `OnUnencodable.TRANSLITERATE` says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gdemoi.message import Charset, OnUnencodable
@@ -23,6 +24,9 @@ __all__ = [
     "decode",
     "encode",
     "fits",
+    "marked",
+    "remarked",
+    "unmarked",
 ]
 
 # What data_coding 0 may mean to a carrier; gsm7 is packed, gsm8 one septet an
@@ -45,6 +49,12 @@ _CODED: Final[dict[int, str]] = {
     13: "euc_jp",
     14: "euc_kr",
 }
+
+# Byte order marks of UTF-16, and what they are as characters.
+_LITTLE: Final = b"\xff\xfe"
+_BIG: Final = b"\xfe\xff"
+_MARK: Final = "\ufeff"
+_SWAPPED: Final = "\ufffe"
 
 _CODECS: Final = {"latin1": "latin-1", "ascii": "ascii", "utf8": "utf-8"}
 
@@ -164,7 +174,8 @@ def decode(
     if charset == "gsm8":
         return gsm7.decode(octets, single_shift, locking_shift)
     if charset == "ucs2":
-        return octets.decode("utf-16-be", "replace")
+        codec = "utf-16-le" if octets.startswith(_LITTLE) else "utf-16-be"
+        return (octets[2:] if marked(octets) else octets).decode(codec, "replace")
     if charset == "gsm7":
         septets = _unpacked(octets, fill_bits)
         return gsm7.decode(septets, single_shift, locking_shift)
@@ -173,6 +184,29 @@ def decode(
         return octets.decode(codec, "replace")
     except LookupError:
         return octets.decode("latin-1")
+
+
+def marked(octets: bytes) -> bool:
+    """Tell whether UCS2 begins with a byte order mark (Unicode §23.8)."""
+    return octets.startswith((_LITTLE, _BIG))
+
+
+def remarked(pieces: Sequence[bytes]) -> bytes:
+    """Return the octets of segments joined, with the first one's mark only."""
+    mark = pieces[0][:2]
+    return mark + b"".join(piece.removeprefix(mark) for piece in pieces)
+
+
+def unmarked(text: str) -> str:
+    """Return a text without its byte order mark.
+
+    U+FFFE is no character: it is the mark of UCS2 whose octets were read in the
+    wrong order, by whoever made a text of them.
+    """
+    if text.startswith(_SWAPPED):
+        octets = text.encode("utf-16-be", "surrogatepass")
+        return octets[2:].decode("utf-16-le", "replace")
+    return text.removeprefix(_MARK)
 
 
 def _unpacked(octets: bytes, fill_bits: int) -> bytes:

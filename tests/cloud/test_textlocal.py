@@ -275,6 +275,7 @@ class InboundTests(SynchronousTestCase):
         fields = {"sender": "79001234567", "inNumber": "60777", "content": " ok? "}
         told = hook(fields, Door.INCOMING)
         (inbound,) = told.inbounds
+        self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.from_, inbound.to, inbound.text),
             ("+79001234567", "60777", " ok? "),

@@ -396,6 +396,7 @@ class InboundTests(SynchronousTestCase):
         told = PROVIDER.events_of(webhook(Door.INCOMING, pairs, url=url), NOW)
         assert isinstance(told, Told)
         (inbound,) = told.inbounds
+        self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.text, inbound.segments, inbound.from_, inbound.to),
             (" #ok ", 2, "+79001234567", "+14155552345"),

@@ -270,6 +270,7 @@ class InboundTests(SynchronousTestCase):
     def test_ty09_the_sample(self) -> None:
         """Text untouched, one segment, the network's time."""
         (inbound,) = hook(SAMPLE, door=Door.INCOMING).inbounds
+        self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.from_, inbound.to, inbound.text, inbound.segments),
             ("+79001234567", "+4915112345678", " Привет ", 1),

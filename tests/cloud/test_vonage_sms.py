@@ -315,6 +315,7 @@ class InboundTests(SynchronousTestCase):
         }
         told = PROVIDER.events_of(hook(signed(whole), door=Door.INCOMING), NOW)
         (inbound,) = told.inbounds
+        self.assertEqual(inbound.account, PROVIDER.account)
         return inbound
 
     def test_vs14_a_text_with_signs_in_it(self) -> None:

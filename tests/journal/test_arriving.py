@@ -142,6 +142,60 @@ class InboundTests(JournalTestCase):
         [body] = self.bodies()
         self.assertEqual((body["text"], body["binary"]), ("ok 😀", None))
 
+    def test_a_mark_in_the_first_segment(self) -> None:
+        """It says the order of all, repeated in each or not (field report A3)."""
+        first, last = "Әле".encode("utf-16-le"), "м ß".encode("utf-16-le")
+        for index, again in enumerate((b"", b"\xff\xfe")):
+            line = f"l{index}"
+            self.came(octets(2, again + last, "ucs2", line=line))
+            self.came(octets(1, b"\xff\xfe" + first, "ucs2", line=line))
+        big = [word.encode("utf-16-be") for word in ("Әле", "м ß")]
+        self.came(octets(1, b"\xfe\xff" + big[0], "ucs2", line="l3"))
+        self.came(octets(2, b"\xfe\xff" + big[1], "ucs2", line="l3"))
+        self.assertEqual([b["text"] for b in self.bodies()], ["Әлем ß"] * 3)
+
+    def test_a_mark_when_a_segment_is_missing(self) -> None:
+        """What is there is read in the right order (field report A3)."""
+        data = "Где?".encode("utf-16-le")
+        self.came(octets(1, b"\xff\xfe" + data, "ucs2", 3))
+        self.came(octets(3, data, "ucs2", 3))
+        self.sweep(NOW + 600)
+        [body] = self.bodies()
+        self.assertEqual((body["text"], body["complete"]), ("Где?Где?", False))
+
+    def test_marks_that_others_made_letters_of(self) -> None:
+        """GoIP, TG and clouds hand texts over: a mark is none (field report A3)."""
+        swapped = "Где".encode("utf-16-le").decode("utf-16-be")
+        for text in ("\ufeffГде", "\ufffe" + swapped, "Где"):
+            self.came(inbound(text, charset="utf8"))
+        self.came(part(1, "\ufeffГ", 2))
+        self.came(part(2, "де", 2))
+        self.assertEqual([b["text"] for b in self.bodies()], ["Где"] * 4)
+
+    def test_two_channels_of_one_account(self) -> None:
+        """Segments over both are joined, repeats known (field report A6)."""
+        here, there = (
+            {"channel": name, "account": "acc", "line": None} for name in ("a", "b")
+        )
+        for reference in ("07", "sar0102"):
+            self.came(part(1, "one ", 2, reference=reference, **here))
+            self.came(part(2, "two", 2, reference=reference, **there))
+            self.assertIsNone(
+                self.came(part(1, "one ", 2, reference=reference, **there))
+            )
+        self.assertIsNotNone(self.came(inbound("x", dedup="k", **here)))
+        self.assertIsNone(self.came(inbound("x", dedup="k", **there)))
+        other = {**there, "account": "other"}
+        self.assertIsNotNone(self.came(inbound("y", dedup="k", **other)))
+        self.assertEqual(
+            [b["text"] for b in self.bodies()], ["one two", "one two", "x", "y"]
+        )
+
+    def test_what_was_written_by_channel_is_still_known(self) -> None:
+        """A poll that overlaps an upgrade repeats nothing (field report A6)."""
+        self.came(inbound("x", dedup="k", channel="a"))
+        self.assertIsNone(self.came(inbound("x", dedup="k", channel="a", account="c")))
+
     def test_escape_cut_in_two(self) -> None:
         """A GSM escape at the end of one segment belongs to the next."""
         self.came(octets(2, b"\x65!", "gsm8"))

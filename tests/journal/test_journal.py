@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -18,7 +19,7 @@ from gdemoi.life import (
     Taken,
     Wait,
 )
-from gdemoi.message import Report, State
+from gdemoi.message import Named, Report, State, provider_key
 from tests.journal.lives import (
     BUSY,
     NOW,
@@ -197,6 +198,45 @@ class ReceiptTests(JournalTestCase):
         self.accept(acceptance(attempting=True))
         self.note(taken("a1"))
         self.assertEqual(self.states()[-1], ("submitted", False))
+
+    def test_every_id_that_a_receipt_names_is_tried(self) -> None:
+        """A foreign first id hides nothing; the story tells (field report A4)."""
+        for index, first in enumerate(("FOREIGN99", "0", "6fa459ea-ee8a-3ca4")):
+            name, own = f"m{index}", f"100{index}"
+            self.accept(acceptance(name, attempting=True))
+            self.note(taken(own, name=name))
+            found = receipt(first, keys=(provider_key(first),))
+            match = self.receive(replace(found, also=(Named(own, (own,)),)))
+            self.assertEqual((match.message_id, match.provider_id), (name, own))
+            self.assertEqual(self.states(name)[-1], ("delivered", True))
+            [said] = self.story(name)["receipts"]
+            self.assertEqual(said["provider_id"], first)
+            self.assertEqual(said["matched_by"], own)
+
+    def test_the_same_spelling_of_the_second_id_goes_first(self) -> None:
+        """A look-alike of the first id is not preferred to it (field report A4)."""
+        self.accept(
+            acceptance("m1", attempting=True), acceptance("m2", attempting=True)
+        )
+        self.note(taken("ff", name="m1"), taken("1000", name="m2"))
+        found = receipt("255", keys=("255", "ff"), also=(Named("1000", ("1000",)),))
+        self.assertEqual(self.receive(found).message_id, "m2")
+
+    def test_two_ids_before_the_answer(self) -> None:
+        """A kept receipt is found by either, and kept no longer (field report A4)."""
+        found = receipt("FOREIGN99", also=(Named("1000", ("1000",)),))
+        self.assertIsNone(self.receive(found))
+        self.accept(acceptance(attempting=True))
+        self.note(taken("1000"))
+        self.assertEqual(self.states()[-1], ("delivered", True))
+        self.assertEqual(self.did(self.journal.count_unmatched()), 0)
+
+    def test_matched_by_our_own_id_is_told(self) -> None:
+        """The id that a cloud echoes is the one that led there (field report A4)."""
+        self.accept(acceptance(attempting=True))
+        self.receive(receipt("T1", message_id="m1"))
+        [said] = self.story()["receipts"]
+        self.assertEqual(said["matched_by"], "m1")
 
     def test_receipt_by_our_own_id(self) -> None:
         """A provider that echoes our id needs no other."""

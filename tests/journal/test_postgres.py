@@ -14,7 +14,7 @@ from gdemoi.journal import Journal
 from gdemoi.journal.schema import metadata
 from gdemoi.life import Cancelled, Duplicate
 from gdemoi.message import State
-from tests.journal import test_journal
+from tests.journal import test_arriving, test_journal
 from tests.journal.lives import (
     NOW,
     JournalTestCase,
@@ -57,6 +57,10 @@ class PostgresLifeTests(PostgresTestCase, test_journal.LifeTests):
 
 class PostgresReceiptTests(PostgresTestCase, test_journal.ReceiptTests):
     """The same receipts."""
+
+
+class PostgresInboundTests(PostgresTestCase, test_arriving.InboundTests):
+    """The same SMS from phones."""
 
 
 class PostgresBacklogTests(PostgresTestCase, test_journal.BacklogTests):

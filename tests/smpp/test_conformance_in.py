@@ -3,16 +3,18 @@
 import re
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Part, State
+from gdemoi.message import Accepted, Inbound, Part, State
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
+from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.error_tables import load_table
 from gdemoi.smpp.happenings import Over, UnbindCame
-from gdemoi.smpp.ids import IdForm
+from gdemoi.smpp.ids import IdForm, IdForms
 from gdemoi.smpp.pdus import DataSm, DeliverSm
 from gdemoi.smpp.settings import BindAs, PduLog
 from gdemoi.smpp.states import State as SessionState
@@ -278,6 +280,89 @@ class ReceiptTests(SynchronousTestCase):
         )
         house.stop()
 
+    def test_the_octets_are_believed_not_the_header(self) -> None:
+        """ASCII or UCS2 of either order, whatever the header (field report A3)."""
+        house = House()
+        told = RECEIPT.decode() + " text:"
+        tail = "Где машина".encode("utf-16-be")
+        bodies = (
+            RECEIPT,
+            RECEIPT + b" text:" + tail,
+            told.encode("utf-16-be") + tail,
+            told.encode("utf-16-le") + "Где".encode("utf-16-le"),
+            b"\xff\xfe" + told.encode("utf-16-le"),
+            b"\xfe\xff" + told.encode("utf-16-be"),
+        )
+        for body in bodies:
+            for coding in (0, 3, 4, 8):
+                payload = ((int(Tag.message_payload), body),)
+                deliver(
+                    house,
+                    DeliverSm(esm_class=4, data_coding=coding, short_message=body),
+                    DeliverSm(esm_class=4, data_coding=coding, tlvs=payload),
+                )
+        receipts = house.upstairs.receipts
+        self.assertEqual(len(receipts), len(bodies) * 8)
+        self.assertEqual(
+            {(one.provider_id, one.state) for one in receipts},
+            {("1001", State.DELIVERED)},
+        )
+        house.stop()
+
+    def test_a_header_that_is_not_there(self) -> None:
+        """UDHI before a receipt that begins at once (field report A3)."""
+        house = House()
+        header = b"\x05\x00\x03\x07\x01\x01"
+        for body in (RECEIPT, RECEIPT + b" text:" + b"x" * 80, header + RECEIPT):
+            deliver(house, DeliverSm(esm_class=0x44, short_message=body))
+        self.assertEqual(
+            [(one.provider_id, one.state) for one in house.upstairs.receipts],
+            [("1001", State.DELIVERED)] * 3,
+        )
+        house.stop()
+
+    def test_a_blank_beside_the_payload(self) -> None:
+        """A short_message of one blank or NUL hides no payload (field report A3)."""
+        house = House()
+        payload = ((int(Tag.message_payload), RECEIPT),)
+        for short in (b" ", b"\0"):
+            deliver(house, DeliverSm(esm_class=4, short_message=short, tlvs=payload))
+        ids = [one.provider_id for one in house.upstairs.receipts]
+        self.assertEqual(ids, ["1001", "1001"])
+        house.stop()
+
+    def test_a_state_that_nobody_knows_ends_nothing(self) -> None:
+        """stat:UNKNOWN leaves it to err, or open (field report A12)."""
+        house = House(error_table=load_table("mensatek"))
+        unknown = RECEIPT.replace(b"DELIVRD", b"UNKNOWN")
+        for err, state in (
+            (b"000", State.ENROUTE),
+            (b"010", State.ENROUTE),
+            (b"121", State.ENROUTE),
+            (b"120", State.ENROUTE),
+            (b"011", State.DELIVERED),
+            (b"104", State.REJECTED),
+        ):
+            body = unknown.replace(b"err:000", b"err:" + err)
+            deliver(house, DeliverSm(esm_class=4, short_message=body))
+            self.assertIs(house.upstairs.receipts[-1].state, state, err)
+        house.stop()
+
+    def test_both_ids_go_up(self) -> None:
+        """With the stored forms of each (field report A4)."""
+        house = House()
+        house.upstairs.learn("m1", "1001")
+        tlvs = (
+            (int(Tag.receipted_message_id), b"FOREIGN99\0"),
+            (int(Tag.message_state), b"\2"),
+        )
+        deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT, tlvs=tlvs))
+        (receipt,) = house.upstairs.receipts
+        self.assertEqual(receipt.provider_id, "FOREIGN99")
+        self.assertEqual([one.id for one in receipt.also], ["1001"])
+        self.assertIn("1001", receipt.also[0].keys)
+        house.stop()
+
     def test_g53_dates_with_a_zone(self) -> None:
         """Only when the operator says which zone they are in."""
         from zoneinfo import ZoneInfo
@@ -368,6 +453,39 @@ class InboundTests(SynchronousTestCase):
         deliver(house, DeliverSm(data_coding=8, short_message=b"\0a\xd8\x00"))
         self.assertEqual(house.upstairs.inbounds[-1].binary, b"\0a\xd8\x00")
         house.stop()
+
+    def test_byte_order_marks(self) -> None:
+        """Of either order; the mark is no letter (field report A3)."""
+        house = House()
+        for octets in (
+            b"\xff\xfe" + "Әлем ß".encode("utf-16-le"),
+            b"\xfe\xff" + "Әлем ß".encode("utf-16-be"),
+            "Әлем ß".encode("utf-16-be"),
+        ):
+            deliver(house, DeliverSm(data_coding=8, short_message=octets))
+            inbound = house.upstairs.inbounds[-1]
+            self.assertEqual((inbound.text, inbound.binary), ("Әлем ß", None))
+        house.stop()
+
+    def test_repeated_over_the_other_channel_of_the_account(self) -> None:
+        """The account is the key, not the channel or its bind (field report A6)."""
+        clock = Clock()
+        first, second = (
+            Deliveries(name, "acc", House(start=False).settings, clock, IdForms())
+            for name in ("one", "two")
+        )
+        pdu = DeliverSm(source_addr="1", short_message=b"OK")
+        seen = first.reader.read(pdu, 1, NOW)
+        first.reader.session_ended(1, NOW + 1)
+        again = second.reader.read(pdu, 1, NOW + 2)
+        third = second.reader.read(pdu, 1, NOW + 3)
+        other = Deliveries("one", "b", first.reader._settings, clock, IdForms())
+        strange = other.reader.read(pdu, 2, NOW + 2)
+        found = (seen, again, third, strange)
+        keys = [one.dedup for one in found if isinstance(one, Inbound)]
+        self.assertEqual(keys[0], keys[1])
+        self.assertNotEqual(keys[1], keys[2])
+        self.assertEqual({one.account for one in found}, {"acc", "b"})
 
     def test_g55_the_text_may_be_in_the_payload(self) -> None:
         """message_payload of a deliver_sm or a data_sm."""

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -6,7 +7,26 @@ from gdemoi.message import State
 from gdemoi.smpp.error_tables import NO_TABLE, load_table, read_table
 
 DELIVERED = {11, 13, 14, 70, 106}
-WAITING = {0, 1, 2, 10, 12, 31, 121, 134, 135}
+WAITING = {0, 1, 2, 10, 12, 31, 120, 121, 122, 134, 135}
+# the rows of the manual's table: code, description, meaning
+MANUAL = json.loads(
+    (Path(__file__).parent / "vectors" / "mensatek_manual.json").read_text("utf-8")
+)
+# what the manual's own words make of a code, the first that is found
+WORDS = (
+    ("se retiene", State.ENROUTE),
+    ("reintentando la entrega", State.ENROUTE),
+    ("Reintentando", State.ENROUTE),
+    ("Esperando entrega", State.ENROUTE),
+    ("Programado", State.ENROUTE),
+    ("Entregado", State.DELIVERED),
+    ("ha expirado", State.EXPIRED),
+    ("Cancelado", State.REJECTED),
+    ("Lista Negra", State.REJECTED),
+    ("Bloqueado", State.REJECTED),
+    ("no es correcto", State.REJECTED),
+    ("Rechazado", State.REJECTED),
+)
 
 
 class MensatekTests(SynchronousTestCase):
@@ -29,6 +49,27 @@ class MensatekTests(SynchronousTestCase):
                 self.assertIsNot(meaning.state, State.DELIVERED, code)
             else:
                 self.assertIs(meaning.state, wanted, code)
+
+    def test_the_table_is_the_manuals(self) -> None:
+        """Each row says what the manual's row says (field report A12)."""
+        table = load_table("mensatek")
+        self.assertEqual([row["code"] for row in MANUAL], list(table.codes))
+        for row in MANUAL:
+            meaning = table.codes[row["code"]]
+            self.assertEqual(meaning.text["es"], row["description"])
+            self.assertEqual(meaning.es_meaning, row["meaning"])
+            said = f"{row['description']} {row['meaning']}"
+            state = next((s for w, s in WORDS if w in said), State.UNDELIVERED)
+            self.assertIs(meaning.state, state, row["code"])
+
+    def test_what_the_carrier_keeps_or_calls_fatal_is_not_sent_again(self) -> None:
+        """Held, retried and fatal codes are not retryable (field report A12)."""
+        table = load_table("mensatek")
+        for row in MANUAL:
+            meaning = table.codes[row["code"]]
+            fatal = row["description"] == "Error Fatal"
+            if fatal or not meaning.final or meaning.state is State.DELIVERED:
+                self.assertFalse(meaning.retryable, row["code"])
 
     def test_codes_come_with_zeros(self) -> None:
         """`053` is 53, and tells its meaning in the language asked for."""

@@ -135,6 +135,54 @@ class FactsTests(SynchronousTestCase):
         assert facts is not None
         self.assertEqual(facts.state, State.DELIVERED)
 
+    def test_unknown_is_no_last_word(self) -> None:
+        """stat:UNKNOWN and message_state 7 tell no state (field report A12)."""
+        text = PLAIN.replace(b"DELIVRD", b"UNKNOWN")
+        for facts in (
+            facts_of(0x04, text),
+            facts_of(0x04, text, b"1", 7),
+            facts_of(0x04, b"id:1 stat:unknown"),
+            facts_of(0x04, b"", b"1", 7),
+        ):
+            assert facts is not None
+            self.assertEqual((facts.word, facts.state), ("UNKNOWN", None))
+
+    def test_who_knows_speaks(self) -> None:
+        """One witness that does not know leaves it to the other (field report A12)."""
+        for facts in (
+            facts_of(0x04, PLAIN, b"1", 7),
+            facts_of(0x04, PLAIN.replace(b"DELIVRD", b"UNKNOWN"), b"1", 2),
+        ):
+            assert facts is not None
+            self.assertEqual((facts.word, facts.state), ("DELIVRD", State.DELIVERED))
+
+    def test_both_ids_are_told(self) -> None:
+        """The TLV's id first, then the text's; one id once (field report A4)."""
+        for tlv, ids in (
+            (b"FOREIGN99\0", ("FOREIGN99", ("4d0fe926",))),
+            (b"0\0", ("0", ("4d0fe926",))),
+            (b"4d0fe926\0", ("4d0fe926", ())),
+            (b"\0", ("4d0fe926", ())),
+        ):
+            facts = facts_of(0x04, PLAIN, tlv, 2)
+            assert facts is not None
+            self.assertEqual((facts.id, facts.also), ids)
+
+    def test_types_beside_the_usual_ones(self) -> None:
+        """A type and a receipt's text: no phone sends both (field report A3)."""
+        for esm_class in (0x08, 0x0C, 0x10, 0x24, 0x48):
+            self.assertIsNotNone(facts_of(esm_class, PLAIN), hex(esm_class))
+            self.assertIsNone(facts_of(esm_class & ~0x24, b"hello"), hex(esm_class))
+        facts = facts_of(0x24, PLAIN.replace(b"DELIVRD", b"UNDELIV"))
+        assert facts is not None
+        self.assertIs(facts.state, State.ENROUTE)
+
+    def test_one_tlv_and_the_text(self) -> None:
+        """esm_class 0 with either TLV and a receipt's text (field report A3)."""
+        self.assertIsNotNone(facts_of(0x00, PLAIN, b"77"))
+        self.assertIsNotNone(facts_of(0x00, PLAIN, None, 2))
+        self.assertIsNone(facts_of(0x00, b"hello", b"77"))
+
     def test_full_words_and_lower_case(self) -> None:
         """DELIVERED, delivrd and BUFFRED mean what they say."""
         for word, state in (
