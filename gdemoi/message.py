@@ -240,6 +240,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # the receipt as it came, for the story
     raw: str = ""
     also: tuple[Named, ...] = ()
+    # it speaks for all segments of the message, whichever id it names
+    whole: bool = False
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -285,6 +287,10 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # how long the other segments are waited for
     join_window_s: float = 600.0
     account: str = ""
+    # the user data header, its length octet first, and the ports of it (or of TLVs)
+    udh: bytes | None = None
+    dest_port: int | None = None
+    source_port: int | None = None
 
     @property
     def origin(self) -> str:

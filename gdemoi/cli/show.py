@@ -109,6 +109,7 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append("← inbound", style="bold cyan")
             line.append(f"  {one.get('from')} → {one.get('to')}  ")
             line.append(repr(one.get("text")))
+            line.append(_addressed(one), style="dim")
             line.append("  " + joined(one.get("channel"), one.get("line")), "dim")
         case _:
             name = "/".join(
@@ -119,6 +120,20 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append_text(state_of(str(one.get("state"))))
             line.append(f"  {one.get('type')} {name}  {one.get('reason') or ''}")
     console.print(line, soft_wrap=True)
+
+
+def _addressed(one: Json) -> str:
+    """Return the ports and the header of an inbound SMS, if it had any."""
+    words = [
+        f"{word} {one[name]}"
+        for word, name in (
+            ("port", "dest_port"),
+            ("from port", "source_port"),
+            ("udh", "udh"),
+        )
+        if one.get(name) is not None
+    ]
+    return "  " + ", ".join(words) if words else ""
 
 
 def _details(one: Json) -> str:

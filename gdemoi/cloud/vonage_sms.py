@@ -59,6 +59,7 @@ from gdemoi.message import (
     Part,
     Unsure,
 )
+from gdemoi.text import udh as headers
 
 MAX_OCTETS: Final = 140  # body and udh of a binary message
 THROTTLE_PAUSE_S: Final = 1.0
@@ -203,7 +204,9 @@ class VonageSms(VonageAccount):
                 binary = bytes.fromhex(fields.get("data", ""))
             except ValueError:
                 raise TheirFault("data is not hexadecimal") from None
-        part = part_of(fields)
+        udh = _udh(fields.get("udh"))
+        header = headers.parse(udh)[0] if udh else headers.Udh()
+        dest_port, source_port = header.ports or (None, None)
         return Inbound(
             channel=self.channel,
             account=self.account,
@@ -214,10 +217,21 @@ class VonageSms(VonageAccount):
             binary=binary,
             charset="ucs2" if fields.get("type") == "unicode" else "gsm7",
             sent_at=iso_time(fields.get("message-timestamp")),
-            part=part,
+            part=part_of(fields) or header.part,
             dedup=f"{self.account}:{provider_id}",
             dedup_window_s=2 * 86400.0,  # Vonage repeats for 24 h
+            udh=udh,
+            dest_port=dest_port,
+            source_port=source_port,
         )
+
+
+def _udh(digits: str | None) -> bytes | None:
+    """Return the header of a binary SMS; what is no header is none."""
+    try:
+        return bytes.fromhex(digits or "") or None
+    except ValueError:
+        return None
 
 
 def part_of(fields: Mapping[str, str]) -> Part | None:

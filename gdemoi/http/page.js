@@ -143,7 +143,8 @@ function happened(event) {
     : event.type === "inbound" ? `${event.from} → ${event.to ?? ""}`
     : `${event.type} ${[event.channel, event.line].filter(Boolean).join("/")}`;
   const more = event.type === "inbound"
-    ? list(JSON.stringify(event.text), event.channel, event.line)
+    ? list(JSON.stringify(event.text), event.dest_port != null && `port ${event.dest_port}`,
+      event.udh && `udh ${event.udh}`, event.channel, event.line)
     : list(event.type === "status" && event.channel, event.reason, fault(event.error));
   const tr = row(clock(event.at ?? event.received_at), state(event.state ?? "inbound"),
     { text: what, style: "id" }, dim(more));

@@ -11,6 +11,7 @@ that an escape or a surrogate pair that was cut in two is whole again.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -94,7 +95,14 @@ def joined(group: Group) -> Inbound:
         complete=complete,
         segments=group.total,
         charset=first.charset if len(words) == 1 else "mixed",
+        udh=next((part.udh for part in parts if part.udh), None),
+        dest_port=_first(part.dest_port for part in parts),
+        source_port=_first(part.source_port for part in parts),
     )
+
+
+def _first(ports: Iterable[int | None]) -> int | None:
+    return next((port for port in ports if port is not None), None)
 
 
 def parts_of(parts: list[Inbound]) -> list[bytes]:

@@ -414,11 +414,22 @@ def _mark(record: Record, attempt: Attempt, receipt: Receipt, provider_id: str) 
         index = ids.index(provider_id)
     if index is None:
         return True
+    if receipt.whole:
+        return _mark_all(attempt, receipt.state)
     before = attempt.states[index]
     if before is not None and RANK[before] >= RANK[receipt.state]:
         return False
     attempt.states[index] = receipt.state
     return True
+
+
+def _mark_all(attempt: Attempt, state: State) -> bool:
+    """Note a receipt that speaks for every segment; False when it is no news."""
+    known = attempt.states
+    older = [i for i, s in enumerate(known) if s is None or RANK[s] < RANK[state]]
+    for index in older:
+        known[index] = state
+    return bool(older)
 
 
 def _in_part(record: Record, attempt: Attempt) -> bool:

@@ -67,6 +67,10 @@ class InboundEvent(msgspec.Struct, kw_only=True):
     received_at: str
     sent_at: str | None
     reply_to: str | None = None
+    # there only when the SMS had them; `udh` in hexadecimal
+    udh: str | msgspec.UnsetType = msgspec.UNSET
+    source_port: int | msgspec.UnsetType = msgspec.UNSET
+    dest_port: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChangeEvent(msgspec.Struct, kw_only=True):
@@ -185,8 +189,15 @@ def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
             line=inbound.line,
             received_at=rfc3339(inbound.received_at),
             sent_at=None if sent_at is None else rfc3339(sent_at),
+            udh=msgspec.UNSET if inbound.udh is None else inbound.udh.hex(),
+            source_port=_set(inbound.source_port),
+            dest_port=_set(inbound.dest_port),
         )
     )
+
+
+def _set(port: int | None) -> int | msgspec.UnsetType:
+    return msgspec.UNSET if port is None else port
 
 
 def change_body(

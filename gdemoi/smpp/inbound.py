@@ -34,6 +34,7 @@ _BLANK: Final = b" \0"
 # SMPP 3.4 §5.3.2, table 5-7
 _VENDOR_TAGS: Final = range(0x1400, 0x4000)
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+_PORT_SIZE: Final = 2
 _LONGEST_RAW: Final = 1000
 _NO_ERROR: Final = frozenset({"", "0", "00", "000", "0000"})
 _NO_HEADER: Final = Udh()
@@ -160,7 +161,8 @@ class DeliveryReader:
         )
         if facts is not None:
             return self._receipt(pdu, facts, octets)
-        return self._inbound(pdu, header, octets, session, now)
+        udh = whole[: len(whole) - len(octets)]
+        return self._inbound(pdu, header, udh, octets, session, now)
 
     def _receipt(
         self, pdu: DeliverSm | DataSm, facts: ReceiptFacts, octets: bytes
@@ -183,6 +185,7 @@ class DeliveryReader:
             at=None if zone is None else parse_date(facts.done_date, zone),
             about=pdu.source_addr or None,
             raw=_shown(octets, pdu.tlvs),
+            whole=settings.receipt_per_message,
         )
 
     def _error(self, facts: ReceiptFacts, state: State) -> Error | None:
@@ -202,13 +205,14 @@ class DeliveryReader:
         self,
         pdu: DeliverSm | DataSm,
         header: Udh,
+        udh: bytes,
         octets: bytes,
         session: int,
         now: float,
     ) -> Inbound:
         settings = self._settings
         default = settings.default_charset.value
-        charset = charsets.charset_of(pdu.data_coding, default)
+        charset = charsets.charset_of(pdu.data_coding, default, settings.ia5)
         part = header.part or _sar_part(pdu.tlvs)
         text: str | None = None
         if charset != "binary":
@@ -219,6 +223,7 @@ class DeliveryReader:
                 header.locking_shift,
                 header.fill_bits if header else 0,
             )
+        dest_port, source_port = header.ports or _ports(pdu.tlvs)
         unread = text is None or _REPLACEMENT in text or header.broken
         return Inbound(
             channel=self._channel,
@@ -233,6 +238,9 @@ class DeliveryReader:
             dedup=self._repeats.key(pdu, (self._channel, session), now),
             dedup_window_s=REPEAT_WINDOW_S,
             join_window_s=settings.part_timeout_s,
+            udh=udh or None,
+            dest_port=dest_port,
+            source_port=source_port,
         )
 
 
@@ -241,6 +249,18 @@ def _no_header(esm_class: int, whole: bytes, rest: bytes) -> bool:
     if not esm_class & TYPE_MASK:
         return False
     return text_of(whole).is_receipt and not text_of(rest).is_receipt
+
+
+def _ports(tlvs: tuple[Tlv, ...] | list[Tlv]) -> tuple[int | None, int | None]:
+    """Return the (destination, source) ports by their TLVs (§5.3.2.20, §5.3.2.21)."""
+    found = {tag: value for tag, value in tlvs if len(value) == _PORT_SIZE}
+    destination, source = (
+        found.get(tag) for tag in (Tag.destination_port, Tag.source_port)
+    )
+    return (
+        None if destination is None else int.from_bytes(destination, "big"),
+        None if source is None else int.from_bytes(source, "big"),
+    )
 
 
 def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:

@@ -162,7 +162,7 @@ class Preparer:
                 message.text,
                 message.charset,
                 message.on_unencodable,
-                self._settings.default_charset.value,
+                self._settings.text_charset(message.flash),
             )
         except charsets.Unencodable as fault:
             raise _Unfit("unencodable", str(fault)) from None
@@ -303,7 +303,7 @@ def _split(
             reference=reference,
             udh=udh,
             limit=limit,
-            default_charset=settings.default_charset.value,
+            default_charset=settings.text_charset(message.flash),
         )
     if isinstance(parts, TooLong):
         if parts.limit == 0:

@@ -39,6 +39,9 @@ _LIMITS: Final = {
     "address_range": 40,
 }
 _SERVICE_TYPE_LIMIT: Final = 5
+# data_coding of IA5 (SMPP 3.4 §5.2.19)
+_IA5: Final = 1
+_GSM_FORMS: Final = frozenset(("gsm8", "gsm7"))
 _TLV_VALUE_LIMIT: Final = 255
 
 
@@ -227,6 +230,12 @@ class SmppSettings:
         default=DefaultCharset.GSM8,
         doc="what data_coding 0 means there",
     )
+    ia5_charset: DefaultCharset | None = key(
+        choice(DefaultCharset),
+        default=None,
+        doc="what data_coding 1 means there; absent: the same as 0",
+        example="ascii",
+    )
     gsm_coding: int = key(
         integer(0, 255), default=0, doc="data_coding of texts in the default charset"
     )
@@ -264,6 +273,11 @@ class SmppSettings:
         choice(IdForm),
         default=IdForm.AUTO,
         doc="message ids in the response and in the receipt: hex-dec, dec-hex, same",
+    )
+    receipt_per_message: bool = key(
+        boolean,
+        default=False,
+        doc="the SMSC sends one receipt for a long message, not one per segment",
     )
     receipt_by_text: bool = key(
         boolean, default=False, doc="the SMSC sends receipts without saying so"
@@ -304,6 +318,17 @@ class SmppSettings:
     pdu_ring: int = key(
         integer(0, 100000), default=500, doc="PDUs kept in memory for `trace`"
     )
+
+    @property
+    def ia5(self) -> str:
+        """The alphabet of data_coding 1."""
+        return (self.ia5_charset or self.default_charset).value
+
+    def text_charset(self, flash: bool) -> str:
+        """The alphabet of texts that are neither Latin-1 nor UCS2 by their coding."""
+        word = self.ia5 if self.gsm_coding == _IA5 else self.default_charset.value
+        # 0xF0 says GSM 03.38, whatever the carrier means by 0 (TS 23.038 §4)
+        return "gsm8" if flash and word not in _GSM_FORMS else word
 
     @property
     def overrides(self) -> dict[int, StatusRule]:

@@ -66,13 +66,15 @@ def data_coding_of(charset: Charset) -> int:
     return 3 if charset is Charset.LATIN1 else 0
 
 
-def charset_of(data_coding: int, default: str = "gsm8") -> str:
+def charset_of(data_coding: int, default: str = "gsm8", ia5: str | None = None) -> str:
     """Return the word of the alphabet that `data_coding` announces.
 
     Words: gsm8, gsm7, latin1, ascii, utf8, ucs2, binary, or a codec's name.  1 is
-    read as 0: carriers that say "0 or 1: GSM" are many, and ASCII proper is a
-    part of every other default.
+    `ia5`, or else read as 0: carriers that say "0 or 1: GSM" are many, and ASCII
+    proper is a part of every other default.
     """
+    if data_coding == 1:
+        return ia5 or default
     if data_coding <= 0x0F:
         return _CODED.get(data_coding, default)
     group = data_coding >> 4

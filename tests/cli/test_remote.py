@@ -217,6 +217,17 @@ class ReadingTests(SynchronousTestCase):
         page = json.loads(terminal.type("events", "--after", "2", "--json").output)
         self.assertEqual((len(page["events"]), page["after"]), (1, 3))
 
+    def test_an_inbound_sms_to_a_port(self) -> None:
+        """Its ports and header are shown (field report A15)."""
+        terminal = Terminal()
+        body = {"type": "inbound", "from": "+7917", "to": "+7495", "text": "hi"}
+        body |= {"udh": "0605040b8423f0", "dest_port": 2948, "source_port": 0}
+        terminal.client.house.tell(json.dumps(body))
+        self.assertIn(
+            "'hi'  port 2948, from port 0, udh 0605040b8423f0",
+            terminal.type("events").output,
+        )
+
     def test_the_last_events(self) -> None:
         """Without a place the newest ones are shown."""
         terminal = Terminal()

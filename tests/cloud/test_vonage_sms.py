@@ -325,6 +325,20 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual((inbound.from_, inbound.to), ("+79001234567", "+34600000000"))
         self.assertIsNone(inbound.part)
 
+    def test_the_header_of_a_binary_sms(self) -> None:
+        """Ports and place are read of it; what is none is left (field report A15)."""
+        binary = {"type": "binary", "data": "6869"}
+        one = self.inbound(**binary, udh="0605040b8423f0")
+        self.assertEqual(
+            (one.dest_port, one.source_port, one.binary), (2948, 9200, b"hi")
+        )
+        self.assertEqual(one.udh, bytes.fromhex("0605040b8423f0"))
+        part = self.inbound(**binary, udh="0500032a0201").part
+        self.assertEqual(part, Part("2a", 2, 1))
+        for udh in ("", "zz"):
+            one = self.inbound(**binary, udh=udh)
+            self.assertEqual((one.udh, one.dest_port, one.part), (None, None, None))
+
     def test_vs11_segments_go_up_one_by_one(self) -> None:
         """Reference, total and number go with each; the journal joins them."""
         part = self.inbound(

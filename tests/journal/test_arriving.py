@@ -172,6 +172,19 @@ class InboundTests(JournalTestCase):
         self.came(part(2, "де", 2))
         self.assertEqual([b["text"] for b in self.bodies()], ["Где"] * 4)
 
+    def test_ports_and_header(self) -> None:
+        """In the event where there were any, also of a long SMS (field report A15)."""
+        there = {"udh": b"\x02\x70\x00", "dest_port": 2948, "source_port": 0}
+        self.came(inbound("x", **there))
+        self.came(part(2, "b", 2))
+        self.came(part(1, "a", 2, **there))
+        self.came(inbound("y"))
+        names = ("udh", "dest_port", "source_port")
+        told = [[b.get(n, "-") for n in names] for b in self.bodies()]
+        self.assertEqual(
+            told, [["027000", 2948, 0], ["027000", 2948, 0], ["-", "-", "-"]]
+        )
+
     def test_two_channels_of_one_account(self) -> None:
         """Segments over both are joined, repeats known (field report A6)."""
         here, there = (

@@ -231,6 +231,27 @@ class ReceiptTests(JournalTestCase):
         self.assertEqual(self.states()[-1], ("delivered", True))
         self.assertEqual(self.did(self.journal.count_unmatched()), 0)
 
+    def test_one_receipt_for_the_whole(self) -> None:
+        """Any of the ids, and each state once (field report A14)."""
+        for index, named in enumerate(("a", "c")):
+            name = f"m{index}"
+            self.accept(acceptance(name, attempting=True))
+            self.note(taken(*(f"{name}{i}" for i in "abc"), name=name))
+            self.receive(receipt(f"{name}{named}", State.ENROUTE, whole=True))
+            self.receive(receipt(f"{name}{named}", whole=True))
+            self.assertEqual(
+                self.states(name)[-2:], [("enroute", False), ("delivered", True)]
+            )
+            last = [b for b in self.bodies() if b["id"] == name][-1]
+            self.assertEqual(last["segments"]["delivered"], 3)
+
+    def test_one_receipt_of_a_segment_is_not_the_whole(self) -> None:
+        """Without the key each segment is waited for (field report A14)."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a", "b"))
+        self.receive(receipt("a"))
+        self.assertEqual(self.states()[-1], ("enroute", False))
+
     def test_matched_by_our_own_id_is_told(self) -> None:
         """The id that a cloud echoes is the one that led there (field report A4)."""
         self.accept(acceptance(attempting=True))

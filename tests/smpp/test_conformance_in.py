@@ -16,7 +16,7 @@ from gdemoi.smpp.error_tables import load_table
 from gdemoi.smpp.happenings import Over, UnbindCame
 from gdemoi.smpp.ids import IdForm, IdForms
 from gdemoi.smpp.pdus import DataSm, DeliverSm
-from gdemoi.smpp.settings import BindAs, PduLog
+from gdemoi.smpp.settings import BindAs, DefaultCharset, PduLog
 from gdemoi.smpp.states import State as SessionState
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.text import gsm7
@@ -453,6 +453,59 @@ class InboundTests(SynchronousTestCase):
         deliver(house, DeliverSm(data_coding=8, short_message=b"\0a\xd8\x00"))
         self.assertEqual(house.upstairs.inbounds[-1].binary, b"\0a\xd8\x00")
         house.stop()
+
+    def test_ports_and_header_go_up(self) -> None:
+        """By header of 8 or 16 bits, or by TLVs (field report A15)."""
+        house = House()
+        tlvs = (
+            (int(Tag.destination_port), b"\x0b\x84"),
+            (int(Tag.source_port), b"\0\0"),
+        )
+        for header, extra, found in (
+            (b"\x06\x05\x04\x0b\x84\x23\xf0", (), (2948, 9200)),
+            (b"\x04\x04\x02\x10\x20", (), (16, 32)),
+            (b"\x03\x24\x01\x02", (), (None, None)),
+            (b"", tlvs, (2948, 0)),
+            (b"", (), (None, None)),
+        ):
+            pdu = DeliverSm(
+                esm_class=0x40 if header else 0,
+                source_addr="1",
+                short_message=header + b"hi",
+                tlvs=extra,
+            )
+            deliver(house, pdu)
+            one = house.upstairs.inbounds[-1]
+            self.assertEqual((one.dest_port, one.source_port), found)
+            self.assertEqual((one.udh, one.text), (header or None, "hi"))
+        house.stop()
+
+    def test_what_data_coding_1_means(self) -> None:
+        """As the operator says, else like 0 (field report A14)."""
+        for settings, text in (
+            ({}, "¡ΔA"),
+            ({"ia5_charset": DefaultCharset.ASCII}, "@\x10A"),
+            ({"default_charset": DefaultCharset.LATIN1}, "@\x10A"),
+            (
+                {
+                    "default_charset": DefaultCharset.LATIN1,
+                    "ia5_charset": DefaultCharset.GSM8,
+                },
+                "¡ΔA",
+            ),
+        ):
+            house = House(**settings)
+            deliver(house, DeliverSm(data_coding=1, short_message=b"@\x10A"))
+            self.assertEqual(house.upstairs.inbounds[-1].text, text)
+            house.stop()
+
+    def test_one_receipt_for_all_segments(self) -> None:
+        """Only where the operator says so (field report A14)."""
+        for setting in (True, False):
+            house = House(receipt_per_message=setting)
+            deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT))
+            self.assertIs(house.upstairs.receipts[-1].whole, setting)
+            house.stop()
 
     def test_byte_order_marks(self) -> None:
         """Of either order; the mark is no letter (field report A3)."""

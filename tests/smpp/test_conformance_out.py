@@ -20,6 +20,7 @@ from gdemoi.smpp.pdus import SubmitSm
 from gdemoi.smpp.prepared import Prepared
 from gdemoi.smpp.settings import DefaultCharset, Receipts, Validity
 from gdemoi.smpp.times import absolute, relative
+from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
 from tests.smpp.house import NOW, House
 
@@ -105,6 +106,33 @@ class AlphabetTests(SynchronousTestCase):
         """No bits for intermediate ones."""
         house = House(start=False, version="3.3", receipts=Receipts.ALL)
         self.assertEqual(made(house)[0].registered_delivery, 1)
+
+    def test_flash_is_gsm_whatever_0_means(self) -> None:
+        """0xF0 says GSM 03.38 by itself (field report A14)."""
+        for word in DefaultCharset:
+            house = House(start=False, default_charset=word)
+            (pdu,) = made(house, "a@$_è", flash=True)
+            self.assertEqual(pdu.data_coding, 0xF0)
+            octets = b"a\x00\x02\x11\x04"
+            if word is DefaultCharset.GSM7:
+                octets = gsm7.pack(octets)
+            self.assertEqual(pdu.short_message, octets, word)
+            (plain,) = made(house, "a@$_", flash=False)
+            if word in (DefaultCharset.LATIN1, DefaultCharset.UTF8):
+                self.assertEqual(plain.short_message, b"a@$_")
+
+    def test_texts_under_data_coding_1(self) -> None:
+        """In the alphabet that 1 means there (field report A14)."""
+        for settings, octets in (
+            ({}, b"a\x00"),
+            ({"ia5_charset": DefaultCharset.ASCII}, b"a@"),
+            ({"default_charset": DefaultCharset.LATIN1}, b"a@"),
+        ):
+            house = House(start=False, gsm_coding=1, **settings)
+            (pdu,) = made(house, "a@")
+            self.assertEqual((pdu.data_coding, pdu.short_message), (1, octets))
+        house = House(start=False, gsm_coding=1, ia5_charset=DefaultCharset.ASCII)
+        self.assertEqual(made(house, "é")[0].data_coding, 8)
 
     def test_flash(self) -> None:
         """Class 0 in each alphabet."""
