@@ -223,12 +223,19 @@ def _moments(told: Json) -> Iterable[tuple[str, int, Text, str]]:
         said = joined(
             one.get("state"),
             f"id {one.get('provider_id')}",
+            _matched_by(one),
             error_words(one.get("error")),
             None if one.get("counted", True) else "(too late to matter)",
             None if one.get("verified", True) else "(not verified)",
             one.get("raw"),
         )
         yield str(one.get("at")), 3, Text("  receipt", style="bright_black"), said
+
+
+def _matched_by(one: Json) -> str | None:
+    """Return the id that led here, when it is not the first that a receipt names."""
+    by = one.get("matched_by")
+    return f"matched by {by}" if by and by != one.get("provider_id") else None
 
 
 def _after(start: datetime | None, at: str) -> str:

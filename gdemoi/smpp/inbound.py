@@ -145,7 +145,8 @@ class DeliveryReader:
                 network_error = value
             elif tag == Tag.message_payload:
                 payload = value
-        octets = octets if octets.strip(_BLANK) else payload or octets
+        if payload and not octets.strip(_BLANK):
+            octets = payload
         header, whole = _NO_HEADER, octets
         if pdu.esm_class & UDHI and octets:
             header, octets = headers.parse(octets)
@@ -180,7 +181,7 @@ class DeliveryReader:
             provider_id=facts.id,
             state=state,
             keys=self._ids.keys(facts.id),
-            also=tuple(Named(name, self._ids.keys(name)) for name in facts.also),
+            also=tuple([Named(name, self._ids.keys(name)) for name in facts.also]),
             error=self._error(facts, state),
             at=None if zone is None else parse_date(facts.done_date, zone),
             about=pdu.source_addr or None,
@@ -212,7 +213,9 @@ class DeliveryReader:
     ) -> Inbound:
         settings = self._settings
         default = settings.default_charset.value
-        charset = charsets.charset_of(pdu.data_coding, default, settings.ia5)
+        charset = charsets.charset_of(
+            pdu.data_coding, default, settings.ia5 if pdu.data_coding == 1 else None
+        )
         part = header.part or _sar_part(pdu.tlvs)
         text: str | None = None
         if charset != "binary":
@@ -223,7 +226,10 @@ class DeliveryReader:
                 header.locking_shift,
                 header.fill_bits if header else 0,
             )
-        dest_port, source_port = header.ports or _ports(pdu.tlvs)
+        ports = header.ports if header else None
+        if ports is None and pdu.tlvs:
+            ports = _ports(pdu.tlvs)
+        dest_port, source_port = ports or (None, None)
         unread = text is None or _REPLACEMENT in text or header.broken
         return Inbound(
             channel=self._channel,

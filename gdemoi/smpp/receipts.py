@@ -154,7 +154,7 @@ def text_of(octets: bytes) -> ReceiptText:
     order, with a byte order mark or without.
     """
     plain = parse_text(octets)
-    if plain.is_receipt or b"\0" not in octets:
+    if b"\0" not in octets or plain.is_receipt:
         return plain
     for codec in ("utf-16-be", "utf-16-le"):
         wide = octets[: 2 * _LONGEST].decode(codec, "replace").lstrip("\ufeff")
@@ -209,16 +209,15 @@ def facts_of(
     intermediate = bool(kind & TYPE_INTERMEDIATE)
     if intermediate and state is not State.DELIVERED:
         state = State.ENROUTE
-    named = (_id(receipted_message_id), text.id or "")
-    ids = tuple(dict.fromkeys(name for name in named if name))
+    first, second = _id(receipted_message_id), text.id or ""
     return ReceiptFacts(
-        ids[0] if ids else "",
+        first or second,
         word,
         state,
         text.err or _network_error(network_error_code),
         text.done_date,
         intermediate,
-        ids[1:],
+        (second,) if first and second and first != second else (),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.cli.show import story
 from gdemoi.http.settings import HttpSettings
 from tests.cli.wires import Terminal
 from tests.http.house import Client, House
@@ -147,6 +150,15 @@ class SendTests(SynchronousTestCase):
 
 
 class ReadingTests(SynchronousTestCase):
+    def test_the_second_id_of_a_receipt(self) -> None:
+        """The story tells by which of them it was matched (field report A4)."""
+        one = {"provider_id": "FOREIGN99", "state": "delivered", "matched_by": "p1"}
+        for by, shown in (("p1", True), ("FOREIGN99", False), (None, False)):
+            out = StringIO()
+            told = {**STORY, "receipts": [{**one, "matched_by": by}]}
+            story(Console(file=out, width=200), told)
+            self.assertEqual("matched by p1" in out.getvalue(), shown)
+
     def test_a_story_is_a_timeline(self) -> None:
         """Events, attempts and receipts stand in order of time."""
         result = telling("delivered").type("story", "a1")
