@@ -257,13 +257,6 @@ class GoipChannel:
         self._jobs.pop(over.job).callback(outcome)
 
     def _line_stands(self, event: LineStands) -> None:
-        self.log.info(
-            "{channel}: line {line} is {state} {reason}",
-            channel=self.name,
-            line=event.line,
-            state=event.state,
-            reason=event.reason,
-        )
         if event.state == "up":
             self._up.add(event.line)
         else:

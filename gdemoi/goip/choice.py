@@ -93,23 +93,26 @@ def choose(
 
     `bound` is the only choice when given, and so is `known` (it last talked with
     the number) when `required`.  Else `known` comes first while it is usable; an
-    SMS that is not `patient` goes elsewhere when others wait there.
+    SMS that is not `patient` goes elsewhere when others wait there.  A line that
+    failed to answer is tried out with one SMS, while others can take the rest.
     """
     only = bound or (known if required else None)
     if only is not None:
         why = only.unusable(now)
         return only if why is None else NoLine(f"line {only.name}: {why}", 60.0, True)
-    kept = known is not None and (patient or not known.waiting)
-    if known is not None and kept and known.unusable(now) is None:
-        return known
+    if known is not None and known.unusable(now) is None:
+        kept = patient or not known.waiting
+        if kept and not known.on_trial:
+            return known
     best: Line | None = None
-    best_rank: tuple[int, int, float, str] | None = None
+    best_rank: tuple[bool, int, int, float, str] | None = None
     for line in lines:
         if line.unusable(now) is not None:
             continue
         busy = line.exchange is not None and not line.exchange.released
         begins = max(line.next_at, now)
-        rank = (len(line.waiting) + busy, line.counted(now), begins, line.name)
+        load = len(line.waiting) + busy
+        rank = (line.on_trial, load, line.counted(now), begins, line.name)
         if best_rank is None or rank < best_rank:
             best, best_rank = line, rank
     return best or NoLine("no usable line", 5.0)

@@ -35,7 +35,7 @@ from gdemoi.goip.datagrams import (
 )
 
 TELID: Final = 1
-# How long a line is left alone after what it answered.
+# How long a line is left alone after what it answered, at first.
 BUSY_DEVICE_S: Final = 10.0
 SILENT_DEVICE_S: Final = 10.0
 WRONG_PASSWORD_S: Final = 300.0

@@ -78,8 +78,10 @@ class Line:
     bad_auth: int = 0
     rest_until: float = 0.0
     rest_why: str = ""
-    # SMS that failed one after the other
+    # SMS that the network refused, one after the other
     failures: int = 0
+    # exchanges to which the line did not do its part, since its last success
+    troubles: int = 0
     # what is being sent, what waits, and when the next may begin
     exchange: Exchange | None = None
     waiting: deque[Job] = field(factory=deque)
@@ -216,8 +218,25 @@ class Line:
         self.sent_total += units
 
     def rest(self, why: str, until: float) -> None:
-        """Leave the line alone until then."""
-        self.rest_why, self.rest_until = why, until
+        """Leave the line alone until then; a longer rest is not cut short."""
+        if until >= self.rest_until:
+            self.rest_why, self.rest_until = why, until
+
+    def works(self) -> None:
+        """The line sent an SMS: what it failed at before is forgotten."""
+        self.failures = self.troubles = 0
+        self.rest_until = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether another SMS would have to wait here."""
+        under_way = self.exchange is not None and not self.exchange.released
+        return under_way or bool(self.waiting)
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether one SMS is trying the line out, and others better go elsewhere."""
+        return self.troubles > 0 and self.busy
 
     def spelled(self, number: str) -> str:
         """Return a number in the form that this line's operator wants."""

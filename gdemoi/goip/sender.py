@@ -24,6 +24,8 @@ from gdemoi.goip.choice import NoLine, Talks, choose
 from gdemoi.goip.datagrams import Said
 from gdemoi.goip.events import Event, Job, Late, Over
 from gdemoi.goip.exchange import (
+    BUSY_DEVICE_S,
+    SILENT_DEVICE_S,
     Again,
     Exchange,
     Failed,
@@ -47,10 +49,11 @@ REMEMBER_S: Final = 600.0
 SENDID_LIMIT: Final = 2**31 - 1
 # "session unknown, start again with MSG": so often for one job
 AGAIN_LIMIT: Final = 2
-# So many failures in a row, and the line rests: twice as long each time.
+# So many SMS refused in a row, and the line rests: twice as long each time.
 FAILURES_LIMIT: Final = 3
 FAILING_FIRST_S: Final = 60.0
-FAILING_LAST_S: Final = 900.0
+# The longest rest: a line that is mended is tried again within a quarter of an hour.
+LONGEST_REST_S: Final = 900.0
 
 
 @define(eq=False, slots=True)
@@ -279,17 +282,19 @@ class Sender:
             case Again():
                 return self._again(job, line, now)
             case Sent(sms_no):
-                line.failures = 0
+                line.works()
                 if sms_no is not None:
                     provider_id = line.sent.note(sms_no, job.to, now).provider_id
             case NotSent():
                 self._blame(line, result, now)
-            case Unknown():
+            case Unknown(why):
                 orphan = self.unsure.adopt(line.name, job.to, begun.began_at)
                 if orphan is not None:
                     known = provider_id_of(line.name, orphan.sms_no, orphan.at)
+                    line.works()
                     return [Over(job, line.name, Sent(orphan.sms_no), known)]
                 self.unsure.note(line.name, job, now)
+                self._mind_trouble(line, why, SILENT_DEVICE_S, now)
             case Failed(code):
                 self._mind_failure(line, code, now)
         return [Over(job, line.name, result, provider_id)]
@@ -297,28 +302,44 @@ class Sender:
     def _again(self, job: Job, line: Line, now: float) -> list[Event]:
         job.again += 1
         if job.again > AGAIN_LIMIT:
-            return [
-                _not_sent(job, line.name, "SENDID", "the device loses its exchanges")
-            ]
+            why = "the device loses its exchanges"
+            self._mind_trouble(line, why, BUSY_DEVICE_S, now)
+            return [_not_sent(job, line.name, "SENDID", why)]
         line.waiting.appendleft(job)
         line.next_at = now
         return []
 
     def _blame(self, line: Line, result: NotSent, now: float) -> None:
+        rest_s = result.rest_s
         if result.logged_out:
             line.gsm_status = "LOGOUT"
-        elif result.rest_s:
-            line.rest(result.why, now + result.rest_s)
+            # its next keepalive is believed, unless it was wrong before
+            rest_s = BUSY_DEVICE_S / 2 if line.troubles else 0.0
+        self._mind_trouble(line, result.why, rest_s, now)
+
+    def _mind_trouble(self, line: Line, why: str, first_s: float, now: float) -> None:
+        """Rest a line that did not do its part, twice as long for each time.
+
+        Its keepalives may be good all the while: only an SMS that goes out proves
+        that it works.
+        """
+        self._rest(line, why, first_s * 2.0 ** min(line.troubles, 10), now)
+        line.troubles += 1
+
+    def _rest(self, line: Line, why: str, pause_s: float, now: float) -> None:
+        if pause_s:
+            line.rest(why, now + min(LONGEST_REST_S, pause_s))
             self._timers.set(("rest", line.name), line.rest_until)
 
     def _mind_failure(self, line: Line, code: int | None, now: float) -> None:
         """Rest a line that fails again and again: it would take every SMS first."""
         line.failures += 1
+        # it spoke, whatever it said
+        line.troubles = 0
         if code in LINE_TROUBLE or line.failures >= FAILURES_LIMIT:
             more = max(0, line.failures - FAILURES_LIMIT)
-            pause_s = min(FAILING_LAST_S, FAILING_FIRST_S * 2.0 ** min(more, 10))
-            line.rest(f"fails: {text_of(code)}", now + pause_s)
-            self._timers.set(("rest", line.name), line.rest_until)
+            pause_s = FAILING_FIRST_S * 2.0 ** min(more, 10)
+            self._rest(line, f"fails: {text_of(code)}", pause_s, now)
 
     def _tell_late(
         self, begun: Begun, job: Job, result: Sent | Failed, now: float
@@ -329,6 +350,8 @@ class Sender:
             # a receipt told it before
             return []
         provider_id = None
+        if isinstance(result, Sent):
+            line.works()
         if isinstance(result, Sent) and result.sms_no is not None:
             provider_id = line.sent.note(result.sms_no, job.to, now).provider_id
         return [Late(job, line.name, result, provider_id)]

@@ -42,6 +42,7 @@ from gdemoi.message import (
     State,
     Unsure,
 )
+from gdemoi.routing.flapping import Flapping
 from gdemoi.routing.head import Entry, prepare
 from gdemoi.routing.intake import Intake
 from gdemoi.routing.lanes import Lane
@@ -88,6 +89,7 @@ class Dispatcher:
         for channel in channels:
             self.add_channel(channel)
         self._adopting = DeferredLock()
+        self._flapping = Flapping(clock, self._tell_change)
         self._sweeper = LoopingCall(self._sweep)
         self._failover = LoopingCall(self._move_from_unable)
         self._sweeper.clock = self._failover.clock = clock
@@ -127,6 +129,7 @@ class Dispatcher:
             lane.stop()
         for ending in [lane.channel.stop(grace_s) for lane in self.lanes.values()]:
             await ending
+        self._flapping.stop()
 
     async def _settle(self, found: Interrupted) -> None:
         """Give an attempt that has no outcome the only honest one, and ask."""
@@ -173,6 +176,7 @@ class Dispatcher:
     def forget_channel(self, name: str) -> None:
         """Drop a lane that is closed and that no route leads to any more."""
         del self.lanes[name]
+        self._flapping.forget(name)
 
     async def adopt_orphans(self) -> None:
         """Move what waits for a channel that is no longer configured.
@@ -333,19 +337,24 @@ class Dispatcher:
         self, channel: IChannel, state: str, reason: str, line: str | None = None
     ) -> None:
         """Record and log that a channel or a line went up or down."""
+        self._flapping.changed(channel.name, line, state, reason)
+        self.able(channel)
+
+    def _tell_change(
+        self, channel: str, line: str | None, state: str, reason: str
+    ) -> None:
         log.info(
             "{channel}{line} is {state} {reason}",
-            channel=channel.name,
+            channel=channel,
             line=f" line {line}" if line else "",
             state=state,
             reason=f"({reason})" if reason else "",
         )
         spawn(
-            self._changed(channel.name, line, state, reason),
+            self._changed(channel, line, state, reason),
             log,
-            f"recording that {channel.name} is {state}",
+            f"recording that {channel} is {state}",
         )
-        self.able(channel)
 
     async def _changed(
         self, channel: str, line: str | None, state: str, reason: str

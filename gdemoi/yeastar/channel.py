@@ -370,6 +370,8 @@ class YeastarChannel:
             )
             return
         prepared, attempt, unsure = found
+        if status == SENT and unsure.line is not None:
+            self._ports.works(self._ports.by_number[int(unsure.line)])
         outcome: Outcome
         if status == SENT and prepared.taken == len(prepared.pieces) - 1:
             outcome = Accepted(

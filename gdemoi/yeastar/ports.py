@@ -13,10 +13,13 @@ from attrs import define, field
 
 from gdemoi.yeastar.answers import SpanDetails, trouble_of
 
-# A port that refused an SMS is left alone for so long; longer when it was for want
-# of a permission.
+# A port that refused an SMS is left alone for so long, longer when it was for want
+# of a permission; one that gave no result rests as long as any SIM does at first.
+# Twice as long for each time since its last success, a quarter of an hour at most.
 REFUSED_S = 60.0
 FORBIDDEN_S = 300.0
+SILENT_S = 10.0
+LONGEST_REST_S = 900.0
 NOTHING_TOLD = SpanDetails()
 
 
@@ -38,6 +41,8 @@ class Port:
     sent: int = 0
     failed: int = 0
     unsure: int = 0
+    # how often it failed to do its part since its last success
+    troubles: int = 0
 
     def unusable(self, now: float) -> str | None:
         """Return why no SMS can go out here, None when one can."""
@@ -193,7 +198,14 @@ class Ports:
         """The SMS on this port is settled."""
         port.busy = False
 
-    def block(self, port: Port, why: str, until: float) -> None:
-        """Leave a port alone for a while."""
-        port.blocked_until = until
+    def block(self, port: Port, why: str, first_s: float, now: float) -> None:
+        """Leave a port alone for a while, longer each time."""
+        rest_s = min(LONGEST_REST_S, first_s * 2.0 ** min(port.troubles, 10))
+        port.troubles += 1
+        port.blocked_until = now + rest_s
         port.blocked_why = why
+
+    def works(self, port: Port) -> None:
+        """The port sent an SMS: what it failed at before is forgotten."""
+        port.troubles = 0
+        port.blocked_until = 0.0

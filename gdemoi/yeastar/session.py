@@ -36,7 +36,7 @@ from gdemoi.yeastar.jobs import (
     outcome_of,
 )
 from gdemoi.yeastar.polling import Polling
-from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, Port, Ports
+from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, SILENT_S, Port, Ports
 from gdemoi.yeastar.settings import YeastarSettings
 from gdemoi.yeastar.texts import command_line
 
@@ -339,7 +339,7 @@ class Session:
         error = Error(refusal.code, refusal.text, retryable=True)
         job.last_refusal = Refused(error=error, scope=scope, line=job.line)
         if refusal.port_is_down:
-            self._block_port(job.port, refusal.text, now + REFUSED_S)
+            self._block_port(job.port, refusal.text, REFUSED_S, now)
         self._elsewhere(job)
 
     def _elsewhere(self, job: Job) -> None:
@@ -361,11 +361,11 @@ class Session:
             scope = Scope.CHANNEL_UNTIL_MENDED
             code = "permission_denied" if "denied" in folded else "unknown_command"
             error = Error(f"yeastar:{code}", message)
-            self._block_port(job.port, message, now + FORBIDDEN_S)
+            self._block_port(job.port, message, FORBIDDEN_S, now)
         self._settle(job, Refused(error=error, scope=scope, line=job.line))
 
-    def _block_port(self, port: Port, why: str, until: float) -> None:
-        self.ports.block(port, why, until)
+    def _block_port(self, port: Port, why: str, first_s: float, now: float) -> None:
+        self.ports.block(port, why, first_s, now)
         self._events.append(events.PortsChanged((port.number,)))
 
     def _result(self, block: Block, now: float) -> None:
@@ -384,8 +384,10 @@ class Session:
             if job.port is None and now >= job.give_up_at:
                 self._settle(job, no_port("no port became free in time"))
             elif job.deadline is not None and now >= job.deadline:
-                wait_s = self._settings.result_timeout_s
-                self._settle(job, job.unsure(f"no result in {wait_s:g} s"))
+                why = f"no result in {self._settings.result_timeout_s:g} s"
+                if job.port is not None:
+                    self._block_port(job.port, why, SILENT_S, now)
+                self._settle(job, job.unsure(why))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         port = job.port
@@ -394,6 +396,7 @@ class Session:
             match outcome:
                 case Accepted():
                     port.sent += 1
+                    self.ports.works(port)
                 case Refused():
                     port.failed += 1
                 case Unsure():

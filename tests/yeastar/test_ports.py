@@ -52,7 +52,7 @@ class PortsTests(SynchronousTestCase):
     def test_blocked_for_a_while(self) -> None:
         """A port that refused is used again later."""
         ports = Ports((1,))
-        ports.block(ports.by_number[1], "No GSM", 60.0)
+        ports.block(ports.by_number[1], "No GSM", 60.0, 0.0)
         self.assertEqual(ports.unable(59.9), "port 1: No GSM")
         self.assertEqual(ports.next_change(0.0), 60.0)
         self.assertEqual(ports.ready(60.0), 1)

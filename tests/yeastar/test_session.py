@@ -645,3 +645,44 @@ class PollTests(SynchronousTestCase):
         device.session.query("gsm show spans", 10.0)
         device.told += device.session.tick(device.now)
         self.assertIn("not logged in", device.of(events.Printed)[-1].error)
+
+
+class SilentPortTests(SynchronousTestCase):
+    """A port whose SMS come to nothing rests longer each time (field report A16)."""
+
+    def rests(self, device: Device) -> float:
+        """Return how long the only port is left alone from now on."""
+        until = device.ports.by_number[1].blocked_until
+        rest_s = max(0.0, until - device.now)
+        device.later(rest_s + 10.0)
+        return rest_s
+
+    def test_no_results(self) -> None:
+        """Ten seconds at first, and as long as it takes for a success (A16)."""
+        device = Device(1).log_in()
+        wait_s = device.settings.result_timeout_s
+        rests = []
+        for _ in range(3):
+            device.send()
+            device.says(TAKEN)
+            device.later(wait_s)
+            rests.append(self.rests(device))
+        self.assertEqual(rests, [10.0, 20.0, 40.0])
+        device.written()
+        device.send()
+        device.says(TAKEN, result(device.sent_id()))
+        device.later(10.0)
+        device.send()
+        device.says(TAKEN)
+        device.later(wait_s)
+        self.assertEqual(self.rests(device), 10.0)
+
+    def test_refusals(self) -> None:
+        """A port that the device calls down again and again (A16)."""
+        device = Device(1).log_in()
+        rests = []
+        for _ in range(6):
+            device.send()
+            device.says(follows("No GSM running on span 2\r\n"))
+            rests.append(self.rests(device))
+        self.assertEqual(rests, [60.0, 120.0, 240.0, 480.0, 900.0, 900.0])
