@@ -61,9 +61,11 @@ class _Answer(NamedTuple):
     body: bytes
     properties: bytes
     message_id: str
-    # an answer that nobody listens for may be passed; an invalid body never
+    # an invalid body, or its final event; another answer may be passed when, after
+    # a second try, nobody listens for it
     must_arrive: bool
     done: Callable[[], None]
+    tried: bool = False
 
 
 class Answers:
@@ -73,8 +75,17 @@ class Answers:
     answered here are then still unacked, and come again.
     """
 
-    def __init__(self, topology: Topology, clock: IReactorTime, log: Logger) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        clock: IReactorTime,
+        log: Logger,
+        no_place: Callable[[], None],
+    ) -> None:
         self.invalid = 0
+        self._no_place = no_place
+        # places that were told to be missing, and how often since
+        self._told: dict[str, int] = {}
         self._topology = topology
         self._clock = clock
         self._log = log
@@ -119,6 +130,11 @@ class Answers:
         """Move a delivery to the invalid queue, and tell its platform."""
         self.invalid += 1
         properties = delivery.properties
+        id_ = id_in(delivery.body) or properties.get("message-id")
+        told = id_ if id_ is not None and is_id(id_) else None
+        if told is not None:
+            # acked when both are with the broker: what has not arrived comes again
+            done = _after(2, done)
         self._put(
             "",
             self._topology.invalid,
@@ -128,11 +144,10 @@ class Answers:
             done,
             must_arrive=True,
         )
-        id_ = id_in(delivery.body) or properties.get("message-id")
-        if id_ is not None and is_id(id_):
+        if told is not None:
             error = Error(f"gateway:{why.code}", _readable(why.text))
             self._tell(
-                id_,
+                told,
                 State.REJECTED,
                 error,
                 final=True,
@@ -140,7 +155,7 @@ class Answers:
                 of=delivery.body,
                 reply_to=properties.get("reply-to"),
                 correlation_id=properties.get("correlation-id"),
-                done=_nothing,
+                done=done,
             )
 
     def reused(self, message: Outbound, of: bytes, done: Callable[[], None]) -> None:
@@ -213,7 +228,15 @@ class Answers:
         key = f"status.{state}.-"
         if reply_to and not reply_to.startswith(PSEUDO_QUEUES):
             self._put("", reply_to, body, properties, event_id, _nothing)
-        self._put(self._topology.events, key, body, properties, event_id, done)
+        self._put(
+            self._topology.events,
+            key,
+            body,
+            properties,
+            event_id,
+            done,
+            must_arrive=final,
+        )
 
     def _put(
         self,
@@ -237,18 +260,45 @@ class Answers:
 
     def _confirmed(self, answers: list[_Answer]) -> None:
         for answer in answers:
+            if self._told:
+                self._found(answer)
             answer.done()
         self.pump()
 
     def _failed(self, answer: _Answer, why: Unroutable | Declined) -> None:
-        if answer.must_arrive or isinstance(why, Declined):
-            self._again.append(answer)
-            self._alarm.set(self._clock.seconds() + TRY_AGAIN_S)
-        else:
+        self._tell_once(answer, why)
+        unroutable = isinstance(why, Unroutable)
+        # nobody need keep a reply-to queue; ours may have been deleted
+        may_pass = not answer.exchange or answer.tried
+        if unroutable and may_pass and not answer.must_arrive:
             answer.done()
-        self._log.warn(
-            "no place for an answer to {key}: {why}", key=answer.routing_key, why=why
-        )
+            return
+        self._again.append(answer._replace(tried=True))
+        self._alarm.set(self._clock.seconds() + TRY_AGAIN_S)
+        if unroutable:
+            self._no_place()
+
+    def _tell_once(self, answer: _Answer, why: Unroutable | Declined) -> None:
+        place = _place(answer)
+        if place not in self._told:
+            tell = self._log.error if answer.must_arrive else self._log.warn
+            tell("no place for an answer to {place}: {why}", place=place, why=why)
+        self._told[place] = self._told.get(place, 0) + 1
+
+    def _found(self, answer: _Answer) -> None:
+        place = _place(answer)
+        times = self._told.pop(place, None)
+        if times is not None:
+            self._log.info(
+                "{place} takes answers again, after {times} failed tries",
+                place=place,
+                times=times,
+            )
+
+    def try_now(self) -> None:
+        """Publish again what had no place: what was missing is there again."""
+        self._alarm.cancel()
+        self._try_again()
 
     def _try_again(self) -> None:
         self._waiting.extend(self._again)
@@ -259,6 +309,24 @@ class Answers:
         self._waiting.clear()
         self._again.clear()
         self._alarm.cancel()
+
+
+def _after(calls: int, done: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls `done` when it has been called itself so often."""
+    left = iter(range(calls - 1, -1, -1))
+
+    def one_more() -> None:
+        if next(left) == 0:
+            done()
+
+    return one_more
+
+
+def _place(answer: _Answer) -> str:
+    """Return where an answer goes, without the words that differ each time."""
+    if answer.exchange:
+        return answer.exchange
+    return answer.routing_key if answer.must_arrive else "reply-to queues"
 
 
 def _nothing() -> None:

@@ -7,17 +7,20 @@ events are published twice, with the same event_id as message-id.
 
 The bookmark is written in batches: a crash costs repeats, never losses.
 
-An event that no queue takes stops the stream and is tried again for a while
-(somebody may be about to bind a queue), then it is logged and passed; until one
-is routed again, later ones of its kind are passed at once.  Nobody need listen
-to channels, lines, or a reply-to queue: those are passed at once always.
+An event that no queue takes stops the stream: what is missing is asked to be
+declared again, and the event is published again, alone, until a queue takes it.
+An inbound SMS and a final state are never passed.  Other states are passed after
+a while; until one is routed again, later ones of their kind at once.  Nobody need
+listen to channels, lines, or a reply-to queue: those are passed at once always.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -46,6 +49,15 @@ STOP_LOOK_S: Final = 0.02
 _HEARD: Final = ("status.", "inbound.")
 
 
+class _Final(msgspec.Struct):
+    """What an event's body says of its being the last."""
+
+    final: bool = False
+
+
+_read_final: Final = msgspec.json.Decoder(_Final).decode
+
+
 class _Sent(NamedTuple):
     """One publish of an event: to the exchange, or to its reply-to queue."""
 
@@ -65,9 +77,13 @@ class EventsPublisher:
         *,
         window: int,
         unroutable_s: float,
+        no_place: Callable[[], None],
     ) -> None:
         self.published = 0
         self.passed = 0
+        # why the stream stands still
+        self.held: str | None = None
+        self._no_place = no_place
         self._journal = journal
         self._exchange = exchange
         self._clock = clock
@@ -98,6 +114,10 @@ class EventsPublisher:
         self._paused = True
         self._bookmark = Alarm(clock, self._write_bookmark_soon)
         self._again = Alarm(clock, self._start_again)
+        # Up to here one is published at a time: what follows one that is held
+        # would be published again and again with it.
+        self._alone_up_to = 0
+        self._tries = 0
         # kind of event -> since when no queue takes it
         self._unroutable: dict[str, float] = {}
 
@@ -135,6 +155,12 @@ class EventsPublisher:
     def resume(self) -> None:
         """Go on: the broker takes publishes again."""
         self._pump()
+
+    def try_now(self) -> None:
+        """Publish again what is held: what was missing is there again."""
+        if self.held is not None and self._paused:
+            self._again.cancel()
+            self._start_again()
 
     # ---- reading ----
 
@@ -185,6 +211,8 @@ class EventsPublisher:
         room = self._publisher.room()
         ready = self._ready
         while ready and room > 1:
+            if self._under_way and self._done < self._alone_up_to:
+                return
             room -= self._publish(ready.popleft())
         if not ready and self._known > self._read and room > 1:
             self._fetch()
@@ -240,6 +268,7 @@ class EventsPublisher:
             seq = under_way.popleft()
             settled.remove(seq)
         self._done = seq
+        self._flows()
         self._bookmark_due()
 
     def _failed(self, sent: _Sent, why: Unroutable | Declined) -> None:
@@ -251,22 +280,39 @@ class EventsPublisher:
                 id=sent.event.message_id,
             )
             self._settle(sent.event)
-            return
-        if not self._paused:
-            self._log.warn(
-                "event {seq} ({key}) will be published again: {why}",
-                seq=sent.event.seq,
-                key=sent.event.routing_key,
-                why=why,
-            )
+            self._pump()
+        elif not self._paused:
+            self._hold(sent.event, why)
             self._pause()
+            if isinstance(why, Unroutable):
+                self._no_place()
+
+    def _hold(self, event: Event, why: Unroutable | Declined) -> None:
+        self._tries += 1
+        self._alone_up_to = max(self._alone_up_to, event.seq)
+        text = f"event {event.seq} ({event.routing_key}): {_why(why)}"
+        if self.held != text:
+            self.held = text
+            self._log.error(
+                "{held}; it is held, and all that follow it, until a queue takes it",
+                held=text,
+            )
+
+    def _flows(self) -> None:
+        if self.held is not None and self._done >= self._alone_up_to:
+            self._log.info(
+                "events are published again, after {tries} failed tries",
+                tries=self._tries,
+            )
+            self.held, self._tries = None, 0
 
     def _may_pass(self, sent: _Sent) -> bool:
-        if sent.is_reply or not sent.event.routing_key.startswith(_HEARD):
+        event = sent.event
+        if sent.is_reply or not event.routing_key.startswith(_HEARD):
             return True
         now = self._clock.seconds()
-        since = self._unroutable.setdefault(_kind(sent.event), now)
-        return now - since >= self._unroutable_s
+        since = self._unroutable.setdefault(_kind(event), now)
+        return now - since >= self._unroutable_s and not _must_arrive(event)
 
     def _pause(self) -> None:
         """Publish nothing for a while, then start again at the last one done."""
@@ -314,3 +360,19 @@ class EventsPublisher:
 
 def _kind(event: Event) -> str:
     return event.routing_key.partition(".")[0]
+
+
+def _must_arrive(event: Event) -> bool:
+    """Tell whether nobody would hear of it again: an inbound SMS, a final state."""
+    if not event.routing_key.startswith("status."):
+        return True
+    try:
+        return _read_final(event.body).final
+    except msgspec.DecodeError:
+        return True
+
+
+def _why(why: Unroutable | Declined) -> str:
+    if isinstance(why, Declined):
+        return "the broker could not keep it (basic.nack)"
+    return f"no queue takes it ({why.text})"

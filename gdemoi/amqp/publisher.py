@@ -84,7 +84,9 @@ class Publisher(Generic[T]):
         # settled while an earlier one was not.
         self._unconfirmed: deque[_Unconfirmed[T]] = deque()
         self._out_of_order: set[int] = set()
-        self._returned: dict[tuple[str, str, str], str] = {}
+        # What was returned and not yet confirmed.  One message may be there twice:
+        # published again before the broker had confirmed its return.
+        self._returned: dict[tuple[str, str, str], list[str]] = {}
 
     async def attach(self, client: Client) -> None:
         """Begin on a fresh connection."""
@@ -149,8 +151,11 @@ class Publisher(Generic[T]):
             return
         if self._returned:
             key = (sent.exchange, sent.routing_key, sent.message_id)
-            text = self._returned.pop(key, None)
-            if text is not None:
+            texts = self._returned.get(key)
+            if texts is not None:
+                text = texts.pop()
+                if not texts:
+                    del self._returned[key]
                 self._failed(sent.token, Unroutable(text))
                 return
         confirmed.append(sent.token)
@@ -163,7 +168,8 @@ class Publisher(Generic[T]):
             message.routing_key,
             properties.get("message-id", ""),
         )
-        self._returned[key] = f"{message.reply_code} {message.reply_text}"
+        text = f"{message.reply_code} {message.reply_text}"
+        self._returned.setdefault(key, []).append(text)
 
     def _on_closed(self, reason: str) -> None:
         client, self._client, self._channel = self._client, None, None

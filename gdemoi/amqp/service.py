@@ -36,7 +36,7 @@ from gdemoi.amqp.gateway import Gateway
 from gdemoi.amqp.ingress import Ingress
 from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
-from gdemoi.amqp.topology import Topology
+from gdemoi.amqp.topology import Topology, Upkeep
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.interfaces import IJournal
 from gdemoi.keeper import Backoff, Keeper, KeeperState
@@ -63,6 +63,8 @@ class AmqpStatus:
     passed: int
     unconfirmed: int
     behind: int
+    # why events stand still, when they do
+    stuck: str | None
 
 
 def reader(
@@ -139,7 +141,10 @@ class AmqpService:
         self._topology = Topology(
             settings.prefix, settings.queue_type, settings.declare
         )
-        self._answers = Answers(self._topology, self._clock, self._log)
+        self._upkeep = Upkeep(self._topology, self._clock, self._log, self._mended)
+        self._answers = Answers(
+            self._topology, self._clock, self._log, self._upkeep.ask
+        )
         self._ingress = Ingress(
             self._consumer,
             reader(settings, maps, defaults),
@@ -156,6 +161,7 @@ class AmqpService:
             self._log,
             window=settings.window,
             unroutable_s=settings.unroutable_s,
+            no_place=self._upkeep.ask,
         )
         self._preferred = 0
         self._broker = settings.url[0]
@@ -176,9 +182,16 @@ class AmqpService:
         """Begin to connect."""
         self._keeper.start()
 
-    async def stop_taking(self) -> None:
-        """Take no more messages; returns when all that was handed in is acked."""
-        await self._ingress.stop()
+    async def stop_taking(self, grace_s: float = 5.0) -> None:
+        """Take no more messages; returns when all that was handed in is acked.
+
+        What the broker has no place for (a blocked broker, a queue that is gone)
+        is waited for no longer than `grace_s`: it is unacked, and comes again.
+        """
+        try:
+            await self._in_time(self._ingress.stop(), grace_s)
+        except Unavailable as fault:
+            self._log.warn("some deliveries stay unacked: {fault}", fault=fault)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Publish what is left for up to `grace_s`, say goodbye, close."""
@@ -209,6 +222,7 @@ class AmqpService:
             passed=self._events.passed,
             unconfirmed=self._events.unconfirmed() + self._answers.unconfirmed(),
             behind=self._events.behind(),
+            stuck=self._events.held,
         )
 
     # ---- the connection ----
@@ -247,10 +261,14 @@ class AmqpService:
         )
 
     async def _prepare(self, client: Client) -> None:
-        await self._topology.establish(client, self._log)
+        await self._upkeep.attach(client)
         await self._answers.attach(client)
         await self._events.attach(client)
         await self._ingress.attach(client)
+
+    def _mended(self) -> None:
+        self._answers.try_now()
+        self._events.try_now()
 
     def _consumer(self, arrived: Any, lost: Any) -> Consumer:
         return Consumer(
@@ -267,7 +285,9 @@ class AmqpService:
             self._events.resume()
 
     def _told(self, state: KeeperState, reason: str) -> None:
-        if state is KeeperState.UP:
+        if state is not KeeperState.UP:
+            self._upkeep.close()
+        else:
             self._preferred = self._settings.url.index(self._broker)
         level = (
             self._log.info

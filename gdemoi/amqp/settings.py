@@ -137,7 +137,8 @@ class AmqpSettings:
     unroutable_s: float = key(
         duration,
         default=60.0,
-        doc="how long an event that no queue takes is tried again before it is passed",
+        doc="how long a state that no queue takes is tried again before it is passed;"
+        " final states and inbound SMS are never passed",
     )
     max_body: int = key(size, default=1048576, doc="octets; a longer body is invalid")
     tls_ca: str | None = key(

@@ -51,6 +51,8 @@ class Broker:
         self.mute = False
         # method -> (code, text): answered by closing the channel
         self.close_channel_on: dict[str, tuple[int, str]] = {}
+        # a queue that may be looked for but not declared
+        self.refuse_declare: str | None = None
 
     def connection(self) -> Side:
         """Return the broker's end of a new connection."""
@@ -80,6 +82,17 @@ class Broker:
         """Hand out what consumers have room for."""
         for side in self.sides:
             side.deliver()
+
+    def delete_queue(self, name: str) -> None:
+        """Delete a queue with its bindings, as an operator does."""
+        self.queues.pop(name, None)
+        self.arguments.pop(name, None)
+        self.bindings = [one for one in self.bindings if one[0] != name]
+
+    def delete_exchange(self, name: str) -> None:
+        """Delete an exchange with its bindings."""
+        self.exchanges.pop(name, None)
+        self.bindings = [one for one in self.bindings if one[1] != name]
 
     def bodies(self, queue: str) -> list[bytes]:
         """Return the bodies in a queue."""
@@ -170,6 +183,8 @@ class Side(Protocol):
             method, args = decode_method(spec(), payload)
             name = f"{method.klass.name}_{method.name}".replace("-", "_")
             self.broker.calls.append(name)
+            if number and state is None and name != "channel_open":
+                return  # on its way when the broker closed the channel
             closing = self.broker.close_channel_on.get(name)
             if closing and state is not None:
                 self.close_channel(number, *closing)
@@ -257,6 +272,9 @@ class Side(Protocol):
         queues, arguments = self.broker.queues, rest[-1]
         if passive and name not in queues:
             self.close_channel(n, 404, f"NOT_FOUND - no queue '{name}'")
+            return
+        if not passive and name == self.broker.refuse_declare:
+            self.close_channel(n, 403, f"ACCESS_REFUSED - queue '{name}'")
             return
         if (
             not passive

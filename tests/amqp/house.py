@@ -202,6 +202,13 @@ class ServiceCase(Case):
         self.assertEqual(self.service.status().state, "up")
         return self.broker.sides[-1]
 
+    def start_passive(self) -> Side:
+        """Let one gateway declare everything, and start one that only looks."""
+        self.start()
+        self.stop()
+        self.service = self.made(declare=False)
+        return self.start()
+
     def stop(self) -> None:
         """Stop in order."""
         self.result(self.service.stop(0.0))

@@ -7,11 +7,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gdemoi.amqp.codec import decode_properties
 from tests.amqp.house import ServiceCase
 
 STATUS = "gdemoi.status"
+INBOUND = "gdemoi.inbound"
 
 
 class EventsCase(ServiceCase):
@@ -191,7 +193,7 @@ class TroubleTests(EventsCase):
 
     def test_unroutable_status_events_wait_for_a_queue(self) -> None:
         """Somebody may be about to bind one; in order, none passed."""
-        self.start()
+        self.start_passive()
         bindings, self.broker.bindings = self.broker.bindings, []
         self.add(3)
         self.advance(30)
@@ -201,8 +203,11 @@ class TroubleTests(EventsCase):
         self.assertEqual(self.numbers(), [1, 2, 3])
 
     def test_unroutable_for_long_is_passed(self) -> None:
-        """After a minute the stream goes on, and stays on, until one is routed."""
-        self.start()
+        """After a minute the stream goes on, and stays on, until one is routed.
+
+        Only what is not final, and only with declare = no (field report A10).
+        """
+        self.start_passive()
         bindings, self.broker.bindings = self.broker.bindings, []
         self.add(3)
         self.advance(63)
@@ -226,6 +231,15 @@ class TroubleTests(EventsCase):
         self.add(1)
         self.assertEqual(self.numbers(), [3])
         self.assertEqual(self.service.status().passed, 2)
+
+    def test_more_passed_than_the_window(self) -> None:
+        """What is passed makes room for what follows (field report A10)."""
+        self.service = self.made(window=10)
+        self.start()
+        for _ in range(700):
+            self.outbox.add(routing_key="channel.office")
+        self.add(1)
+        self.assertEqual(self.numbers(), [701])
 
     @given(
         st.lists(
@@ -262,3 +276,113 @@ class TroubleTests(EventsCase):
         self.assertEqual(self.outbox.bookmark or "0", str(len(expected)))
         self.stop()
         self.network.flush()
+
+
+class VanishedTests(EventsCase):
+    """Broker objects that vanish under a live connection (field report A10)."""
+
+    def final(self) -> None:
+        seq = len(self.outbox.rows) + 1
+        body = json.dumps({"seq": seq, "final": True}).encode()
+        self.outbox.add("status.delivered.office", body=body)
+        self.network.flush()
+
+    def test_a_deleted_queue_is_declared_again_at_once(self) -> None:
+        """On the same connection, with its binding; nothing passed (A10)."""
+        self.start()
+        for queue, key in ((STATUS, "status.sent.x"), (INBOUND, "inbound.x")):
+            self.broker.delete_queue(queue)
+            self.add(3, routing_key=key)
+            self.advance(1)
+        self.assertEqual(self.numbers(), [1, 2, 3])
+        self.assertEqual(self.numbers(INBOUND), [4, 5, 6])
+        status = self.service.status()
+        self.assertEqual((status.passed, status.behind, status.stuck), (0, 0, None))
+        self.assertEqual(len(self.broker.sides), 1)
+
+    def test_a_deleted_binding_is_made_again_at_once(self) -> None:
+        """The queue may be there without it (field report A10)."""
+        self.start()
+        self.broker.bindings.clear()
+        self.final()
+        self.add(1, routing_key="inbound.office")
+        self.advance(1)
+        self.assertEqual((self.numbers(), self.numbers(INBOUND)), ([1], [2]))
+        self.assertEqual(len(self.broker.bindings), 3)
+
+    def test_a_deleted_exchange_is_declared_again(self) -> None:
+        """The broker closes the channel; the next connection declares (A10)."""
+        self.start()
+        self.broker.delete_exchange("gdemoi.events")
+        self.add(2)
+        self.advance(2)
+        self.assertEqual(self.firsts(), [1, 2])
+        self.assertEqual(self.service.status().passed, 0)
+
+    def test_deleted_again_and_again(self) -> None:
+        """Each time; a look is asked for once a second at most (A10)."""
+        self.start()
+        for _ in range(5):
+            self.broker.delete_queue(STATUS)
+            self.final()
+            self.advance(1.25)
+        self.assertEqual(self.numbers(), [5])
+        self.assertEqual(self.service.status().passed, 0)
+        self.assertEqual(self.outbox.bookmark, "5")
+
+    def test_what_must_arrive_is_never_passed(self) -> None:
+        """With declare = no it is held, and told once as an error (A10)."""
+        for key, final in (
+            ("status.delivered.office", True),
+            ("status.submitted.office", True),
+            ("inbound.office", False),
+        ):
+            with self.subTest(key=key):
+                self.setUp()
+                self.start_passive()
+                bindings, self.broker.bindings = self.broker.bindings, []
+                body = json.dumps({"seq": 1, "final": final}).encode()
+                with capturedLogs() as events:
+                    self.outbox.add(key, body=body)
+                    self.advance(600)
+                errors = [
+                    formatEvent(e) for e in events if e["log_level"] >= LogLevel.error
+                ]
+                self.assertEqual(len(errors), 1, errors)
+                self.assertIn(key, errors[0])
+                self.assertIn("NO_ROUTE", self.service.status().stuck or "")
+                self.assertEqual(self.service.status().passed, 0)
+                self.assertIsNone(self.outbox.bookmark)
+                self.broker.bindings = bindings
+                self.advance(2)
+                queue = INBOUND if key.startswith("inbound") else STATUS
+                self.assertEqual(self.numbers(queue), [1])
+                self.assertIsNone(self.service.status().stuck)
+                self.assert_nothing_left()
+
+    def test_what_follows_a_held_one_is_not_published_again_and_again(self) -> None:
+        """Ten minutes of holding: not 600 copies of each (field report A10)."""
+        self.start_passive()
+        [gone] = [one for one in self.broker.bindings if one[0] == STATUS]
+        self.broker.bindings.remove(gone)
+        self.final()
+        self.add(3, routing_key="inbound.office")
+        self.advance(600)
+        self.assertLessEqual(len(self.numbers(INBOUND)), 3)
+        self.broker.bindings.append(gone)
+        self.advance(2)
+        self.assertEqual(self.numbers(), [1])
+        self.assertEqual(set(self.numbers(INBOUND)), {2, 3, 4})
+        self.assertLessEqual(len(self.numbers(INBOUND)), 6)
+
+    def test_a_link_that_is_lost_while_holding(self) -> None:
+        """Goes on where it was, after it is bound (field report A10)."""
+        self.start_passive()
+        bindings, self.broker.bindings = self.broker.bindings, []
+        self.final()
+        self.advance(70)
+        self.network.cut()
+        self.advance(70)
+        self.broker.bindings = bindings
+        self.advance(5)
+        self.assertEqual((self.numbers(), self.outbox.bookmark), ([1], "1"))

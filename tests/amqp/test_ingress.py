@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from gdemoi.amqp.codec import decode_properties, encode_properties
 from gdemoi.amqp.settings import AmqpMapSettings
@@ -208,7 +209,12 @@ class InvalidTests(IngressCase):
         self.assertEqual(self.unacked(), 0)
 
     def test_when_the_invalid_queue_is_gone(self) -> None:
-        """It stays unacked, and is tried again until there is a place for it."""
+        """It stays unacked, and is tried again until there is a place for it.
+
+        So with declare = no; else it is declared again (field report A10).
+        """
+        self.stop()
+        self.side = self.start_passive()
         queue = self.broker.queues.pop(INVALID)
         self.put(b"{")
         self.advance(12)
@@ -216,6 +222,14 @@ class InvalidTests(IngressCase):
         self.broker.queues[INVALID] = queue
         self.advance(6)
         self.assertEqual((len(self.invalid()), self.unacked()), (1, 0))
+
+    def test_a_deleted_invalid_queue_is_declared_again(self) -> None:
+        """At once, and no delivery waits for it (field report A10)."""
+        self.broker.delete_queue(INVALID)
+        self.put(b"{")
+        self.advance(0.25)
+        self.assertEqual((len(self.invalid()), self.unacked()), (1, 0))
+        self.assertEqual(len(self.broker.sides), 1)
 
     def test_when_the_broker_declines_it(self) -> None:
         """basic.nack: again."""
@@ -240,6 +254,37 @@ class AnswerTests(IngressCase):
         properties = decode_properties(stored.properties, 0)
         self.assertEqual(properties["correlation-id"], "c")
         self.assertEqual(properties["message-id"], event["event_id"])
+
+    def test_no_answer_is_lost_with_the_status_queue(self) -> None:
+        """It is declared again, and all three kinds told (field report A10)."""
+        self.put(self.envelope("m"))
+        self.network.flush()
+        self.broker.delete_queue(STATUS)
+        self.put(b'{"id":"a","to":"x","text":"y"}')
+        self.put(self.envelope("m", text="other"))
+        self.put(self.envelope("m"))
+        self.advance(0.25)
+        told = {(event["id"], event["state"]) for event in self.statuses()}
+        expected = {("a", "rejected"), ("m", "rejected"), ("m", "duplicate")}
+        self.assertEqual(told, expected)
+        self.assertEqual(self.unacked(), 0)
+
+    def test_a_rejection_that_nobody_takes_is_held(self) -> None:
+        """With declare = no: the delivery stays unacked, no line per try (A10)."""
+        self.stop()
+        self.side = self.start_passive()
+        bindings, self.broker.bindings = self.broker.bindings, []
+        with capturedLogs() as events:
+            self.put(b'{"id":"a","to":"x","text":"y"}')
+            self.advance(600)
+        told = [e for e in events if "no place for an answer" in e["log_format"]]
+        self.assertEqual(len(told), 1)
+        self.assertEqual((len(self.invalid()), self.unacked()), (1, 1))
+        self.broker.bindings = bindings
+        self.advance(6)
+        [event] = self.statuses()
+        self.assertEqual((event["state"], event["final"]), ("rejected", True))
+        self.assertEqual(self.unacked(), 0)
 
     def test_without_an_id_nobody_is_told(self) -> None:
         """There is no name to tell it by."""

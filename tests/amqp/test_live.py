@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pika.exceptions import ChannelClosedByBroker, UnroutableError
 from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import PrivateCertificate
@@ -23,7 +25,7 @@ from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.journal import Journal
 from gdemoi.keeper import Backoff
 from gdemoi.life import Acceptance, Answered, Submitted, Taken
-from gdemoi.message import Accepted, Outbound
+from gdemoi.message import Accepted, Inbound, Outbound
 from gdemoi.tasks import spawn
 from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost, self_signed
 from tests.services import require_rabbitmq
@@ -234,6 +236,112 @@ class LinkTests(LiveCase):
             platform.publish(self.envelope("m"))
         await self.until(lambda: self.service.status().taken == 1)
         await self.end()
+
+
+class VanishedTests(LiveCase):
+    """Broker objects that vanish under a live connection (field report A10)."""
+
+    async def vanish(
+        self, delete: Callable[[Platform], None], connections: int
+    ) -> None:
+        """Delete something, publish, and see the message taken and told."""
+        await self.begin()
+        with Platform(self.vhost) as platform:
+            await deferToThread(delete, platform)
+            await deferToThread(
+                platform.channel.basic_publish,
+                "",
+                platform.name("outbound"),
+                self.envelope("m"),
+            )
+            await self.until(lambda: self.service.status().taken == 1)
+            await self.until(self.settled)
+            await self.until(lambda: self.bound(platform))
+            states = [json.loads(body)["state"] for _, body in platform.drain("status")]
+        status = self.service.status()
+        await self.end()
+        self.assertEqual(states, ["accepted", "submitted"])
+        self.assertEqual((status.passed, status.stuck), (0, None))
+        self.assertEqual(self.proxy.connections, connections)
+
+    def bound(self, platform: Platform) -> bool:
+        """Tell whether what platforms publish to the exchange finds its queue."""
+        with Platform(self.vhost) as other:
+            other.channel.confirm_delivery()
+            try:
+                other.channel.basic_publish(
+                    self.vhost.prefix,
+                    "outbound.x",
+                    self.envelope(f"p{time.monotonic_ns()}", report="none"),
+                    mandatory=True,
+                )
+            except (UnroutableError, ChannelClosedByBroker):
+                return False
+        return True
+
+    async def test_the_status_queue(self) -> None:
+        """Deleted: declared again, on the same connection (A10)."""
+        await self.vanish(lambda p: p.channel.queue_delete(p.name("status")), 1)
+
+    async def test_a_binding(self) -> None:
+        """Of the status queue (A10)."""
+        await self.vanish(
+            lambda p: p.channel.queue_unbind(
+                p.name("status"), p.name("events"), "status.#"
+            ),
+            1,
+        )
+
+    async def test_the_exchange_of_events(self) -> None:
+        """The broker closes our channel; the next connection declares (A10)."""
+        await self.vanish(lambda p: p.channel.exchange_delete(p.name("events")), 2)
+
+    async def test_the_exchange_of_platforms(self) -> None:
+        """Found by looking, not by publishing (A10)."""
+        await self.vanish(lambda p: p.channel.exchange_delete(self.vhost.prefix), 1)
+
+    async def test_an_inbound_sms_arrives(self) -> None:
+        """Its queue was deleted before it came (A10)."""
+        await self.begin()
+        with Platform(self.vhost) as platform:
+            platform.channel.queue_delete(platform.name("inbound"))
+            inbound = Inbound(
+                channel="c", from_="+79161234567", to="7", received_at=1.0, text="да"
+            )
+            await self.journal.inbound(inbound)
+            await self.until(lambda: self.service.status().published == 1)
+            [(_, body)] = platform.drain("inbound")
+        await self.end()
+        self.assertEqual(json.loads(body)["text"], "да")
+
+    async def test_the_invalid_queue(self) -> None:
+        """Deleted: the body is in the new one, and acked (A10)."""
+        await self.begin()
+        with Platform(self.vhost) as platform:
+            platform.channel.queue_delete(platform.name("invalid"))
+            platform.publish(b"{")
+            await self.until(lambda: self.service.status().invalid == 1)
+            await self.until(self.settled)
+            self.assertEqual([body for _, body in platform.drain("invalid")], [b"{"])
+        self.assertEqual(self.proxy.connections, 1)
+        await self.end()
+
+    async def test_held_without_the_right_to_declare(self) -> None:
+        """declare = no: nothing is passed, and all arrives once it is bound (A10)."""
+        await self.begin()
+        await self.end()
+        await self.begin(declare=False, unroutable_s=0.0)
+        with Platform(self.vhost) as platform:
+            names = (platform.name("status"), platform.name("events"), "status.#")
+            platform.channel.queue_unbind(*names)
+            platform.publish(self.envelope("m"))
+            await self.until(lambda: self.service.status().stuck is not None)
+            self.assertIn("submitted", self.service.status().stuck or "")
+            platform.channel.queue_bind(*names)
+            await self.until(self.settled)
+            states = [json.loads(body)["state"] for _, body in platform.drain("status")]
+        await self.end()
+        self.assertEqual(states, ["submitted"])
 
 
 class TlsTests(LiveCase):

@@ -69,6 +69,14 @@ class PublisherTests(Case):
         self.network.flush()
         self.assertEqual(self.publisher.room(), 0)
 
+    def test_one_message_returned_twice_and_confirmed_together(self) -> None:
+        """Neither is taken for kept (field report A10)."""
+        self.broker.hold_confirms = True
+        self.publish("a", "a", key="nowhere")
+        self.side.confirm(1)
+        self.network.flush()
+        self.assertEqual(self.events, [("a", Unroutable), ("a", Unroutable)])
+
     def test_single_confirms_out_of_order(self) -> None:
         """Each token comes back once."""
         self.broker.hold_confirms = True

@@ -187,6 +187,30 @@ class StoppingTests(ServiceCase):
         self.advance(1)
         self.successResultOf(stopping)
 
+    def test_an_answer_without_a_place_does_not_keep_it_from_stopping(self) -> None:
+        """Its delivery stays unacked and comes again (field report A10)."""
+        side = self.start_passive()
+        self.broker.delete_queue("gdemoi.invalid")
+        self.broker.put("gdemoi.outbound", b"{")
+        self.network.flush()
+        stopping = Deferred.fromCoroutine(self.service.stop_taking())
+        self.advance(4)
+        self.assertNoResult(stopping)
+        self.advance(2)
+        self.successResultOf(stopping)
+        self.assertEqual(side.acks, [])
+
+    def test_a_blocked_broker_does_not_keep_it_from_stopping(self) -> None:
+        """Nor does one that takes no publishes now (field report A10)."""
+        side = self.start()
+        side.say(0, "connection", "blocked", "disk")
+        self.network.flush()
+        self.broker.put("gdemoi.outbound", b"{")
+        self.network.flush()
+        stopping = Deferred.fromCoroutine(self.service.stop_taking())
+        self.advance(6)
+        self.successResultOf(stopping)
+
 
 class MakingTests(ServiceCase):
     def settings(self, **more: Any) -> AmqpSettings:

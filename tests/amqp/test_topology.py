@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from twisted.logger import Logger
+from collections import deque
 
-from gdemoi.amqp.topology import Topology
+from twisted.logger import Logger, LogLevel, capturedLogs, formatEvent
+
+from gdemoi.amqp.topology import LAST_LOOK_S, LOOK_S, Topology
 from gdemoi.errors import Unavailable
-from tests.amqp.house import Case
+from tests.amqp.broker import Stored
+from tests.amqp.house import Case, ServiceCase
 
 QUEUES = {"g.outbound", "g.status", "g.inbound", "g.invalid"}
 
@@ -64,3 +67,82 @@ class TopologyTests(Case):
         self.broker.close_channel_on["queue_bind"] = (403, "ACCESS_REFUSED")
         self.result(Topology("g", "quorum", True).establish(client, Logger()))
         self.assertFalse(client.closed)
+
+
+class UpkeepTests(ServiceCase):
+    """What nobody publishes to, looked after (field report A10)."""
+
+    def test_what_platforms_publish_to_comes_back(self) -> None:
+        """No publish of ours would find it missing (field report A10)."""
+        self.start()
+        expected = set(self.broker.bindings)
+        self.broker.delete_exchange("gdemoi")
+        self.broker.delete_exchange("gdemoi.events")
+        self.broker.delete_queue("gdemoi.invalid")
+        self.broker.delete_queue("gdemoi.inbound")
+        self.advance(LOOK_S)
+        self.assertEqual(set(self.broker.exchanges), {"", "gdemoi", "gdemoi.events"})
+        self.assertEqual(set(self.broker.bindings), expected)
+        self.assertIn("gdemoi.invalid", self.broker.queues)
+        self.assertEqual(len(self.broker.sides), 1)
+
+    def test_only_the_binding_of_the_outbound_queue(self) -> None:
+        """What platforms publish would be dropped (field report A10)."""
+        self.start()
+        self.broker.bindings.clear()
+        self.advance(LOOK_S)
+        self.broker.publish(Stored("gdemoi", "outbound.x", b"\0\0", self.envelope("m")))
+        self.network.flush()
+        self.assertEqual(list(self.door.taken), ["m"])
+
+    def test_a_look_does_not_declare_what_is_there(self) -> None:
+        """A queue of another type is not asked for each time (field report A10)."""
+        self.broker.arguments["gdemoi.status"] = {"x-queue-type": "classic"}
+        self.broker.queues["gdemoi.status"] = deque()
+        side = self.start()
+        numbers = set(side.channels)
+        self.advance(10 * LOOK_S)
+        # one channel for all looks
+        self.assertEqual(len(set(side.channels) - numbers), 1)
+        self.assertEqual(self.service.status().state, "up")
+
+    def test_passive_mode_makes_nothing_and_tells_once(self) -> None:
+        """As an error; and when it is there again (field report A10)."""
+        side = self.start_passive()
+        self.broker.delete_exchange("gdemoi")
+        with capturedLogs() as events:
+            self.advance(600)
+            self.assertNotIn("gdemoi", self.broker.exchanges)
+            self.broker.exchanges["gdemoi"] = "topic"
+            self.advance(LAST_LOOK_S + 1)
+        errors = [formatEvent(e) for e in events if e["log_level"] >= LogLevel.error]
+        self.assertEqual(len(errors), 1, errors)
+        self.assertIn("exchange gdemoi is gone", errors[0])
+        self.assertIn("declare = no", errors[0])
+        self.assertIn("gdemoi is there again", [formatEvent(e) for e in events])
+        self.assertLess(max(side.channels), 30)
+
+    def test_a_declaration_that_is_refused(self) -> None:
+        """Is told once and asked for at growing pauses (field report A10)."""
+        self.start()
+        self.broker.delete_queue("gdemoi.invalid")
+        with capturedLogs() as events:
+            self.broker.refuse_declare = "gdemoi.invalid"
+            self.advance(600)
+            self.broker.refuse_declare = None
+            self.advance(LAST_LOOK_S + 1)
+        errors = [formatEvent(e) for e in events if e["log_level"] >= LogLevel.error]
+        self.assertEqual(len(errors), 1, errors)
+        self.assertIn("gdemoi.invalid", self.broker.queues)
+        self.assertEqual(len(self.broker.sides), 1)
+
+    def test_a_lost_link_leaves_no_timer(self) -> None:
+        """While it looks, too (field report A10)."""
+        self.start()
+        self.clock.advance(LOOK_S)
+        self.network.cut()
+        self.advance(2)
+        self.assertEqual(self.service.status().state, "up")
+        self.broker.delete_exchange("gdemoi")
+        self.advance(LOOK_S)
+        self.assertIn("gdemoi", self.broker.exchanges)
