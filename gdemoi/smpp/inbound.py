@@ -226,10 +226,9 @@ class DeliveryReader:
                 header.locking_shift,
                 header.fill_bits if header else 0,
             )
-        ports = header.ports if header else None
-        if ports is None and pdu.tlvs:
-            ports = _ports(pdu.tlvs)
-        dest_port, source_port = ports or (None, None)
+        dest_port, source_port = (header.ports if header else None) or (
+            _ports(pdu.tlvs) if pdu.tlvs else (None, None)
+        )
         unread = text is None or _REPLACEMENT in text or header.broken
         return Inbound(
             channel=self._channel,
