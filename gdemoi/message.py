@@ -253,11 +253,21 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """This inbound SMS is segment `number` (from 1) of `total`."""
+    """This inbound SMS is segment `number` (from 1) of `total`.
+
+    `loose`: it may as well be counted from 0, and nobody knows.  The order is the
+    same, and with `total` segments there it does not matter.
+    """
 
     reference: str
     total: int
     number: int
+    loose: bool = False
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is such a place."""
+        return (0 if self.loose else 1) <= self.number <= self.total
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -61,7 +61,7 @@ def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
     """Keep a segment; tell the SMS when it was the last one missing."""
     part = inbound.part
     assert part is not None
-    if not 1 <= part.number <= part.total:
+    if not part.possible:
         # no place in any group: it goes up alone rather than get lost
         inbound_id = ledger.new_id()
         tell_inbound(ledger, inbound, inbound_id)

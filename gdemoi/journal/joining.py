@@ -54,7 +54,13 @@ def number_of(inbound: Inbound) -> int:
 
 
 def repeats(group: Group, inbound: Inbound) -> bool | None:
-    """Tell whether the group has this segment; None: another one in its place."""
+    """Tell whether the group has this segment; None: another one in its place.
+
+    Segments 0 and n of n are counted from 0 and from 1: they are of two SMS.
+    """
+    numbers = {number_of(inbound), *map(number_of, group.parts)}
+    if {0, group.total} <= numbers:
+        return None
     for known in group.parts:
         if number_of(known) == number_of(inbound):
             same = (known.text, known.binary, known.sent_at) == (

@@ -269,16 +269,22 @@ def _ports(tlvs: tuple[Tlv, ...] | list[Tlv]) -> tuple[int | None, int | None]:
 
 
 def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:
-    """Return the segment by the SAR TLVs; only all three mean anything (§5.3.2.22)."""
+    """Return the segment by the SAR TLVs; only all three mean anything (§5.3.2.22).
+
+    Segments count from 1 (§5.3.2.24); of an SMSC that counts from 0 the first one
+    must not go up alone.
+    """
     if not tlvs:
         return None
     found = {tag: value for tag, value in tlvs if value}
     reference = found.get(Tag.sar_msg_ref_num)
     total = int.from_bytes(found.get(Tag.sar_total_segments, b""), "big")
     number = int.from_bytes(found.get(Tag.sar_segment_seqnum, b""), "big")
-    if reference is None or not 1 <= number <= total <= 255 or total == 1:
+    given = Tag.sar_segment_seqnum in found
+    if reference is None or not given or not 2 <= total <= 255:
         return None
-    return Part(f"sar{reference.hex()}", total, number)
+    part = Part(f"sar{reference.hex()}", total, number, loose=True)
+    return part if part.possible else None
 
 
 def _shown(octets: bytes, tlvs: tuple[Tlv, ...] | list[Tlv]) -> str:

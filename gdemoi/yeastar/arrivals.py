@@ -2,8 +2,10 @@
 
 A TG hands over each segment of a long SMS by itself, with an ID that the segments
 share and that is used again later; the journal joins them.  This file makes the
-reference of each group its own (ID and generation), brings indexes that begin
-with 0 or with 1 to the same numbers, and keeps only bounded memory.
+reference of each group its own (ID and generation) and keeps only bounded memory.
+Whether a device counts segments from 0 or from 1 differs by firmware and is known
+of no group before its end: the place is told as it came, and the journal, which
+puts them in order, need not know.
 """
 
 from __future__ import annotations
@@ -74,9 +76,15 @@ class _Group:
     """The segments of one long SMS so far, by index as the device counts."""
 
     reference: str
-    base: int
     since: float
-    texts: dict[int, Inbound] = field(factory=dict)
+    texts: dict[int, str | None] = field(factory=dict)
+
+    def has_room(self, index: int, total: int) -> bool:
+        """Whether a segment may be of this SMS.
+
+        Index 0 and index n of n are counted from 0 and from 1: not of one SMS.
+        """
+        return index not in self.texts and not {0, total} <= {index, *self.texts}
 
 
 class Arrivals:
@@ -97,8 +105,6 @@ class Arrivals:
         self._utc_offset_s = utc_offset_s
         self._epoch = epoch
         self._count = 0
-        # captures of 2025 count segments from 1; what is seen is believed
-        self._base = 1
         self._open: OrderedDict[Key, _Group] = OrderedDict()
         self._generations: OrderedDict[Key, int] = OrderedDict()
 
@@ -149,56 +155,24 @@ class Arrivals:
     def _segment(self, sms: ReceivedSMS, plain: Inbound, now: float) -> list[Inbound]:
         key = (sms.port, sms.sender, sms.id, sms.total)
         group = self._open.get(key)
-        if group is not None and sms.index in group.texts:
-            if group.texts[sms.index].text == plain.text:
-                return []
+        if group is not None and group.texts.get(sms.index) == plain.text:
+            return []
+        if group is not None and not group.has_room(sms.index, sms.total):
             self._close(key)
             group = None
         if group is None:
             group = self._begin(key, now)
-        group.texts[sms.index] = plain
-        told = self._rebased(key, group, sms)
-        if told is None:
-            told = [self._numbered(group, sms.index, sms.total)]
+        group.texts[sms.index] = plain.text
         if len(group.texts) == sms.total:
             self._close(key)
-        return told
-
-    def _rebased(
-        self, key: Key, group: _Group, sms: ReceivedSMS
-    ) -> list[Inbound] | None:
-        """Tell a group again whose first index was not what it was taken for."""
-        if sms.index not in (0, sms.total):
-            return None
-        base = 0 if sms.index == 0 else 1
-        self._base = base
-        if base == group.base:
-            return None
-        group.base = base
-        if len(group.texts) == 1:
-            return None
-        # What went up bears wrong numbers; under a new reference all is right,
-        # and the old one is told incomplete rather than wrong.
-        group.reference = self._next_reference(key)
-        return [
-            msgspec.structs.replace(
-                self._numbered(group, index, sms.total),
-                dedup=f"{group.texts[index].dedup}:{group.reference}",
-            )
-            for index in sorted(group.texts)
-        ]
-
-    def _numbered(self, group: _Group, index: int, total: int) -> Inbound:
-        number = index - group.base + 1
-        return msgspec.structs.replace(
-            group.texts[index], part=Part(group.reference, total, number)
-        )
+        part = Part(group.reference, sms.total, sms.index, loose=True)
+        return [msgspec.structs.replace(plain, part=part)]
 
     def _begin(self, key: Key, now: float) -> _Group:
         while len(self._open) >= GROUP_LIMIT:
             self._close(next(iter(self._open)))
         reference = f"{key[2]}.{self._generations.get(key, 0)}"
-        group = self._open[key] = _Group(reference, self._base, now)
+        group = self._open[key] = _Group(reference, now)
         return group
 
     def _next_reference(self, key: Key) -> str:

@@ -238,6 +238,52 @@ class InboundTests(JournalTestCase):
             [body["text"] for body in self.bodies()], ["lost?", "lost too?"]
         )
 
+    def loose(self, index: int, text: str, total: int = 3, reference: str = "l") -> str:
+        """Let a segment come whose device counts from 0 or from 1."""
+        place = Part(reference, total, index, loose=True)
+        return self.came(inbound(text, part=place)) or ""
+
+    def test_counted_from_0_or_from_1(self) -> None:
+        """Told once, whole and in order, whichever it was (field report B27)."""
+        for base in (0, 1):
+            for order in permutations(range(3)):
+                reference = f"{base}{order}"
+                before = len(self.bodies())
+                for place in order:
+                    self.loose(place + base, "abc"[place], reference=reference)
+                [body] = self.bodies()[before:]
+                self.assertEqual((body["text"], body["complete"]), ("abc", True))
+
+    def test_two_segments_are_told_once(self) -> None:
+        """The example: `a` and then `ac`, both incomplete, was told (B27)."""
+        self.loose(0, "x", 2, "before")
+        self.loose(1, "y", 2, "before")
+        self.loose(1, "a")
+        self.loose(3, "c")
+        self.sweep(NOW + 600)
+        self.assertEqual(
+            [(body["text"], body["complete"]) for body in self.bodies()],
+            [("xy", True), ("ac", False)],
+        )
+
+    def test_both_ends_are_of_two_sms(self) -> None:
+        """Index 0 and index 3 of 3 are two SMS; nothing is lost (B27)."""
+        self.loose(0, "old")
+        for index, text in ((3, "c"), (1, "a"), (2, "b")):
+            self.loose(index, text)
+        self.assertEqual(
+            [(body["text"], body["complete"]) for body in self.bodies()],
+            [("old", False), ("abc", True)],
+        )
+
+    def test_loose_repeats_and_strays(self) -> None:
+        """A repeat is told no second time, a place outside goes up alone (B27)."""
+        self.loose(0, "a", 2)
+        self.assertEqual(self.loose(0, "a", 2), "")
+        self.loose(3, "stray", 2)
+        self.loose(1, "b", 2)
+        self.assertEqual([body["text"] for body in self.bodies()], ["stray", "ab"])
+
     def test_groups_are_bounded(self) -> None:
         """Endless first segments push the oldest out, told as they are."""
         self.patch(arriving, "GROUP_LIMIT", 20)

@@ -493,6 +493,19 @@ class UnsureTests(Case):
         self.assertEqual(self.states("c1"), ["accepted", "uncertain", "undelivered"])
         self.assertEqual(self.hands["a"].ids, ["c1"])
 
+    def test_a_late_success_after_uncertain_as_the_manual_says(self) -> None:
+        """Of a TG, which has no receipts: enroute, and final (field report B27)."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Unsure(why="no result"))
+        for _ in range(40):
+            self.clock.advance(1)
+        sent = Accepted(provider_ids=("9",), receipt_expected=False)
+        self.house.late("c1", 1, sent)
+        self.assertEqual(
+            [(event["state"], event["final"]) for event in self.told("c1")],
+            [("accepted", False), ("uncertain", False), ("enroute", True)],
+        )
+
     def test_the_provider_is_asked(self) -> None:
         """Where it can be asked, its word settles the message."""
         hand = self.hands["a"]

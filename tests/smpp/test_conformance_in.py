@@ -413,9 +413,24 @@ class InboundTests(SynchronousTestCase):
             (int(Tag.sar_segment_seqnum), b"\x02"),
         )
         deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
-        self.assertEqual(house.upstairs.inbounds[-1].part, Part("sar0102", 2, 2))
+        self.assertEqual(house.upstairs.inbounds[-1].part, Part("sar0102", 2, 2, True))
         deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar[:2]))
         self.assertIsNone(house.upstairs.inbounds[-1].part)
+        house.stop()
+
+    def test_sar_counted_from_0(self) -> None:
+        """An SMSC that counts from 0 loses no first segment (field report B27)."""
+        house = House()
+        for number in (1, 0):
+            sar = (
+                (int(Tag.sar_msg_ref_num), b"\x01\x02"),
+                (int(Tag.sar_total_segments), b"\x02"),
+                (int(Tag.sar_segment_seqnum), bytes((number,))),
+            )
+            deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
+        parts = [one.part for one in house.upstairs.inbounds]
+        self.assertEqual([part and part.number for part in parts], [1, 0])
+        self.assertEqual({part and part.reference for part in parts}, {"sar0102"})
         house.stop()
 
     def test_g54_parts_that_cannot_be(self) -> None:
