@@ -79,6 +79,13 @@ class OnUnencodable(StrEnum):
     TRANSLITERATE = "transliterate"
 
 
+class Transliteration(StrEnum):
+    """How Cyrillic is written in Latin letters, see `gdemoi.text.cyrillic`."""
+
+    ICAO = "icao"
+    GOST = "gost"
+
+
 class OnUnsure(StrEnum):
     """What to do when a message may or may not have gone out."""
 
@@ -152,6 +159,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     # JSON names that the platform left to defaults, which a route may fill in:
     # among ttl, priority, charset, on_unencodable, on_unsure
     unsaid: tuple[str, ...] = ()
+    # the table for `OnUnencodable.TRANSLITERATE`, which a route names
+    transliteration: Transliteration = Transliteration.ICAO
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):

@@ -43,7 +43,10 @@ def keys(console: Console, label: str, doc: str, found: Sequence[KeyReference]) 
 def explanation(console: Console, told: Json) -> None:
     """Show which way a message would go, and its bytes."""
     head = Table.grid(padding=(0, 2))
-    for name in ("to", "country", "route", "sender", "charset", "data_coding"):
+    names = ("to", "country", "route", "sender", "transliterated", "charset")
+    for name in (*names, "data_coding"):
+        if name == "transliterated" and name not in told:
+            continue
         value = told.get(name)
         if name == "data_coding" and isinstance(value, int):
             value = f"0x{value:02x}"

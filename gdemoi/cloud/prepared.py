@@ -136,7 +136,12 @@ def _written(
         part = Segment(user_data=octets, units=len(octets))
         return None, Charset.GSM8, [part]
     try:
-        text, chosen = choose(message.text, message.charset, message.on_unencodable)
+        text, chosen = choose(
+            message.text,
+            message.charset,
+            message.on_unencodable,
+            transliteration=message.transliteration,
+        )
     except Unencodable as why:
         return Error("gateway:unencodable", str(why))
     if chosen is Charset.LATIN1:

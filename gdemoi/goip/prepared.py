@@ -73,7 +73,12 @@ def prepare(
         return refused
     assert message.text is not None
     try:
-        text, _ = charsets.choose(message.text, message.charset, message.on_unencodable)
+        text, _ = charsets.choose(
+            message.text,
+            message.charset,
+            message.on_unencodable,
+            transliteration=message.transliteration,
+        )
         octets = text.encode("utf-8")
     except charsets.Unencodable as error:
         return _refused("unencodable", str(error))

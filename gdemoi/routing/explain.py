@@ -6,11 +6,16 @@ The JSON of `gdemoi-sms explain --json` and ``POST /v1/explain``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from gdemoi.interfaces import IChannel
-from gdemoi.message import Error, Outbound, Refused
+from gdemoi.message import Charset, Error, OnUnencodable, Outbound, Refused
 from gdemoi.routing.rules import Router, country_of, with_defaults
+from gdemoi.text.charset import fits
+from gdemoi.text.transliterate import to_gsm7
+
+# The alphabets that not all texts fit.
+_NARROW: Final = frozenset({Charset.GSM7, Charset.GSM8, Charset.LATIN1})
 
 
 def explain(
@@ -21,8 +26,9 @@ def explain(
 ) -> dict[str, Any]:
     """Return the way of `message`: rules, channels, encoding, exact bytes.
 
-    The encoding shown is that of the first able channel which can carry it;
-    `error` says why none can.
+    The encoding shown is that of the first able channel which can carry it, and
+    `transliterated` is there when its text goes out in other letters; `error` says
+    why none can.
     """
     route = router.route(message)
     if route.rule is not None:
@@ -53,10 +59,10 @@ def explain(
         else:
             fallback = fallback or prepared
             if why is None and answer["charset"] is None:
-                answer.update(_encoding(prepared))
+                answer.update(_encoding(prepared, message))
         answer["channels"].append({"name": name, "able": why is None, "why": why})
     if answer["charset"] is None and fallback is not None:
-        answer.update(_encoding(fallback))
+        answer.update(_encoding(fallback, message))
     if fallback is None:
         answer["error"] = _error(
             refusals[0]
@@ -66,8 +72,11 @@ def explain(
     return answer
 
 
-def _encoding(prepared: Any) -> dict[str, Any]:
+def _encoding(prepared: Any, message: Outbound) -> dict[str, Any]:
+    text = _text(message, prepared.charset)
+    changed = {} if text == message.text else {"transliterated": text}
     return {
+        **changed,
         "sender": prepared.sender,
         "charset": prepared.charset,
         "data_coding": prepared.data_coding,
@@ -78,6 +87,16 @@ def _encoding(prepared: Any) -> dict[str, Any]:
             )
         ],
     }
+
+
+def _text(message: Outbound, charset: str) -> str | None:
+    """Return the text that goes out: what does not fit is transliterated."""
+    asked = message.on_unencodable is OnUnencodable.TRANSLITERATE
+    if message.text is None or not asked or charset not in _NARROW:
+        return message.text
+    if fits(message.text, Charset(charset)):
+        return message.text
+    return to_gsm7(message.text, message.transliteration)
 
 
 def _error(error: Error) -> dict[str, Any]:

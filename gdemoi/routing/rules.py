@@ -21,6 +21,7 @@ from gdemoi.message import (
     OnUnencodable,
     OnUnsure,
     Outbound,
+    Transliteration,
 )
 
 
@@ -43,6 +44,7 @@ class Rule:
     sender: str | None = None
     charset: Charset | None = None
     on_unencodable: OnUnencodable | None = None
+    transliteration: Transliteration | None = None
     on_unsure: OnUnsure | None = None
     max_segments: int | None = None
     ttl_s: float | None = None
@@ -191,6 +193,8 @@ def with_defaults(message: Outbound, rule: Rule) -> Outbound:
         changes["from_"] = rule.sender
     if rule.max_segments is not None and message.max_segments is None:
         changes["max_segments"] = rule.max_segments
+    if rule.transliteration is not None:
+        changes["transliteration"] = rule.transliteration
     if rule.ttl_s is not None and "ttl" in unsaid:
         start = max(message.accepted_at, message.not_before or 0.0)
         changes["expires_at"] = start + rule.ttl_s

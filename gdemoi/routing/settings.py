@@ -22,7 +22,13 @@ from gdemoi.ini import (
     text,
     words,
 )
-from gdemoi.message import Charset, MessageClass, OnUnencodable, OnUnsure
+from gdemoi.message import (
+    Charset,
+    MessageClass,
+    OnUnencodable,
+    OnUnsure,
+    Transliteration,
+)
 from gdemoi.routing.rules import Rule
 
 _WEIGHTED: Final = re.compile(r"([^*\s]+)(?:\s*\*\s*([0-9]+))?")
@@ -109,6 +115,13 @@ class RouteSettings:
         doc="what to do with text that its charset cannot carry; commands are"
         " never transliterated",
     )
+    transliteration: Transliteration | None = key(
+        choice(Transliteration),
+        default=None,
+        doc="how Cyrillic is transliterated: icao (passports), gost (7.79-2000 B);"
+        " none: icao",
+        example="icao",
+    )
     on_unsure: OnUnsure | None = key(
         choice(OnUnsure),
         default=None,
@@ -155,6 +168,7 @@ class RouteSettings:
             sender=self.sender,
             charset=self.charset,
             on_unencodable=self.on_unencodable,
+            transliteration=self.transliteration,
             on_unsure=self.on_unsure,
             max_segments=self.max_segments,
             ttl_s=self.ttl_s,

@@ -163,6 +163,7 @@ class Preparer:
                 message.charset,
                 message.on_unencodable,
                 self._settings.text_charset(message.flash),
+                message.transliteration,
             )
         except charsets.Unencodable as fault:
             raise _Unfit("unencodable", str(fault)) from None

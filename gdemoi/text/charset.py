@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gdemoi.message import Charset, OnUnencodable
+from gdemoi.message import Charset, OnUnencodable, Transliteration
 from gdemoi.text import gsm7, transliterate
 from gdemoi.text.gsm7 import Unencodable
 
@@ -117,6 +117,7 @@ def choose(
     charset: Charset,
     on_unencodable: OnUnencodable = OnUnencodable.REJECT,
     default_charset: str = "gsm8",
+    transliteration: Transliteration = Transliteration.ICAO,
 ) -> tuple[str, Charset]:
     """Return the text that goes out, and the alphabet (never auto) it goes in.
 
@@ -128,7 +129,7 @@ def choose(
     if fits(text, wanted, default_charset):
         return text, wanted
     if on_unencodable is OnUnencodable.TRANSLITERATE:
-        nearest = transliterate.to_gsm7(text)
+        nearest = transliterate.to_gsm7(text, transliteration)
         if fits(nearest, wanted, default_charset) or charset is not Charset.AUTO:
             # what has no near letter is the fault, not what has one
             encode(nearest, wanted, default_charset)

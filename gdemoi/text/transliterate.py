@@ -1,9 +1,9 @@
 """The nearest letters of the GSM alphabet, for texts that people read.
 
 Knows which characters look alike.  Never used for commands: whether it may be
-used at all is the caller's decision (`OnUnencodable.TRANSLITERATE`).  Letters of
-other scripts (Cyrillic, Arabic, …) have no nearest letter and stay as they are,
-so that the result may still not fit.
+used at all is the caller's decision (`OnUnencodable.TRANSLITERATE`).  Cyrillic is
+written by a table (`cyrillic`); letters of other scripts (Arabic, …) have no nearest
+letter and stay as they are, so that the result may still not fit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from gdemoi.message import Transliteration
 from gdemoi.text import gsm7
+from gdemoi.text.cyrillic import to_latin
 
 # What neither the alphabet has nor Unicode's decomposition finds.
 _NEAREST: Final[dict[str, str]] = {
@@ -97,7 +99,7 @@ def _nearest(char: str) -> str:
     return nearest if nearest and gsm7.fits(nearest) else char
 
 
-def to_gsm7(text: str) -> str:
+def to_gsm7(text: str, table: Transliteration = Transliteration.ICAO) -> str:
     """Return `text` with each character as near to the GSM alphabet as known."""
     composed = unicodedata.normalize("NFC", text)
-    return "".join(map(_nearest, composed))
+    return "".join(map(_nearest, to_latin(composed, table)))

@@ -96,7 +96,12 @@ def prepare(message: Outbound, settings: YeastarSettings) -> PreparedTexts | Ref
         return refusal
     text = message.text or ""
     try:
-        text, charset = charsets.choose(text, message.charset, message.on_unencodable)
+        text, charset = charsets.choose(
+            text,
+            message.charset,
+            message.on_unencodable,
+            transliteration=message.transliteration,
+        )
         char = _unspeakable(text, settings)
         if char is not None:
             return _refused(

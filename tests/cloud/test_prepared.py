@@ -9,7 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.cloud.channel import provider_of
 from gdemoi.cloud.prepared import CloudPrepared, prepare
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.message import Charset, MessageClass, OnUnencodable, Outbound, Refused
+from gdemoi.message import (
+    Charset,
+    MessageClass,
+    OnUnencodable,
+    Outbound,
+    Refused,
+    Transliteration,
+)
 from tests.cloud.net import message, textlocal, twilio, tyntec, vonage
 
 
@@ -55,11 +62,18 @@ class PreparedTests(SynchronousTestCase):
             self.assertEqual((ready.charset, ready.draft.text), (charset, text))
 
     def test_transliteration_only_when_asked(self) -> None:
-        """The nearest letters of the GSM alphabet."""
+        """The nearest letters of the GSM alphabet; Cyrillic by table (A17)."""
         sms = message(
             "façade ž", charset=Charset.GSM7, on_unencodable=OnUnencodable.TRANSLITERATE
         )
         self.assertEqual(self.ready(sms, twilio()).draft.text, "facade z")
+        sms = message(
+            "Ещё",
+            on_unencodable=OnUnencodable.TRANSLITERATE,
+            transliteration=Transliteration.GOST,
+        )
+        ready = self.ready(sms, twilio())
+        self.assertEqual((ready.charset, ready.draft.text), ("gsm8", "Eshhyo"))
 
     def test_tw05_too_long_or_a_wrong_sender(self) -> None:
         """1601 characters, or a name of twelve: nothing is sent."""

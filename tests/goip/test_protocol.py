@@ -9,7 +9,13 @@ from zope.interface.verify import verifyObject
 
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannel
-from gdemoi.message import Accepted, Charset, OnUnencodable, Refused
+from gdemoi.message import (
+    Accepted,
+    Charset,
+    OnUnencodable,
+    Refused,
+    Transliteration,
+)
 from tests.goip.rig import HOME, Rig, Socket, line_settings
 
 
@@ -206,13 +212,20 @@ class PrepareTests(SynchronousTestCase):
             self.assertEqual(prepared.user_data()[0][0], text.encode().hex())
 
     def test_transliteration_only_when_asked(self) -> None:
-        """A notification may be; the text of a command never changes."""
+        """A notification may be; the text of a command never changes (and A17)."""
         message = self.rig.message(
             "“hi”", charset=Charset.GSM7, on_unencodable=OnUnencodable.TRANSLITERATE
         )
         prepared = self.rig.channel.prepare(message)
         assert not isinstance(prepared, Refused)
         self.assertEqual(prepared.wire()[0][0], 'MSG 1 4 "hi"\n')
+        message = self.rig.message(
+            "Ещё", on_unencodable=OnUnencodable.TRANSLITERATE,
+            transliteration=Transliteration.GOST,
+        )  # fmt: skip
+        prepared = self.rig.channel.prepare(message)
+        assert not isinstance(prepared, Refused)
+        self.assertEqual(prepared.wire()[0][0], "MSG 1 6 Eshhyo\n")
         prepared = self.rig.channel.prepare(self.rig.message("“hi”"))
         assert not isinstance(prepared, Refused)
         self.assertEqual(prepared.charset, "ucs2")

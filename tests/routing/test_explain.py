@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Error, Outbound
+from gdemoi.message import (
+    Error,
+    MessageClass,
+    OnUnencodable,
+    Outbound,
+    Transliteration,
+)
 from gdemoi.routing.explain import explain
 from gdemoi.routing.rules import Router
 from tests.routing.channels import HandChannel
@@ -32,6 +38,25 @@ class ExplainTests(SynchronousTestCase):
                 *("charset", "data_coding", "segments", "error"),
             },
         )
+
+    def test_what_is_transliterated_is_shown(self) -> None:
+        """By the table that the route names; nothing for a command (A17)."""
+        wish = OnUnencodable.TRANSLITERATE
+        for table, latin in (
+            (None, "Eto mashina"),
+            (Transliteration.ICAO, "Eto mashina"),
+            (Transliteration.GOST, "E'to mashina"),
+        ):
+            ruled = rule("r", "a", on_unencodable=wish, transliteration=table)
+            self.router = Router([ruled], ["a"])
+            asked = message(text="Это машина", unsaid=("on_unencodable",))
+            answer = self.explain(asked)
+            self.assertEqual(answer["transliterated"], latin)
+            self.assertNotIn("transliterated", self.explain(message(text="plain")))
+            command = message(
+                text="Это", class_=MessageClass.COMMAND, unsaid=("on_unencodable",)
+            )
+            self.assertNotIn("transliterated", self.explain(command))
 
     def test_names_the_rule_and_why_the_others_did_not_match(self) -> None:
         """Each rule with its verdict, in file order."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Charset, MessageClass, OnUnencodable, Outbound
+from gdemoi.message import (
+    Charset,
+    MessageClass,
+    OnUnencodable,
+    Outbound,
+    Transliteration,
+)
 from gdemoi.routing.rules import (
     Router,
     Rule,
@@ -123,6 +130,22 @@ class DefaultsTests(SynchronousTestCase):
         said = message(charset=Charset.UCS2, priority=1, from_="You", max_segments=2)
         ruled = rule("r", "a", charset=Charset.GSM8, priority=9, sender="Me")
         self.assertEqual(with_defaults(said, ruled), said)
+
+    def test_the_table_is_the_routes(self) -> None:
+        """A route names the table, also for messages that ask for letters (A17)."""
+        gost = Transliteration.GOST
+        wish = OnUnencodable.TRANSLITERATE
+        one = with_defaults(
+            message(on_unencodable=wish), rule("r", "a", transliteration=gost)
+        )
+        self.assertEqual((one.on_unencodable, one.transliteration), (wish, gost))
+        plain = with_defaults(message(on_unencodable=wish), rule("r", "a"))
+        self.assertEqual(plain.transliteration, Transliteration.ICAO)
+        # what waits in a journal keeps it, and what waited before has the default
+        octets = msgspec.msgpack.encode(one)
+        self.assertEqual(msgspec.msgpack.decode(octets, type=Outbound), one)
+        octets = msgspec.msgpack.encode(plain)
+        self.assertNotIn(b"transliteration", octets)
 
     def test_g37_commands_are_never_transliterated(self) -> None:
         """Neither the message nor a route may change the letters of a command."""

@@ -13,6 +13,7 @@ from gdemoi.message import (
     OnUnencodable,
     Refused,
     SmppOptions,
+    Transliteration,
 )
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
@@ -67,6 +68,16 @@ class AlphabetTests(SynchronousTestCase):
         self.assertEqual(latin.short_message, "año `x`".encode("latin-1"))
         (near,) = made(house, "áéí", on_unencodable=OnUnencodable.TRANSLITERATE)
         self.assertEqual(near.data_coding, 0)
+
+    def test_cyrillic_in_latin_letters(self) -> None:
+        """`Где машина` in gsm8 is one segment, by the route's table (A17)."""
+        house = House(start=False)
+        wish = {"on_unencodable": OnUnencodable.TRANSLITERATE, "charset": Charset.GSM8}
+        (sent,) = made(house, "Где машина", **wish)
+        self.assertEqual((sent.data_coding, sent.short_message), (0, b"Gde mashina"))
+        gost = Transliteration.GOST
+        (sent,) = made(house, "Ещё", transliteration=gost, **wish)
+        self.assertEqual(sent.short_message, b"Eshhyo")
 
     def test_g36_default_charset_of_the_smsc(self) -> None:
         """data_coding 0 in Latin-1, packed, or another number for it."""

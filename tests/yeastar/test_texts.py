@@ -14,6 +14,7 @@ from gdemoi.message import (
     OnUnencodable,
     Outbound,
     Refused,
+    Transliteration,
 )
 from gdemoi.yeastar.percent import decode
 from gdemoi.yeastar.settings import YeastarSettings
@@ -179,7 +180,16 @@ class PrepareTests(SynchronousTestCase):
         latin = self.prepared(command("{ç}", charset=Charset.LATIN1))
         self.assertEqual(latin.charset, "latin1")
         nearest = note("“да” №1 [x]", on_unencodable=OnUnencodable.TRANSLITERATE)
-        self.assertEqual(self.prepared(nearest).charset, "ucs2")
+        self.assertEqual(self.prepared(nearest).charset, "gsm8")
+
+    def test_cyrillic_in_latin_letters(self) -> None:
+        """By the table that the route names (field report A17)."""
+        wish = OnUnencodable.TRANSLITERATE
+        for table, latin in ((Transliteration.ICAO, "Eshche"),
+                             (Transliteration.GOST, "Eshhyo")):  # fmt: skip
+            asked = note("Ещё", on_unencodable=wish, transliteration=table)
+            (piece,) = self.prepared(asked).pieces
+            self.assertEqual(piece.quoted, latin)
 
     def test_blanks_stay(self) -> None:
         """Leading and trailing blanks are text."""
