@@ -20,7 +20,6 @@ from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.sendings import Sending
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.states import INVBNDSTS, ROK
-from gdemoi.smpp.statuses import Status
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.smpp.verdicts import refusal
 
@@ -29,6 +28,8 @@ _PARTLY_SENT: Final = 1_000
 _SUBMIT_SM_RESP: Final = SubmitSmResp.command_id
 # After ESME_RINVBNDSTS: the answers to what else is under way are awaited so long.
 _REBIND_GRACE_S: Final = 2.0
+# An error PDU with the status of success: it neither took nor refused the segment.
+_CONTRADICTION: Final = "the answer contradicts itself: generic_nack with ESME_ROK"
 
 
 def unavailable(reason: str) -> Refused:
@@ -122,9 +123,14 @@ class Sender:
         self, sending: Sending, place: int, pdu: Pdu | Unparsed, *, late: bool = False
     ) -> int:
         status = pdu.command_status
-        if status == ROK and pdu.command_id == _SUBMIT_SM_RESP:
-            self.accepted += 1
-            sending.accepted(place, message_id_of(pdu), late=late)
+        if status == ROK:
+            if pdu.command_id == _SUBMIT_SM_RESP:
+                self.accepted += 1
+                sending.accepted(place, message_id_of(pdu), late=late)
+            elif not late:
+                self.unsure += 1
+                sending.unsure(_CONTRADICTION)
+                self._keep_progress(sending)
             return status
         self.refused += 1
         self.statuses[status] += 1
@@ -137,9 +143,7 @@ class Sender:
         if isinstance(pdu, Pdu) and pdu.tlvs:
             reason = pdu.tlv_int(Tag.delivery_failure_reason)
             said = pdu.tlv_text(Tag.additional_status_info_text) or ""
-        # a generic_nack that says ROK is still no acceptance
-        status = pdu.command_status or int(Status.RUNKNOWNERR)
-        return refusal(status, self._overrides, reason, said)
+        return refusal(pdu.command_status, self._overrides, reason, said)
 
     def unanswered(self, context: Any, why: str) -> None:
         """Nobody knows what became of a request."""

@@ -27,6 +27,10 @@ class Pending:
         self.sent_at = sent_at
         self.deadline = deadline
 
+    def answered_by(self, answer_id: int) -> bool:
+        """Whether this command_id can answer it (SMPP 3.4 §3.2, §4.3)."""
+        return answer_id in (self.answer_id, GENERIC_NACK)
+
 
 class Requests:
     """The unanswered requests of one session."""
@@ -35,7 +39,7 @@ class Requests:
         self._response_timeout_s = response_timeout_s or float("inf")
         self._last = first - 1
         self._pending: dict[int, Pending] = {}
-        self._late: OrderedDict[int, Any] = OrderedDict()
+        self._late: OrderedDict[int, Pending] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -59,14 +63,21 @@ class Requests:
     def settle(self, number: int, answer_id: int) -> Pending | None:
         """Take the request that an answer is for; None: for nothing of ours."""
         pending = self._pending.get(number)
-        if pending is None or answer_id not in (pending.answer_id, GENERIC_NACK):
+        if pending is None or not pending.answered_by(answer_id):
             return None
         del self._pending[number]
         return pending
 
-    def settle_late(self, number: int) -> Any | None:
-        """Take the context of a request that was given up; None: there is none."""
-        return self._late.pop(number, None)
+    def settle_late(self, number: int, answer_id: int) -> Any | None:
+        """Take the context of a request that was given up; None: there is none.
+
+        An answer of another type says nothing about it, now as little as before.
+        """
+        pending = self._late.get(number)
+        if pending is None or not pending.answered_by(answer_id):
+            return None
+        del self._late[number]
+        return pending.context
 
     def deadline(self) -> float | None:
         """Return when the oldest request is to be given up."""
@@ -84,7 +95,7 @@ class Requests:
             if first.deadline > now:
                 break
             del pending[number]
-            self._late[number] = first.context
+            self._late[number] = first
             if len(self._late) > LATE_LIMIT:
                 self._late.popitem(last=False)
             waited_s = now - first.sent_at

@@ -331,12 +331,17 @@ class EsmeSession:
             if command_id in BIND_ANSWERS or command_id == GENERIC_NACK:
                 return self._take_bind_answer(command_id, status, frame, now)
         elif number == self._unbind_number and self.state is State.UNBINDING:
-            return self._over("unbound")
-        elif number == self._enquire_number and self._enquire_sent_at is not None:
+            if command_id in (UNBIND | RESPONSE, GENERIC_NACK):
+                return self._over("unbound")
+        elif (
+            number == self._enquire_number
+            and self._enquire_sent_at is not None
+            and command_id in (ENQUIRE_LINK | RESPONSE, GENERIC_NACK)
+        ):
             self._measured(now - self._enquire_sent_at)
             self._enquire_sent_at = None
             return []
-        context = self._requests.settle_late(number)
+        context = self._requests.settle_late(number, command_id)
         if context is not None:
             return [AnsweredLate(context, pdus.decode(frame))]
         return [Noted(f"0x{command_id:08X}, an answer to nothing, ignored", number)]

@@ -8,7 +8,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.message import Accepted, Outbound, State
+from gdemoi.message import Outbound, State, Unsure
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
@@ -236,15 +236,28 @@ class UpwardTests(SynchronousTestCase):
         self.assertIn("no money", outcomes[0].error.text)  # type: ignore[union-attr]
         house.stop()
 
-    def test_data_sm_resp_is_no_submit_sm_resp(self) -> None:
-        """A generic_nack that says ROK accepts nothing."""
+    def test_a_contradiction_is_unsure(self) -> None:
+        """A generic_nack that says ROK: nobody knows (field report A5)."""
         house = House()
         house.server.dataReceived = lambda data: None
         outcomes = house.submit(house.message())
         house.server.send(pdus.GenericNack(sequence_number=2))
         house.turn()
-        self.assertEqual(outcomes[0].error.code, "smpp:0xFF")  # type: ignore[union-attr]
-        self.assertNotIsInstance(outcomes[0], Accepted)
+        (outcome,) = outcomes
+        assert isinstance(outcome, Unsure)
+        self.assertIn("contradict", outcome.why)
+        house.stop()
+
+    def test_a_late_contradiction_settles_nothing(self) -> None:
+        """The submit stays unsure and no refusal is told late (field report A5)."""
+        house = House(response_timeout_s=5.0)
+        house.server.dataReceived = lambda data: None
+        outcomes = house.submit(house.message())
+        house.advance(6)
+        self.assertIsInstance(outcomes[0], Unsure)
+        house.server.send(pdus.GenericNack(sequence_number=2))
+        house.turn()
+        self.assertEqual(house.upstairs.lates, [])
         house.stop()
 
 

@@ -10,11 +10,13 @@ from gdemoi.message import Inbound, Receipt
 from gdemoi.smpp import pdus
 from gdemoi.smpp.happenings import (
     Answered,
+    AnsweredLate,
     BindRefused,
     Bound,
     Came,
     Noted,
     Over,
+    Unanswered,
 )
 from gdemoi.smpp.pdus import DeliverSm, Unparsed
 from gdemoi.smpp.session import EsmeSession
@@ -133,6 +135,36 @@ class RequestTests(SynchronousTestCase):
         session.submit(SUBMIT, "kept", NOW)
         self.assertIsInstance(session.receive(frame(0x80000005, 2), NOW)[0], Noted)
         self.assertEqual(session.unanswered, 1)
+
+    def test_h_an_answer_of_another_type_settles_nothing_late(self) -> None:
+        """Also after response_timeout; the true answer still counts (report A5)."""
+        strangers = (0x80000015, 0x80000005, 0x80000103, 0x80000003, 0x80000006)
+        for stranger in strangers:
+            with self.subTest(hex(stranger)):
+                session = bound(response_timeout_s=5.0)
+                session.submit(SUBMIT, "kept", NOW)
+                (gone,) = session.tick(NOW + 5.0)
+                self.assertIsInstance(gone, Unanswered)
+                (found,) = session.receive(frame(stranger, 2), NOW + 6.0)
+                self.assertIsInstance(found, Noted)
+                (late,) = give(
+                    session,
+                    pdus.SubmitSmResp(sequence_number=2, message_id="77"),
+                    NOW + 6.5,
+                )
+                self.assertIsInstance(late, AnsweredLate)
+                self.assertEqual(late.pdu.message_id, "77")
+
+    def test_h_an_unbind_is_answered_by_its_own_kind(self) -> None:
+        """A deliver_sm_resp with its number ends nothing (report A5)."""
+        session = bound()
+        session.drain(NOW, 0.0)
+        (unbind,) = sent(session)
+        self.assertIsInstance(unbind, pdus.Unbind)
+        (found,) = session.receive(frame(0x80000005, unbind.sequence_number), NOW)
+        self.assertIsInstance(found, Noted)
+        (over,) = session.receive(frame(0x80000006, unbind.sequence_number), NOW)
+        self.assertIsInstance(over, Over)
 
     def test_h_wrong_direction(self) -> None:
         """submit_sm and the like from the SMSC get ESME_RINVBNDSTS."""
