@@ -141,6 +141,10 @@ class Gateway:
         """Return how many of them are kept."""
         return self.journal.count_unmatched()
 
+    def lost(self) -> Awaitable[str | None]:
+        """Return when and what was lost of the journal, if anything."""
+        return self.journal.lost()
+
     # -- channels ----------------------------------------------------------
 
     def channels(self) -> list[dict[str, Any]]:
@@ -212,6 +216,9 @@ class Gateway:
         """Return why no messages can be taken, None when they can."""
         if self.dispatcher.stopping:
             return "the gateway is stopping"
+        trouble = self.journal.trouble()
+        if trouble is not None:
+            return trouble
         if self.full():
             return "the backlog is full"
         return None

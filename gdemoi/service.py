@@ -29,6 +29,7 @@ from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
 from gdemoi.http.api import Api
 from gdemoi.interfaces import IChannel, Surroundings
 from gdemoi.journal import Journal
+from gdemoi.journal.pulse import Pulse
 from gdemoi.logs import set_level
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
@@ -51,6 +52,7 @@ class GatewayService(Service):
         configuration: Configuration,
         reactor: Any,
         load: Callable[[str], Configuration] = load,
+        accept_loss: bool = False,
     ) -> None:
         self.configuration = configuration
         self.reactor = reactor
@@ -65,7 +67,9 @@ class GatewayService(Service):
             keep_s=settings.journal_keep_s,
             receipt_ttl_s=settings.receipt_ttl_s,
             keep_for=("amqp",) if configuration.amqp is not None else (),
+            accept_loss=accept_loss,
         )
+        self._pulse = Pulse(self.journal, reactor)
         self.webhooks = Webhooks()
         made = [self._make(one, configuration) for one in configuration.channels]
         self.dispatcher = Dispatcher(
@@ -121,6 +125,7 @@ class GatewayService(Service):
         for warning in self.configuration.warnings:
             log.warn("{warning}", warning=str(warning))
         await self.journal.open()
+        self._pulse.start()
         for lane in self.dispatcher.lanes.values():
             if await self._is_paused(lane.name):
                 lane.pause()
@@ -199,6 +204,7 @@ class GatewayService(Service):
     async def _close(self) -> None:
         if self._changing is not None:
             await self._changing
+        self._pulse.stop()
         if self.amqp is not None:
             await self.amqp.stop_taking()
         if self._api is not None:

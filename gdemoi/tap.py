@@ -26,6 +26,10 @@ class Options(UsageOptions):
         ["config", "c", None, "the ini file (see: gdemoi-sms keys)"]
     ]
 
+    optFlags = [  # noqa: RUF012
+        ["accept-loss", None, "start although the journal says that messages are lost"]
+    ]
+
     def postOptions(self) -> None:
         """Read the file now, so that a bad one is told before the daemon forks."""
         if not self["config"]:
@@ -44,7 +48,9 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     try:
-        service = GatewayService(options["configuration"], reactor)
+        service = GatewayService(
+            options["configuration"], reactor, accept_loss=bool(options["accept-loss"])
+        )
     except ConfigurationError as fault:
         raise SystemExit(f"the configuration cannot be used:\n{fault}") from fault
     _on_signal(reactor, signal.SIGHUP, service.reload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable
 from typing import Any
 
@@ -179,6 +180,22 @@ class GatewayTests(SynchronousTestCase):
         self.assertEqual(self.gateway.unready(), "the backlog is full")
         self.dispatcher.stopping = True
         self.assertEqual(self.gateway.unready(), "the gateway is stopping")
+
+    def test_unready_without_a_journal(self) -> None:
+        """What posts are told, readiness says beforehand (field report B22)."""
+        real = self.journal._database.commit
+
+        def locked() -> None:
+            raise sqlite3.OperationalError("database is locked")
+
+        self.journal._database.commit = locked  # type: ignore[method-assign]
+        self.journal.beat()
+        self.journal.beat()
+        said = "the journal cannot be written: database is locked"
+        self.assertEqual(self.gateway.unready(), said)
+        self.journal._database.commit = real  # type: ignore[method-assign]
+        self.journal.beat()
+        self.assertIsNone(self.gateway.unready())
 
     def test_line_commands(self) -> None:
         """They go to the channel."""

@@ -30,13 +30,15 @@ class ProcessTests(SynchronousTestCase):
         self.file.write_text(text)
         self.file.chmod(0o600)
 
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *options: str, ours: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
         """Start the gateway; it is killed at the latest when the test is over."""
         with self.log.open("wb") as output:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-c", TWISTD, "-n", "--pidfile=", *options),
-                    *("gdemoi-sms", "--config", str(self.file.resolve())),
+                    *("gdemoi-sms", "--config", str(self.file.resolve()), *ours),
                 ],
                 stdout=output,
                 stderr=output,
@@ -84,6 +86,43 @@ class ProcessTests(SynchronousTestCase):
             said = self.refused()
         line = f"test cannot start: [http] listen = {listen}: Address already in use"
         self.assertIn(line, said)
+
+    def test_a_journal_that_was_deleted(self) -> None:
+        """kill -9, the files removed: told, and started only on demand (B20)."""
+        http = "[http]\nlisten = unix:s\ntoken = a-long-token\n"
+        nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
+        self.write(GATEWAY + http + nobody)
+        process = self.start()
+        self.await_line("test is running")
+        self.post()
+        process.kill()
+        process.wait(LIMIT_S)
+        for end in ("", "-wal", "-shm"):
+            (self.folder / f"j.sqlite{end}").unlink()
+        said = self.refused()
+        self.assertIn("test cannot start: journal: at least 1 messages", said)
+        process = self.start(ours=("--accept-loss",))
+        self.await_line("that was accepted")
+        self.await_line("test is running")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT_S), 0)
+        self.start()
+        self.await_line("test is running")
+
+    def post(self) -> None:
+        """Hand one message in."""
+        body = b'{"id":"m","to":"+79161234567","text":"x"}'
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LIMIT_S)
+            client.connect(str(self.folder / "s"))
+            client.sendall(
+                b"POST /v1/messages HTTP/1.0\r\nHost: x\r\n"
+                b"Authorization: Bearer a-long-token\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(body), body)
+            )
+            said = client.makefile("rb").read()
+        self.assertIn(b" 202 ", said.splitlines()[0])
 
     def test_signals(self) -> None:
         """SIGHUP reads the file again, SIGTERM ends with status 0."""

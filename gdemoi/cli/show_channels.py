@@ -34,6 +34,8 @@ def status(console: Console, url: str, ready: Json, channels: Sequence[Json]) ->
     line.append("ready" if good else "not ready", "bold green" if good else "bold red")
     line.append(f"  {ready.get('reason') or ''}")
     console.print(line)
+    if ready.get("lost"):
+        console.print(Text(f"lost: {ready['lost']}", "bold red"))
     _messages(console, ready)
     table = columns()
     for name in ("channel", "kind", "state"):

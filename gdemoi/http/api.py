@@ -243,16 +243,17 @@ class Api:
     async def status(self, request: IRequest) -> bytes:
         """Tell how the gateway stands, and its messages by state."""
         why = self._gateway.unready()
-        return answer(
-            request,
-            {
-                "name": self._gateway.name,
-                "status": "ready" if why is None else "unready",
-                "reason": why,
-                "messages": await self._gateway.counts(),
-                "receipts_unmatched": await self._gateway.count_unmatched(),
-            },
-        )
+        found = {
+            "name": self._gateway.name,
+            "status": "ready" if why is None else "unready",
+            "reason": why,
+            "messages": await self._gateway.counts(),
+            "receipts_unmatched": await self._gateway.count_unmatched(),
+        }
+        lost = await self._gateway.lost()
+        if lost is not None:
+            found["lost"] = lost
+        return answer(request, found)
 
     @app.route("/health/live", methods=["GET"])
     def live(self, request: IRequest) -> bytes:

@@ -106,6 +106,9 @@ class Gateway(Protocol):
     def count_unmatched(self) -> Awaitable[int]:
         """Return how many of them are kept."""
 
+    def lost(self) -> Awaitable[str | None]:
+        """Return when and what was lost of the journal, if anything."""
+
     def channels(self) -> Sequence[dict[str, Any]]:
         """Return each channel as an operator wants to see it.
 

@@ -40,6 +40,11 @@ _BUSY_MS: Final = 5_000
 # rows per statement
 _SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 
+
+class Gone(Unavailable):
+    """The journal's files are not those that were opened: nothing is safe there."""
+
+
 # What means "not now", as against a fault in what was asked.
 _NOT_NOW: tuple[type[Exception], ...] = (
     sqlite3.OperationalError,
@@ -74,6 +79,8 @@ class Database:
         self._connection: Any = None
         self._cursor: Any = None
         self._lock: IO[str] | None = None
+        # device and inode of the file and its write-ahead log, after the first commit
+        self._files: tuple[tuple[int, int], ...] | None = None
 
     @property
     def path(self) -> str:
@@ -155,7 +162,7 @@ class Database:
             "cache_size=-8000",
             "temp_store=MEMORY",
             "wal_autocheckpoint=4000",
-            "journal_size_limit=67108864",
+            "journal_size_limit=16777216",
         ):
             connection.execute(f"PRAGMA {pragma}")
         if self._readonly:
@@ -176,6 +183,11 @@ class Database:
         if self._readonly:
             connection.execute("SET default_transaction_read_only = on")
             return
+        # what is acknowledged is on the server's disk, whatever its default is
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
         # every statement of the writer goes by an index; a planner that has no
         # statistics yet would rather read whole tables
         for way in ("seqscan", "hashjoin", "mergejoin"):
@@ -190,6 +202,9 @@ class Database:
 
     def begin(self) -> None:
         """Start a transaction; connect first where that is needed."""
+        if self._files is not None:
+            # before connecting: that would make a new, empty journal
+            self._check_files()
         if self.lost:
             self.connect()
         if self.shared:
@@ -200,8 +215,35 @@ class Database:
             self._cursor.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """End the transaction; what it wrote is on disk when this returns."""
+        """End the transaction; what it wrote is on disk when this returns.
+
+        Raises `Gone` when it was written to files that nobody will find again.
+        """
         self._cursor.execute("COMMIT")
+        if not (self.shared or self.in_memory or self._readonly):
+            self._check_files()
+
+    def _check_files(self) -> None:
+        """See that the files have their names still; SQLite never looks."""
+        try:
+            found = tuple(
+                (status.st_dev, status.st_ino)
+                for status in map(os.stat, (self.path, self.path + "-wal"))
+            )
+        except FileNotFoundError as error:
+            raise Gone(f"{error.filename} was deleted under the gateway") from error
+        if self._files is None:
+            self._files = found
+        elif found != self._files:
+            raise Gone(f"{self.path} was replaced under the gateway")
+
+    def checkpoint(self) -> None:
+        """Carry the write-ahead log into the file, as far as readers let us.
+
+        What stands in the log only is lost with it.
+        """
+        if not self.shared and self._connection is not None:
+            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def rollback(self) -> None:
         """Give the transaction up; a connection that cannot is dropped."""
@@ -255,6 +297,7 @@ class Database:
     def close(self) -> None:
         """Let go of the connection and of the lock."""
         self._drop()
+        self._files = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None

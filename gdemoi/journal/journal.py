@@ -17,14 +17,16 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.errors import ConfigurationError
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import arriving, receiving, sweeping
 from gdemoi.journal.database import Database
 from gdemoi.journal.known import CACHED
 from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.mark import Mark, MarkFile
 from gdemoi.journal.migrate import create, migrate
 from gdemoi.journal.queries import Queries
-from gdemoi.journal.telling import Outboxed, event_of
+from gdemoi.journal.telling import Outboxed, event_of, rfc3339
 from gdemoi.journal.worker import Inline, Threaded, Worker
 from gdemoi.journal.writer import Done, Reader, Writer
 from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict
@@ -33,6 +35,18 @@ from gdemoi.message import Inbound, Match, Receipt
 # The newest events, from which publishers are served without a query.
 TAIL: Final = 10_000
 DAY_S: Final = 86_400.0
+# Nobody has written for so long: see whether it can be done.
+BEAT_S: Final = 5.0
+# Longer than any commit takes; a lock that is not ours is waited for 5 s.
+SILENT_S: Final = 3.0
+# The bookmark that says what was lost, for the status.
+LOST: Final = "lost"
+# Where an event names a channel and is about all of them.
+NO_CHANNEL: Final = "-"
+_BEAT: Final = "beat"
+# So many numbers are left out after a loss: the mark may be behind what was told,
+# and a platform's place among the events must not be met again.
+LEFT_OUT: Final = 1_000_000
 
 
 @implementer(IJournal)
@@ -41,7 +55,8 @@ class Journal:
 
     `inline` does all work in the caller, so that tests need neither.  `keep_for`
     names the cursors (of publishers) that an event must be behind before it may
-    be forgotten; their values are event numbers.
+    be forgotten; their values are event numbers.  `accept_loss` opens a journal in
+    which messages are missing.
     """
 
     log = Logger()
@@ -57,8 +72,10 @@ class Journal:
         keep_for: Sequence[str] = (),
         inline: bool = False,
         cached: int = CACHED,
+        accept_loss: bool = False,
     ) -> None:
         self._reactor = reactor
+        self._accept_loss = accept_loss
         self._url = url
         self._keep_for = tuple(keep_for)
         self._database = Database(url, name)
@@ -75,7 +92,10 @@ class Journal:
         writer = Writer(
             self._ledger, reactor.seconds, self._deliver, patient=not inline
         )
-        self._hurry = writer.hurry
+        self._writer = writer
+        self._mark: MarkFile | None = None
+        if self._database.path and not self._database.shared:
+            self._mark = MarkFile(self._database.path)
         self._writes: Worker = (
             Inline(writer) if inline else Threaded(writer, reactor, "journal")
         )
@@ -97,6 +117,9 @@ class Journal:
         self._told: list[Callable[[int], None]] = []
         self._sweeping: Deferred[None] | None = None
         self.commits = 0
+        self._commits_seen = 0
+        # since when a beat waits for its answer
+        self._beat_since: float | None = None
 
     # --- opening and closing ---------------------------------------------
 
@@ -106,6 +129,7 @@ class Journal:
 
     async def _open(self) -> None:
         database = self._database
+        mark, accepted = self._marked()
         database.guard()
         try:
             if database.in_memory:
@@ -116,22 +140,81 @@ class Journal:
             if self._reads is not self._writes:
                 self._reads.start()
             await self._writes.put(lambda: None)
+            if mark is not None:
+                await self._compare(mark, accepted)
+            if self._mark is not None:
+                self._mark.begin()
+                self._writer.mark = self._mark
+                # the first commit with a mark writes it
+                await self._writes.put(lambda: None)
             self._backlog = await self._reads.put(self._queries.backlog)
             self._last_seq = await self._reads.put(self._queries.last_seq)
+            self._commits_seen = self.commits
         except BaseException:
             await self._close()
             raise
+
+    def _marked(self) -> tuple[Mark | None, bool]:
+        """Read the mark; raise when it is of a journal that is not there at all.
+
+        Then nothing is made in its place: it may only be elsewhere.
+        """
+        if self._mark is None:
+            return None, False
+        try:
+            mark, accepted = self._mark.read()
+        except OSError as error:
+            raise ConfigurationError(f"journal: {error}") from error
+        accepted = accepted or self._accept_loss
+        path = self._database.path
+        is_empty = not os.path.exists(path) or not os.path.getsize(path)
+        if mark is not None and mark.n + mark.seq and is_empty and not accepted:
+            raise self._loss(mark, Mark(0, 0))
+        return mark, accepted
+
+    def _loss(self, mark: Mark, have: Mark) -> ConfigurationError:
+        assert self._mark is not None
+        return ConfigurationError(
+            f"journal: {_missing(mark, have)} in {self._database.path}, by"
+            f" {self._mark.path}: the file or its -wal was deleted, damaged, or put"
+            " back from an older copy. Put the right files back; or, if what is"
+            " missing is lost, start once with --accept-loss, or rename the mark to"
+            f" {os.path.basename(self._mark.accepted)}"
+        )
+
+    async def _compare(self, mark: Mark, accepted: bool) -> None:
+        """See whether the journal has all that the mark says it had."""
+        counters = self._ledger.counters
+        have = Mark(counters["n"], counters["seq"])
+        if not mark.beyond(have):
+            return
+        if not accepted:
+            raise self._loss(mark, have)
+        text = _missing(mark, have)
+        self.log.critical("{text}; that was accepted", text=text)
+        await self._writes.put(self._own_up, mark, text)
+
+    def _own_up(self, mark: Mark, text: str) -> None:
+        """Write the loss down, tell it, and leave out the numbers that were used."""
+        ledger, now = self._ledger, self._reactor.seconds()
+        for name, value in (("n", mark.n), ("seq", mark.seq)):
+            ledger.counters[name] = max(ledger.counters[name], value) + LEFT_OUT
+        ledger.set_cursor(LOST, f"{rfc3339(now)} {text}")
+        arriving.change(ledger, NO_CHANNEL, None, "degraded", text, now)
 
     def close(self) -> Deferred[None]:
         """Finish what was taken, then let go of the database."""
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
-        self._hurry.set()
+        self._writer.hurry.set()
         await self._writes.stop()
         if self._reads is not self._writes:
             await self._reads.stop()
             self._reading.close()
+        if self._writer.mark is not None:
+            self._writer.mark.close()
+            self._writer.mark = None
         self._database.close()
 
     def _deliver(self, done: Done) -> None:
@@ -153,6 +236,40 @@ class Journal:
     def _tell(self) -> None:
         for told in self._told:
             told(self._last_seq)
+
+    # --- how it is -------------------------------------------------------
+
+    def trouble(self) -> str | None:
+        """Return why nothing can be written now, None when all is well."""
+        if self._writer.trouble is not None:
+            return self._writer.trouble
+        since = self._beat_since
+        if since is not None and self._reactor.seconds() - since > SILENT_S:
+            return "the journal does not answer"
+        return None
+
+    def beat(self) -> None:
+        """Write something, if nobody has since the last call.
+
+        So `trouble` tells also when nothing comes, or comes no more because of it.
+        """
+        if self._beat_since is not None:
+            return
+        if self.commits != self._commits_seen and self._writer.trouble is None:
+            self._commits_seen = self.commits
+            return
+        self._beat_since = now = self._reactor.seconds()
+        done = self.set_cursor(_BEAT, rfc3339(now))
+        done.addBoth(self._beaten)  # type: ignore[unused-awaitable]
+
+    def _beaten(self, _: object) -> None:
+        # a failure is told by the writer, and by `trouble`
+        self._beat_since = None
+        self._commits_seen = self.commits
+
+    def lost(self) -> Deferred[str | None]:
+        """Return when and what was lost of this journal, if anything."""
+        return self.cursor(LOST)
 
     # --- writing ---------------------------------------------------------
 
@@ -294,3 +411,13 @@ class Journal:
         Fails with `ValueError` for a filter or cursor that does not exist.
         """
         return self._reads.put(self._queries.search, filters, limit, cursor)
+
+
+def _missing(mark: Mark, have: Mark) -> str:
+    """Say what is missing, in numbers; at least so many."""
+    rows, events = max(0, mark.n - have.n), max(0, mark.seq - have.seq)
+    return (
+        f"at least {rows} messages and {events} events are missing"
+        f" (there were {mark.n} and {mark.seq} in all, there are {have.n} and"
+        f" {have.seq})"
+    )

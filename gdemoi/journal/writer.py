@@ -17,8 +17,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
-from gdemoi.journal.database import NOT_NOW, Database
+from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.mark import MarkFile
 from gdemoi.journal.matching import all_keys_of
 from gdemoi.journal.receiving import note_receipt
 from gdemoi.journal.telling import Outboxed
@@ -26,6 +27,8 @@ from gdemoi.journal.worker import Job, tried
 
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
+# What was committed so long ago is in the file itself, not in its log alone.
+CHECKPOINT_S: Final = 5.0
 
 
 @define
@@ -62,6 +65,12 @@ class Writer:
         self._ledger = ledger
         self._delivered = delivered
         self._pause_s = 0.0
+        # why nothing can be written now, and how many batches were refused so far
+        self.trouble: str | None = None
+        self._refusals = 0
+        self._checkpoint_at = 0.0
+        # set when the journal has been compared with it
+        self.mark: MarkFile | None = None
         # set when the journal closes: then no failure is waited out
         self.hurry = threading.Event()
         if not patient:
@@ -73,6 +82,8 @@ class Writer:
             self.hurry.wait(self._pause_s)
         done = Done()
         self._work(jobs, done)
+        if done.commits:
+            self._checkpoint()
         return done
 
     def _work(self, jobs: Sequence[Job], done: Done) -> None:
@@ -103,25 +114,58 @@ class Writer:
             keys,
             self._seconds(),
         )
-        if self._pause_s:
-            self.log.info("the journal can be written again")
-            self._pause_s = 0.0
+        if self.trouble is not None:
+            self._recovered()
+        if self.mark is not None:
+            counters = self._ledger.counters
+            self.mark.put(counters["n"], counters["seq"], self._seconds())
         done.answers += answers
         done.events += events
         done.commits += 1
         for lane, change in lanes.items():
             done.lanes[lane] = done.lanes.get(lane, 0) + change
 
-    def _refused(self, jobs: Sequence[Job], done: Done, failure: Failure) -> None:
-        """The database takes nothing now."""
-        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-        self.log.error(
-            "the journal cannot be written: {error}; {jobs} jobs are refused",
-            error=failure.value,
-            jobs=len(jobs),
+    def _recovered(self) -> None:
+        self.log.info(
+            "the journal can be written again; {count} batches were refused",
+            count=self._refusals,
         )
+        self.trouble, self._pause_s, self._refusals = None, 0.0, 0
+
+    def _refused(self, jobs: Sequence[Job], done: Done, failure: Failure) -> None:
+        """The database takes nothing now; told once, until the reason changes."""
+        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._refusals += 1
+        text = f"the journal cannot be written: {failure.value}"
+        if text != self.trouble:
+            self.trouble = text
+            if failure.check(Gone):
+                self._gone(text)
+            else:
+                self.log.error("{text}; what comes is refused", text=text)
         why = unavailable(failure)
         done.answers += [(job[0], why) for job in jobs]
+
+    def _gone(self, text: str) -> None:
+        self.log.critical(
+            "{text}; nothing is taken and nothing sent: stop the gateway, put the"
+            " files back, or start it anew",
+            text=text,
+        )
+        if self.mark is not None:
+            # whoever starts here next is to know
+            self.mark.restore()
+
+    def _checkpoint(self) -> None:
+        """Keep what stands in the write-ahead log alone small and young."""
+        now = self._seconds()
+        if 0 <= now - self._checkpoint_at < CHECKPOINT_S:
+            return
+        self._checkpoint_at = now
+        failure = tried(self._ledger.database.checkpoint)
+        if failure is not None:
+            # nothing is lost by it, and the next commit tells what is wrong
+            self.log.warn("no checkpoint: {why}", why=failure.value)
 
     def deliver(self, done: Done) -> None:
         """Fire the Deferreds (on the reactor thread)."""

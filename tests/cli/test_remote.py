@@ -310,6 +310,11 @@ class OperatingTests(SynchronousTestCase):
         self.assertIn("not ready", result.output)
         self.assertIn("smsc", result.output)
 
+    def test_status_after_a_loss(self) -> None:
+        """It is not to be overlooked (field report B20)."""
+        result = Terminal(Client(House(what_was_lost="95 messages"))).type("status")
+        self.assertIn("lost: 95 messages", result.output)
+
     def test_status_as_json(self) -> None:
         """--json has all that the API tells."""
         found = json.loads(Terminal().type("--json", "status").output)

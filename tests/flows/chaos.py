@@ -281,7 +281,7 @@ class Chaos:
         self.dead = True
         self.life += 1
         path = self.folder / f"life-{self.life}.sqlite"
-        for tail in ("", "-wal"):
+        for tail in ("", "-wal", ".mark"):
             old = f"{self.path}{tail}"
             if os.path.exists(old):
                 shutil.copyfile(old, f"{path}{tail}")

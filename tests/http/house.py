@@ -38,6 +38,7 @@ class House:
     is_full: bool = False
     broken: Exception | None = None
     why_unready: str | None = None
+    what_was_lost: str | None = None
     passed: list[dict[str, Any]] = field(factory=list)
     states: dict[str, int] = field(factory=dict)
     lost_receipts: list[dict[str, Any]] = field(factory=list)
@@ -151,6 +152,9 @@ class House:
         if verb not in ("ussd", "reboot"):
             raise OurFault(f"there is no {verb}")
         return f"{channel}/{line} {verb} {list(arguments)}"
+
+    async def lost(self) -> str | None:
+        return self.what_was_lost
 
     def unready(self) -> str | None:
         return self.why_unready

@@ -86,6 +86,12 @@ class WholeTests(SynchronousTestCase):
         self.assertEqual(found["status"], "unready")
         self.assertEqual(found["reason"], "the gateway is stopping")
 
+    def test_what_was_lost(self) -> None:
+        """Is told as long as it is known (field report B20)."""
+        house = House(what_was_lost="2026-11-27T09:00:00Z at least 95 messages")
+        found = Client(house).ask("GET", "/v1/status").json
+        self.assertEqual(found["lost"], house.what_was_lost)
+
     def test_status_without_a_journal(self) -> None:
         """Not now."""
         answer = Client(House(broken=Unavailable("disk"))).ask("GET", "/v1/status")

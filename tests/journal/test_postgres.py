@@ -160,4 +160,40 @@ class SharedTests(PostgresTestCase):
         self.assertEqual(self.did(self.journal.counts()), {"accepted": 2})
 
 
+class DurabilityTests(PostgresTestCase):
+    def test_a_server_that_would_acknowledge_too_early(self) -> None:
+        """Its default is not ours: a commit is on disk (field report B20)."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as other:
+            name = other.info.dbname
+            other.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        self.again()
+        rows = self.journal._database.rows("SHOW synchronous_commit")
+        self.assertEqual(rows, [("on",)])
+
+    def test_there_is_no_mark(self) -> None:
+        """The server keeps its own log; several gateways share the numbers (B20)."""
+        self.assertIsNone(self.journal._mark)
+
+    def test_a_server_that_went_away(self) -> None:
+        """Is known while nothing comes in, and when it is back (field report B22)."""
+        import psycopg
+
+        database = self.journal._database
+        self.patch(database, "url", database.url.set(port=1))
+        with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s",
+                (database.url.database,),
+            )
+        self.journal.beat()
+        self.journal.beat()
+        self.assertIsNotNone(self.journal.trouble())
+        database.url = database.url.set(port=int(POSTGRES[1]))
+        self.journal.beat()
+        self.assertIsNone(self.journal.trouble())
+
+
 del PostgresTestCase

@@ -1,0 +1,78 @@
+"""Whether the journal can be written is known also when nobody writes."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from gdemoi.journal.journal import BEAT_S, SILENT_S
+from gdemoi.journal.pulse import AGAIN_S, Pulse
+from tests.journal.lives import acceptance
+from tests.journal.test_files import FileTestCase
+
+
+class PulseTests(FileTestCase):
+    """Field reports B19 and B22."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pulse = Pulse(self.journal, self.clock)
+        self.pulse.start()
+        self.addCleanup(self.pulse.stop)
+
+    def stranger(self) -> sqlite3.Connection:
+        """Lock the journal, as another process would; we do not wait for it."""
+        self.journal._database._cursor.execute("PRAGMA busy_timeout = 0")
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    def test_locked_by_another_process(self) -> None:
+        """While nothing comes in, too; and it is seen to be over (B22)."""
+        other = self.stranger()
+        self.clock.pump([BEAT_S, 0])
+        self.assertIn("database is locked", self.journal.trouble() or "")
+        other.execute("ROLLBACK")
+        self.clock.pump([AGAIN_S] * 3)
+        self.assertIsNone(self.journal.trouble())
+
+    def test_a_full_disk(self) -> None:
+        """Known after the first refusal, told once (field report B19)."""
+        for error in ("database or disk is full", "disk I/O error"):
+            with self.subTest(error=error):
+
+                def full(why: str = error) -> None:
+                    raise sqlite3.OperationalError(why)
+
+                self.patch(self.journal._database, "commit", full)
+                self.clock.pump([BEAT_S, AGAIN_S, AGAIN_S])
+                self.assertIn(error, self.journal.trouble() or "")
+                del self.journal._database.commit
+                self.clock.pump([AGAIN_S] * 3)
+                self.assertIsNone(self.journal.trouble())
+
+    def test_a_commit_that_hangs(self) -> None:
+        """No answer is an answer, after a while (field report B22)."""
+        worker = self.journal._writes
+        worker.hold()  # type: ignore[attr-defined]
+        self.clock.pump([BEAT_S, SILENT_S])
+        self.assertIsNone(self.journal.trouble())
+        self.clock.advance(0.5)
+        self.assertEqual(self.journal.trouble(), "the journal does not answer")
+        worker.release()  # type: ignore[attr-defined]
+        self.assertIsNone(self.journal.trouble())
+
+    def test_who_writes_needs_no_beat(self) -> None:
+        """Facts are proof enough (field report B22)."""
+        for number in range(5):
+            self.accept(acceptance(f"m{number}"))
+            before = self.journal.commits
+            self.clock.advance(BEAT_S)
+            self.assertEqual(self.journal.commits, before)
+        self.clock.advance(BEAT_S)
+        self.assertEqual(self.journal.commits, before + 1)
+
+    def test_stopped(self) -> None:
+        """No timer is left (field report B22)."""
+        self.pulse.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
