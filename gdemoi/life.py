@@ -124,6 +124,8 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
     tried: tuple[str, ...]
     due: float
     attempts: int = 0
+    # how many of them ended unsure
+    doubts: int = 0
 
 
 class Interrupted(msgspec.Struct, frozen=True, gc=False):
@@ -139,6 +141,8 @@ class Interrupted(msgspec.Struct, frozen=True, gc=False):
     tried: tuple[str, ...]
     held: bool = False
     provider_ids: tuple[str, ...] = ()
+    # how many attempts ended unsure, without one that has no outcome yet
+    doubts: int = 0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

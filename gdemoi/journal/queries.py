@@ -16,7 +16,7 @@ from gdemoi.journal import schema as s
 from gdemoi.journal.database import Database
 from gdemoi.journal.entry import decode_message, decode_record
 from gdemoi.journal.receiving import decode_receipt
-from gdemoi.journal.story import Attempt, Record, Said
+from gdemoi.journal.story import Attempt, Record, Said, doubts_of
 from gdemoi.journal.telling import events_of, plain, rfc3339, status_event
 from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt
@@ -62,9 +62,13 @@ class Queries:
     @staticmethod
     def _queued(message: bytes, record_bytes: bytes, channel: str) -> Queued:
         record = decode_record(record_bytes)
-        attempts = record.attempt
         return Queued(
-            decode_message(message), channel, record.tried, record.due, attempts
+            decode_message(message),
+            channel,
+            record.tried,
+            record.due,
+            record.attempt,
+            doubts_of(record),
         )
 
     def next_due(self, channel: str, after: float) -> float | None:
@@ -110,6 +114,7 @@ class Queries:
                         record.tried,
                         held,
                         last.provider_ids,
+                        doubts_of(record),
                     )
                 )
         return found

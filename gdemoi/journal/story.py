@@ -122,6 +122,11 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     attempt: int = 0
 
 
+def doubts_of(record: Record) -> int:
+    """Return how many attempts ended unsure; none of them is ever forgotten."""
+    return sum(1 for attempt in record.attempts if attempt.outcome == "unsure")
+
+
 def shorten(record: Record, entries: list[Told] | list[Said]) -> None:
     """Drop the oldest entry behind the first ones when a list is too long."""
     while len(entries) > KEPT_FIRST + KEPT_LAST:

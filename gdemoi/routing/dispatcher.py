@@ -137,8 +137,9 @@ class Dispatcher:
         outcome = Unsure(why=why, provider_ids=found.provider_ids)
         lane = self.lanes.get(found.channel)
         tried = found.tried if found.held else (*found.tried, found.channel)
-        entry = Entry(found.message, tried, None, found.attempt)
         held = found.held
+        doubts = found.doubts if held else found.doubts + 1
+        entry = Entry(found.message, tried, None, found.attempt, doubts)
         if not held:
             after = self._next(entry, outcome)
             held = isinstance(after, Held)
@@ -226,6 +227,7 @@ class Dispatcher:
             self.unable,
             self.clock.seconds(),
             self.policy,
+            entry.doubts,
         )
         return decide(outcome, known)
 

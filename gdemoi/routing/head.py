@@ -30,6 +30,8 @@ class Entry:
     prepared: Prepared | None
     # the number of the last attempt
     attempts: int = 0
+    # how many attempts ended unsure
+    doubts: int = 0
     order: tuple[int, float, int] = _UNPLACED
     # stands at the head again although its time in the journal is later
     throttled: bool = False

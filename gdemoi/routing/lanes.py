@@ -245,6 +245,7 @@ class Lane:
             outcome = Refused(error=EXPIRED)
         entry.tried = (*entry.tried, self.name)
         entry.attempts = attempt
+        entry.doubts += isinstance(outcome, Unsure)
         self._free_slot(entry)
         await self._answered(entry, attempt, outcome)
 
@@ -387,7 +388,9 @@ class Lane:
         for item in queued:
             message = item.message
             if not self._knows(message.id):
-                self._head.push(Entry(message, item.tried, None, item.attempts))
+                self._head.push(
+                    Entry(message, item.tried, None, item.attempts, item.doubts)
+                )
         self._more = self._more or len(queued) >= room
         if due is not None and due > now:
             self._due_alarm_at(due)

@@ -31,18 +31,26 @@ class RetryPolicy:
 
     `tries`: attempts that a temporary error may cost in all.  Pauses double from
     `first_s` to `last_s`.  `hold_s`: how long an unsure message is held before
-    the platform is told `uncertain`.
+    the platform is told `uncertain`.  `resends`: how often a message may be sent
+    again because nobody knew what became of it (`on_unsure = resend`), with pauses
+    that double from `resend_first_s`.
     """
 
     tries: int = 6
     first_s: float = 15.0
     last_s: float = 600.0
     hold_s: float = 120.0
+    resends: int = 2
+    resend_first_s: float = 5.0
 
     def pause_s(self, attempt: int) -> float:
         """Return the pause after attempt number `attempt` (from 1)."""
         exponent = min(max(attempt, 1) - 1, 30)
         return min(self.last_s, self.first_s * 2.0**exponent)
+
+    def resend_pause_s(self, doubts: int) -> float:
+        """Return the pause after the `doubts`-th unsure outcome (from 1)."""
+        return self.resend_first_s * 2.0 ** (max(doubts, 1) - 1)
 
 
 @frozen
@@ -50,7 +58,8 @@ class Situation:
     """What a decision about one message rests on.
 
     `tried` are the channels so far, the last one being that of the outcome;
-    `attempts` is its number.  `ways` is the message's route as it is now;
+    `attempts` is its number; `doubts` counts those that ended unsure, this one
+    included.  `ways` is the message's route as it is now;
     `unable` tells why a channel cannot send at the moment.
     """
 
@@ -61,6 +70,7 @@ class Situation:
     unable: Callable[[str], str | None]
     now: float
     policy: RetryPolicy
+    doubts: int = 0
 
     def pause_s(self) -> float:
         """Return the policy's pause after this attempt."""
@@ -72,14 +82,18 @@ class Situation:
 
 
 def after_unsure(outcome: Unsure, known: Situation) -> Next:
-    """Return what follows when nobody knows: what the message itself says."""
+    """Return what follows when nobody knows: what the message itself says.
+
+    Each resend may be one SMS more on the phone, so their number has a limit of
+    its own: a far side that hangs up at every submit would get all `tries`.
+    """
     message = known.message
     error = Error("gateway:uncertain", outcome.why, retryable=False)
     if message.on_unsure is OnUnsure.FAIL:
         return Final(State.UNDELIVERED, error)
-    if message.on_unsure is OnUnsure.RESEND and known.tries_left():
+    if message.on_unsure is OnUnsure.RESEND and known.doubts <= known.policy.resends:
         channel = first_able(known.ways, known.unable)
-        until = known.now + known.pause_s()
+        until = known.now + known.policy.resend_pause_s(known.doubts)
         if channel is not None and until < message.expires_at:
             return Wait(until, channel, error)
     return Held(known.now + known.policy.hold_s)

@@ -99,6 +99,15 @@ class GatewaySettings:
         duration, default=15.0, doc="pause after the first temporary error; it doubles"
     )
     retry_last_s: float = key(duration, default=600.0, doc="the longest such pause")
+    resend_tries: int = key(
+        integer(0, 20),
+        default=2,
+        doc="how often a message with on_unsure = resend is sent again because"
+        " nobody knew what became of it",
+    )
+    resend_first_s: float = key(
+        duration, default=5.0, doc="pause before the first such resend; it doubles"
+    )
     backlog_limit: int = key(
         integer(1),
         default=100_000,
@@ -129,6 +138,8 @@ class GatewaySettings:
             yield "retry_first", "is longer than retry_last"
         if self.retry_first_s <= 0:
             yield "retry_first", "would try again without a pause"
+        if self.resend_first_s <= 0:
+            yield "resend_first", "would send again without a pause"
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -138,6 +149,8 @@ class GatewaySettings:
             first_s=self.retry_first_s,
             last_s=self.retry_last_s,
             hold_s=self.unsure_hold_s,
+            resends=self.resend_tries,
+            resend_first_s=self.resend_first_s,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -573,6 +574,26 @@ class StopTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].asked, [("c1",)])
         self.assertEqual(self.states("c1"), ["accepted", "delivered"])
+
+    def test_resends_are_counted_over_restarts(self) -> None:
+        """A far side that hangs up at each submit gets three, not more (A5)."""
+        hand = self.hands["a"]
+        many = evolve(POLICY, tries=20)
+        self.house.policy = many
+        self.accept(self.message(on_unsure=OnUnsure.RESEND))
+        hand.answer(Unsure(why="the link was lost"))
+        self.end(self.house)
+        self.house = self.build(self.journal)
+        self.clock.advance(POLICY.resend_first_s + 1)
+        # the answer to the second never comes: the gateway stops before
+        self.end(self.house)
+        self.house = self.build(self.journal)
+        self.house.policy = many
+        self.clock.pump([1.0] * 12)
+        hand.answer(Unsure(why="the link was lost"))
+        self.clock.pump([1.0] * 120)
+        self.assertEqual(hand.ids, ["m1", "m1", "m1"])
+        self.assertEqual(self.states()[-1], "uncertain")
 
     def test_a_held_message_is_asked_about_also_after_a_restart(self) -> None:
         """The ids that were known before the restart are asked for."""

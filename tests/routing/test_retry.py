@@ -22,7 +22,9 @@ from gdemoi.message import (
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from tests.routing.test_rules import message
 
-POLICY = RetryPolicy(tries=3, first_s=10.0, last_s=60.0, hold_s=100.0)
+POLICY = RetryPolicy(
+    tries=3, first_s=10.0, last_s=60.0, hold_s=100.0, resend_first_s=10.0
+)
 
 
 def after(
@@ -32,6 +34,7 @@ def after(
     ways: tuple[str, ...] = ("a", "b"),
     down: tuple[str, ...] = (),
     now: float = 1000.0,
+    doubts: int | None = None,
     **fields: Any,
 ) -> Next:
     """Decide, with two channels and all able unless told otherwise."""
@@ -43,6 +46,7 @@ def after(
         lambda name: "down" if name in down else None,
         now,
         POLICY,
+        len(tried) if doubts is None else doubts,
     )
     return decide(outcome, known)
 
@@ -126,6 +130,26 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(
             after(unsure, on_unsure=OnUnsure.RESEND, now=7195.0), Held(7295.0)
         )
+
+    def test_resends_have_a_limit_and_pauses_of_their_own(self) -> None:
+        """Two by default, whatever `tries` allows or refusals cost (A5, B26)."""
+        error = Error("gateway:uncertain", "silence")
+        for doubts, attempts, expected in (
+            (1, 1, Wait(1010.0, "a", error)),
+            (2, 2, Wait(1020.0, "a", error)),
+            (3, 3, Held(1100.0)),
+            (1, 5, Wait(1010.0, "a", error)),
+            (2, 9, Wait(1020.0, "a", error)),
+            (3, 9, Held(1100.0)),
+        ):
+            with self.subTest(doubts=doubts, attempts=attempts):
+                decision = after(
+                    Unsure(why="silence"),
+                    on_unsure=OnUnsure.RESEND,
+                    tried=("a",) * attempts,
+                    doubts=doubts,
+                )
+                self.assertEqual(decision, expected)
 
     @given(
         st.sampled_from([Accepted(), Unsure(why="x")])
