@@ -55,6 +55,13 @@ class Conversation(Protocol):
     def abort(self) -> None:
         """Close at once; harmless when already closed."""
 
+    @property
+    def worked(self) -> bool:
+        """Whether it did what it is for: an answered submit, a confirmed publish.
+
+        A login alone proves nothing: some far sides drop each session after it.
+        """
+
 
 class KeeperState(Enum):
     """Where the loop stands."""
@@ -74,8 +81,10 @@ class Backoff:
 
     Short pauses are spread more widely, by up to ±`spread_s`, so that those who
     were thrown out together do not all come back within one second.
-    Failures are forgotten only after a conversation stayed up for `stable_s`,
-    so that "login, drop, login, drop" is slowed down too.
+    Failures are forgotten only after a conversation that worked or stayed up for
+    `stable_s`, so that "login, drop, login, drop" is slowed down too.  After one
+    that worked the first reconnection is at once, but logins are at least
+    `first_s` apart.
     """
 
     first_s: float = 1.0
@@ -90,6 +99,10 @@ class Backoff:
         plain = min(self.last_s, self.first_s * 2.0**exponent)
         spread = max(self.jitter * plain, min(0.6 * plain, self.spread_s))
         return plain + spread * (2.0 * random - 1.0)
+
+    def return_s(self, lasted_s: float) -> float:
+        """Return the pause after a conversation that worked for `lasted_s`."""
+        return max(0.0, self.first_s - lasted_s)
 
 
 C = TypeVar("C", bound=Conversation)
@@ -125,6 +138,8 @@ class Keeper(Generic[C]):
         self.reason = ""
         self.conversation: C | None = None
         self.failures = 0
+        # the last conversation worked, or stayed up for a while
+        self.held = False
         self.next_try_at: float | None = None
         self._clock = clock
         self._log = log
@@ -136,6 +151,8 @@ class Keeper(Generic[C]):
         self._ready_timeout_s = ready_timeout_s
         self._loop: Deferred[Any] | None = None
         self._pause: Deferred[None] | None = None
+        # the pause after a conversation that worked
+        self._return_s: float | None = None
 
     def start(self) -> None:
         """Begin; harmless when already begun."""
@@ -157,9 +174,12 @@ class Keeper(Generic[C]):
 
     async def _keep(self) -> None:
         while True:
+            self._return_s, self.held = None, False
             reason, pause_s = await self._converse()
             self.failures += 1
             refused = pause_s is not None
+            if pause_s is None:
+                pause_s = self._return_s
             if pause_s is None:
                 pause_s = self._backoff.pause_s(self.failures, self._random())
             self.next_try_at = self._clock.seconds() + pause_s
@@ -183,7 +203,12 @@ class Keeper(Generic[C]):
             since = self._clock.seconds()
             self._enter(KeeperState.UP, "")
             reason = await conversation.over()
-            if self._clock.seconds() - since >= self._backoff.stable_s:
+            lasted_s = self._clock.seconds() - since
+            self.held = conversation.worked or lasted_s >= self._backoff.stable_s
+            if conversation.worked:
+                self.failures = -1
+                self._return_s = self._backoff.return_s(lasted_s)
+            elif self.held:
                 self.failures = 0
             return reason, None
         except LoginRefused as refusal:

@@ -22,6 +22,7 @@ class FarSide:
         self.logged_in: Deferred[None] = Deferred()
         self.ended: Deferred[str] = Deferred()
         self.aborted = False
+        self.worked = False
 
     def ready(self) -> Deferred[None]:
         return self.logged_in
@@ -140,6 +141,39 @@ class KeeperTests(SynchronousTestCase):
         self.clock.advance(10)
         self.met[-1].ended.callback("dropped")
         self.assertEqual(self.keeper.failures, 1)
+
+    def test_a_conversation_that_worked_comes_back_at_once(self) -> None:
+        """However often it breaks; logins stay a second apart (report B18)."""
+        self.keeper.start()
+        for lasted_s, pause_s in ((5.0, 0.0), (0.25, 0.75), (0.0, 1.0), (3.0, 0.0)) * 4:
+            count = len(self.met)
+            self.met[-1].logged_in.callback(None)
+            self.met[-1].worked = True
+            self.clock.advance(lasted_s)
+            self.met[-1].ended.callback("reset")
+            self.assertTrue(self.keeper.held)
+            if pause_s:
+                self.clock.advance(pause_s - 0.01)
+                self.assertEqual(len(self.met), count)
+            self.clock.advance(0.01)
+            self.assertEqual(len(self.met), count + 1)
+
+    def test_pauses_grow_only_while_nothing_works(self) -> None:
+        """At once, then 1, 2, 4 s; work in between begins anew (report B18)."""
+        self.keeper.start()
+        for _ in range(2):
+            self.met[-1].logged_in.callback(None)
+            self.met[-1].worked = True
+            self.clock.advance(2)
+            self.met[-1].ended.callback("reset")
+            self.clock.advance(0)
+            for pause_s in (1.0, 2.0, 4.0):
+                self.met[-1].logged_in.errback(LoginRefused("not now"))
+                count = len(self.met)
+                self.clock.advance(pause_s - 0.01)
+                self.assertEqual(len(self.met), count)
+                self.clock.advance(0.01)
+                self.assertEqual(len(self.met), count + 1)
 
     def test_connection_refused_is_a_pause(self) -> None:
         """A host that cannot be reached is tried again."""

@@ -194,6 +194,7 @@ class Channel(AMQChannel):  # type: ignore[misc]
             self._deliver(data, start + 4)
         elif key == _ACK:
             tag, multiple = _tag_and_bits(data, start + 4)
+            self.client.worked = True
             self.on_confirm(tag, bool(multiple & 1), True)
         elif key == _NACK:
             tag, multiple = _tag_and_bits(data, start + 4)

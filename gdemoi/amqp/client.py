@@ -164,6 +164,8 @@ class Client(AMQClient):  # type: ignore[misc]
         self._beat.clock = clock
         self._next_channel = 1
         self._touched: list[Channel] = []
+        # it delivered something, or confirmed a publish
+        self.worked = False
         self._over: Deferred[str] = Deferred()
         self._reply_code = 0
 
@@ -348,6 +350,7 @@ class Client(AMQClient):  # type: ignore[misc]
 
     def touch(self, channel: Channel) -> None:
         """Hand this channel's deliveries over after the present read."""
+        self.worked = True
         self._touched.append(channel)
 
     # ---- heartbeats ----

@@ -285,7 +285,7 @@ class Link:
             since, self._up_since = self._up_since, None
             if since is None and state is KeeperState.PAUSED:
                 self._log_failure(reason)
-            if since is not None and now - since >= STABLE_S:
+            if self.keeper.held:
                 self.hosts.ended(now)
             else:
                 self.hosts.failed(now)

@@ -106,6 +106,11 @@ class EsmeProtocol(protocol.Protocol):
         if not self._ended and self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
+    @property
+    def worked(self) -> bool:
+        """Whether the SMSC answered a submit in this session."""
+        return self.session.answered > 0
+
     # -- for the channel
 
     @property

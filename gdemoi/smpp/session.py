@@ -95,6 +95,8 @@ class EsmeSession:
         self.tlvs = False
         # smoothed as TCP does it (RFC 6298): seven eighths of what was known
         self.round_trip_s: float | None = None
+        # answers to our submits and queries
+        self.answered = 0
         self.window = terms.window
         self._trace = trace
         self._framer = Framer()
@@ -323,6 +325,7 @@ class EsmeSession:
         if pending is not None:
             round_trip_s = now - pending.sent_at
             self._measured(round_trip_s)
+            self.answered += 1
             answered = Answered(pending.context, pdus.decode(frame), round_trip_s)
             if self.state is State.DRAINING:
                 return [answered, *self._drained(now)]

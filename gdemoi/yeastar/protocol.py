@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
 from gdemoi.keeper import LoginRefused
-from gdemoi.message import Outcome
+from gdemoi.message import Outcome, Unsure
 from gdemoi.yeastar import events
 from gdemoi.yeastar.jobs import Sms
 from gdemoi.yeastar.session import Session, Stage
@@ -53,6 +53,8 @@ class TgProtocol(Protocol):
         self._gone: Deferred[None] = Deferred()
         self._sending: dict[int, Deferred[Outcome]] = {}
         self._asking: dict[int, Deferred[str]] = {}
+        # the device said what became of an SMS, or told of one that came in
+        self.worked = False
 
     # -- the keeper's side ---------------------------------------------------
 
@@ -153,6 +155,7 @@ class TgProtocol(Protocol):
     def _tell(self, event: events.Event) -> None:
         match event:
             case events.Settled(ticket, outcome):
+                self.worked = self.worked or not isinstance(outcome, Unsure)
                 self._sending.pop(ticket).callback(outcome)
             case events.Printed(ticket, output, error):
                 self._print(self._asking.pop(ticket), output, error)
@@ -164,6 +167,8 @@ class TgProtocol(Protocol):
                 self._end(Unavailable(why))
                 self._close()
             case _:
+                if isinstance(event, events.Received | events.Result):
+                    self.worked = True
                 self._told(event)
 
     def _end(self, fault: Unavailable) -> None:

@@ -420,12 +420,14 @@ class Network:
 
     def cut(self) -> None:
         """Lose all connections at once."""
-        for pump in self.pumps:
+        lost = list(self.pumps)
+        for pump in lost:
             pump.clientIO.stream.clear()
             pump.serverIO.stream.clear()
             pump.serverIO.loseConnection()
         self.flush()
-        self.pumps.clear()
+        # a client may have come back already
+        self.pumps = [pump for pump in self.pumps if pump not in lost]
 
     def endpoint(self, broker: Broker | None) -> Any:
         """Return an endpoint that connects to a broker (None: refuses)."""

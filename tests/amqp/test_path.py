@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +183,19 @@ class PathTests(TestCase):
     async def settle(self) -> dict[str, list[dict[str, Any]]]:
         """Wait for the last receipt, end the gateway, read all events."""
         await self.until(lambda: len(self.smsc.counts) >= COUNT - self.may_miss)
-        await deferLater(reactor, 5.0)
+        await self.until(lambda: self.ended() == COUNT)
         await deferToThread(self.kill, signal.SIGTERM)
         return await deferToThread(self.read)
+
+    def ended(self) -> int:
+        """Return how many messages the journal knows to have ended, or uncertain."""
+        journal = f"file:{self.folder}/journal.sqlite?mode=ro"
+        ends = (*FINAL, "uncertain")
+        marks = ", ".join("?" * len(ends))
+        with closing(sqlite3.connect(journal, uri=True)) as reading:
+            query = f"SELECT count(*) FROM messages WHERE state IN ({marks})"
+            (count,) = reading.execute(query, [str(end) for end in ends]).fetchone()
+        return int(count)
 
     # intents in the journal whose octets never left: at most a window each time
     may_miss = 0

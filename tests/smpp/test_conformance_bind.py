@@ -7,7 +7,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.keeper import KeeperState
-from gdemoi.message import State
+from gdemoi.message import Accepted, State
 from gdemoi.sandbox.smsc import Personality, SmscProtocol
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
@@ -278,6 +278,23 @@ class BindTests(SynchronousTestCase):
         lost_at = house.clock.seconds()
         house.advance(5)
         self.assertLess(times[-1] - lost_at, 2)
+        house.stop()
+
+    def test_a_link_that_drops_often_is_used_all_the_same(self) -> None:
+        """Submits were answered: the next bind is at once, the host good (B18)."""
+        house = House(hosts=("smsc.example", "other.example"))
+        for _ in range(8):
+            outcomes = house.submit(house.message())
+            house.advance(2)
+            self.assertIsInstance(outcomes[0], Accepted)
+            house.server.transport.abortConnection()
+            lost_at = house.clock.seconds()
+            house.turn()
+            while house.channel.unable() is not None:
+                house.advance(0.01, step=0.01)
+            self.assertLess(house.clock.seconds() - lost_at, 0.1)
+        (bind,) = house.channel.describe()["binds"]
+        self.assertEqual(bind["host"], "smsc.example:2775")
         house.stop()
 
     def test_g13_twenty_connectors_do_not_bind_in_the_same_second(self) -> None:
