@@ -28,6 +28,7 @@ from gdemoi.message import (
     Match,
     Outbound,
     Outcome,
+    Progress,
     Receipt,
     Refused,
 )
@@ -36,8 +37,8 @@ from gdemoi.message import (
 class Prepared(Protocol):
     """A message made ready for one channel: split, encoded, sender chosen.
 
-    Kept while the lane retries, so that segments which the far side already
-    took are not sent again.
+    What became of its segments stands in the outcome (`Progress`), and so in the
+    journal: a later one made from that goes on where this one stood.
     """
 
     message: Outbound
@@ -95,6 +96,17 @@ class IChannel(Interface):
 
         Fires with its answer, fails with `OurFault` for an unknown line or verb
         and with `Unavailable` when the device does not answer.
+        """
+
+
+class IContinuing(Interface):
+    """A channel that sends the missing parts of a message alone (beside `IChannel`)."""
+
+    def resume(message: Outbound, progress: Progress) -> Prepared | None:
+        """Return the message ready to go on where it stood; pure.
+
+        None when the parts cannot leave in the form that the others had (settings
+        have changed, or the link has): they would not fit together.
         """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gdemoi.message import Error, Outbound, Outcome, State
+from gdemoi.message import Error, Outbound, Outcome, Progress, State
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
@@ -26,9 +26,13 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """May have gone out: nothing is sent; `uncertain` is told at `until`."""
+    """May have gone out: nothing is sent; `uncertain` is told at `until`.
+
+    `error` says why, where the last attempt's own does not.
+    """
 
     until: float
+    error: Error | None = None
 
 
 class Final(msgspec.Struct, frozen=True, gc=False):
@@ -96,10 +100,10 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
-    """Without an attempt: wait longer, move to another lane, or end it."""
+    """Without an attempt: wait longer, move to another lane, hold it, or end it."""
 
     id: str
-    next: Wait | Final
+    next: Wait | Held | Final
     at: float
 
 
@@ -116,7 +120,8 @@ Fact = Attempting | Answered | Decided | Cancelled
 class Queued(msgspec.Struct, frozen=True, gc=False):
     """A message that waits for its lane, with the channels tried so far.
 
-    `attempts` is the number of the last attempt, 0 before the first.
+    `attempts` is the number of the last attempt, 0 before the first; `progress` says
+    which parts left before, if some did.
     """
 
     message: Outbound
@@ -126,13 +131,14 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 0
     # how many of them ended unsure
     doubts: int = 0
+    progress: Progress | None = None
 
 
 class Interrupted(msgspec.Struct, frozen=True, gc=False):
     """An unsure attempt, found when the journal was opened.
 
     Its outcome was never heard, or (`held`) it was Unsure and the message is held;
-    `provider_ids` are those that are known.
+    `provider_ids` are those that are known, `progress` what left in part before.
     """
 
     message: Outbound
@@ -143,6 +149,7 @@ class Interrupted(msgspec.Struct, frozen=True, gc=False):
     provider_ids: tuple[str, ...] = ()
     # how many attempts ended unsure, without one that has no outcome yet
     doubts: int = 0
+    progress: Progress | None = None
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

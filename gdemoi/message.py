@@ -182,8 +182,52 @@ class Scope(StrEnum):
     CHANNEL_UNTIL_MENDED = "channel until someone acts"
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How far a message that leaves in parts has got: some parts left, not all.
+
+    `ids` has one place for each part, in order: the id under which the far side
+    took it (empty: without one), None: not known to be taken.  `account` is whose
+    ids they are; `segments` how many SMS all parts make on the air.  `reference`
+    is the concatenation reference that the parts bear.  `form` is a digest of what
+    the far side was given of all parts (sender, coding, user data): the missing
+    ones may follow only in that form.  Empty: they cannot follow by themselves.
+    """
+
+    account: str
+    ids: tuple[str | None, ...]
+    segments: int
+    reference: int | None = None
+    form: str = ""
+    line: str | None = None
+
+    @property
+    def provider_ids(self) -> tuple[str, ...]:
+        """The ids of the parts that are taken, where they have one."""
+        return tuple([one for one in self.ids if one])
+
+    @property
+    def taken(self) -> int:
+        """How many parts are taken."""
+        return len(self.ids) - self.ids.count(None)
+
+    def joined(self, before: Progress | None) -> Progress:
+        """Return this with what was known before of the same parts."""
+        same = before is not None and (
+            (before.account, before.form, before.reference, len(before.ids))
+            == (self.account, self.form, self.reference, len(self.ids))
+        )
+        if before is None or not same or not self.form:
+            return self
+        both = zip(self.ids, before.ids, strict=True)
+        ids = tuple([old if new is None else new for new, old in both])
+        return self if ids == self.ids else msgspec.structs.replace(self, ids=ids)
+
+
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The far side has the message.  One provider id per segment, where given."""
+    """The far side has the message.  One provider id per segment, where given.
+
+    Segments may share an id: it speaks for all that bear it.
+    """
 
     provider_ids: tuple[str, ...] = ()
     segments: int = 1
@@ -193,7 +237,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The far side certainly did not take the message, and said why.
+    """The far side certainly did not take the whole message, and said why.
 
     `scope` MESSAGE and not `retryable`: final.  `retryable`: worth another try
     after `retry_after_s`.  `throttled`: the far side asks us to slow down.
@@ -204,6 +248,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     retry_after_s: float | None = None
     throttled: bool = False
     line: str | None = None
+    # which parts it did take, of several
+    progress: Progress | None = None
 
 
 class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -213,6 +259,8 @@ class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provider_ids: tuple[str, ...] = ()
     segments: int = 1
     line: str | None = None
+    # which parts are known to be taken, of several
+    progress: Progress | None = None
 
 
 Outcome = Accepted | Refused | Unsure
@@ -223,6 +271,16 @@ class Named(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     keys: tuple[str, ...] = ()
+
+
+def ids_in(outcome: Outcome) -> tuple[str, ...]:
+    """Return the provider ids that an outcome tells, one for each part that has one."""
+    if isinstance(outcome, Accepted):
+        return outcome.provider_ids
+    progress = outcome.progress
+    if isinstance(outcome, Refused):
+        return () if progress is None else progress.provider_ids
+    return outcome.provider_ids or (() if progress is None else progress.provider_ids)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -341,7 +341,12 @@ class CloudChannel:
         if isinstance(outcome, Unsure):
             why = redact(outcome.why, self.provider.secrets)
             segments = max(outcome.segments, prepared.segments)
-            return msgspec.structs.replace(outcome, why=why, segments=segments)
+            progress = outcome.progress
+            if progress is not None:
+                progress = msgspec.structs.replace(progress, account=self.account)
+            return msgspec.structs.replace(
+                outcome, why=why, segments=segments, progress=progress
+            )
         text = redact(outcome.error.text, self.provider.secrets)
         error = msgspec.structs.replace(outcome.error, text=text)
         return msgspec.structs.replace(outcome, error=error)

@@ -57,6 +57,7 @@ from gdemoi.message import (
     Inbound,
     Outcome,
     Part,
+    Progress,
     Unsure,
 )
 from gdemoi.text import udh as headers
@@ -142,7 +143,12 @@ class VonageSms(VonageAccount):
         text = text_of(failed.get("error-text")) or f"status {code}"
         if ids:
             why = f"vonage:{code}: {len(ids)} of {len(entries)} segments taken: {text}"
-            return Unsure(why=why, provider_ids=ids, segments=len(entries))
+            return Unsure(
+                why=why,
+                provider_ids=ids,
+                segments=len(entries),
+                progress=_progress(entries),
+            )
         fate = SUBMIT_FATES.get(code, Fate.REJECT)
         pause = _patience_s(text) if fate is Fate.RETRY else None
         return outcome_of_fate(fate, f"vonage:{code}", text, pause)
@@ -253,6 +259,22 @@ def scts_time(value: str | None) -> float | None:
     except ValueError:
         return None
     return at.replace(tzinfo=UTC).timestamp()
+
+
+def _progress(entries: Sequence[Mapping[str, Any]]) -> Progress:
+    """Return which segments are taken; the rest cannot be sent by itself."""
+    return Progress(
+        account="",
+        ids=tuple(
+            [
+                (text_of(one.get("message-id")) or "")
+                if text_of(one.get("status")) == "0"
+                else None
+                for one in entries
+            ]
+        ),
+        segments=len(entries),
+    )
 
 
 def _entries(answer: Answer) -> list[dict[str, Any]]:

@@ -156,6 +156,7 @@ class GoipChannel:
             line=prepared.line,
             # trackers obey the numbers they know; people read any
             patient=message.class_ is not MessageClass.NOTIFICATION,
+            command=message.class_ is not MessageClass.NOTIFICATION,
         )
         waiting: Deferred[Outcome] = Deferred()
         self._jobs[job] = waiting

@@ -24,6 +24,8 @@ class Job:
     # it waits for the line that the number knows, however many wait there
     patient: bool = True
     again: int = 0
+    # a half of it and the whole must not both go out
+    command: bool = False
 
 
 class Over(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gdemoi.goip.causes import DOUBTFUL, LINE_TROUBLE, state_of, status_text, text_of
-from gdemoi.goip.events import Late, Over, ReceiptCame, SmsCame
+from gdemoi.goip.events import Job, Late, Over, ReceiptCame, SmsCame
 from gdemoi.goip.exchange import Failed, NotSent, Sent
 from gdemoi.message import (
     Accepted,
@@ -47,7 +47,7 @@ def outcome_of(
                 receipt_expected=receipts and bool(ids),
             )
         case Failed(code):
-            return _failed(code, units, line, retry_errors, able)
+            return _failed(code, over.job, line, retry_errors, able)
         case NotSent():
             after_s = over.after_s if isinstance(over, Over) else None
             return _not_sent(result, after_s, line, able)
@@ -56,15 +56,19 @@ def outcome_of(
 
 def _failed(
     code: int | None,
-    units: int,
+    job: Job,
     line: str | None,
     retry_errors: Collection[int],
     able: bool,
 ) -> Outcome:
-    text = text_of(code)
+    text, units = text_of(code), job.units
     if code in DOUBTFUL:
         return Unsure(why=f"goip:{code} {text}", segments=units, line=line)
     retryable = code is None or code in retry_errors
+    if units > 1 and retryable and job.command and code in LINE_TROUBLE:
+        # the line may have lost its network behind the first segment
+        why = f"goip:{code} {text}; of {units} segments some may have gone"
+        return Unsure(why=why, segments=units, line=line)
     if units > 1 and retryable and code not in LINE_TROUBLE:
         # nobody tells how many of the segments went out before
         text, retryable = f"{text}; of {units} segments some may have gone", False

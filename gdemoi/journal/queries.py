@@ -69,6 +69,7 @@ class Queries:
             record.due,
             record.attempt,
             doubts_of(record),
+            record.progress,
         )
 
     def next_due(self, channel: str, after: float) -> float | None:
@@ -115,6 +116,7 @@ class Queries:
                         held,
                         last.provider_ids,
                         doubts_of(record),
+                        record.progress,
                     )
                 )
         return found

@@ -22,7 +22,7 @@ from gdemoi.journal.matching import (
 )
 from gdemoi.journal.record import receive
 from gdemoi.life import Answered, Fact
-from gdemoi.message import Match, Receipt, Refused, provider_key
+from gdemoi.message import Match, Receipt, ids_in, provider_key
 
 # A carrier that sends us the receipts of somebody else must not fill the disk.
 UNMATCHED_LIMIT: Final = 100_000
@@ -37,13 +37,10 @@ decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 def note(ledger: Ledger, fact: Fact) -> bool:
     """Record a fact, and the provider ids that it brings."""
     counted, entry = ledger.note(fact)
-    if (
-        isinstance(fact, Answered)
-        and not isinstance(fact.outcome, Refused)
-        and fact.outcome.provider_ids
-        and entry is not None
-    ):
-        _provide(ledger, entry, fact.account, fact.outcome.provider_ids)
+    if isinstance(fact, Answered) and entry is not None:
+        ids = ids_in(fact.outcome)
+        if ids:
+            _provide(ledger, entry, fact.account, ids)
     return counted
 
 
@@ -52,7 +49,7 @@ def _provide(
 ) -> None:
     """Keep the provider ids of an answer, and give it what came early."""
     known = [i for a in entry.record.attempts for i in a.provider_ids]
-    for provider_id in provider_ids:
+    for provider_id in dict.fromkeys(provider_ids):
         if provider_id not in known:
             continue
         key = provider_key(provider_id)

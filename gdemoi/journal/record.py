@@ -9,6 +9,8 @@ Who may change what:
 
 * `Attempting` opens an attempt, `Answered` closes it.  An answer to an attempt
   that was closed as Unsure is a late one and still counts.
+* what the far side has of a message in parts (`Progress`) is kept whatever the
+  outcome was; the next attempt that sends the rest takes over ids and receipts.
 * a receipt counts for the attempt that owns its provider id; before that the
   journal keeps it unmatched.
 * time (`lapse`) expires what waits, tells what is held `uncertain`, and settles
@@ -17,6 +19,7 @@ Who may change what:
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final as Constant
 
 from gdemoi.journal.story import (
@@ -52,6 +55,7 @@ from gdemoi.message import (
     Refused,
     State,
     Unsure,
+    ids_in,
     provider_key,
 )
 
@@ -145,7 +149,9 @@ def lapse(record: Record, now: float, receipt_ttl_s: float) -> list[Told]:
         record.held_until = None
         if RANK[record.state] >= RANK[State.UNCERTAIN]:
             return []
-        why = record.attempts[-1].error if record.attempts else None
+        why = record.held_why
+        if why is None and record.attempts:
+            why = record.attempts[-1].error
         return [_tell(record, State.UNCERTAIN, now, why)]
     if RANK[record.state] >= _SUBMITTED:
         if record.at + receipt_ttl_s > now:
@@ -248,10 +254,12 @@ def _attempting(record: Record, fact: Attempting) -> tuple[bool, list[Told]]:
 
 def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
     attempt = _attempt(record, fact.attempt)
-    if attempt is None or attempt.outcome not in (None, "unsure"):
+    if attempt is None:
         return False, []
-    late = attempt.outcome is not None
-    if late and isinstance(fact.outcome, Unsure):
+    before = attempt.outcome
+    if before is not None and (before != "unsure" or isinstance(fact.outcome, Unsure)):
+        # nothing new of the whole; but a segment may have been taken after all
+        _know(record, attempt, fact.outcome)
         return False, []
     _close(record, attempt, fact)
     if record.final:
@@ -264,7 +272,10 @@ def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
             # a receipt said so while this attempt was out, but could not be told
             return True, [_tell(record, State.ENROUTE, fact.at)]
         return False, []
-    return _follow(record, fact.next, fact.at, attempt)
+    counted, told = _follow(record, fact.next, fact.at, attempt)
+    if any(attempt.states) and not record.final:
+        told += _known_before(record, attempt, fact.at)
+    return counted, told
 
 
 def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
@@ -277,23 +288,75 @@ def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
         record.open = False
     if not record.final:
         record.at = fact.at
-    if isinstance(outcome, Refused):
-        attempt.outcome = "refused"
-        attempt.error = outcome.error
-        return
-    attempt.segments = outcome.segments
-    known = attempt.provider_ids
-    if outcome.provider_ids != known:
-        fresh = [i for i in outcome.provider_ids if i and i not in known]
-        attempt.provider_ids = (*known, *fresh)
-        attempt.states = attempt.states + [None] * len(fresh)
+    _know(record, attempt, outcome)
     if isinstance(outcome, Accepted):
         attempt.outcome = "accepted"
         attempt.error = None
         record.taken = True
+        record.progress = None
+    elif isinstance(outcome, Refused):
+        attempt.outcome = "refused"
+        attempt.error = outcome.error
     else:
         attempt.outcome = "unsure"
         attempt.error = Error("gateway:uncertain", outcome.why)
+
+
+def _know(record: Record, attempt: Attempt, outcome: Outcome) -> None:
+    """Keep which segments the far side has by an outcome, with their ids."""
+    if isinstance(outcome, Accepted):
+        attempt.segments = outcome.segments
+    else:
+        if isinstance(outcome, Unsure):
+            attempt.segments = max(attempt.segments, outcome.segments)
+        progress = outcome.progress
+        if progress is not None:
+            attempt.segments = progress.segments
+            attempt.taken = max(attempt.taken, progress.taken)
+            record.progress = progress.joined(record.progress)
+    ids = ids_in(outcome)
+    if ids and ids != attempt.provider_ids:
+        _learn(record, attempt, ids)
+
+
+def _learn(record: Record, attempt: Attempt, ids: tuple[str, ...]) -> None:
+    """Add the ids that an attempt does not know, once for each segment.
+
+    What receipts said of an id before, to this attempt or to an earlier one whose
+    rest it sent, is true of all that bear it.
+    """
+    progress = record.progress
+    carried = () if progress is None else progress.provider_ids
+    known = Counter(attempt.provider_ids)
+    fresh = []
+    for provider_id in ids:
+        if known[provider_id] > 0:
+            known[provider_id] -= 1
+        elif provider_id:
+            fresh.append(provider_id)
+    said: dict[str, State] = {}
+    for one in record.attempts:
+        if one is not attempt and one.account != attempt.account:
+            continue
+        for provider_id, state in zip(one.provider_ids, one.states, strict=True):
+            if state is not None and (one is attempt or provider_id in carried):
+                said[provider_id] = state
+    attempt.provider_ids = (*attempt.provider_ids, *fresh)
+    attempt.states = attempt.states + [said.get(i) for i in fresh]
+
+
+def _known_before(record: Record, attempt: Attempt, at: float) -> list[Told]:
+    """Return the event, if any, that receipts from before the answer amount to."""
+    for state in (s for s in attempt.states if s is not None):
+        lost = state in FINAL and state is not _DELIVERED
+        if not lost and not (state is _DELIVERED and attempt.delivered()):
+            continue
+        if lost and (attempt.number != record.attempt or _in_part(record, attempt)):
+            continue
+        said = reversed(record.receipts)
+        error = next((one.error for one in said if one.state is state), None)
+        return [_tell(record, state, at, error, True, attempt)]
+    return []
 
 
 def _follow(
@@ -307,6 +370,7 @@ def _follow(
         return bool(told), told
     if isinstance(following, Held):
         record.held_until = following.until
+        record.held_why = following.error
         record.lane = None
         return True, []
     if RANK[record.state] >= _SUBMITTED:
@@ -402,42 +466,39 @@ def _owner_of(record: Record, receipt: Receipt, provider_id: str) -> Attempt | N
 def _mark(record: Record, attempt: Attempt, receipt: Receipt, provider_id: str) -> bool:
     """Note a receipt in its attempt; False when it says nothing new."""
     ids = attempt.provider_ids
-    if not provider_id:
+    if provider_id:
+        found = [i for i, known in enumerate(ids) if known == provider_id]
+    else:
         wanted = provider_key(receipt.provider_id)
         found = [i for i, known in enumerate(ids) if provider_key(known) == wanted]
         if not found and receipt.provider_id:
             attempt.provider_ids = (*ids, receipt.provider_id)
             attempt.states.append(None)
             found = [len(ids)]
-        index = found[0] if found else None
-    else:
-        index = ids.index(provider_id)
-    if index is None:
+    if not found:
         return True
     if receipt.whole:
-        return _mark_all(attempt, receipt.state)
-    before = attempt.states[index]
-    if before is not None and RANK[before] >= RANK[receipt.state]:
-        return False
-    attempt.states[index] = receipt.state
-    return True
+        found = list(range(len(attempt.states)))
+    return _mark_these(attempt.states, found, receipt.state)
 
 
-def _mark_all(attempt: Attempt, state: State) -> bool:
-    """Note a receipt that speaks for every segment; False when it is no news."""
-    known = attempt.states
-    older = [i for i, s in enumerate(known) if s is None or RANK[s] < RANK[state]]
+def _mark_these(states: list[State | None], places: list[int], state: State) -> bool:
+    """Note what a receipt says of some segments; False when it is no news."""
+    rank = RANK[state]
+    older = [i for i in places if (s := states[i]) is None or RANK[s] < rank]
     for index in older:
-        known[index] = state
+        states[index] = state
     return bool(older)
 
 
 def _in_part(record: Record, attempt: Attempt) -> bool:
     """Tell whether only some segments of an attempt are known to have left.
 
-    The whole is unsure then, and what was decided about the message (to be held,
-    or sent again) stays as it is.
+    The whole is unsure then, or was refused, and what was decided about the message
+    (to be held, or sent again) stays as it is.
     """
+    if attempt.outcome == "refused":
+        return True
     known = len(attempt.states)
     return attempt.outcome == "unsure" and not record.final and known < attempt.segments
 

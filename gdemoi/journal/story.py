@@ -11,7 +11,7 @@ from typing import Final as Constant
 
 import msgspec
 
-from gdemoi.message import FINAL, Error, State
+from gdemoi.message import FINAL, Error, Progress, State
 
 # A message that is tried again every few seconds for days must not grow without
 # bound: of each list the first and the last entries are kept.
@@ -38,7 +38,11 @@ class Told(msgspec.Struct, array_like=True, gc=False):
 
 
 class Attempt(msgspec.Struct, array_like=True, gc=False):
-    """One try on one channel; `outcome` is None while it is open."""
+    """One try on one channel; `outcome` is None while it is open.
+
+    `provider_ids` has an id once for each segment that bears it, with those that an
+    earlier attempt got when this one sends only the rest.
+    """
 
     number: int
     channel: str
@@ -52,26 +56,37 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     # what the receipts said, in the order of the provider ids
     states: list[State | None] = []
     error: Error | None = None
+    # segments that the far side is known to have, when it has not all of them
+    taken: int = 0
 
     def counts(self) -> tuple[int, int, int, int]:
         """Return segments: total, submitted, delivered, failed."""
         total = self.segments
-        taken = total if self.outcome == "accepted" else len(self.provider_ids)
         states = self.states
+        accepted = self.outcome == "accepted"
+        taken = total if accepted else max(self.taken, len(states))
         if not any(states):
             return (total, taken, 0, 0)
+        total = max(total, len(states))
         delivered = states.count(_DELIVERED)
         failed = len([state for state in states if state in FINAL]) - delivered
-        if len(states) == 1 and self.outcome == "accepted":
-            return (total, taken, delivered * total, failed * total)
-        return (max(total, len(states)), taken, delivered, failed)
+        if accepted and len(states) < total:
+            # a segment without an id goes with the others, when they agree
+            if delivered == len(states):
+                delivered = total
+            elif failed and len(set(self.provider_ids)) == 1:
+                failed = total
+        return (total, taken, delivered, failed)
 
     def delivered(self) -> bool:
         """Tell whether every segment is known to have arrived.
 
         A provider that gives one id for the whole message speaks for all of its
-        segments; an attempt that ended Unsure needs a receipt for each.
+        segments; an attempt that ended Unsure needs a receipt for each.  Of one
+        that was refused some segment never left.
         """
+        if self.outcome == "refused":
+            return False
         known = len(self.states)
         if self.states.count(_DELIVERED) < known:
             return False
@@ -120,6 +135,10 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     omitted: int = 0
     # the number of the last attempt
     attempt: int = 0
+    # what of it the far side has, when that is some of several parts
+    progress: Progress | None = None
+    # why it is held, where the last attempt does not say so
+    held_why: Error | None = None
 
 
 def doubts_of(record: Record) -> int:
@@ -140,7 +159,13 @@ def shorten_attempts(record: Record) -> None:
     if len(attempts) <= KEPT_FIRST + KEPT_LAST:
         return
     for index in range(KEPT_FIRST, len(attempts) - 1):
-        if attempts[index].outcome == "refused":
+        if attempts[index].outcome == "refused" and _repeated(attempts, index):
             del attempts[index]
             record.omitted += 1
             return
+
+
+def _repeated(attempts: list[Attempt], index: int) -> bool:
+    """Tell whether a later attempt knows all ids of this one."""
+    ids = set(attempts[index].provider_ids)
+    return not ids or any(ids.issubset(a.provider_ids) for a in attempts[index + 1 :])

@@ -43,7 +43,7 @@ from gdemoi.message import (
     Unsure,
 )
 from gdemoi.routing.flapping import Flapping
-from gdemoi.routing.head import Entry, prepare
+from gdemoi.routing.head import Entry, must_fit, prepare, stranded
 from gdemoi.routing.intake import Intake
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
@@ -134,12 +134,19 @@ class Dispatcher:
     async def _settle(self, found: Interrupted) -> None:
         """Give an attempt that has no outcome the only honest one, and ask."""
         why = "the gateway stopped before the answer came"
-        outcome = Unsure(why=why, provider_ids=found.provider_ids)
+        progress = found.progress
+        ids, segments = found.provider_ids, 1
+        if progress is not None:
+            ids, segments = ids or progress.provider_ids, progress.segments
+        outcome = Unsure(
+            why=why, provider_ids=ids, segments=segments, progress=progress
+        )
         lane = self.lanes.get(found.channel)
         tried = found.tried if found.held else (*found.tried, found.channel)
         held = found.held
         doubts = found.doubts if held else found.doubts + 1
         entry = Entry(found.message, tried, None, found.attempt, doubts)
+        entry.progress = progress
         if not held:
             after = self._next(entry, outcome)
             held = isinstance(after, Held)
@@ -197,10 +204,14 @@ class Dispatcher:
     async def _adopt(self, name: str, item: Queued) -> None:
         ways = self.ways(item.message)
         error = Error("gateway:no_route", f"channel {name} is gone")
-        after: Wait | Final = Final(State.REJECTED, error)
+        now = self.clock.seconds()
+        after: Wait | Held | Final = Final(State.REJECTED, error)
         if ways:
             after = Wait(item.due, ways[0])
-        await self.journal.note(Decided(item.message.id, after, self.clock.seconds()))
+        elif item.progress is not None and must_fit(item.message, item.progress):
+            where = f"since channel {name} is gone"
+            after = Held(now, stranded(item.message, item.progress, where))
+        await self.journal.note(Decided(item.message.id, after, now))
         if ways:
             self.lanes[ways[0]].more(item.due)
             self.lanes[ways[0]].pump()
@@ -228,6 +239,7 @@ class Dispatcher:
             self.clock.seconds(),
             self.policy,
             entry.doubts,
+            must_fit(entry.message, entry.progress),
         )
         return decide(outcome, known)
 
@@ -248,14 +260,21 @@ class Dispatcher:
         if isinstance(outcome, Unsure) and isinstance(after, Held):
             self._ask_later(lane, entry.message, outcome)
 
-    def refused_here(self, lane: Lane, entry: Entry, refused: Refused) -> Wait | Final:
+    def refused_here(
+        self, lane: Lane, entry: Entry, refused: Refused
+    ) -> Wait | Held | Final:
         """Find another way for a message that this channel can never carry."""
+        now = self.clock.seconds()
         for name in self.ways(entry.message):
             if name == lane.name:
                 continue
-            prepared = prepare(self.lanes[name].channel, entry.message)
+            there = self.lanes[name].channel
+            prepared = prepare(there, entry.message, entry.progress)
             if not isinstance(prepared, Refused):
-                return Wait(self.clock.seconds(), name)
+                return Wait(now, name)
+        if must_fit(entry.message, entry.progress):
+            # a part has left, and the rest can never follow
+            return Held(now, refused.error)
         return Final(State.REJECTED, refused.error)
 
     # -- unsure messages ---------------------------------------------------
@@ -304,7 +323,8 @@ class Dispatcher:
             )
             return
         lane = self.lanes.get(entry.tried[-1])
-        if lane is not None and not isinstance(outcome, Unsure):
+        news = not isinstance(outcome, Unsure) or outcome.progress is not None
+        if lane is not None and news:
             spawn(
                 self._late(lane, entry, attempt, outcome),
                 log,
@@ -314,9 +334,11 @@ class Dispatcher:
     async def _late(
         self, lane: Lane, entry: Entry, attempt: int, outcome: Outcome
     ) -> None:
-        after = self._next(entry, outcome)
         if isinstance(outcome, Accepted):
             self._unsure.pop((entry.message.id, attempt), None)
+        elif outcome.progress is not None:
+            entry.progress = outcome.progress
+        after = self._next(entry, outcome)
         fact = Answered(
             entry.message.id,
             attempt,
@@ -407,7 +429,8 @@ class Dispatcher:
             there = first_able(ways, self.unable)
             if there is None or there == lane.name:
                 continue
-            if isinstance(prepare(self.lanes[there].channel, entry.message), Refused):
+            over = prepare(self.lanes[there].channel, entry.message, entry.progress)
+            if isinstance(over, Refused):
                 continue
             if lane.remove(entry.message.id) is None:
                 continue

@@ -13,8 +13,8 @@ from heapq import heapify, heappop, heappush
 from attrs import define
 from twisted.logger import Logger
 
-from gdemoi.interfaces import IChannel, Prepared
-from gdemoi.message import Error, MessageClass, Outbound, Refused
+from gdemoi.interfaces import IChannel, IContinuing, Prepared
+from gdemoi.message import Error, MessageClass, Outbound, Progress, Refused
 
 log = Logger()
 
@@ -35,6 +35,8 @@ class Entry:
     order: tuple[int, float, int] = _UNPLACED
     # stands at the head again although its time in the journal is later
     throttled: bool = False
+    # which of its parts left in an earlier attempt
+    progress: Progress | None = None
 
     def __lt__(self, other: Entry) -> bool:
         return self.order < other.order
@@ -117,9 +119,38 @@ class Head:
                 heappush(self._heap, parked)
 
 
-def prepare(channel: IChannel, message: Outbound) -> Prepared | Refused:
-    """Let a channel prepare a message; a fault of ours costs only this message."""
+def must_fit(message: Outbound, progress: Progress | None) -> bool:
+    """Whether a message has left in part and only its missing parts may follow.
+
+    A notification may leave whole once more; of a command the phone would have a
+    half and a whole.
+    """
+    return progress is not None and message.class_ is not MessageClass.NOTIFICATION
+
+
+def stranded(message: Outbound, progress: Progress, where: str) -> Error:
+    """Return why the rest of a message that left in part stays here."""
+    text = f"{progress.taken} of {len(progress.ids)} parts have left"
+    return Error("gateway:partly_sent", f"{text}; the rest cannot follow {where}")
+
+
+def prepare(
+    channel: IChannel, message: Outbound, progress: Progress | None = None
+) -> Prepared | Refused:
+    """Let a channel prepare a message; a fault of ours costs only this message.
+
+    What has left in part goes on where it stood, where that is possible.
+    """
     try:
+        if progress is not None:
+            rest = None
+            if channel.account == progress.account and IContinuing.providedBy(channel):
+                rest = channel.resume(message, progress)
+            if rest is not None:
+                return rest
+            if must_fit(message, progress):
+                where = f"over {channel.name} in the same form"
+                return Refused(error=stranded(message, progress, where))
         return channel.prepare(message)
     except Exception:  # noqa: BLE001 - the boundary of one message
         log.failure(

@@ -22,8 +22,9 @@ from twisted.logger import Logger
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannel, IJournal
-from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Next, Wait
+from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Held, Next, Wait
 from gdemoi.message import (
+    Accepted,
     Error,
     Outbound,
     Outcome,
@@ -211,7 +212,7 @@ class Lane:
     def _go(self, entry: Entry) -> None:
         message = entry.message
         if entry.prepared is None:
-            prepared = prepare(self.channel, message)
+            prepared = prepare(self.channel, message, entry.progress)
             if isinstance(prepared, Refused):
                 after = self._chief.refused_here(self, entry, prepared)
                 self._head.held.add(message.id)
@@ -266,6 +267,8 @@ class Lane:
         else:
             self.sent += 1
             self.pace.went_well(now)
+        if not isinstance(outcome, Accepted) and outcome.progress is not None:
+            entry.progress = outcome.progress
         after = self._chief.decide(self, entry, outcome)
         # a lane that is stopping has no head to come back to
         stays = isinstance(outcome, Refused) and outcome.throttled
@@ -293,7 +296,7 @@ class Lane:
             self._chief.decided(self, entry, outcome, after)
 
     async def _decide(self, entry: Entry, refused: Refused, after: Next) -> None:
-        assert isinstance(after, Wait | Final)
+        assert isinstance(after, Wait | Held | Final)
         fact = Decided(entry.message.id, after, self._clock.seconds())
         await self.persist(fact)
         self._head.held.discard(entry.message.id)
@@ -388,9 +391,9 @@ class Lane:
         for item in queued:
             message = item.message
             if not self._knows(message.id):
-                self._head.push(
-                    Entry(message, item.tried, None, item.attempts, item.doubts)
-                )
+                entry = Entry(message, item.tried, None, item.attempts, item.doubts)
+                entry.progress = item.progress
+                self._head.push(entry)
         self._more = self._more or len(queued) >= room
         if due is not None and due > now:
             self._due_alarm_at(due)

@@ -59,8 +59,9 @@ class Situation:
 
     `tried` are the channels so far, the last one being that of the outcome;
     `attempts` is its number; `doubts` counts those that ended unsure, this one
-    included.  `ways` is the message's route as it is now;
-    `unable` tells why a channel cannot send at the moment.
+    included.  `ways` is the message's route as it is now; `unable` tells why a channel
+    cannot send at the moment.  `rest_only`: parts of it have left over the last
+    channel, and nothing but the missing ones may follow.
     """
 
     message: Outbound
@@ -71,6 +72,7 @@ class Situation:
     now: float
     policy: RetryPolicy
     doubts: int = 0
+    rest_only: bool = False
 
     def pause_s(self) -> float:
         """Return the policy's pause after this attempt."""
@@ -92,11 +94,26 @@ def after_unsure(outcome: Unsure, known: Situation) -> Next:
     if message.on_unsure is OnUnsure.FAIL:
         return Final(State.UNDELIVERED, error)
     if message.on_unsure is OnUnsure.RESEND and known.doubts <= known.policy.resends:
-        channel = first_able(known.ways, known.unable)
+        channel = _way_again(outcome, known)
         until = known.now + known.policy.resend_pause_s(known.doubts)
         if channel is not None and until < message.expires_at:
             return Wait(until, channel, error)
     return Held(known.now + known.policy.hold_s)
+
+
+def _way_again(outcome: Unsure, known: Situation) -> str | None:
+    """Return the channel for another try of what may have gone out.
+
+    What has left in part goes on where it stood: a phone joins only what bears one
+    reference.
+    """
+    here = known.tried[-1]
+    if known.rest_only:
+        return here if here in known.ways else None
+    stays = outcome.progress is not None and here in known.ways
+    if stays and known.unable(here) is None:
+        return here
+    return first_able(known.ways, known.unable)
 
 
 def after_refusal(refused: Refused, known: Situation) -> Next:
@@ -114,6 +131,8 @@ def after_refusal(refused: Refused, known: Situation) -> Next:
             return Final(State.REJECTED, error)
         if not known.tries_left():
             return Final(State.UNDELIVERED, error)
+        return Wait(now + pause_s, here, error)
+    if known.rest_only:
         return Wait(now + pause_s, here, error)
     # The channel is at fault: another able one at once, else the same later.
     lately = known.tried[-len(known.ways) :]

@@ -19,13 +19,14 @@ from gdemoi.errors import OurFault, Unavailable
 from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
+    IContinuing,
     ITraced,
     Kind,
     Prepared,
     Surroundings,
 )
 from gdemoi.keeper import KeeperState
-from gdemoi.message import Outbound, Outcome, Receipt, Refused
+from gdemoi.message import Outbound, Outcome, Progress, Receipt, Refused
 from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_describe import describe
@@ -72,7 +73,7 @@ BINDS: Final = {
 _MOST_NOTED: Final = 1000
 
 
-@implementer(IChannel, ITraced)
+@implementer(IChannel, IContinuing, ITraced)
 class SmppChannel:
     """One ``[smpp:NAME]``."""
 
@@ -87,7 +88,7 @@ class SmppChannel:
     ) -> None:
         self.name = name
         self.settings = settings
-        self.account = settings.account or f"{settings.system_id}@{settings.host[0]}"
+        self.account = settings.account_name
         self.window = settings.window
         self.rate = settings.rate
         self.ids = IdForms(settings.receipt_id)
@@ -147,11 +148,13 @@ class SmppChannel:
         return None if esme.session.bound else esme.session.state.value
 
     def prepare(self, message: Outbound) -> Prepared | Refused:
-        """Split and encode; segments that the SMSC has are remembered."""
-        known = self.sender.partly_sent(message)
-        if known is not None:
-            return known
+        """Split and encode."""
         return self._preparer.prepare(message, self._clock.seconds(), tlvs=self._tlvs)
+
+    def resume(self, message: Outbound, progress: Progress) -> SmppPrepared | None:
+        """Make ready what the SMSC does not have yet, in the form of what it has."""
+        now = self._clock.seconds()
+        return self._preparer.resume(message, progress, now, tlvs=self._tlvs)
 
     def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
         """Send what of the message the SMSC does not have yet."""

@@ -6,13 +6,13 @@ message's `Sending`, and the last one makes its outcome.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
 from gdemoi.interfaces import IChannelEvents
-from gdemoi.message import Error, Outbound, Outcome, Refused, Scope
+from gdemoi.message import Error, Outcome, Refused, Scope
 from gdemoi.smpp.channel_queries import Query
 from gdemoi.smpp.pdus import Pdu, SubmitSmResp, Unparsed
 from gdemoi.smpp.prepared import Prepared
@@ -23,8 +23,6 @@ from gdemoi.smpp.states import INVBNDSTS, ROK
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.smpp.verdicts import refusal
 
-# Messages of which a part has been taken, whose progress is kept for a retry.
-_PARTLY_SENT: Final = 1_000
 _SUBMIT_SM_RESP: Final = SubmitSmResp.command_id
 # After ESME_RINVBNDSTS: the answers to what else is under way are awaited so long.
 _REBIND_GRACE_S: Final = 2.0
@@ -54,16 +52,10 @@ class Sender:
         self._overrides = settings.overrides
         self._queue: deque[Sending] = deque()
         self._queries: deque[tuple[bytes, Query]] = deque()
-        self._partly: OrderedDict[str, Prepared] = OrderedDict()
         self._pumping = False
 
     def __len__(self) -> int:
         return len(self._queue)
-
-    def partly_sent(self, message: Outbound) -> Prepared | None:
-        """Return a message that was sent in part before, with its progress."""
-        known = self._partly.pop(message.id, None)
-        return known if known is not None and known.message == message else None
 
     def submit(
         self, prepared: Prepared, attempt: int, *, tlvs: bool
@@ -130,12 +122,10 @@ class Sender:
             elif not late:
                 self.unsure += 1
                 sending.unsure(_CONTRADICTION)
-                self._keep_progress(sending)
             return status
         self.refused += 1
         self.statuses[status] += 1
         sending.refused(self._refusal(pdu), late=late)
-        self._keep_progress(sending)
         return status
 
     def _refusal(self, pdu: Pdu | Unparsed) -> Refused:
@@ -153,7 +143,6 @@ class Sender:
         self.unsure += 1
         sending, _ = context
         sending.unsure(why)
-        self._keep_progress(sending)
 
     def answered_late(self, context: Any, pdu: Pdu | Unparsed) -> None:
         """Take an answer to a request that was given up."""
@@ -165,9 +154,8 @@ class Sender:
         self._settle(sending, place, pdu, late=True)
         outcome = sending.late_outcome() if told else None
         if outcome is not None and self.events is not None:
-            prepared = sending.prepared
-            self._partly.pop(prepared.message.id, None)
-            self.events.late(prepared.message.id, sending.attempt, outcome)
+            message_id = sending.prepared.message.id
+            self.events.late(message_id, sending.attempt, outcome)
 
     def give_back(self, reason: str) -> None:
         """Nothing can leave any more: refuse what has not left."""
@@ -175,18 +163,9 @@ class Sender:
         queue, self._queue = self._queue, deque()
         for sending in queue:
             sending.cannot_leave(refused)
-            self._keep_progress(sending)
         queries, self._queries = self._queries, deque()
         for _, asked in queries:
             asked.answer.callback(None)
-
-    def _keep_progress(self, sending: Sending) -> None:
-        """Remember a message that was sent in part, for the next try."""
-        prepared = sending.prepared
-        if len(prepared.taken) > 1 and any(prepared.taken):
-            self._partly[prepared.message.id] = prepared
-            if len(self._partly) > _PARTLY_SENT:
-                self._partly.popitem(last=False)
 
 
 def message_id_of(pdu: Pdu | Unparsed) -> str:

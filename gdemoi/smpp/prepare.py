@@ -16,6 +16,7 @@ from gdemoi.message import (
     Charset,
     Error,
     Outbound,
+    Progress,
     Refused,
     SmppOptions,
 )
@@ -102,7 +103,28 @@ class Preparer:
         except _Unfit as unfit:
             return unfit.refusal
 
-    def _prepare(self, message: Outbound, now: float, *, tlvs: bool) -> Prepared:
+    def resume(
+        self, message: Outbound, progress: Progress, now: float, *, tlvs: bool
+    ) -> Prepared | None:
+        """Return the message with the parts as they were; None: they are others now."""
+        if progress.account != self._settings.account_name or not progress.form:
+            return None
+        try:
+            prepared = self._prepare(message, now, tlvs=tlvs, again=progress.reference)
+        except _Unfit:
+            return None
+        if prepared.form != progress.form or prepared.segments != len(progress.ids):
+            return None
+        prepared.go_on(progress.ids)
+        if progress.reference is not None:
+            sender = prepared.sender or ""
+            self._references.seen(sender, message.to, progress.reference)
+        return prepared
+
+    def _prepare(
+        self, message: Outbound, now: float, *, tlvs: bool, again: int | None = None
+    ) -> Prepared:
+        """Make a message ready; `again` is the reference that it had before."""
         settings = self._settings
         sender = self._sender(message)
         text, charset = self._text(message)
@@ -111,7 +133,7 @@ class Preparer:
         options = message.smpp or _NO_OPTIONS
         fields = self._fields(message, sender, options, coding, now)
         limit = min(message.max_segments or 255, settings.max_segments)
-        reference: int | None = None
+        reference = again
         extra = (*self._tlvs, *_own_tlvs(options))
 
         def compose(tlvs: bool) -> tuple[list[Segment], list[bytes]]:
@@ -134,6 +156,7 @@ class Preparer:
             "binary" if charset is None else charset.value,
             coding,
             compose,
+            account=settings.account_name,
             tlvs=tlvs,
             receipt_expected=bool(int(fields["registered_delivery"]) & _WANTS_RECEIPT),
         )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Final
 
-from gdemoi.message import Outbound
+from gdemoi.message import Outbound, Progress
 from gdemoi.text.segments import Segment
+
+# Octets of the digest of a form: two forms of one message are hardly ever alike.
+_DIGEST_OCTETS: Final = 8
 
 
 class Prepared:
     """A message made ready, and how far its segments have got."""
 
     __slots__ = (
-        *("_compose", "_octets", "_tlvs", "charset", "data_coding", "message"),
-        *("parts", "receipt_expected", "segments", "sender", "taken"),
+        *("_compose", "_octets", "_tlvs", "account", "charset", "data_coding"),
+        *("message", "parts", "receipt_expected", "segments", "sender", "taken"),
     )
 
     def __init__(
@@ -25,9 +30,11 @@ class Prepared:
         data_coding: int,
         compose: Callable[[bool], tuple[list[Segment], list[bytes]]],
         *,
+        account: str,
         tlvs: bool,
         receipt_expected: bool,
     ) -> None:
+        self.account = account
         self.message = message
         self.sender = sender
         self.charset = charset
@@ -44,14 +51,54 @@ class Prepared:
     def octets(self, *, tlvs: bool) -> list[bytes]:
         """Return the PDUs, numbered 0, for a link that takes TLVs, or not.
 
-        Changing between the two begins anew: segments of both do not mix.
+        Where the segments are others then, all begins anew: those of both do not mix.
         """
         if tlvs is not self._tlvs:
+            before = self.parts
             self._tlvs = tlvs
             self.parts, self._octets = self._compose(tlvs)
-            self.segments = len(self.parts)
-            self.taken = [None] * len(self.parts)
+            if self.parts != before:
+                self.segments = len(self.parts)
+                self.taken = [None] * len(self.parts)
         return self._octets
+
+    def fits(self, *, tlvs: bool) -> bool:
+        """Tell whether what is missing can follow on a link that takes TLVs, or not."""
+        if tlvs is self._tlvs or not self.partly_taken:
+            return True
+        return self._compose(tlvs)[0] == self.parts
+
+    @property
+    def partly_taken(self) -> bool:
+        """Whether the SMSC has some segments."""
+        taken = self.taken
+        return len(taken) > 1 and taken.count(None) < len(taken)
+
+    def progress(self) -> Progress | None:
+        """Return how far it has got; None when no segment of several is taken."""
+        if not self.partly_taken:
+            return None
+        part = self.parts[0].part
+        return Progress(
+            account=self.account,
+            ids=tuple(self.taken),
+            segments=len(self.taken),
+            reference=None if part is None else int(part.reference, 16),
+            form=self.form,
+        )
+
+    @property
+    def form(self) -> str:
+        """A digest of what a phone needs to put the segments together, and to read."""
+        digest = blake2b(digest_size=_DIGEST_OCTETS)
+        digest.update(repr((self.sender, self.message.to, self.data_coding)).encode())
+        for part in self.parts:
+            digest.update(repr((part.user_data, part.part, part.sar)).encode())
+        return digest.hexdigest()
+
+    def go_on(self, taken: Sequence[str | None]) -> None:
+        """Take over which segments the SMSC has from an earlier try."""
+        self.taken = list(taken)
 
     def user_data(self) -> list[tuple[str, int]]:
         """Return (hex of the user data, units in it) for each segment."""
@@ -73,6 +120,10 @@ class References:
         self._random = random
         self._limit = limit
         self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def seen(self, sender: str, destination: str, reference: int) -> None:
+        """Go on behind a reference that was used before a restart."""
+        self._last.setdefault((sender, destination), reference & 0xFFFF)
 
     def next(self, sender: str, destination: str) -> int:
         """Return the next reference, 16 bits wide."""

@@ -3,14 +3,17 @@
 SMPP knows segments, the house knows messages.  The message has an outcome when
 no segment of this try waits for an answer and none is left to send: accepted
 when all are; refused when one was; unsure when nobody knows of one.  A refusal
-for good wins over a doubt, since without that segment nothing can be read.
+for good wins over a doubt, since without that segment nothing can be read.  What
+the SMSC has of it by then is part of the outcome (`Progress`), whatever it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gdemoi.message import Accepted, Outcome, Refused, Unsure
+import msgspec
+
+from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Unsure
 from gdemoi.smpp.prepared import Prepared
 
 
@@ -19,7 +22,7 @@ class Sending:
 
     __slots__ = (
         *("_done", "attempt", "doubts", "late", "octets", "over"),
-        *("prepared", "refusal", "todo", "waiting", "why"),
+        *("news", "prepared", "refusal", "todo", "waiting", "why"),
     )
 
     def __init__(
@@ -36,10 +39,22 @@ class Sending:
         self.refusal: Refused | None = None
         self.over = False
         self.late = False
+        # the SMSC has a segment more than was told
+        self.news = False
         self._done = done
 
     def begin(self, *, tlvs: bool) -> None:
-        """Take the PDUs for the link that is to carry them."""
+        """Take the PDUs for the link that is to carry them.
+
+        A command of which a part has left otherwise than this link lets the rest
+        leave stays as it is.
+        """
+        notification = self.prepared.message.class_ is MessageClass.NOTIFICATION
+        if not notification and not self.prepared.fits(tlvs=tlvs):
+            self.doubts += 1
+            self.why = "a part has left, and the rest would not fit to it"
+            self.conclude()
+            return
         self.octets = self.prepared.octets(tlvs=tlvs)
         taken = self.prepared.taken
         self.todo = [n for n in range(len(taken) - 1, -1, -1) if taken[n] is None]
@@ -53,6 +68,7 @@ class Sending:
     def accepted(self, place: int, message_id: str, *, late: bool = False) -> None:
         """The SMSC has a segment; `late`: of which nobody knew before."""
         self.prepared.taken[place] = message_id
+        self.news = True
         self._settle(late)
 
     def refused(self, refusal: Refused, *, late: bool = False) -> None:
@@ -87,33 +103,45 @@ class Sending:
         """Tell the outcome when there is one."""
         if not (self.over or self.waiting or self.todo):
             self.over = True
+            self.news = False
             self._done(self.outcome())
 
     def late_outcome(self) -> Outcome | None:
-        """Return the outcome that late answers made certain, once."""
-        if self.late or self.doubts > 0:
-            return None
+        """Return the outcome that late answers made certain, once.
+
+        Before that (and after it) one that only tells of a segment more.
+        """
+        news, self.news = self.news, False
         outcome = self.outcome()
-        if isinstance(outcome, Unsure):
-            return None
-        self.late = True
-        return outcome
+        certain = not (self.doubts > 0 or isinstance(outcome, Unsure))
+        if certain and not self.late:
+            self.late = True
+            return outcome
+        return self._unsure() if news else None
 
     def outcome(self) -> Outcome:
         """Return what is known now."""
         refusal = self.refusal
-        if refusal is not None and not refusal.error.retryable:
-            return refusal
+        doubtful = self.doubts > 0
+        if refusal is not None and not (doubtful and refusal.error.retryable):
+            if not self.prepared.partly_taken:
+                return refusal
+            return msgspec.structs.replace(refusal, progress=self.prepared.progress())
         taken = self.prepared.taken
+        if doubtful or None in taken:
+            return self._unsure()
         ids = tuple([id_ for id_ in taken if id_])
-        if self.doubts > 0:
-            return Unsure(why=self.why, provider_ids=ids, segments=len(taken))
-        if refusal is not None:
-            return refusal
-        if None in taken:
-            return Unsure(why="not all segments were sent", provider_ids=ids)
         return Accepted(
             provider_ids=ids,
             segments=len(taken),
             receipt_expected=self.prepared.receipt_expected and bool(ids),
+        )
+
+    def _unsure(self) -> Unsure:
+        taken = self.prepared.taken
+        return Unsure(
+            why=self.why or "not all segments were sent",
+            provider_ids=tuple([id_ for id_ in taken if id_]),
+            segments=len(taken),
+            progress=self.prepared.progress(),
         )

@@ -341,6 +341,11 @@ class SmppSettings:
         return tuple((int(tag, 0), value) for tag, value in self.vendor_tlvs.items())
 
     @property
+    def account_name(self) -> str:
+        """The account whose ids the SMSC's are."""
+        return self.account or f"{self.system_id}@{self.host[0]}"
+
+    @property
     def hosts(self) -> tuple[tuple[str, int], ...]:
         """The addresses with their ports."""
         return tuple(_address(host, self.port) for host in self.host)

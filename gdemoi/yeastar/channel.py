@@ -21,14 +21,23 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.errors import OurFault, Unavailable
-from gdemoi.interfaces import IChannel, IChannelEvents, Kind, Prepared, Surroundings
+from gdemoi.interfaces import (
+    IChannel,
+    IChannelEvents,
+    IContinuing,
+    Kind,
+    Prepared,
+    Surroundings,
+)
 from gdemoi.keeper import Keeper, KeeperState
 from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    MessageClass,
     Outbound,
     Outcome,
+    Progress,
     Receipt,
     Refused,
     Unsure,
@@ -38,7 +47,7 @@ from gdemoi.yeastar.answers import ussd_of
 from gdemoi.yeastar.arrivals import Arrivals
 from gdemoi.yeastar.channel_lines import commands_of
 from gdemoi.yeastar.channel_spool import Spool
-from gdemoi.yeastar.jobs import FAILED, SENT, Sms, SmsIds, no_port
+from gdemoi.yeastar.jobs import FAILED, NOT_TAKEN, SENT, Sms, SmsIds, no_port
 from gdemoi.yeastar.ports import Ports
 from gdemoi.yeastar.protocol import News, TgProtocol
 from gdemoi.yeastar.session import Session
@@ -56,7 +65,7 @@ GOODBYE_S: Final = 2.0
 Connect = Callable[[Factory], Awaitable[IProtocol]]
 
 
-@implementer(IChannel)
+@implementer(IChannel, IContinuing)
 class YeastarChannel:
     """The channel of one ``[yeastar:name]`` section."""
 
@@ -158,6 +167,13 @@ class YeastarChannel:
         """Make the commands, or say why a TG can never carry it."""
         return prepare(message, self._settings)
 
+    def resume(self, message: Outbound, progress: Progress) -> PreparedTexts | None:
+        """Make the commands of the pieces that have not gone out."""
+        prepared = self.prepare(message)
+        if isinstance(prepared, Refused) or progress.account != self.account:
+            return None
+        return prepared if prepared.go_on(progress) else None
+
     def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
         """Send what is not yet taken of a message."""
         assert isinstance(prepared, PreparedTexts)
@@ -178,6 +194,12 @@ class YeastarChannel:
         while prepared.taken < len(prepared.pieces):
             outcome = await self._send(prepared, prepared.pieces[prepared.taken])
             match outcome:
+                case Refused(error=error) if (
+                    error.code == NOT_TAKEN and _may_be_half_out(prepared)
+                ):
+                    # it names no id: a result was the last that will be heard
+                    unsure = Unsure(why=f"{error.text}; some of it may have gone out")
+                    return self._unsure(prepared, attempt, unsure)
                 case Refused():
                     return self._partly(prepared, outcome)
                 case Unsure():
@@ -211,17 +233,20 @@ class YeastarChannel:
         if not prepared.taken:
             return refused
         prepared.tries += 1
+        progress = prepared.progress(self.account)
         text = f"{prepared.taken} of {len(prepared.pieces)} SMS went out, then: "
         code = "yeastar:partly_sent"
         if refused.error.retryable and prepared.tries <= PART_TRIES:
-            # "throttled" keeps this very `prepared`, which knows what is taken
+            # "throttled" keeps its place in the lane, before what came later
             return Refused(
                 error=Error(code, text + refused.error.text, retryable=True),
                 throttled=True,
                 retry_after_s=self._settings.interval_s,
                 line=refused.line,
+                progress=progress,
             )
-        return Refused(error=Error(code, text + refused.error.text), line=refused.line)
+        error = Error(code, text + refused.error.text)
+        return Refused(error=error, line=refused.line, progress=progress)
 
     def _unsure(self, prepared: PreparedTexts, attempt: int, outcome: Unsure) -> Unsure:
         for sms_id in outcome.provider_ids:
@@ -233,6 +258,7 @@ class YeastarChannel:
             provider_ids=(*prepared.provider_ids, *outcome.provider_ids),
             segments=prepared.segments,
             line=outcome.line,
+            progress=prepared.progress(self.account),
         )
 
     def ask(
@@ -380,13 +406,22 @@ class YeastarChannel:
                 line=unsure.line,
                 receipt_expected=False,
             )
-        elif status == FAILED and not prepared.taken:
+        elif status == FAILED and not (prepared.taken or _may_be_half_out(prepared)):
             text = "the device reports late that the SMS was not sent (Status: 0)"
-            error = Error("yeastar:0", text, retryable=True)
+            error = Error(NOT_TAKEN, text, retryable=True)
             outcome = Refused(error=error, line=unsure.line)
         else:
             return  # what came is about a part, and says nothing of the whole
         self._events.late(prepared.message.id, attempt, outcome)
+
+
+def _may_be_half_out(prepared: PreparedTexts) -> bool:
+    """Whether a phone may have a part of a command that the network did not take.
+
+    The device cuts a long text itself, and says one word about all of its SMS.
+    """
+    command = prepared.message.class_ is not MessageClass.NOTIFICATION
+    return command and prepared.segments > 1
 
 
 def make(

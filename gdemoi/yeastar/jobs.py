@@ -25,6 +25,8 @@ _ID_LIMIT: Final = 2**31 - 1
 _WRAPPED: Final = 2**30
 
 SENT, FAILED = "1", "0"
+# The code of the error that ``Status: 0`` is.
+NOT_TAKEN: Final = "yeastar:0"
 
 
 class SmsIds:
@@ -93,7 +95,7 @@ class Job:
     def failed(self) -> Refused:
         """Return: the device says that the network did not take it."""
         text = "the device reports that the SMS was not sent (Status: 0)"
-        return Refused(error=Error("yeastar:0", text, retryable=True), line=self.line)
+        return Refused(error=Error(NOT_TAKEN, text, retryable=True), line=self.line)
 
 
 def outcome_of(job: Job, status: str) -> Outcome:

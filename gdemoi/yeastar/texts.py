@@ -14,6 +14,7 @@ everywhere, one that fits is sent although the device might say it otherwise.
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Final
 
 from attrs import define, field
@@ -23,6 +24,7 @@ from gdemoi.message import (
     Error,
     MessageClass,
     Outbound,
+    Progress,
     Refused,
 )
 from gdemoi.text import charset as charsets
@@ -36,6 +38,8 @@ _is_number: Final = re.compile(r"\+?[0-9*#]{1,20}").fullmatch
 ID_SHOWN: Final = "<id>"
 _NUL: Final = frozenset("\x00")
 _ID_ROOM: Final = "9999999999"
+# Octets of the digest of a cut: two cuts of one text are hardly ever alike.
+_DIGEST_OCTETS: Final = 8
 
 
 @define
@@ -67,6 +71,36 @@ class PreparedTexts:
     provider_ids: list[str] = field(factory=list)
     pinned: int | None = None
     tries: int = 0
+
+    def progress(self, account: str) -> Progress | None:
+        """Return how far it has got; None when no piece of several is gone."""
+        if not self.taken:
+            return None
+        missing = [None] * (len(self.pieces) - self.taken)
+        return Progress(
+            account=account,
+            ids=(*self.provider_ids[: self.taken], *missing),
+            segments=self.segments,
+            form=self.form,
+            line=None if self.pinned is None else str(self.pinned),
+        )
+
+    @property
+    def form(self) -> str:
+        """A digest of how the text is cut."""
+        digest = blake2b(digest_size=_DIGEST_OCTETS)
+        digest.update(repr([piece.quoted for piece in self.pieces]).encode())
+        return digest.hexdigest()
+
+    def go_on(self, progress: Progress) -> bool:
+        """Take over how far an earlier try got; False: the pieces are others now."""
+        if progress.form != self.form or len(progress.ids) != len(self.pieces):
+            return False
+        self.taken = progress.taken
+        self.provider_ids = list(progress.provider_ids)
+        if progress.line is not None:
+            self.pinned = int(progress.line)
+        return True
 
     def user_data(self) -> list[tuple[str, int]]:
         """Return the octets and units of each SMS, as the device will cut it."""

@@ -180,6 +180,11 @@ class OutcomeTests(SynchronousTestCase):
         )
         assert isinstance(outcome, Unsure)
         self.assertEqual((outcome.provider_ids, outcome.segments), (("A1",), 2))
+        # the rest cannot be sent alone (field report A1)
+        assert outcome.progress is not None
+        self.assertEqual(
+            (outcome.progress.ids, outcome.progress.form), (("A1", None), "")
+        )
 
     def test_vs07_throttling_says_how_long(self) -> None:
         """The text may tell milliseconds; else a second."""

@@ -209,6 +209,26 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual(outcome.error.retryable, retryable)
             self.assertEqual([one for _, one in rig.heard()], [f"DONE {sendid}\n"])
 
+    def test_g48_a_long_command_that_may_be_half_out(self) -> None:
+        """The line is lost behind a first segment: no second try (field report A1)."""
+        for text, kind, sure in (
+            ("x" * 300, MessageClass.COMMAND, False),
+            ("x" * 300, MessageClass.NOTIFICATION, True),
+            ("x" * 100, MessageClass.COMMAND, True),
+        ):
+            rig = Rig(ONE)
+            rig.register()
+            outcomes = rig.submit(text=text, class_=kind)
+            sendid = rig.until_send()
+            rig.say(f"ERROR {sendid} 1 errorstatus:331\n")
+            (outcome,) = outcomes
+            if sure:
+                assert isinstance(outcome, Refused)
+                self.assertTrue(outcome.error.retryable)
+            else:
+                assert isinstance(outcome, Unsure)
+                self.assertEqual(outcome.segments, 2)
+
     def test_g48_failing_line_rests(self) -> None:
         """A line that fails every SMS would be the freest, and take them all."""
         for number in range(3):

@@ -26,6 +26,7 @@ from gdemoi.message import (
     Inbound,
     Outbound,
     Outcome,
+    Progress,
     Receipt,
     Refused,
     State,
@@ -105,6 +106,17 @@ def unsure(following: Next, *provider_ids: str, **where: Any) -> Answered:
     return answered(
         Unsure(why="no answer", provider_ids=provider_ids), following, **where
     )
+
+
+def progress(*ids: str | None, account: str = "mts", form: str = "f") -> Progress:
+    """Return how far a message in parts has got."""
+    return Progress(account=account, ids=ids, segments=len(ids), reference=7, form=form)
+
+
+def refused_in_part(following: Next, *ids: str | None, **where: Any) -> Answered:
+    """Return an answer that refuses a message of which some parts are taken."""
+    outcome = Refused(error=BUSY, progress=progress(*ids))
+    return answered(outcome, following, **where)
 
 
 def held(until: float = NOW + 60) -> Held:

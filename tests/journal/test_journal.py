@@ -10,26 +10,34 @@ from zope.interface.verify import verifyObject
 
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import Journal
+from gdemoi.journal.entry import decode_record, encode_record
+from gdemoi.journal.story import Attempt, Record
 from gdemoi.life import (
     Cancelled,
     Decided,
     Duplicate,
     Final,
+    Held,
+    Next,
     Reused,
     Taken,
     Wait,
 )
-from gdemoi.message import Named, Report, State, provider_key
+from gdemoi.message import Error, Named, Report, State, Unsure, provider_key
 from tests.journal.lives import (
+    BAD,
     BUSY,
     NOW,
     TTL,
     JournalTestCase,
     acceptance,
+    answered,
     attempting,
     held,
+    progress,
     receipt,
     refused,
+    refused_in_part,
     taken,
     unsure,
 )
@@ -291,6 +299,97 @@ class ReceiptTests(JournalTestCase):
         story = self.story()
         self.assertEqual(story["state"], "delivered")
         self.assertEqual([r["counted"] for r in story["receipts"]], [True, False])
+
+
+class ProgressTests(JournalTestCase):
+    """What is known of a message that has left in part (field report A1)."""
+
+    WAIT = Wait(NOW + 5, "mts", BUSY)
+
+    def begun(self, *ids: str | None, following: Next = WAIT) -> None:
+        """Take a message whose first attempt was refused in part."""
+        self.accept(acceptance(attempting=True))
+        self.note(refused_in_part(following, *ids))
+
+    def test_the_lane_hears_of_it(self) -> None:
+        """With the ids, the reference and the account (field report A1)."""
+        self.begun("a1", None, "")
+        [queued] = self.did(self.journal.take("mts", 9, NOW + 9, frozenset()))
+        self.assertEqual(queued.progress, progress("a1", None, ""))
+        self.assertEqual(self.story()["provider_ids"], ["a1"])
+        self.assertEqual(self.story()["attempts"][0]["segments"], 3)
+
+    def test_so_does_the_start(self) -> None:
+        """An attempt without outcome, and one that is held (field report A1)."""
+        self.begun("a1", None)
+        self.note(attempting(attempt=2, at=NOW + 6))
+        [found] = self.did(self.journal.interrupted())
+        self.assertEqual((found.held, found.progress), (False, progress("a1", None)))
+        outcome = Unsure(
+            why="?",
+            provider_ids=("a1",),
+            segments=2,
+            progress=progress("a1", None),
+        )
+        self.note(answered(outcome, held(), attempt=2))
+        [found] = self.did(self.journal.interrupted())
+        self.assertEqual((found.held, found.progress), (True, progress("a1", None)))
+        self.assertEqual(found.provider_ids, ("a1",))
+
+    def test_receipts_before_the_outcome(self) -> None:
+        """They come before the refusal is written, and match it (field report A1)."""
+        self.accept(acceptance(attempting=True))
+        self.assertIsNone(self.receive(receipt("a1")))
+        self.note(refused_in_part(self.WAIT, "a1", None))
+        self.assertEqual(self.did(self.journal.count_unmatched()), 0)
+        self.note(attempting(attempt=2, at=NOW + 6), taken("a1", "a2", attempt=2))
+        self.assertEqual(self.states()[-1], ("submitted", False))
+        self.receive(receipt("a2"))
+        self.assertEqual(self.states()[-1], ("delivered", True))
+
+    def test_ids_of_a_final_refusal(self) -> None:
+        """Receipts match, also spelled otherwise, and change nothing (A1)."""
+        self.begun("0A1", None, following=Final(State.REJECTED, BAD))
+        self.assertEqual(self.receive(receipt("0A1")).message_id, "m1")
+        self.assertEqual(self.did(self.journal.count_unmatched()), 0)
+        self.assertEqual(self.states()[-1], ("rejected", True))
+        self.assertFalse(self.story()["receipts"][0]["counted"])
+
+    def test_shared_ids(self) -> None:
+        """Rows of the provider ids are one for each id (field report A2)."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("77", "77", "8"))
+        self.assertEqual(self.receive(receipt("77")).message_id, "m1")
+        self.receive(receipt("77"))
+        self.assertEqual(self.states()[-1], ("enroute", False))
+        self.receive(receipt("8"))
+        self.assertEqual(self.states()[-1], ("delivered", True))
+        self.assertEqual(self.bodies()[-1]["segments"]["delivered"], 3)
+
+    def test_a_record_of_before(self) -> None:
+        """Rows without the new fields are read as they were meant (A1)."""
+        whole = msgspec.msgpack.decode(encode_record(Record(NOW, attempt=3)))
+        last = Record.__struct_fields__.index("attempt")
+        old = msgspec.msgpack.encode(whole[: last + 1])
+        record = decode_record(old)
+        self.assertEqual((record.attempt, record.progress), (3, None))
+        attempt = msgspec.msgpack.encode([1, "mts", NOW, "unsure", NOW, "mts"])
+        known = msgspec.msgpack.decode(attempt, type=Attempt)
+        self.assertEqual((known.taken, known.counts()), (0, (0, 0, 0, 0)))
+
+    def test_an_uncertain_end_without_an_attempt(self) -> None:
+        """What can never follow is told uncertain, with the reason (A1)."""
+        self.begun("a1", None)
+        why = Error("gateway:partly_sent", "the rest cannot follow")
+        self.assertEqual(self.note(Decided("m1", Held(NOW + 6, why), NOW + 6)), [True])
+        self.assertEqual(self.note(Cancelled("m1", NOW + 6)), [False])
+        self.assertEqual(self.journal.backlog(), {})
+        self.sweep(NOW + 7)
+        self.assertEqual(self.states()[-1], ("uncertain", False))
+        self.assertEqual(self.bodies()[-1]["error"]["code"], "gateway:partly_sent")
+        self.receive(receipt("a1"))
+        self.sweep(NOW + 40 * 86_400)
+        self.assertEqual(self.states()[-1], ("uncertain", True))
 
 
 class BacklogTests(JournalTestCase):

@@ -59,6 +59,10 @@ class PostgresReceiptTests(PostgresTestCase, test_journal.ReceiptTests):
     """The same receipts."""
 
 
+class PostgresProgressTests(PostgresTestCase, test_journal.ProgressTests):
+    """The same messages that left in part."""
+
+
 class PostgresInboundTests(PostgresTestCase, test_arriving.InboundTests):
     """The same SMS from phones."""
 

@@ -30,8 +30,10 @@ from tests.journal.lives import (
     answered,
     attempting,
     held,
+    progress,
     receipt,
     refused,
+    refused_in_part,
     taken,
     unsure,
 )
@@ -382,6 +384,103 @@ class ReceiptTests(SynchronousTestCase):
         _, told = apply(record, fact)
         self.assertEqual(shown(told), [("enroute", False)])
         self.assertIsNotNone(deadline(record, DAY))
+
+
+class PartTests(SynchronousTestCase):
+    """Messages of which some segments have left (field report A1, A2)."""
+
+    def test_receipts_by_outcome(self) -> None:
+        """One id speaks for all that bear it; who is missing is missing (A2)."""
+        whole, part = "accepted", "unsure"
+        for outcome, ids, segments, said, state, counts in (
+            (whole, ("7", "7"), 2, ("7",), "delivered", (2, 2, 2, 0)),
+            (whole, ("7",), 2, ("7",), "delivered", (2, 2, 2, 0)),
+            (whole, ("7", "7", "8"), 3, ("7",), "enroute", (3, 3, 2, 0)),
+            (whole, ("7", "8"), 3, ("7", "8"), "delivered", (3, 3, 3, 0)),
+            (part, ("7", "7"), 3, ("7",), "accepted", (3, 2, 2, 0)),
+            (part, ("7", "7", "7"), 3, ("7",), "delivered", (3, 3, 3, 0)),
+            (part, ("7", "8"), 2, ("7", "8"), "delivered", (2, 2, 2, 0)),
+        ):
+            record = born()
+            if outcome == whole:
+                apply(record, taken(*ids, segments=segments))
+            else:
+                lost = Unsure(why="?", provider_ids=ids, segments=segments)
+                apply(record, answered(lost, held()))
+            for one in said:
+                receive(record, receipt(one), one, NOW + 2)
+            self.assertEqual(record.state.value, state, (outcome, ids, said))
+            self.assertEqual(record.attempts[-1].counts(), counts, (outcome, ids))
+
+    def test_a_refused_message_is_not_delivered_by_its_parts(self) -> None:
+        """All receipts of the taken segments say nothing of the others (A1)."""
+        record = born()
+        apply(record, refused_in_part(LATER, "a1", None, "a3"))
+        for one in ("a1", "a3"):
+            self.assertEqual(receive(record, receipt(one), one, NOW + 2), (True, []))
+        self.assertEqual((record.state, record.taken), (State.WAITING, False))
+        self.assertEqual(record.attempts[0].counts(), (3, 2, 2, 0))
+        self.assertTrue(apply(record, attempting(attempt=2, at=NOW + 31))[0])
+
+    def test_what_is_known_grows(self) -> None:
+        """A later attempt, or a late answer, adds to it (field report A1)."""
+        record = born()
+        apply(record, refused_in_part(LATER, "a1", None, None))
+        apply(record, attempting(attempt=2, at=NOW + 31))
+        lost = Unsure(why="?", segments=3, progress=progress("a1", "a2", None))
+        apply(record, answered(lost, held(), attempt=2))
+        self.assertEqual(record.progress, progress("a1", "a2", None))
+        more = Unsure(why="?", segments=3, progress=progress(None, None, "a3"))
+        self.assertEqual(apply(record, answered(more, held(), attempt=2)), (False, []))
+        self.assertEqual(record.progress, progress("a1", "a2", "a3"))
+        self.assertEqual(record.attempts[-1].provider_ids, ("a1", "a2", "a3"))
+        self.assertEqual(record.attempts[-1].outcome, "unsure")
+
+    def test_another_form_is_another_message(self) -> None:
+        """What was known of other parts is no part of these (field report A1)."""
+        record = born()
+        apply(record, refused_in_part(LATER, "a1", None))
+        apply(record, attempting(attempt=2, at=NOW + 31))
+        other = progress(None, "b2", form="g")
+        outcome = Refused(error=BUSY, progress=other)
+        apply(record, answered(outcome, LATER, attempt=2))
+        self.assertEqual(record.progress, other)
+
+    def test_a_copy_begins_without_receipts(self) -> None:
+        """The same id for a whole new copy does not end it at once (A2)."""
+        record = born()
+        apply(record, answered(Unsure(why="?", provider_ids=("7",)), LATER))
+        receive(record, receipt("7", State.ENROUTE), "7", NOW + 2)
+        record = born()
+        lost = Unsure(why="?", provider_ids=("7",), segments=2)
+        apply(record, answered(lost, LATER))
+        receive(record, receipt("7", State.UNDELIVERED), "7", NOW + 2)
+        apply(record, attempting(attempt=2, at=NOW + 31))
+        apply(record, taken("7", "7", attempt=2, at=NOW + 32))
+        self.assertIs(record.state, State.SUBMITTED)
+
+    def test_late_acceptance_of_what_receipts_have_told(self) -> None:
+        """The shared id was delivered before the answer came (field report A2)."""
+        record = born()
+        lost = Unsure(why="?", provider_ids=("7",), segments=2)
+        apply(record, answered(lost, held()))
+        receive(record, receipt("7"), "7", NOW + 2)
+        self.assertIs(record.state, State.ACCEPTED)
+        _, told = apply(record, taken("7", "7", segments=2, at=NOW + 3))
+        self.assertEqual(shown(told), [("submitted", False), ("delivered", True)])
+
+    def test_a_long_story_keeps_all_ids(self) -> None:
+        """Refused attempts are forgotten only when a later one knows their ids (A1)."""
+        record = born()
+        apply(record, refused_in_part(LATER, "first", None))
+        for number in range(2, 200):
+            apply(record, attempting(attempt=number, at=NOW + number))
+            ids = ("old", None) if number < 40 else ("new", None)
+            where = {"attempt": number, "at": NOW + number}
+            apply(record, refused_in_part(LATER, *ids, **where))
+        known = {i for a in record.attempts for i in a.provider_ids}
+        self.assertEqual(known, {"first", "old", "new"})
+        self.assertLess(len(record.attempts), 70)
 
 
 class TimeTests(SynchronousTestCase):

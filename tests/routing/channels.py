@@ -9,12 +9,13 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from gdemoi.interfaces import IChannel, IChannelEvents
+from gdemoi.interfaces import IChannel, IChannelEvents, IContinuing
 from gdemoi.message import (
     Accepted,
     Error,
     Outbound,
     Outcome,
+    Progress,
     Receipt,
     Refused,
 )
@@ -103,3 +104,15 @@ class HandChannel:
     def ids(self) -> list[str]:
         """Return the ids in the order in which they were submitted."""
         return [ready.message.id for ready, _, _ in self.submitted]
+
+
+@implementer(IContinuing)
+class PartChannel(HandChannel):
+    """One that sends the missing parts alone, if they would have the form `form`."""
+
+    form: str = "f"
+
+    def resume(self, message: Outbound, progress: Progress) -> Ready | None:
+        if progress.form != self.form:
+            return None
+        return Ready(message, len(progress.ids), taken=progress.taken)

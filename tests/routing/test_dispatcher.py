@@ -19,6 +19,7 @@ from gdemoi.message import (
     MessageClass,
     OnUnsure,
     Outbound,
+    Progress,
     Receipt,
     Refused,
     Scope,
@@ -30,7 +31,7 @@ from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.intake import Rejected
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
-from tests.routing.channels import HandChannel
+from tests.routing.channels import HandChannel, PartChannel
 
 POLICY = RetryPolicy(tries=3, first_s=10.0, last_s=60.0, hold_s=30.0)
 
@@ -525,6 +526,178 @@ class UnsureTests(Case):
         for _ in range(12):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].ids, ["n1", "n1"])
+
+
+def in_part(*ids: str | None, account: str = "account-a", form: str = "f") -> Progress:
+    """Return how far a message in parts has got."""
+    return Progress(account=account, ids=ids, segments=len(ids), form=form)
+
+
+BUSY_NOW = Error("smpp:0x08", "busy", True)
+
+
+class PartTests(Case):
+    """A message of which some parts have left (field report A1)."""
+
+    channels = ("a", "b", "c")
+
+    def setUp(self) -> None:
+        super().setUp()
+        # a and c are of one account; b is another carrier
+        self.run_to_end(self.house.stop(1.0))
+        self.replace()
+
+    def replace(self, form: str = "f", names: tuple[str, ...] = channels) -> None:
+        """Start anew with other channels, over the same journal."""
+        accounts = {"a": "account-a", "b": "account-b", "c": "account-a"}
+        self.hands = {
+            name: PartChannel(name=name, account=accounts[name], segments=3)
+            for name in names
+        }
+        for hand in self.hands.values():
+            hand.form = form  # type: ignore[attr-defined]
+        self.channels = names
+        self.house = self.build(self.journal)
+
+    def left(self) -> list[tuple[str, int]]:
+        """Return by which channel what left, with how many parts gone before."""
+        return [
+            (name, ready.taken)
+            for name, hand in self.hands.items()
+            for ready, _, _ in hand.submitted
+        ]
+
+    def wait(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.clock.advance(1)
+
+    def refuse_in_part(self, **fields: Any) -> None:
+        """Take one part of three, and refuse the rest for now."""
+        self.hands["a"].answer(
+            Refused(error=BUSY_NOW, progress=in_part("1", None, None), **fields)
+        )
+
+    def test_the_rest_leaves_by_the_same_channel(self) -> None:
+        """Whatever the refusal was about (field report A1)."""
+        for number, scope in enumerate(Scope):
+            name = f"c{number}"
+            self.accept(self.command(name, to=f"+7916000000{number}"))
+            self.refuse_in_part(scope=scope)
+            self.wait(320)
+            self.hands["a"].answer()
+            self.assertEqual(self.left()[-2:], [("a", 0), ("a", 1)], scope)
+            self.assertEqual(self.states(name)[-1], "submitted")
+
+    def test_another_channel_of_the_account_takes_it_over(self) -> None:
+        """Its parts fit: same ids, same form (field report A1)."""
+        self.accept(self.command("c1"))
+        self.refuse_in_part()
+        self.hands["a"].down = "no bind"
+        self.hands["b"].down = "no bind"
+        self.wait(20)
+        self.assertEqual(self.left(), [("a", 0), ("c", 1)])
+
+    def test_another_carrier_does_not(self) -> None:
+        """A command stays where a part of it is (field report A1)."""
+        self.accept(self.command("c1"))
+        self.refuse_in_part(throttled=True)
+        self.hands["a"].down = self.hands["c"].down = "no bind"
+        self.wait(60)
+        self.assertEqual(self.left(), [("a", 0)])
+        self.hands["a"].down = None
+        self.house.able(self.hands["a"])
+        self.wait(5)
+        # the throttled one stands at the head of its lane, as it was
+        self.assertEqual([name for name, _ in self.left()], ["a", "a"])
+
+    def test_a_channel_that_is_gone(self) -> None:
+        """Only one of the account may do the rest; else it is uncertain (A1)."""
+        for left_over, states, left in (
+            (("b", "c"), "waiting", [("c", 1)]),
+            (("b",), "uncertain", []),
+        ):
+            name = f"gone-{len(left_over)}"
+            self.accept(self.command(name))
+            self.refuse_in_part()
+            self.run_to_end(self.house.stop(1.0))
+            self.replace(names=left_over)
+            self.wait(20)
+            self.assertEqual(self.left(), left)
+            self.assertEqual(self.states(name)[-1], states)
+            for hand in self.hands.values():
+                for _, _, waiting in hand.submitted:
+                    waiting.callback(Accepted())
+            self.run_to_end(self.house.stop(1.0))
+            self.replace(names=("a", "b", "c"))
+
+    def test_no_channel_is_left_for_it(self) -> None:
+        """Not rejected: a part of it has left (field report A1)."""
+        self.accept(self.command("c1", channels=("a",)))
+        self.refuse_in_part()
+        self.run_to_end(self.house.stop(1.0))
+        self.replace(names=("b",))
+        self.wait(20)
+        self.assertEqual(self.states("c1")[-1], "uncertain")
+        self.assertEqual(self.told("c1")[-1]["error"]["code"], "gateway:partly_sent")
+
+    def test_a_channel_that_cuts_otherwise_now(self) -> None:
+        """A command is uncertain, a notification leaves whole (field report A1)."""
+        self.accept(self.command("c1", channels=("a",)))
+        self.refuse_in_part()
+        self.accept(self.message("n1", to="+79160000000", channels=("a",)))
+        self.refuse_in_part()
+        self.run_to_end(self.house.stop(1.0))
+        self.replace(form="g")
+        self.wait(20)
+        self.assertEqual(self.hands["a"].ids, ["n1"])
+        self.assertEqual(self.left(), [("a", 0)])
+        self.assertEqual(self.states("c1")[-1], "uncertain")
+
+    def test_resend_goes_on_where_it_stood(self) -> None:
+        """Also a command's, and not by another carrier (field report A1)."""
+        lost = Unsure(why="?", provider_ids=("1",), progress=in_part("1", None, None))
+        for message in (
+            self.command("c1", on_unsure=OnUnsure.RESEND),
+            self.message("n1", to="+79160000000"),
+        ):
+            self.accept(message)
+            self.hands["a"].answer(lost)
+            self.wait(15)
+            self.assertEqual(self.left()[-1], ("a", 1))
+            self.hands["a"].answer()
+
+    def test_resend_of_what_cannot_go_on(self) -> None:
+        """A cloud took two entries of three: a command is not sent again (A1)."""
+        cut = in_part("1", "2", None, form="")
+        lost = Unsure(why="?", provider_ids=("1", "2"), progress=cut)
+        self.accept(self.command("c1", on_unsure=OnUnsure.RESEND))
+        self.hands["a"].answer(lost)
+        self.wait(60)
+        self.assertEqual(self.left(), [("a", 0)])
+        self.assertEqual(self.states("c1")[-1], "uncertain")
+        self.accept(self.message("n1", to="+79160000000"))
+        self.hands["a"].answer(lost)
+        self.wait(15)
+        self.assertEqual(self.left(), [("a", 0)] * 3)
+
+    def test_a_notification_fails_over_whole(self) -> None:
+        """As ever (field report A1)."""
+        self.accept(self.message("n1"))
+        self.refuse_in_part(scope=Scope.CHANNEL_FOR_A_WHILE)
+        self.assertEqual(self.left(), [("a", 0), ("b", 0)])
+
+    def test_interrupted_with_a_part_known(self) -> None:
+        """Killed while the rest is under way: what is known is asked about (A1)."""
+        self.accept(self.command("c1"))
+        self.refuse_in_part()
+        self.wait(12)
+        self.assertEqual(self.left(), [("a", 0), ("a", 1)])
+        self.run_to_end(self.house.stop(1.0))
+        self.replace()
+        self.wait(45)
+        self.assertEqual(self.left(), [])
+        self.assertEqual(self.hands["a"].asked, [("c1", "1")])
+        self.assertEqual(self.states("c1")[-1], "uncertain")
 
 
 class StopTests(Case):

@@ -35,6 +35,7 @@ def after(
     down: tuple[str, ...] = (),
     now: float = 1000.0,
     doubts: int | None = None,
+    rest_only: bool = False,
     **fields: Any,
 ) -> Next:
     """Decide, with two channels and all able unless told otherwise."""
@@ -47,6 +48,7 @@ def after(
         now,
         POLICY,
         len(tried) if doubts is None else doubts,
+        rest_only,
     )
     return decide(outcome, known)
 
@@ -81,6 +83,19 @@ class DecideTests(SynchronousTestCase):
         """Retry-After wins over our own pauses."""
         no = refused(retryable=True, retry_after_s=77.0)
         self.assertEqual(after(no), Wait(1077.0, "a", no.error))
+
+    def test_what_has_left_in_part_does_not_hand_over(self) -> None:
+        """Nor on a later try, nor when nobody knows of the rest (field report A1)."""
+        for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_UNTIL_MENDED):
+            no = refused(scope=scope)
+            for down in ((), ("a",)):
+                decision = after(no, rest_only=True, down=down)
+                self.assertEqual(decision, Wait(1010.0, "a", no.error))
+        again = {"on_unsure": OnUnsure.RESEND, "rest_only": True}
+        decision = after(Unsure(why="?"), down=("a",), **again)
+        assert isinstance(decision, Wait)
+        self.assertEqual(decision.channel, "a")
+        self.assertEqual(after(Unsure(why="?"), ways=("b",), **again), Held(1100.0))
 
     def test_a_channel_at_fault_hands_over_at_once(self) -> None:
         """The next able channel takes the message without a pause."""

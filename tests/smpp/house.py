@@ -8,7 +8,15 @@ from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents, Surroundings
-from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt, provider_key
+from gdemoi.message import (
+    Inbound,
+    Match,
+    Outbound,
+    Outcome,
+    Progress,
+    Receipt,
+    provider_key,
+)
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscProtocol
 from gdemoi.sandbox.smsc_memory import MemoryNet
 from gdemoi.smpp.channel import SmppChannel
@@ -153,9 +161,13 @@ class House:
         }
         return Outbound(**values)
 
-    def submit(self, message: Outbound, attempt: int = 1) -> list[Outcome]:
+    def submit(
+        self, message: Outbound, attempt: int = 1, progress: Progress | None = None
+    ) -> list[Outcome]:
         """Prepare and submit; the list gets the outcome when there is one."""
-        prepared = self.channel.prepare(message)
+        prepared: Any = self.channel.prepare(message)
+        if progress is not None:
+            prepared = self.channel.resume(message, progress)
         outcomes: list[Outcome] = []
         self.channel.submit(prepared, attempt).addCallback(outcomes.append)
         self.turn()

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.message import Outbound, State, Unsure
+from gdemoi.message import MessageClass, Outcome, State, Unsure
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
@@ -16,7 +17,9 @@ from gdemoi.smpp.channel_outbind import OutbindPort
 from gdemoi.smpp.happenings import Noted
 from gdemoi.smpp.inbound import Repeats
 from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.prepared import Prepared
 from gdemoi.smpp.requests import Requests
+from gdemoi.smpp.sendings import Sending
 from gdemoi.smpp.states import LATE_LIMIT
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.text.segments import Method
@@ -208,16 +211,62 @@ class UpwardTests(SynchronousTestCase):
         after = Repeats().key(words, 1, NOW + 5.0)
         self.assertNotEqual(before, after)
 
-    def test_partly_sent_messages_are_remembered_up_to_a_limit(self) -> None:
-        """And a message of the same id with other content is another message."""
+    def test_only_what_would_be_the_same_goes_on(self) -> None:
+        """The same id with other content is another message (field report A1)."""
         house = House(Personality(password="secret", silent=2, tracker=False))
         message = house.message("x" * 200, id="one")
         (outcome,) = (house.submit(message),)
         house.advance(31)
-        self.assertEqual(outcome[0].provider_ids, ("1001",))  # type: ignore[union-attr]
-        other: Outbound = house.message("y" * 200, id="one")
-        prepared = house.channel.prepare(other)
-        self.assertEqual(prepared.taken, [None, None])  # type: ignore[union-attr]
+        (unsure,) = outcome
+        assert isinstance(unsure, Unsure)
+        progress = unsure.progress
+        assert progress is not None
+        self.assertEqual(unsure.provider_ids, ("1001",))
+        self.assertEqual(progress.ids, ("1001", None))
+        rest = house.channel.resume(message, progress)
+        assert rest is not None
+        self.assertEqual(rest.taken, ["1001", None])
+        for other in (
+            house.message("y" * 200, id="one"),
+            house.message("x" * 300, id="one"),
+            house.message("x" * 200, id="one", from_="Other"),
+            house.message("x" * 200, id="one", to="+79160000000"),
+            house.message("x" * 200, id="one", udh=b"\x09\x24"),
+        ):
+            self.assertIsNone(house.channel.resume(other, progress), other)
+        strange = msgspec.structs.replace(progress, account="another")
+        self.assertIsNone(house.channel.resume(message, strange))
+        house.stop()
+
+    def test_a_link_without_tlvs_after_one_with(self) -> None:
+        """A command begun in SAR does not go on with headers (field report A1)."""
+        house = House(long_messages=Method.SAR)
+        command = house.message("x" * 400, class_=MessageClass.COMMAND)
+        for message, left in ((command, False), (house.message("x" * 400), True)):
+            prepared = house.channel.prepare(message)
+            assert isinstance(prepared, Prepared)
+            prepared.taken[0] = "1"
+            outcomes: list[Outcome] = []
+            sending = Sending(prepared, 1, outcomes.append)
+            sending.begin(tlvs=False)
+            self.assertEqual(len(sending.todo), 3 if left else 0)
+            if not left:
+                (unsure,) = outcomes
+                assert isinstance(unsure, Unsure)
+                assert unsure.progress is not None
+                self.assertEqual(unsure.progress.ids, ("1", None, None))
+        house.stop()
+
+    def test_headers_are_the_same_with_and_without_tlvs(self) -> None:
+        """The rest goes on over a link that takes no TLVs (field report A1)."""
+        house = House(vendor_tlvs={"0x1403": b"1"})
+        command = house.message("x" * 400, class_=MessageClass.COMMAND)
+        prepared = house.channel.prepare(command)
+        assert isinstance(prepared, Prepared)
+        prepared.taken[1] = "2"
+        sending = Sending(prepared, 1, lambda outcome: None)
+        sending.begin(tlvs=False)
+        self.assertEqual(sending.todo, [2, 0])
         house.stop()
 
     def test_why_a_message_was_refused_in_words(self) -> None:

@@ -150,7 +150,10 @@ class WindowTests(SynchronousTestCase):
         house.stop()
 
     def test_g29_a_late_answer_is_told(self) -> None:
-        """After Unsure, the real outcome goes up once, with its attempt."""
+        """After Unsure, the real outcome goes up once, with its attempt.
+
+        Before it, that one segment more is taken (field report A1).
+        """
         house = House(
             Personality(password="secret", response_delay_s=40.0, tracker=False),
             response_timeout_s=30.0,
@@ -159,9 +162,11 @@ class WindowTests(SynchronousTestCase):
         house.advance(31)
         self.assertIsInstance(first[0], Unsure)
         house.advance(10)
+        (_, _, news), *rest = house.upstairs.lates
+        assert isinstance(news, Unsure)
+        self.assertEqual(news.provider_ids, ("1001",))
         self.assertEqual(
-            house.upstairs.lates,
-            [("m1", 3, Accepted(provider_ids=("1001", "1002"), segments=2))],
+            rest, [("m1", 3, Accepted(provider_ids=("1001", "1002"), segments=2))]
         )
         house.stop()
 
@@ -243,9 +248,10 @@ class ThrottleTests(SynchronousTestCase):
         house.turn(12)
         house.server.transport.abortConnection()
         house.turn()
-        self.assertIsInstance(first[0], Unsure)
+        (unsure,) = first
+        assert isinstance(unsure, Unsure)
         house.advance(3)
-        house.submit(message, attempt=2)
+        house.submit(message, attempt=2, progress=unsure.progress)
         numbers = [taken.pdu.short_message[5] for taken in house.smsc.taken]
         self.assertEqual(numbers, [1, 2, 3, 3])
         house.stop()

@@ -215,6 +215,50 @@ class SendingTests(ChannelCase):
         self.assertEqual("".join(aired.text for aired in world.box.last), text)
         self.assertEqual(world.box.doubles(), [])
 
+    def test_split_notification_after_a_restart(self) -> None:
+        """A channel made anew goes on where the other stood (field report A1)."""
+        text = "Слово за словом. " * 6
+        for fate, kind in (("failed", Refused), ("silent", Unsure)):
+            world = self.world(max_line=300).up()
+            world.box.plan.extend(["ok", fate])
+            outcomes = world.submit(text, class_=MessageClass.NOTIFICATION)
+            world.later(400.0)
+            (outcome,) = outcomes
+            assert isinstance(outcome, kind), outcome
+            progress = outcome.progress
+            assert progress is not None
+            self.assertEqual(progress.taken, 1)
+            self.assertEqual(progress.provider_ids, (progress.ids[0],))
+            message = Outbound(
+                id="m1", to=TO, accepted_at=0.0, expires_at=1e12, text=text
+            )
+            again = world.channel.resume(message, progress)
+            assert again is not None
+            self.assertEqual((again.taken, again.pinned), (1, 1))
+            accepted = world.resubmit(again)
+            world.later(400.0)
+            assert isinstance(accepted[0], Accepted)
+            self.assertEqual(accepted[0].provider_ids[0], progress.ids[0])
+            first, *_ = again.pieces
+            before = world.box.air[TO, text[: len(first.segments) * 70]]
+            self.assertLessEqual(before, 1)
+            other = self.world(max_line=200).up()
+            self.assertIsNone(other.channel.resume(message, progress))
+
+    def test_a_long_command_that_the_network_did_not_take(self) -> None:
+        """A phone may have its first SMS: no second try of a command (A1)."""
+        for text, fields, sure in (
+            ("x" * 300, {}, False),
+            ("x" * 300, {"class_": MessageClass.NOTIFICATION}, True),
+            ("x" * 100, {}, True),
+        ):
+            world = self.world().up()
+            world.box.plan.append("failed")
+            outcomes = world.submit(text, **fields)
+            world.later(60.0)
+            (outcome,) = outcomes
+            self.assertIsInstance(outcome, Refused if sure else Unsure)
+
     def test_split_notification_given_up(self) -> None:
         """A part that is refused again and again ends it, for good."""
         world = self.world(max_line=300, interval_s=1.0).up()
