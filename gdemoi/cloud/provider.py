@@ -148,7 +148,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     `replay_key` names a one-time mark (nonce, jti): a second request with it is
     answered alike and told to nobody, for `replay_window_s`.  `ignored` says why
-    nothing came of it, to be counted.
+    nothing came of it, to be counted.  `signed_at` is the time that the signature
+    covers, where there is one.
     """
 
     receipts: tuple[Receipt, ...] = ()
@@ -157,6 +158,23 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     replay_key: str | None = None
     replay_window_s: float = 600.0
     ignored: str | None = None
+    signed_at: float | None = None
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What a good signature says beside the content: when, and a one-time mark."""
+
+    signed_at: float | None = None
+    mark: str | None = None
+
+    def of(self, told: Told, remembered_s: float) -> Told:
+        """Return what was told with its proof; the mark is good for `remembered_s`."""
+        return msgspec.structs.replace(
+            told,
+            replay_key=self.mark,
+            replay_window_s=remembered_s,
+            signed_at=self.signed_at,
+        )
 
 
 class Denied(msgspec.Struct, frozen=True):

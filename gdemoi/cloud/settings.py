@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from gdemoi.cloud.freshness import remembered_s
 from gdemoi.ini import (
     boolean,
     choice,
@@ -26,6 +27,9 @@ from gdemoi.ini import (
 
 # Messages that wait for an answer in a lane, beyond what HTTP has in flight.
 WINDOW_PER_CONNECTION = 2
+# Of webhooks: below it a slow network loses some, beyond it ids are kept in vain.
+LEAST_AGE_S = 300.0
+MOST_AGE_S = 7 * 86400.0
 
 
 def is_loopback(url: str) -> bool:
@@ -142,6 +146,29 @@ class CloudSettings:
 
 
 @frozen(kw_only=True)
+class AgedSettings(CloudSettings):
+    """A provider whose signed webhooks say when they were signed."""
+
+    # Vonage repeats an unanswered webhook for 24 h, with its first time
+    webhook_age_s: float = key(
+        duration,
+        default=25 * 3600.0,
+        doc="how old a signed webhook may be; longer than the provider repeats it",
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from CloudSettings.complaints(self)
+        if not LEAST_AGE_S <= self.webhook_age_s <= MOST_AGE_S:
+            yield "webhook_age", "must be 5m to 7d"
+
+    @property
+    def remembered_s(self) -> float:
+        """How long the ids of webhooks are remembered."""
+        return remembered_s(self.webhook_age_s)
+
+
+@frozen(kw_only=True)
 class TwilioSettings(CloudSettings):
     """Twilio Programmable Messaging, API 2010-04-01."""
 
@@ -198,7 +225,7 @@ class TwilioSettings(CloudSettings):
 
 
 @frozen(kw_only=True)
-class VonageSettings(CloudSettings):
+class VonageSettings(AgedSettings):
     """Vonage, formerly Nexmo: the Messages API, or the older SMS API."""
 
     api: str = key(
@@ -234,7 +261,7 @@ class VonageSettings(CloudSettings):
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Tell what contradicts itself, as (key, why)."""
-        yield from CloudSettings.complaints(self)
+        yield from AgedSettings.complaints(self)
         if self.default_sender is None:
             yield "allowed_sender", "needs a sender: Vonage has no default one"
         if (self.application_id is None) != (self.private_key is None):
@@ -277,8 +304,15 @@ class TextlocalSettings(CloudSettings):
 
 
 @frozen(kw_only=True)
-class TyntecSettings(CloudSettings):
+class TyntecSettings(AgedSettings):
     """Tyntec SMS API v1."""
+
+    # Tyntec repeats an inbound SMS for 48 h
+    webhook_age_s: float = key(
+        duration,
+        default=49 * 3600.0,
+        doc="how old a signed webhook may be; longer than the provider repeats it",
+    )
 
     api_key: str = key(secret, doc="the API key")
     gsm_encoding: str = key(
@@ -295,7 +329,7 @@ class TyntecSettings(CloudSettings):
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Tell what contradicts itself, as (key, why)."""
-        yield from CloudSettings.complaints(self)
+        yield from AgedSettings.complaints(self)
         if self.default_sender is None:
             yield "allowed_sender", "needs a sender: Tyntec has no default one"
         if self.inbound == "poll":

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from attrs import frozen
 
 from gdemoi.cloud.asking import get_request, json_request
+from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
     Answer,
     Balance,
@@ -27,6 +28,7 @@ from gdemoi.cloud.provider import (
     HttpRequest,
     Page,
     Polled,
+    Proof,
     Told,
     Validity,
     Webhook,
@@ -49,7 +51,7 @@ from gdemoi.cloud.reading import (
     with_octets,
 )
 from gdemoi.cloud.settings import TyntecSettings
-from gdemoi.cloud.tyntec_signature import is_signed
+from gdemoi.cloud.tyntec_signature import is_signed, signed_at
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.message import (
     Accepted,
@@ -69,7 +71,6 @@ API: Final = "https://api.tyntec.com"
 MAX_NAME: Final = 11
 SEPTETS_A_PART: Final = 152  # their figures for concatenated messages
 UCS2_A_PART: Final = 66
-REPEATS_FOR_S: Final = 2 * 86400.0 + 3600.0  # inbound is repeated for 48 hours
 
 # None: the provider has it and nothing more is known.
 STATES: Final[dict[str, State | None]] = {
@@ -199,9 +200,22 @@ class Tyntec:
 
     def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
         """Check the Conversations signature where we have its secret, then read."""
+        proof = self._checked(webhook, now)
+        if isinstance(proof, Denied):
+            return proof
+        return proof.of(self._told(webhook, now), self.settings.remembered_s)
+
+    def _checked(self, webhook: Webhook, now: float) -> Proof | Denied:
         secret = self.settings.signature_secret
-        if secret is not None and not is_signed(webhook, secret, now):
+        if secret is None:
+            return Proof()
+        if not is_signed(webhook, secret):
             return Denied(401, "signature")
+        at = signed_at(webhook)
+        why = stale(at, now, self.settings.webhook_age_s)
+        return Proof(at) if why is None else Denied(401, f"timestamp: {why}")
+
+    def _told(self, webhook: Webhook, now: float) -> Told:
         told: Mapping[str, Any]
         if webhook.method == "POST" and webhook.content_type == JSON:
             read, spoilt = read_mended(webhook.body)
@@ -214,7 +228,8 @@ class Tyntec:
         request_id = text_of(told.get("requestId"))
         if not request_id:
             return Told(ignored="no requestId")
-        receipt = self._receipt(request_id, told, verified=secret is not None)
+        verified = self.settings.signature_secret is not None
+        receipt = self._receipt(request_id, told, verified)
         return Told(receipts=() if receipt is None else (receipt,))
 
     def _inbound(self, told: Mapping[str, Any], now: float) -> Inbound:
@@ -237,7 +252,7 @@ class Tyntec:
             complete=not missing,
             segments=count_of(told.get("size")) or len(contents) or 1,
             dedup=f"{self.account}:in:{text_of(request_id)}",
-            dedup_window_s=REPEATS_FOR_S,
+            dedup_window_s=self.settings.remembered_s,
         )
 
     def _receipt(

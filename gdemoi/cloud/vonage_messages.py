@@ -21,6 +21,7 @@ from gdemoi.cloud.provider import (
     Door,
     Draft,
     HttpRequest,
+    Proof,
     Reply,
     Told,
     Validity,
@@ -144,44 +145,50 @@ class VonageMessages(VonageAccount):
 
     def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
         """Check the token, which binds the body, then read the JSON."""
-        replay_key = None
-        secret = self.settings.signature_secret
-        if secret is not None:
-            checked = self._checked(webhook, secret, now)
-            if isinstance(checked, Denied):
-                return checked
-            replay_key = checked
+        proof = self._checked(webhook, now)
+        if isinstance(proof, Denied):
+            return proof
+        return proof.of(self._told(webhook, now), self.settings.remembered_s)
+
+    def _told(self, webhook: Webhook, now: float) -> Told:
         read, spoilt = read_mended(webhook.body)
         told = mapping_of(read)
         uuid = text_of(told.get("message_uuid"))
         if not uuid:
-            return Told(ignored="no message_uuid", replay_key=replay_key)
+            return Told(ignored="no message_uuid")
         reply = Reply(200)
         if webhook.door is Door.INCOMING:
             inbound = with_octets(self._inbound(uuid, told, now), spoilt)
-            return Told(inbounds=(inbound,), reply=reply, replay_key=replay_key)
+            return Told(inbounds=(inbound,), reply=reply)
         receipt = self._receipt(uuid, told)
         known = (text_of(told.get("status")) or "").lower() in STATUSES
         return Told(
             receipts=(receipt,),
             reply=reply,
-            replay_key=replay_key,
             ignored=None if known else "unknown status word",
         )
 
-    def _checked(self, webhook: Webhook, secret: str, now: float) -> str | Denied:
-        """Return the replay key of a good token."""
+    def _checked(self, webhook: Webhook, now: float) -> Proof | Denied:
+        """Return what the token proves, nothing where there is no secret."""
+        secret = self.settings.signature_secret
+        if secret is None:
+            return Proof()
         if all(name != "authorization" for name, _ in webhook.headers):
             return Denied(503, "no token")
         try:
             claims = webhook_claims(
-                webhook.header("authorization") or "", webhook.body, secret, now
+                webhook.header("authorization") or "",
+                webhook.body,
+                secret,
+                now,
+                self.settings.webhook_age_s,
             )
         except TheirFault as why:
             return Denied(401, f"token: {why}")
         if claims.get("api_key") != self.settings.api_key:
             return Denied(401, "a token of another account")
-        return f"jti:{claims.get('jti')}:{claims.get('payload_hash')}"
+        mark = f"jti:{claims.get('jti')}:{claims.get('payload_hash')}"
+        return Proof(claims["iat"], mark)
 
     def _receipt(self, uuid: str, told: Mapping[str, Any]) -> Receipt:
         error = told.get("error")
@@ -217,7 +224,7 @@ class VonageMessages(VonageAccount):
             sent_at=iso_time(told.get("timestamp")),
             segments=count_of(parts) or 1,
             dedup=f"{self.account}:{uuid}",
-            dedup_window_s=2 * 86400.0,
+            dedup_window_s=self.remembered_s,
         )
 
 

@@ -85,6 +85,10 @@ ERROR_TEXTS: Final[dict[str, str]] = {
 RESENDABLE: Final = frozenset({"2", "7", "8", "16", "99"})
 
 
+# A question that overlaps an earlier one brings nothing twice.
+POLLED_FOR_S: Final = 7 * 86400.0
+
+
 @frozen
 class VonageAccount:
     """One Vonage account of one channel: what does not depend on the API."""
@@ -108,6 +112,11 @@ class VonageAccount:
             self._basic[1].removeprefix("Basic "),
             *(word for word in given if word),
         )
+
+    @property
+    def remembered_s(self) -> float:
+        """How long an inbound message's id is known, by webhook or by question."""
+        return max(POLLED_FOR_S, self.settings.remembered_s)
 
     @property
     def _basic(self) -> tuple[str, str]:
@@ -262,7 +271,7 @@ class VonageAccount:
             charset="utf-8",
             sent_at=iso_time(record.get("date_received")),
             dedup=f"{self.account}:{_id_of(record)}",
-            dedup_window_s=7 * 86400.0,
+            dedup_window_s=self.remembered_s,
         )
 
     def balance_request(self, now: float) -> HttpRequest | None:

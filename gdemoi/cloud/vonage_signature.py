@@ -19,10 +19,10 @@ from uuid import uuid4
 import jwt
 from attrs import define, field
 
+from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.reading import mapping_of, read_json, same
 from gdemoi.errors import OurFault, TheirFault
 
-REPLAY_WINDOW_S: Final = 300.0
 TOKEN_LIFE_S: Final = 900  # Vonage takes up to 24 h; its SDK uses 15 min
 TOKEN_SKEW_S: Final = 30  # their clock may be behind ours
 RENEW_EARLY_S: Final = 60
@@ -50,18 +50,21 @@ def is_signed(fields: Mapping[str, str], secret: str, method: str) -> bool:
     return bool(given) and same(sms_signature(fields, secret, method), given.lower())
 
 
-def is_fresh(timestamp: str | None, now: float) -> bool:
-    """Tell whether a Unix timestamp is within the replay window."""
+def unix_time(timestamp: str | None) -> float | None:
+    """Return a Unix timestamp in digits, None for anything else."""
     text = timestamp or ""
     if not (text.isascii() and text.isdigit()) or len(text) > 12:
-        return False
-    return abs(now - int(text)) <= REPLAY_WINDOW_S
+        return None
+    return float(text)
 
 
 def webhook_claims(
-    authorization: str, body: bytes, secret: str, now: float
+    authorization: str, body: bytes, secret: str, now: float, age_s: float
 ) -> dict[str, Any]:
-    """Return the claims of a webhook's token; TheirFault when it is not good."""
+    """Return the claims of a webhook's token; TheirFault when it is not good.
+
+    It may be `age_s` old.
+    """
     scheme, _, token = authorization.partition(" ")
     words = token.strip().split(".")
     if scheme.lower() != "bearer" or len(words) != 3:
@@ -74,16 +77,17 @@ def webhook_claims(
     if not same(base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii"), given):
         raise TheirFault("the signature does not match")
     claims = mapping_of(read_json(_unbase64(payload)))
-    _check_times(claims, now)
+    _check_times(claims, now, age_s)
     if not same(hashlib.sha256(body).hexdigest(), str(claims.get("payload_hash"))):
         raise TheirFault("the token is about another body")
     return claims
 
 
-def _check_times(claims: Mapping[str, Any], now: float) -> None:
+def _check_times(claims: Mapping[str, Any], now: float, age_s: float) -> None:
     issued, expires = claims.get("iat"), claims.get("exp")
-    if not isinstance(issued, (int, float)) or abs(now - issued) > REPLAY_WINDOW_S:
-        raise TheirFault("the token is not fresh")
+    why = stale(issued if isinstance(issued, (int, float)) else None, now, age_s)
+    if why is not None:
+        raise TheirFault(why)
     if isinstance(expires, (int, float)) and expires <= now:
         raise TheirFault("the token has expired")
 

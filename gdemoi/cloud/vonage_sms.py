@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gdemoi.cloud.asking import form_request
+from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
     Answer,
     Capabilities,
@@ -22,6 +23,7 @@ from gdemoi.cloud.provider import (
     Draft,
     Fate,
     HttpRequest,
+    Proof,
     Told,
     Validity,
     Webhook,
@@ -49,7 +51,7 @@ from gdemoi.cloud.vonage_reports import (
     e164,
     is_sender,
 )
-from gdemoi.cloud.vonage_signature import is_fresh, is_signed
+from gdemoi.cloud.vonage_signature import is_signed, unix_time
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
@@ -162,24 +164,36 @@ class VonageSms(VonageAccount):
         return {"GET": (), "POST": (FORM, JSON)}
 
     def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
-        """Check `sig`, freshness and account, then read the fields."""
+        """Check `sig`, age and account, then read the fields."""
         fields = webhook.fields()
-        secret = self.settings.signature_secret
-        if secret is not None:
-            if not is_signed(fields, secret, self.settings.signature_method):
-                return Denied(401, "signature")
-            if not is_fresh(fields.get("timestamp"), now):
-                return Denied(401, "timestamp")
+        proof = self._checked(fields, now)
+        if isinstance(proof, Denied):
+            return proof
         if fields.get("api-key", self.settings.api_key) != self.settings.api_key:
             return Denied(403, "another account")
-        nonce = fields.get("nonce") if secret is not None else None
-        replay_key = None if nonce is None else f"nonce:{nonce}"
+        told = self._told(webhook.door, fields, now)
+        return proof.of(told, self.settings.remembered_s)
+
+    def _checked(self, fields: Mapping[str, str], now: float) -> Proof | Denied:
+        """Return what the signature proves, nothing where the account does not sign."""
+        secret = self.settings.signature_secret
+        if secret is None:
+            return Proof()
+        if not is_signed(fields, secret, self.settings.signature_method):
+            return Denied(401, "signature")
+        signed_at = unix_time(fields.get("timestamp"))
+        why = stale(signed_at, now, self.settings.webhook_age_s)
+        if why is not None:
+            return Denied(401, f"timestamp: {why}")
+        nonce = fields.get("nonce")
+        return Proof(signed_at, None if nonce is None else f"nonce:{nonce}")
+
+    def _told(self, door: Door, fields: Mapping[str, str], now: float) -> Told:
         provider_id = fields.get("messageId")
         if not provider_id:
-            return Told(ignored="no messageId", replay_key=replay_key)
-        if webhook.door is Door.INCOMING:
-            inbound = self._inbound(provider_id, fields, now)
-            return Told(inbounds=(inbound,), replay_key=replay_key)
+            return Told(ignored="no messageId")
+        if door is Door.INCOMING:
+            return Told(inbounds=(self._inbound(provider_id, fields, now),))
         word = fields.get("status", "")
         shown = ("status", "err-code", "network-code", "price", "scts")
         receipt = self.receipt(
@@ -191,12 +205,11 @@ class VonageSms(VonageAccount):
             # the provider's own time: it is not said in which zone
             at=scts_time(fields.get("scts")),
             raw=" ".join(f"{name}={fields[name]}" for name in shown if name in fields),
-            verified=secret is not None,
+            verified=self.settings.signature_secret is not None,
         )
         known = word.lower() in STATUSES
         return Told(
             receipts=(receipt,),
-            replay_key=replay_key,
             ignored=None if known else "unknown status word",
         )
 
@@ -225,7 +238,7 @@ class VonageSms(VonageAccount):
             sent_at=iso_time(fields.get("message-timestamp")),
             part=part_of(fields) or header.part,
             dedup=f"{self.account}:{provider_id}",
-            dedup_window_s=2 * 86400.0,  # Vonage repeats for 24 h
+            dedup_window_s=self.remembered_s,
             udh=udh,
             dest_port=dest_port,
             source_port=source_port,

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from gdemoi.cloud.freshness import ClockWatch, differs
 from gdemoi.cloud.open_messages import SeenMarks
 from gdemoi.cloud.provider import Denied, Door, Provider, Reply, Told, Webhook
 from gdemoi.cloud.reading import same
@@ -54,6 +55,7 @@ class Doors:
     channel: str
     seen: SeenMarks = field(factory=SeenMarks)
     counts: Counter[str] = field(factory=Counter)
+    clocks: ClockWatch = field(factory=ClockWatch)
 
     def resource(self) -> Resource:
         """Return what is mounted at /sms/<channel>/."""
@@ -71,6 +73,8 @@ class Doors:
             return self._refused(webhook, Denied(400, str(why)))
         if isinstance(told, Denied):
             return self._refused(webhook, told)
+        if told.signed_at is not None:
+            self._look_at_clocks(webhook, told.signed_at, now)
         if told.ignored is not None:
             self.counts[told.ignored] += 1
         mark = told.replay_key
@@ -88,6 +92,19 @@ class Doors:
         if mark is not None:
             self.seen.remember(mark, now + told.replay_window_s)
         return told.reply
+
+    def _look_at_clocks(self, webhook: Webhook, at: float, now: float) -> None:
+        """Say when the provider's clock and ours are apart; seldom, for both last."""
+        if differs(at, now):
+            self.counts["far clock"] += 1
+        why = self.clocks.seen(at, now)
+        if why is not None:
+            log.warn(
+                "{channel}: {door} webhook {why}",
+                channel=self.channel,
+                door=webhook.door.value,
+                why=why,
+            )
 
     def _refused(self, webhook: Webhook, denied: Denied) -> Reply:
         self.counts["refused webhook"] += 1

@@ -75,6 +75,10 @@ class SettingsTests(SynchronousTestCase):
                 ["application_id"],
             ),
             ({"receipts": "poll"}, ["reports"]),
+            # field report A9
+            ({"webhook_age_s": 299.0}, ["webhook_age"]),
+            ({"webhook_age_s": 7 * 86400.0 + 1}, ["webhook_age"]),
+            ({"webhook_age_s": 7 * 86400.0}, []),
             ({"signature_secret": None}, ["signature_secret"]),
             ({"signature_secret": None, "webhook_token": TOKEN}, []),
             (
@@ -95,6 +99,7 @@ class SettingsTests(SynchronousTestCase):
             )
         polled = textlocal(webhook_token=None, receipts="poll", inbound="poll")
         self.assertEqual((self.keys(polled), polled.wants_webhooks), ([], False))
+        self.assertEqual(self.keys(tyntec(webhook_age_s=1.0)), ["webhook_age"])
         self.assertEqual(self.keys(tyntec(inbound="poll")), ["inbound"])
         self.assertEqual(self.keys(tyntec(allowed_sender=())), ["allowed_sender"])
 

@@ -271,9 +271,12 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(second.error.code, "vonage:8")
 
     def test_vs13_old_calls_are_refused(self) -> None:
-        """A right signature that is 301 s old is 401."""
-        old = signed(DLR, timestamp=str(int(NOW) - 301))
-        self.assertEqual(PROVIDER.events_of(hook(old), NOW), Denied(401, "timestamp"))
+        """A right signature of more than 25 hours ago is 401 (field report A9)."""
+        old = signed(DLR, timestamp=str(int(NOW) - 90_001))
+        why = "timestamp: signed 90001 s ago, webhook_age allows 90000 s"
+        self.assertEqual(PROVIDER.events_of(hook(old), NOW), Denied(401, why))
+        soon = signed(DLR, timestamp="soon")
+        self.assertIsInstance(PROVIDER.events_of(hook(soon), NOW), Denied)
         fresh = PROVIDER.events_of(hook(signed(DLR)), NOW)
         self.assertEqual(fresh.replay_key, "nonce:n1")
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import jwt
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.http import CloudHttp
@@ -31,6 +32,7 @@ from tests.cloud.net import (
     tyntec,
     vonage,
 )
+from tests.cloud.truth import TruthTestCase
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -87,7 +89,7 @@ class WebhookTestCase(SynchronousTestCase):
         body = urlencode(pairs).encode()
         return self.knock(path, body, X_Twilio_Signature=signed)
 
-    def vonage(self, nonce: str = "n1", **changes: str) -> Answer:
+    def vonage(self, nonce: str = "n1", door: str = "status", **changes: str) -> Answer:
         """Knock as the SMS API does."""
         fields = {
             "msisdn": "79001234567",
@@ -101,7 +103,7 @@ class WebhookTestCase(SynchronousTestCase):
         }
         secret = "abcdefghijklmnopqrstuvwxyz012345"
         fields["sig"] = sms_signature(fields, secret, "md5hash")
-        return self.knock("status", urlencode(fields).encode())
+        return self.knock(door, urlencode(fields).encode())
 
 
 class TwilioDoorTests(WebhookTestCase):
@@ -265,9 +267,54 @@ class VonageDoorTests(WebhookTestCase):
         self.assertEqual(len(self.house.up.receipts), 2)
 
     def test_vs13_an_old_call_is_401(self) -> None:
-        """301 seconds are too many."""
+        """Older than Vonage repeats, or more than an hour ahead (field report A9)."""
         self.open(vonage())
-        self.assertEqual(self.vonage(timestamp=str(int(NOW) - 301)).status, 401)
+        for age_s in (90_001, -3601):
+            old = self.vonage(timestamp=str(int(NOW) - age_s))
+            self.assertEqual(old.status, 401)
+
+    def test_a_day_of_outage_loses_nothing(self) -> None:
+        """Vonage repeats with the first time for 24 h (field report A9)."""
+        self.open(vonage())
+        sms = {"text": "#ok", "type": "text"}
+        old = str(int(NOW) - 86400)
+        self.assertEqual(
+            self.vonage("n1", "incoming", timestamp=old, **sms).status, 200
+        )
+        self.assertEqual(self.vonage(timestamp=old, nonce="n2").status, 200)
+        self.assertEqual([i.text for i in self.house.up.inbounds], ["#ok"])
+        self.assertEqual(len(self.house.up.receipts), 1)
+        self.assertEqual(self.house.channel.describe()["counts"]["far clock"], 2)
+
+    def test_a_repeat_is_known_for_as_long(self) -> None:
+        """A nonce of yesterday is still dropped, whatever age is allowed
+        (field report A9)."""
+        for allowed_s in (90_000.0, 3 * 86400.0):
+            self.open(vonage(webhook_age_s=allowed_s, receipts="webhook"))
+            first = str(int(NOW))
+            self.assertEqual(self.vonage(timestamp=first).status, 200)
+            self.net.advance(allowed_s)
+            self.assertEqual(self.vonage(timestamp=first).status, 200)
+            self.assertEqual(len(self.house.up.receipts), 1)
+            self.net.advance(1.0)
+            self.assertEqual(self.vonage(timestamp=first).status, 401)
+
+    def test_a_clock_that_is_ahead(self) -> None:
+        """Within an hour, with one line in the log (field report A9)."""
+        lines: list[str] = []
+        self.open(vonage())
+        watch = lambda event: lines.append(formatEvent(event))  # noqa: E731
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        for number in range(3):
+            ahead = str(int(NOW) + 3600)
+            told = self.vonage(nonce=f"a{number}", timestamp=ahead)
+            self.assertEqual(told.status, 200)
+        lines = [line for line in lines if "clocks" in line]
+        self.assertEqual(
+            lines,
+            ["ch: status webhook signed 3600 s ahead of our time: the clocks differ"],
+        )
 
     def test_vs16_too_big_or_of_another_type(self) -> None:
         """65 KiB is 413; text/plain is 415."""
@@ -309,6 +356,26 @@ class VonageDoorTests(WebhookTestCase):
         other = body.replace(b"delivered", b"rejected")
         answer = self.knock("status", other, JSON, Authorization=token)
         self.assertEqual(answer.status, 401)
+
+
+class RestartTests(WebhookTestCase, TruthTestCase):
+    def open(self, settings: CloudSettings, **changes: Any) -> House:
+        return TruthTestCase.open(self, settings, **changes)
+
+    def test_an_sms_of_yesterday_is_told_once(self) -> None:
+        """Its id is in the journal, also when the gateway was started anew and the
+        nonce is forgotten (field report A9)."""
+        self.open(vonage())
+        fields = {"text": "#ok", "type": "text", "timestamp": str(int(NOW))}
+        self.assertEqual(self.vonage("n1", "incoming", **fields).status, 200)
+        self.net.advance(89_990.0)
+        up = self.house.up
+        self.house = House(vonage(), net=self.net)
+        self.house.up = up
+        self.house.start()
+        self.assertEqual(self.vonage("n1", "incoming", **fields).status, 200)
+        self.assertEqual(len(up.inbounds), 2)
+        self.assertEqual([sms["text"] for sms in self.told("inbound")], ["#ok"])
 
 
 class TokenDoorTests(WebhookTestCase):
