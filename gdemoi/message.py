@@ -241,12 +241,14 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `scope` MESSAGE and not `retryable`: final.  `retryable`: worth another try
     after `retry_after_s`.  `throttled`: the far side asks us to slow down.
+    `queue_full`: the far side's queue for this number is full; others may go on.
     """
 
     error: Error
     scope: Scope = Scope.MESSAGE
     retry_after_s: float | None = None
     throttled: bool = False
+    queue_full: bool = False
     line: str | None = None
     # which parts it did take, of several
     progress: Progress | None = None

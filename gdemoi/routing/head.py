@@ -53,6 +53,8 @@ class Head:
     def __init__(self) -> None:
         self._heap: list[Entry] = []
         self._busy: dict[str, list[Entry]] = {}
+        # numbers whose command waits for its next try: its id, and until when
+        self._blocked: dict[str, tuple[str, float]] = {}
         # ids of all that memory answers for, beside what is in flight
         self.held: set[str] = set()
         self._count = 0
@@ -85,12 +87,46 @@ class Head:
         """Take the next one whose number is free; None: all others are parked."""
         while self._heap:
             entry = heappop(self._heap)
-            if entry.serial and entry.message.to in self._busy:
+            if self._is_parked(entry):
                 heappush(self._busy[entry.message.to], entry)
                 continue
             self.held.discard(entry.message.id)
             return entry
         return None
+
+    def _is_parked(self, entry: Entry) -> bool:
+        number = entry.message.to
+        if not entry.serial or number not in self._busy:
+            return False
+        blocked = self._blocked.get(number)
+        if blocked is None or blocked[0] != entry.message.id:
+            return True
+        # it goes first; the others are parked again when it has begun
+        del self._blocked[number]
+        self._free(number)
+        return False
+
+    def block(self, entry: Entry, until: float) -> None:
+        """Keep later commands to a number behind one that will be tried again.
+
+        It stands in the journal until then; at `until` nobody waits for it any more
+        (it may have expired, been cancelled or moved to another lane).
+        """
+        number = entry.message.to
+        if entry.serial and number not in self._busy:
+            self._busy[number] = []
+            self._blocked[number] = (entry.message.id, until)
+
+    def blocked_until(self) -> float | None:
+        """Return when the next number is free again at the latest."""
+        return min((until for _, until in self._blocked.values()), default=None)
+
+    def unblock(self, now: float) -> None:
+        """Let go what was parked behind a number for long enough."""
+        for number, (_, until) in list(self._blocked.items()):
+            if until <= now:
+                del self._blocked[number]
+                self._free(number)
 
     def remove(self, message_id: str) -> Entry | None:
         """Take a message out of the line (cancelled, or moved away)."""
@@ -115,8 +151,11 @@ class Head:
     def end(self, entry: Entry) -> None:
         """It is no longer: what was parked behind it stands in line again."""
         if entry.serial:
-            for parked in self._busy.pop(entry.message.to, ()):
-                heappush(self._heap, parked)
+            self._free(entry.message.to)
+
+    def _free(self, number: str) -> None:
+        for parked in self._busy.pop(number, ()):
+            heappush(self._heap, parked)
 
 
 def must_fit(message: Outbound, progress: Progress | None) -> bool:

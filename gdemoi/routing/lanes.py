@@ -48,6 +48,11 @@ REST_S = 5.0
 MENDED_S = 300.0
 # The journal could not write: try again after this.
 JOURNAL_PAUSE_S = 1.0
+# "Queue full" for so many numbers within so long is about the channel.
+FULL_NUMBERS = 3
+FULL_LATELY_S = 5.0
+# A command that waits for its next try comes out of the journal within this.
+BLOCK_SPARE_S = 30.0
 EXPIRED = Error("gateway:expired", "the time to live has passed")
 
 
@@ -90,6 +95,8 @@ class Lane:
         self._rest_until = 0.0
         self._rest_why = ""
         self._due_at: float | None = None
+        # numbers whose queue was full at the far side, and when that was said
+        self._full: dict[str, float] = {}
         self._pace_alarm = Alarm(clock, self.pump)
         self._due_alarm = Alarm(clock, self._due)
         self._rest_alarm = Alarm(clock, self.pump)
@@ -189,10 +196,11 @@ class Lane:
             return
         self._pumping = True
         try:
-            while len(self._head) and self._may_go():
+            while (len(self._head) or self._head.parked) and self._may_go():
                 entry = self._head.pop()
-                if entry is not None:
-                    self._go(entry)
+                if entry is None:
+                    break
+                self._go(entry)
         finally:
             self._pumping = False
         if self._more and not self._refilling and len(self._head) < LOW_MARK:
@@ -266,7 +274,8 @@ class Lane:
             self._mind(outcome, now)
         else:
             self.sent += 1
-            self.pace.went_well(now)
+        if isinstance(outcome, Accepted):
+            self.pace.went_well(now, outcome.segments)
         if not isinstance(outcome, Accepted) and outcome.progress is not None:
             entry.progress = outcome.progress
         after = self._chief.decide(self, entry, outcome)
@@ -277,6 +286,8 @@ class Lane:
             wait_until = now + self.pace.wait_s(now)
             after = Wait(max(after.until, wait_until), self.name, after.error)
             self._head.held.add(entry.message.id)
+        elif isinstance(outcome, Refused) and outcome.queue_full:
+            self._queue_full(entry, after, now)
         fact = Answered(
             entry.message.id,
             attempt,
@@ -337,6 +348,18 @@ class Lane:
             )
             self._rest(refused.error.text, refused.retry_after_s or MENDED_S)
 
+    def _queue_full(self, entry: Entry, after: Next, now: float) -> None:
+        """Let the number wait; slow down when it is not the only one."""
+        if isinstance(after, Wait) and after.channel == self.name:
+            self._head.block(entry, after.until + BLOCK_SPARE_S)
+            self._due_alarm_at(after.until)
+        full = self._full
+        full[entry.message.to] = now
+        for number in [one for one, at in full.items() if now - at > FULL_LATELY_S]:
+            del full[number]
+        if len(full) >= FULL_NUMBERS:
+            self._pace_alarm.set(now + self.pace.throttled(now))
+
     def _rest(self, why: str, pause_s: float) -> None:
         self._rest_why = why
         self._rest_until = self._clock.seconds() + pause_s
@@ -368,6 +391,10 @@ class Lane:
     def _due(self) -> None:
         self._due_at = None
         self._more = True
+        self._head.unblock(self._clock.seconds())
+        blocked_until = self._head.blocked_until()
+        if blocked_until is not None:
+            self._due_alarm_at(blocked_until)
         self.pump()
 
     def _knows(self, message_id: str) -> bool:

@@ -124,6 +124,9 @@ def after_refusal(refused: Refused, known: Situation) -> Next:
         # expires; the lane knows how long to pause.
         return Wait(now + (refused.retry_after_s or 0.0), here, error)
     pause_s = refused.retry_after_s or known.pause_s()
+    if refused.queue_full:
+        # no verdict either: the phone may be off for hours
+        return Wait(now + pause_s, here, error)
     if refused.scope is Scope.MESSAGE:
         if error.code == "gateway:expired":
             return Final(State.EXPIRED, error)

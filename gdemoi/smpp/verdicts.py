@@ -26,6 +26,8 @@ class Verdict(StrEnum):
     LATER = "later"
     # the same, and send more slowly
     THROTTLED = "throttled"
+    # keep the message; its number has to wait, other numbers go on
+    QUEUE_FULL = "queue_full"
     # about the session: bind again, then try the message again
     LINK = "link"
     # the channel is of no use until someone acts
@@ -43,6 +45,7 @@ class StatusRule:
 _FINAL: Final = StatusRule(Verdict.FINAL)
 _LATER: Final = StatusRule(Verdict.LATER)
 _SLOWER: Final = StatusRule(Verdict.THROTTLED)
+_QUEUE_FULL: Final = StatusRule(Verdict.QUEUE_FULL)
 _LINK: Final = StatusRule(Verdict.LINK)
 _MENDED: Final = StatusRule(Verdict.MENDED)
 
@@ -53,7 +56,7 @@ RULES: Final[dict[int, StatusRule]] = {
     0x0D: _LINK,  # BINDFAIL
     0x0E: _MENDED,  # INVPASWD
     0x0F: _MENDED,  # INVSYSID
-    0x14: _SLOWER,  # MSGQFUL
+    0x14: _QUEUE_FULL,  # MSGQFUL: often the queue of one number
     0x45: _LATER,  # SUBMITFAIL
     0x53: _MENDED,  # INVSYSTYP
     0x58: _SLOWER,  # THROTTLED
@@ -109,6 +112,7 @@ def refusal(
         scope=_SCOPES[rule.verdict],
         retry_after_s=rule.pause_s,
         throttled=rule.verdict is Verdict.THROTTLED,
+        queue_full=rule.verdict is Verdict.QUEUE_FULL,
     )
 
 
@@ -116,6 +120,7 @@ _SCOPES: Final[dict[Verdict, Scope]] = {
     Verdict.FINAL: Scope.MESSAGE,
     Verdict.LATER: Scope.MESSAGE,
     Verdict.THROTTLED: Scope.MESSAGE,
+    Verdict.QUEUE_FULL: Scope.MESSAGE,
     Verdict.LINK: Scope.CHANNEL_FOR_A_WHILE,
     Verdict.MENDED: Scope.CHANNEL_UNTIL_MENDED,
 }

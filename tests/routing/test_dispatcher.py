@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from attrs import evolve
@@ -698,6 +699,72 @@ class PartTests(Case):
         self.assertEqual(self.left(), [])
         self.assertEqual(self.hands["a"].asked, [("c1", "1")])
         self.assertEqual(self.states("c1")[-1], "uncertain")
+
+
+class FullQueueTests(Case):
+    """ESME_RMSGQFUL is about one number (field report A7)."""
+
+    FULL = Refused(error=Error("smpp:0x14", "queue full", True), queue_full=True)
+    OTHER = "+79160000000"
+
+    def test_other_numbers_go_on(self) -> None:
+        """One number that always says "full" stops nobody else."""
+        hand = self.hands["a"]
+        self.accept(self.message("full"))
+        hand.answer(self.FULL)
+        for n in range(30):
+            self.accept(self.message(f"m{n}", to=self.OTHER))
+            hand.answer(Accepted())
+        self.assertEqual(hand.ids, ["full", *(f"m{n}" for n in range(30))])
+        self.assertFalse(self.house.lanes["a"].pace.slowed)
+
+    def test_it_waits_alone_and_longer_each_time(self) -> None:
+        """10, 20, 40 s, and no last try: it expires when nobody takes it."""
+        hand = self.hands["a"]
+        self.accept(self.message("full"))
+        times = []
+        for _ in range(5):
+            times.append(self.clock.seconds())
+            hand.answer(self.FULL)
+            count = len(hand.ids)
+            while len(hand.ids) == count:
+                self.clock.advance(1.0)
+        pauses = [round(b - a) for a, b in pairwise(times)]
+        self.assertEqual(pauses, [10, 20, 40, 60])
+
+    def test_later_commands_to_the_number_wait_behind_it(self) -> None:
+        """In order, also when they were taken after the refusal."""
+        hand = self.hands["a"]
+        self.accept(self.command("c1"), self.command("c2"))
+        hand.answer(self.FULL)
+        self.accept(self.command("c3"), self.command("other", to=self.OTHER))
+        hand.answer(Accepted())
+        self.assertEqual(hand.ids, ["c1", "other"])
+        for _ in range(4):
+            self.clock.pump([1.0] * 11)
+            if not hand.submitted[-1][2].called:
+                hand.answer(Accepted())
+        self.assertEqual(hand.ids, ["c1", "other", "c1", "c2", "c3"])
+
+    def test_a_command_that_is_cancelled_holds_nobody_up(self) -> None:
+        """Its number is free again, at the latest when it would have been tried."""
+        hand = self.hands["a"]
+        self.accept(self.command("c1"), self.command("c2"))
+        hand.answer(self.FULL)
+        now = self.clock.seconds()
+        cancelled = self.successResultOf(self.journal.note(Cancelled("c1", now)))
+        self.assertTrue(cancelled)
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(hand.ids, ["c1", "c2"])
+
+    def test_full_for_several_numbers_is_about_the_channel(self) -> None:
+        """Three numbers within five seconds slow it down."""
+        hand = self.hands["a"]
+        for n in range(3):
+            self.assertEqual(self.house.lanes["a"].pace.throttled_count, 0)
+            self.accept(self.message(f"m{n}", to=f"+7916000000{n}"))
+            hand.answer(self.FULL)
+        self.assertEqual(self.house.lanes["a"].pace.throttled_count, 1)
 
 
 class StopTests(Case):

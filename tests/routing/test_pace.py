@@ -1,5 +1,9 @@
 """How fast a lane may send, with numbers for time."""
 
+import heapq
+from collections.abc import Callable
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -54,7 +58,7 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(pace.wait_s(0.0), 0.0)
 
     def test_g31_pauses_double_and_end_at_thirty_seconds(self) -> None:
-        """Case 31: 1 s, 2 s, 4 s … 30 s."""
+        """Case 31: nothing is taken at all: 1 s, 2 s, 4 s … 30 s."""
         pace, now, pauses = Pace(100.0), 0.0, []
         for _ in range(8):
             pause_s = pace.throttled(now)
@@ -62,15 +66,23 @@ class PaceTests(SynchronousTestCase):
             now += pause_s
         self.assertEqual(pauses, [1, 2, 4, 8, 16, 30, 30, 30])
 
-    def test_g31_the_rate_is_halved_once_per_pause(self) -> None:
-        """A window full of throttled answers counts as one."""
+    def test_g31_a_window_full_of_throttled_answers_counts_as_one(self) -> None:
+        """One pause, one lower rate."""
         pace = Pace(100.0)
         for _ in range(50):
-            pace.throttled(0.0)
-        self.assertEqual(pace.present, 50.0)
+            self.assertEqual(pace.throttled(0.0), 1.0)
         self.assertTrue(pace.slowed)
 
-    def test_g31_recovers_step_by_step(self) -> None:
+    def test_g31_what_was_taken_is_the_new_rate(self) -> None:
+        """A little under the 40 per second that were taken (field report A7)."""
+        pace = Pace(100.0)
+        for n in range(80):
+            pace.went_well(n / 40)
+        self.assertEqual(pace.throttled(2.0), 0.0)
+        assert pace.present is not None
+        self.assertTrue(33.0 < pace.present < 40.0, pace.present)
+
+    def test_g31_recovers_in_small_steps(self) -> None:
         """Quiet time lifts the rate back to the configured one, not above."""
         pace = Pace(100.0)
         for at in (0.0, 2.0, 5.0, 10.0):
@@ -78,22 +90,31 @@ class PaceTests(SynchronousTestCase):
         steps = []
         for second in range(20, 90):
             pace.went_well(float(second))
-            steps.append(pace.present)
+            steps.append(pace.present or 0.0)
         self.assertEqual(steps[-1], 100.0)
         self.assertFalse(pace.slowed)
         self.assertEqual(steps, sorted(steps))
-        self.assertGreater(len(set(steps)), 2)
+        for low, high in pairwise(steps):
+            self.assertLess(high, max(2.5 * low, low + 1))
 
     def test_a_lane_without_limit_gets_one_and_loses_it_again(self) -> None:
         """Throttling an unlimited lane limits it for a while."""
         pace = Pace(None)
         for n in range(200):
-            pace.spend(1, n / 100)
+            pace.went_well(n / 100)
         pace.throttled(2.0)
         self.assertIsNotNone(pace.present)
         for second in range(3, 300):
             pace.went_well(float(second))
         self.assertIsNone(pace.present)
+
+    def test_a_pause_that_was_asked_for(self) -> None:
+        """Retry-After, or the pause of a status rule, whatever was taken."""
+        pace = Pace(None)
+        for n in range(100):
+            pace.went_well(n / 100)
+        self.assertEqual(pace.throttled(1.0, 7.0), 7.0)
+        self.assertEqual(pace.wait_s(2.0), 6.0)
 
     @given(
         st.none() | st.floats(0.01, 1000),
@@ -115,3 +136,119 @@ class PaceTests(SynchronousTestCase):
             self.assertGreaterEqual(pace.wait_s(now), 0.0)
             if pace.present is not None:
                 self.assertGreater(pace.present, 0.0)
+
+
+class Fixed:
+    """An SMSC that takes `limit` in any second, and throttles the rest."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.times: list[float] = []
+
+    def __call__(self, now: float) -> bool:
+        self.times = [at for at in self.times if at > now - 1.0]
+        if len(self.times) >= self.limit:
+            return False
+        self.times.append(now)
+        return True
+
+
+class Bucket:
+    """The same as a token bucket that holds one second's worth."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.tokens = float(limit)
+        self.at = 0.0
+
+    def __call__(self, now: float) -> bool:
+        more = (now - self.at) * self.limit
+        self.tokens, self.at = min(self.limit, self.tokens + more), now
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+
+class EveryFifth:
+    """An SMSC that throttles every fifth submit, at any rate."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, now: float) -> bool:
+        self.count += 1
+        return self.count % 5 != 0
+
+
+def run(
+    rate: float | None,
+    takes: Callable[[float], bool],
+    *,
+    seconds: float = 120.0,
+    messages: int = 1_000_000,
+    round_trip_s: float = 0.05,
+    window: int = 10,
+) -> tuple[float, int, int]:
+    """Send against an SMSC; return (seconds, taken, throttled)."""
+    pace, now, taken, throttled, count = Pace(rate), 0.0, 0, 0, 0
+    flights: list[tuple[float, int, bool]] = []
+    while now < seconds and taken < messages:
+        while flights and flights[0][0] <= now + 1e-9:
+            if heapq.heappop(flights)[2]:
+                pace.went_well(now)
+                taken += 1
+            else:
+                pace.throttled(now)
+                throttled += 1
+        room = len(flights) < window and taken + len(flights) < messages
+        wait_s = pace.wait_s(now)
+        if room and wait_s <= 0.0:
+            pace.spend(1, now)
+            count += 1
+            heapq.heappush(flights, (now + round_trip_s, count, takes(now)))
+            continue
+        ahead = [flights[0][0]] if flights else []
+        ahead += [now + wait_s] if room else []
+        if ahead:
+            now = max(now + 1e-6, min(ahead))
+    return now, taken, throttled
+
+
+class FarSideTests(SynchronousTestCase):
+    """The whole control loop in virtual time (field report A7)."""
+
+    def test_a_fixed_limit_is_used_and_rarely_hit(self) -> None:
+        """At least 80 % of it used, at most 5 % throttled."""
+        for limit in (20, 50, 100):
+            for make in (Fixed, Bucket):
+                for rate in (None, 1000.0, 2.0 * limit):
+                    with self.subTest(limit=limit, far=make.__name__, rate=rate):
+                        seconds, taken, throttled = run(rate, make(limit))
+                        self.assertGreaterEqual(taken / seconds, 0.8 * limit)
+                        self.assertLessEqual(throttled, 0.05 * (taken + throttled))
+
+    def test_every_fifth_refused_costs_little(self) -> None:
+        """Thirty messages in seconds, and most of the rate for ever."""
+        for rate in (10.0, 100.0):
+            with self.subTest(rate=rate):
+                seconds, taken, _ = run(rate, EveryFifth(), messages=30)
+                self.assertEqual(taken, 30)
+                self.assertLess(seconds, 8.0)
+                seconds, taken, _ = run(rate, EveryFifth(), seconds=600)
+                self.assertGreaterEqual(taken / seconds, 0.65 * rate)
+
+    def test_a_far_side_that_takes_nothing_is_left_alone(self) -> None:
+        """A few tries in ten minutes, not one in each second."""
+        _, taken, throttled = run(None, lambda now: False, seconds=600)
+        self.assertEqual(taken, 0)
+        self.assertLessEqual(throttled, 10 * 30)
+
+    def test_an_smsc_that_recovers_gets_its_rate_back(self) -> None:
+        """After a minute at 5/s the full 100/s is reached within another two."""
+        slow, fast = Fixed(5), Fixed(120)
+        late = run(100.0, lambda now: (slow if now < 60 else fast)(now), seconds=180.0)[
+            1
+        ]
+        early = run(100.0, lambda now: slow(now), seconds=60.0)[1]
+        self.assertGreater(late - early, 6000)

@@ -119,6 +119,14 @@ class DecideTests(SynchronousTestCase):
         no = refused(retryable=True, throttled=True, retry_after_s=2.0)
         self.assertEqual(after(no, tried=("a",) * 50), Wait(1002.0, "a", no.error))
 
+    def test_a_full_queue_is_no_try(self) -> None:
+        """It waits longer each time, however often it was tried (report A7)."""
+        no = refused(retryable=True, queue_full=True)
+        for tries, pause_s in ((1, 10.0), (2, 20.0), (3, 40.0), (50, 60.0)):
+            self.assertEqual(
+                after(no, tried=("a",) * tries), Wait(1000 + pause_s, "a", no.error)
+            )
+
     def test_unsure_is_held(self) -> None:
         """`hold`: nothing is sent; the platform hears `uncertain` later."""
         self.assertEqual(

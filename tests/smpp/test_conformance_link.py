@@ -268,7 +268,9 @@ class VerdictTests(SynchronousTestCase):
         self.assertFalse(refusal(0x35).error.retryable)
         self.assertTrue(refusal(0x08).error.retryable)
         self.assertTrue(refusal(0x400).error.retryable)
-        self.assertTrue(refusal(0x14).throttled)
+        self.assertTrue(refusal(0x58).throttled)
+        self.assertTrue(refusal(0x14).queue_full)
+        self.assertFalse(refusal(0x14).throttled)
         self.assertIs(refusal(0x0D).scope, Scope.CHANNEL_FOR_A_WHILE)
         self.assertIs(refusal(0x0E).scope, Scope.CHANNEL_UNTIL_MENDED)
 
