@@ -3,7 +3,8 @@
 The journal is the truth, everything else is a conversation.  Imports go down
 only; `tests/test_layers.py` keeps it so:
 
-floor 0  words and data      message, life, errors, interfaces, ini, text
+floor 0  words and data      message, life, errors, interfaces, cellrate, ini,
+                             text
 floor 1  protocols as values smpp, goip, yeastar, cloud (codec and session),
                              amqp.envelope: bytes and `now` in, events out
 floor 2  shells              keeper, alarm, tasks, the protocol modules, journal

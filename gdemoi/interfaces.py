@@ -128,6 +128,23 @@ class ITraced(Interface):
         """Return what passed as a pcap file.  Raises `OurFault` as `traced`."""
 
 
+class Rate(Protocol):
+    """How fast a lane sends at present, in segments per second; None: no limit."""
+
+    present: float | None
+
+
+class IPaced(Interface):
+    """A channel that sends a message as several segments (beside `IChannel`).
+
+    The lane counts a message's segments when it lets it go; the channel spaces
+    them, since far sides count segments and not messages.
+    """
+
+    def paced_by(rate: Rate) -> None:
+        """Space segments by `rate.present`, which changes as the far side asks."""
+
+
 class IChannelEvents(Interface):
     """What channels call upward.  Each Deferred fires after the commit."""
 

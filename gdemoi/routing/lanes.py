@@ -21,7 +21,7 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IJournal
+from gdemoi.interfaces import IChannel, IJournal, IPaced
 from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Held, Next, Wait
 from gdemoi.message import (
     Accepted,
@@ -78,6 +78,8 @@ class Lane:
         self.channel = channel
         self.name = channel.name
         self.pace = Pace(channel.rate)
+        if IPaced.providedBy(channel):
+            IPaced(channel).paced_by(self.pace)
         self.paused = False
         self.stopping = False
         self.in_flight: set[Entry] = set()

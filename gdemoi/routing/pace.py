@@ -21,9 +21,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# A message may leave this much before its exact time, so that one timer serves
-# a few messages; over any second that is at most one twentieth too many.
-TOLERANCE_S: Final = 0.05
+from gdemoi.cellrate import CellRate
+
 PAUSE_FIRST_S: Final = 1.0
 PAUSE_LAST_S: Final = 30.0
 # Slower would starve a lane on a few refusals; the pauses do the rest.
@@ -84,7 +83,7 @@ class Pace:
         self.rate = rate
         self.present = rate
         self.throttled_count = 0
-        self._free_at = 0.0
+        self._cells = CellRate()
         self._paused_until = 0.0
         self._pause_s = 0.0
         self._taken = _Taken()
@@ -103,16 +102,11 @@ class Pace:
         """Return how long until the next message may leave; 0: now."""
         if now < self._paused_until:
             return self._paused_until - now
-        if self.present is None:
-            return 0.0
-        early = self._free_at - now
-        tolerance = min(TOLERANCE_S, 1.0 / self.present)
-        return early - tolerance if early > tolerance + 1e-9 else 0.0
+        return self._cells.wait_s(self.present, now)
 
     def spend(self, segments: int, now: float) -> None:
         """Count a message of so many segments as leaving now."""
-        if self.present is not None:
-            self._free_at = max(self._free_at, now) + segments / self.present
+        self._cells.spend(segments, self.present, now)
 
     def throttled(self, now: float, pause_s: float | None = None) -> float:
         """Slow down as far as it helps; return how long nothing may leave.
@@ -163,7 +157,7 @@ class Pace:
         slowest = min(SLOWEST_PER_S, self.rate or SLOWEST_PER_S)
         present = self.present if self.present is not None else taken
         self.present = max(slowest, min(present, taken))
-        self._free_at = max(self._paused_until, now)
+        self._cells.free_at = max(self._paused_until, now)
         self._lowered_at = now
         self._good = self._bad = 0
 

@@ -20,9 +20,11 @@ from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
     IContinuing,
+    IPaced,
     ITraced,
     Kind,
     Prepared,
+    Rate,
     Surroundings,
 )
 from gdemoi.keeper import KeeperState
@@ -73,7 +75,7 @@ BINDS: Final = {
 _MOST_NOTED: Final = 1000
 
 
-@implementer(IChannel, IContinuing, ITraced)
+@implementer(IChannel, IContinuing, IPaced, ITraced)
 class SmppChannel:
     """One ``[smpp:NAME]``."""
 
@@ -93,8 +95,8 @@ class SmppChannel:
         self.rate = settings.rate
         self.ids = IdForms(settings.receipt_id)
         self.trace = self._make_trace()
-        self.sender = Sender(settings)
         clock = surroundings.clock
+        self.sender = Sender(settings, clock)
         self.deliveries = Deliveries(name, self.account, settings, clock, self.ids)
         self.outbind = OutbindPort(
             name, settings, surroundings, self.deliveries, self.trace
@@ -121,6 +123,10 @@ class SmppChannel:
         for link in self.links:
             link.start()
         self.outbind.start()
+
+    def paced_by(self, rate: Rate) -> None:
+        """Space segments by the lane's rate (`gdemoi.interfaces.IPaced`)."""
+        self.sender.rate = rate
 
     def stop(self, grace_s: float) -> Deferred[None]:
         """Drain, unbind, close."""

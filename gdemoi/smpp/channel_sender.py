@@ -1,7 +1,8 @@
 """The way out of one channel: segments over the bind that submits.
 
-Segments leave in order and as far as the window goes; every answer finds its
-message's `Sending`, and the last one makes its outcome.
+Segments leave in order, as far as the window goes and spaced by the lane's rate
+(far sides count segments); every answer finds its message's `Sending`, and the last
+one makes its outcome.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections import Counter, deque
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
-from gdemoi.interfaces import IChannelEvents
+from gdemoi.alarm import Alarm
+from gdemoi.cellrate import CellRate
+from gdemoi.interfaces import IChannelEvents, Rate
 from gdemoi.message import Error, Outcome, Refused, Scope
 from gdemoi.smpp.channel_queries import Query
 from gdemoi.smpp.pdus import Pdu, SubmitSmResp, Unparsed
@@ -41,7 +45,7 @@ def unavailable(reason: str) -> Refused:
 class Sender:
     """Messages and queries on their way out."""
 
-    def __init__(self, settings: SmppSettings) -> None:
+    def __init__(self, settings: SmppSettings, clock: IReactorTime) -> None:
         self.statuses: Counter[int] = Counter()
         self.accepted = 0
         self.refused = 0
@@ -49,6 +53,11 @@ class Sender:
         self.late = 0
         self.esme: EsmeProtocol | None = None
         self.events: IChannelEvents | None = None
+        # the lane's
+        self.rate: Rate | None = None
+        self._clock = clock
+        self._cells = CellRate()
+        self._alarm = Alarm(clock, self.pump)
         self._overrides = settings.overrides
         self._queue: deque[Sending] = deque()
         self._queries: deque[tuple[bytes, Query]] = deque()
@@ -77,7 +86,7 @@ class Sender:
         return asked.answer
 
     def pump(self) -> None:
-        """Let leave what the window takes."""
+        """Let leave what the window and the rate take."""
         esme = self.esme
         if esme is None or self._pumping:
             return
@@ -90,6 +99,8 @@ class Sender:
             queue = self._queue
             while free > 0 and queue:
                 sending = queue[0]
+                if sending.todo and not self._may_leave():
+                    break
                 if sending.todo:
                     place = sending.leaves()
                     esme.submit(sending.octets[place], (sending, place))
@@ -98,6 +109,19 @@ class Sender:
                     queue.popleft()
         finally:
             self._pumping = False
+
+    def _may_leave(self) -> bool:
+        """Count a segment as leaving now, or ring when it may."""
+        rate = None if self.rate is None else self.rate.present
+        if rate is None:
+            return True
+        now = self._clock.seconds()
+        wait_s = self._cells.wait_s(rate, now)
+        if wait_s > 0.0:
+            self._alarm.set(now + wait_s)
+            return False
+        self._cells.spend(1, rate, now)
+        return True
 
     # -- answers
 
@@ -159,6 +183,7 @@ class Sender:
 
     def give_back(self, reason: str) -> None:
         """Nothing can leave any more: refuse what has not left."""
+        self._alarm.cancel()
         refused = unavailable(reason)
         queue, self._queue = self._queue, deque()
         for sending in queue:

@@ -97,6 +97,13 @@ class LinkTests(SynchronousTestCase):
         self.assertIsInstance(found[-1], Over)
 
 
+class Steady:
+    """A lane's rate."""
+
+    def __init__(self, present: float | None) -> None:
+        self.present = present
+
+
 class WindowTests(SynchronousTestCase):
     def test_g26_never_more_than_window(self) -> None:
         """Window 1 is strictly one at a time; no request is refused for it."""
@@ -114,6 +121,47 @@ class WindowTests(SynchronousTestCase):
             self.assertEqual(most, window)
             self.assertTrue(all(isinstance(o[0], Accepted) for o in outcomes))
             house.stop()
+
+    def test_g27_segments_are_spaced(self) -> None:
+        """At 2/s five segments take two seconds, and so do the next (A7)."""
+        house = House(window=50)
+        house.channel.paced_by(Steady(2.0))
+        house.submit(house.message("x" * 700, id="five"))
+        house.submit(house.message("y" * 300, id="two"))
+        times: list[float] = []
+        began = house.clock.seconds()
+        for _ in range(100):
+            new = len(house.smsc.taken) - len(times)
+            times += [round(house.clock.seconds() - began, 2)] * new
+            house.advance(0.05, step=0.05)
+        self.assertEqual(len(times), 7)
+        for n, at in enumerate(times):
+            self.assertAlmostEqual(at, n * 0.5, delta=0.11)
+        house.stop()
+
+    def test_g27_a_rate_that_changes_counts_at_once(self) -> None:
+        """What waits for the old rate leaves by the new one (A7)."""
+        house = House(window=50)
+        rate = Steady(1.0)
+        house.channel.paced_by(rate)
+        house.submit(house.message("x" * 700, id="five"))
+        house.advance(1.0)
+        rate.present = None
+        house.advance(1.1)
+        self.assertEqual(len(house.smsc.taken), 5)
+        house.stop()
+
+    def test_g27_what_waits_for_its_time_has_not_left(self) -> None:
+        """The end of the link refuses it; nothing is unsure, no timer is left (A7)."""
+        house = House(window=50)
+        house.channel.paced_by(Steady(1.0))
+        (outcome,) = [house.submit(house.message("x" * 700, id="five"))]
+        house.advance(1.5)
+        house.stop()
+        (refused,) = outcome
+        assert isinstance(refused, Refused)
+        assert refused.progress is not None
+        self.assertEqual(sum(one is not None for one in refused.progress.ids), 2)
 
     def test_g26_a_full_window_is_our_fault(self) -> None:
         """The session itself refuses the request too many."""
