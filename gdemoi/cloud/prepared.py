@@ -58,7 +58,7 @@ def prepare(
         return Refused(error=sender)
     unable = _uncarried(message, provider)
     if unable is not None:
-        return Refused(error=Error("gateway:not_supported", unable))
+        return Refused(error=Error("gateway:unsupported", unable))
     found = _written(message)
     if isinstance(found, Error):
         return Refused(error=found)

@@ -115,7 +115,7 @@ class PreparedTests(SynchronousTestCase):
             ({"udh": b"\x00"}, vonage()),
         ):
             self.assertEqual(
-                self.refused(message(**changes), settings), "gateway:not_supported"
+                self.refused(message(**changes), settings), "gateway:unsupported"
             )
         ready = self.ready(message(**binary, udh=b"\x05"), vonage())
         self.assertEqual((ready.charset, ready.user_data()), ("binary", [("0501", 2)]))
