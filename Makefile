@@ -1,11 +1,11 @@
-# make demo | test | check | bench: see README.rst
+# make demo | test | check | bench: see README.rst; docs | news: CONTRIBUTING.rst
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench docs news clean
 
 # The stamps are remade when the requirements change.
 $(VENV)/.demo: setup.cfg pyproject.toml
@@ -30,6 +30,13 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(BIN)/towncrier build --draft --version next >$(VENV)/news.txt 2>&1 || { cat $(VENV)/news.txt; exit 1; }
+
+docs: $(VENV)/.test
+	@$(BIN)/python -m docs.reference
+
+news: $(VENV)/.test
+	@$(BIN)/towncrier build --draft --version next
 
 bench: $(VENV)/.test
 	@$(BIN)/python -m bench $(ONLY)
