@@ -1,5 +1,7 @@
 """gdemoi: the SMS gateway for GPS-tracking platforms.
 
+docs/architecture.rst shows the whole, and where to find what.
+
 The journal is the truth, everything else is a conversation.  Imports go down
 only; `tests/test_layers.py` keeps it so:
 

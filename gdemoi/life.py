@@ -156,7 +156,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """One row of the outbox, ready to publish.
 
     `seq` numbers all events of this journal; `routing_key` is relative to the
-    events exchange; `body` is the JSON of the contract, as bytes.
+    events exchange; `body` is its JSON (docs/events.rst), as bytes.
     """
 
     seq: int

@@ -1,8 +1,8 @@
 """What travels through the house: messages, outcomes and receipts, as values.
 
-This file knows the words of the contract (states, classes, policies) and the
-shapes that the floors hand to one another.  It knows no protocol, no clock and
-no storage.  All times are seconds since the epoch (float).
+This file knows the words of docs/contract.rst, "The message", and docs/events.rst,
+"States", and the shapes that the layers hand to one another.  It knows no protocol,
+no clock and no storage.  All times are seconds since the epoch (float).
 
 None of these values can be part of a cycle, so the garbage collector need not
 visit them (`gc=False`); with thousands of them alive that is a tenth of the work.
@@ -41,8 +41,8 @@ FINAL: Final = frozenset(
     }
 )
 
-# The order of the contract; a state may follow one of lower rank, and WAITING
-# may repeat itself (each try is told).
+# The order of docs/events.rst, "States"; a state may follow one of lower rank, and
+# WAITING may repeat itself (each try is told).
 RANK: Final[dict[State, int]] = {
     State.ACCEPTED: 0,
     State.WAITING: 1,

@@ -1,4 +1,4 @@
-"""Answers to envelopes that did not become a message.
+"""Answers to envelopes (docs/events.rst, "Answers to an envelope").
 
 A body that cannot be taken goes unchanged to the invalid queue, and when its id
 could be read, a ``rejected`` event tells the platform.  A reused id is told as

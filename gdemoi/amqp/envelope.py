@@ -1,11 +1,13 @@
-"""The outbound JSON contract, as bytes in and `Outbound` out; HTTP uses it too.
+"""The JSON of a message, as bytes in and `Outbound` out; HTTP uses it too.
+
+The fields are those of docs/contract.rst, "The message".
 
 This file knows every field that a platform may write, its type, its default and
 what may not stand together.  It refuses to know where the bytes came from, what
 channels exist, and whether a channel can carry the text: it never alters one
 character of it.
 
-Choices where the contract leaves one:
+Choices that a table of fields does not tell:
 
 * `v` may be absent; when it is there it is 1.  A field that is null is absent.
 * An `id` in the body wins over the `message-id` property.
@@ -69,7 +71,7 @@ Word = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The fields of CONTRACT §3, spelled as platforms spell them."""
+    """The fields of docs/contract.rst, "The message", as platforms spell them."""
 
     to: str
     v: Literal[1] | None = None

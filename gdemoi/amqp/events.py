@@ -1,5 +1,7 @@
 """Publishes the journal's outbox: in order, at least once, never forgotten.
 
+What it promises: docs/amqp.rst, "What holds when something breaks".
+
 Events are read from the journal after a bookmark, published with confirms, and
 the bookmark follows the last event that is confirmed together with all before
 it.  After a lost connection, reading begins again at the bookmark, so that some

@@ -1,17 +1,18 @@
-"""Compatibility readers: platforms that cannot write the contract's JSON.
+"""Compatibility readers: platforms that cannot write the JSON of a message.
 
-Three forms, chosen by ``format`` in ``[amqp]``:
+Three forms, chosen by ``format`` in ``[amqp]`` (docs/amqp.rst, "Platforms that cannot
+write this JSON"):
 
-* ``v1``: the contract's JSON.
+* ``v1``: the JSON of docs/contract.rst, "The message".
 * ``headers``: the body is the text (UTF-8), or the octets of a binary SMS when
   its content-type is ``application/octet-stream``; all other fields are AMQP
-  headers with the contract's names.  Headers that begin with ``x-`` belong to
+  headers with the names of the fields.  Headers that begin with ``x-`` belong to
   brokers and tracing and are passed over; any other unknown one is an error.
 * ``map``: a foreign JSON object; a section ``[amqp-map:NAME]`` says for each field
-  of the contract where it is found: a path (``device.phone``), or ``const:WORD``.
+  where it is found: a path (``device.phone``), or ``const:WORD``.
   What is not mapped is passed over.
 
-This file turns octets and headers into the contract's fields.  It does not know
+This file turns octets and headers into the fields of a message.  It does not know
 what the fields mean: `envelope` does.
 """
 
@@ -38,7 +39,7 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def v1(defaults: Defaults) -> Reader:
-    """Return the reader of the contract's JSON."""
+    """Return the reader of the JSON of a message."""
 
     def read(body: bytes, properties: Mapping[str, Any], now: float) -> Outbound:
         return parse(

@@ -1,5 +1,7 @@
 """Phone numbers as platforms write them, brought to the one stored form.
 
+The rules are those of docs/contract.rst, "Numbers".
+
 The stored form is ``+E.164``, or a short number of three to six digits as it
 was given.  This file knows the numbering plans through `phonenumbers`; it does
 not know which carrier or channel a number belongs to.

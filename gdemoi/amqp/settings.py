@@ -119,7 +119,7 @@ class AmqpSettings:
     format: str = key(
         choice("v1", "headers", "map"),
         default="v1",
-        doc="v1: the contract's JSON; headers: text body, fields in headers; "
+        doc="v1: the JSON of a message; headers: text body, fields in headers; "
         "map: a foreign JSON",
     )
     map: str | None = key(
@@ -178,7 +178,7 @@ def _mapped(doc: str, name: str | None = None, example: str = "") -> str | None:
 
 @frozen(kw_only=True)
 class AmqpMapSettings:
-    """Where a foreign JSON holds the fields of the contract."""
+    """Where a foreign JSON holds the fields of a message."""
 
     to: str = key(
         Converter("path | const:WORD", _place),
@@ -212,7 +212,7 @@ class AmqpMapSettings:
             yield "text", "either text or binary is to be mapped"
 
     def fields(self) -> Mapping[str, str]:
-        """Return the contract's field names and where each is found."""
+        """Return the names of fields and where each is found."""
         return {
             name.rstrip("_"): place
             for name, place in attrs.asdict(self).items()

@@ -1,4 +1,4 @@
-"""The queues and exchanges of CONTRACT §5: declared, or only looked for.
+"""Queues and exchanges (docs/amqp.rst, "What is declared"): made, or looked for.
 
 `Topology` says what there is to be, `Upkeep` sees to it as long as a connection
 lives: somebody may delete a queue, a binding or an exchange under it, and the

@@ -1,5 +1,7 @@
 """``gdemoi-sms``: the command line.
 
+What scripts may rely on: docs/contract.rst, "Commands and exit statuses".
+
 Rooms: `configured` (check, keys, explain: work on a file), `probing` (tries a
 far side), `messages` and `operating` (talk to a running gateway), `asking` (their
 HTTP), `show…` (what it looks like).  Nothing here ends in a traceback.

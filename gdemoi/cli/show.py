@@ -1,7 +1,7 @@
 """What the gateway's answers look like: tables, timelines, colours.
 
-Knows the JSON of the API (CONTRACT §1, §4, §6) and rich.  Everything that came
-from outside is printed as plain text, never as markup.
+Knows the JSON of the API (docs/http.rst, docs/events.rst) and rich.  Everything
+that came from outside is printed as plain text, never as markup.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ SILENT_TRIES: Final = 3
 
 
 class Health:
-    """State and reason of a channel, in the words of the contract."""
+    """State and reason of a channel (docs/events.rst, "Channels and lines")."""
 
     def __init__(self) -> None:
         self.state = "up"

@@ -52,7 +52,7 @@ class Push(msgspec.Struct, frozen=True):
 
     @property
     def password(self) -> bytes:
-        """The password; the seed's example spells it `pass` in RECEIVE too."""
+        """The password; one edition's example spells it `pass` in RECEIVE too."""
         given = self.fields.get("password")
         return self.fields.get("pass", b"") if given is None else given
 

@@ -1,6 +1,6 @@
 """Answers and errors of the API as JSON, and queries read strictly.
 
-Knows the shapes of the contract's §6 and nothing of what is asked.
+Knows the shapes of docs/http.rst, "Errors", and nothing of what is asked.
 """
 
 from __future__ import annotations

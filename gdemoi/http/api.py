@@ -1,4 +1,4 @@
-"""The HTTP API of the contract's §6: requests to the gateway's answers.
+"""The HTTP API (docs/http.rst): requests to the gateway's answers.
 
 Knows paths, statuses and JSON; what a message is stands in `gdemoi.amqp.envelope`,
 what happens to it behind `Gateway`.  Every error is JSON, never a traceback.

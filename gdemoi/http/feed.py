@@ -1,4 +1,4 @@
-"""Events over HTTP: long polls and event streams, from the journal's outbox.
+"""Events over HTTP (docs/http.rst, "Events"): long polls and event streams.
 
 Every reader keeps its own place (the seq of the last event it has); the journal
 is read anew from there, so that nothing is held in memory for a slow reader.  The

@@ -72,7 +72,8 @@ class Gateway(Protocol):
 
         Keys: ``id state final to from class channel account accepted_at
         expires_at`` as in `search`, then ``message`` (as it was accepted),
-        ``events`` (the contract's), ``attempts``, ``receipts``, ``provider_ids``.
+        ``events``, ``attempts``, ``receipts``, ``provider_ids``, as in docs/events.rst,
+        "The story of a message".
         """
 
     def search(self, wanted: Search) -> Awaitable[Page]:

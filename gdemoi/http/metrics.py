@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what the API did, and how the channels stand.
+"""Figures for Prometheus (docs/http.rst, "Metrics"): the API and the channels.
 
 Counters are kept here; everything else is read when it is asked for.
 """

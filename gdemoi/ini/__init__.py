@@ -3,7 +3,8 @@
 The rooms: `units` (text -> value), `declared` (settings classes and their
 reference), `words` (bytes -> sections, with places), `document` (includes,
 secrets, `Section.read`, all complaints).  Nothing here opens a file: who parses
-hands in a `Sources`.  The form of the file is the contract's, §2.
+hands in a `Sources`.  The form of the file is told in
+docs/contract.rst, "The ini file".
 """
 
 from gdemoi.ini.declared import KeyReference, key, reference

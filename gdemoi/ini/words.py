@@ -1,7 +1,8 @@
-"""From the bytes of one file to words with places; the contract's §2.
+"""From the bytes of one file to words with places.
 
-Knows the form of a line and nothing of what sections and keys mean.  Whatever is
-wrong with a line becomes a `Complaint`, and reading goes on.
+Knows the form of a line (docs/contract.rst, "The ini file") and nothing of what
+sections and keys mean.  Whatever is wrong with a line becomes a `Complaint`, and
+reading goes on.
 """
 
 from __future__ import annotations

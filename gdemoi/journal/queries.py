@@ -180,7 +180,10 @@ class Queries:
         return int(row[0])
 
     def story(self, message_id: str) -> dict[str, Any] | None:
-        """Return the whole story of a message, JSON-ready; None: unknown."""
+        """Return a message and all that happened to it; None: unknown.
+
+        JSON-ready, as in docs/events.rst, "The story of a message".
+        """
         rows = self._database.select(
             select(_m.owner, _m.message, _m.record).where(_m.id == message_id)
         )

@@ -1,6 +1,6 @@
 """The life of one message, as a value: facts go in, events come out.
 
-This file knows the order of the states (ARCHITECTURE §1, CONTRACT §4): they
+This file knows the order of the states (docs/events.rst, "States"): they
 only move forward, each event has the next `seq`, exactly one is final.  It
 knows no database, no clock and no JSON.  The journal loads a `Record`, lets
 one fact after the other change it, and writes it back with the events.

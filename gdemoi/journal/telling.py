@@ -1,4 +1,4 @@
-"""Events as the platform reads them: the JSON and routing keys of CONTRACT §4, §5.
+"""Events as the platform reads them: the JSON and routing keys of docs/events.rst.
 
 This file knows the shape of each event and its routing key, nothing about when
 it is told.
@@ -94,7 +94,7 @@ class _Second:
 
 
 def rfc3339(at: float) -> str:
-    """Spell a time as the contract does: UTC, milliseconds."""
+    """Spell a time as all events do: RFC 3339, UTC, milliseconds."""
     millis = int(at * 1000 + 0.5)
     second = millis // 1000
     if second != _Second.number:

@@ -1,4 +1,4 @@
-"""What to do after an outcome: a pure decision.
+"""What to do after an outcome: a pure decision (docs/contract.rst, "The ini file").
 
 A refusal certainly did not go out, so it may go another way or later; what is
 unsure follows the message's own policy and nothing else.
@@ -85,6 +85,8 @@ class Situation:
 
 def after_unsure(outcome: Unsure, known: Situation) -> Next:
     """Return what follows when nobody knows: what the message itself says.
+
+    The policies are those of docs/contract.rst, "Classes and policies".
 
     Each resend may be one SMS more on the phone, so their number has a limit of
     its own: a far side that hangs up at every submit would get all `tries`.

@@ -1,6 +1,6 @@
 """Which alphabet a text goes in, and how its octets read back.
 
-Knows the words of the contract (`Charset`), what data_coding means (SMPP 3.4
+Knows the charsets of a message (`Charset`), what data_coding means (SMPP 3.4
 §5.2.19, 3GPP TS 23.038 §4) and what a carrier means by data_coding 0: the
 *default charset*, one of `DEFAULT_CHARSETS`.  Refuses to know PDUs.  Nothing is
 ever changed in a text unless `OnUnencodable.TRANSLITERATE` says so.

@@ -1,4 +1,4 @@
-"""The outbound contract, field by field, and what no body may do to us."""
+"""docs/contract.rst, "The message", field by field, and what no body may do to us."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Case(SynchronousTestCase):
 
 class DefaultsTests(Case):
     def test_the_least_envelope_is_a_notification(self) -> None:
-        """Everything unsaid has the contract's default."""
+        """What is unsaid is as docs/contract.rst, "Classes and policies", has it."""
         message = read(LEAST)
         self.assertEqual(
             message,
@@ -435,7 +435,7 @@ class ManyTests(Case):
         self.assertEqual(len(ids), 2)
 
     def test_a_thousand_and_no_more(self) -> None:
-        """The contract's limit."""
+        """The limit of docs/http.rst, "Messages"."""
         item = json.dumps({"to": "112", "text": "x"})
         body = f"[{','.join([item] * 1000)}]".encode()
         self.assertEqual(len(parse_many(body, defaults=DEFAULTS, now=NOW)), 1000)

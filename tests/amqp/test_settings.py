@@ -74,7 +74,7 @@ class ComplaintsTests(SynchronousTestCase):
 
 
 class MapTests(SynchronousTestCase):
-    def test_fields_by_the_contracts_names(self) -> None:
+    def test_fields_by_the_names_of_the_message(self) -> None:
         """`class` and `from`, not Python's spellings."""
         settings = AmqpMapSettings(
             to="phone", text="message", class_="const:command", from_="sender"

@@ -15,7 +15,7 @@ QUEUES = {"g.outbound", "g.status", "g.inbound", "g.invalid"}
 
 
 class TopologyTests(Case):
-    def test_declares_all_of_the_contract(self) -> None:
+    def test_declares_all_that_the_page_names(self) -> None:
         """Two topic exchanges, four durable queues of the type asked for."""
         client, _ = self.logged_in()
         self.result(Topology("g", "quorum", True).establish(client, Logger()))

@@ -234,7 +234,7 @@ class ExplainTests(FileTests):
             self.assertIn(shown, said)
 
     def test_as_json(self) -> None:
-        """The shape of the contract."""
+        """The shape of docs/http.rst, "Messages"."""
         told = json.loads(self.explain("--text", "x", "--json").output)
         self.assertEqual(
             set(told),

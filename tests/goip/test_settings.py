@@ -46,8 +46,8 @@ def read(text: str) -> tuple[object, list[str]]:
 
 
 class SettingsTests(SynchronousTestCase):
-    def test_contract_example(self) -> None:
-        """The sections of the contract are read as they stand there."""
+    def test_one_line_is_enough(self) -> None:
+        """What is left out has a default that works."""
         found, complaints = read("[goip:office]\nlisten = 0.0.0.0:44444\n")
         self.assertEqual(complaints, [])
         assert isinstance(found, GoipSettings)

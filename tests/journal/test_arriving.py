@@ -26,7 +26,7 @@ class InboundTests(JournalTestCase):
         return self.did(self.journal.inbound(found))
 
     def test_one_sms(self) -> None:
-        """The event as the contract has it."""
+        """The event as docs/events.rst, "Inbound SMS", has it."""
         name = self.came(inbound("hi", line="l1", sent_at=NOW - 2))
         [body] = self.bodies()
         self.assertEqual(

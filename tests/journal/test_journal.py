@@ -51,7 +51,7 @@ class LifeTests(JournalTestCase):
         self.assertTrue(verifyObject(IJournal, self.journal))
 
     def test_whole_life(self) -> None:
-        """Accepted, submitted, delivered: as the contract shows it."""
+        """Accepted, submitted, delivered: as docs/events.rst, "States", has it."""
         self.assertEqual(self.accept(acceptance(attempting=True)), [Taken()])
         self.assertEqual(self.note(taken("a1", "a2")), [True])
         self.receive(receipt("a1"))

@@ -214,7 +214,7 @@ class WayTests(Case):
 
 class WindowTests(Case):
     def test_g26_never_more_than_the_window(self) -> None:
-        """Case 26: with a window of three, the fourth waits for an answer."""
+        """With a window of three, the fourth waits for an answer."""
         hand = self.hands["a"]
         hand.window = 3
         self.accept(*(self.message(f"m{n}") for n in range(10)))
@@ -233,7 +233,7 @@ class WindowTests(Case):
         self.assertEqual(hand.ids, ["n1", "c1", "n2"])
 
     def test_g32_commands_to_one_number_do_not_overtake(self) -> None:
-        """Case 32: the second command waits for the first one's answer."""
+        """The second command waits for the first one's answer."""
         hand = self.hands["a"]
         self.accept(
             self.command("c1"),
@@ -263,7 +263,7 @@ class WindowTests(Case):
         self.assertEqual(hand.ids, ids)
 
     def test_g35_a_full_backlog_takes_nothing(self) -> None:
-        """Case 35: over the mark the door is closed until nine tenths are left."""
+        """Over the mark the door is closed until nine tenths are left."""
         hand = self.hands["a"]
         hand.down = "no bind"
         self.accept(*(self.message(f"m{n}") for n in range(50)))
@@ -285,7 +285,7 @@ class PauseTests(Case):
         self.assertEqual(self.hands["a"].ids, ["m1"])
 
     def test_g27_the_rate_is_kept(self) -> None:
-        """Case 27: ten per second, counted in segments."""
+        """Ten per second, counted in segments."""
         hand = HandChannel(name="b", rate=10.0, window=100)
         self.house.router = self.house.intake.router = Router([], ["b"])
         self.hands["b"] = hand
@@ -320,7 +320,7 @@ class ThrottleTests(Case):
         return Refused(error=Error("smpp:0x58", "throttled", True), throttled=True)
 
     def test_g31_a_throttled_message_goes_back_to_the_head(self) -> None:
-        """Case 31: it keeps its place and its prepared segments."""
+        """It keeps its place and its prepared segments."""
         hand = self.hands["a"]
         hand.window = 1
         self.accept(self.message("m1"), self.message("m2"))
@@ -775,7 +775,7 @@ class StopTests(Case):
         self.assertEqual(self.hands["a"].stopped, 7.0)
 
     def test_what_waits_stays_for_the_next_start(self) -> None:
-        """Case 58: queued messages stay queued, and leave after a restart."""
+        """Queued messages stay queued, and leave after a restart."""
         self.hands["a"].down = "no bind"
         self.accept(self.message("m1"))
         self.run_to_end(self.house.stop(1.0))

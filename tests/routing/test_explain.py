@@ -29,8 +29,8 @@ class ExplainTests(SynchronousTestCase):
             one, self.router, self.hands, lambda name: self.hands[name].unable()
         )
 
-    def test_the_shape_of_the_contract(self) -> None:
-        """Every key that platforms may rely on is there."""
+    def test_its_shape(self) -> None:
+        """Every key of docs/http.rst, "Messages", is there."""
         self.assertEqual(
             set(self.explain(message())),
             {

@@ -35,7 +35,7 @@ class PaceTests(SynchronousTestCase):
             self.assertLessEqual(abs(sent / 5 - 20), 1)
 
     def test_g27_an_idle_lane_saves_no_burst(self) -> None:
-        """Case 27: after an hour of silence a second brings no more than that."""
+        """After an hour of silence a second brings no more than that."""
         pace = Pace(10.0)
         pace.spend(1, 0.0)
         sent, now = 0, 3600.0
@@ -47,7 +47,7 @@ class PaceTests(SynchronousTestCase):
         self.assertLessEqual(sent, 11)
 
     def test_g27_counts_segments(self) -> None:
-        """Case 27: three segments take the time of three messages."""
+        """Three segments take the time of three messages."""
         sent = len(send_for(Pace(30.0), 10, segments=3))
         self.assertApproximates(sent, 100, 2)
 
@@ -58,7 +58,7 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(pace.wait_s(0.0), 0.0)
 
     def test_g31_pauses_double_and_end_at_thirty_seconds(self) -> None:
-        """Case 31: nothing is taken at all: 1 s, 2 s, 4 s … 30 s."""
+        """Nothing is taken at all: 1 s, 2 s, 4 s … 30 s."""
         pace, now, pauses = Pace(100.0), 0.0, []
         for _ in range(8):
             pause_s = pace.throttled(now)

@@ -17,7 +17,7 @@ def made(**more: Any) -> YeastarSettings:
 
 
 class SettingsTests(SynchronousTestCase):
-    def test_the_contracts_example(self) -> None:
+    def test_the_usual_keys(self) -> None:
         """Its keys are known, the password does not show."""
         names = {one.name for one in reference(YeastarSettings)}
         self.assertLessEqual(
