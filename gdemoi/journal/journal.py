@@ -24,6 +24,7 @@ from gdemoi.journal.database import Database
 from gdemoi.journal.known import CACHED
 from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.mark import Mark, MarkFile
+from gdemoi.journal.matching import all_keys_of
 from gdemoi.journal.migrate import create, migrate
 from gdemoi.journal.queries import Queries
 from gdemoi.journal.telling import Outboxed, event_of, rfc3339
@@ -285,8 +286,13 @@ class Journal:
 
     def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
         """Record a receipt, matched or kept unmatched."""
+        keys = all_keys_of(receipt) if self._database.shared else ()
         return self._writes.put(
-            receiving.note_receipt, self._ledger, receipt, self._reactor.seconds()
+            receiving.note_receipt,
+            self._ledger,
+            receipt,
+            self._reactor.seconds(),
+            receipt_keys=[(receipt.account, key) for key in keys],
         )
 
     def inbound(self, inbound: Inbound) -> Deferred[str | None]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
+from attrs import define, field
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
@@ -23,9 +24,28 @@ BATCH_LIMIT: Final = 2_000
 # So many facts may wait for the disk before new ones are turned away.
 WAITING_LIMIT: Final = 20_000
 
-# Deferred, function, arguments, ids of the messages that it is about
-Job = tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...], Sequence[str]]
+# (account, provider key)
+ReceiptKey = tuple[str, str]
 _T = TypeVar("_T")
+
+
+@define(slots=True, eq=False)
+class Job:
+    """One thing to do in the thread, and the Deferred that fires with its answer.
+
+    `ids` are the messages that it is about, `receipt_keys` the provider keys that
+    it will look up: what a batch needs is read at once, not one by one.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    ids: Sequence[str] = ()
+    receipt_keys: Sequence[ReceiptKey] = ()
+    answer: Deferred[Any] = field(factory=Deferred)
+
+    def do(self) -> Any:
+        """Return what the function returns."""
+        return self.function(*self.args)
 
 
 def tried(function: Callable[..., _T], *args: Any) -> _T | Failure:
@@ -59,9 +79,13 @@ class Worker(Protocol):
         """Begin."""
 
     def put(
-        self, function: Callable[..., _T], *args: Any, ids: Sequence[str] = ()
+        self,
+        function: Callable[..., _T],
+        *args: Any,
+        ids: Sequence[str] = (),
+        receipt_keys: Sequence[ReceiptKey] = (),
     ) -> Deferred[_T]:
-        """Do a job; `ids` are the messages that it is about."""
+        """Do a `Job`; fires with what `function` returns."""
 
     def stop(self) -> Deferred[None]:
         """Take no more; fires when all that was taken is done."""
@@ -79,17 +103,21 @@ class Inline:
         """Nothing to start."""
 
     def put(
-        self, function: Callable[..., _T], *args: Any, ids: Sequence[str] = ()
+        self,
+        function: Callable[..., _T],
+        *args: Any,
+        ids: Sequence[str] = (),
+        receipt_keys: Sequence[ReceiptKey] = (),
     ) -> Deferred[_T]:
         """Do a job now, or when `release` is called."""
         if not self._open:
             return fail(Unavailable("the journal is closed"))
-        job: Job = (Deferred(), function, args, ids)
+        job = Job(function, args, ids, receipt_keys)
         if self._held is not None:
             self._held.append(job)
         else:
             self._crew.deliver(self._crew.work([job]))
-        return job[0]
+        return job.answer
 
     def hold(self) -> None:
         """Gather jobs from now on."""
@@ -126,16 +154,20 @@ class Threaded:
         self._thread.start()
 
     def put(
-        self, function: Callable[..., _T], *args: Any, ids: Sequence[str] = ()
+        self,
+        function: Callable[..., _T],
+        *args: Any,
+        ids: Sequence[str] = (),
+        receipt_keys: Sequence[ReceiptKey] = (),
     ) -> Deferred[_T]:
         """Queue a job; fails at once when too many wait."""
         if not self._open:
             return fail(Unavailable("the journal is closed"))
         if self._queue.qsize() >= WAITING_LIMIT:
             return fail(Unavailable("the journal cannot keep up"))
-        answer: Deferred[Any] = Deferred()
-        self._queue.put((answer, function, args, ids))
-        return answer
+        job = Job(function, args, ids, receipt_keys)
+        self._queue.put(job)
+        return job.answer
 
     def stop(self) -> Deferred[None]:
         """Take no more; fires when all that was taken is done."""
@@ -156,7 +188,7 @@ class Threaded:
             job = queue.get()
             while job is not None:
                 jobs.append(job)
-                weight += 1 + len(job[3])
+                weight += 1 + len(job.ids)
                 if weight >= BATCH_LIMIT:
                     break
                 try:

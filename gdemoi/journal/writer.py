@@ -20,8 +20,6 @@ from gdemoi.errors import Unavailable
 from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.mark import MarkFile
-from gdemoi.journal.matching import all_keys_of
-from gdemoi.journal.receiving import note_receipt
 from gdemoi.journal.telling import Outboxed
 from gdemoi.journal.worker import Job, tried
 
@@ -93,25 +91,17 @@ class Writer:
         if failure.check(*NOT_NOW):
             self._refused(jobs, done, failure)
         elif len(jobs) == 1:
-            done.answers.append((jobs[0][0], failure))
+            done.answers.append((jobs[0].answer, failure))
         else:
             # one of them cannot be done; the others shall be
             for job in jobs:
                 self._work([job], done)
 
     def _together(self, jobs: Sequence[Job], done: Done) -> None:
-        ids = [i for job in jobs for i in job[3]]
-        keys = (
-            (receipt.account, key)
-            for job in jobs
-            if job[1] is note_receipt
-            for receipt in job[2][1:2]
-            for key in all_keys_of(receipt)
-        )
         answers, events, lanes = self._ledger.transact(
-            lambda: [(job[0], job[1](*job[2])) for job in jobs],
-            ids,
-            keys,
+            lambda: [(job.answer, job.do()) for job in jobs],
+            [i for job in jobs for i in job.ids],
+            [key for job in jobs for key in job.receipt_keys],
             self._seconds(),
         )
         if self.trouble is not None:
@@ -144,7 +134,7 @@ class Writer:
             else:
                 self.log.error("{text}; what comes is refused", text=text)
         why = unavailable(failure)
-        done.answers += [(job[0], why) for job in jobs]
+        done.answers += [(job.answer, why) for job in jobs]
 
     def _gone(self, text: str) -> None:
         self.log.critical(
@@ -175,7 +165,7 @@ class Writer:
         """Fail all Deferreds of a batch that a fault of ours ended."""
         self.log.failure("the journal's writer failed", failure=failure)
         for job in jobs:
-            job[0].errback(failure)
+            job.answer.errback(failure)
 
 
 class Reader:
@@ -188,7 +178,7 @@ class Reader:
 
     def work(self, jobs: Sequence[Job]) -> list[tuple[Deferred[Any], Any]]:
         """Do the jobs one after the other (in the thread)."""
-        return [(job[0], self._ask(job)) for job in jobs]
+        return [(job.answer, self._ask(job)) for job in jobs]
 
     def _ask(self, job: Job) -> Any:
         """Return the answer, or a Failure."""
@@ -205,7 +195,7 @@ class Reader:
 
     def _read(self, job: Job) -> Any:
         self._database.begin()
-        answer = job[1](*job[2])
+        answer = job.do()
         self._database.commit()
         return answer
 
@@ -218,4 +208,4 @@ class Reader:
         """Fail all Deferreds of a batch that a fault of ours ended."""
         self.log.failure("the journal's reader failed", failure=failure)
         for job in jobs:
-            job[0].errback(failure)
+            job.answer.errback(failure)

@@ -160,7 +160,7 @@ class Frail:
             return None
         if self.writes and self.world.disk_full:
             why = Failure(Unavailable("disk full"))
-            return Done(answers=[(job[0], why) for job in jobs])
+            return Done(answers=[(job.answer, why) for job in jobs])
         done = self.crew.work(jobs)
         if self.writes and self.world.fuse is not None:
             self.world.fuse -= 1
