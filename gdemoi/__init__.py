@@ -9,7 +9,8 @@ floor 0  words and data      message, life, errors, interfaces, cellrate, ini,
                              text
 floor 1  protocols as values smpp, goip, yeastar, cloud (codec and session),
                              amqp.envelope: bytes and `now` in, events out
-floor 2  shells              keeper, alarm, tasks, the protocol modules, journal
+floor 2  shells              keeper, hosts, endpoints, alarm, tasks, journal, the
+                             protocol modules
 floor 3  channels            the channel modules and kinds
 floor 4  routing             rules, retry, lanes, dispatcher
 floor 5  the platform's side amqp, http

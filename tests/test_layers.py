@@ -39,7 +39,7 @@ def floor(name: str) -> int | None:
         return 2 if room in SHELL_ROOMS else 1
     if name in ("amqp.envelope", "amqp.fields", "amqp.mapping", "amqp.numbers"):
         return 1
-    if first in ("keeper", "alarm", "tasks", "journal"):
+    if first in ("keeper", "alarm", "tasks", "journal", "hosts", "endpoints"):
         return 2
     if first == "kinds":
         return 3

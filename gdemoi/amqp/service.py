@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import ceil
 from typing import Any, Final
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -37,12 +38,15 @@ from gdemoi.amqp.ingress import Ingress
 from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
 from gdemoi.amqp.topology import Topology, Upkeep
+from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import IJournal
 from gdemoi.keeper import Backoff, Keeper, KeeperState
 
 GOODBYE_S: Final = 3.0
-# One attempt on all addresses may take this much longer than its parts.
+# One attempt on all brokers may take this much longer than its parts: the lookup
+# of the name and the connection, each.
 _SLACK_S: Final = 1.0
 _BACKOFF: Final = Backoff(first_s=0.5, last_s=30.0)
 
@@ -82,12 +86,13 @@ def reader(
 
 
 def endpoint(
-    reactor: Any, settings: AmqpSettings, broker: BrokerUrl
+    reactor: Any, settings: AmqpSettings, broker: BrokerUrl, host: Host
 ) -> IStreamClientEndpoint:
-    """Return the endpoint of one address, with TLS where it asks for it."""
-    plain = HostnameEndpoint(
-        reactor, broker.host, broker.port, timeout=settings.connect_timeout_s
-    )
+    """Return the endpoint of one broker, with TLS where its URL asks for it.
+
+    `host` is the broker's, and remembers how its addresses fared.
+    """
+    plain = HostEndpoint(reactor, host, timeout_s=settings.connect_timeout_s)
     if not broker.tls:
         return plain
     return wrapClientTLS(tls_options(settings, broker.host), plain)
@@ -127,7 +132,7 @@ class AmqpService:
         *,
         defaults: Defaults,
         name: str,
-        connect_to: Callable[[BrokerUrl], IStreamClientEndpoint] | None = None,
+        connect_to: Callable[[BrokerUrl, Host], IStreamClientEndpoint] | None = None,
         backoff: Backoff = _BACKOFF,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -136,7 +141,7 @@ class AmqpService:
         self._clock: IReactorTime = reactor
         self._name = name
         self._connect_to = connect_to or (
-            lambda broker: endpoint(reactor, settings, broker)
+            lambda broker, host: endpoint(reactor, settings, broker, host)
         )
         self._topology = Topology(
             settings.prefix, settings.queue_type, settings.declare
@@ -163,8 +168,9 @@ class AmqpService:
             unroutable_s=settings.unroutable_s,
             no_place=self._upkeep.ask,
         )
-        self._preferred = 0
-        self._broker = settings.url[0]
+        self._hosts = Hosts((one.host, one.port) for one in settings.url)
+        # the address being tried has not let us in yet
+        self._unproven = False
         count = len(settings.url)
         self._keeper: Keeper[Client] = Keeper(
             self._clock,
@@ -174,7 +180,7 @@ class AmqpService:
             self._told,
             random,
             backoff=backoff,
-            connect_timeout_s=settings.connect_timeout_s * count + _SLACK_S,
+            connect_timeout_s=settings.connect_timeout_s * 2 * count + _SLACK_S,
             ready_timeout_s=settings.open_timeout_s,
         )
 
@@ -212,7 +218,7 @@ class AmqpService:
         return AmqpStatus(
             state=self._keeper.state.value,
             reason=self._keeper.reason,
-            broker=str(self._broker),
+            broker=self._shown,
             blocked=client.blocked if client is not None else None,
             taken=self._ingress.taken,
             invalid=self._answers.invalid,
@@ -228,24 +234,42 @@ class AmqpService:
     # ---- the connection ----
 
     async def _connect(self) -> Client:
-        """Try the addresses in turn, beginning with the last good one."""
-        urls = self._settings.url
+        """Try the brokers in turn, beginning with the last good one."""
         faults = []
-        for step in range(len(urls)):
-            at = (self._preferred + step) % len(urls)
-            self._broker = urls[at]
-            try:
-                factory = Factory.forProtocol(lambda: self._client(self._broker))
-                factory.noisy = False
-                client = await self._connect_to(urls[at]).connect(factory)
-            except (ConnectError, OSError, Unavailable) as fault:
-                faults.append(f"{urls[at]}: {fault}")
-                continue
+        for _ in self._settings.url:
+            broker = self._broker
+            factory = Factory.forProtocol(partial(self._client, broker))
+            factory.noisy = False
             # Unless it gets as far as being up, the next one has its turn.
-            self._preferred = (at + 1) % len(urls)
+            self._unproven = True
+            try:
+                endpoint = self._connect_to(broker, self._hosts.present)
+                client = await endpoint.connect(factory)
+            except (ConnectError, OSError, Unavailable) as fault:
+                faults.append(f"{self._shown}: {fault}")
+                self._failed()
+                continue
             assert isinstance(client, Client)
             return client
         raise Unavailable("; ".join(faults))
+
+    @property
+    def _broker(self) -> BrokerUrl:
+        """The broker in use, or to be tried next."""
+        return self._settings.url[self._hosts.index]
+
+    @property
+    def _shown(self) -> str:
+        """The broker as people see it, with the address where its name has one."""
+        address = self._hosts.present.address
+        broker = self._broker
+        return (
+            str(broker) if address in (None, broker.host) else f"{broker} ({address})"
+        )
+
+    def _failed(self) -> None:
+        self._unproven = False
+        self._hosts.failed(self._clock.seconds())
 
     def _client(self, broker: BrokerUrl) -> Client:
         return Client(
@@ -285,10 +309,14 @@ class AmqpService:
             self._events.resume()
 
     def _told(self, state: KeeperState, reason: str) -> None:
-        if state is not KeeperState.UP:
-            self._upkeep.close()
+        broker = self._shown
+        if state is KeeperState.UP:
+            self._unproven = False
+            self._hosts.present.held()
         else:
-            self._preferred = self._settings.url.index(self._broker)
+            self._upkeep.close()
+        if state in (KeeperState.PAUSED, KeeperState.REFUSED) and self._unproven:
+            self._failed()
         level = (
             self._log.info
             if state in (KeeperState.CONNECTING, KeeperState.LOGGING_IN)
@@ -298,7 +326,7 @@ class AmqpService:
         )
         level(
             "broker {broker}: {state} {reason}",
-            broker=str(self._broker),
+            broker=broker,
             state=state.value,
             reason=reason,
         )

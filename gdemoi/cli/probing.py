@@ -78,6 +78,8 @@ def _show(
         good = bool(one["bound"])
         line = Text("✓ " if good else "✗ ", style="green" if good else "red")
         line.append(f"{one['host']}:{one['port']}", style="bold")
+        if one["address"] not in (None, one["host"]):
+            line.append(f" ({one['address']})")
         line.append(f"  {'; '.join(_facts(one, settings))}")
         console.print(line, soft_wrap=True)
         for advice in one["advice"]:

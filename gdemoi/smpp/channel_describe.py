@@ -52,14 +52,13 @@ def describe(channel: SmppChannel) -> dict[str, Any]:
 
 def _bind(link: Link) -> dict[str, Any]:
     keeper = link.keeper
-    host, port = link.hosts.present
     session = link.esme.session if link.esme is not None else None
     bound = link.bound_as
     return {
         "name": link.name,
         "state": keeper.state.value,
         "reason": keeper.reason,
-        "host": f"{host}:{port}",
+        "host": str(link.hosts.present),
         "failures": keeper.failures,
         "next_try_at": keeper.next_try_at,
         "connections": link.connections,

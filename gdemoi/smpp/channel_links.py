@@ -1,4 +1,4 @@
-"""One bind of a channel, kept alive: host after host, again and again.
+"""One bind of a channel, kept alive: address after address, again and again.
 
 Knows when to connect to which host and how a bind is worded; what happens on it
 goes to the channel.  The pauses are the keeper's.
@@ -14,10 +14,7 @@ from typing import Any, Final, Protocol
 from OpenSSL.crypto import Error as SslError
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    wrapClientTLS,
-)
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -31,11 +28,12 @@ from twisted.internet.ssl import (
 from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
+from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import Unavailable
+from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import Surroundings
 from gdemoi.keeper import FAULTS, TIMEOUTS, Backoff, Keeper, KeeperState
 from gdemoi.smpp.happenings import Bound, Happening
-from gdemoi.smpp.hosts import Hosts
 from gdemoi.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import SmppSettings
@@ -73,7 +71,7 @@ _PEM: Final = re.compile(
     "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
 )
 
-Connect = Callable[[str, int], IStreamClientEndpoint]
+Connect = Callable[[Host], IStreamClientEndpoint]
 
 
 class OneProtocol(protocol.Factory):
@@ -134,7 +132,7 @@ def terms_of(settings: SmppSettings, bind_command: int) -> Terms:
 
 def tcp(reactor: Any) -> Connect:
     """Return what makes the endpoint of a host."""
-    return lambda host, port: HostnameEndpoint(reactor, host, port)
+    return lambda host: HostEndpoint(reactor, host)
 
 
 def secured(settings: SmppSettings, connect: Connect) -> Connect:
@@ -146,11 +144,11 @@ def secured(settings: SmppSettings, connect: Connect) -> Connect:
     if not settings.tls:
         return connect
 
-    def secure(host: str, port: int) -> IStreamClientEndpoint:
+    def secure(host: Host) -> IStreamClientEndpoint:
         # read anew for each connection: certificates are replaced as they age
         trust = _authority(settings.tls_ca) if settings.tls_ca else None
-        options = optionsForClientTLS(settings.tls_name or host, trustRoot=trust)
-        return wrapClientTLS(options, connect(host, port))
+        options = optionsForClientTLS(settings.tls_name or host.name, trustRoot=trust)
+        return wrapClientTLS(options, connect(host))
 
     return secure
 
@@ -253,7 +251,6 @@ class Link:
         self.keeper.stop()
 
     async def _connect(self) -> EsmeProtocol:
-        host, port = self.hosts.present
         self.connections += 1
         esme = EsmeProtocol(
             self._terms,
@@ -264,7 +261,7 @@ class Link:
         )
         self.serial = next(Link._serials)
         esme.serial = self.serial
-        await self._endpoint(host, port).connect(OneProtocol(esme))
+        await self._endpoint(self.hosts.present).connect(OneProtocol(esme))
         return esme
 
     def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
@@ -294,9 +291,8 @@ class Link:
         self._boss.link_changed(self, state, reason)
 
     def _log_failure(self, reason: str) -> None:
-        """Log why there is no bind, once for each reason and host."""
-        host, port = self.hosts.present
-        line = f"{host}:{port}: {reason.rstrip('.')}"
+        """Log why there is no bind, once for each reason and address."""
+        line = f"{self.hosts.present}: {reason.rstrip('.')}"
         if line not in self._logged and len(self._logged) < _LOGGED:
             self._logged.add(line)
             log.warn(
@@ -324,9 +320,8 @@ class Link:
 
     async def _look_home(self) -> None:
         """Leave a working session only when the primary can at least be reached."""
-        host, port = self.hosts.hosts[0]
         try:
-            knock: Deferred[Any] = self._endpoint(host, port).connect(
+            knock: Deferred[Any] = self._endpoint(self.hosts.hosts[0]).connect(
                 OneProtocol(protocol.Protocol())
             )
             visitor = await knock.addTimeout(10.0, self._clock)

@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gdemoi.errors import Unavailable
+from gdemoi.hosts import Host
 from gdemoi.smpp.channel_links import (
     BIND_NAMES,
     Connect,
@@ -47,6 +48,7 @@ _PAUSE_S: Final = 0.2
 _FALLBACK_S: Final = 10.0
 # an endpoint that our limit cancels says ConnectingCancelledError
 _NO_CONNECTION: Final = (
+    Unavailable,
     ConnectError,
     ConnectingCancelledError,
     OSError,
@@ -79,32 +81,39 @@ class _Listener:
 async def probe(
     settings: SmppSettings, clock: IReactorTime, connect: Connect | None = None
 ) -> list[Probed]:
-    """Try every host in turn; one finding each.  `clock` is the reactor."""
+    """Try every host in turn, and each address that can be connected to.
+
+    One finding each.  `clock` is the reactor.
+    """
     connect = secured(settings, connect or tcp(clock))
-    return [
-        await _probe_host(settings, clock, connect, host, port)
-        for host, port in settings.hosts
-    ]
+    found = []
+    for host in (Host(name, port) for name, port in settings.hosts):
+        over = False
+        while not over:
+            found.append(await _probe_host(settings, clock, connect, host))
+            # whatever was found: the other addresses of the name are next
+            over = host.failed()
+    return found
 
 
 async def _probe_host(
-    settings: SmppSettings, clock: IReactorTime, connect: Connect, host: str, port: int
+    settings: SmppSettings, clock: IReactorTime, connect: Connect, host: Host
 ) -> Probed:
     command = _COMMANDS[settings.bind]
     listener = _Listener()
     esme = EsmeProtocol(terms_of(settings, command), clock, listener)
     timeout_s = settings.link_timeout_s or _FALLBACK_S
-    found = Probed(host=host, port=port, bind=BIND_NAMES[command])
+    found = Probed(host=host.name, port=host.port, bind=BIND_NAMES[command])
     begun = clock.seconds()
     try:
-        connecting: Deferred[Any] = connect(host, port).connect(OneProtocol(esme))
+        connecting: Deferred[Any] = connect(host).connect(OneProtocol(esme))
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
-    except (Unavailable, ConnectError, OSError, DeferredTimeoutError) as fault:
+    except _NO_CONNECTION as fault:
         limit = isinstance(fault, ConnectingCancelledError | DeferredTimeoutError)
         why = "no answer" if limit else str(fault) or type(fault).__name__
         found = _with(found, problem=why)
         return _with(found, advice=advice_for(found, settings))
-    found = _with(found, connect_ms=_ms(clock.seconds() - begun))
+    found = _with(found, address=host.address, connect_ms=_ms(clock.seconds() - begun))
     try:
         await esme.ready().addTimeout(timeout_s + 1.0, clock)
     except (Unavailable, DeferredTimeoutError) as fault:

@@ -21,11 +21,13 @@ class Advice(msgspec.Struct, frozen=True):
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):
-    """What one host answered."""
+    """What one host answered, at one of its addresses."""
 
     host: str
     port: int
     bind: str
+    # the one of the host's addresses that answered
+    address: str | None = None
     # how long the connection took, None: there was none
     connect_ms: float | None = None
     bound: bool = False

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import OurFault, Unavailable
+from gdemoi.hosts import Host
 from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
@@ -83,6 +84,7 @@ class YeastarChannel:
         self.account = settings.account or name
         self._settings = settings
         self._clock = around.clock
+        self._host = Host(settings.host, settings.port)
         self._connect_to = connect or self._tcp(around.reactor)
         self._ids = SmsIds()
         self._ports = Ports(
@@ -281,7 +283,7 @@ class YeastarChannel:
             "reason": why or "",
             "lines": lines,
             "balance": None,
-            "address": f"{self._settings.host}:{self._settings.port}",
+            "address": str(self._host),
             "device": conversation.banner if conversation is not None else "",
             "next_try_at": self._keeper.next_try_at,
             "unrecorded_sms": len(self._spool),
@@ -315,11 +317,8 @@ class YeastarChannel:
 
     def _tcp(self, reactor: Any) -> Connect:
         """Return what connects over TCP."""
-        host, port = self._settings.host, self._settings.port
-        endpoint = HostnameEndpoint(
-            reactor, host, port, self._settings.connect_timeout_s
-        )
-        return endpoint.connect
+        timeout_s = self._settings.connect_timeout_s
+        return HostEndpoint(reactor, self._host, timeout_s).connect
 
     async def _connect(self) -> TgProtocol:
         factory = Factory()
@@ -337,6 +336,11 @@ class YeastarChannel:
 
     def _kept(self, state: KeeperState, reason: str) -> None:
         """Tell a change of the connection once, not each vain try."""
+        if state in (KeeperState.PAUSED, KeeperState.REFUSED):
+            if self._keeper.held:
+                self._host.held()
+            else:
+                self._host.failed()
         events = self._events
         telling = (KeeperState.UP, KeeperState.PAUSED, KeeperState.REFUSED)
         if events is None or state not in telling or state is self._told:

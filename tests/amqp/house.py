@@ -192,7 +192,7 @@ class ServiceCase(Case):
             defaults=Defaults("RU"),
             name="gw",
             random=lambda: 0.5,
-            connect_to=lambda one: self.network.endpoint(self.brokers[one.port]),
+            connect_to=lambda one, _host: self.network.endpoint(self.brokers[one.port]),
         )
 
     def start(self) -> Side:

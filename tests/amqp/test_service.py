@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 
 from gdemoi.amqp.envelope import Defaults
-from gdemoi.amqp.service import endpoint, reader, tls_options
+from gdemoi.amqp.service import AmqpService, endpoint, reader, tls_options
 from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.errors import ConfigurationError
-from tests.amqp.broker import Broker
+from gdemoi.hosts import Host
+from tests.amqp.broker import Broker, Side
 from tests.amqp.house import ServiceCase
 from tests.amqp.live import self_signed
+from tests.names import NamedReactor
+
+ONE, TWO = "192.0.2.1", "2001:db8::2"
 
 
 class ConnectingTests(ServiceCase):
@@ -226,8 +231,10 @@ class MakingTests(ServiceCase):
     def test_endpoints(self) -> None:
         """TLS where the address asks for it."""
         settings = self.settings()
-        plain = endpoint(MemoryReactorClock(), settings, url("amqp://guest@here/"))
-        secure = endpoint(MemoryReactorClock(), settings, url("amqps://guest@here/"))
+        plain, secure = (
+            endpoint(MemoryReactorClock(), settings, url(address), Host("here", 1))
+            for address in ("amqp://guest@here/", "amqps://guest@here/")
+        )
         self.assertNotEqual(type(plain), type(secure))
 
     def test_authorities_are_read_from_a_file(self) -> None:
@@ -237,3 +244,79 @@ class MakingTests(ServiceCase):
         path.write_bytes(certificate[0] * 2)
         options = tls_options(self.settings(tls_ca=str(path)), "localhost")
         self.assertTrue(hasattr(options, "clientConnectionForTLS"))
+
+
+class AddressTests(ServiceCase):
+    """A broker's name with two addresses, the second of which is good."""
+
+    def named(self, first: Any, *urls: str, **settings: Any) -> AmqpService:
+        """Make the service; its reactor knows the name `rabbit`."""
+        self.reactor = NamedReactor(self.clock)
+        self.reactor.names["rabbit"] = [ONE, TWO]
+        self.reactor.net.listen(ONE, 5672, first)
+        self.reactor.net.listen(TWO, 5672, lambda: Side(self.broker))
+        self.service = AmqpService(
+            AmqpSettings(
+                url=tuple(map(url, urls or ("amqp://guest@rabbit/",))), **settings
+            ),
+            self.maps,
+            self.door,
+            self.outbox,  # type: ignore[arg-type]
+            self.reactor,
+            defaults=Defaults("RU"),
+            name="gw",
+            random=lambda: 0.5,
+        )
+        return self.service
+
+    def up_at_the_second(self, within_s: float) -> None:
+        """Start; assert that the second address is in use in time."""
+        self.service.start()
+        self.advance(within_s)
+        status = self.service.status()
+        self.assertEqual(status.state, "up", status.reason)
+        self.assertEqual(status.broker, f"rabbit:5672 ({TWO})")
+        self.assertEqual(self.reactor.tried, [ONE, TWO])
+
+    def refusing(self) -> Side:
+        """Make the end of a broker that does not let us in."""
+        bad = Broker()
+        bad.refuse = (530, "NOT_ALLOWED - vhost / not found")
+        return Side(bad)
+
+    def test_an_address_that_refuses_the_login(self) -> None:
+        """It was chosen again and again: its connections come about."""
+        self.named(self.refusing)
+        self.up_at_the_second(65)
+
+    def test_an_address_that_says_nothing(self) -> None:
+        """After the time for opening the next one has its turn."""
+        self.named(Protocol, open_timeout_s=5.0)
+        self.up_at_the_second(8)
+
+    def test_where_it_worked_comes_first_after_a_lost_link(self) -> None:
+        """The address that refused is not tried again as long as the other works."""
+        self.named(self.refusing)
+        self.up_at_the_second(65)
+        self.reactor.net.wires[-1][1].abortConnection()
+        self.advance(5)
+        self.assertEqual(self.service.status().state, "up")
+        self.assertEqual(self.reactor.tried, [ONE, TWO, TWO])
+
+    def test_all_addresses_of_a_broker_before_the_next_broker(self) -> None:
+        """The order of preference is that of the settings."""
+        self.named(self.refusing, "amqp://guest@rabbit/", "amqp://guest@192.0.2.9/")
+        self.reactor.net.listen(TWO, 5672, self.refusing)
+        self.reactor.net.listen("192.0.2.9", 5672, lambda: Side(self.broker))
+        self.service.start()
+        self.advance(125)
+        self.assertEqual(self.service.status().broker, "192.0.2.9:5672")
+        self.assertEqual(self.reactor.tried, [ONE, TWO, "192.0.2.9"])
+
+    def test_a_name_that_is_not_known(self) -> None:
+        """The next broker has its turn at once."""
+        self.named(Protocol, "amqp://guest@nowhere/", "amqp://guest@rabbit/")
+        self.reactor.net.listen(ONE, 5672, lambda: Side(self.broker))
+        self.service.start()
+        self.advance(0.5)
+        self.assertEqual(self.service.status().broker, f"rabbit:5672 ({ONE})")

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.hosts import Host
 from gdemoi.interfaces import Surroundings
 from gdemoi.journal import Journal
 from gdemoi.message import MessageClass, OnUnsure, Outbound
@@ -25,7 +26,7 @@ from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscProtocol
-from gdemoi.sandbox.smsc_memory import MemoryNet
+from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.pdus import DeliverSm, SubmitSm
@@ -115,6 +116,10 @@ class Flow(SynchronousTestCase):
         """The journal's file in this life."""
         return (self.folder / f"life-{self.life}.sqlite").absolute()
 
+    def connect(self, host: Host) -> MemoryEndpoint:
+        """Return the endpoint of a host."""
+        return self.net.endpoint(host.name, host.port)
+
     def channel(self, host: str, **settings: Any) -> SmppChannel:
         """Make a channel to a host; a window that takes a long message whole."""
         around = Surroundings(
@@ -135,7 +140,7 @@ class Flow(SynchronousTestCase):
             "response_timeout_s": 5.0,
             **settings,
         }
-        return SmppChannel(host, SmppSettings(**values), around, self.net.endpoint)
+        return SmppChannel(host, SmppSettings(**values), around, self.connect)
 
     def begin(self, hosts: Sequence[str] = (), **settings: Any) -> None:
         """Start a life over the journal's file."""

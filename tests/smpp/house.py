@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
+from gdemoi.hosts import Host
 from gdemoi.interfaces import IChannelEvents, Surroundings
 from gdemoi.message import (
     Inbound,
@@ -18,7 +19,7 @@ from gdemoi.message import (
     provider_key,
 )
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscProtocol
-from gdemoi.sandbox.smsc_memory import MemoryNet
+from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.settings import SmppSettings
 
@@ -125,11 +126,15 @@ class House:
             set_cursor=lambda name, value: succeed(None),
         )
         self.channel = SmppChannel(
-            "carrier", self.settings, self.surroundings, self.net.endpoint
+            "carrier", self.settings, self.surroundings, self.connect
         )
         if start:
             self.channel.start(self.upstairs)
             self.turn(6)
+
+    def connect(self, host: Host) -> MemoryEndpoint:
+        """Return the endpoint of a host: one wire for all that its name stands for."""
+        return self.net.endpoint(host.name, host.port)
 
     def answer(self) -> SmscProtocol:
         """Make the SMSC's end of a connection."""

@@ -1,30 +1,216 @@
-"""What the log says of a bind that does not come about."""
+"""What becomes of a bind: which address it is tried at, and what the log says."""
 
+from functools import partial
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
+from twisted.internet.ssl import PrivateCertificate
 from twisted.logger import capturedLogs, formatEvent
+from twisted.protocols import tls
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.message import Accepted
+from gdemoi.sandbox.smsc import Personality, Smsc, SmscFactory, SmscProtocol
+from gdemoi.smpp.channel import SmppChannel
+from gdemoi.smpp.channel_probe import probe
+from tests.names import NamedReactor
 from tests.smpp.house import House
+from tests.smpp.test_tls import authority, certificate
+
+
+def warnings(house: House, seconds: float) -> list[str]:
+    """Start and let time pass; return what was logged as a warning."""
+    with capturedLogs() as events:
+        house.channel.start(house.upstairs)
+        house.advance(seconds)
+    return [
+        formatEvent(event)
+        for event in events
+        if event["log_level"].name == "warn" and "trying again" in formatEvent(event)
+    ]
 
 
 class LogTests(SynchronousTestCase):
-    def warnings(self, house: House, seconds: float) -> list[str]:
-        """Start and let time pass; return what was logged as a warning."""
-        with capturedLogs() as events:
-            house.channel.start(house.upstairs)
-            house.advance(seconds)
-        return [
-            formatEvent(event)
-            for event in events
-            if event["log_level"].name == "warn"
-            and "trying again" in formatEvent(event)
-        ]
-
     def test_why_there_is_no_bind_is_logged_once(self) -> None:
         """Each host and reason once, however often it is tried."""
         house = House(hosts=("a", "b"), start=False)
         house.net.listening.clear()
-        said = self.warnings(house, 300)
+        said = warnings(house, 300)
         self.assertEqual(len(said), 2, said)
         self.assertIn("carrier (transceiver): a:2775:", said[0])
         self.assertIn("b:2775:", said[1])
         house.stop()
+
+
+ONE, TWO = "192.0.2.1", "2001:db8::2"
+
+
+class AddressHouse(House):
+    """A house whose SMSC's name has two addresses; the second one is good."""
+
+    def __init__(self, first: Any = None, **settings: Any) -> None:
+        super().__init__(start=False, **settings)
+        self.reactor = NamedReactor(self.clock)
+        self.reactor.names["smsc.example"] = [ONE, TWO]
+        if first is not None:
+            self.reactor.net.listen(ONE, 2775, first)
+        self.reactor.net.listen(TWO, 2775, self.answer)
+        self.channel = SmppChannel(
+            "carrier",
+            self.settings,
+            attrs.evolve(self.surroundings, reactor=self.reactor),
+        )
+
+    def refusing(self, status: int = 0x0D) -> SmscProtocol:
+        """Make the SMSC's end of a connection whose binds are refused."""
+        how = Personality(password="secret", refuse_bind=status)
+        return SmscProtocol(Smsc({"esme": how}, self.clock))
+
+
+class Closing(Protocol):
+    """Hangs up at the first octet."""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+class AddressTests(SynchronousTestCase):
+    def bound(self, house: AddressHouse, within_s: float) -> None:
+        """Start; assert that the channel is bound at the second address in time."""
+        house.channel.start(house.upstairs)
+        house.advance(within_s)
+        self.assertIsNone(house.channel.unable())
+        self.assertEqual(house.reactor.tried, [ONE, TWO])
+        (bind,) = house.channel.describe()["binds"]
+        self.assertEqual(bind["host"], f"smsc.example:2775 ({TWO})")
+        house.stop()
+
+    def test_an_address_that_refuses_binds_is_left_for_the_next(self) -> None:
+        """It was chosen again and again: its connections come about."""
+        for status in (0x0D, 0x05, 0x08):
+            house = AddressHouse()
+            house.reactor.net.listen(ONE, 2775, partial(house.refusing, status))
+            self.bound(house, 2)
+
+    def test_an_address_that_says_nothing_to_a_bind(self) -> None:
+        """After the bind's timeout the next one has its turn."""
+        self.bound(AddressHouse(Protocol, bind_timeout_s=5.0), 8)
+
+    def test_an_address_that_hangs_up(self) -> None:
+        """So it is with load balancers that have nothing behind them."""
+        self.bound(AddressHouse(Closing), 2)
+
+    def test_a_session_that_is_dropped_at_once(self) -> None:
+        """A bind alone proves nothing: some drop each session after it."""
+        house = AddressHouse()
+        house.reactor.net.listen(ONE, 2775, house.answer)
+        house.channel.start(house.upstairs)
+        house.advance(1)
+        house.server.transport.abortConnection()
+        house.advance(3)
+        self.assertEqual(house.reactor.tried, [ONE, TWO])
+        house.stop()
+
+    def test_after_the_last_address_the_first(self) -> None:
+        """Round and round, each time looked up anew."""
+        house = AddressHouse()
+        for address in (ONE, TWO):
+            house.reactor.net.listen(address, 2775, house.refusing)
+        house.channel.start(house.upstairs)
+        house.advance(30)
+        tried = house.reactor.tried
+        self.assertGreater(len(tried), 4)
+        self.assertEqual(tried, ([ONE, TWO] * 10)[: len(tried)])
+        self.assertEqual(len(house.reactor.asked), len(tried))
+        house.stop()
+
+    def test_an_address_that_worked_is_gone_back_to(self) -> None:
+        """When a good session ends, the address that refused is not tried first."""
+        house = AddressHouse()
+        house.reactor.net.listen(ONE, 2775, house.refusing)
+        house.channel.start(house.upstairs)
+        house.advance(5)
+        self.assertIsInstance(house.submit(house.message())[0], Accepted)
+        house.server.transport.abortConnection()
+        house.advance(2)
+        self.assertEqual(house.reactor.tried, [ONE, TWO, TWO])
+        house.stop()
+
+    def test_all_addresses_of_a_host_before_the_next_host(self) -> None:
+        """The order of preference is that of the settings."""
+        house = AddressHouse(hosts=("smsc.example", "192.0.2.9"))
+        for address in (ONE, TWO):
+            house.reactor.net.listen(address, 2775, house.refusing)
+        house.reactor.net.listen("192.0.2.9", 2775, house.answer)
+        house.channel.start(house.upstairs)
+        house.advance(6)
+        self.assertEqual(house.reactor.tried, [ONE, TWO, "192.0.2.9"])
+        self.assertEqual(house.reactor.asked, ["smsc.example"] * 2)
+        house.stop()
+
+    def test_a_name_that_is_not_known_is_told_once_and_asked_for_again(self) -> None:
+        """When the resolver knows it again, the bind comes about."""
+        house = AddressHouse()
+        house.reactor.names.clear()
+        said = warnings(house, 100)
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("smsc.example", said[0])
+        house.reactor.names["smsc.example"] = [TWO]
+        house.advance(61)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_the_log_names_the_address(self) -> None:
+        """Which of a name's addresses refuses is what the operator asks."""
+        house = AddressHouse()
+        house.reactor.net.listen(ONE, 2775, house.refusing)
+        (said,) = warnings(house, 5)
+        self.assertIn(f"smsc.example:2775 ({ONE}): ", said)
+        house.stop()
+
+    def test_stopping_while_the_name_is_looked_up(self) -> None:
+        """Nothing is tried after it."""
+        house = AddressHouse()
+        house.reactor.mute = True
+        house.channel.start(house.upstairs)
+        house.stop()
+        house.reactor.unanswered[0]()
+        house.advance(100)
+        self.assertEqual(house.reactor.tried, [])
+
+    def test_the_certificate_is_for_the_name(self) -> None:
+        """Not for the address; one that shows another is left for the next."""
+        good = certificate("smsc.example")
+        bad = certificate("other.example")
+        path = authority(self, good[0] + bad[0])
+        house = AddressHouse(tls=True, tls_ca=path)
+        # Twisted's client side asks nobody which clock to gather small writes by
+        self.patch(tls, "_get_default_clock", lambda: house.clock)
+        for address, (pem, key) in ((ONE, bad), (TWO, good)):
+            factory = TLSMemoryBIOFactory(
+                PrivateCertificate.loadPEM(pem + key).options(),
+                False,
+                SmscFactory(house.smsc),
+                house.clock,
+            )
+            house.reactor.net.listen(
+                address, 2775, lambda factory=factory: factory.buildProtocol(None)
+            )
+        self.bound(house, 5)
+
+    def test_a_probe_tries_each_address(self) -> None:
+        """It says which of them refuses."""
+        house = AddressHouse()
+        house.reactor.net.listen(ONE, 2775, house.refusing)
+        found: list[Any] = []
+        running = Deferred.fromCoroutine(probe(house.settings, house.reactor))
+        running.addCallback(found.extend)
+        house.advance(10, step=0.05)
+        self.assertEqual(
+            [(one.address, one.bound) for one in found], [(ONE, False), (TWO, True)]
+        )
+        self.assertEqual(house.clock.getDelayedCalls(), [])

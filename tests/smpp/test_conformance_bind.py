@@ -89,7 +89,7 @@ class HostTests(SynchronousTestCase):
         house.channel.start(house.upstairs)
         house.advance(100)
         house.net.listening["a", 2775] = answer
-        self.assertEqual(house.channel.links[0].hosts.present, ("b", 2775))
+        self.assertEqual(house.channel.links[0].hosts.present.name, "b")
         house.server.transport.abortConnection()
         house.advance(3)
         self.assertEqual(house.net.attempts[-1], ("a", 2775))
@@ -112,10 +112,10 @@ class HostTests(SynchronousTestCase):
         answer = house.net.listening.pop(("a", 2775))
         house.channel.start(house.upstairs)
         house.advance(601, step=10)
-        self.assertEqual(house.channel.links[0].hosts.present, ("b", 2775))
+        self.assertEqual(house.channel.links[0].hosts.present.name, "b")
         house.net.listening["a", 2775] = answer
         house.advance(600, step=5)
-        self.assertEqual(house.channel.links[0].hosts.present, ("a", 2775))
+        self.assertEqual(house.channel.links[0].hosts.present.name, "a")
         self.assertIsNone(house.channel.unable())
         self.assertIn(pdus.Unbind, [type(one) for one in first_pdus(house, 0)])
         house.stop()
@@ -306,7 +306,7 @@ class BindTests(SynchronousTestCase):
                 house.surroundings, random=lambda number=number: number / 20
             )
             house.channel = SmppChannel(
-                "carrier", house.settings, house.surroundings, house.net.endpoint
+                "carrier", house.settings, house.surroundings, house.connect
             )
             house.channel.start(house.upstairs)
             house.turn(6)

@@ -12,9 +12,7 @@ from tests.smpp.house import House
 def probed(house: House) -> list[Probed]:
     """Run a probe to its end."""
     found: list[Any] = []
-    running = Deferred.fromCoroutine(
-        probe(house.settings, house.clock, house.net.endpoint)
-    )
+    running = Deferred.fromCoroutine(probe(house.settings, house.clock, house.connect))
     running.addCallback(found.extend)
     house.advance(2, step=0.01)
     house.advance(60)

@@ -6,7 +6,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.ini.declared import keys_of
 from gdemoi.smpp.addresses import address, as_number
-from gdemoi.smpp.hosts import FAILED_LATELY_S, Hosts
 from gdemoi.smpp.settings import (
     SmppSettings,
     Tlvs,
@@ -80,22 +79,3 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(as_number(0, "3434"), "3434")
         self.assertEqual(as_number(1, "+7916"), "+7916")
         self.assertEqual(as_number(1, ""), "")
-
-
-class HostsTests(SynchronousTestCase):
-    def test_round_and_round(self) -> None:
-        """Each failure is counted once, and moves on."""
-        hosts = Hosts((("a", 1), ("b", 2), ("c", 3)))
-        for wanted in ("a", "b", "c", "a"):
-            self.assertEqual(hosts.present[0], wanted)
-            hosts.failed(100.0)
-        self.assertEqual(hosts.failures, [2, 1, 1])
-
-    def test_home_after_a_good_session(self) -> None:
-        """Unless the first host failed a moment ago."""
-        hosts = Hosts((("a", 1), ("b", 2)))
-        hosts.failed(100.0)
-        hosts.ended(100.0 + FAILED_LATELY_S - 1)
-        self.assertFalse(hosts.on_primary)
-        hosts.ended(100.0 + FAILED_LATELY_S)
-        self.assertTrue(hosts.on_primary)

@@ -47,6 +47,13 @@ def certificate(name: str) -> tuple[bytes, bytes]:
 CERTIFICATE, KEY = certificate("smsc.example")
 
 
+def authority(case: SynchronousTestCase, pem: bytes = CERTIFICATE) -> str:
+    """Return the path of a file with the authority's certificate."""
+    path = Path(case.mktemp()).absolute()
+    path.write_bytes(pem)
+    return str(path)
+
+
 class TlsTests(SynchronousTestCase):
     def house(self, **settings: Any) -> House:
         """Return a house whose SMSC speaks TLS."""
@@ -62,15 +69,9 @@ class TlsTests(SynchronousTestCase):
         house.turn(30)
         return house
 
-    def authority(self) -> str:
-        """Return the path of the authority's certificate."""
-        path = Path(self.mktemp()).absolute()
-        path.write_bytes(CERTIFICATE)
-        return str(path)
-
     def test_g18_a_certificate_of_our_authority(self) -> None:
         """Name and authority are as they should be: bound, and messages go."""
-        house = self.house(tls_ca=self.authority())
+        house = self.house(tls_ca=authority(self))
         self.assertIsNone(house.channel.unable())
         outcomes = house.submit(house.message())
         house.turn(20)
@@ -87,7 +88,7 @@ class TlsTests(SynchronousTestCase):
 
     def test_g18_another_name_is_refused_unless_pinned(self) -> None:
         """The certificate must be for the name that we expect."""
-        house = self.house(tls_ca=self.authority(), tls_name="other.example")
+        house = self.house(tls_ca=authority(self), tls_name="other.example")
         self.assertIsNotNone(house.channel.unable())
         self.assertEqual(house.smsc.binds, 0)
         house.stop()
