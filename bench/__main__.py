@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("codec", "smpp", "journal", "goip", "amqp", "path")
+MODULES = ("codec", "smpp", "journal", "goip", "amqp", "calls", "path")
 RUN_ONE = (
     "import importlib, json, sys;"
     "rows = importlib.import_module('bench.' + sys.argv[1]).main();"
