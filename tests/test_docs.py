@@ -360,7 +360,7 @@ class ReferenceTests(SynchronousTestCase):
         topology = Topology("gdemoi", "quorum", True)
         names = {name for _, name, _, _ in topology.things()}
         keys = {key for _, _, key in topology.bindings()}
-        self.lacks(names | keys, "amqp.rst")
+        self.lacks(names | keys, "amqp.rst", "What is declared")
 
     def test_every_command(self) -> None:
         """Each command of the command line, and each flag of the gateway."""
