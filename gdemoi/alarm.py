@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+# epoll and poll refuse to wait for more than 2^31 ms (24.8 days), so that a reactor
+# whose next timer is further away would not come to rest.
+LONGEST_S: Final = 86400.0
 
 
 class Alarm:
@@ -41,8 +46,9 @@ class Alarm:
             self._call = None
 
     def _sleep(self, at: float) -> None:
-        self._call_at = at
-        pause_s = max(0.0, at - self._clock.seconds())
+        now = self._clock.seconds()
+        self._call_at = min(at, now + LONGEST_S)
+        pause_s = max(0.0, self._call_at - now)
         self._call = self._clock.callLater(pause_s, self._wake)
 
     def _wake(self) -> None:

@@ -14,9 +14,9 @@ from gdemoi.errors import InvalidMessage, OurFault
 from gdemoi.http.gateway import Page, Search
 from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
-from gdemoi.journal.telling import rfc3339
 from gdemoi.life import Cancelled, Event, Verdict
 from gdemoi.message import Outbound, Receipt
+from gdemoi.moments import rfc3339
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
 from gdemoi.routing.intake import Rejected
@@ -105,6 +105,10 @@ class Gateway:
     def last_event(self) -> int:
         """Return the seq of the last event that is known now."""
         return self.journal.last_seq()
+
+    def newest_event(self) -> Awaitable[int]:
+        """Return the highest seq that an event ever had."""
+        return self.journal.newest_seq()
 
     def events_after(self, after: int) -> Deferred[None]:
         """Return what fires when there is an event beyond `after`."""

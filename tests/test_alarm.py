@@ -7,6 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.alarm import Alarm
 
+DAY = 86_400.0
+
 
 class AlarmTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -31,6 +33,19 @@ class AlarmTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), timer)
         self.clock.pump([5, 45])
         self.assertEqual(self.rang, [50.0])
+
+    def test_a_time_years_away(self) -> None:
+        """No timer is longer than a day: reactors cannot wait for 25 of them."""
+        for at in (40 * DAY, 253402300799.0, 1e300, float("inf")):
+            self.alarm.set(at)
+            (timer,) = self.clock.getDelayedCalls()
+            self.assertLessEqual(timer.getTime(), DAY)
+            self.alarm.cancel()
+        self.alarm.set(2.5 * DAY)
+        self.clock.pump([DAY, DAY, DAY / 4])
+        self.assertEqual(self.rang, [])
+        self.clock.advance(DAY / 4)
+        self.assertEqual(self.rang, [2.5 * DAY])
 
     def test_an_earlier_time_is_kept(self) -> None:
         """Moving the deadline back rings earlier."""

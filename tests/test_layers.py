@@ -6,7 +6,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 HOUSE = Path(__file__).parent.parent / "gdemoi"
-WORDS = {"message", "life", "errors", "interfaces", "cellrate", "ini", "text"}
+WORDS = {
+    *("message", "life", "errors", "interfaces"),
+    *("cellrate", "ini", "text", "moments"),
+}
 PROTOCOLS = {"smpp", "goip", "yeastar", "cloud"}
 SHELL_ROOMS = {"protocol", "http", "webhooks", "poller"}
 # beside the house, but allowed to put all of it together

@@ -36,8 +36,9 @@ from gdemoi.amqp.publisher import (
 )
 from gdemoi.amqp.topology import Topology
 from gdemoi.errors import InvalidMessage, OurFault
-from gdemoi.journal.telling import Segments, StatusEvent, rfc3339
+from gdemoi.journal.telling import Segments, StatusEvent
 from gdemoi.message import Error, Outbound, Report, State
+from gdemoi.moments import rfc3339
 
 WINDOW: Final = 500
 # When the broker would not keep an invalid body, or had no queue for it.

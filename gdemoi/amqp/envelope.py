@@ -20,6 +20,8 @@ Choices that a table of fields does not tell:
 * U+0000 is refused in every string: no SMS alphabet has it, and it would end the
   text early in more than one far side.  Octets of any value go in `binary`.
 * Empty `text` and empty `binary` are refused.
+* A time beyond the calendar's ends (a zone's offset in year 9999, a ttl from there)
+  is that end.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ from gdemoi.message import (
     Report,
     SmppOptions,
 )
+from gdemoi.moments import within
 
 MANY_LIMIT: Final = 1000
 _LONGEST_TTL_S: Final = 366 * 86400.0
@@ -372,14 +375,14 @@ def _times(
     start = now
     not_before: float | None = None
     if envelope.not_before is not None:
-        not_before = envelope.not_before.timestamp()
+        not_before = within(envelope.not_before.timestamp())
         start = max(now, not_before)
     if envelope.expires_at is None:
         ttl_s = default_ttl_s if envelope.ttl is None else envelope.ttl
-        return not_before, start + ttl_s
+        return not_before, within(start + ttl_s)
     if envelope.ttl is not None:
         raise invalid("ttl and expires_at exclude each other", "ttl")
-    expires_at = envelope.expires_at.timestamp()
+    expires_at = within(envelope.expires_at.timestamp())
     if not_before is not None and expires_at <= not_before:
         raise invalid("expires_at is not after not_before", "expires_at")
     return not_before, expires_at

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -120,6 +122,19 @@ def _text(body: bytes) -> str:
         raise InvalidMessage("invalid", f"not UTF-8: {fault}", "text") from None
 
 
+def _number(name: str, value: Any) -> Any:
+    """Return a value with numbers as JSON has them; others stay as they are.
+
+    A table has a type of its own for moments, and numbers that are none: left alone,
+    those would count as absent, and another message than the one meant would go out.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float | Decimal) and not isfinite(value):
+        raise InvalidMessage("invalid", f"{name[:64]} is not a number", name[:64])
+    return value
+
+
 def _take(
     fields: dict[str, Any],
     defaults: Defaults,
@@ -127,6 +142,7 @@ def _take(
     now: float,
 ) -> Outbound:
     for name, value in fields.items():
+        fields[name] = value = _number(name, value)
         if isinstance(value, bytes):
             raise InvalidMessage("invalid", f"{name[:64]} is octets", name[:64])
     # Numbers are where foreign platforms put ids and phones.

@@ -30,6 +30,8 @@ REFUSED: Final = 1
 UNREADABLE: Final = 2
 UNREACHABLE: Final = 3
 _TIMEOUT_S: Final = 90.0
+# An argument that is no UTF-8 has surrogates (PEP 383): its octets are what was typed.
+_AS_OCTETS: Final = "surrogateescape"
 _DEFAULT_URL: Final = "http://127.0.0.1:8990"
 
 
@@ -144,7 +146,7 @@ class Remote:
         """Ask for something."""
         given = {name: value for name, value in query.items() if value is not None}
         if given:
-            path += "?" + urllib.parse.urlencode(given)
+            path += "?" + urllib.parse.urlencode(given, errors=_AS_OCTETS)
         return self._ask("GET", path)
 
     def post(self, path: str, body: Any = None) -> Any:
@@ -188,7 +190,11 @@ class Remote:
         self, method: str, path: str, body: Any = None
     ) -> urllib.request.Request:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, method=method)
+        try:
+            request = urllib.request.Request(self.url + path, data, method=method)
+        except ValueError as error:
+            text = f"{self.url} is no address: {error}"
+            raise Trouble(text, UNREADABLE) from None
         if data is not None:
             request.add_header("content-type", "application/json")
         if self._token:
@@ -300,5 +306,7 @@ def remote(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def quoted(word: str) -> str:
-    """Return a word as a part of a path."""
-    return urllib.parse.quote(word, safe="")
+    """Return a word as a part of a path; an empty one would name another path."""
+    if not word:
+        raise click.UsageError("a name or an id is empty")
+    return urllib.parse.quote(word, safe="", errors=_AS_OCTETS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -13,6 +13,7 @@ from gdemoi.cli import show
 from gdemoi.cli.asking import Remote, Trouble, quoted, remote
 from gdemoi.ini import duration
 from gdemoi.message import Charset, MessageClass, OnUnencodable, OnUnsure, Report, State
+from gdemoi.moments import rfc3339
 
 _POLL_S: Final = 0.5
 
@@ -38,14 +39,14 @@ class Moment(click.ParamType[str]):
     def convert(self, value: Any, param: Any, context: Any) -> str:
         """Return RFC 3339."""
         text = str(value)
-        if re.fullmatch(r"[0-9.]+(ms|s|m|min|h|d|w)", text):
-            ago = timedelta(seconds=duration(text))
-            return (datetime.now(UTC) - ago).isoformat()
         try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
+            if re.fullmatch(r"[0-9.]+(ms|s|m|min|h|d|w)", text):
+                at = datetime.now(UTC).timestamp() - duration(text)
+            else:
+                at = datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError):
             self.fail(f"{text!r} is not a time like 2026-11-21T03:00:00Z or 2h")
-        return found.astimezone(UTC).isoformat()
+        return rfc3339(at)
 
 
 def words(values: type[Any]) -> click.Choice[str]:
@@ -83,6 +84,8 @@ def message_options(command: Any) -> Any:
 def envelope(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON of a message from the options; what is unsaid is absent."""
     given = dict(options)
+    for name, value in given.items():
+        _check_letters(name, value)
     if (given.get("text") is None) is (given.get("binary") is None):
         raise click.UsageError("give either --text or --binary")
     if given.get("binary") is not None:
@@ -93,6 +96,17 @@ def envelope(options: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None and value is not False and value != []
     }
+
+
+def _check_letters(name: str, value: Any) -> None:
+    try:
+        for word in [value] if isinstance(value, str) else value or ():
+            word.encode()
+    except UnicodeEncodeError:
+        option = "--" + name.strip("_").replace("_", "-")
+        raise click.UsageError(f"{option} is not UTF-8") from None
+    except TypeError:
+        return  # a number
 
 
 def _base64(digits: str) -> str:

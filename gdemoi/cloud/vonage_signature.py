@@ -20,7 +20,7 @@ import jwt
 from attrs import define, field
 
 from gdemoi.cloud.freshness import stale
-from gdemoi.cloud.reading import mapping_of, read_json, same
+from gdemoi.cloud.reading import mapping_of, number_of, read_json, same
 from gdemoi.errors import OurFault, TheirFault
 
 TOKEN_LIFE_S: Final = 900  # Vonage takes up to 24 h; its SDK uses 15 min
@@ -84,11 +84,11 @@ def webhook_claims(
 
 
 def _check_times(claims: Mapping[str, Any], now: float, age_s: float) -> None:
-    issued, expires = claims.get("iat"), claims.get("exp")
-    why = stale(issued if isinstance(issued, (int, float)) else None, now, age_s)
+    issued, expires = number_of(claims.get("iat")), number_of(claims.get("exp"))
+    why = stale(issued, now, age_s)
     if why is not None:
         raise TheirFault(why)
-    if isinstance(expires, (int, float)) and expires <= now:
+    if expires is not None and expires <= now:
         raise TheirFault("the token has expired")
 
 

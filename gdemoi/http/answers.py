@@ -5,8 +5,9 @@ Knows the shapes of docs/http.rst, "Errors", and nothing of what is asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
 
@@ -15,8 +16,14 @@ from twisted.web.iweb import IRequest
 
 from gdemoi.errors import GdemoiError, InvalidMessage
 from gdemoi.message import Error
+from gdemoi.moments import within
 
 _JSON: Final = b"application/json"
+_is_whole: Final = re.compile(r"[0-9]+").fullmatch
+_is_number: Final = re.compile(
+    r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+).fullmatch
+_MOST_DIGITS: Final = 18
 encode: Final = msgspec.json.Encoder().encode
 # The field that a channel's refusal is about.
 _FAULTY: Final = {
@@ -27,7 +34,10 @@ _FAULTY: Final = {
 
 
 class Problem(GdemoiError):
-    """A request that is answered with an error; `status` is HTTP's."""
+    """A request that is answered with an error; `status` is HTTP's.
+
+    `more` stands beside the error in the answer.
+    """
 
     def __init__(
         self,
@@ -36,10 +46,11 @@ class Problem(GdemoiError):
         text: str,
         field: str | None = None,
         retry_after_s: int | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(text)
         self.status = status
-        self.body = error_of(code, text, field)
+        self.body = error_of(code, text, field) | more
         self.retry_after_s = retry_after_s
 
 
@@ -107,29 +118,40 @@ class Query:
                 raise Problem(422, "invalid", f"{name} is not UTF-8", name) from None
             if "\0" in self._values[name]:
                 raise Problem(422, "invalid", f"{name} has a U+0000", name)
+            if not values[0]:
+                # a filter that was meant to hold something would find everything
+                raise Problem(422, "invalid", f"{name} is empty", name)
 
     def text(self, name: str) -> str | None:
-        """Return a parameter, None when it is absent or empty."""
-        return self._values.get(name) or None
+        """Return a parameter, None when it is absent."""
+        return self._values.get(name)
 
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        """Return a number, brought into its range."""
+    def count(self, name: str, default: int, low: int, high: int) -> int:
+        """Return a whole number, brought into its range."""
         value = self.text(name)
         if value is None:
             return default
-        if not value.replace(".", "", 1).isascii() or not (
-            value.replace(".", "", 1).isdigit()
-        ):
+        if not _is_whole(value):
+            raise Problem(422, "invalid", f"{name} is not a whole number", name)
+        # longer ones than any range, and than int() reads
+        return high if len(value) > _MOST_DIGITS else min(max(int(value), low), high)
+
+    def seconds(self, name: str, longest_s: float) -> float:
+        """Return a duration in seconds, cut to the longest; 0 when it is absent."""
+        value = self.text(name)
+        if value is None:
+            return 0.0
+        if not _is_number(value):
             raise Problem(422, "invalid", f"{name} is not a number", name)
-        return min(max(float(value), low), high)
+        return min(float(value), longest_s)
 
     def moment(self, name: str) -> float | None:
         """Return a time (RFC 3339 with zone, or epoch seconds) in epoch seconds."""
         value = self.text(name)
         if value is None:
             return None
-        if value.replace(".", "", 1).isdigit() and value.isascii():
-            return float(value)
+        if _is_number(value):
+            return within(float(value))
         try:
             # "+" of a zone arrives as a space when it was not quoted
             found = datetime.fromisoformat(value.replace(" ", "+"))
@@ -139,7 +161,7 @@ class Query:
             raise Problem(
                 422, "invalid", f"{name} is not a time like 2026-11-21T03:00:00Z", name
             )
-        return found.astimezone(UTC).timestamp()
+        return within(found.timestamp())
 
 
 # The page's own script and style, its own API, and nothing from elsewhere.

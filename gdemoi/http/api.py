@@ -127,7 +127,7 @@ class Api:
                 channel=query.text("channel"),
                 since=query.moment("since"),
                 until=query.moment("until"),
-                limit=int(query.number("limit", 100, 1, _PAGE_LIMIT)),
+                limit=query.count("limit", 100, 1, _PAGE_LIMIT),
                 cursor=query.text("cursor"),
             )
         )
@@ -172,7 +172,7 @@ class Api:
     async def unmatched(self, request: IRequest) -> bytes:
         """Show the newest receipts that are about no message we know."""
         query = Query(request, ("limit",))
-        limit = int(query.number("limit", 100, 1, _PAGE_LIMIT))
+        limit = query.count("limit", 100, 1, _PAGE_LIMIT)
         found = await self._gateway.unmatched(limit)
         total = await self._gateway.count_unmatched()
         return answer(request, {"receipts": list(found), "total": total})
@@ -202,7 +202,7 @@ class Api:
     def trace(self, request: IRequest, name: str) -> bytes:
         """Show what passed there lately, as lines or as a capture file."""
         query = Query(request, ("after", "format"))
-        after = int(query.number("after", 0, 0, _SEQ_LIMIT))
+        after = query.count("after", 0, 0, _SEQ_LIMIT)
         try:
             match query.text("format") or "json":
                 case "json":
@@ -271,7 +271,7 @@ class Api:
     @app.route("/openapi.json", methods=["GET"])
     def openapi(self, request: IRequest) -> bytes:
         """Describe this API."""
-        return answer(request, document())
+        return answer(request, document(self._settings.token is not None))
 
     @app.route("/metrics", methods=["GET"])
     async def metrics(self, request: IRequest) -> bytes:

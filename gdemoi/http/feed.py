@@ -80,7 +80,7 @@ class Feed:
         query = Query(request, ("after", "limit", "wait"))
         accepts = request.getHeader(b"accept") or b""
         streams = b"text/event-stream" in accepts
-        after = self._place(request, query, streams)
+        after = await self._place(request, query, streams)
         if self._closed or self.readers >= self._settings.streams:
             raise Problem(
                 503, "unavailable", "too many readers of events", retry_after_s=5
@@ -90,13 +90,13 @@ class Feed:
             if streams:
                 await self._stream(request, after)
                 return None
-            limit = int(query.number("limit", 100, 1, _LIMIT))
-            wait_s = query.number("wait", 0.0, 0.0, self._settings.long_poll_s)
+            limit = query.count("limit", 100, 1, _LIMIT)
+            wait_s = query.seconds("wait", self._settings.long_poll_s)
             return answer(request, await self._poll(after, limit, wait_s))
         finally:
             self.readers -= 1
 
-    def _place(self, request: IRequest, query: Query, streams: bool) -> int:
+    async def _place(self, request: IRequest, query: Query, streams: bool) -> int:
         given = query.text("after")
         if streams:
             last = request.getHeader(b"last-event-id")
@@ -107,7 +107,28 @@ class Feed:
             return 0
         if not (given.isascii() and given.isdigit() and len(given) < 19):
             raise Problem(422, "invalid", "after is the seq of an event", "after")
-        return int(given)
+        after = int(given)
+        if after > self._gateway.last_event():
+            await self._refuse_the_future(after)
+        return after
+
+    async def _refuse_the_future(self, after: int) -> None:
+        """Refuse a place that no event has reached: nothing would come for long.
+
+        Such a place is of another journal, or of this one before an older copy was
+        put back.  What is committed may be known to a reader before it is to us, so
+        the journal itself is asked.
+        """
+        newest = await self._gateway.newest_event()
+        if after > newest:
+            raise Problem(
+                409,
+                "after_ahead",
+                f"after={after} is ahead of the newest event, {newest}: it is a place"
+                " in another journal, or in this one before an older copy was put back",
+                "after",
+                newest=newest,
+            )
 
     async def _poll(self, after: int, limit: int, wait_s: float) -> bytes:
         events = await self._gateway.events(after, limit)

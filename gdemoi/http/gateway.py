@@ -94,6 +94,9 @@ class Gateway(Protocol):
     def last_event(self) -> int:
         """Return the seq of the last event that is known now."""
 
+    def newest_event(self) -> Awaitable[int]:
+        """Return the highest seq that an event ever had, asked of the journal."""
+
     def counts(self) -> Awaitable[dict[str, int]]:
         """Return how many messages of the journal stand in each state."""
 

@@ -1,6 +1,7 @@
 """The API described for machines: OpenAPI 3.1.
 
-The outbound message's schema is made from the very type that reads it.
+This file knows the paths and what each may be answered; the shapes stand in
+`openapi_schemas`.
 """
 
 from __future__ import annotations
@@ -8,33 +9,121 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
+from gdemoi.amqp.envelope import MANY_LIMIT
+from gdemoi.http.openapi_schemas import (
+    COUNT,
+    ID,
+    STATE,
+    WORD,
+    Schema,
+    array,
+    record,
+    ref,
+    schemas,
+)
 
-from gdemoi.amqp.envelope import MANY_LIMIT, Envelope
-from gdemoi.message import State
+_ABOUT: Final = """\
+SMS gateway for GPS-tracking platforms.
 
-_MESSAGE: Final = {"$ref": "#/components/schemas/Envelope"}
-_ERROR: Final = {"$ref": "#/components/schemas/Error"}
-_ANSWER: Final = {"$ref": "#/components/schemas/Answer"}
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": schema}}}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
-
-
-def _said(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"description": text, **_json(schema or {"type": "object"})}
-
-
-def _error(text: str) -> dict[str, Any]:
-    return _said(text, _ERROR)
+Errors are JSON: `{"error": {"code", "text", "field"}}`.  A method that a path does not
+have is answered 405, and `Allow` names those that it has; GET also answers HEAD.
+Unknown parameters and unknown fields of a message are errors.  Bodies are JSON whatever
+Content-Type says.
+"""
+_JSON: Final = "application/json"
 
 
-def _in(where: str, name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+# -- answers -----------------------------------------------------------------
+
+
+def _said(text: str, schema: Schema, kind: str = _JSON) -> Schema:
+    return {"description": text, "content": {kind: {"schema": schema}}}
+
+
+def _error(text: str, **headers: Schema) -> Schema:
+    named = {"headers": headers} if headers else {}
+    return {**_said(text, ref("Problem")), **named}
+
+
+def _header(text: str, schema: Schema) -> Schema:
+    return {"description": text, "required": True, "schema": schema}
+
+
+def _common() -> Schema:
+    """Return the answers that any request may get, by their names."""
+    return {
+        "Unauthorized": _error(
+            "a token is set, and not given",
+            **{"WWW-Authenticate": _header("Bearer", WORD)},
+        ),
+        "Forbidden": _error(
+            "no token is set, and the request came by a name that is not loopback, or"
+            " from a web page of another origin"
+        ),
+        "MethodNotAllowed": _error(
+            "the path has other methods", Allow=_header("those that it has", WORD)
+        ),
+        "TooLarge": _error("the body is over `body_limit`"),
+        "BadPath": _error("the path is not UTF-8"),
+        "Invalid": _error("a parameter or the body cannot be read; `field` names it"),
+        "Unavailable": _error(
+            "not now: the backlog is full, the journal cannot be used, or there are too"
+            " many readers",
+            **{"Retry-After": _header("seconds", COUNT)},
+        ),
+        "Failed": _error("a fault of the gateway's own; its log tells it"),
+    }
+
+
+def _one_of(name: str) -> Schema:
+    return {"$ref": f"#/components/responses/{name}"}
+
+
+_OF_ANY: Final = {
+    "401": _one_of("Unauthorized"),
+    "403": _one_of("Forbidden"),
+    "405": _one_of("MethodNotAllowed"),
+    "413": _one_of("TooLarge"),
+    "500": _one_of("Failed"),
+}
+_INVALID: Final = {"422": _one_of("Invalid")}
+_UNAVAILABLE: Final = {"503": _one_of("Unavailable")}
+
+
+def _operation(
+    name: str,
+    summary: str,
+    answers: dict[str, Schema],
+    parameters: tuple[Schema, ...] = (),
+    body: Schema | None = None,
+    needed: bool = True,
+    **more: Any,
+) -> Schema:
+    """Return one operation with the answers that any may have beside its own."""
+    found: Schema = {"operationId": name, "summary": summary, **more}
+    if parameters:
+        found["parameters"] = list(parameters)
+    if body is not None:
+        found["requestBody"] = {
+            "required": needed,
+            "content": {_JSON: {"schema": body}},
+        }
+    found["responses"] = {**answers, **_OF_ANY}
+    return found
+
+
+def _open(name: str, summary: str, answers: dict[str, Schema]) -> Schema:
+    """Return a GET that needs no token."""
+    found = _operation(name, summary, answers, security=[])
+    for status in ("401", "403"):
+        del found["responses"][status]
+    return {"get": found}
+
+
+# -- parameters ----------------------------------------------------------------
+
+
+def _in(where: str, name: str, schema: Schema, text: str) -> Schema:
     return {
         "name": name,
         "in": where,
@@ -44,232 +133,259 @@ def _in(where: str, name: str, schema: dict[str, Any], text: str) -> dict[str, A
     }
 
 
-_WORD: Final = {"type": "string"}
-_NUMBER: Final = {"type": "integer"}
-_ID: Final = _in("path", "id", _WORD, "the message's id")
-_NAME: Final = _in("path", "name", _WORD, "the channel's name")
+def _query(name: str, schema: Schema, text: str) -> Schema:
+    return _in("query", name, schema, text)
 
 
-def _messages() -> dict[str, Any]:
-    one_or_many = {
-        "oneOf": [
-            _MESSAGE,
-            {"type": "array", "items": _MESSAGE, "maxItems": MANY_LIMIT},
-        ]
-    }
-    filters = [
-        _in("query", "to", _WORD, "number"),
-        _in("query", "from", _WORD, "sender"),
-        _in("query", "state", {"enum": [str(state) for state in State]}, "state"),
-        _in("query", "channel", _WORD, "channel"),
-        _in("query", "since", _WORD, "accepted at or after (RFC 3339)"),
-        _in("query", "until", _WORD, "accepted before (RFC 3339)"),
-        _in("query", "limit", _NUMBER, "page length, up to 1000"),
-        _in("query", "cursor", _WORD, "`cursor` of the page before"),
-    ]
+# any text without U+0000
+_TEXT: Final = {"type": "string", "pattern": "^[^\\u0000]+$"}
+_MOMENT: Final = {
+    "type": "string",
+    "anyOf": [
+        {"format": "date-time"},
+        {"pattern": "^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"},
+    ],
+}
+_SEQ: Final = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+_PLACE: Final = {"anyOf": [_SEQ, {"const": "now"}]}
+_LIMIT: Final = _query("limit", COUNT, "at most; brought into 1 to 1000")
+_OF_MESSAGE: Final = _in("path", "id", ID, "the message's id")
+_OF_CHANNEL: Final = _in("path", "name", {"type": "string"}, "the channel's name")
+
+
+def _path(*parameters: Schema, **operations: Schema) -> Schema:
+    for one in operations.values():
+        one["responses"]["400"] = _one_of("BadPath")
+    return {"parameters": list(parameters), **operations}
+
+
+# -- paths -----------------------------------------------------------------
+
+
+def _messages() -> Schema:
+    message = ref("Envelope")
+    one_or_many = {"oneOf": [message, array(message, maxItems=MANY_LIMIT)]}
+    filters = (
+        _query("to", _TEXT, "number, as it stands in the message"),
+        _query("from", _TEXT, "sender"),
+        _query("state", STATE, "state"),
+        _query("channel", _TEXT, "channel"),
+        _query("since", _MOMENT, "accepted at or after: RFC 3339, or epoch seconds"),
+        _query("until", _MOMENT, "accepted before: RFC 3339, or epoch seconds"),
+        _LIMIT,
+        _query("cursor", {"type": "string", "pattern": "^[0-9]{1,18}$"},
+               "`cursor` of the page before"),
+    )  # fmt: skip
+    taken = {"anyOf": [ref("Taken"), ref("Answers")]}
     return {
-        "post": {
-            "summary": "Take a message, or up to 1000; answers after the commit",
-            "requestBody": {"required": True, **_json(one_or_many)},
-            "responses": {
-                "202": _said("taken (an array is answered in order)", _ANSWER),
-                "200": _said("taken before: duplicate", _ANSWER),
-                "413": _error("the body is too large"),
-                "422": _error("cannot be taken"),
-                "503": _error("not now; see Retry-After"),
-            },
-        },
-        "get": {
-            "summary": "Find messages, newest first",
-            "parameters": filters,
-            "responses": {
-                "200": _said(
-                    "a page",
-                    _object(
-                        messages={"type": "array", "items": {"type": "object"}},
-                        cursor={"type": ["string", "null"]},
-                    ),
+        "post": _operation(
+            "send",
+            "Take a message, or up to 1000; answers after the commit",
+            {
+                "202": _said(
+                    "taken; an array is answered by an array of the same length and"
+                    " order, in which each message has its own answer ([] by [])",
+                    taken,
                 ),
-                "422": _error("a broken parameter"),
+                "200": _said("this id was taken before", ref("Duplicate")),
+                **_INVALID,
+                **_UNAVAILABLE,
             },
-        },
+            body=one_or_many,
+        ),
+        "get": _operation(
+            "search",
+            "Find messages, newest first",
+            {"200": _said("a page", ref("Messages")), **_INVALID, **_UNAVAILABLE},
+            filters,
+        ),
     }
 
 
-def _message() -> dict[str, Any]:
-    return {
-        "parameters": [_ID],
-        "get": {
-            "summary": "A message and its whole story",
-            "responses": {"200": _said("the story"), "404": _error("unknown id")},
-        },
-        "delete": {
-            "summary": "Take a message back that has not left yet",
-            "responses": {
-                "200": _said("cancelled", _ANSWER),
-                "404": _error("unknown id"),
-                "409": _error("too late"),
+def _message() -> Schema:
+    unknown = {"404": _error("unknown id")}
+    return _path(
+        _OF_MESSAGE,
+        get=_operation(
+            "story",
+            "A message and its whole story",
+            {"200": _said("the story", ref("Story")), **unknown, **_UNAVAILABLE},
+        ),
+        delete=_operation(
+            "cancel",
+            "Take a message back that has not left yet",
+            {
+                "200": _said("cancelled", ref("Cancelled")),
+                **unknown,
+                "409": _error("too late: it has left, or is over"),
+                **_UNAVAILABLE,
             },
-        },
-    }
-
-
-def _events() -> dict[str, Any]:
-    page = _object(events={"type": "array", "items": {"type": "object"}}, after=_NUMBER)
-    return {
-        "get": {
-            "summary": "Events in order: a long poll, or a stream",
-            "parameters": [
-                _in("query", "after", _WORD, "seq of the last event seen, or now"),
-                _in("query", "limit", _NUMBER, "events at most, up to 1000"),
-                _in("query", "wait", {"type": "number"}, "seconds to wait for one"),
-                _in("header", "Last-Event-ID", _WORD, "streams: as `after`"),
-            ],
-            "responses": {
-                "200": {
-                    "description": "events; `after` goes into the next request",
-                    "content": {
-                        "application/json": {"schema": page},
-                        "text/event-stream": {"schema": _WORD},
-                    },
-                },
-                "503": _error("too many readers"),
-            },
-        }
-    }
-
-
-def _channel(what: str) -> dict[str, Any]:
-    return {
-        "parameters": [_NAME],
-        "post": {
-            "summary": what,
-            "responses": {"200": _said("done"), "404": _error("unknown channel")},
-        },
-    }
-
-
-def _trace() -> dict[str, Any]:
-    record = _object(
-        number=_NUMBER, at={"type": "number"}, direction=_WORD, link=_WORD, line=_WORD
+        ),
     )
-    page = _object(records={"type": "array", "items": record}, after=_NUMBER)
+
+
+def _events() -> Schema:
+    stream = {
+        "description": "events; `after` goes into the next request",
+        "content": {
+            _JSON: {"schema": ref("Events")},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
+    ahead = "`after` is ahead of all events that there are; `newest` is the last one"
     return {
-        "parameters": [_NAME],
-        "get": {
-            "summary": "What passed there lately; secrets are masked",
-            "parameters": [
-                _in("query", "after", _NUMBER, "number of the last record seen"),
-                _in("query", "format", {"enum": ["json", "pcap"]}, "default: json"),
-            ],
-            "responses": {
-                "200": {
-                    "description": "records, oldest first, or a capture file",
-                    "content": {
-                        "application/json": {"schema": page},
-                        "application/octet-stream": {"schema": {}},
-                    },
-                },
+        "get": _operation(
+            "events",
+            "Events in order: a long poll, or a stream (Accept: text/event-stream)",
+            {"200": stream, "409": _error(ahead), **_INVALID, **_UNAVAILABLE},
+            (
+                _query("after", _PLACE, "seq of the last event seen, or now"),
+                _LIMIT,
+                _query("wait", {"type": "number", "minimum": 0},
+                       "seconds to wait for one; cut to `long_poll`"),
+                _in("header", "Last-Event-ID", WORD, "streams only: as `after`"),
+            ),
+        )
+    }  # fmt: skip
+
+
+def _explain() -> Schema:
+    return {
+        "post": _operation(
+            "explain",
+            "What would happen to a message; sends nothing",
+            {
+                "200": _said("the way and the exact bytes", ref("Explanation")),
+                **_INVALID,
+            },
+            body=ref("Envelope"),
+        )
+    }
+
+
+def _unmatched() -> Schema:
+    return {
+        "get": _operation(
+            "unmatched",
+            "The newest receipts that are about no message we know",
+            {"200": _said("receipts", ref("Unmatched")), **_INVALID, **_UNAVAILABLE},
+            (_LIMIT,),
+        )
+    }
+
+
+def _switch(name: str, summary: str) -> Schema:
+    done = _said("done", ref("Switched"))
+    answers = {"200": done, "404": _error("unknown channel"), **_UNAVAILABLE}
+    return _path(_OF_CHANNEL, post=_operation(name, summary, answers))
+
+
+def _trace() -> Schema:
+    found = {
+        "description": "records, oldest first, or a capture file",
+        "content": {
+            _JSON: {"schema": ref("Trace")},
+            "application/octet-stream": {"schema": {}},
+        },
+    }
+    return _path(
+        _OF_CHANNEL,
+        get=_operation(
+            "trace",
+            "What passed there lately; secrets are masked",
+            {
+                "200": found,
                 "404": _error("unknown channel, or one that keeps no trace"),
+                **_INVALID,
             },
-        },
-    }
-
-
-def _unmatched() -> dict[str, Any]:
-    many = {"type": "array", "items": {"type": "object"}}
-    return {
-        "get": {
-            "summary": "The newest receipts that are about no message we know",
-            "parameters": [_in("query", "limit", _NUMBER, "at most, up to 1000")],
-            "responses": {
-                "200": _said("receipts", _object(receipts=many, total=_NUMBER))
-            },
-        }
-    }
-
-
-def _line() -> dict[str, Any]:
-    return {
-        "parameters": [
-            _NAME,
-            _in("path", "line", _WORD, "the line's name"),
-            _in("path", "verb", _WORD, "ussd, reboot, number …"),
-        ],
-        "post": {
-            "summary": "Do a line command",
-            "requestBody": _json({"type": "array", "items": _WORD}),
-            "responses": {
-                "200": _said("what the device said", _object(answer=_WORD)),
-                "422": _error("unknown channel, line or verb"),
-                "503": _error("the device does not answer"),
-            },
-        },
-    }
-
-
-def _get(what: str, **more: Any) -> dict[str, Any]:
-    return {"get": {"summary": what, "responses": {"200": _said(what)} | more}}
-
-
-def _described() -> type[msgspec.Struct]:
-    """Return the envelope with `correlation` as what it is to others: any JSON."""
-    fields: list[Any] = []
-    for field in msgspec.structs.fields(Envelope):
-        if field.required:
-            fields.append((field.name, field.type))
-        else:
-            type_ = Any if field.type is msgspec.Raw else field.type
-            fields.append((field.name, type_, None))
-    names = {f.name: f.encode_name for f in msgspec.structs.fields(Envelope)}
-    return msgspec.defstruct(
-        "Envelope", fields, rename=names, forbid_unknown_fields=True
+            (
+                _query("after", COUNT, "number of the last record seen"),
+                _query("format", {"enum": ["json", "pcap"]}, "default: json"),
+            ),
+        ),
     )
 
 
-@lru_cache(maxsize=1)
-def document() -> dict[str, Any]:
-    """Return the description."""
-    _, schemas = msgspec.json.schema_components(
-        [_described()], ref_template="#/components/schemas/{name}"
-    )
-    explain = {
-        "post": {
-            "summary": "What would happen to a message; sends nothing",
-            "requestBody": {"required": True, **_json(_MESSAGE)},
-            "responses": {
-                "200": _said("the way and the exact bytes"),
-                "422": _error("cannot be taken"),
-            },
-        }
+def _line() -> Schema:
+    words = array(WORD)
+    arguments = record({"arguments": words}) | {
+        "required": ["arguments"],
+        "additionalProperties": False,
     }
-    unready = _said("messages cannot be taken now")
-    error = _object(code=_WORD, text=_WORD, field={"type": ["string", "null"]})
+    return _path(
+        _OF_CHANNEL,
+        _in("path", "line", WORD, "the line's name"),
+        _in("path", "verb", WORD, "ussd, reboot, number …"),
+        post=_operation(
+            "line_command",
+            "Do a line command; no body is an empty list of arguments",
+            {
+                "200": _said("what the device said", ref("LineAnswer")),
+                "422": _error("unknown channel, line or verb, or a broken body"),
+                "503": _one_of("Unavailable"),
+            },
+            body={"anyOf": [words, arguments]},
+            needed=False,
+        ),
+    )
+
+
+def _get(name: str, summary: str, answer: Schema, **more: Schema) -> Schema:
+    return {"get": _operation(name, summary, {"200": answer, **more})}
+
+
+def _paths() -> Schema:
+    unready = _said("messages cannot be taken now", ref("Health"))
+    figures = _said("figures", {"type": "string"}, "text/plain")
+    return {
+        "/v1/messages": _messages(),
+        "/v1/messages/{id}": _message(),
+        "/v1/events": _events(),
+        "/v1/explain": _explain(),
+        "/v1/receipts/unmatched": _unmatched(),
+        "/v1/status": _get(
+            "status",
+            "The gateway, and its messages by state",
+            _said("how it stands", ref("Status")),
+            **_UNAVAILABLE,
+        ),
+        "/v1/channels": _get(
+            "channels",
+            "The channels and their lanes",
+            _said("all of them", ref("Channels")),
+        ),
+        "/v1/channels/{name}/pause": _switch("pause", "Send nothing there for now"),
+        "/v1/channels/{name}/resume": _switch("resume", "Send there again"),
+        "/v1/channels/{name}/trace": _trace(),
+        "/v1/channels/{name}/lines/{line}/{verb}": _line(),
+        "/metrics": _get("metrics", "Figures for Prometheus", figures),
+        "/health/live": _open(
+            "live", "This process answers", {"200": _said("it does", ref("Health"))}
+        ),
+        "/health/ready": _open(
+            "ready",
+            "Messages can be taken",
+            {"200": _said("they can", ref("Health")), "503": unready},
+        ),
+        "/openapi.json": _get(
+            "openapi", "This description", _said("OpenAPI 3.1", {"type": "object"})
+        ),
+    }
+
+
+@lru_cache(maxsize=2)
+def document(token_is_set: bool = True) -> Schema:
+    """Return the description; without a token set, none is needed."""
+    token: list[Schema] = [{"token": []}]
     return {
         "openapi": "3.1.0",
-        "info": {"title": "gdemoi", "version": "1"},
-        "security": [{"token": []}],
-        "paths": {
-            "/v1/messages": _messages(),
-            "/v1/messages/{id}": _message(),
-            "/v1/events": _events(),
-            "/v1/explain": explain,
-            "/v1/receipts/unmatched": _unmatched(),
-            "/v1/status": _get("The gateway, and its messages by state"),
-            "/v1/channels": _get("The channels and their lanes"),
-            "/v1/channels/{name}/pause": _channel("Send nothing there for now"),
-            "/v1/channels/{name}/resume": _channel("Send there again"),
-            "/v1/channels/{name}/trace": _trace(),
-            "/v1/channels/{name}/lines/{line}/{verb}": _line(),
-            "/health/live": _get("This process answers"),
-            "/health/ready": _get("Messages can be taken", **{"503": unready}),
-        },
+        "info": {"title": "gdemoi", "version": "1", "description": _ABOUT},
+        "servers": [{"url": "/", "description": "this gateway"}],
+        "security": token if token_is_set else [*token, {}],
+        "paths": _paths(),
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {
-                **schemas,
-                "Error": _object(error=error),
-                "Answer": _object(id=_WORD, state=_WORD),
-            },
+            "responses": _common(),
+            "schemas": schemas(),
         },
     }

@@ -166,6 +166,8 @@ async function listen() {
   if (last === null) await recent();
   const answer = await open("v1/events", {},
     { accept: "text/event-stream", "last-event-id": last });
+  // the journal was put back from an older copy
+  if (answer.status === 409) last = null;
   if (!answer.ok) throw new Error(answer.status);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ;) {

@@ -27,11 +27,12 @@ from gdemoi.journal.mark import Mark, MarkFile
 from gdemoi.journal.matching import all_keys_of
 from gdemoi.journal.migrate import create, migrate
 from gdemoi.journal.queries import Queries
-from gdemoi.journal.telling import Outboxed, event_of, rfc3339
+from gdemoi.journal.telling import Outboxed, event_of
 from gdemoi.journal.worker import Inline, Threaded, Worker
 from gdemoi.journal.writer import Done, Reader, Writer
 from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict
 from gdemoi.message import Inbound, Match, Receipt
+from gdemoi.moments import rfc3339
 
 # The newest events, from which publishers are served without a query.
 TAIL: Final = 10_000
@@ -392,6 +393,10 @@ class Journal:
     def last_seq(self) -> int:
         """Return the number of the newest event; kept in memory."""
         return self._last_seq
+
+    def newest_seq(self) -> Deferred[int]:
+        """Read the highest number that an event ever had, swept or not."""
+        return self._reads.put(self._queries.newest_seq)
 
     def counts(self) -> Deferred[dict[str, int]]:
         """Return how many messages stand in each state."""

@@ -17,13 +17,15 @@ from gdemoi.journal.database import Database
 from gdemoi.journal.entry import decode_message, decode_record
 from gdemoi.journal.receiving import decode_receipt
 from gdemoi.journal.story import Attempt, Record, Said, doubts_of
-from gdemoi.journal.telling import events_of, plain, rfc3339, status_event
+from gdemoi.journal.telling import events_of, plain, status_event
 from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt
+from gdemoi.moments import rfc3339
 
 SEARCH_LIMIT: Final = 1_000
 # rows of the outbox that are read at a time
 _CHUNKS: Final = 32
+_NULL: Final = msgspec.Raw(b"null")
 _m = s.messages.c
 _COLUMNS: Final = {
     "to": _m.recipient,
@@ -147,6 +149,15 @@ class Queries:
         )
         return int(rows[0][0] or 0)
 
+    def newest_seq(self) -> int:
+        """Return the highest number that an event ever had; events are swept away.
+
+        Gateways that share a journal share these numbers too.
+        """
+        c = s.counters.c
+        rows = self._database.select(select(c.value).where(c.name == "seq"))
+        return int(rows[0][0]) if rows else 0
+
     def cursor(self, name: str) -> str | None:
         """Read a bookmark."""
         c = s.cursors.c
@@ -194,11 +205,12 @@ class Queries:
         return {
             **summary(message, record),
             "gateway": owner or None,
-            "message": plain(message),
+            "message": _told_back(message),
             "tried": list(record.tried),
             "due": rfc3339(record.due) if record.lane and record.due else None,
             "events": [
-                plain(status_event(message.id, message.correlation, told))
+                plain(status_event(message.id, _NULL, told))
+                | {"correlation": message.correlation}
                 for told in record.told
             ],
             "attempts": [_attempt(attempt) for attempt in record.attempts],
@@ -226,6 +238,17 @@ class Queries:
         found = [summary(decode_message(m), decode_record(r)) for _, m, r in rows]
         more = len(rows) > limit
         return found[:limit], str(rows[limit - 1][0]) if more else None
+
+
+def _told_back(message: Outbound) -> dict[str, Any]:
+    """Return a message JSON-ready, its correlation as the platform wrote it.
+
+    A number in it may be larger than any of ours (1e999): it is not looked at.
+    """
+    found: dict[str, Any] = plain(msgspec.structs.replace(message, correlation=_NULL))
+    if message.correlation != _NULL:
+        found["correlation"] = message.correlation
+    return found
 
 
 def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:

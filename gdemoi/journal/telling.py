@@ -6,7 +6,6 @@ it is told.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from gdemoi.journal.story import Told
 from gdemoi.life import Event
 from gdemoi.message import Error, Inbound, State
+from gdemoi.moments import rfc3339
 
 _NULL = msgspec.Raw(b"null")
 _encode = msgspec.json.Encoder().encode
@@ -84,24 +84,6 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     state: str
     reason: str
     at: str
-
-
-class _Second:
-    """The last second that was spelled out; facts come in bunches."""
-
-    number = -1
-    text = ""
-
-
-def rfc3339(at: float) -> str:
-    """Spell a time as all events do: RFC 3339, UTC, milliseconds."""
-    millis = int(at * 1000 + 0.5)
-    second = millis // 1000
-    if second != _Second.number:
-        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        _Second.text, _Second.number = text, second
-        return f"{text}{millis % 1000:03d}Z"
-    return f"{_Second.text}{millis % 1000:03d}Z"
 
 
 def status_event(message_id: str, correlation: msgspec.Raw, told: Told) -> StatusEvent:

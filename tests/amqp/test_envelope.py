@@ -27,6 +27,7 @@ from gdemoi.message import (
     Outbound,
     Report,
 )
+from gdemoi.moments import EARLIEST, LATEST
 
 NOW = 1_795_230_000.0  # 2026-11-21T03:00:00Z
 DEFAULTS = Defaults(home_country="RU", default_ttl_s=7200.0)
@@ -48,6 +49,40 @@ class Case(SynchronousTestCase):
             read(fields)
         self.assertEqual((caught.exception.code, caught.exception.field), (code, field))
         return caught.exception
+
+
+class ExtremesTests(Case):
+    def test_times_beyond_the_calendar(self) -> None:
+        """An offset or a ttl that leads out of year 9999 or 1 is brought back.
+
+        What is kept must be told: such a message made its story, and every search
+        that found it, fail.
+        """
+        for field in ("expires_at", "not_before"):
+            for given_, meant in (
+                ("9999-12-31T23:59:59-23:59", LATEST),
+                ("9999-12-31T23:59:59.999999Z", LATEST),
+                ("0001-01-01T00:00:00+23:59", EARLIEST),
+            ):
+                message = read({**LEAST, field: given_})
+                self.assertEqual(getattr(message, field), meant, given_)
+                self.assertLessEqual(message.expires_at, LATEST)
+        ttl = read({**LEAST, "not_before": "9999-12-31T23:59:59Z", "ttl": 31_622_400})
+        self.assertEqual(ttl.expires_at, LATEST)
+
+    def test_numbers_without_end(self) -> None:
+        """They are refused by the name of their field."""
+        for word in ("1e999", "-1", "1" + "0" * 400, "1" + "0" * 5000, "31622400.1"):
+            body = b'{"id":"a","to":"112","text":"x","ttl":%s}' % word.encode()
+            with self.assertRaises(InvalidMessage) as caught:
+                read(body)
+            self.assertIn(caught.exception.field, ("ttl", None), word[:9])
+
+    def test_any_json_is_a_correlation(self) -> None:
+        """Also numbers that no float holds, and nesting as deep as 1 KiB goes."""
+        for word in (b"1e999", b"-1e-999", b"9" * 1024, b"[" * 512 + b"]" * 512):
+            message = read(b'{"id":"a","to":"112","text":"x","correlation":%s}' % word)
+            self.assertEqual(bytes(message.correlation), word)
 
 
 class DefaultsTests(Case):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.amqp.codec import Timestamp
 from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.mapping import headers, mapped, v1
 from gdemoi.errors import InvalidMessage
@@ -37,6 +39,23 @@ class HeadersTests(SynchronousTestCase):
         message = self.read(b"x", {"id": 5, "to": 79161234567, "priority": "9"})
         self.assertEqual((message.id, message.priority), ("5", 9))
         self.assertEqual(message.to, "+79161234567")
+
+    def test_numbers_that_are_none(self) -> None:
+        """Refused: as JSON they would be null, and the field as if it were absent."""
+        for field in ("ttl", "expires_at", "correlation"):
+            for value in (float("nan"), float("inf"), Decimal("NaN")):
+                with self.assertRaises(InvalidMessage) as caught:
+                    self.read(b"x", {"id": "a", "to": "112", field: value})
+                self.assertEqual(caught.exception.field, field)
+
+    def test_timestamps(self) -> None:
+        """A table has a type of its own for moments; one beyond all is refused."""
+        at = Timestamp(NOW + 60)
+        for field in ("expires_at", "not_before"):
+            message = self.read(b"x", {"id": "a", "to": "112", field: at})
+            self.assertEqual(getattr(message, field), NOW + 60)
+            with self.assertRaises(InvalidMessage):
+                self.read(b"x", {"id": "a", "to": "112", field: Timestamp(2**63)})
 
     def test_octets(self) -> None:
         """By the content-type."""

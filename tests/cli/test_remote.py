@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.show import story
 from gdemoi.http.settings import HttpSettings
+from gdemoi.moments import EARLIEST, LATEST
 from tests.cli.wires import Terminal
 from tests.http.house import Client, House
 
@@ -200,6 +201,41 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(wanted.state, "delivered")
         assert wanted.since is not None
         self.assertGreater(wanted.since, 1e9)
+
+    def test_times_of_any_size(self) -> None:
+        """What leads beyond the calendar is its end; what is no time is told."""
+        for given, since in (
+            ("9999-12-31T23:59:59-23:59", LATEST),
+            ("0001-01-01T00:00:00+23:59", EARLIEST),
+            ("9999999999999d", EARLIEST),
+        ):
+            terminal = Terminal()
+            result = terminal.type("list", "--since", given)
+            self.assertEqual(result.exit_code, 0, result.output)
+            self.assertEqual(terminal.client.house.searched[0].since, since)
+        for given in ("9" * 400 + "d", "1..2h", ".h", "0001-01-01", "x", ""):
+            result = Terminal().type("list", "--since", given)
+            self.assertEqual(result.exit_code, 2, given)
+            self.assertIn("is not a time like", result.output)
+
+    def test_arguments_that_are_no_utf_8(self) -> None:
+        """They end in words, whichever command they are given to."""
+        bad = "\udcff"
+        for words in (
+            *(("story", bad), ("cancel", bad), ("pause", bad), ("trace", bad)),
+            *(("list", "--to", bad), ("list", "--cursor", bad)),
+            *(("events", "--after", bad), ("events", "-f", "--after", bad)),
+            *(("line", "office/goip1", bad), ("line", "a/b", "ussd", bad)),
+            ("send", "--to", bad, "--text", "x"),
+            ("send", "--to", "112", "--text", bad),
+            ("send", "--to", "112", "--text", "x", "--channel", bad),
+            ("--url", "http://[::1", "status"),
+            *(("story", ""), ("cancel", ""), ("pause", "")),
+        ):
+            result = Terminal().type(*words)
+            self.assertIsInstance(result.exception, SystemExit, words)
+            self.assertIn(result.exit_code, (1, 2), words)
+            self.assertIn("Error: ", result.output)
 
     def test_an_empty_list(self) -> None:
         """Nothing found is told, and is no failure."""

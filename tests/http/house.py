@@ -40,6 +40,8 @@ class House:
     why_unready: str | None = None
     what_was_lost: str | None = None
     passed: list[dict[str, Any]] = field(factory=list)
+    # of events that were swept away, or that the house itself has not heard of yet
+    newest: int = 0
     states: dict[str, int] = field(factory=dict)
     lost_receipts: list[dict[str, Any]] = field(factory=list)
 
@@ -95,6 +97,9 @@ class House:
 
     def last_event(self) -> int:
         return self.outbox[-1].seq if self.outbox else 0
+
+    async def newest_event(self) -> int:
+        return max(self.last_event(), self.newest)
 
     def tell(self, body: str) -> None:
         """Let an event happen."""

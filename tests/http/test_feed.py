@@ -42,10 +42,11 @@ class PollTests(SynchronousTestCase):
     def test_a_long_poll_ends_empty(self) -> None:
         """After `wait` seconds an empty page is the answer."""
         client = Client()
-        connection = client.open("GET", "/v1/events?wait=30&after=7")
+        client.house.tell("{}")
+        connection = client.open("GET", "/v1/events?wait=30&after=1")
         client.clock.advance(30)
         answer = parsed(connection.heard()).json
-        self.assertEqual(answer, {"events": [], "after": 7})
+        self.assertEqual(answer, {"events": [], "after": 1})
         self.assertEqual(client.api.readers, 0)
 
     def test_wait_has_a_limit(self) -> None:
@@ -63,9 +64,38 @@ class PollTests(SynchronousTestCase):
             client.ask("GET", "/v1/events?after=now").json, {"events": [], "after": 1}
         )
 
+    def test_a_place_that_no_event_has_reached(self) -> None:
+        """It is refused with the newest one: a reader would wait in silence.
+
+        So a bookmark of another journal, or of one that was put back from an older
+        copy, is told, for polls and for streams.
+        """
+        client = Client()
+        client.house.tell("{}")
+        last = "9" * 18
+        for after, headers in (("2", {}), (last, {}), ("2", STREAM), (last, STREAM)):
+            path = f"/v1/events?wait=9&after={after}"
+            answer = client.ask("GET", path, headers=headers)
+            self.assertEqual((answer.status, answer.code), (409, "gateway:after_ahead"))
+            self.assertEqual(answer.json["newest"], 1)
+            self.assertEqual(answer.json["error"]["field"], "after")
+        answer = client.ask("GET", "/v1/events", None, STREAM | {"last-event-id": "2"})
+        self.assertEqual(answer.status, 409)
+        self.assertEqual(client.api.readers, 0)
+
+    def test_a_place_that_only_the_journal_knows(self) -> None:
+        """Events that were swept away since, or committed just now, are places too."""
+        client = Client(House(newest=7))
+        answer = client.ask("GET", "/v1/events?after=7").json
+        self.assertEqual(answer, {"events": [], "after": 7})
+        self.assertEqual(client.ask("GET", "/v1/events?after=8").json["newest"], 7)
+
     def test_broken_parameters(self) -> None:
         """A place that is no number is refused."""
-        for query in ("after=x", "after=-1", "after=1.5", "wait=x", "aftr=1"):
+        for query in (
+            "after=x", "after=-1", "after=1.5", "wait=x", "wait=nan", "aftr=1",
+            "after=", f"after={'9' * 19}", "after=%D9%A3", "wait=-1",
+        ):  # fmt: skip
             answer = Client().ask("GET", f"/v1/events?{query}")
             self.assertEqual(answer.status, 422, query)
 

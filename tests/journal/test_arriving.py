@@ -53,6 +53,14 @@ class InboundTests(JournalTestCase):
         [event] = self.did(self.journal.events(0, 9))
         self.assertEqual(event.routing_key, "inbound.mts")
 
+    def test_a_time_beyond_the_calendar(self) -> None:
+        """A device's or provider's slip of a date does not lose the SMS."""
+        # 9999-12-31T23:59:59-23:59, 0001-01-01T00:00:00+23:59
+        for sent_at in (253402387139.0, -62135683140.0, 1e300):
+            self.assertIsNotNone(self.came(inbound("hi", sent_at=sent_at)))
+        told = [body["sent_at"] for body in self.bodies()]
+        self.assertEqual([at[:4] for at in told], ["9999", "0001", "9999"])
+
     def test_binary_is_base64(self) -> None:
         """Octets that are no text go up whole."""
         self.came(inbound(None, binary=b"\x00\xff", charset="binary"))

@@ -50,6 +50,41 @@ class LifeTests(JournalTestCase):
         """The seam is kept."""
         self.assertTrue(verifyObject(IJournal, self.journal))
 
+    def test_what_nobody_can_count_is_told(self) -> None:
+        """Times beyond the calendar and numbers beyond floats hide no message.
+
+        Neither its story nor a search that finds it nor its events.
+        """
+        odd = acceptance(expires_at=1e300, correlation=msgspec.Raw(b"[1e999,-0]"))
+        self.accept(odd)
+        found, _ = self.did(self.journal.search({}, 10, None))
+        self.assertEqual(found[0]["expires_at"], "9999-12-31T23:59:59.000Z")
+        story = msgspec.json.encode(self.story())
+        self.assertEqual(story.count(b'"correlation":[1e999,-0]'), 2)
+        (event,) = self.did(self.journal.events(0, 10))
+        self.assertIn(b'"correlation":[1e999,-0]', event.body)
+
+    def test_a_receipt_with_a_date_beyond_the_calendar(self) -> None:
+        """It counts, and the story shows the end of the calendar."""
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        self.receive(receipt("a1", at=253402387139.0))
+        self.assertEqual(self.states()[-1], ("delivered", True))
+        stamp = self.story()["receipts"][0]["stamp"]
+        self.assertEqual(stamp, "9999-12-31T23:59:59.000Z")
+
+    def test_the_newest_number_outlives_its_events(self) -> None:
+        """An outbox that was swept empty still knows how far it had come."""
+        self.assertEqual(self.did(self.journal.newest_seq()), 0)
+        self.accept(acceptance(attempting=True))
+        self.note(taken("a1"))
+        self.assertEqual(self.did(self.journal.newest_seq()), 2)
+        self.sweep(NOW + 400 * DAY)
+        self.sweep(NOW + 800 * DAY)
+        kept = self.journal._reads.put(self.journal._queries.last_seq)
+        self.assertEqual(self.did(kept), 0)
+        self.assertGreater(self.did(self.journal.newest_seq()), 2)
+
     def test_whole_life(self) -> None:
         """Accepted, submitted, delivered: as docs/events.rst, "States", has it."""
         self.assertEqual(self.accept(acceptance(attempting=True)), [Taken()])

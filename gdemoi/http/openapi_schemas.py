@@ -1,0 +1,239 @@
+"""The shapes of what the API takes and answers, as JSON Schema (2020-12).
+
+Messages and events are made from the very types that read and write them; what
+only travels to JSON (stories, channels) is described here.  An answer may have
+more keys than stand here, and those that are `required` in every answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from gdemoi.amqp.envelope import Envelope
+from gdemoi.journal.telling import ChangeEvent, InboundEvent, StatusEvent
+from gdemoi.message import State
+
+Schema = dict[str, Any]
+
+WORD: Final[Schema] = {"type": "string"}
+NUMBER: Final[Schema] = {"type": "integer"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+YES_OR_NO: Final[Schema] = {"type": "boolean"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+STATE: Final[Schema] = {"enum": [str(state) for state in State]}
+# What stands in an id, as `gdemoi.amqp.envelope.is_id` has it.
+ID: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"}
+_CODE: Final = "namespaced: gateway:invalid, smpp:0x58, receipt:…"
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to one of `schemas`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def maybe(schema: Schema) -> Schema:
+    """Return a schema that takes null as well."""
+    kind = schema.get("type")
+    if isinstance(kind, str):
+        return {**schema, "type": [kind, "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def array(items: Schema, **more: Any) -> Schema:
+    """Return the schema of an array."""
+    return {"type": "array", "items": items, **more}
+
+
+def record(optional: Schema | None = None, /, **properties: Schema) -> Schema:
+    """Return the schema of an object; `optional` properties may be absent."""
+    return {
+        "type": "object",
+        "properties": {**properties, **(optional or {})},
+        "required": list(properties),
+    }
+
+
+def schemas() -> Schema:
+    """Return all schemas that have a name."""
+    types = [
+        _described(Envelope, optional=True, forbid_unknown_fields=True),
+        _described(StatusEvent),
+        InboundEvent,
+        ChangeEvent,
+    ]
+    _, made = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}"
+    )
+    _no_u0000(made["Envelope"])
+    return made | _events() | _taking() | _messages() | _standing()
+
+
+def _described(
+    type_: type[msgspec.Struct], optional: bool = False, **options: Any
+) -> type[msgspec.Struct]:
+    """Return a type with `correlation` as what it is to others: any JSON."""
+    fields: list[Any] = []
+    for field in msgspec.structs.fields(type_):
+        kind = Any if field.name == "correlation" else field.type
+        if optional and not field.required:
+            fields.append((field.name, kind, None))
+        else:
+            fields.append((field.name, kind))
+    names = {f.name: f.encode_name for f in msgspec.structs.fields(type_)}
+    return msgspec.defstruct(type_.__name__, fields, rename=names, **options)
+
+
+def _no_u0000(envelope: Schema) -> None:
+    """Say what `envelope` checks beyond types: no SMS alphabet has a U+0000."""
+    for name in ("text", "from", "account"):
+        word = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
+        longest = {} if name == "text" else {"maxLength": 64}
+        envelope["properties"][name] = maybe(word | longest)
+    envelope["properties"]["id"] = maybe(ID)
+    envelope["description"] = "`text` or `binary`, and not both"
+
+
+def _events() -> Schema:
+    kinds = ("StatusEvent", "InboundEvent", "ChangeEvent")
+    return {
+        "Event": {"oneOf": [ref(name) for name in kinds]},
+        "Events": record(
+            events=array(ref("Event")),
+            after={**COUNT, "description": "goes into the next request"},
+        ),
+    }
+
+
+def _taking() -> Schema:
+    error = record(
+        {"field": maybe(WORD)},
+        code={**WORD, "description": _CODE},
+        text=WORD,
+    )
+    taken = record(id=ID, state={"const": "accepted"})
+    again = record(id=ID, state={"const": "duplicate"}, current=STATE)
+    return {
+        "Problem": record({"id": ID, "newest": COUNT}, error=error),
+        "Taken": taken,
+        "Duplicate": again,
+        "Answers": array({"anyOf": [ref("Taken"), ref("Duplicate"), ref("Problem")]}),
+        "Cancelled": record(id=ID, state={"const": "cancelled"}),
+    }
+
+
+def _messages() -> Schema:
+    summary: Schema = {
+        "id": ID,
+        "state": STATE,
+        "final": YES_OR_NO,
+        "to": WORD,
+        "from": maybe(WORD),
+        "class": WORD,
+        "account": maybe(WORD),
+        "channel": maybe(WORD),
+        "attempts_made": COUNT,
+        "segments": ref("Segments"),
+        "accepted_at": TIME,
+        "expires_at": TIME,
+        "at": TIME,
+        "error": maybe(ref("Error")),
+    }
+    attempt = record(
+        attempt=COUNT,
+        channel=WORD,
+        line=maybe(WORD),
+        account=maybe(WORD),
+        at=TIME,
+        answered_at=maybe(TIME),
+        outcome=maybe(WORD),
+        segments=COUNT,
+        provider_ids=array(WORD),
+        receipts=array(maybe(WORD)),
+        error=maybe(ref("Error")),
+    )
+    receipt = record(
+        at=TIME,
+        channel=WORD,
+        provider_id=WORD,
+        state=STATE,
+        counted=YES_OR_NO,
+        error=maybe(ref("Error")),
+        stamp=maybe(TIME),
+        matched_by=WORD,
+        raw=WORD,
+        verified=YES_OR_NO,
+    )
+    return {
+        "Summary": record(**summary),
+        "Messages": record(messages=array(ref("Summary")), cursor=maybe(WORD)),
+        "Attempt": attempt,
+        "Said": receipt,
+        "Story": record(
+            **summary,
+            gateway=maybe(WORD),
+            message={"type": "object"},
+            tried=array(WORD),
+            due=maybe(TIME),
+            events=array(ref("StatusEvent")),
+            attempts=array(ref("Attempt")),
+            provider_ids=array(WORD),
+            receipts=array(ref("Said")),
+            omitted=COUNT,
+        ),
+    }
+
+
+def _standing() -> Schema:
+    number = {"type": "number"}
+    why = record(name=WORD, why=maybe(WORD))
+    channel = record(
+        {"lines": array({"type": "object"}), "balance": {}},
+        name=WORD,
+        kind=WORD,
+        account=WORD,
+        state={"enum": ["up", "degraded", "down"]},
+        reason=WORD,
+        unable=maybe(WORD),
+        paused=YES_OR_NO,
+        window=COUNT,
+        rate=maybe(number),
+        present_rate=maybe(number),
+        throttled=COUNT,
+        in_flight=COUNT,
+        backlog=COUNT,
+        sent=COUNT,
+    )
+    segment = record(user_data=WORD, units=COUNT, wire=array(WORD))
+    passed = record(number=COUNT, at=number, direction=WORD, link=WORD, line=WORD)
+    return {
+        "Channel": channel,
+        "Channels": record(channels=array(ref("Channel"))),
+        "Switched": record(name=WORD, paused=YES_OR_NO),
+        "LineAnswer": record(channel=WORD, line=WORD, verb=WORD, answer=WORD),
+        "Trace": record(name=WORD, records=array(passed), after=COUNT),
+        "Unmatched": record(receipts=array({"type": "object"}), total=COUNT),
+        "Explanation": record(
+            {"transliterated": WORD},
+            to=WORD,
+            country=maybe(WORD),
+            route=maybe(WORD),
+            rules=array(why),
+            channels=array(why),
+            sender=maybe(WORD),
+            charset=maybe(WORD),
+            data_coding=maybe(NUMBER),
+            segments=array(segment),
+            error=maybe(ref("Error")),
+        ),
+        "Status": record(
+            {"lost": WORD},
+            name=WORD,
+            status={"enum": ["ready", "unready"]},
+            reason=maybe(WORD),
+            messages={"type": "object", "additionalProperties": COUNT},
+            receipts_unmatched=COUNT,
+        ),
+        "Health": record({"reason": WORD}, status=WORD),
+    }

@@ -1,0 +1,138 @@
+"""The API against its own description, with requests that nobody thought of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.http.openapi import document
+from tests.http.house import parsed
+from tests.http.memory import Whole
+
+TOKEN = "open sesame"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+# What these do hangs on the configuration, and no schema tells it: numbers that are
+# phone numbers, lines and verbs that there are.
+CONFIGURED = [
+    "POST /v1/messages",
+    "POST /v1/explain",
+    "POST /v1/channels/{name}/lines/{line}/{verb}",
+]
+CHECKED = {
+    # the same on every run
+    "seed": 1,
+    "headers": HEADERS,
+    "generation": {"max-examples": 5},
+    # its requests do not go through WSGI; `AuthTests` asks every path
+    "checks": {"ignored_auth": {"enabled": False}},
+    "operations": [
+        {
+            "include-name": CONFIGURED,
+            "checks": {"positive_data_acceptance": {"enabled": False}},
+        }
+    ],
+}
+
+
+def complaints(whole: Whole) -> tuple[int, list[str]]:
+    """Return how many answers were looked at, and what is wrong with them."""
+    schema = schemathesis.openapi.from_wsgi(
+        "/openapi.json",
+        whole.wsgi,
+        config=SchemathesisConfig.from_dict(CHECKED),
+        headers=HEADERS,
+    )
+    count, found = 0, []
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            found.append(str(event.info))
+        if isinstance(event, events.ScenarioFinished):
+            recorder = event.recorder
+            count += len(recorder.interactions)
+            for case_id, checks in recorder.checks.items():
+                body = recorder.cases[case_id].value.body
+                found += [_told(one) for one in checks if _is_wrong(one, body)]
+    return count, found
+
+
+def _is_wrong(check: Any, body: Any) -> bool:
+    if check.failure_info is None:
+        return False
+    # an array is always answered 202: each of its messages has an answer of its own
+    own_answers = check.name == "negative_data_rejection" and isinstance(body, list)
+    return not own_answers
+
+
+def _told(check: Any) -> str:
+    info = check.failure_info
+    return f"{check.name}: {info.failure.message}\n{info.code_sample}"
+
+
+class DescriptionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.whole = Whole(TOKEN)
+        self.addCleanup(self.whole.close)
+        self.whole.live()
+
+    def test_whatever_is_sent_the_answer_is_described(self) -> None:
+        """No request of any shape is answered but as the description says.
+
+        Not with a status, a type, a header or a body that it does not have, not with
+        500, not with 2xx for what it forbids, and a wrong method with 405 and Allow.
+        """
+        count, wrong = complaints(self.whole)
+        self.assertEqual(wrong, [])
+        self.assertGreater(count, 500)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_every_path_is_described(self) -> None:
+        """All but the status page; and nothing that is not there."""
+        paths = {
+            rule.rule.replace("<message_id>", "{id}").translate({60: "{", 62: "}"})
+            for rule in self.whole.api.app.url_map.iter_rules()
+        }
+        self.assertEqual(
+            paths - {"/", "/page.js", "/static/{path:filename}"},
+            set(document()["paths"]),
+        )
+
+
+class AuthTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.whole = Whole(TOKEN)
+        self.addCleanup(self.whole.close)
+
+    def status(self, method: str, path: str, **headers: str) -> int:
+        target = path.replace("{", "").replace("}", "")
+        asked = self.whole.asked(
+            method.upper(), target, b"", {"host": "localhost"} | headers
+        )
+        return parsed(asked).status
+
+    def test_each_operation_needs_the_token(self) -> None:
+        """Without it and with another one 401, but for those described as open."""
+        seen = set()
+        for path, operations in document()["paths"].items():
+            for method in operations.keys() - {"parameters"}:
+                open_ = operations[method].get("security") == []
+                for headers in ({}, {"authorization": "Bearer x"}):
+                    status = self.status(method, path, **headers)
+                    self.assertEqual(status != 401, open_, (method, path))
+                    seen.add(open_)
+        self.assertEqual(seen, {True, False})
+
+    def test_a_wrong_method_is_told_the_right_ones(self) -> None:
+        """On every path, also one that HTTP does not know, and before the body."""
+        for path, operations in document()["paths"].items():
+            target = path.replace("{", "").replace("}", "")
+            described = {one.upper() for one in operations.keys() - {"parameters"}}
+            for method in ("TRACE", "OPTIONS", "PATCH", "BREW"):
+                answer = parsed(self.whole.ask(method, target))
+                self.assertEqual(answer.status, 405, (method, path))
+                allowed = set(answer.headers["allow"].upper().split(", "))
+                self.assertEqual(allowed - {"HEAD"}, described)
+                self.assertEqual(answer.code, "gateway:method")
