@@ -96,7 +96,7 @@ class DescriptionTests(SynchronousTestCase):
             for rule in self.whole.api.app.url_map.iter_rules()
         }
         self.assertEqual(
-            paths - {"/", "/page.js", "/static/{path:filename}"},
+            paths - {"/", "/page.js"},
             set(document()["paths"]),
         )
 
