@@ -214,3 +214,14 @@ class AddressTests(SynchronousTestCase):
             [(one.address, one.bound) for one in found], [(ONE, False), (TWO, True)]
         )
         self.assertEqual(house.clock.getDelayedCalls(), [])
+
+    def test_a_probe_of_an_address_that_drops_packets(self) -> None:
+        """No answer is a finding, and not the end of the probe."""
+        house = AddressHouse()
+        house.reactor.dropping = {ONE, TWO}
+        found: list[Any] = []
+        running = Deferred.fromCoroutine(probe(house.settings, house.reactor))
+        running.addCallback(found.extend)
+        house.advance(40)
+        self.assertEqual([one.problem for one in found], ["no answer"])
+        self.assertEqual(house.clock.getDelayedCalls(), [])
