@@ -40,7 +40,7 @@ class Over(msgspec.Struct, frozen=True):
 
 
 class Late(msgspec.Struct, frozen=True):
-    """The verdict on a job that had ended as `Unknown`."""
+    """The verdict on a job that had ended as `Unknown`, or an OK after an ERROR."""
 
     job: Job
     line: str

@@ -12,7 +12,9 @@ does not send again.  After WAIT the same SEND is the poll for the status.
 What may be said of the SMS hangs on one fact: has SEND left us?  Before it,
 every end is `NotSent`.  After it, only the device's own word ends it well or ill
 (`Sent`, `Failed`); silence is `Unknown`.  The device drops an exchange 90 s
-after MSG, so it is closed before.  DONE is said in every case.
+after MSG, so it is closed before.  DONE is said in every case.  An OK that comes
+after an ERROR contradicts it: the SMS may be out, and is not to be sent again
+(`late`).
 
 The answer "session unknown" (`ERROR sendid SENDID`) to a SEND that left us once,
 and to which nothing else was ever said, proves that it was not taken (`Again`).
@@ -121,12 +123,18 @@ class Exchange:
     waited: bool = False
     # the SMS stands in the line's daily count
     counted: bool = False
-    # an answer after `Unknown` had been told
+    # an answer after `Unknown` had been told, or an OK after an ERROR
     late: Sent | Failed | None = None
     unexpected: int = 0
     complaint: str = ""
     _repeats_left: int = 0
     _limit_at: float = 0.0
+
+    @property
+    def may_be_contradicted(self) -> bool:
+        """Whether an answer to come may still change what is known of the SMS."""
+        good = isinstance(self.result, Sent | Again)
+        return bool(self.sends) and not good
 
     def begin(self, now: float) -> list[bytes]:
         """Open it."""
@@ -220,7 +228,11 @@ class Exchange:
     def _verdict(self, result: Sent | Failed, now: float) -> list[bytes]:
         if self.stage is Stage.SUBMIT:
             return self._finish(result, now)
-        if isinstance(self.result, Unknown) and self.late is None:
+        unknown = isinstance(self.result, Unknown)
+        contradicted = isinstance(self.result, Failed | NotSent) and isinstance(
+            result, Sent
+        )
+        if (unknown or contradicted) and self.late is None:
             self.late = result
         else:
             self.unexpected += 1

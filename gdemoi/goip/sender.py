@@ -346,7 +346,9 @@ class Sender:
     ) -> list[Event]:
         line = begun.line
         begun.job = None
-        if not self.unsure.settle(line.name, job):
+        assert begun.exchange is not None
+        was_unknown = isinstance(begun.exchange.result, Unknown)
+        if was_unknown and not self.unsure.settle(line.name, job):
             # a receipt told it before
             return []
         provider_id = None
@@ -399,7 +401,7 @@ class Sender:
     def _close(self, sendid: int, begun: Begun, now: float) -> None:
         del self._begun[sendid]
         exchange = begun.exchange
-        if exchange is not None and not isinstance(exchange.result, Unknown):
+        if exchange is not None and not exchange.may_be_contradicted:
             begun.exchange = begun.job = None
         begun.ended_at = now
         self._ended[sendid] = begun

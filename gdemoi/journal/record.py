@@ -8,7 +8,8 @@ one fact after the other change it, and writes it back with the events.
 Who may change what:
 
 * `Attempting` opens an attempt, `Answered` closes it.  An answer to an attempt
-  that was closed as Unsure is a late one and still counts.
+  that was closed as Unsure is a late one and still counts; so does the word that
+  the far side has what it refused before, until the message is final.
 * what the far side has of a message in parts (`Progress`) is kept whatever the
   outcome was; the next attempt that sends the rest takes over ids and receipts.
 * a receipt counts for the attempt that owns its provider id; before that the
@@ -256,8 +257,7 @@ def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
     attempt = _attempt(record, fact.attempt)
     if attempt is None:
         return False, []
-    before = attempt.outcome
-    if before is not None and (before != "unsure" or isinstance(fact.outcome, Unsure)):
+    if _is_settled(record, attempt, fact.outcome):
         # nothing new of the whole; but a segment may have been taken after all
         _know(record, attempt, fact.outcome)
         return False, []
@@ -276,6 +276,18 @@ def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
     if any(attempt.states) and not record.final:
         told += _known_before(record, attempt, fact.at)
     return counted, told
+
+
+def _is_settled(record: Record, attempt: Attempt, outcome: Outcome) -> bool:
+    """Tell whether an attempt's outcome stands against a later one."""
+    match attempt.outcome:
+        case None:
+            return False
+        case "unsure":
+            return isinstance(outcome, Unsure)
+        case "refused":
+            return record.final or not isinstance(outcome, Accepted)
+    return True
 
 
 def _close(record: Record, attempt: Attempt, fact: Answered) -> None:

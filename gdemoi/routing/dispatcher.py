@@ -60,6 +60,8 @@ FAILOVER_AT_ONCE: Constant = 200
 SWEEP_EVERY_S: Constant = 1.0
 # Unsure messages that are remembered for a late answer.
 UNSURE_LIMIT: Constant = 10_000
+# Refused ones that wait for another try, in case the far side contradicts itself.
+REFUSED_LIMIT: Constant = 1_000
 # Ask the provider about an unsure message after this, where it can be asked.
 ASK_AFTER_S: Constant = 10.0
 
@@ -86,6 +88,7 @@ class Dispatcher:
         self.intake = Intake(journal, clock, router, self.lanes, backlog_limit)
         self.stopping = False
         self._unsure: OrderedDict[tuple[str, int], Entry] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, int], Entry] = OrderedDict()
         for channel in channels:
             self.add_channel(channel)
         self._adopting = DeferredLock()
@@ -248,7 +251,10 @@ class Dispatcher:
         if isinstance(outcome, Unsure):
             # now, since a late answer may come before this is written
             self._remember(entry)
-        return self._next(entry, outcome)
+        after = self._next(entry, outcome)
+        if isinstance(outcome, Refused) and isinstance(after, Wait):
+            _keep(self._refused, entry, REFUSED_LIMIT)
+        return after
 
     def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
         """Let the committed decision have its effect on the lanes."""
@@ -280,9 +286,7 @@ class Dispatcher:
     # -- unsure messages ---------------------------------------------------
 
     def _remember(self, entry: Entry) -> None:
-        self._unsure[(entry.message.id, entry.attempts)] = entry
-        while len(self._unsure) > UNSURE_LIMIT:
-            self._unsure.popitem(last=False)
+        _keep(self._unsure, entry, UNSURE_LIMIT)
 
     def _ask_later(self, lane: Lane, message: Outbound, outcome: Unsure) -> None:
         asking = self._ask(lane, message, outcome)
@@ -315,6 +319,9 @@ class Dispatcher:
     def late(self, message_id: str, attempt: int, outcome: Outcome) -> None:
         """Record an answer that came after its time."""
         entry = self._unsure.get((message_id, attempt))
+        if entry is None and isinstance(outcome, Accepted):
+            # it was refused before: what may have gone out is not repeated
+            entry = self._refused.pop((message_id, attempt), None)
         if entry is None:
             log.warn(
                 "a late answer to attempt {attempt} of {id} is of no use any more",
@@ -445,3 +452,10 @@ class Dispatcher:
         """Take a cancelled message out of the lanes' memory."""
         for lane in self.lanes.values():
             lane.remove(message_id)
+
+
+def _keep(known: OrderedDict[tuple[str, int], Entry], entry: Entry, limit: int) -> None:
+    """Remember an entry by its message and its last attempt; forget the oldest."""
+    known[(entry.message.id, entry.attempts)] = entry
+    while len(known) > limit:
+        known.popitem(last=False)

@@ -34,9 +34,23 @@ FATES: Final = (
     "no-gsm",  # not sent: "No GSM running on span N"
     "command-failed",  # not sent: "Command '...' failed."
     "denied",  # not sent: Permission denied
+    "failed-sent",  # taken, sent, Status: 0 and then Status: 1
+    "error-sent",  # Response: Error, sent all the same, Status: 1
 )
-_ON_AIR: Final = frozenset({"ok", "none", "late", "odd", "silent", "cut-after"})
-_TOLD: Final = frozenset({"ok", "failed", "late", "odd"})
+_ON_AIR: Final = frozenset(
+    {"ok", "none", "late", "odd", "silent", "cut-after", "failed-sent", "error-sent"}
+)
+# the statuses that are told, one after the other
+_RESULTS: Final = {
+    "ok": "1",
+    "failed": "0",
+    "late": "1",
+    "odd": "2",
+    "failed-sent": "01",
+    "error-sent": "1",
+}
+# what is said of an SMS is true
+HONEST: Final = tuple(fate for fate in FATES if not fate.endswith("-sent"))
 
 _send_sms = re.compile(
     r'gsm send sms (\d+) (\S+) (?:"(.*)"|(\S+))(?: +(\S+))? *', re.DOTALL
@@ -315,11 +329,15 @@ class TgBox:
         text = unquote_plus(written)
         if fate in _ON_AIR:
             self._on_air(port, to, text, sms_id or "")
-        if fate in _TOLD:
-            after_s = self.late_s if fate == "late" else self.result_s
-            status = {"failed": "0", "odd": "2"}.get(fate, "1")
-            self.later(after_s, lambda: self._result(sms_id or "(null)", status))
+        self._plan_results(fate, sms_id or "(null)")
+        if fate == "error-sent":
+            return Done(error="Out of order")
         return Done(None if fate == "silent" else "", cut=fate == "cut-after")
+
+    def _plan_results(self, fate: str, sms_id: str) -> None:
+        after_s = self.late_s if fate == "late" else self.result_s
+        for number, status in enumerate(_RESULTS.get(fate, ""), 1):
+            self.later(number * after_s, partial(self._result, sms_id, status))
 
     def _on_air(self, port: BoxPort, to: str, text: str, sms_id: str) -> None:
         now = self.clock.seconds()

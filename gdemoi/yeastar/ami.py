@@ -43,10 +43,12 @@ class Block(msgspec.Struct, frozen=True):
     """A response or event: headers by folded name, the first of each name.
 
     `output` is what a command printed (``Response: Follows``), else None.
+    `disputed` are the names that came again with another value.
     """
 
     headers: dict[str, bytes]
     output: str | None = None
+    disputed: frozenset[str] = frozenset()
 
     def get(self, name: str) -> str | None:
         """Return a header as text."""
@@ -75,6 +77,7 @@ class Framer:
         self._buffer = bytearray()
         self._scanned = 0
         self._headers: dict[str, bytes] = {}
+        self._disputed: set[str] = set()
         self._used = 0
         self._follows = False
         self._virgin = True
@@ -139,7 +142,9 @@ class Framer:
             return
         folded = name.strip().decode("latin-1").casefold()
         # one blank belongs to the header, any further one to the value
-        self._headers.setdefault(folded, value.removeprefix(b" "))
+        value = value.removeprefix(b" ")
+        if self._headers.setdefault(folded, value) != value:
+            self._disputed.add(folded)
 
     def _output(self) -> Block | None:
         """Return the Follows block when its end is there."""
@@ -173,8 +178,9 @@ class Framer:
         return printed.removesuffix(b"\r").decode("utf-8", "replace")
 
     def _complete(self, output: str | None) -> Block:
-        block = Block(self._headers, output)
+        block = Block(self._headers, output, frozenset(self._disputed))
         self._headers = {}
+        self._disputed.clear()
         self._used = 0
         self._follows = False
         return block

@@ -117,7 +117,10 @@ class YeastarChannel:
         self._idle: Deferred[None] | None = None
         self._told: KeeperState | None = None
         self._told_lines: dict[int, str | None] = {}
-        self._late: OrderedDict[str, tuple[PreparedTexts, int, Unsure]] = OrderedDict()
+        # by the ids of SMS: what a result may still change
+        self._late: OrderedDict[str, tuple[PreparedTexts, int, Unsure | Refused]] = (
+            OrderedDict()
+        )
 
     # -- IChannel: life -------------------------------------------------------
 
@@ -194,7 +197,8 @@ class YeastarChannel:
     async def _pieces(self, prepared: PreparedTexts, attempt: int) -> Outcome:
         line = None
         while prepared.taken < len(prepared.pieces):
-            outcome = await self._send(prepared, prepared.pieces[prepared.taken])
+            piece = prepared.pieces[prepared.taken]
+            outcome = await self._send(prepared, piece, attempt)
             match outcome:
                 case Refused(error=error) if (
                     error.code == NOT_TAKEN and _may_be_half_out(prepared)
@@ -218,7 +222,9 @@ class YeastarChannel:
             receipt_expected=False,
         )
 
-    async def _send(self, prepared: PreparedTexts, piece: Piece) -> Outcome:
+    async def _send(
+        self, prepared: PreparedTexts, piece: Piece, attempt: int
+    ) -> Outcome:
         conversation = self._keeper.conversation
         if conversation is None:
             return no_port(f"not connected: {self._keeper.reason}")
@@ -226,9 +232,26 @@ class YeastarChannel:
         pinned = self._ports.by_number.get(prepared.pinned or 0)
         if pinned is not None and pinned.unusable(self._clock.seconds()) is None:
             only = (pinned.number,)
-        return await conversation.send(
-            Sms(prepared.message.to, piece.quoted, len(piece.segments), only)
-        )
+        sms = Sms(prepared.message.to, piece.quoted, len(piece.segments), only)
+        outcome = await conversation.send(sms)
+        if isinstance(outcome, Refused) and sms.segments == 1:
+            # the device may contradict itself; of several results for one command
+            # nobody knows what each is about
+            self._may_come(sms.ids, prepared, attempt, outcome)
+        return outcome
+
+    def _may_come(
+        self,
+        sms_ids: Sequence[str],
+        prepared: PreparedTexts,
+        attempt: int,
+        outcome: Unsure | Refused,
+    ) -> None:
+        """Remember what a result that comes late would be about."""
+        for sms_id in sms_ids:
+            self._late[sms_id] = (prepared, attempt, outcome)
+        while len(self._late) > UNSURE_LIMIT:
+            self._late.popitem(last=False)
 
     def _partly(self, prepared: PreparedTexts, refused: Refused) -> Refused:
         """Nothing is repeated of a message whose first parts went out."""
@@ -251,10 +274,7 @@ class YeastarChannel:
         return Refused(error=error, line=refused.line, progress=progress)
 
     def _unsure(self, prepared: PreparedTexts, attempt: int, outcome: Unsure) -> Unsure:
-        for sms_id in outcome.provider_ids:
-            self._late[sms_id] = (prepared, attempt, outcome)
-        while len(self._late) > UNSURE_LIMIT:
-            self._late.popitem(last=False)
+        self._may_come(outcome.provider_ids, prepared, attempt, outcome)
         return Unsure(
             why=outcome.why,
             provider_ids=(*prepared.provider_ids, *outcome.provider_ids),
@@ -399,21 +419,23 @@ class YeastarChannel:
                 id=sms_id,
             )
             return
-        prepared, attempt, unsure = found
-        if status == SENT and unsure.line is not None:
-            self._ports.works(self._ports.by_number[int(unsure.line)])
+        prepared, attempt, before = found
+        if status == SENT and before.line is not None:
+            self._ports.works(self._ports.by_number[int(before.line)])
         outcome: Outcome
         if status == SENT and prepared.taken == len(prepared.pieces) - 1:
             outcome = Accepted(
                 provider_ids=(*prepared.provider_ids, sms_id),
                 segments=prepared.segments,
-                line=unsure.line,
+                line=before.line,
                 receipt_expected=False,
             )
+        elif isinstance(before, Refused):
+            return  # as it was, or about a part
         elif status == FAILED and not (prepared.taken or _may_be_half_out(prepared)):
             text = "the device reports late that the SMS was not sent (Status: 0)"
             error = Error(NOT_TAKEN, text, retryable=True)
-            outcome = Refused(error=error, line=unsure.line)
+            outcome = Refused(error=error, line=before.line)
         else:
             return  # what came is about a part, and says nothing of the whole
         self._events.late(prepared.message.id, attempt, outcome)

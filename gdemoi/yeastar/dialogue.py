@@ -62,6 +62,13 @@ class Dialogue:
         """Queue actions; `pump` writes each when its turn comes."""
         self._waiting += actions
 
+    def forget(self, purpose: Purpose, about: int) -> None:
+        """Drop what is not written yet."""
+        kept = [
+            one for one in self._waiting if (one.purpose, one.about) != (purpose, about)
+        ]
+        self._waiting = deque(kept)
+
     def pump(self, now: float) -> Action | None:
         """Write the next action, if nothing is unanswered; return it."""
         if self.current is not None or not self._waiting:

@@ -47,12 +47,16 @@ class SmsIds:
 
 @define(eq=False)
 class Sms:
-    """One command to send; `only` are the ports that may be used (none: any)."""
+    """One command to send; `only` are the ports that may be used (none: any).
+
+    `ids` are those under which it was written, one for each port that was tried.
+    """
 
     to: str
     quoted: str
     segments: int = 1
     only: tuple[int, ...] = ()
+    ids: list[str] = field(factory=list)
 
 
 @define(eq=False)
@@ -92,6 +96,12 @@ class Job:
             line=self.line,
         )
 
+    def contradicted(self, why: str) -> Unsure:
+        """Return: the device says of it that it went out, and that it did not."""
+        return Unsure(
+            why=why, provider_ids=tuple(self.sms.ids), segments=self.sms.segments
+        )
+
     def failed(self) -> Refused:
         """Return: the device says that the network did not take it."""
         text = "the device reports that the SMS was not sent (Status: 0)"
@@ -121,6 +131,8 @@ class Jobs:
     def __init__(self) -> None:
         self.by_ticket: OrderedDict[int, Job] = OrderedDict()
         self._by_id: dict[str, Job] = {}
+        # those that look for another port, by the ids that were refused
+        self._refused: dict[str, Job] = {}
         self._count = 0
 
     def add(self, sms: Sms, give_up_at: float) -> Job:
@@ -140,14 +152,21 @@ class Jobs:
         return self._by_id.get(sms_id)
 
     def unname(self, job: Job) -> None:
-        """Take the id back: no result will come under it."""
+        """Take the id back: no result should come under it."""
         self._by_id.pop(job.id, None)
+        self._refused[job.id] = job
         job.id = ""
+
+    def refused_as(self, sms_id: str) -> Job | None:
+        """Return the job that the device refused under that id."""
+        return self._refused.get(sms_id)
 
     def remove(self, job: Job) -> None:
         """Forget a settled job."""
         self.by_ticket.pop(job.ticket, None)
         self._by_id.pop(job.id, None)
+        for sms_id in job.sms.ids:
+            self._refused.pop(sms_id, None)
 
     def waiting(self) -> list[Job]:
         """Return the jobs without a port, oldest first."""

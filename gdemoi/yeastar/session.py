@@ -179,6 +179,7 @@ class Session:
         job = self.jobs.by_ticket[one.about]
         assert job.port is not None
         job.written = True
+        job.sms.ids.append(job.id)
         self.ports.written(job.port, job.sms.segments, now)
 
     # -- login, liveness, the end -----------------------------------------------
@@ -326,7 +327,7 @@ class Session:
         job = self.jobs.by_ticket.get(ticket)
         if job is None or job.port is None:
             return  # its result came first
-        if block.word("response") == "error":
+        if block.word("response") == "error" and "response" not in block.disputed:
             self._send_error(job, block.get("message") or "", now)
             return
         refusal = refusal_of(block.output or "")
@@ -371,13 +372,25 @@ class Session:
     def _result(self, block: Block, now: float) -> None:
         sms_id = (block.get("id") or "").strip()
         status = (block.get("status") or "").strip()
+        if "status" in block.disputed:
+            status = f"{status} and another"
         job = self.jobs.of_id(sms_id)
-        if job is None or not job.written:
+        refused = self.jobs.refused_as(sms_id)
+        if refused is not None and status != FAILED:
+            self._contradicted(refused, f"refused as {sms_id}, then status {status}")
+            return
+        if job is None or not job.written or "id" in block.disputed:
             self._events.append(events.Result(sms_id, status))
             return
         if status not in (SENT, FAILED):
             self._note(f"SMS {sms_id}: unknown status {status!r}")
         self._settle(job, outcome_of(job, status))
+
+    def _contradicted(self, job: Job, why: str) -> None:
+        """A port that refused an SMS sent it all the same: no other is to try."""
+        self._note(f"the device contradicts itself: {why}")
+        self._dialogue.forget(Purpose.SEND, job.ticket)
+        self._settle(job, job.contradicted(f"the device contradicts itself: {why}"))
 
     def _overdue(self, now: float) -> None:
         for job in list(self.jobs.by_ticket.values()):

@@ -483,6 +483,49 @@ class OutOfOrderTests(SynchronousTestCase):
         assert isinstance(outcome, Accepted)
         self.assertIn(":5:", outcome.provider_ids[0])
 
+    def test_an_ok_after_an_error_is_told(self) -> None:
+        """The device contradicts itself: the SMS may be out, and is not repeated."""
+        for error in ("1 errorstatus:38", "GSM_LOGOUT"):
+            rig = Rig(ONE)
+            rig.register()
+            outcomes = rig.submit()
+            sendid = rig.until_send()
+            rig.say(f"ERROR {sendid} {error}\n")
+            self.assertIsInstance(outcomes[0], Refused)
+            rig.say(f"OK {sendid} 1 5\n")
+            rig.say(f"OK {sendid} 1 5\n")
+            ((_, attempt, outcome),) = rig.house.lates
+            self.assertEqual(attempt, 1)
+            self.assertIsInstance(outcome, Accepted)
+
+    def test_an_ok_after_the_exchange_with_an_error_was_closed(self) -> None:
+        """As long as the sendid is remembered."""
+        sendid = self.rig.until_send()
+        self.rig.say(f"ERROR {sendid} 1 errorstatus:38\n")
+        self.rig.say(f"DONE {sendid}\n")
+        self.rig.pass_time(60)
+        self.rig.say(f"OK {sendid} 1 5\n")
+        self.assertEqual(len(self.rig.house.lates), 1)
+
+    def test_an_error_after_an_ok_changes_nothing(self) -> None:
+        """What is taken is not repeated anyway; its receipt will tell."""
+        sendid = self.rig.until_send()
+        self.rig.say(f"OK {sendid} 1 5\n")
+        self.rig.say(f"ERROR {sendid} 1 errorstatus:38\n")
+        self.assertIsInstance(self.outcomes[0], Accepted)
+        self.assertEqual(self.rig.house.lates, [])
+
+    def test_verdicts_of_others_settle_nothing(self) -> None:
+        """Of another exchange, another telid, or another device's address."""
+        sendid = self.rig.until_send()
+        self.rig.say(f"OK {sendid + 1} 1 5\n")
+        self.rig.say(f"OK {sendid} 2 5\n")
+        self.rig.say(f"ERROR {sendid} 2 errorstatus:38\n")
+        self.rig.say(f"OK {sendid} 1 5\n", ("127.0.0.9", 10991))
+        self.assertEqual(self.outcomes, [])
+        self.rig.say(f"OK {sendid} 1 5\n")
+        self.assertIsInstance(self.outcomes[0], Accepted)
+
     def test_wrong_password_is_said_once(self) -> None:
         """ERROR PASSWORD is not answered by a storm, as the vendor's server does."""
         sendid = self.rig.sendid()

@@ -154,9 +154,10 @@ class AttemptTests(SynchronousTestCase):
         self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
 
     def test_a_second_answer_to_an_attempt_is_ignored(self) -> None:
-        """An attempt that was accepted or refused has its answer."""
+        """What was accepted stays accepted."""
         record = born()
-        apply(record, refused(LATER))
+        apply(record, taken("a1"))
+        self.assertEqual(apply(record, refused(LATER)), (False, []))
         self.assertEqual(apply(record, taken("a1")), (False, []))
 
     def test_answer_to_an_attempt_that_never_was(self) -> None:
@@ -205,6 +206,24 @@ class UnsureTests(SynchronousTestCase):
         apply(record, unsure(held()))
         _, told = apply(record, refused(LATER, at=NOW + 5))
         self.assertEqual(shown(told), [("waiting", False)])
+
+    def test_what_was_refused_and_is_taken_after_all_waits_no_longer(self) -> None:
+        """A far side that contradicts itself may have it: no second try."""
+        record = born()
+        apply(record, refused(LATER))
+        _, told = apply(record, taken("a1", at=NOW + 5))
+        self.assertEqual(shown(told), [("submitted", False)])
+        self.assertIsNone(record.lane)
+        again = Attempting("m1", 2, "mensatek", NOW + 15)
+        self.assertEqual(apply(record, again), (False, []))
+
+    def test_a_second_refusal_and_a_word_after_the_last_change_nothing(self) -> None:
+        """Only that it is taken is news, and only before the message is final."""
+        record = born()
+        apply(record, refused(LATER))
+        self.assertEqual(apply(record, refused(LATER, at=NOW + 5)), (False, []))
+        apply(record, Decided("m1", Final(State.REJECTED, BAD), NOW + 6))
+        self.assertEqual(apply(record, taken("a1", at=NOW + 7)), (False, []))
 
     def test_late_refusal_after_uncertain_cannot_wait(self) -> None:
         """States do not go back; the dispatcher hears False and may end it."""

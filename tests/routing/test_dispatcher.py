@@ -486,6 +486,23 @@ class UnsureTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].ids, ["c1", "c1"])
 
+    def test_what_was_refused_and_is_taken_after_all_is_not_sent_again(self) -> None:
+        """A far side that contradicts itself: the try that waited is given up."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Refused(error=Error("goip:38", "no network", True)))
+        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        for _ in range(60):
+            self.clock.advance(1)
+        self.assertEqual(self.hands["a"].ids, ["c1"])
+        self.assertEqual(self.states("c1"), ["accepted", "waiting", "submitted"])
+
+    def test_a_refusal_for_good_stays_one(self) -> None:
+        """It was told; what comes after it is of no use."""
+        self.accept(self.command("c1"))
+        self.hands["a"].answer(Refused(error=Error("smpp:0x0B", "bad number")))
+        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.assertEqual(self.states("c1"), ["accepted", "rejected"])
+
     def test_a_late_refusal_after_uncertain_is_the_last_word(self) -> None:
         """Once `uncertain` was told there is no way back, but now it is certain."""
         self.accept(self.command("c1"))

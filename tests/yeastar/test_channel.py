@@ -19,7 +19,7 @@ from gdemoi.message import (
     Scope,
     Unsure,
 )
-from gdemoi.sandbox.tg_box import FATES
+from gdemoi.sandbox.tg_box import HONEST
 from gdemoi.sandbox.tg_dialects import DIALECTS
 from gdemoi.yeastar.channel import KIND
 from gdemoi.yeastar.texts import PreparedTexts
@@ -116,6 +116,27 @@ class SendingTests(ChannelCase):
         world.later(20.0)
         self.assertEqual([late[:2] for late in world.house.lates], [("m1", 1)])
         self.assertEqual(second, [])
+
+    def test_results_that_contradict_a_refusal(self) -> None:
+        """Status 0 or an error, then Status 1: it is out, and not tried again."""
+        for fate in ("failed-sent", "error-sent"):
+            world = self.world().up()
+            world.box.plan.append(fate)
+            outcomes = world.submit()
+            world.later(10.0)
+            self.assertIsInstance(outcomes[0], Refused)
+            ((message_id, attempt, outcome),) = world.house.lates
+            self.assertEqual((message_id, attempt), ("m1", 1))
+            self.assertIsInstance(outcome, Accepted)
+
+    def test_several_results_for_a_long_sms_prove_nothing(self) -> None:
+        """They may be about its segments."""
+        world = self.world().up()
+        world.box.plan.append("failed-sent")
+        outcomes = world.submit("x" * 200, class_=MessageClass.NOTIFICATION)
+        world.later(10.0)
+        self.assertIsInstance(outcomes[0], Refused)
+        self.assertEqual(world.house.lates, [])
 
     def test_t07_failed(self) -> None:
         """Status 0 is a refusal that another try may mend."""
@@ -299,7 +320,7 @@ class SendingTests(ChannelCase):
 
 class FatesTests(ChannelCase):
     @given(
-        st.lists(st.sampled_from(FATES), min_size=1, max_size=8),
+        st.lists(st.sampled_from(HONEST), min_size=1, max_size=8),
         st.lists(st.floats(0.0, 20.0), max_size=3),
         st.sampled_from(sorted(DIALECTS)),
     )

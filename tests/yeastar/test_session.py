@@ -327,6 +327,61 @@ class SendingTests(SynchronousTestCase):
             accepted = device.outcome()
             self.assertEqual(accepted.line, "2")
 
+    def test_a_port_that_refused_and_sent_it_all_the_same(self) -> None:
+        """The device contradicts itself: no other port is to send it again."""
+        # the other port is free at once / rests after an SMS of its own
+        for rests in (False, True):
+            device = Device(1, 2).log_in()
+            if rests:
+                device.ports.by_number[2].free_at = device.now + 5.0
+            device.send()
+            first = device.sent_id()
+            device.says(follows("No GSM running on span 2\n") + result(first, "1"))
+            written = device.written()
+            unsure = device.outcome()
+            assert isinstance(unsure, Unsure)
+            self.assertIn(first, unsure.provider_ids)
+            self.assertEqual("gsm send sms" in written, False)
+            device.later(20.0)
+            self.assertNotIn("gsm send sms", device.written())
+            device.send("another")
+            device.says(TAKEN, result(device.sent_id()))
+            self.assertIsInstance(device.of(events.Settled)[1].outcome, Accepted)
+
+    def test_an_sms_under_way_by_the_next_port_is_unsure_then(self) -> None:
+        """Both may send it; a result under either id still tells."""
+        device = Device(1, 2).log_in()
+        device.send()
+        first = device.sent_id()
+        device.says(follows("No GSM running on span 2\n"))
+        second = device.sent_id()
+        device.says(result(first, "1"))
+        unsure = device.outcome()
+        assert isinstance(unsure, Unsure)
+        self.assertEqual(unsure.provider_ids, (first, second))
+        device.says(TAKEN, result(second))
+        self.assertEqual(device.of(events.Result), [events.Result(second, "1")])
+
+    def test_an_answer_that_says_both(self) -> None:
+        """Success and Error in one answer refuse nothing: the result decides."""
+        device = Device().log_in()
+        device.send()
+        sms_id = device.sent_id()
+        device.says(b"Response: Error\r\nResponse: Success\r\nMessage: x\r\n\r\n")
+        self.assertEqual(device.of(events.Settled), [])
+        device.says(result(sms_id))
+        self.assertIsInstance(device.outcome(), Accepted)
+
+    def test_a_result_that_says_both(self) -> None:
+        """Status 0 and 1 in one event: nobody knows; two ids: nobody's result."""
+        device = Device().log_in()
+        device.send()
+        sms_id = device.sent_id()
+        device.says(TAKEN, result(sms_id).replace(b"Smsc", b"ID: 77\r\nSmsc"))
+        self.assertEqual(device.of(events.Settled), [])
+        device.says(result(sms_id, "0\r\nStatus: 1"))
+        self.assertIsInstance(device.outcome(), Unsure)
+
     def test_t10_no_port_takes_it(self) -> None:
         """Refused by all: by the channel if ports are down, else as a message."""
         device = Device().log_in()
