@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
 from gdemoi.journal import Journal
+from gdemoi.journal.worker import Job
 from gdemoi.life import Cancelled, Duplicate, Reused, Taken
 from gdemoi.message import (
     Accepted,
@@ -920,7 +921,7 @@ class RaceTests(Case):
         jobs = journal._writes._held
         first: Deferred[Any] = Deferred()
         first.addCallback(lambda _: self.house.lanes["a"].pump())
-        jobs.insert(0, (first, lambda: None, (), ()))
+        jobs.insert(0, Job(lambda: None, (), answer=first))
         journal._writes.release()
         self.successResultOf(accepting)
         self.assertEqual(self.hands["a"].ids, ["m0", "m1"])
