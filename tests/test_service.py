@@ -6,7 +6,7 @@ test leads by hand.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
@@ -22,10 +21,11 @@ from twisted.web.resource import Resource
 from gdemoi.amqp.envelope import fingerprint
 from gdemoi.ini import key, text
 from gdemoi.interfaces import IChannelEvents, Kind, Surroundings
-from gdemoi.message import Accepted, Error, Outbound, Refused
+from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
 from gdemoi.service import GatewayService
 from gdemoi.settings import load
-from tests.routing.channels import HandChannel
+from tests.routing.channels import HandChannel, Ready
+from tests.watch import Watch
 
 
 @frozen(kw_only=True)
@@ -42,10 +42,16 @@ class Standing(HandChannel):
 
     diary: list[str] = field(factory=list)
     host: str = ""
+    watch: Watch = field(factory=Watch)
 
     def start(self, events: IChannelEvents) -> None:
         super().start(events)
         self.diary.append(f"{self.name} starts")
+
+    def submit(self, prepared: Ready, attempt: int) -> Deferred[Outcome]:
+        answer = super().submit(prepared, attempt)
+        self.watch.look()
+        return answer
 
     def stop(self, grace_s: float) -> Deferred[None]:
         self.diary.append(f"{self.name} stops")
@@ -60,6 +66,8 @@ class Standing(HandChannel):
 class ServiceTestCase(TestCase):
     """A gateway over hand-led channels, from a file that the test rewrites."""
 
+    timeout = 110
+
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -67,6 +75,7 @@ class ServiceTestCase(TestCase):
         self.diary: list[str] = []
         self.made: dict[str, list[Standing]] = {}
         self.services: list[GatewayService] = []
+        self.watch = Watch()
         kind = Kind("hand", HandSettings, self.make)
         self.load = partial(load, kinds=[kind])
         # a service sets the level of whatever observes the log
@@ -92,6 +101,7 @@ class ServiceTestCase(TestCase):
             down=settings.down,
             diary=self.diary,
             host=settings.host,
+            watch=self.watch,
         )
         around.mount(name, Resource())
         self.made.setdefault(name, []).append(channel)
@@ -117,19 +127,21 @@ class ServiceTestCase(TestCase):
         await service.ready
         return service
 
-    async def until(self, true: Callable[[], Any]) -> None:
-        """Let the reactor and the journal work until something is true."""
-        for _ in range(400):
-            if true():
-                return
-            await deferLater(reactor, 0.005)
-        raise AssertionError("it did not come true in time")
+    async def sent(self, channel: Standing, ids: Sequence[str]) -> None:
+        """Wait until a channel has these messages, in whatever order."""
+        what = f"{ids} at {channel.name}"
+        await self.watch.until(lambda: sorted(channel.ids) == sorted(ids), what)
+
+    async def changed(self, service: GatewayService) -> None:
+        """Wait until no change of the configuration is under way."""
+        while service._changing is not None:
+            await service._changing
 
     async def reload(self, service: GatewayService) -> list[str]:
         """Reload to the end; return what was logged."""
         with capturedLogs() as events:
             service.reload()
-            await self.until(lambda: service._changing is None)
+            await self.changed(service)
         return [formatEvent(event) for event in events]
 
     def send(
@@ -167,11 +179,11 @@ class StartTests(ServiceTestCase):
 
     async def refused(self, service: GatewayService) -> str:
         """Start what cannot start; return what was logged as critical."""
-        stops: list[str] = []
-        self.patch(service, "reactor", _Stops(service.reactor, stops))
+        stopped: Deferred[None] = Deferred()
+        self.patch(service, "reactor", _Stops(service.reactor, stopped))
         with capturedLogs() as events:
             service.startService()
-            await self.until(lambda: stops)
+            await stopped
         self.assertTrue(service.failed)
         self.assertEqual([e for e in events if "log_failure" in e], [])
         (line,) = [
@@ -233,17 +245,17 @@ class StartTests(ServiceTestCase):
 
 
 class _Stops:
-    """A reactor that cannot be stopped, and remembers who tried."""
+    """A reactor that cannot be stopped, and tells who tried."""
 
-    def __init__(self, real: Any, stops: list[str]) -> None:
+    def __init__(self, real: Any, stopped: Deferred[None]) -> None:
         self._real = real
-        self._stops = stops
+        self._stopped = stopped
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
     def stop(self) -> None:
-        self._stops.append("stop")
+        self._stopped.callback(None)
 
     def callWhenRunning(self, work: Callable[[], None]) -> None:
         work()
@@ -261,7 +273,7 @@ class ReloadTests(ServiceTestCase):
         self.assertEqual(self.diary, ["a starts"])
         self.assertEqual(list(service.dispatcher.lanes), ["a"])
         await self.send(service, "m1")
-        await self.until(lambda: self.made["a"][0].ids == ["m1"])
+        await self.sent(self.made["a"][0], ["m1"])
 
     async def test_a_file_that_is_gone(self) -> None:
         """As a bad one."""
@@ -286,7 +298,7 @@ class ReloadTests(ServiceTestCase):
         self.assertIs(service.dispatcher.lanes["b"], lane)
         self.assertIn(b"a", service.webhooks._sms.children)
         await self.send(service, "m1")
-        await self.until(lambda: self.made["a"][1].ids == ["m1"])
+        await self.sent(self.made["a"][1], ["m1"])
 
     async def test_an_unchanged_file(self) -> None:
         """Nothing is touched."""
@@ -301,11 +313,11 @@ class ReloadTests(ServiceTestCase):
         service = await self.running()
         await self.send(service, "m1")
         old = self.made["a"][0]
-        await self.until(lambda: old.ids == ["m1"])
+        await self.sent(old, ["m1"])
         self.write("[hand:a]\nhost = two", TO_A, gateway="retry_first = 50ms")
         await self.reload(service)
         new = self.made["a"][1]
-        await self.until(lambda: new.ids == ["m1"])
+        await self.sent(new, ["m1"])
         new.answer(Accepted(provider_ids=("p1",)))
         self.assertEqual(old.ids, ["m1"])
 
@@ -323,7 +335,7 @@ class ReloadTests(ServiceTestCase):
         self.assertEqual(list(service.dispatcher.lanes), ["b"])
         self.assertNotIn(b"a", service.webhooks._sms.children)
         left = self.made["b"][0]
-        await self.until(lambda: sorted(left.ids) == ["m0", "m1", "m2"])
+        await self.sent(left, ["m0", "m1", "m2"])
         self.assertEqual(service.journal.backlog(), {})
 
     async def test_what_a_removed_channel_had_on_its_way(self) -> None:
@@ -331,20 +343,22 @@ class ReloadTests(ServiceTestCase):
         self.write(A, B, TO_A, gateway="retry_first = 50ms")
         service = await self.running()
         await self.send(service, "m1")
-        await self.until(lambda: self.made["a"][0].ids == ["m1"])
+        await self.sent(self.made["a"][0], ["m1"])
         self.write(B, TO_B, gateway="retry_first = 50ms")
         await self.reload(service)
-        await self.until(lambda: self.made["b"][0].ids == ["m1"])
+        await self.sent(self.made["b"][0], ["m1"])
 
     async def test_routes_change_at_once(self) -> None:
         """The next message goes the new way; channels are not touched."""
         self.write(A, B, TO_A)
         service = await self.running()
         await self.send(service, "m1")
+        # a lane that still reads its backlog sends a little later
+        await self.sent(self.made["a"][0], ["m1"])
         self.write(A, B, TO_B)
         await self.reload(service)
         await self.send(service, "m2", "+79161234568")
-        await self.until(lambda: self.made["b"][0].ids == ["m2"])
+        await self.sent(self.made["b"][0], ["m2"])
         self.assertEqual(self.made["a"][0].ids, ["m1"])
         self.assertEqual(self.diary, ["a starts", "b starts"])
 
@@ -356,7 +370,7 @@ class ReloadTests(ServiceTestCase):
         await self.reload(service)
         self.assertEqual(self.diary, ["a starts", "b starts"])
         await self.send(service, "m1")
-        await self.until(lambda: self.made["b"][0].ids == ["m1"])
+        await self.sent(self.made["b"][0], ["m1"])
 
     async def test_a_pause_outlives_the_change(self) -> None:
         """What an operator paused stays paused when its settings change."""
@@ -369,7 +383,7 @@ class ReloadTests(ServiceTestCase):
         await self.send(service, "m1")
         self.assertEqual(self.made["a"][1].ids, [])
         await service.gateway.resume("a")
-        await self.until(lambda: self.made["a"][1].ids == ["m1"])
+        await self.sent(self.made["a"][1], ["m1"])
 
     async def test_settings_of_the_gateway_itself(self) -> None:
         """What can change does; the rest is named, at each reload."""
@@ -394,8 +408,8 @@ class ReloadTests(ServiceTestCase):
         self.write("[hand:a]\nhost = three", TO_A)
         service.reload()
         service.reload()
-        await self.until(lambda: len(self.made["a"]) == 3)
-        await self.until(lambda: service._changing is None)
+        await self.changed(service)
+        self.assertEqual(len(self.made["a"]), 3)
         self.assertEqual(self.diary[1:], ["a stops", "a starts", "a stops", "a starts"])
         self.assertEqual(self.made["a"][-1].host, "three")
 

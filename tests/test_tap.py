@@ -8,14 +8,87 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 
+import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parents[1]
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
 GATEWAY = "[gateway]\nname = test\njournal = sqlite:///j.sqlite\n"
-LIMIT_S = 30
+# up to five processes in one test
+pytestmark = pytest.mark.timeout(600)
+# so that a broken test ends; nothing waits for it to pass
+LIMIT_S = 60
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Look at the files of a process until something is true of them."""
+    ends_at = time.monotonic() + LIMIT_S
+    while not true():
+        if time.monotonic() > ends_at:
+            raise AssertionError(f"it did not come true in {LIMIT_S} s")
+        time.sleep(0.02)
+
+
+class Gateway:
+    """One process, and the lines that it writes to stdout and stderr."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+        self.said = ""
+        self._lines: Queue[str] = Queue()
+        self._reading = Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def await_line(self, text: str) -> None:
+        """Wait until it says something that it has not said before."""
+        while True:
+            try:
+                line = self._lines.get(timeout=LIMIT_S)
+            except Empty:
+                line = ""
+            self.said += line
+            if text in line:
+                return
+            if not line:
+                raise AssertionError(f"no {text!r} in {self.said}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def ends(self) -> int:
+        """Wait for its end and its last line; return its status."""
+        status = self.process.wait(LIMIT_S)
+        self._reading.join(LIMIT_S)
+        while line := self._lines.get_nowait():
+            self.said += line
+        return status
+
+    def kill(self) -> None:
+        """See that it is gone."""
+        self.process.kill()
+        self.process.wait(LIMIT_S)
+        self._reading.join(LIMIT_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 class ProcessTests(SynchronousTestCase):
@@ -23,47 +96,35 @@ class ProcessTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         self.file = self.folder / "gateway.ini"
-        self.log = self.folder / "log"
 
     def write(self, text: str) -> None:
         """Write the configuration."""
         self.file.write_text(text)
         self.file.chmod(0o600)
 
-    def start(
-        self, *options: str, ours: tuple[str, ...] = ()
-    ) -> subprocess.Popen[bytes]:
+    def start(self, *options: str, ours: tuple[str, ...] = ()) -> Gateway:
         """Start the gateway; it is killed at the latest when the test is over."""
-        with self.log.open("wb") as output:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-c", TWISTD, "-n", "--pidfile=", *options),
-                    *("gdemoi-sms", "--config", str(self.file.resolve()), *ours),
-                ],
-                stdout=output,
-                stderr=output,
-                cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )
-        self.addCleanup(process.wait, LIMIT_S)
-        self.addCleanup(process.kill)
-        return process
+        command = [
+            *(sys.executable, "-c", TWISTD, "-n", "--pidfile=", *options),
+            *("gdemoi-sms", "--config", str(self.file.resolve()), *ours),
+        ]
+        gateway = Gateway(command, self.folder)
+        self.addCleanup(gateway.kill)
+        return gateway
+
+    def running(self, *options: str, ours: tuple[str, ...] = ()) -> Gateway:
+        """Start the gateway and wait until it is ready."""
+        gateway = self.start(*options, ours=ours)
+        gateway.await_line("test is running")
+        return gateway
 
     def refused(self) -> str:
         """Start what cannot start; return what it says."""
-        self.assertEqual(self.start().wait(LIMIT_S), 1)
-        said = self.log.read_text()
-        self.assertNotIn("Traceback", said)
-        self.assertNotIn("Usage", said)
-        return said
-
-    def await_line(self, text: str) -> None:
-        """Wait until the log has a line."""
-        until = time.monotonic() + LIMIT_S
-        while text not in self.log.read_text():
-            if time.monotonic() > until:
-                raise AssertionError(f"no {text!r} in {self.log.read_text()}")
-            time.sleep(0.02)
+        gateway = self.start()
+        self.assertEqual(gateway.ends(), 1)
+        self.assertNotIn("Traceback", gateway.said)
+        self.assertNotIn("Usage", gateway.said)
+        return gateway.said
 
     def test_a_bad_file(self) -> None:
         """All complaints, nothing else, status 1."""
@@ -92,22 +153,19 @@ class ProcessTests(SynchronousTestCase):
         http = "[http]\nlisten = unix:s\ntoken = a-long-token\n"
         nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
         self.write(GATEWAY + http + nobody)
-        process = self.start()
-        self.await_line("test is running")
+        gateway = self.running()
         self.post()
-        process.kill()
-        process.wait(LIMIT_S)
+        gateway.kill()
         for end in ("", "-wal", "-shm"):
             (self.folder / f"j.sqlite{end}").unlink()
         said = self.refused()
         self.assertIn("test cannot start: journal: at least 1 messages", said)
-        process = self.start(ours=("--accept-loss",))
-        self.await_line("that was accepted")
-        self.await_line("test is running")
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(LIMIT_S), 0)
-        self.start()
-        self.await_line("test is running")
+        gateway = self.start(ours=("--accept-loss",))
+        gateway.await_line("that was accepted")
+        gateway.await_line("test is running")
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.ends(), 0)
+        self.running()
 
     def post(self) -> None:
         """Hand one message in."""
@@ -127,32 +185,29 @@ class ProcessTests(SynchronousTestCase):
     def test_signals(self) -> None:
         """SIGHUP reads the file again, SIGTERM ends with status 0."""
         self.write(GATEWAY)
-        process = self.start()
-        self.await_line("test is running")
+        gateway = self.running()
         self.write(GATEWAY + "[what]\n")
-        process.send_signal(signal.SIGHUP)
-        self.await_line("refused and the running one kept")
-        self.await_line(":4: [what]: is an unknown section")
+        gateway.signal(signal.SIGHUP)
+        gateway.await_line("refused and the running one kept")
+        gateway.await_line(":4: [what]: is an unknown section")
         self.write(GATEWAY)
-        process.send_signal(signal.SIGHUP)
-        self.await_line("configuration changed")
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(LIMIT_S), 0)
-        self.assertNotIn("Traceback", self.log.read_text())
+        gateway.signal(signal.SIGHUP)
+        gateway.await_line("configuration changed")
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.ends(), 0)
+        self.assertNotIn("Traceback", gateway.said)
 
     def test_a_log_that_was_moved_away(self) -> None:
         """SIGUSR2: what `twistd -l` writes goes to a new file of the old name."""
         self.write(GATEWAY)
-        self.log = self.folder / "gateway.log"
+        log = self.folder / "gateway.log"
         moved = self.folder / "gateway.log.1"
-        process = self.start("-l", str(self.log.resolve()))
-        self.await_line("test is running")
-        self.log.rename(moved)
-        process.send_signal(signal.SIGUSR2)
-        until = time.monotonic() + LIMIT_S
-        while not self.log.exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(LIMIT_S), 0)
-        self.assertIn("test has stopped", self.log.read_text())
+        gateway = self.start("-l", str(log.resolve()))
+        wait_for(lambda: log.exists() and "test is running" in log.read_text())
+        log.rename(moved)
+        gateway.signal(signal.SIGUSR2)
+        wait_for(log.exists)
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.ends(), 0)
+        self.assertIn("test has stopped", log.read_text())
         self.assertNotIn("test has stopped", moved.read_text())

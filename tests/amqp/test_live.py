@@ -14,7 +14,6 @@ from pika.exceptions import ChannelClosedByBroker, UnroutableError
 from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import PrivateCertificate
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import TestCase
@@ -29,11 +28,13 @@ from gdemoi.message import Accepted, Inbound, Outbound
 from gdemoi.tasks import spawn
 from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost, self_signed
 from tests.services import require_rabbitmq
+from tests.watch import until
 
 reactor: Any = the_reactor
 HUNDRED = 100
 MANY = 10_000
-pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
+LIMIT_S = 150.0
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 
 class Gateway:
@@ -73,7 +74,7 @@ def tearDownModule() -> None:
 class LiveCase(TestCase):
     """One gateway behind a proxy, at a virtual host of its own."""
 
-    timeout = 200
+    timeout = 580
 
     def setUp(self) -> None:
         require_rabbitmq()
@@ -119,13 +120,9 @@ class LiveCase(TestCase):
         await self.service.stop()
         await self.journal.close()
 
-    async def until(self, true: Callable[[], bool], limit_s: float = 90.0) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something is true."""
-        for _ in range(int(limit_s / 0.05)):
-            if true():
-                return
-            await deferLater(reactor, 0.05)
-        raise AssertionError(f"not in {limit_s} s: {self.service.status()}")
+        await until(true, lambda: str(self.service.status()), LIMIT_S)
 
     def settled(self) -> bool:
         """Tell whether everything that was taken has been told."""
@@ -194,7 +191,7 @@ class LinkTests(LiveCase):
         """A proxy that passes nothing and closes nothing: two heartbeats later."""
         await self.begin(heartbeat_s=1.0)
         self.proxy.stall()
-        await self.until(lambda: self.service.status().state != "up", 5.0)
+        await self.until(lambda: self.service.status().state != "up")
         self.assertIn("silent", self.service.status().reason)
         await self.until(lambda: self.service.status().state == "up")
         await self.end()
@@ -206,7 +203,7 @@ class LinkTests(LiveCase):
             self.proxy.truncate_after = octets
             self.proxy.cut()
             await self.until(lambda: self.service.status().state != "up")
-            await self.until(lambda: self.service.status().state == "up", 20.0)
+            await self.until(lambda: self.service.status().state == "up")
         await self.end()
 
     async def test_a_wrong_password(self) -> None:

@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 from pika.exceptions import ChannelClosedByBroker
 from twisted.internet import reactor as the_reactor
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
@@ -29,13 +28,15 @@ from gdemoi.message import FINAL
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscFactory
 from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost
 from tests.services import require_rabbitmq
+from tests.watch import until
 
 reactor: Any = the_reactor
 ROOT = Path(__file__).resolve().parents[2]
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
 COUNT = int(os.environ.get("GDEMOI_TEST_MESSAGES", "10000"))
 WINDOW = 100
-pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
+LIMIT_S = 200.0
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 INI = """\
 [gateway]
@@ -79,7 +80,7 @@ class CountingSmsc(Smsc):
 
 
 class PathTests(TestCase):
-    timeout = 280
+    timeout = 580
 
     def setUp(self) -> None:
         require_rabbitmq()
@@ -127,17 +128,13 @@ class PathTests(TestCase):
         process, self.process = self.process, None
         return process.wait(30)
 
-    async def until(self, true: Callable[[], bool], limit_s: float = 100.0) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something is true."""
-        for _ in range(int(limit_s / 0.05)):
-            if true():
-                return
-            await deferLater(reactor, 0.05)
-        log = (self.folder / "log").read_text()
-        raise AssertionError(f"not in {limit_s} s: {self.state()}\n{log[-3000:]}")
+        await until(true, self.state, LIMIT_S)
 
     def state(self) -> str:
-        return f"{len(self.smsc.counts)} at the SMSC"
+        log = (self.folder / "log").read_text()
+        return f"{len(self.smsc.counts)} at the SMSC\n{log[-3000:]}"
 
     def sent(self, share: float) -> Callable[[], bool]:
         """Tell whether this share of all has reached the SMSC."""

@@ -13,10 +13,11 @@ from typing import Any
 
 import treq
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
+
+from tests.watch import LIMIT_S, LOOK_EVERY_S
 
 ROOT = Path(__file__).resolve().parents[2]
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
@@ -28,11 +29,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def moment(seconds: float = 0.05) -> Deferred[None]:
-    """Let the reactor work; real processes take real time."""
-    return deferLater(reactor, seconds, lambda: None)
 
 
 class GatewayProcess:
@@ -51,7 +47,7 @@ class GatewayProcess:
         self.config.chmod(0o600)
         self.process: subprocess.Popen[bytes] | None = None
         self._pool = HTTPConnectionPool(reactor, persistent=False)
-        self._agent = Agent(reactor, pool=self._pool, connectTimeout=5)
+        self._agent = Agent(reactor, pool=self._pool, connectTimeout=LIMIT_S)
 
     def start(self) -> None:
         """Start a process."""
@@ -71,13 +67,13 @@ class GatewayProcess:
         """End the process by a signal; return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(LIMIT_S)
 
     def end(self) -> None:
         """Leave no process behind."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(LIMIT_S)
 
     async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Ask the gateway; raises one of `GONE` when it does not answer."""
@@ -86,24 +82,24 @@ class GatewayProcess:
             f"http://127.0.0.1:{self.port}{path}",
             data=None if body is None else json.dumps(body).encode(),
             agent=self._agent,
-            timeout=20,
+            timeout=LIMIT_S,
         )
         content = await treq.content(response)
         return response.code, json.loads(content)
 
     async def ready(self) -> None:
         """Wait until every channel can send."""
-        for _ in range(400):
+        ends_at = reactor.seconds() + LIMIT_S
+        while reactor.seconds() < ends_at:
             if self.process is None or self.process.poll() is not None:
                 break
             try:
                 _, answer = await self.call("GET", "/v1/channels")
             except GONE:
-                await moment()
-                continue
-            if not any(channel["unable"] for channel in answer["channels"]):
+                answer = None
+            if answer and not any(one["unable"] for one in answer["channels"]):
                 return
-            await moment()
+            await deferLater(reactor, LOOK_EVERY_S)
         raise AssertionError(self.log.read_text()[-4000:])
 
     async def events(self, after: int = 0) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,6 +16,8 @@ from tests.flows.chaos import STEPS, run
 
 # more by hand: CHAOS=5000
 EXAMPLES = int(os.environ.get("CHAOS", "40"))
+# whole lives by the dozen: a busy machine takes minutes for them
+pytestmark = pytest.mark.timeout(600 + 10 * EXAMPLES)
 numbers = st.integers(0, 255)
 step = st.tuples(st.sampled_from(STEPS), numbers, numbers)
 often = st.tuples(

@@ -6,14 +6,18 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from gdemoi.sandbox.smsc import Smsc, SmscFactory
 from gdemoi.sandbox.smsc_personality import Personality
-from tests.flows.process import GONE, GatewayProcess, moment
+from tests.flows.process import GONE, GatewayProcess
+from tests.watch import LIMIT_S, LOOK_EVERY_S, until
 
+pytestmark = pytest.mark.timeout(600)
 INI = """\
 [gateway]
 name = kill-test
@@ -34,7 +38,7 @@ SETTLED = {"uncertain", "delivered", "undelivered", "expired", "rejected"}
 
 
 class KillTests(TestCase):
-    timeout = 110
+    timeout = 580
 
     async def setUp(self) -> None:
         how = Personality(
@@ -51,8 +55,7 @@ class KillTests(TestCase):
         await self.listening.stopListening()
         for session in list(self.smsc.sessions):
             session.transport.abortConnection()
-        while self.smsc.sessions:
-            await moment()
+        await until(lambda: not self.smsc.sessions)
         self.smsc.stop()
 
     async def load(self, first: int, until_taken: int) -> list[str]:
@@ -82,7 +85,8 @@ class KillTests(TestCase):
     async def settled(self, ids: list[str]) -> dict[str, list[str]]:
         """Wait until every message is final or uncertain; return their states."""
         states: dict[str, list[str]] = {}
-        for _ in range(150):
+        ends_at = reactor.seconds() + LIMIT_S
+        while reactor.seconds() < ends_at:
             states = defaultdict(list)
             for event in await self.gateway.events():
                 if event["type"] == "status":
@@ -96,7 +100,7 @@ class KillTests(TestCase):
             self.assertEqual(lost, [], "answered 202, but not in the journal")
             if not open_ids:
                 return states
-            await moment(0.2)
+            await deferLater(reactor, LOOK_EVERY_S)
         stuck = {id_: states[id_] for id_ in open_ids[:5]}
         raise AssertionError(f"not settled: {stuck}\n{self.gateway.log.read_text()}")
 
@@ -133,8 +137,7 @@ class KillTests(TestCase):
         process = self.gateway.process
         assert process is not None
         process.terminate()
-        while process.poll() is None:
-            await moment()
+        await until(lambda: process.poll() is not None)
         self.assertEqual(process.returncode, 0)
         self.gateway.start()
         await self.gateway.ready()

@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from tests.flows.process import GatewayProcess, free_port
+from tests.watch import LIMIT_S
 
 TOKEN = "path-token-9f86d081884c7d65"
 KEY = "api-key-2c26b46b68ffc68f"
@@ -31,7 +32,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class WebhookTests(TestCase):
-    timeout = 60
+    timeout = 110
 
     async def setUp(self) -> None:
         ini = INI.format(key=KEY, token=TOKEN, nobody=free_port())
@@ -53,7 +54,7 @@ class WebhookTests(TestCase):
             data=body,
             headers=FORM,
             agent=self.agent,
-            timeout=20,
+            timeout=LIMIT_S,
         )
         await treq.content(response)
         return int(response.code)

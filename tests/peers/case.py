@@ -17,8 +17,9 @@ from gdemoi.interfaces import IChannelEvents, Prepared, Surroundings
 from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt, provider_key
 from gdemoi.smpp.channel import KIND, SmppChannel
 from gdemoi.smpp.settings import SmppSettings
-from tests.peers.peer import Peer, Watch
+from tests.peers.peer import Peer
 from tests.peers.programs import HERE, require_node_package, require_perl_module
+from tests.watch import Watch
 
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "")}
 
@@ -86,7 +87,7 @@ class Upstairs:
 class PeerCase(TestCase):
     """Whatever a test starts here is stopped after it, the channel first."""
 
-    timeout = 60
+    timeout = 110
     peer: Peer
     upstairs: Upstairs
     channel: SmppChannel

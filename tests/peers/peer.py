@@ -7,51 +7,16 @@ for what it expects, so that nothing sleeps and nothing is missed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from twisted.internet import protocol, reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-LIMIT_S: Final = 20.0
+from tests.watch import LIMIT_S, Watch
+
 Seen = dict[str, Any]
-
-
-class Watch:
-    """Lets coroutines wait until something is true; `look` when it may be."""
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
-
-    def look(self) -> None:
-        """Look again at all that is waited for."""
-        for entry in list(self._waiting):
-            true, waiting = entry
-            found = true()
-            if found and entry in self._waiting:
-                self._waiting.remove(entry)
-                waiting.callback(found)
-
-    async def until(self, true: Callable[[], Any], what: str) -> Any:
-        """Return what `true()` returns, as soon as that is something."""
-        found = true()
-        if found:
-            return found
-        waiting: Deferred[Any] = Deferred()
-        entry = (true, waiting)
-        self._waiting.append(entry)
-        waiting.addTimeout(LIMIT_S, reactor, lambda _, __: self._late(entry, what))
-        found = await waiting
-        # not in the middle of what was being told
-        await deferLater(reactor, 0)
-        return found
-
-    def _late(self, entry: Any, what: str) -> None:
-        if entry in self._waiting:
-            self._waiting.remove(entry)
-        raise AssertionError(f"not in {LIMIT_S:g} s: {what}")
 
 
 class Peer(protocol.ProcessProtocol):

@@ -7,12 +7,10 @@ tests/peers/node_modules.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,24 @@ from unittest import skipUnless
 from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from gdemoi.message import Accepted, MessageClass, Outbound, Refused, Scope
+from gdemoi.interfaces import IChannel
+from gdemoi.message import (
+    Accepted,
+    Inbound,
+    MessageClass,
+    Outbound,
+    Refused,
+    Scope,
+)
 from gdemoi.sandbox.tg import BoxFactory
 from gdemoi.sandbox.tg_box import TgBox
 from gdemoi.yeastar.channel import YeastarChannel
 from gdemoi.yeastar.settings import YeastarSettings
+from tests.peers.peer import Peer
+from tests.watch import Watch
 from tests.yeastar.world import House, World
 
 HERE = Path(__file__).parent
@@ -51,21 +58,35 @@ conn.close()
 """
 
 
-async def until(true: Callable[[], Any], limit_s: float = 20.0) -> None:
-    """Wait until something is true."""
-    for _ in range(int(limit_s / 0.05)):
-        if true():
-            return
-        await deferLater(reactor, 0.05)
-    raise AssertionError("not in time")
+class WatchedHouse(House):
+    """A house in which a test can wait for what the channel tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watch = Watch()
+
+    def able(self, channel: IChannel) -> None:
+        super().able(channel)
+        self.watch.look()
+
+    def inbound(self, inbound: Inbound) -> Deferred[None]:
+        done = super().inbound(inbound)
+        self.watch.look()
+        return done
+
+    def changed(
+        self, channel: IChannel, state: str, reason: str, line: str | None = None
+    ) -> None:
+        super().changed(channel, state, reason, line)
+        self.watch.look()
 
 
 class PeerCase(TestCase):
     """Channels over real TCP, stopped after the test."""
 
-    timeout = 60
+    timeout = 110
 
-    def channel(self, port: int, **more: Any) -> tuple[YeastarChannel, House]:
+    def channel(self, port: int, **more: Any) -> tuple[YeastarChannel, WatchedHouse]:
         """Return a started channel to a port on loopback, and its house."""
         usual: dict[str, Any] = {
             "host": "127.0.0.1",
@@ -77,7 +98,7 @@ class PeerCase(TestCase):
         around = evolve(World().surroundings(), reactor=reactor, clock=reactor)
         settings = YeastarSettings(**{**usual, **more})
         channel = YeastarChannel("tg", settings, around)
-        house = House()
+        house = WatchedHouse()
         channel.start(house)
         self.addCleanup(channel.stop, 0.0)
         return channel, house
@@ -114,12 +135,12 @@ class SandboxPeerTests(PeerCase):
     async def _over_tcp(self) -> None:
         box, port = self.box()
         channel, house = self.channel(port)
-        await until(lambda: channel.unable() is None)
+        await house.watch.until(lambda: channel.unable() is None, "the login")
         prepared = channel.prepare(message("where?"))
         assert not isinstance(prepared, Refused)
         outcome = await channel.submit(prepared, 1)
         self.assertIsInstance(outcome, Accepted)
-        await until(lambda: house.inbounds)
+        await house.watch.until(lambda: house.inbounds, "the answer")
         self.assertEqual(box.doubles(), [])
 
     @skipUnless(find_spec("yeastarapi"), "PyPI yeastarAPI is not installed")
@@ -131,7 +152,7 @@ class SandboxPeerTests(PeerCase):
         box, port = self.box()
         command = [sys.executable, "-c", YEASTAR_API, str(port)]
         done = await deferToThread(
-            subprocess.run, command, capture_output=True, text=True, timeout=30
+            subprocess.run, command, capture_output=True, text=True, timeout=90
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(dict(box.air), {("040000000", "Hello World!"): 1})
@@ -141,49 +162,38 @@ class SandboxPeerTests(PeerCase):
     NODE and AMI_SERVER.is_dir(), "node or npm asterisk-ami-test-server is not there"
 )
 class AmiServerTests(PeerCase):
-    async def server(self, auth_timeout_ms: int = 30_000) -> tuple[Any, int]:
-        """Return a running server and its port."""
-        server = subprocess.Popen(
-            [str(NODE), str(HERE / "ami_server.js"), str(auth_timeout_ms)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "NODE_PATH": str(MODULES)},
-            text=True,
-        )
-        self.addCleanup(self._end, server)
-        assert server.stdout is not None
-        return server, int(await deferToThread(server.stdout.readline))
-
-    def _end(self, server: Any) -> None:
-        server.stdin.close()
-        server.stdout.close()
-        server.wait(10)
+    async def server(self, auth_timeout_ms: int = 100_000) -> Peer:
+        """Return a running server."""
+        server = Peer()
+        self.addCleanup(server.stop)
+        command = [str(NODE), str(HERE / "ami_server.js"), str(auth_timeout_ms)]
+        await server.start(command, {**os.environ, "NODE_PATH": str(MODULES)})
+        return server
 
     def test_t32_login_events_and_errors(self) -> Deferred[None]:
         """Good and bad passwords, pings, an SMS by broadcast, a refused command."""
         return Deferred.fromCoroutine(self._t32())
 
     async def _t32(self) -> None:
-        server, port = await self.server()
-        bad, _ = self.channel(port, password="wrong")
+        server = await self.server()
+        bad, refusing = self.channel(server.port, password="wrong")
         good, house = self.channel(
-            port, ping_interval_s=0.2, answer_timeout_s=5.0, poll_interval_s=0.0
+            server.port, ping_interval_s=0.05, answer_timeout_s=90.0, poll_interval_s=0
         )
-        await until(lambda: "refused" in (bad.unable() or ""))
+        await refusing.watch.until(lambda: "refused" in (bad.unable() or ""), "no")
         self.assertEqual(bad.unable(), "login refused: Authentication failed")
-        await until(lambda: good.unable() is None)
+        await house.watch.until(lambda: good.unable() is None, "the login")
         # its greeting comes after the login, and so before this block
         event = (
             "Event: ReceivedSMS\r\nPrivilege: all,smscommand\r\nID: \r\n"
             "GsmSpan: 2\r\nSender: +7900\r\nIndex: 1\r\nTotal: 1\r\n"
             "Content: Ok+%2B\r\n--END SMS EVENT--\r\n\r\n"
         )
-        server.stdin.write(json.dumps({"broadcast": event}) + "\n")
-        server.stdin.flush()
-        await until(lambda: house.inbounds)
+        await server.order("broadcast", text=event)
+        await house.watch.until(lambda: house.inbounds, "the SMS")
         self.assertEqual(house.inbounds[0].text, "Ok +")
-        # a dozen pings, each answered: else it would be down by now
-        await deferLater(reactor, 3.0)
+        # one follows only when the one before was answered
+        await server.saw("ping", count=12)
         self.assertIsNone(good.unable())
         self.assertEqual([change[1] for change in house.changes], ["up"])
         prepared = good.prepare(message("x"))
@@ -198,8 +208,8 @@ class AmiServerTests(PeerCase):
         return Deferred.fromCoroutine(self._t32_time_out())
 
     async def _t32_time_out(self) -> None:
-        _, port = await self.server(auth_timeout_ms=100)
-        channel, house = self.channel(port)
-        await until(lambda: house.changes)
+        server = await self.server(auth_timeout_ms=100)
+        channel, house = self.channel(server.port)
+        await house.watch.until(lambda: house.changes, "the end")
         self.assertEqual(house.changes[0][1], "down")
         self.assertIsNotNone(channel.unable())
