@@ -1,5 +1,6 @@
 """What all tests share: one hypothesis profile, and a folder for their files."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +11,11 @@ settings.register_profile(
     "gdemoi",
     derandomize=True,
     deadline=None,
-    max_examples=100,
+    # for a mutant fewer will do: it must fall by what the examples are made for
+    max_examples=25 if "MUTANT_UNDER_TEST" in os.environ else 100,
     database=None,
-    suppress_health_check=[HealthCheck.too_slow],
+    # `differing_executors` is about replays from a database, which there is none
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
 settings.load_profile("gdemoi")
 
