@@ -212,7 +212,7 @@ class Gateway:
         return explain(
             message,
             self.dispatcher.router,
-            {name: lane.channel for name, lane in lanes.items()},
+            lanes,
             self.dispatcher.unable,
         )
 
@@ -267,8 +267,11 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
         "account": lane.channel.account,
         **lane.channel.describe(),
     }
+    state, reason = str(described.get("state")), str(described.get("reason") or "")
+    described["state"], described["reason"] = lane.standing(state, reason)
     described.update(
         unable=lane.unable(),
+        refused_senders=lane.senders.describe(lane.seconds()),
         paused=lane.paused,
         window=lane.channel.window,
         rate=lane.pace.rate,

@@ -110,6 +110,13 @@ class IContinuing(Interface):
         """
 
 
+class IHalting(Interface):
+    """A channel that leaves its far side alone after faults (beside `IChannel`)."""
+
+    def mended() -> None:
+        """Try again at once whatever is left alone: someone has acted."""
+
+
 class ITraced(Interface):
     """A channel that keeps what passed lately, for people (beside `IChannel`).
 

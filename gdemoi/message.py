@@ -178,6 +178,8 @@ class Scope(StrEnum):
     """What a refusal is about."""
 
     MESSAGE = "message"
+    # other senders go on; with a retryable error the message may wait for its own
+    SENDER = "sender"
     CHANNEL_FOR_A_WHILE = "channel for a while"
     CHANNEL_UNTIL_MENDED = "channel until someone acts"
 
@@ -242,6 +244,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `scope` MESSAGE and not `retryable`: final.  `retryable`: worth another try
     after `retry_after_s`.  `throttled`: the far side asks us to slow down.
     `queue_full`: the far side's queue for this number is full; others may go on.
+    `scope` SENDER: the message may leave over another channel, else it is rejected
+    (or waits, when `retryable`); messages of other senders go on.
     """
 
     error: Error

@@ -18,7 +18,7 @@ from gdemoi.gateway import PAUSED, Gateway
 from gdemoi.http.gateway import Search
 from gdemoi.interfaces import IChannel, ITraced
 from gdemoi.journal import Journal
-from gdemoi.message import Error, Outbound, Receipt, State
+from gdemoi.message import Error, Outbound, Receipt, Refused, Scope, State
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from tests.routing.channels import HandChannel
@@ -84,6 +84,39 @@ class GatewayTests(SynchronousTestCase):
         self.assertEqual(
             self.result(self.gateway.counts()), {"accepted": 1, "submitted": 1}
         )
+
+    def test_a_lane_that_rests_says_so(self) -> None:
+        """In the channels of the API, and so on the page and in the figures."""
+        self.send("m1", from_="BAD", channels=("a",))
+        no = Error("twilio:21606", "not yours")
+        self.channel.answer(Refused(error=no, scope=Scope.SENDER))
+        first, _ = self.gateway.channels()
+        why = "sender BAD is refused for RU (twilio:21606 not yours)"
+        self.assertEqual((first["state"], first["reason"]), ("degraded", why))
+        self.assertEqual(
+            first["refused_senders"],
+            [
+                {
+                    "sender": "BAD",
+                    "country": "RU",
+                    "code": "twilio:21606",
+                    "text": "not yours",
+                    "next_try_at": NOW + 60,
+                }
+            ],
+        )
+        self.assertIsNone(first["unable"])
+        self.send("m2", channels=("a",))
+        halt = Error("twilio:20003", "bad token", True)
+        self.channel.answer(Refused(error=halt, scope=Scope.CHANNEL_UNTIL_MENDED))
+        first, _ = self.gateway.channels()
+        halted = ("down", "twilio:20003: bad token")
+        self.assertEqual((first["state"], first["reason"]), halted)
+        self.assertEqual(first["unable"], halted[1])
+        self.result(self.gateway.resume("a"))
+        first, _ = self.gateway.channels()
+        self.assertEqual((first["state"], first["reason"]), ("up", ""))
+        self.assertEqual((first["refused_senders"], first["unable"]), ([], None))
 
     def test_unmatched_receipts(self) -> None:
         """With the time when they came, JSON-ready, newest first."""

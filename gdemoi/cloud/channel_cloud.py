@@ -30,7 +30,13 @@ from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.vonage_reports import MAX_CALLBACK
 from gdemoi.cloud.webhooks import Doors
 from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
-from gdemoi.interfaces import IChannel, IChannelEvents, Prepared, Surroundings
+from gdemoi.interfaces import (
+    IChannel,
+    IChannelEvents,
+    IHalting,
+    Prepared,
+    Surroundings,
+)
 from gdemoi.message import (
     FINAL,
     Accepted,
@@ -47,7 +53,7 @@ from gdemoi.tasks import background
 log = Logger()
 
 
-@implementer(IChannel)
+@implementer(IChannel, IHalting)
 class CloudChannel:
     """One account at one provider."""
 
@@ -305,6 +311,10 @@ class CloudChannel:
             "open_messages": len(self.messages),
             "counts": dict(sorted(self._counts.items())),
         }
+
+    def mended(self) -> None:
+        """Leave the account alone no longer."""
+        self._tell(self._health.mended())
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Answer `balance` at once; a cloud provider has no lines."""

@@ -45,6 +45,11 @@ class Health:
             return self._become("up", "")
         return False
 
+    def mended(self) -> bool:
+        """Someone acted: try again at once; True when that changed something."""
+        self._until, self._halt_s, self._silent = 0.0, HALT_FIRST_S, 0
+        return self._become("up", "")
+
     def silence(self, why: str) -> bool:
         """Take note that no answer came; True when that changed something."""
         self._silent += 1

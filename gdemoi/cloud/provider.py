@@ -8,6 +8,7 @@ request is listed in it, so that nothing which shows the request shows the secre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -190,6 +191,8 @@ class Fate(Enum):
     RETRY = "surely not accepted; send again later"
     UNCERTAIN = "may have been accepted; never blindly repeated"
     REJECT = "this message can never go this way"
+    SENDER = "its sender cannot be used here; other senders can"
+    SENDER_BUSY = "its sender has to wait; other senders go on"
     HALT = "the account or the channel is broken; someone must act"
 
 
@@ -224,6 +227,27 @@ def fate_of_status(status: int) -> Fate:
     )
 
 
+# How problem texts name the sender; "from" alone is said of all sorts of things.
+_OF_SENDER: Final = re.compile(
+    r"\b(sender|originator|source (address|number))\b"
+    r"|[\"'`“‘]from[\"'`”’]"
+    r"|\bfrom[- _](number|address|field|parameter)\b"
+    r"|\b(invalid|illegal|unknown) from\b",
+    re.IGNORECASE,
+)
+
+
+def fate_of_problem(status: int, text: str) -> Fate:
+    """Return what a refusal in words says where the API has no code for it.
+
+    What is said of the sender is about this message, whatever the status is.
+    """
+    fate = fate_of_status(status)
+    if fate is Fate.REJECT or status in (403, 404):
+        return Fate.SENDER if _OF_SENDER.search(text) else fate
+    return fate
+
+
 def outcome_of_fate(
     fate: Fate, code: str, text: str, retry_after_s: float | None = None
 ) -> Outcome:
@@ -232,6 +256,12 @@ def outcome_of_fate(
         return Unsure(why=f"{code}: {text}")
     if fate is Fate.REJECT:
         return Refused(error=Error(code, text))
+    if fate in (Fate.SENDER, Fate.SENDER_BUSY):
+        return Refused(
+            error=Error(code, text, retryable=fate is Fate.SENDER_BUSY),
+            scope=Scope.SENDER,
+            retry_after_s=retry_after_s,
+        )
     if fate is Fate.HALT:
         return Refused(
             error=Error(code, text, retryable=True),

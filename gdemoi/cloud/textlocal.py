@@ -25,13 +25,13 @@ from gdemoi.cloud.provider import (
     Denied,
     Door,
     Draft,
-    Fate,
     HttpRequest,
     Page,
     Polled,
     Told,
     Validity,
     Webhook,
+    fate_of_problem,
     fate_of_status,
     outcome_of_fate,
     retry_after_s,
@@ -69,6 +69,8 @@ from gdemoi.message import (
     Outbound,
     Outcome,
     Receipt,
+    Refused,
+    Scope,
     State,
     Unsure,
     provider_key,
@@ -80,6 +82,7 @@ MAX_UCS2: Final = 335  # five segments of 67
 PAGE_SIZE: Final = 100
 REPEAT_WINDOW_S: Final = 60.0  # inbound posts carry neither id nor time
 UNKNOWN_COMMAND: Final = "2"
+CLOSED: Final = "192"  # promotional messages of India, at night
 
 
 @frozen
@@ -166,9 +169,15 @@ class Textlocal:
         code, text = _error_of(told)
         if code is None:
             return Unsure(why="textlocal: a failure without a code")
-        pause_s = seconds_to_opening(now) if code == "192" else None
-        fate = SUBMIT_FATES.get(code, Fate.REJECT)
-        return outcome_of_fate(fate, f"textlocal:{code}", text, pause_s)
+        if code == CLOSED:
+            # no question of pace: until then others may carry what waits
+            return Refused(
+                error=Error(f"textlocal:{code}", text, retryable=True),
+                scope=Scope.CHANNEL_FOR_A_WHILE,
+                retry_after_s=seconds_to_opening(now),
+            )
+        fate = SUBMIT_FATES.get(code) or fate_of_problem(400, text)
+        return outcome_of_fate(fate, f"textlocal:{code}", text)
 
     def price_of(self, answer: Answer) -> Decimal | None:
         """Return the cost: credits, or money after the move to Interact."""

@@ -31,6 +31,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
+    fate_of_problem,
     fate_of_status,
     outcome_of_fate,
     retry_after_s,
@@ -182,7 +183,8 @@ class Twilio:
                 retry_after_s(answer, now),
             )
         if answer.status < 500:
-            fate = SUBMIT_FATES.get(int(code), fate)
+            problem = fate_of_problem(answer.status, text)
+            fate = SUBMIT_FATES.get(int(code), problem)
         pause_s = retry_after_s(answer, now)
         if code == 21611:
             pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)

@@ -13,15 +13,25 @@ from gdemoi.message import State
 MAX_NAME: Final = 11  # alphanumeric sender
 
 _R, _U, _J, _H = Fate.RETRY, Fate.UNCERTAIN, Fate.REJECT, Fate.HALT
+_S = Fate.SENDER
 SUBMIT_FATES: Final[dict[int, Fate]] = {
-    **dict.fromkeys((20429, 21611), _R),
+    20429: _R,
+    # the queue of this From holds hours of messages
+    21611: Fate.SENDER_BUSY,
     **dict.fromkeys((20500, 20503, 20504), _U),
     **dict.fromkeys((20003, 20005, 20006, 20008, 20403, 20404, 10001, 90010), _H),
-    **dict.fromkeys((63038, 21603, 21606, 21607, 21212, 21609, 21624), _H),
-    **dict.fromkeys((21703, 21704, 21705, 21709), _H),
+    # 63038: the day's limit of the account; 21609: our address for receipts
+    **dict.fromkeys((63038, 21609), _H),
+    # From: missing, not ours, not able to send, not allowed (on a trial account)
+    **dict.fromkeys((21212, 21603, 21606, 21607, 21267), _S),
+    # since 2024: not a number of Twilio, not of this account, not able to send SMS
+    **dict.fromkeys((21659, 21660, 21661), _S),
+    # a messaging service that is empty or unknown; no channel for this From
+    **dict.fromkeys((21701, 21703, 21704, 21705, 21709, 63007), _S),
     **dict.fromkeys((21211, 21217, 21604, 21612, 21614, 21608, 21408), _J),
     # 14107: many messages between the same two numbers, a loop guard
-    **dict.fromkeys((21610, 21602, 21617, 21618, 21619, 14107), _J),
+    # 21624: the validity period of this message
+    **dict.fromkeys((21610, 21602, 21617, 21618, 21619, 21624, 14107), _J),
 }
 
 # None: the provider has it and nothing more is known, so nothing is told.

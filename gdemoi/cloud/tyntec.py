@@ -32,7 +32,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
-    fate_of_status,
+    fate_of_problem,
     outcome_of_fate,
     retry_after_s,
 )
@@ -61,7 +61,6 @@ from gdemoi.message import (
     Outbound,
     Outcome,
     Receipt,
-    Refused,
     State,
     Unsure,
     provider_key,
@@ -170,7 +169,7 @@ class Tyntec:
         words = (text_of(told.get("title")), text_of(told.get("detail")))
         text = "; ".join(word for word in words if word) or f"HTTP {answer.status}"
         return outcome_of_fate(
-            fate_of_status(answer.status),
+            fate_of_problem(answer.status, text),
             f"tyntec:http{answer.status}",
             text,
             retry_after_s(answer, now),
@@ -181,7 +180,8 @@ class Tyntec:
         if told.get("status") == "REJECTED":
             code = text_of(told.get("errorCode")) or "REJECTED"
             text = text_of(told.get("errorReason")) or "rejected"
-            return Refused(error=Error(f"tyntec:{code}", text))
+            fate = fate_of_problem(400, text)
+            return outcome_of_fate(fate, f"tyntec:{code}", text)
         if not request_id:
             return Unsure(why="tyntec: an answer without a requestId")
         segments = count_of(told.get("size"))

@@ -20,13 +20,14 @@ from gdemoi.cloud.provider import (
     Denied,
     Door,
     Draft,
+    Fate,
     HttpRequest,
     Proof,
     Reply,
     Told,
     Validity,
     Webhook,
-    fate_of_status,
+    fate_of_problem,
     outcome_of_fate,
     retry_after_s,
 )
@@ -68,6 +69,8 @@ from gdemoi.message import (
 # The specification says 1000, the SDK 3200: the smaller one is safe.
 MAX_CHARACTERS: Final = 1000
 TTL_PASSED: Final = "1360"
+# the end of a problem's `type`: "illegal sender address"
+BAD_SENDER: Final = "#1120"
 
 
 @frozen
@@ -128,10 +131,14 @@ class VonageMessages(VonageAccount):
             if not isinstance(uuid, str) or not uuid:
                 return Unsure(why=f"vonage: {answer.status} without a message_uuid")
             return Accepted(provider_ids=(uuid,), segments=0)
+        text = _problem_text(told) or f"HTTP {answer.status}"
+        fate = fate_of_problem(answer.status, text)
+        if fate is Fate.REJECT and _blames_sender(told):
+            fate = Fate.SENDER
         return outcome_of_fate(
-            fate_of_status(answer.status),
+            fate,
             f"vonage:http{answer.status}",
-            _problem_text(told) or f"HTTP {answer.status}",
+            text,
             retry_after_s(answer, now),
         )
 
@@ -228,11 +235,23 @@ class VonageMessages(VonageAccount):
         )
 
 
+def _blames_sender(told: Mapping[str, Any]) -> bool:
+    if (text_of(told.get("type")) or "").endswith(BAD_SENDER):
+        return True
+    return _invalid(told) == ["from"]
+
+
+def _invalid(told: Mapping[str, Any]) -> list[str]:
+    """Return the names of the parameters that an RFC 7807 problem is about."""
+    found = told.get("invalid_parameters")
+    names = [text_of(one.get("name")) for one in objects_in(found)]
+    return [name for name in names if name]
+
+
 def _problem_text(told: Mapping[str, Any]) -> str:
     """Return an RFC 7807 problem as one line, with the names of bad parameters."""
     words = [text_of(told.get(name)) for name in ("title", "detail")]
-    invalid = told.get("invalid_parameters")
-    if isinstance(invalid, list):
-        names = [text_of(one.get("name")) for one in objects_in(invalid)]
-        words.append("invalid: " + ", ".join(name for name in names if name))
+    invalid = _invalid(told)
+    if invalid:
+        words.append("invalid: " + ", ".join(invalid))
     return "; ".join(word for word in words if word)

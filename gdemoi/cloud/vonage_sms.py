@@ -72,7 +72,9 @@ _R, _U, _J, _H = Fate.RETRY, Fate.UNCERTAIN, Fate.REJECT, Fate.HALT
 SUBMIT_FATES: Final[dict[str, Fate]] = {
     **dict.fromkeys(("1", "10"), _R),
     "5": _U,
-    **dict.fromkeys(("2", "3", "6", "7", "12", "15", "22", "29", "33"), _J),
+    **dict.fromkeys(("2", "3", "6", "7", "12", "22", "29", "33"), _J),
+    # not a sender of this account, or none that the recipient's network takes
+    "15": Fate.SENDER,
     **dict.fromkeys(("4", "8", "9", "11", "14", "23", "32"), _H),
 }
 

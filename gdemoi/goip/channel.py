@@ -44,7 +44,14 @@ from gdemoi.goip.protocol import GoipProtocol
 from gdemoi.goip.session import GoipSession
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
 from gdemoi.goip.view import line_view
-from gdemoi.interfaces import IChannel, IChannelEvents, Kind, Prepared, Surroundings
+from gdemoi.interfaces import (
+    IChannel,
+    IChannelEvents,
+    IHalting,
+    Kind,
+    Prepared,
+    Surroundings,
+)
 from gdemoi.message import (
     Accepted,
     Error,
@@ -60,7 +67,7 @@ LISTEN_AGAIN_S: Final = 10.0
 _ID: Final = re.compile(r"[^\s;:\x00-\x1f\x7f]+\Z")
 
 
-@implementer(IChannel)
+@implementer(IChannel, IHalting)
 class GoipChannel:
     """The lines of one ``[goip:…]`` section."""
 
@@ -188,6 +195,12 @@ class GoipChannel:
                 "unwritten": self.protocol.unwritten,
             },
         }
+
+    def mended(self) -> None:
+        """Try out at once the lines that rest."""
+        if self._port is not None:
+            self.protocol.settle(self.session.mended(self._clock.seconds()))
+            self._events.able(self)
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Do a line command; `balance` dials the line's code for it."""

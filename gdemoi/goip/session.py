@@ -170,6 +170,14 @@ class GoipSession:
             events += self._after_order(line, order, [])
         return self._with_lines(events, now)
 
+    def mended(self, now: float) -> list[Event]:
+        """Let no line rest any more: someone acted."""
+        events: list[Event] = []
+        for line in self.lines.values():
+            line.works()
+            events += self._look(line, now)
+        return events
+
     def standing(self, now: float) -> tuple[str, str]:
         """Return the state of the whole: up, degraded or down, and why."""
         usable = [line for line in self.lines.values() if not line.unusable(now)]

@@ -117,14 +117,19 @@ class Gateway(Protocol):
         """Return each channel as an operator wants to see it.
 
         ``name kind state reason lines balance`` of `IChannel.describe`, and the
-        lane's ``backlog in_flight window rate sent paused``.
+        lane's ``backlog in_flight window rate sent paused``.  While the lane rests,
+        `state` and `reason` say so; ``refused_senders`` are those that rest there.
         """
 
     def pause(self, channel: str) -> Awaitable[bool]:
         """Send nothing there for now; False: no such channel."""
 
     def resume(self, channel: str) -> Awaitable[bool]:
-        """Send there again; False: no such channel."""
+        """Send there again, and try at once what was left alone.
+
+        That is a halted channel, refused senders, lines that rest, a connection that
+        waits to be tried.  False: no such channel.
+        """
 
     def trace(self, channel: str, after: int) -> Sequence[dict[str, Any]] | None:
         """Return what passed on a channel lately, as `ITraced.traced`.

@@ -93,6 +93,7 @@ class Metrics:
             yield _filled(
                 CounterMetricFamily(name, text, labels=_LABELS), channels, key
             )
+        yield _refused_senders(channels)
         yield _lines(channels)
 
     def _of_the_journal(self) -> Iterator[Metric]:
@@ -147,6 +148,17 @@ def _states(channels: Sequence[Mapping[str, Any]]) -> Metric:
     for channel in channels:
         value = {"up": 1.0, "degraded": 0.5}.get(str(channel.get("state")), 0.0)
         family.add_metric(_labels(channel), value)
+    return family
+
+
+def _refused_senders(channels: Sequence[Mapping[str, Any]]) -> Metric:
+    family = GaugeMetricFamily(
+        "gdemoi_channel_refused_senders",
+        "Senders that the far side refuses and that rest",
+        labels=_LABELS,
+    )
+    for channel in channels:
+        family.add_metric(_labels(channel), len(channel.get("refused_senders") or ()))
     return family
 
 

@@ -355,7 +355,9 @@ def _paths() -> Schema:
             _said("all of them", ref("Channels")),
         ),
         "/v1/channels/{name}/pause": _switch("pause", "Send nothing there for now"),
-        "/v1/channels/{name}/resume": _switch("resume", "Send there again"),
+        "/v1/channels/{name}/resume": _switch(
+            "resume", "Send there again, and try at once what was left alone"
+        ),
         "/v1/channels/{name}/trace": _trace(),
         "/v1/channels/{name}/lines/{line}/{verb}": _line(),
         "/metrics": _get("metrics", "Figures for Prometheus", figures),

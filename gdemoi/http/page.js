@@ -36,7 +36,7 @@ function row(...cells) {
   const tr = document.createElement("tr");
   for (const cell of cells) {
     if (cell instanceof Node) {
-      const td = put("td", "", cell.tagName === "BUTTON" ? "b" : "wide");
+      const td = put("td", "", cell.className === "b" ? "b" : "wide");
       td.append(cell);
       tr.append(td);
     } else if (cell && typeof cell === "object") {
@@ -62,12 +62,18 @@ function clock(at) {
 }
 
 function channel(one) {
-  const verb = one.paused ? "resume" : "pause";
-  const button = put("button", verb);
-  button.onclick = async () => {
-    await ask(`v1/channels/${encodeURIComponent(one.name)}/${verb}`, { method: "POST" });
-    channels();
-  };
+  const buttons = put("span", "", "b");
+  // what is left alone for a while can be tried at once
+  const rests = one.unable || one.refused_senders?.length;
+  const verbs = one.paused ? ["resume"] : rests ? ["resume", "pause"] : ["pause"];
+  for (const verb of verbs) {
+    const button = put("button", verb);
+    button.onclick = async () => {
+      await ask(`v1/channels/${encodeURIComponent(one.name)}/${verb}`, { method: "POST" });
+      channels();
+    };
+    buttons.append(button, " ");
+  }
   const slowed = one.present_rate != null && one.present_rate !== one.rate;
   const rate = one.rate ? `${one.rate}/s` : "";
   const notes = [one.reason, !one.reason?.includes(one.unable) && one.unable,
@@ -77,7 +83,7 @@ function channel(one) {
     n(one.backlog, "backlog"), n(`${one.in_flight ?? 0} / ${one.window ?? ""}`, "in flight"),
     n(slowed ? `${+one.present_rate.toFixed(1)} of ${rate || "∞"}` : rate, "rate"),
     n(one.sent, "sent"),
-    dim(notes), button);
+    dim(notes), buttons);
 }
 
 // What matters of a line is shown, the rest on request.

@@ -39,11 +39,12 @@ from gdemoi.message import (
     Outcome,
     Receipt,
     Refused,
+    Scope,
     State,
     Unsure,
 )
 from gdemoi.routing.flapping import Flapping
-from gdemoi.routing.head import Entry, must_fit, prepare, stranded
+from gdemoi.routing.head import Entry, must_fit, stranded
 from gdemoi.routing.intake import Intake
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
@@ -89,6 +90,8 @@ class Dispatcher:
         self.stopping = False
         self._unsure: OrderedDict[tuple[str, int], Entry] = OrderedDict()
         self._refused: OrderedDict[tuple[str, int], Entry] = OrderedDict()
+        # state and reason of each channel that were told last
+        self._standings: dict[str, tuple[str, str]] = {}
         for channel in channels:
             self.add_channel(channel)
         self._adopting = DeferredLock()
@@ -120,6 +123,7 @@ class Dispatcher:
         """Open a lane for a channel; the caller starts both."""
         lane = Lane(channel, self.journal, self.clock, self)
         self.lanes[channel.name] = lane
+        self._standings.pop(channel.name, None)
         return lane
 
     async def stop(self, grace_s: float) -> None:
@@ -243,8 +247,13 @@ class Dispatcher:
             self.policy,
             entry.doubts,
             must_fit(entry.message, entry.progress),
+            lambda name: self._carries(name, entry),
         )
         return decide(outcome, known)
+
+    def _carries(self, name: str, entry: Entry) -> bool:
+        found = self.lanes[name].prepare(entry.message, entry.progress)
+        return not isinstance(found, Refused)
 
     def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
         """Decide what follows an outcome."""
@@ -269,15 +278,19 @@ class Dispatcher:
     def refused_here(
         self, lane: Lane, entry: Entry, refused: Refused
     ) -> Wait | Held | Final:
-        """Find another way for a message that this channel can never carry."""
+        """Find another way for a message that this channel cannot carry.
+
+        Never, or not soon; if soon, it waits where it is for want of another way.
+        """
         now = self.clock.seconds()
-        for name in self.ways(entry.message):
-            if name == lane.name:
-                continue
-            there = self.lanes[name].channel
-            prepared = prepare(there, entry.message, entry.progress)
-            if not isinstance(prepared, Refused):
-                return Wait(now, name)
+        others = [name for name in self.ways(entry.message) if name != lane.name]
+        ways = [name for name in others if self._carries(name, entry)]
+        there = first_able(ways, self.unable)
+        soon = refused.scope is Scope.SENDER and refused.error.retryable
+        if soon and (there is None or self.unable(there) is not None):
+            return Wait(now + (refused.retry_after_s or 0.0), lane.name, refused.error)
+        if there is not None:
+            return Wait(now, there)
         if must_fit(entry.message, entry.progress):
             # a part has left, and the rest can never follow
             return Held(now, refused.error)
@@ -368,8 +381,23 @@ class Dispatcher:
         self, channel: IChannel, state: str, reason: str, line: str | None = None
     ) -> None:
         """Record and log that a channel or a line went up or down."""
+        lane = self.lanes.get(channel.name)
+        if line is None and lane is not None:
+            state, reason = lane.standing(state, reason)
+            self._standings[channel.name] = (state, reason)
         self._flapping.changed(channel.name, line, state, reason)
         self.able(channel)
+
+    def rested(self, lane: Lane) -> None:
+        """Record and log that a lane rests, or no longer, if that is news."""
+        if self.stopping or self.lanes.get(lane.name) is not lane:
+            return
+        described = lane.channel.describe()
+        own = (str(described.get("state")), str(described.get("reason") or ""))
+        standing = lane.standing(*own)
+        if standing != self._standings.get(lane.name, own):
+            self._standings[lane.name] = standing
+            self._flapping.changed(lane.name, None, *standing)
 
     def _tell_change(
         self, channel: str, line: str | None, state: str, reason: str
@@ -434,10 +462,7 @@ class Dispatcher:
                 if self.lanes[name].unable() is None
             ]
             there = first_able(ways, self.unable)
-            if there is None or there == lane.name:
-                continue
-            over = prepare(self.lanes[there].channel, entry.message, entry.progress)
-            if isinstance(over, Refused):
+            if there is None or there == lane.name or not self._carries(there, entry):
                 continue
             if lane.remove(entry.message.id) is None:
                 continue

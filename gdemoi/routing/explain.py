@@ -6,9 +6,9 @@ The JSON of `gdemoi-sms explain --json` and ``POST /v1/explain``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from gdemoi.interfaces import IChannel
+from gdemoi.interfaces import Prepared
 from gdemoi.message import Charset, Error, OnUnencodable, Outbound, Refused
 from gdemoi.routing.rules import Router, country_of, with_defaults
 from gdemoi.text.charset import fits
@@ -18,10 +18,17 @@ from gdemoi.text.transliterate import to_gsm7
 _NARROW: Final = frozenset({Charset.GSM7, Charset.GSM8, Charset.LATIN1})
 
 
+class Preparing(Protocol):
+    """A lane, or a channel by itself: it makes a message ready, or says why not."""
+
+    def prepare(self, message: Outbound) -> Prepared | Refused:
+        """Split and encode; Refused when it cannot carry the message."""
+
+
 def explain(
     message: Outbound,
     router: Router,
-    channels: Mapping[str, IChannel],
+    channels: Mapping[str, Preparing],
     unable: Callable[[str], str | None],
 ) -> dict[str, Any]:
     """Return the way of `message`: rules, channels, encoding, exact bytes.

@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IJournal, Prepared
 from gdemoi.life import Acceptance, Final, Taken, Verdict
-from gdemoi.message import Error, Outbound, Refused, State
-from gdemoi.routing.head import Entry, prepare
+from gdemoi.message import Error, Outbound, Refused, Scope, State
+from gdemoi.routing.head import Entry
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.rules import Router, with_defaults
 
@@ -34,6 +34,14 @@ class _Place(msgspec.Struct):
     entry: Entry | None
     lane: Lane | None
     rides: bool = False
+
+
+class _Way(msgspec.Struct):
+    """Where a message goes first; `prepared` is None when it has to wait there."""
+
+    message: Outbound
+    lane: Lane
+    prepared: Prepared | None
 
 
 class Intake:
@@ -89,7 +97,7 @@ class Intake:
                     places.append(_refused_place(index, message, fingerprint, way))
                 continue
             verdicts.append(Taken())
-            places.append(self._place(index, fingerprint, *way))
+            places.append(self._place(index, fingerprint, way))
         if places:
             await self._commit(places, verdicts)
         return verdicts
@@ -98,12 +106,11 @@ class Intake:
         self,
         index: int,
         fingerprint: bytes,
-        message: Outbound,
-        lane: Lane,
-        prepared: Prepared,
+        way: _Way,
     ) -> _Place:
-        entry = Entry(message, (), prepared)
-        rides = lane.may_ride(message)
+        message, lane = way.message, way.lane
+        entry = Entry(message, (), way.prepared)
+        rides = way.prepared is not None and lane.may_ride(message)
         if rides:
             lane.reserve(entry)
         acceptance = Acceptance(message, fingerprint, lane.name, rides)
@@ -132,8 +139,11 @@ class Intake:
         for lane in touched:
             lane.pump()
 
-    def _way(self, message: Outbound) -> tuple[Outbound, Lane, Prepared] | Error:
-        """Find the first channel, able ones first, that can carry the message."""
+    def _way(self, message: Outbound) -> _Way | Error:
+        """Find the first channel, able ones first, that can carry the message.
+
+        For want of one, the first that can carry it soon.
+        """
         if message.expires_at <= self._clock.seconds():
             return Error("gateway:expired", "the message had expired when it came")
         route = self.router.route(message)
@@ -141,12 +151,17 @@ class Intake:
             return Error("gateway:no_route", "no route leads anywhere for this message")
         message = with_defaults(message, route.rule)
         refused: Refused | None = None
+        soon: Lane | None = None
         for name in self._by_ability(route.channels):
             lane = self._lanes[name]
-            prepared = prepare(lane.channel, message)
+            prepared = lane.prepare(message)
             if not isinstance(prepared, Refused):
-                return message, lane, prepared
+                return _Way(message, lane, prepared)
             refused = refused or prepared
+            if prepared.scope is Scope.SENDER and prepared.error.retryable:
+                soon = soon or lane
+        if soon is not None:
+            return _Way(message, soon, None)
         assert refused is not None
         return refused.error
 

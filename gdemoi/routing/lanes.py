@@ -7,13 +7,17 @@ is committed together with what was decided.  A slot of the window is taken from
 the first step to the channel's answer.
 
 Which message is next is the `Head`'s business; a throttled message goes back
-there with its segments' progress.
+there with its segments' progress, and so does one that found the channel halted.
+
+A refused sender is no fault of the channel (`Senders`): its messages look for
+another way, or wait here in memory when it may be used again soon.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -21,19 +25,21 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IJournal, IPaced
+from gdemoi.interfaces import IChannel, IHalting, IJournal, IPaced, Prepared
 from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Held, Next, Wait
 from gdemoi.message import (
     Accepted,
     Error,
     Outbound,
     Outcome,
+    Progress,
     Refused,
     Scope,
     Unsure,
 )
 from gdemoi.routing.head import Entry, Head, prepare
 from gdemoi.routing.pace import Pace
+from gdemoi.routing.senders import Senders
 from gdemoi.tasks import spawn
 
 log = Logger()
@@ -53,6 +59,8 @@ FULL_NUMBERS = 3
 FULL_LATELY_S = 5.0
 # A command that waits for its next try comes out of the journal within this.
 BLOCK_SPARE_S = 30.0
+# A pause that the far side asked for is told like a rest from this length on.
+LONG_PAUSE_S = 30.0
 EXPIRED = Error("gateway:expired", "the time to live has passed")
 
 
@@ -66,7 +74,10 @@ class Chief(Protocol):
         """Hear that it is committed."""
 
     def refused_here(self, lane: Lane, entry: Entry, refused: Refused) -> Next:
-        """Decide what follows when the channel can never carry the message."""
+        """Decide what follows when the channel cannot carry the message."""
+
+    def rested(self, lane: Lane) -> None:
+        """Hear that the lane rests, or no longer, or that its senders do."""
 
 
 class Lane:
@@ -96,12 +107,17 @@ class Lane:
         self._pumping = False
         self._rest_until = 0.0
         self._rest_why = ""
+        self.senders = Senders()
+        # those of memory that wait for their sender, by id
+        self._senderless: dict[str, Entry] = {}
+        self._long_pause = False
         self._due_at: float | None = None
         # numbers whose queue was full at the far side, and when that was said
         self._full: dict[str, float] = {}
-        self._pace_alarm = Alarm(clock, self.pump)
+        self._pace_alarm = Alarm(clock, self._paced)
         self._due_alarm = Alarm(clock, self._due)
-        self._rest_alarm = Alarm(clock, self.pump)
+        self._rest_alarm = Alarm(clock, self._rested)
+        self._sender_alarm = Alarm(clock, self._sender_rested)
 
     # -- what others ask ---------------------------------------------------
 
@@ -113,10 +129,42 @@ class Lane:
             return self._rest_why
         return self.channel.unable()
 
+    def seconds(self) -> float:
+        """Return the time."""
+        return self._clock.seconds()
+
+    def standing(self, state: str, reason: str) -> tuple[str, str]:
+        """Return state and reason of the channel as it is used.
+
+        Given are those that the channel itself tells.  While the lane rests nothing
+        leaves, however well the channel is; with a refused sender not all does.
+        """
+        now = self._clock.seconds()
+        if state == "down":
+            return state, reason
+        if self._rest_until > now:
+            return "down", self._rest_why
+        limited = self.senders.reason(now)
+        if self._long_pause and self.pace.paused(now):
+            limited = "the far side asks us to wait"
+        if not limited:
+            return state, reason
+        return "degraded", f"{reason}; {limited}" if reason else limited
+
+    def prepare(
+        self, message: Outbound, progress: Progress | None = None
+    ) -> Prepared | Refused:
+        """Let the channel prepare a message, unless its sender rests here."""
+        prepared = prepare(self.channel, message, progress)
+        if isinstance(prepared, Refused):
+            return prepared
+        now = max(self._clock.seconds(), message.not_before or 0.0)
+        return self.senders.refusal(prepared.sender, message, now) or prepared
+
     @property
     def waiting(self) -> int:
         """How many messages stand ready in memory."""
-        return len(self._head) + self._head.parked
+        return len(self._head) + self._head.parked + len(self._senderless)
 
     def entries(self) -> list[Entry]:
         """Return the messages that stand ready, in order."""
@@ -172,23 +220,33 @@ class Lane:
 
     def remove(self, message_id: str) -> Entry | None:
         """Take a waiting message out of memory (cancelled, or moved away)."""
-        return self._head.remove(message_id)
+        entry = self._senderless.pop(message_id, None)
+        if entry is None:
+            return self._head.remove(message_id)
+        self._head.held.discard(message_id)
+        return entry
 
     def pause(self) -> None:
         """Send nothing until `resume`."""
         self.paused = True
 
     def resume(self) -> None:
-        """Go on, also after a halt that waited for someone to act."""
+        """Go on, and try again at once whatever was left alone: someone acted."""
         self.paused = False
         self._rest_until = 0.0
-        self.pump()
+        self.senders.lift()
+        self.pace.lift(self._clock.seconds())
+        if IHalting.providedBy(self.channel):
+            IHalting(self.channel).mended()
+        self._chief.rested(self)
+        self._sender_rested()
 
     def stop(self) -> None:
         """Start nothing new; what is in flight goes on."""
         self.stopping = True
         for alarm in (self._pace_alarm, self._due_alarm, self._rest_alarm):
             alarm.cancel()
+        self._sender_alarm.cancel()
 
     # -- messages go -------------------------------------------------------
 
@@ -221,14 +279,22 @@ class Lane:
 
     def _go(self, entry: Entry) -> None:
         message = entry.message
+        found: Prepared | Refused
         if entry.prepared is None:
-            prepared = prepare(self.channel, message, entry.progress)
-            if isinstance(prepared, Refused):
-                after = self._chief.refused_here(self, entry, prepared)
-                self._head.held.add(message.id)
-                spawn(self._decide(entry, prepared, after), log, "deciding")
-                return
-            entry.prepared = prepared
+            found = self.prepare(message, entry.progress)
+        else:
+            sender, now = entry.prepared.sender, self._clock.seconds()
+            found = self.senders.refusal(sender, message, now) or entry.prepared
+        if isinstance(found, Refused):
+            after = self._chief.refused_here(self, entry, found)
+            self._head.held.add(message.id)
+            if self._waits_for_sender(found, after):
+                self._block(entry, after)
+                self._senderless[message.id] = entry
+            else:
+                spawn(self._decide(entry, found, after), log, "deciding")
+            return
+        entry.prepared = found
         self._take_slot(entry)
         spawn(self._send(entry, committed=False), log, f"sending {message.id}")
 
@@ -273,23 +339,19 @@ class Lane:
     async def _answered(self, entry: Entry, attempt: int, outcome: Outcome) -> None:
         now = self._clock.seconds()
         if isinstance(outcome, Refused):
-            self._mind(outcome, now)
+            outcome = self._mind(entry, outcome, now)
         else:
             self.sent += 1
         if isinstance(outcome, Accepted):
             self.pace.went_well(now, outcome.segments)
+            self._sender_taken(entry)
         if not isinstance(outcome, Accepted) and outcome.progress is not None:
             entry.progress = outcome.progress
         after = self._chief.decide(self, entry, outcome)
-        # a lane that is stopping has no head to come back to
-        stays = isinstance(outcome, Refused) and outcome.throttled
-        entry.throttled = stays and not self.stopping
-        if entry.throttled and isinstance(after, Wait):
-            wait_until = now + self.pace.wait_s(now)
-            after = Wait(max(after.until, wait_until), self.name, after.error)
-            self._head.held.add(entry.message.id)
-        elif isinstance(outcome, Refused) and outcome.queue_full:
-            self._queue_full(entry, after, now)
+        waits = entry.throttled = False
+        if isinstance(outcome, Refused):
+            waits = self._waits_for_sender(outcome, after)
+            after = self._keep(entry, outcome, after, now)
         fact = Answered(
             entry.message.id,
             attempt,
@@ -305,8 +367,31 @@ class Lane:
         if entry.throttled and isinstance(after, Wait):
             self._head.push(entry)
             self.pump()
+        elif waits:
+            self._senderless[entry.message.id] = entry
+            if self.senders.next_end(self._clock.seconds()) is None:
+                self._sender_rested()
         else:
             self._chief.decided(self, entry, outcome, after)
+
+    def _keep(self, entry: Entry, refused: Refused, after: Next, now: float) -> Next:
+        """Let memory answer for what stays; return what follows for the journal."""
+        stays = _stays_at_the_head(refused, after, self)
+        # a lane that is stopping has no head to come back to
+        entry.throttled = stays and not self.stopping
+        if not refused.throttled:
+            # by the next try the channel may want it otherwise
+            entry.prepared = None
+        if entry.throttled and isinstance(after, Wait):
+            self._head.held.add(entry.message.id)
+            wait_until = now + self.pace.wait_s(now)
+            return Wait(max(after.until, wait_until), self.name, after.error)
+        if self._waits_for_sender(refused, after):
+            self._head.held.add(entry.message.id)
+            self._block(entry, after)
+        elif refused.queue_full:
+            self._queue_full(entry, after, now)
+        return after
 
     async def _decide(self, entry: Entry, refused: Refused, after: Next) -> None:
         assert isinstance(after, Wait | Held | Final)
@@ -334,13 +419,19 @@ class Lane:
     def _again(self, _trapped: Any, fact: Fact) -> Deferred[bool]:
         return Deferred.fromCoroutine(self._persist_later(fact))
 
-    def _mind(self, refused: Refused, now: float) -> None:
-        """Slow down or rest, as the refusal asks."""
+    def _mind(self, entry: Entry, refused: Refused, now: float) -> Refused:
+        """Slow down or rest, as the refusal asks; return it with the pause."""
+        if refused.scope is Scope.SENDER:
+            return self._sender_refused(entry, refused, now)
         if refused.throttled:
             pause_s = self.pace.throttled(now, refused.retry_after_s)
             self._pace_alarm.set(now + pause_s)
+            if pause_s >= LONG_PAUSE_S and not self._long_pause:
+                self._long_pause = True
+                self._chief.rested(self)
         elif refused.scope is Scope.CHANNEL_FOR_A_WHILE:
-            self._rest(refused.error.text, refused.retry_after_s or REST_S)
+            self._rest(_words(refused), refused.retry_after_s or REST_S)
+            self._chief.rested(self)
         elif refused.scope is Scope.CHANNEL_UNTIL_MENDED:
             log.error(
                 "{lane} halts until someone acts: {code} {text}",
@@ -348,13 +439,61 @@ class Lane:
                 code=refused.error.code,
                 text=refused.error.text,
             )
-            self._rest(refused.error.text, refused.retry_after_s or MENDED_S)
+            self._rest(_words(refused), refused.retry_after_s or MENDED_S)
+            self._chief.rested(self)
+        return refused
 
-    def _queue_full(self, entry: Entry, after: Next, now: float) -> None:
-        """Let the number wait; slow down when it is not the only one."""
+    # -- senders -----------------------------------------------------------
+
+    def _sender_refused(self, entry: Entry, refused: Refused, now: float) -> Refused:
+        """Let the sender rest here, and no other."""
+        sender = None if entry.prepared is None else entry.prepared.sender
+        known = self.senders.refusal(sender, entry.message, now)
+        until = self.senders.refused(sender, entry.message, refused, now)
+        if known is None:
+            log.warn("{lane}: {why}", lane=self.name, why=self.senders.reason(now))
+            self._sender_alarm_at(now)
+            self._chief.rested(self)
+        return msgspec.structs.replace(refused, retry_after_s=until - now)
+
+    def _sender_taken(self, entry: Entry) -> None:
+        sender = None if entry.prepared is None else entry.prepared.sender
+        if self.senders.taken(sender, entry.message):
+            self._sender_rested()
+
+    def _waits_for_sender(self, refused: Refused, after: Next) -> bool:
+        """Whether a message is kept in memory until its sender may be used again."""
+        return (
+            refused.scope is Scope.SENDER
+            and isinstance(after, Wait)
+            and after.channel == self.name
+            and not self.stopping
+            and len(self._senderless) < HEAD_LIMIT
+        )
+
+    def _block(self, entry: Entry, after: Next) -> None:
+        """Let later commands to the number wait behind one that is tried again."""
         if isinstance(after, Wait) and after.channel == self.name:
             self._head.block(entry, after.until + BLOCK_SPARE_S)
             self._due_alarm_at(after.until)
+
+    def _sender_alarm_at(self, now: float) -> None:
+        end = self.senders.next_end(now)
+        if end is not None and not self.stopping:
+            self._sender_alarm.set(end)
+
+    def _sender_rested(self) -> None:
+        """A sender may be used again: those who waited for one stand in line."""
+        waiting, self._senderless = self._senderless, {}
+        for entry in waiting.values():
+            self._head.push(entry)
+        self._sender_alarm_at(self._clock.seconds())
+        self._chief.rested(self)
+        self.pump()
+
+    def _queue_full(self, entry: Entry, after: Next, now: float) -> None:
+        """Let the number wait; slow down when it is not the only one."""
+        self._block(entry, after)
         full = self._full
         full[entry.message.to] = now
         for number in [one for one, at in full.items() if now - at > FULL_LATELY_S]:
@@ -367,6 +506,16 @@ class Lane:
         self._rest_until = self._clock.seconds() + pause_s
         if not self.stopping:
             self._rest_alarm.set(self._rest_until)
+
+    def _rested(self) -> None:
+        self._chief.rested(self)
+        self.pump()
+
+    def _paced(self) -> None:
+        if self._long_pause and not self.pace.paused(self._clock.seconds()):
+            self._long_pause = False
+            self._chief.rested(self)
+        self.pump()
 
     # -- the head ----------------------------------------------------------
 
@@ -427,3 +576,15 @@ class Lane:
         if due is not None and due > now:
             self._due_alarm_at(due)
         self.pump()
+
+
+def _stays_at_the_head(refused: Refused, after: Next, lane: Lane) -> bool:
+    """Whether a message stands at the head again, to leave when the lane may."""
+    if refused.throttled:
+        return True
+    halted = refused.scope is Scope.CHANNEL_UNTIL_MENDED
+    return halted and isinstance(after, Wait) and after.channel == lane.name
+
+
+def _words(refused: Refused) -> str:
+    return f"{refused.error.code}: {refused.error.text}"

@@ -104,6 +104,17 @@ class Pace:
             return self._paused_until - now
         return self._cells.wait_s(self.present, now)
 
+    def paused(self, now: float) -> bool:
+        """Whether nothing may leave because the far side asked us to wait."""
+        return now < self._paused_until
+
+    def lift(self, now: float) -> None:
+        """End the present pause: someone acted."""
+        if self.paused(now):
+            self._paused_until = self._pause_s = 0.0
+            self._row = 0
+            self._cells.free_at = now
+
     def spend(self, segments: int, now: float) -> None:
         """Count a message of so many segments as leaving now."""
         self._cells.spend(segments, self.present, now)

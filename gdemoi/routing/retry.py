@@ -53,6 +53,10 @@ class RetryPolicy:
         return self.resend_first_s * 2.0 ** (max(doubts, 1) - 1)
 
 
+def _any_channel(_name: str) -> bool:
+    return True
+
+
 @frozen
 class Situation:
     """What a decision about one message rests on.
@@ -61,7 +65,8 @@ class Situation:
     `attempts` is its number; `doubts` counts those that ended unsure, this one
     included.  `ways` is the message's route as it is now; `unable` tells why a channel
     cannot send at the moment.  `rest_only`: parts of it have left over the last
-    channel, and nothing but the missing ones may follow.
+    channel, and nothing but the missing ones may follow.  `carries` tells whether a
+    channel would take the message as it is, its sender included.
     """
 
     message: Outbound
@@ -73,6 +78,7 @@ class Situation:
     policy: RetryPolicy
     doubts: int = 0
     rest_only: bool = False
+    carries: Callable[[str], bool] = _any_channel
 
     def pause_s(self) -> float:
         """Return the policy's pause after this attempt."""
@@ -126,17 +132,13 @@ def after_refusal(refused: Refused, known: Situation) -> Next:
         # expires; the lane knows how long to pause.
         return Wait(now + (refused.retry_after_s or 0.0), here, error)
     pause_s = refused.retry_after_s or known.pause_s()
+    if refused.scope is Scope.SENDER:
+        return _without_sender(refused, known, now + pause_s)
     if refused.queue_full:
         # no verdict either: the phone may be off for hours
         return Wait(now + pause_s, here, error)
     if refused.scope is Scope.MESSAGE:
-        if error.code == "gateway:expired":
-            return Final(State.EXPIRED, error)
-        if not error.retryable:
-            return Final(State.REJECTED, error)
-        if not known.tries_left():
-            return Final(State.UNDELIVERED, error)
-        return Wait(now + pause_s, here, error)
+        return _refused_itself(error, known, now + pause_s)
     if known.rest_only:
         return Wait(now + pause_s, here, error)
     # The channel is at fault: another able one at once, else the same later.
@@ -145,6 +147,33 @@ def after_refusal(refused: Refused, known: Situation) -> Next:
         if name not in lately and known.unable(name) is None:
             return Wait(now, name, error)
     return Wait(now + pause_s, here, error)
+
+
+def _refused_itself(error: Error, known: Situation, until: float) -> Next:
+    """Return what follows a refusal that is about the message."""
+    if error.code == "gateway:expired":
+        return Final(State.EXPIRED, error)
+    if not error.retryable:
+        return Final(State.REJECTED, error)
+    if not known.tries_left():
+        return Final(State.UNDELIVERED, error)
+    return Wait(until, known.tried[-1], error)
+
+
+def _without_sender(refused: Refused, known: Situation, until: float) -> Next:
+    """Return what follows when the sender is refused here: another channel.
+
+    One that is down at the moment will do: the message is good.  A sender that
+    may be used again soon is waited for rather than such a channel.
+    """
+    here, error = known.tried[-1], refused.error
+    others = [name for name in known.ways if name != here and known.carries(name)]
+    there = None if known.rest_only else first_able(others, known.unable)
+    if error.retryable and (there is None or known.unable(there) is not None):
+        return Wait(until, here, error)
+    if there is not None:
+        return Wait(known.now, there, error)
+    return Final(State.REJECTED, error)
 
 
 def decide(outcome: Outcome, known: Situation) -> Next:

@@ -20,6 +20,7 @@ from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
     IContinuing,
+    IHalting,
     IPaced,
     ITraced,
     Kind,
@@ -75,7 +76,7 @@ BINDS: Final = {
 _MOST_NOTED: Final = 1000
 
 
-@implementer(IChannel, IContinuing, IPaced, ITraced)
+@implementer(IChannel, IContinuing, IHalting, IPaced, ITraced)
 class SmppChannel:
     """One ``[smpp:NAME]``."""
 
@@ -213,6 +214,11 @@ class SmppChannel:
                 channel=self.name,
                 fault=fault,
             )
+
+    def mended(self) -> None:
+        """Connect at once, whatever the pause was for."""
+        for link in self.links:
+            link.keeper.hurry()
 
     def describe(self) -> dict[str, Any]:
         """Return what an operator wants to see."""

@@ -302,7 +302,7 @@ class SmppSettings:
         name="status.*",
         default={},
         doc="what a command_status means: status.0x58 = later 5s"
-        " (final, later, throttled, queue_full, link, mended)",
+        " (final, later, throttled, queue_full, sender, link, mended)",
     )
     query: bool = key(
         boolean, default=False, doc="ask by query_sm what became of unsure messages"

@@ -28,6 +28,8 @@ class Verdict(StrEnum):
     THROTTLED = "throttled"
     # keep the message; its number has to wait, other numbers go on
     QUEUE_FULL = "queue_full"
+    # its sender cannot be used there: another channel, or it has failed
+    SENDER = "sender"
     # about the session: bind again, then try the message again
     LINK = "link"
     # the channel is of no use until someone acts
@@ -46,6 +48,7 @@ _FINAL: Final = StatusRule(Verdict.FINAL)
 _LATER: Final = StatusRule(Verdict.LATER)
 _SLOWER: Final = StatusRule(Verdict.THROTTLED)
 _QUEUE_FULL: Final = StatusRule(Verdict.QUEUE_FULL)
+_SENDER: Final = StatusRule(Verdict.SENDER)
 _LINK: Final = StatusRule(Verdict.LINK)
 _MENDED: Final = StatusRule(Verdict.MENDED)
 
@@ -53,14 +56,18 @@ RULES: Final[dict[int, StatusRule]] = {
     0x04: _LINK,  # INVBNDSTS
     0x05: _LINK,  # ALYBND
     0x08: _LATER,  # SYSERR
+    0x0A: _SENDER,  # INVSRCADR
     0x0D: _LINK,  # BINDFAIL
     0x0E: _MENDED,  # INVPASWD
     0x0F: _MENDED,  # INVSYSID
     0x14: _QUEUE_FULL,  # MSGQFUL: often the queue of one number
     0x45: _LATER,  # SUBMITFAIL
+    0x48: _SENDER,  # INVSRCTON
+    0x49: _SENDER,  # INVSRCNPI
     0x53: _MENDED,  # INVSYSTYP
     0x58: _SLOWER,  # THROTTLED
     0x64: _LATER,  # RX_T_APPN
+    0x105: _SENDER,  # INVSRCADDRSUBUNIT (SMPP 5.0)
     0xFE: _LATER,  # DELIVERYFAILURE, unless delivery_failure_reason says more
     0xFF: _LATER,  # UNKNOWNERR
 }
@@ -107,7 +114,7 @@ def refusal(
         text = f"{text}: {said}"
     return Refused(
         error=Error(
-            f"smpp:0x{command_status:02X}", text, rule.verdict is not Verdict.FINAL
+            f"smpp:0x{command_status:02X}", text, rule.verdict not in _LAST_WORDS
         ),
         scope=_SCOPES[rule.verdict],
         retry_after_s=rule.pause_s,
@@ -116,7 +123,10 @@ def refusal(
     )
 
 
+# The message will not be taken there another time either.
+_LAST_WORDS: Final = frozenset({Verdict.FINAL, Verdict.SENDER})
 _SCOPES: Final[dict[Verdict, Scope]] = {
+    Verdict.SENDER: Scope.SENDER,
     Verdict.FINAL: Scope.MESSAGE,
     Verdict.LATER: Scope.MESSAGE,
     Verdict.THROTTLED: Scope.MESSAGE,

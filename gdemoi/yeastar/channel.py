@@ -26,6 +26,7 @@ from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
     IContinuing,
+    IHalting,
     Kind,
     Prepared,
     Surroundings,
@@ -66,7 +67,7 @@ GOODBYE_S: Final = 2.0
 Connect = Callable[[Factory], Awaitable[IProtocol]]
 
 
-@implementer(IChannel, IContinuing)
+@implementer(IChannel, IContinuing, IHalting)
 class YeastarChannel:
     """The channel of one ``[yeastar:name]`` section."""
 
@@ -308,6 +309,15 @@ class YeastarChannel:
             "next_try_at": self._keeper.next_try_at,
             "unrecorded_sms": len(self._spool),
         }
+
+    def mended(self) -> None:
+        """Connect and use the ports at once, whatever they failed at."""
+        for port in self._ports.by_number.values():
+            self._ports.works(port)
+        self._keeper.hurry()
+        if self._events is not None:
+            self._tell_lines()
+            self._events.able(self)
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Do a line command: ussd, at, on, off, reboot, show."""

@@ -18,6 +18,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+import msgspec
+
 from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
 from gdemoi.yeastar import events
 from gdemoi.yeastar.ami import Banner, Block, Foreign, Framer
@@ -306,7 +308,7 @@ class Session:
         port = self.ports.choose(now, job.sms.only, job.refused_by)
         if port is None:
             if not self.ports.hope(now, job.sms.only, job.refused_by):
-                self._settle(job, job.last_refusal or self._hopeless(job, now))
+                self._settle(job, self._hopeless(job, now))
             return
         self.ports.begin(port)
         job.port = port
@@ -316,7 +318,11 @@ class Session:
         self._dialogue.ask(sms_command(Purpose.SEND, line, limit_s, job.ticket))
 
     def _hopeless(self, job: Job, now: float) -> Refused:
+        """Return why no port will take it; while others work, it is about the SMS."""
         why = self.ports.unable(now)
+        if job.last_refusal is not None:
+            scope = Scope.MESSAGE if why is None else job.last_refusal.scope
+            return msgspec.structs.replace(job.last_refusal, scope=scope)
         if why is not None:
             return no_port(why)
         wanted = ", ".join(map(str, job.sms.only))

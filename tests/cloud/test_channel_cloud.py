@@ -12,6 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from gdemoi.cloud.provider import HttpRequest
 from gdemoi.errors import ConfigurationError, OurFault
+from gdemoi.interfaces import IHalting
 from gdemoi.message import Accepted, Receipt, Refused, Scope, State, Unsure
 from tests.cloud.net import (
     ACCOUNT,
@@ -118,6 +119,27 @@ class SubmitTests(SynchronousTestCase):
         assert isinstance(outcome, Unsure)
         self.assertIn("deadline passed", outcome.why)
         self.assertEqual(outcome.segments, 2)
+
+    def test_a_refused_sender_does_not_halt_the_account(self) -> None:
+        """21606 again and again, and the channel is as it was."""
+        body = b'{"code":21606,"message":"not your number","status":400}'
+        house = self.house((400, body, {}))
+        for _ in range(3):
+            outcome = house.submit(message())
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.scope, Scope.SENDER)
+        self.assertIsNone(house.channel.unable())
+        self.assertEqual(house.channel.describe()["state"], "up")
+
+    def test_someone_who_acted_need_not_wait(self) -> None:
+        """The halt of the account ends at once, and so does its state."""
+        body = b'{"code":20003,"message":"bad token","status":401}'
+        house = self.house((401, body, {}))
+        house.submit(message())
+        self.assertIsNotNone(house.channel.unable())
+        IHalting(house.channel).mended()
+        self.assertIsNone(house.channel.unable())
+        self.assertEqual(house.channel.describe()["state"], "up")
 
     def test_al02_a_redirect_halts(self) -> None:
         """Someone must look at it."""

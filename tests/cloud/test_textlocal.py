@@ -176,6 +176,17 @@ class OutcomeTests(SynchronousTestCase):
             (unseen.scope, unseen.error.code), (Scope.MESSAGE, "textlocal:9999")
         )
 
+    def test_a_bad_sender_is_not_the_account(self) -> None:
+        """43 and 44 are about the name that the message wanted."""
+        for code in (43, 44):
+            refused = self.failure(code)
+            self.assertEqual(refused.scope, Scope.SENDER)
+            self.assertFalse(refused.error.retryable)
+
+    def test_while_india_sleeps_others_may_carry_it(self) -> None:
+        """It is no question of pace: the message need not keep its place here."""
+        self.assertFalse(self.failure(192).throttled)
+
     def test_every_code_of_the_vectors(self) -> None:
         """The class of each known error and status."""
         classes = vectors("error_and_status_classes")

@@ -135,6 +135,9 @@ class SendTests(SynchronousTestCase):
             self.assertFalse(is_sender(bad), bad)
 
 
+HALT = Scope.CHANNEL_UNTIL_MENDED
+
+
 class OutcomeTests(SynchronousTestCase):
     def test_tw04_accepted_with_one_sid_for_all_segments(self) -> None:
         """Segments are a string; "0" says that they are not known yet."""
@@ -156,16 +159,43 @@ class OutcomeTests(SynchronousTestCase):
         return outcome
 
     def test_tw07_errors_speak_of_message_account_or_pace(self) -> None:
-        """21610 is the recipient's, 20003 and 21609 the account's, 21611 passes."""
+        """21610 is the recipient's, 20003 and 21609 the account's, 20429 passes."""
         self.assertEqual(self.refused(400, 21610).scope, Scope.MESSAGE)
         self.assertFalse(self.refused(400, 21610).error.retryable)
         for status_, code in ((401, 20003), (400, 21609)):
             halt = self.refused(status_, code)
             self.assertEqual(halt.scope, Scope.CHANNEL_UNTIL_MENDED)
             self.assertTrue(halt.error.retryable)
+        self.assertTrue(self.refused(429, 20429).throttled)
+
+    def test_errors_about_the_sender_do_not_halt_the_account(self) -> None:
+        """The From is wrong, or its queue is full: others of the account go on."""
+        codes = (21212, 21603, 21606, 21607, 21659, 21660, 21661, 21703, 21705)
+        for code in codes:
+            no = self.refused(400, code)
+            self.assertEqual(no.scope, Scope.SENDER, code)
+            self.assertFalse(no.error.retryable)
         full = self.refused(400, 21611)
-        self.assertTrue(full.throttled)
+        self.assertEqual((full.scope, full.throttled), (Scope.SENDER, False))
+        self.assertTrue(full.error.retryable)
         self.assertGreaterEqual(full.retry_after_s or 0, 60)
+
+    def test_the_validity_of_one_message_does_not_halt_the_account(self) -> None:
+        """21624 is about what this message asks for."""
+        self.assertEqual(self.refused(400, 21624).scope, Scope.MESSAGE)
+
+    def test_a_code_that_is_new_is_read_by_its_words(self) -> None:
+        """Twilio adds codes; what it says of the sender is the sender's."""
+        for status_, text, scope in (
+            (400, "The 'From' number +15005550006 is not registered", Scope.SENDER),
+            (403, "Sender is not approved for this destination", Scope.SENDER),
+            (403, "Requests from this address are not allowed", HALT),
+            (400, "Message blocked", Scope.MESSAGE),
+        ):
+            answer = json_answer(status_, code=29999, message=text)
+            outcome = PROVIDER.outcome_of(answer, NOW)
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.scope, scope, text)
 
     def test_every_submit_code_of_the_vectors(self) -> None:
         """The class of each known error code."""

@@ -186,6 +186,22 @@ class OutcomeTests(SynchronousTestCase):
             self.assertEqual(outcome.scope, scope)
             self.assertEqual(outcome.error.text, "Bad Request; to")
 
+    def test_a_sender_that_is_not_assigned_does_not_halt_the_key(self) -> None:
+        """Tyntec has no code for it: the problem's words tell, whatever the status."""
+        for status, detail in (
+            (400, "from number is not assigned to this key"),
+            (403, "the originator is not allowed"),
+            (400, "invalid value in field 'from'"),
+        ):
+            answer = json_answer(status, title="Refused", detail=detail)
+            outcome = PROVIDER.outcome_of(answer, NOW)
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.scope, Scope.SENDER, detail)
+        told = {"status": "REJECTED", "errorReason": "sender blocked by operator"}
+        outcome = PROVIDER.outcome_of(json_answer(200, **told), NOW)
+        assert isinstance(outcome, Refused)
+        self.assertEqual(outcome.scope, Scope.SENDER)
+
     def test_ty04_pace(self) -> None:
         """429 with Retry-After says how long; 500 is unsure."""
         answer = Answer(status=429, headers={"retry-after": "7"})

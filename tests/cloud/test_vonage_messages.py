@@ -116,6 +116,18 @@ class OutcomeTests(SynchronousTestCase):
             self.assertEqual(outcome.scope, scope, status)
             self.assertIn("invalid: from, ttl", outcome.error.text)
 
+    def test_a_bad_sender_is_not_the_account(self) -> None:
+        """The problem's type says so, or `from` alone is invalid."""
+        url = "https://developer.nexmo.com/api-errors/messages-olympus"
+        for problem in (
+            {"type": f"{url}#1120", "title": "Refused"},
+            {"type": "x", "invalid_parameters": [{"name": "from", "reason": "no"}]},
+            {"type": "x", "title": "Illegal Sender Address - rejected"},
+        ):
+            outcome = PROVIDER.outcome_of(json_answer(422, **problem), NOW)
+            assert isinstance(outcome, Refused)
+            self.assertEqual(outcome.scope, Scope.SENDER, problem)
+
     def test_vm02_unsure(self) -> None:
         """A server error, or a 202 that names nothing."""
         for answer in (

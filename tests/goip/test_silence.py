@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.interfaces import IHalting
 from gdemoi.message import Accepted, Outcome, Refused, Unsure
 from tests.goip.rig import HOME, SECOND, Rig, line_settings
 
@@ -49,6 +50,16 @@ class SilentLineTests(SynchronousTestCase):
         self.went_well()
         self.silent()
         self.assertEqual(round(self.rests()), 10)
+
+    def test_someone_who_acted_need_not_wait(self) -> None:
+        """`resume` of the channel lets its lines rest no longer."""
+        for _ in range(3):
+            self.silent()
+            self.rests()
+        self.silent()
+        self.assertIsNotNone(self.rig.channel.unable())
+        IHalting(self.rig.channel).mended()
+        self.assertIsNone(self.rig.channel.unable())
 
     def went_well(self) -> None:
         """Send one SMS well."""

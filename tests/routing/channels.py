@@ -9,7 +9,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from gdemoi.interfaces import IChannel, IChannelEvents, IContinuing
+from gdemoi.interfaces import IChannel, IChannelEvents, IContinuing, IHalting
 from gdemoi.message import (
     Accepted,
     Error,
@@ -39,7 +39,7 @@ class Ready:
         return [["00"]] * self.segments
 
 
-@implementer(IChannel)
+@implementer(IChannel, IHalting)
 @define(eq=False, slots=False)
 class HandChannel:
     """Keeps what was submitted until the test answers."""
@@ -58,6 +58,10 @@ class HandChannel:
     knows: Receipt | None = None
     stopped: float | None = None
     events: IChannelEvents | None = None
+    mended_count: int = 0
+
+    def mended(self) -> None:
+        self.mended_count += 1
 
     def start(self, events: IChannelEvents) -> None:
         self.events = events
@@ -72,7 +76,7 @@ class HandChannel:
     def prepare(self, message: Outbound) -> Ready | Refused:
         if self.refuses is not None:
             return Refused(error=self.refuses)
-        return Ready(message, self.segments)
+        return Ready(message, self.segments, message.from_)
 
     def submit(self, prepared: Ready, attempt: int) -> Deferred[Outcome]:
         answer: Deferred[Outcome] = Deferred()

@@ -30,6 +30,7 @@ from gdemoi.message import (
     provider_key,
 )
 from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.explain import explain
 from gdemoi.routing.intake import Rejected
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
@@ -104,6 +105,12 @@ class Case(SynchronousTestCase):
     def states(self, id_: str = "m1") -> list[str]:
         """Return the states that were told of a message, in order."""
         return [event["state"] for event in self.told(id_)]
+
+    def changes(self) -> list[tuple[str, str]]:
+        """Return state and reason of the channel events that were told."""
+        events = self.successResultOf(self.journal.events(0, 10_000))
+        bodies = [json.loads(event.body) for event in events]
+        return [(b["state"], b["reason"]) for b in bodies if b["type"] == "channel"]
 
     def told(self, id_: str = "m1") -> list[dict[str, Any]]:
         events = self.successResultOf(self.journal.events(0, 10_000))
@@ -783,6 +790,253 @@ class FullQueueTests(Case):
             self.accept(self.message(f"m{n}", to=f"+7916000000{n}"))
             hand.answer(self.FULL)
         self.assertEqual(self.house.lanes["a"].pace.throttled_count, 1)
+
+
+NOT_YOURS = Refused(error=Error("twilio:21606", "not yours"), scope=Scope.SENDER)
+QUEUE_OF_SENDER = Refused(
+    error=Error("twilio:21611", "the sender's queue is full", True),
+    scope=Scope.SENDER,
+    retry_after_s=60.0,
+)
+BROKEN = Refused(
+    error=Error("twilio:20003", "bad credentials", True),
+    scope=Scope.CHANNEL_UNTIL_MENDED,
+)
+
+
+class SenderTests(Case):
+    """An error about one sender stops the channel no more."""
+
+    def test_other_senders_go_on(self) -> None:
+        """The message is rejected, and the channel sends for all others."""
+        hand = self.hands["a"]
+        self.accept(self.message("bad", from_="BAD"))
+        hand.answer(NOT_YOURS)
+        self.assertEqual(self.states("bad"), ["accepted", "rejected"])
+        self.assertEqual(self.told("bad")[-1]["error"]["code"], "twilio:21606")
+        lane = self.house.lanes["a"]
+        self.assertIsNone(lane.unable())
+        for n in range(20):
+            self.accept(self.message(f"m{n}", from_="GOOD"))
+            hand.answer()
+        self.assertEqual(hand.ids, ["bad", *(f"m{n}" for n in range(20))])
+
+    def test_a_refused_sender_is_tried_no_more_for_a_while(self) -> None:
+        """Neither what comes nor what waits; then once, and longer after that."""
+        hand = self.hands["a"]
+        hand.window = 1
+        self.accept(self.message("m1", from_="BAD"), self.message("m2", from_="BAD"))
+        hand.answer(NOT_YOURS)
+        self.assertEqual(self.states("m2"), ["accepted", "rejected"])
+        (verdict,) = self.accept(self.message("m3", from_="BAD"))
+        assert isinstance(verdict, Rejected)
+        self.assertEqual(verdict.error, NOT_YOURS.error)
+        self.assertEqual(hand.ids, ["m1"])
+        self.clock.advance(60)
+        self.accept(self.message("m4", from_="BAD"))
+        hand.answer(NOT_YOURS)
+        self.clock.advance(100)
+        self.assertIsInstance(self.accept(self.message("m5", from_="BAD"))[0], Rejected)
+        self.clock.advance(20)
+        self.accept(self.message("m6", from_="BAD"))
+        hand.answer()
+        self.accept(self.message("m7", from_="BAD"))
+        self.assertEqual(hand.ids, ["m1", "m4", "m6", "m7"])
+
+    def test_what_may_leave_later_is_not_refused_now(self) -> None:
+        """The rest is over when its time comes."""
+        hand = self.hands["a"]
+        self.accept(self.message("m1", from_="BAD"))
+        hand.answer(NOT_YOURS)
+        later = self.clock.seconds() + 90
+        self.accept(self.message("m2", from_="BAD", not_before=later))
+        self.clock.pump([10] * 10)
+        self.assertEqual(hand.ids, ["m1", "m2"])
+
+    def test_a_sender_of_another_country_is_another(self) -> None:
+        """Networks take names by country; numbers of others do not wait."""
+        hand = self.hands["a"]
+        self.accept(self.message("m1", from_="GdeMoi"))
+        hand.answer(NOT_YOURS)
+        self.accept(self.message("m2", from_="GdeMoi", to="+34600000000"))
+        self.assertEqual(hand.ids, ["m1", "m2"])
+
+    def test_everywhere_the_state_says_so(self) -> None:
+        """An event, and what channels, figures and the page are made of."""
+        self.accept(self.message("m1", from_="BAD"))
+        self.hands["a"].answer(NOT_YOURS)
+        why = "sender BAD is refused for RU (twilio:21606 not yours)"
+        standing = self.house.lanes["a"].standing("up", "")
+        self.assertEqual(standing, ("degraded", why))
+        self.clock.advance(60)
+        self.assertEqual(self.changes(), [("degraded", why), ("up", "")])
+
+    def test_resume_lifts_the_rest_at_once(self) -> None:
+        """Someone has bought the number."""
+        hand = self.hands["a"]
+        self.accept(self.message("m1", from_="BAD"))
+        hand.answer(NOT_YOURS)
+        self.house.lanes["a"].resume()
+        self.accept(self.message("m2", from_="BAD"))
+        self.assertEqual(hand.ids, ["m1", "m2"])
+        self.assertEqual(self.changes()[-1], ("up", ""))
+
+    def test_a_sender_with_a_full_queue_waits_alone(self) -> None:
+        """Its messages wait in order, those of others go on (Twilio 21611)."""
+        hand = self.hands["a"]
+        self.accept(*(self.command(f"c{n}", from_="BUSY") for n in (1, 2)))
+        hand.answer(QUEUE_OF_SENDER)
+        self.accept(self.message("n1", from_="BUSY"), self.message("m1", from_="GOOD"))
+        hand.answer()
+        self.assertEqual(hand.ids, ["c1", "m1"])
+        self.assertFalse(self.house.lanes["a"].pace.slowed)
+        self.clock.advance(59)
+        self.assertEqual(hand.ids, ["c1", "m1"])
+        self.clock.advance(1)
+        self.assertEqual(hand.ids, ["c1", "m1", "c1", "n1"])
+        hand.answer(index=2)
+        self.assertEqual(hand.ids[4:], ["c2"])
+
+    def test_resume_brings_back_what_waits_for_its_sender(self) -> None:
+        """At once, and cancelled ones stay away."""
+        hand = self.hands["a"]
+        self.accept(self.message("m1", from_="BUSY"))
+        hand.answer(QUEUE_OF_SENDER)
+        self.accept(self.message("m2", from_="BUSY"), self.message("m3", from_="BUSY"))
+        self.assertEqual(self.house.lanes["a"].waiting, 3)
+        self.run_to_end(self.journal.note(Cancelled("m2", self.clock.seconds())))
+        self.house.forget("m2")
+        self.house.lanes["a"].resume()
+        self.assertEqual(hand.ids, ["m1", "m1", "m3"])
+
+    def run_to_end(self, work: Any) -> Any:
+        """Return what work that waits for nothing brings."""
+        if isinstance(work, Deferred):
+            return self.successResultOf(work)
+        return super().run_to_end(work)
+
+
+class SenderElsewhereTests(Case):
+    """With another channel the message is not lost for want of a sender."""
+
+    channels = ("a", "b")
+
+    def test_the_next_channel_takes_it(self) -> None:
+        """At once; later ones of that sender go there directly."""
+        a, b = self.hands["a"], self.hands["b"]
+        self.accept(self.message("m1", from_="X"))
+        a.answer(NOT_YOURS)
+        b.answer()
+        self.accept(self.message("m2", from_="X"), self.message("m3", from_="Y"))
+        self.assertEqual((a.ids, b.ids), (["m1", "m3"], ["m1", "m2"]))
+        self.assertEqual(self.states("m1"), ["accepted", "waiting", "submitted"])
+
+    def test_refused_by_both_it_is_rejected_once(self) -> None:
+        """No ball play; the last refusal is told."""
+        self.accept(self.message("m1", from_="X"))
+        self.hands["a"].answer(NOT_YOURS)
+        error = Error("smpp:0x0A", "invalid source address")
+        self.hands["b"].answer(Refused(error=error, scope=Scope.SENDER))
+        self.assertEqual(self.states("m1"), ["accepted", "waiting", "rejected"])
+        self.assertEqual(self.told("m1")[-1]["error"]["code"], "smpp:0x0A")
+        self.assertEqual(len(self.hands["a"].ids + self.hands["b"].ids), 2)
+
+    def test_the_other_channel_may_not_use_the_sender_either(self) -> None:
+        """It is rejected then, with what the far side said."""
+        self.hands["b"].refuses = Error("gateway:sender_not_allowed", "X")
+        self.accept(self.message("m1", from_="X"))
+        self.hands["a"].answer(NOT_YOURS)
+        self.assertEqual(self.states("m1"), ["accepted", "rejected"])
+        self.assertEqual(self.told("m1")[-1]["error"]["code"], "twilio:21606")
+
+    def test_what_waits_for_a_down_channel_does_not_move_to_a_resting_sender(
+        self,
+    ) -> None:
+        """It would come back at once."""
+        a, b = self.hands["a"], self.hands["b"]
+        self.accept(self.message("m1", from_="X"))
+        b.down = "no bind"
+        a.answer(NOT_YOURS)
+        for _ in range(20):
+            self.clock.advance(1)
+        self.assertEqual((a.ids, b.ids), (["m1"], []))
+        b.down = None
+        self.house.able(b)  # type: ignore[arg-type]
+        self.assertEqual(b.ids, ["m1"])
+
+    def test_a_channel_that_is_explained(self) -> None:
+        """`explain` tells that the sender rests there."""
+        self.accept(self.message("m1", from_="X"))
+        self.hands["a"].answer(NOT_YOURS)
+        told = explain(
+            self.message("m2", from_="X"),
+            self.house.router,
+            self.house.lanes,
+            self.house.unable,
+        )
+        self.assertEqual(
+            [(one["able"], one["why"]) for one in told["channels"]],
+            [(False, "not yours"), (True, None)],
+        )
+
+
+class HaltTests(Case):
+    """A lane that rests says so, and rests no longer than anyone wants."""
+
+    def test_the_state_says_that_it_halts(self) -> None:
+        """Down while it lasts, with the reason, also when the channel feels well."""
+        self.accept(self.message("m1"))
+        self.hands["a"].answer(BROKEN)
+        lane = self.house.lanes["a"]
+        why = "twilio:20003: bad credentials"
+        self.assertEqual(lane.standing("up", ""), ("down", why))
+        self.assertEqual(lane.standing("down", "no bind"), ("down", "no bind"))
+        self.clock.advance(300)
+        self.assertEqual(lane.standing("up", ""), ("up", ""))
+        self.assertEqual(self.changes(), [("down", why), ("up", "")])
+
+    def test_what_the_channel_tells_meanwhile(self) -> None:
+        """A reconnection does not make a halted channel look well."""
+        self.accept(self.message("m1"))
+        self.hands["a"].answer(BROKEN)
+        self.house.changed(self.hands["a"], "up", "")  # type: ignore[arg-type]
+        self.assertEqual({state for state, _ in self.changes()}, {"down"})
+
+    def test_resume_sends_again_what_was_refused(self) -> None:
+        """At once, in its place, and the channel leaves its far side alone no more."""
+        hand = self.hands["a"]
+        hand.window = 1
+        self.accept(self.message("m1"), self.message("m2"))
+        hand.answer(BROKEN)
+        self.house.lanes["a"].resume()
+        self.assertEqual(hand.mended_count, 1)
+        hand.answer()
+        hand.answer()
+        self.assertEqual(hand.ids, ["m1", "m1", "m2"])
+        self.assertEqual([state for state, _ in self.changes()], ["down", "up"])
+
+    def test_a_rest_for_a_while_is_told_too(self) -> None:
+        """Five seconds are enough for a message to wait for."""
+        self.accept(self.message("m1"))
+        away = Error("twilio:unreachable", "connection refused", True)
+        self.hands["a"].answer(
+            Refused(error=away, scope=Scope.CHANNEL_FOR_A_WHILE, retry_after_s=20.0)
+        )
+        self.assertEqual(self.changes()[0][0], "down")
+        self.clock.advance(20)
+        self.assertEqual(self.changes()[1], ("up", ""))
+
+    def test_a_long_pause_is_told_too(self) -> None:
+        """Retry-After of ten minutes: nothing leaves, until `resume`."""
+        hand = self.hands["a"]
+        self.accept(self.message("m1"))
+        slower = Error("twilio:20429", "too many requests", True)
+        hand.answer(Refused(error=slower, throttled=True, retry_after_s=600.0))
+        why = "the far side asks us to wait"
+        self.assertEqual(self.changes(), [("degraded", why)])
+        self.house.lanes["a"].resume()
+        self.assertEqual(hand.ids, ["m1", "m1"])
+        self.assertEqual(self.changes()[-1], ("up", ""))
 
 
 class StopTests(Case):

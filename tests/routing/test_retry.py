@@ -36,6 +36,7 @@ def after(
     now: float = 1000.0,
     doubts: int | None = None,
     rest_only: bool = False,
+    cannot: tuple[str, ...] = (),
     **fields: Any,
 ) -> Next:
     """Decide, with two channels and all able unless told otherwise."""
@@ -49,6 +50,7 @@ def after(
         POLICY,
         len(tried) if doubts is None else doubts,
         rest_only,
+        lambda name: name not in cannot,
     )
     return decide(outcome, known)
 
@@ -113,6 +115,28 @@ class DecideTests(SynchronousTestCase):
         """A message refused by both does not fly to and fro without a pause."""
         no = refused(scope=Scope.CHANNEL_FOR_A_WHILE)
         self.assertEqual(after(no, tried=("a", "b")), Wait(1020.0, "b", no.error))
+
+    def test_a_refused_sender_goes_elsewhere_or_ends(self) -> None:
+        """The next channel that takes the message, also a down one; else rejected."""
+        no = refused(scope=Scope.SENDER)
+        three = ("a", "b", "c")
+        self.assertEqual(after(no), Wait(1000.0, "b", no.error))
+        self.assertEqual(after(no, ways=three, down=("b",)).channel, "c")  # type: ignore[union-attr]
+        self.assertEqual(after(no, ways=three, cannot=("b",)).channel, "c")  # type: ignore[union-attr]
+        self.assertEqual(after(no, down=("b",)), Wait(1000.0, "b", no.error))
+        rejected = Final(State.REJECTED, no.error)
+        self.assertEqual(after(no, ways=("a",)), rejected)
+        self.assertEqual(after(no, cannot=("b",)), rejected)
+        self.assertEqual(after(no, rest_only=True), rejected)
+
+    def test_a_sender_that_may_be_used_soon_is_waited_for(self) -> None:
+        """For want of an able channel, however often it was tried."""
+        no = refused(scope=Scope.SENDER, retryable=True, retry_after_s=60.0)
+        here = Wait(1060.0, "a", no.error)
+        self.assertEqual(after(no), Wait(1000.0, "b", no.error))
+        self.assertEqual(after(no, down=("b",)), here)
+        self.assertEqual(after(no, ways=("a",), tried=("a",) * 50), here)
+        self.assertEqual(after(no, rest_only=True), here)
 
     def test_throttling_is_no_try(self) -> None:
         """A throttled message keeps its channel however often it was tried."""

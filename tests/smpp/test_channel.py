@@ -1,6 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
+from gdemoi.interfaces import IHalting
 from gdemoi.message import Accepted, Refused, State, Unsure
 from gdemoi.sandbox.smsc import Personality
 from tests.smpp.house import House
@@ -79,6 +80,18 @@ class ChannelTests(SynchronousTestCase):
         house.net.listening["smsc.example", 2775] = answer
         hurried = house.channel.command("-", "hurry", [])
         self.assertEqual(self.successResultOf(hurried), "connecting")
+        house.turn()
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
+    def test_someone_who_acted_need_not_wait(self) -> None:
+        """`resume` of the channel connects at once, also after a wrong password."""
+        house = House()
+        answer = house.net.listening.pop(("smsc.example", 2775))
+        house.server.transport.abortConnection()
+        house.advance(40)
+        house.net.listening["smsc.example", 2775] = answer
+        IHalting(house.channel).mended()
         house.turn()
         self.assertIsNone(house.channel.unable())
         house.stop()

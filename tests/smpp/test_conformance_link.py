@@ -322,6 +322,21 @@ class VerdictTests(SynchronousTestCase):
         self.assertIs(refusal(0x0D).scope, Scope.CHANNEL_FOR_A_WHILE)
         self.assertIs(refusal(0x0E).scope, Scope.CHANNEL_UNTIL_MENDED)
 
+    def test_a_refused_sender_is_not_the_message(self) -> None:
+        """0x0A, 0x48, 0x49 and SMPP 5.0's 0x105: another channel may send it."""
+        for status in (0x0A, 0x48, 0x49, 0x105):
+            self.assertIs(refusal(status).scope, Scope.SENDER)
+            self.assertFalse(refusal(status).error.retryable)
+        overrides = {0x0A: read_rule("final"), 0x450: read_rule("sender")}
+        self.assertIs(refusal(0x0A, overrides).scope, Scope.MESSAGE)
+        self.assertIs(refusal(0x450, overrides).scope, Scope.SENDER)
+        house = House(read_personality("password=secret refuse=*:0xa"))
+        (outcome,) = house.submit(house.message())
+        assert isinstance(outcome, Refused)
+        self.assertIs(outcome.scope, Scope.SENDER)
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+
     def test_g34_vendor_statuses_are_refusals(self) -> None:
         """0x35, 0x400, 0x7fffffff to a submit; the channel goes on."""
         for status in (0x35, 0x400, 0x7FFFFFFF):

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gdemoi.errors import OurFault, Unavailable
-from gdemoi.interfaces import IChannel
+from gdemoi.interfaces import IChannel, IHalting
 from gdemoi.message import (
     Accepted,
     MessageClass,
@@ -159,6 +159,16 @@ class SendingTests(ChannelCase):
         self.assertEqual(world.channel.unable(), "port 1: Permission denied")
         self.assertEqual(world.house.changes[-1], ("1", "down", "Permission denied"))
         world.later(301.0)
+        self.assertIsNone(world.channel.unable())
+        self.assertEqual(world.house.changes[-1], ("1", "up", ""))
+
+    def test_someone_who_acted_need_not_wait(self) -> None:
+        """`resume` of the channel unblocks its ports at once."""
+        world = self.world().up()
+        world.box.plan.append("denied")
+        world.submit()
+        self.assertIsNotNone(world.channel.unable())
+        IHalting(world.channel).mended()
         self.assertIsNone(world.channel.unable())
         self.assertEqual(world.house.changes[-1], ("1", "up", ""))
 

@@ -103,9 +103,16 @@ class Device:
         self.says(ACCEPTED)
         return self
 
-    def send(self, text: str = "Hi", to: str = TO, segments: int = 1) -> int:
+    def send(
+        self,
+        text: str = "Hi",
+        to: str = TO,
+        segments: int = 1,
+        only: tuple[int, ...] = (),
+    ) -> int:
         """Submit an SMS and let the session write."""
-        ticket = self.session.submit(Sms(to, encode(text), segments), self.now)
+        sms = Sms(to, encode(text), segments, only)
+        ticket = self.session.submit(sms, self.now)
         self.told += self.session.tick(self.now)
         return ticket
 
@@ -381,6 +388,17 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(device.of(events.Settled), [])
         device.says(result(sms_id, "0\r\nStatus: 1"))
         self.assertIsInstance(device.outcome(), Unsure)
+
+    def test_a_port_that_is_asked_for_does_not_stop_the_others(self) -> None:
+        """Its SIM is gone: that is about this SMS while another port works."""
+        device = Device(1, 2).log_in()
+        device.send(only=(1,))
+        device.says(follows("No GSM running on span 2\n"))
+        refused = device.outcome()
+        assert isinstance(refused, Refused)
+        self.assertIs(refused.scope, Scope.MESSAGE)
+        self.assertTrue(refused.error.retryable)
+        self.assertIsNone(device.ports.unable(device.now))
 
     def test_t10_no_port_takes_it(self) -> None:
         """Refused by all: by the channel if ports are down, else as a message."""
