@@ -188,8 +188,19 @@ def _messages() -> Schema:
 def _standing() -> Schema:
     number = {"type": "number"}
     why = record(name=WORD, why=maybe(WORD))
+    refused = record(
+        sender=maybe(WORD),
+        country=maybe(WORD),
+        code=WORD,
+        text=WORD,
+        next_try_at=number,
+    )
     channel = record(
-        {"lines": array({"type": "object"}), "balance": {}},
+        {
+            "lines": array({"type": "object"}),
+            "balance": {},
+            "refused_senders": array(refused),
+        },
         name=WORD,
         kind=WORD,
         account=WORD,
