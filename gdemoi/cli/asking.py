@@ -17,10 +17,10 @@ from typing import IO, Any, Final
 
 import click
 from attrs import evolve, frozen
-from rich.console import Console
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from gdemoi.cli.listing import terminal
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import parse
 from gdemoi.settings.disk import Disk
@@ -139,7 +139,7 @@ class Remote:
     def __init__(self, choices: Choices) -> None:
         self.wires = choices.wires
         self.as_json = choices.as_json
-        self.console = Console(highlight=False)
+        self.console = terminal()
         self.url, self._token = _address(choices)
 
     def get(self, path: str, **query: Any) -> Any:

@@ -8,7 +8,6 @@ import time
 from typing import Any, Final
 
 import click
-from rich.console import Console
 from twisted.internet.defer import Deferred, succeed
 
 from gdemoi.amqp.envelope import Defaults, parse_many
@@ -20,6 +19,7 @@ from gdemoi.cli.asking import (
     Trouble,
     json_option,
 )
+from gdemoi.cli.listing import terminal
 from gdemoi.cli.messages import envelope, message_options
 from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
@@ -139,7 +139,7 @@ def keys(context: click.Context, kind: str | None, as_json: bool) -> None:
             }
         )
         return
-    console = Console(highlight=False)
+    console = terminal()
     for name, settings in wanted.items():
         label = name if name in _NAMELESS else f"{name}:NAME"
         show_keys(console, label, settings.__doc__ or "", reference(settings))
@@ -162,7 +162,7 @@ def explain(config: str | None, as_json: bool, **options: Any) -> None:
     if _wants_json(context, as_json):
         _print(told)
     else:
-        show_explanation(Console(highlight=False), told)
+        show_explanation(terminal(), told)
     if told["error"] is not None:
         context.exit(REFUSED)
 

@@ -13,8 +13,9 @@ _FOLLOW_S: Final = 0.5
 
 
 @click.command()
+@click.option("--all", "every", is_flag=True, help="All that the lines tell.")
 @remote
-def status(asked: Remote) -> None:
+def status(asked: Remote, every: bool) -> None:
     """Show the gateway, its channels and their lines."""
     channels = asked.get("/v1/channels")["channels"]
     try:
@@ -24,7 +25,7 @@ def status(asked: Remote) -> None:
     if asked.as_json:
         asked.print_json({"url": asked.url, "ready": whole, "channels": channels})
     else:
-        show.status(asked.console, asked.url, whole, channels)
+        show.status(asked.console, asked.url, whole, channels, every)
 
 
 @click.command()

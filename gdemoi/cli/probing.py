@@ -12,6 +12,7 @@ from rich.text import Text
 
 from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, Trouble, Wires, json_option
 from gdemoi.cli.configured import loaded
+from gdemoi.cli.listing import terminal
 from gdemoi.cli.show import plain
 from gdemoi.ini.units import likely
 from gdemoi.settings import Configuration
@@ -47,7 +48,7 @@ def probe(
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        _show(Console(highlight=False), channel, settings, found)
+        _show(terminal(), channel, settings, found)
     if not all(one["bound"] for one in found):
         context.exit(REFUSED)
 

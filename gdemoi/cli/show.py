@@ -15,6 +15,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gdemoi.cli.listing import listing
+
 Json = Mapping[str, Any]
 
 _STATES: Final = {
@@ -103,12 +105,13 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
         case "status":
             line.append_text(state_of(str(one.get("state"))))
             if whose:
-                line.append(f"  {one.get('id')}", style="bold")
+                line.append(f"  {one.get('id', '')}", style="bold")
             line.append("  " + _details(one), style="dim")
         case "inbound":
             line.append("← inbound", style="bold cyan")
-            line.append(f"  {one.get('from')} → {one.get('to')}  ")
-            line.append(repr(one.get("text")))
+            ends = [one[end] for end in ("from", "to") if one.get(end)]
+            line.append(f"  {' → '.join(ends) or 'from nobody'}  ")
+            line.append(_content(one))
             line.append(_addressed(one), style="dim")
             line.append("  " + joined(one.get("channel"), one.get("line")), "dim")
         case _:
@@ -120,6 +123,14 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append_text(state_of(str(one.get("state"))))
             line.append(f"  {one.get('type')} {name}  {one.get('reason') or ''}")
     console.print(line, soft_wrap=True)
+
+
+def _content(one: Json) -> str:
+    """Return the text as it can be typed, or the octets of an SMS without any."""
+    text, octets = one.get("text"), one.get("binary")
+    if text is not None:
+        return repr(text)
+    return f"binary {octets}" if octets else "nothing"
 
 
 def _addressed(one: Json) -> str:
@@ -255,20 +266,21 @@ def messages(console: Console, page: Json) -> None:
     if not found:
         console.print("nothing found", style="dim")
         return
-    table = columns()
-    for name in ("accepted", "id", "state", "to", "from", "channel", "error"):
-        table.add_column(name, no_wrap=name in ("accepted", "state", "to"))
-    for one in found:
-        accepted = _moment(one.get("accepted_at"))
-        table.add_row(
-            plain(f"{accepted:%m-%d %H:%M:%S}" if accepted else "", "dim"),
-            plain(one.get("id"), "bold"),
-            state_of(str(one.get("state"))),
-            plain(one.get("to")),
-            plain(one.get("from")),
-            plain(one.get("channel")),
-            plain(error_words(one.get("error")), "red"),
-        )
-    console.print(table)
+    names = ("accepted", "id", "state", "to", "from", "channel", "error")
+    listing(console, names, [_row(one) for one in found], "id")
     if page.get("cursor"):
-        console.print(f"more: --cursor {page['cursor']}", style="dim", markup=False)
+        more = Text(f"more: --cursor {page['cursor']}", style="dim")
+        console.print(more, soft_wrap=True)
+
+
+def _row(one: Json) -> list[Text]:
+    accepted = _moment(one.get("accepted_at"))
+    return [
+        plain(f"{accepted:%m-%d %H:%M:%S}" if accepted else "", "dim"),
+        plain(one.get("id"), "bold"),
+        state_of(str(one.get("state"))),
+        plain(one.get("to")),
+        plain(one.get("from")),
+        plain(one.get("channel")),
+        plain(error_words(one.get("error")), "red"),
+    ]

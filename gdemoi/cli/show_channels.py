@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from gdemoi.cli.listing import listing
 from gdemoi.cli.show import (
-    columns,
     day,
     error_words,
     joined,
@@ -22,13 +21,29 @@ from gdemoi.cli.show import (
 Json = Mapping[str, Any]
 
 # What a line tells about itself beside the columns of the table.
+_CHANNEL: Final = (
+    *("channel", "kind", "state", "backlog", "in flight", "rate", "sent"),
+    "",
+)
+# What a line tells at a glance: values that speak for themselves, then named ones.
+_BARE: Final = ("number", "operator", "host")
+_GLANCE: Final = ("signal", "waiting", "round_trip_ms", "balance")
 _OF_LINES: Final = ("name", "state", "reason")
 # Ids that only --json tells: they say nothing at a glance.
 _LONG: Final = ("imei", "imsi", "iccid", "smsc", "status", "span")
 
 
-def status(console: Console, url: str, ready: Json, channels: Sequence[Json]) -> None:
-    """Show the gateway, its channels, and the lines of those that have any."""
+def status(
+    console: Console,
+    url: str,
+    ready: Json,
+    channels: Sequence[Json],
+    every: bool = False,
+) -> None:
+    """Show the gateway, its channels, and the lines of those that have any.
+
+    `every`: all that the lines tell, not only what one asks at a glance.
+    """
     good = ready.get("status") == "ready"
     line = Text(f"{url}  ")
     line.append("ready" if good else "not ready", "bold green" if good else "bold red")
@@ -37,22 +52,18 @@ def status(console: Console, url: str, ready: Json, channels: Sequence[Json]) ->
     if ready.get("lost"):
         console.print(Text(f"lost: {ready['lost']}", "bold red"))
     _messages(console, ready)
-    table = columns()
-    for name in ("channel", "kind", "state"):
-        table.add_column(name, no_wrap=True)
-    for name in ("backlog", "in flight", "rate", "sent"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold", style="dim")
-    for channel in channels:
-        table.add_row(*_channel(channel))
-    console.print(table if channels else Text("no channels", style="dim"))
+    if not channels:
+        console.print(Text("no channels", style="dim"))
+        return
+    listing(console, _CHANNEL, [_channel(one) for one in channels], "channel")
     lines = [
-        (str(c.get("name")), [*(c.get("binds") or ()), *(c.get("lines") or ())])
+        _line(str(c.get("name")), one, every)
         for c in channels
+        for one in (*(c.get("binds") or ()), *(c.get("lines") or ()))
     ]
-    if any(found for _, found in lines):
+    if lines:
         console.print()
-        console.print(_lines(lines))
+        listing(console, ("line", "state", ""), lines, "line")
 
 
 def _messages(console: Console, whole: Json) -> None:
@@ -95,24 +106,30 @@ def _channel(channel: Json) -> list[Text]:
         plain(f"{channel.get('in_flight', 0)} / {channel.get('window', '')}"),
         plain(shown),
         plain(channel.get("sent")),
-        plain(notes),
+        plain(notes, "dim"),
     ]
 
 
-def _lines(channels: Iterable[tuple[str, Sequence[Json]]]) -> Table:
-    table = columns()
-    for name in ("line", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("", overflow="fold", style="dim")
-    for channel, found in channels:
-        for line in found:
-            more = _pairs(line)
-            table.add_row(
-                plain(f"{channel}/{line.get('name')}", "bold"),
-                state_of(str(line.get("state"))),
-                plain(joined(line.get("reason"), *more)),
-            )
-    return table
+def _line(channel: str, line: Json, every: bool) -> list[Text]:
+    more = _pairs(line) if every else _glance(line)
+    return [
+        plain(f"{channel}/{line.get('name')}", "bold"),
+        state_of(str(line.get("state"))),
+        plain(joined(line.get("reason"), *more), "dim"),
+    ]
+
+
+def _glance(line: Json) -> Iterable[str]:
+    """Yield what fits beside the state: whose line it is, and what it does now."""
+    for name in _BARE:
+        if line.get(name):
+            yield str(line[name])
+    for name in _GLANCE:
+        if line.get(name):
+            yield _measure(name, line[name])
+    sent, limit = line.get("sent_today"), line.get("daily_limit")
+    if limit:
+        yield f"today {sent} of {limit}"
 
 
 def _pairs(line: Json) -> Iterable[str]:
@@ -168,11 +185,8 @@ def unmatched(console: Console, page: Json) -> None:
     if not page["receipts"]:
         console.print("every receipt found its message", style="dim")
         return
-    table = columns()
-    for name in ("came", "channel", "account", "id", "state", "about", "error"):
-        table.add_column(name, no_wrap=name in ("came", "state"), overflow="fold")
-    for one in page["receipts"]:
-        table.add_row(
+    rows = [
+        [
             plain(day(one.get("received_at")), "dim"),
             plain(one.get("channel")),
             plain(one.get("account")),
@@ -180,8 +194,11 @@ def unmatched(console: Console, page: Json) -> None:
             state_of(str(one.get("state"))),
             plain(one.get("about")),
             plain(error_words(one.get("error")), "red"),
-        )
-    console.print(table)
+        ]
+        for one in page["receipts"]
+    ]
+    names = ("came", "channel", "account", "id", "state", "about", "error")
+    listing(console, names, rows, "id")
     more = page.get("total", 0) - len(page["receipts"])
     if more > 0:
         console.print(f"and {more} older ones", style="dim")

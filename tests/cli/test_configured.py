@@ -255,6 +255,33 @@ class ExplainTests(FileTests):
             json.loads(result.output)["error"]["code"], "gateway:unencodable"
         )
 
+    def test_one_reason_of_many_channels(self) -> None:
+        """It is told once, with all their names, and with what can be done."""
+        many = "".join(f"[pigeon:p{n}]\nloft = roof\n" for n in range(10))
+        names = [f"p{n}" for n in range(10)]
+        file = self.write(many + f"[route:all]\nchannels = {', '.join(names)}\n")
+        result = self.terminal.type(
+            *("explain", "--config", file, "--to", "+79161234567"),
+            *("--text", "привет"),
+        )
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn(f"✗ channels {', '.join(names)}  ", result.output)
+        why = "pigeons coo Latin-1"
+        self.assertEqual(result.output.count(why), 2, "once for all, once as the end")
+        self.assertIn("→ --charset auto or ucs2", result.output)
+
+    def test_each_refusal_has_a_remedy(self) -> None:
+        """What the gateway itself says no with comes with what can be done."""
+        for code in (
+            *("unencodable", "sender_not_allowed", "no_route", "bad_number"),
+            *("too_long", "unsupported", "provider_alters_text"),
+        ):
+            console = Console(file=StringIO(), width=80)
+            error = {"code": f"gateway:{code}", "text": "no"}
+            explanation(console, {"error": error})
+            said = console.file.getvalue()  # type: ignore[attr-defined]
+            self.assertIn("→ ", said, code)
+
     def test_a_message_that_is_none(self) -> None:
         """A bad number is explained in the same shape."""
         result = self.terminal.type(

@@ -11,9 +11,13 @@ from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.show import story
+from gdemoi.goip.lines import Line
+from gdemoi.goip.view import line_view
+from gdemoi.http.gateway import Page, Search
 from gdemoi.http.settings import HttpSettings
 from gdemoi.moments import EARLIEST, LATEST
 from tests.cli.wires import Terminal
+from tests.goip.rig import line_settings
 from tests.http.house import Client, House
 
 SEND = ("send", "--id", "a1", "--to", "89161234567")
@@ -202,6 +206,59 @@ class ReadingTests(SynchronousTestCase):
         assert wanted.since is not None
         self.assertGreater(wanted.since, 1e9)
 
+    def test_a_list_on_a_narrow_terminal(self) -> None:
+        """The id that `story` and `cancel` want is whole at 80 columns, and at 40.
+
+        So it is in a pipe, which has no width, and so are the other words.
+        """
+        long, error = "cmd-" + "0123456789" * 6, "no alphabet has these letters"
+        rows = [
+            {"id": id_, "state": "undelivered", "to": "+79161234567",
+             "from": "GdeMoi", "channel": "mensatek",
+             "accepted_at": "2026-11-21T03:00:00.000Z",
+             "error": {"code": "gateway:unencodable", "text": error}}
+            for id_ in (long, "a1")
+        ]  # fmt: skip
+        for columns in (160, 80, 40, None):
+            terminal = Terminal(Client(Finds(rows)), columns=columns)
+            lines = terminal.type("list").output.splitlines()
+            self.assertTrue(any(long in line for line in lines), columns)
+            for word in ("+79161234567", "undelivered", "GdeMoi", "mensatek", "a1"):
+                self.assertTrue(any(word in line for line in lines), (columns, word))
+        self.assertEqual(len(lines), 3)
+        self.assertIn(error, lines[1])
+
+    def test_receipts_on_a_narrow_terminal(self) -> None:
+        """Ids of receipts are whole too, however long the account's name is."""
+        id_ = "0123456789abcdef-" * 4
+        receipt = {"received_at": "2026-11-21T03:00:00.000Z", "channel": "mensatek",
+                   "account": "user@smpp01.mensatek.com", "provider_id": id_,
+                   "state": "delivered", "about": "+79161234567"}  # fmt: skip
+        for columns in (160, 80, 40, None):
+            house = House(lost_receipts=[receipt])
+            result = Terminal(Client(house), columns=columns).type("unmatched")
+            self.assertIn(id_, result.output)
+            self.assertIn("+79161234567", result.output)
+
+    def test_events_without_some_fields(self) -> None:
+        """What is not there is not told: no `None` for a number, a text, an id."""
+        terminal = Terminal()
+        for body in (
+            {"type": "inbound", "from": "+7916", "to": None, "text": "OK"},
+            {"type": "inbound", "from": "+7916", "to": "", "text": None,
+             "binary": "AP8=", "channel": "a", "line": None},
+            {"type": "inbound", "from": "", "to": None, "text": None, "binary": None},
+            {"type": "status", "id": "m1", "state": "accepted", "channel": None,
+             "line": None, "error": None, "provider_ids": None, "segments": None},
+            {"type": "line", "channel": None, "line": None, "state": "up",
+             "reason": None},
+        ):  # fmt: skip
+            terminal.client.house.tell(json.dumps(body))
+        output = terminal.type("events").output
+        self.assertNotIn("None", output)
+        self.assertIn("+7916  'OK'", output)
+        self.assertIn("+7916  binary AP8=  a", output)
+
     def test_times_of_any_size(self) -> None:
         """What leads beyond the calendar is its end; what is no time is told."""
         for given, since in (
@@ -308,6 +365,17 @@ class ReadingTests(SynchronousTestCase):
         self.assertIn("it has left", result.output)
 
 
+class Finds(House):
+    """A house whose searches find what is given."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    async def search(self, wanted: Search) -> Page:
+        return Page(self.rows, None)
+
+
 class Lines(House):
     def channels(self) -> list[dict[str, Any]]:
         lines = [
@@ -326,7 +394,7 @@ class Lines(House):
 class OperatingTests(SynchronousTestCase):
     def test_status(self) -> None:
         """Channels and lines, with what holds them back."""
-        result = Terminal(Client(Lines())).type("status")
+        result = Terminal(Client(Lines())).type("status", "--all")
         self.assertEqual(result.exit_code, 0, result.output)
         for words in (
             "ready",
@@ -339,6 +407,24 @@ class OperatingTests(SynchronousTestCase):
             "signal 21",
         ):
             self.assertIn(words, result.output)
+
+    def test_a_line_at_a_glance(self) -> None:
+        """A GSM line is one row at 80 columns; --all tells everything of it."""
+        line = Line("goip1", line_settings())
+        line.facts.update({"pro": "MegaFon", "imsi": "250020000000000"})
+        shown = {**line_view(line, 0.0), "state": "up", "reason": ""}
+        shown |= {"number": "+79161112201", "address": "192.0.2.7:10991"}
+        shown |= {"signal": 21, "sent_today": 3, "daily_limit": 300, "seen_at": 1.0}
+        channel = {"name": "office", "kind": "goip", "state": "up", "lines": [shown]}
+        terminal = Terminal(Client(House(described=[channel])), columns=80)
+        lines = terminal.type("status").output.splitlines()
+        (row,) = [one for one in lines if "office/goip1" in one]
+        at = lines.index(row)
+        self.assertEqual(lines[at + 1 :], [])
+        for word in ("up", "+79161112201", "MegaFon", "signal 21", "today 3 of 300"):
+            self.assertIn(word, row)
+        every = terminal.type("status", "--all").output
+        self.assertIn("192.0.2.7:10991", every.replace("\n", ""))
 
     def test_status_of_a_gateway_that_is_not_ready(self) -> None:
         """The reason is told; the channels are shown all the same."""

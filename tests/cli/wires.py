@@ -26,6 +26,8 @@ class Terminal:
     asked: list[urllib.request.Request] = field(factory=list)
     slept: list[float] = field(factory=list)
     now: float = 0.0
+    # how wide the terminal is; None: a pipe
+    columns: int | None = 160
     # what a probe finds, and the settings that it was called with
     found: list[dict[str, Any]] = field(factory=list)
     probed: list[SmppSettings] = field(factory=list)
@@ -59,4 +61,5 @@ class Terminal:
     def type(self, *words: str) -> Result:
         """Run a command."""
         wires = Wires(self.open, self.sleep, lambda: self.now, self.probe)
-        return CliRunner(env={"COLUMNS": "160"}).invoke(main, words, obj=wires)
+        columns = None if self.columns is None else str(self.columns)
+        return CliRunner(env={"COLUMNS": columns}).invoke(main, words, obj=wires)

@@ -40,6 +40,9 @@ class House:
     why_unready: str | None = None
     what_was_lost: str | None = None
     passed: list[dict[str, Any]] = field(factory=list)
+    described: list[dict[str, Any]] = field(
+        factory=lambda: [{"name": "smsc", "kind": "smpp", "state": "up", "backlog": 2}]
+    )
     # of events that were swept away, or that the house itself has not heard of yet
     newest: int = 0
     states: dict[str, int] = field(factory=dict)
@@ -111,7 +114,7 @@ class House:
                 wait.callback(None)
 
     def channels(self) -> Sequence[dict[str, Any]]:
-        return [{"name": "smsc", "kind": "smpp", "state": "up", "backlog": 2}]
+        return self.described
 
     async def counts(self) -> dict[str, int]:
         if self.broken is not None:
