@@ -11,13 +11,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 $(VENV)/.demo: setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing gdemoi and its libraries into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet -C editable_mode=compat --editable .
+	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.test: setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing gdemoi with its test extras into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet -C editable_mode=compat --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo
