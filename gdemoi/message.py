@@ -256,6 +256,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     line: str | None = None
     # which parts it did take, of several
     progress: Progress | None = None
+    # nobody there said so: nothing left, or nobody could be asked
+    by_us: bool = False
 
 
 class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -267,6 +269,8 @@ class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     line: str | None = None
     # which parts are known to be taken, of several
     progress: Progress | None = None
+    # the far side kept silent although it could have answered
+    unanswered: bool = False
 
 
 Outcome = Accepted | Refused | Unsure

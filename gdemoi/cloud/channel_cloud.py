@@ -240,11 +240,14 @@ class CloudChannel:
             return Refused(
                 error=Error(code, str(why), retryable=True),
                 scope=Scope.CHANNEL_FOR_A_WHILE,
+                by_us=True,
             )
         except NoAnswer as why:
             self._silence(str(why))
             await self._confirmation.unanswered(message_id)
-            return Unsure(why=f"{code}: {why}", segments=prepared.segments)
+            return Unsure(
+                why=f"{code}: {why}", segments=prepared.segments, unanswered=True
+            )
         now = self._clock.seconds()
         outcome = self._cleaned(self.provider.outcome_of(answer, now), prepared)
         self._learn(outcome)

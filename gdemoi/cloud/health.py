@@ -34,16 +34,20 @@ class Health:
     def learn(self, outcome: Outcome, now: float) -> bool:
         """Take an answer in; True when state or reason changed."""
         self._silent = 0
+        heard = False
+        if self.state == "degraded":
+            # it was only silent
+            heard = self._become("up", "")
         if isinstance(outcome, Refused):
             if outcome.scope is not Scope.CHANNEL_UNTIL_MENDED:
-                return False
+                return heard
             self._until = now + self._halt_s
             self._halt_s = min(self._halt_s * 2, HALT_LAST_S)
             return self._become("down", f"{outcome.error.code}: {outcome.error.text}")
         if isinstance(outcome, Accepted):
             self._until, self._halt_s = 0.0, HALT_FIRST_S
-            return self._become("up", "")
-        return False
+            return self._become("up", "") or heard
+        return heard
 
     def mended(self) -> bool:
         """Someone acted: try again at once; True when that changed something."""

@@ -82,6 +82,8 @@ class Unknown(msgspec.Struct, frozen=True):
     """SEND left us and no verdict came."""
 
     why: str
+    # in all the time that there was
+    silent: bool = False
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -178,7 +180,7 @@ class Exchange:
         """End it now, whatever stands; says DONE."""
         if self.stage in (Stage.DONE, Stage.CLOSED):
             return []
-        return self._give_up(now, why)
+        return self._give_up(now, why, silent=False)
 
     # -- steps -------------------------------------------------------------
 
@@ -277,11 +279,11 @@ class Exchange:
         self.stage, self.deadline = Stage.CLOSED, None
         return []
 
-    def _give_up(self, now: float, why: str) -> list[bytes]:
+    def _give_up(self, now: float, why: str, *, silent: bool = True) -> list[bytes]:
         if self.complaint:
             why = f"{why} (it said: {self.complaint})"
         if self.sends:
-            return self._finish(Unknown(why), now)
+            return self._finish(Unknown(why, silent=silent), now)
         return self._finish(NotSent("silence", why, SILENT_DEVICE_S), now)
 
     def _finish(self, result: Result, now: float) -> list[bytes]:

@@ -24,6 +24,8 @@ from gdemoi.message import (
 
 # A message that one line refused may go over another soon.
 RETRY_S = 5.0
+# Words of `NotSent` that no device said.
+_OURS = frozenset({"silence", "no_line", "line_unusable", "stopping"})
 # An error status that is worth another try: not at once.
 ERROR_RETRY_S = 30.0
 
@@ -51,7 +53,7 @@ def outcome_of(
         case NotSent():
             after_s = over.after_s if isinstance(over, Over) else None
             return _not_sent(result, after_s, line, able)
-    return Unsure(why=result.why, segments=units, line=line)
+    return Unsure(why=result.why, segments=units, line=line, unanswered=result.silent)
 
 
 def _failed(
@@ -85,7 +87,8 @@ def _not_sent(
     result: NotSent, after_s: float | None, line: str | None, able: bool
 ) -> Refused:
     if result.word == "expired":
-        return Refused(error=Error("gateway:expired", result.why, True), line=line)
+        error = Error("gateway:expired", result.why, True)
+        return Refused(error=error, line=line, by_us=True)
     whole = not able or result.word in ("no_line", "stopping")
     scope = Scope.CHANNEL_FOR_A_WHILE if whole else Scope.MESSAGE
     return Refused(
@@ -93,6 +96,7 @@ def _not_sent(
         scope=scope,
         retry_after_s=after_s or RETRY_S,
         line=line,
+        by_us=result.word in _OURS,
     )
 
 

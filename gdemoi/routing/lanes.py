@@ -319,7 +319,7 @@ class Lane:
             outcome = await self._submit(entry, attempt)
         else:
             # the commit took its time: it certainly does not go out
-            outcome = Refused(error=EXPIRED)
+            outcome = Refused(error=EXPIRED, by_us=True)
         entry.tried = (*entry.tried, self.name)
         entry.attempts = attempt
         entry.doubts += isinstance(outcome, Unsure)

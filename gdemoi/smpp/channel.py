@@ -278,7 +278,10 @@ class SmppChannel:
         """Take what happens seldom."""
         match happening:
             case Unanswered():
-                self.sender.unanswered(happening.context, happening.why)
+                # a session that breaks may have answered soon; one that never
+                # answered anything is no better than silence
+                silent = happening.timed_out or not esme.worked
+                self.sender.unanswered(happening.context, happening.why, silent=silent)
             case AnsweredLate():
                 self.sender.answered_late(happening.context, happening.pdu)
             case Bound() if link is self.submitting:

@@ -39,6 +39,7 @@ def unavailable(reason: str) -> Refused:
     return Refused(
         error=Error("gateway:unavailable", reason, retryable=True),
         scope=Scope.CHANNEL_FOR_A_WHILE,
+        by_us=True,
     )
 
 
@@ -159,14 +160,14 @@ class Sender:
             said = pdu.tlv_text(Tag.additional_status_info_text) or ""
         return refusal(pdu.command_status, self._overrides, reason, said)
 
-    def unanswered(self, context: Any, why: str) -> None:
-        """Nobody knows what became of a request."""
+    def unanswered(self, context: Any, why: str, *, silent: bool) -> None:
+        """Nobody knows what became of a request; `silent`: for want of an answer."""
         if isinstance(context, Query):
             context.answer.callback(None)
             return
         self.unsure += 1
         sending, _ = context
-        sending.unsure(why)
+        sending.unsure(why, silent=silent)
 
     def answered_late(self, context: Any, pdu: Pdu | Unparsed) -> None:
         """Take an answer to a request that was given up."""

@@ -49,6 +49,8 @@ class Unanswered(msgspec.Struct, frozen=True):
 
     context: Any
     why: str
+    # there was time enough
+    timed_out: bool = False
 
 
 class Came(msgspec.Struct, frozen=True):

@@ -99,7 +99,8 @@ class Requests:
             if len(self._late) > LATE_LIMIT:
                 self._late.popitem(last=False)
             waited_s = now - first.sent_at
-            found.append(Unanswered(first.context, f"no answer in {waited_s:.0f} s"))
+            why = f"no answer in {waited_s:.0f} s"
+            found.append(Unanswered(first.context, why, timed_out=True))
         return found
 
     def give_up(self, why: str) -> list[Happening]:

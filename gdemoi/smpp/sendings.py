@@ -21,8 +21,8 @@ class Sending:
     """The segments of one try; `done` hears the outcome, once."""
 
     __slots__ = (
-        *("_done", "attempt", "doubts", "late", "octets", "over"),
-        *("news", "prepared", "refusal", "todo", "waiting", "why"),
+        *("_done", "_heard", "_silent", "attempt", "doubts", "late", "octets"),
+        *("over", "news", "prepared", "refusal", "todo", "waiting", "why"),
     )
 
     def __init__(
@@ -41,6 +41,9 @@ class Sending:
         self.late = False
         # the SMSC has a segment more than was told
         self.news = False
+        # whether the SMSC spoke of any segment in this try, and whether it was silent
+        self._heard = False
+        self._silent = False
         self._done = done
 
     def begin(self, *, tlvs: bool) -> None:
@@ -68,19 +71,22 @@ class Sending:
     def accepted(self, place: int, message_id: str, *, late: bool = False) -> None:
         """The SMSC has a segment; `late`: of which nobody knew before."""
         self.prepared.taken[place] = message_id
-        self.news = True
+        self.news = self._heard = True
         self._settle(late)
 
     def refused(self, refusal: Refused, *, late: bool = False) -> None:
         """The SMSC refused a segment; the rest need not be sent now."""
         if self.refusal is None or not refusal.error.retryable:
             self.refusal = refusal
+        self._heard = True
         self.todo.clear()
         self._settle(late)
 
-    def unsure(self, why: str) -> None:
-        """Nobody knows what became of a segment."""
+    def unsure(self, why: str, *, silent: bool = False) -> None:
+        """Nobody knows what became of a segment; `silent`: for want of an answer."""
         self.doubts += 1
+        self._silent = self._silent or silent
+        self._heard = self._heard or not silent
         self.why = self.why or why
         self._settle(late=False)
 
@@ -144,4 +150,5 @@ class Sending:
             provider_ids=tuple([id_ for id_ in taken if id_]),
             segments=len(taken),
             progress=self.prepared.progress(),
+            unanswered=self._silent and not self._heard,
         )

@@ -282,6 +282,7 @@ class YeastarChannel:
             segments=prepared.segments,
             line=outcome.line,
             progress=prepared.progress(self.account),
+            unanswered=outcome.unanswered and not prepared.taken,
         )
 
     def ask(

@@ -87,13 +87,14 @@ class Job:
             receipt_expected=False,
         )
 
-    def unsure(self, why: str) -> Unsure:
-        """Return: it may have gone out."""
+    def unsure(self, why: str, *, silent: bool = False) -> Unsure:
+        """Return: it may have gone out; `silent`: the device did not say."""
         return Unsure(
             why=why,
             provider_ids=(self.id,),
             segments=self.sms.segments,
             line=self.line,
+            unanswered=silent,
         )
 
     def contradicted(self, why: str) -> Unsure:
@@ -122,6 +123,7 @@ def no_port(why: str, *, whole: bool = True) -> Refused:
     return Refused(
         error=Error("yeastar:no_port", why, retryable=True),
         scope=Scope.CHANNEL_FOR_A_WHILE if whole else Scope.MESSAGE,
+        by_us=True,
     )
 
 

@@ -78,6 +78,8 @@ class Session:
         self._ports_at: float | None = None
         self._queries = 0
         self._asked: set[int] = set()
+        # the device said something of an SMS
+        self._worked = False
 
     # -- verbs ---------------------------------------------------------------
 
@@ -235,7 +237,8 @@ class Session:
         for job in list(self.jobs.by_ticket.values()):
             outcome: Outcome = no_port(f"the connection ended before: {why}")
             if job.written:
-                outcome = job.unsure(f"the connection ended before a result: {why}")
+                text = f"the connection ended before a result: {why}"
+                outcome = job.unsure(text, silent=not self._worked)
             self._settle(job, outcome)
         for ticket in sorted(self._asked):
             self._events.append(events.Printed(ticket, None, why))
@@ -333,6 +336,7 @@ class Session:
         job = self.jobs.by_ticket.get(ticket)
         if job is None or job.port is None:
             return  # its result came first
+        self._worked = True
         if block.word("response") == "error" and "response" not in block.disputed:
             self._send_error(job, block.get("message") or "", now)
             return
@@ -388,6 +392,7 @@ class Session:
         if job is None or not job.written or "id" in block.disputed:
             self._events.append(events.Result(sms_id, status))
             return
+        self._worked = True
         if status not in (SENT, FAILED):
             self._note(f"SMS {sms_id}: unknown status {status!r}")
         self._settle(job, outcome_of(job, status))
@@ -406,7 +411,7 @@ class Session:
                 why = f"no result in {self._settings.result_timeout_s:g} s"
                 if job.port is not None:
                     self._block_port(job.port, why, SILENT_S, now)
-                self._settle(job, job.unsure(why))
+                self._settle(job, job.unsure(why, silent=True))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         port = job.port
