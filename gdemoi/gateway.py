@@ -268,9 +268,12 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
         **lane.channel.describe(),
     }
     state, reason = str(described.get("state")), str(described.get("reason") or "")
-    described["state"], described["reason"] = lane.standing(state, reason)
+    state, reason = lane.standing(state, reason, present=True)
+    described.update(state=state, reason=reason)
     described.update(
         unable=lane.unable(),
+        unanswered=lane.silence.count,
+        unanswered_since=lane.silence.since,
         refused_senders=lane.senders.describe(lane.seconds()),
         paused=lane.paused,
         window=lane.channel.window,

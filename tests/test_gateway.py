@@ -18,7 +18,16 @@ from gdemoi.gateway import PAUSED, Gateway
 from gdemoi.http.gateway import Search
 from gdemoi.interfaces import IChannel, ITraced
 from gdemoi.journal import Journal
-from gdemoi.message import Error, Outbound, Receipt, Refused, Scope, State
+from gdemoi.message import (
+    Error,
+    OnUnsure,
+    Outbound,
+    Receipt,
+    Refused,
+    Scope,
+    State,
+    Unsure,
+)
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from tests.routing.channels import HandChannel
@@ -117,6 +126,22 @@ class GatewayTests(SynchronousTestCase):
         first, _ = self.gateway.channels()
         self.assertEqual((first["state"], first["reason"]), ("up", ""))
         self.assertEqual((first["refused_senders"], first["unable"]), ([], None))
+
+    def test_a_channel_whose_submits_are_not_answered_says_so(self) -> None:
+        """In its state, with how many and since when, until the first answer."""
+        for number in range(4):
+            self.send(f"m{number}", channels=("a",), on_unsure=OnUnsure.HOLD)
+            self.channel.answer(Unsure(why="no answer in 30 s", unanswered=True))
+        first, second = self.gateway.channels()
+        self.assertEqual(first["state"], "degraded")
+        self.assertIn("4 submits unanswered since ", first["reason"])
+        self.assertEqual((first["unanswered"], first["unanswered_since"]), (4, NOW))
+        self.assertEqual((second["state"], second["unanswered"]), ("up", 0))
+        self.send("m9", channels=("a",))
+        self.channel.answer()
+        first, _ = self.gateway.channels()
+        self.assertEqual((first["state"], first["reason"]), ("up", ""))
+        self.assertIsNone(first["unanswered_since"])
 
     def test_unmatched_receipts(self) -> None:
         """With the time when they came, JSON-ready, newest first."""

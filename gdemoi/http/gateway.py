@@ -117,8 +117,9 @@ class Gateway(Protocol):
         """Return each channel as an operator wants to see it.
 
         ``name kind state reason lines balance`` of `IChannel.describe`, and the
-        lane's ``backlog in_flight window rate sent paused``.  While the lane rests,
-        `state` and `reason` say so; ``refused_senders`` are those that rest there.
+        lane's ``backlog in_flight window rate sent paused unanswered``.  While the
+        lane rests or is not answered, `state` and `reason` say so;
+        ``refused_senders`` are those that rest there.
         """
 
     def pause(self, channel: str) -> Awaitable[bool]:

@@ -24,6 +24,7 @@ _GAUGES: Final = {
     "gdemoi_channel_window": ("window", "How many there may be"),
     "gdemoi_channel_paused": ("paused", "1: an operator paused it"),
     "gdemoi_channel_rate_limit": ("present_rate", "Segments per second allowed now"),
+    "gdemoi_channel_unanswered": ("unanswered", "Submits unanswered in a row"),
     "gdemoi_channel_balance": ("balance", "What the account holds"),
 }
 _COUNTERS: Final = {

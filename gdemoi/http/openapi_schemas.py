@@ -207,6 +207,8 @@ def _standing() -> Schema:
         state={"enum": ["up", "degraded", "down"]},
         reason=WORD,
         unable=maybe(WORD),
+        unanswered=COUNT,
+        unanswered_since=maybe(number),
         paused=YES_OR_NO,
         window=COUNT,
         rate=maybe(number),

@@ -343,6 +343,8 @@ class Dispatcher:
             )
             return
         lane = self.lanes.get(entry.tried[-1])
+        if lane is not None:
+            lane.heard(outcome)
         news = not isinstance(outcome, Unsure) or outcome.progress is not None
         if lane is not None and news:
             spawn(

@@ -40,6 +40,7 @@ from gdemoi.message import (
 from gdemoi.routing.head import Entry, Head, prepare
 from gdemoi.routing.pace import Pace
 from gdemoi.routing.senders import Senders
+from gdemoi.routing.silence import Silence
 from gdemoi.tasks import spawn
 
 log = Logger()
@@ -108,6 +109,7 @@ class Lane:
         self._rest_until = 0.0
         self._rest_why = ""
         self.senders = Senders()
+        self.silence = Silence()
         # those of memory that wait for their sender, by id
         self._senderless: dict[str, Entry] = {}
         self._long_pause = False
@@ -133,11 +135,15 @@ class Lane:
         """Return the time."""
         return self._clock.seconds()
 
-    def standing(self, state: str, reason: str) -> tuple[str, str]:
+    def standing(
+        self, state: str, reason: str, *, present: bool = False
+    ) -> tuple[str, str]:
         """Return state and reason of the channel as it is used.
 
         Given are those that the channel itself tells.  While the lane rests nothing
-        leaves, however well the channel is; with a refused sender not all does.
+        leaves, however well the channel is; with a refused sender not all does; and
+        what is not answered has become of nobody knows what.  `present`: with the
+        figures of this moment, where those that were told last would do.
         """
         now = self._clock.seconds()
         if state == "down":
@@ -147,6 +153,9 @@ class Lane:
         limited = self.senders.reason(now)
         if self._long_pause and self.pace.paused(now):
             limited = "the far side asks us to wait"
+        if self.silence.reason:
+            silent = self.silence.present if present else self.silence.reason
+            limited = f"{silent}; {limited}" if limited else silent
         if not limited:
             return state, reason
         return "degraded", f"{reason}; {limited}" if reason else limited
@@ -338,6 +347,7 @@ class Lane:
 
     async def _answered(self, entry: Entry, attempt: int, outcome: Outcome) -> None:
         now = self._clock.seconds()
+        self.heard(outcome)
         if isinstance(outcome, Refused):
             outcome = self._mind(entry, outcome, now)
         else:
@@ -373,6 +383,16 @@ class Lane:
                 self._sender_rested()
         else:
             self._chief.decided(self, entry, outcome, after)
+
+    def heard(self, outcome: Outcome) -> None:
+        """Take note whether the far side answers, in time or late."""
+        if not self.silence.heard(outcome, self._clock.seconds()):
+            return
+        if self.silence.reason:
+            log.warn("{lane}: {why}", lane=self.name, why=self.silence.reason)
+        else:
+            log.info("{lane} answers submits again", lane=self.name)
+        self._chief.rested(self)
 
     def _keep(self, entry: Entry, refused: Refused, after: Next, now: float) -> Next:
         """Let memory answer for what stays; return what follows for the journal."""

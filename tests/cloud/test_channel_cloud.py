@@ -119,6 +119,7 @@ class SubmitTests(SynchronousTestCase):
         assert isinstance(outcome, Unsure)
         self.assertIn("deadline passed", outcome.why)
         self.assertEqual(outcome.segments, 2)
+        self.assertTrue(outcome.unanswered)
 
     def test_a_refused_sender_does_not_halt_the_account(self) -> None:
         """21606 again and again, and the channel is as it was."""

@@ -45,3 +45,12 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(told, [False, False, True, False])
         self.assertEqual(health.state, "degraded")
         self.assertIsNone(health.unable(NOW))
+
+    def test_any_answer_ends_the_silence(self) -> None:
+        """It was only silent: a refusal of one message shows that it is there."""
+        for outcome in (Refused(error=Error("x:2", "no")), Unsure(why="?")):
+            health = Health()
+            for _ in range(3):
+                health.silence("x")
+            self.assertTrue(health.learn(outcome, NOW))
+            self.assertEqual((health.state, health.reason), ("up", ""))

@@ -475,13 +475,29 @@ class OutOfOrderTests(SynchronousTestCase):
         """An OK after the exchange was given up is told as a late verdict."""
         sendid = self.rig.until_send()
         self.rig.pass_time(45)
-        self.assertIsInstance(self.outcomes[0], Unsure)
+        unsure = self.outcomes[0]
+        assert isinstance(unsure, Unsure)
+        self.assertTrue(unsure.unanswered)
         self.rig.say(f"OK {sendid} 1 5\n")
         self.rig.say(f"OK {sendid} 1 5\n")
         ((_, attempt, outcome),) = self.rig.house.lates
         self.assertEqual(attempt, 1)
         assert isinstance(outcome, Accepted)
         self.assertIn(":5:", outcome.provider_ids[0])
+
+    def test_what_is_cut_off_or_spoken_of_was_not_unanswered(self) -> None:
+        """By our own end, or by a device that lost it."""
+        self.rig.until_send()
+        self.successResultOf(self.rig.channel.stop(0))
+        rig = Rig(ONE)
+        rig.register()
+        lost = rig.submit()
+        sendid = rig.until_send()
+        rig.say(f"WAIT {sendid} 1\n")
+        rig.say(f"ERROR {sendid} SENDID\n")
+        for outcome in (self.outcomes[0], lost[0]):
+            assert isinstance(outcome, Unsure)
+            self.assertFalse(outcome.unanswered)
 
     def test_an_ok_after_an_error_is_told(self) -> None:
         """The device contradicts itself: the SMS may be out, and is not repeated."""

@@ -17,7 +17,7 @@ class Channels(House):
         return [
             {"name": "smsc", "kind": "smpp", "state": "up", "backlog": 7, "sent": 3,
              "paused": False, "balance": None, "present_rate": None,
-             "refused_senders": [{"sender": "BAD"}]},
+             "unanswered": 4, "refused_senders": [{"sender": "BAD"}]},
             {"name": "office", "kind": "goip", "state": "degraded", "paused": True,
              "balance": "9.50 EUR", "lines": [{"name": "l1", "state": "up"},
                                               {"name": "l2", "state": "down"}]},
@@ -45,6 +45,7 @@ class MetricsTests(SynchronousTestCase):
             ("gdemoi_channel_backlog", "smsc,smpp"): 7.0,
             ("gdemoi_channel_sent_total", "smsc,smpp"): 3.0,
             ("gdemoi_channel_paused", "office,goip"): 1.0,
+            ("gdemoi_channel_unanswered", "smsc,smpp"): 4.0,
             ("gdemoi_channel_refused_senders", "smsc,smpp"): 1.0,
             ("gdemoi_channel_refused_senders", "office,goip"): 0.0,
             ("gdemoi_channel_balance", "office,goip"): 9.5,

@@ -68,6 +68,28 @@ class ChannelTests(SynchronousTestCase):
         self.assertIsInstance(outcome, Unsure)
         house.stop()
 
+    def test_what_the_smsc_never_answers_is_told_to_be_unanswered(self) -> None:
+        """In time, or in all of a session; not what a good session's end cut off."""
+        never = Personality(password="secret", silent=1)
+        second = Personality(password="secret", silent=2)
+        for how, texts, cut, unanswered in (
+            (never, ["a", "b"], False, [True, True]),
+            (never, ["a", "b"], True, [True, True]),
+            (second, ["a", "b"], True, [False]),
+            (second, ["a", "b"], False, [True]),
+            # of two segments the first is answered
+            (second, ["x" * 200], False, [False]),
+        ):
+            house = House(how, response_timeout_s=5.0)
+            outcomes = [house.submit(house.message(text)) for text in texts]
+            house.advance(1)
+            if cut:
+                house.server.transport.abortConnection()
+            house.advance(5)
+            found = [one[0] for one in outcomes if isinstance(one[0], Unsure)]
+            self.assertEqual([one.unanswered for one in found], unanswered)
+            house.stop()
+
     def test_commands_of_an_operator(self) -> None:
         """A pause is cut short."""
         house = House()

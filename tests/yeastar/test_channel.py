@@ -117,6 +117,25 @@ class SendingTests(ChannelCase):
         self.assertEqual([late[:2] for late in world.house.lates], [("m1", 1)])
         self.assertEqual(second, [])
 
+    def test_what_the_device_never_speaks_of_is_told_to_be_unanswered(self) -> None:
+        """No result, or no answer at all; not what a good connection's end cut off."""
+        for fates, unanswered in (
+            (["none"], True),
+            (["silent"], True),
+            (["cut-after"], True),
+            (["ok", "cut-after"], False),
+            (["odd"], False),
+        ):
+            world = self.world(2).up()
+            world.box.plan.extend(fates)
+            for number in range(len(fates)):
+                outcomes = world.submit(message_id=f"m{number}")
+                world.later(20.0)
+            world.later(60.0)
+            (unsure,) = outcomes
+            assert isinstance(unsure, Unsure)
+            self.assertEqual(unsure.unanswered, unanswered, fates)
+
     def test_results_that_contradict_a_refusal(self) -> None:
         """Status 0 or an error, then Status 1: it is out, and not tried again."""
         for fate in ("failed-sent", "error-sent"):

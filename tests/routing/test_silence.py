@@ -1,0 +1,104 @@
+"""Submits that nobody answers, and what the channel says of it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.message import Accepted, Error, Outcome, Refused, Unsure
+from gdemoi.routing.silence import LIMIT, Silence
+from tests.routing.test_dispatcher import Case
+
+SILENT = Unsure(why="no answer in 30 s", unanswered=True)
+BROKEN = Unsure(why="the connection was lost")
+OURS = Refused(error=Error("gateway:unavailable", "no bind", True), by_us=True)
+THEIRS = Refused(error=Error("smpp:0x0B", "bad number"))
+AT = 1_795_000_000.0
+
+
+class SilenceTests(SynchronousTestCase):
+    def heard(self, *outcomes: Outcome) -> Silence:
+        """Return a silence that heard these, a minute apart."""
+        silence = Silence()
+        for number, outcome in enumerate(outcomes):
+            silence.heard(outcome, AT + 60.0 * number)
+        return silence
+
+    def test_three_in_a_row(self) -> None:
+        """Told at the third, with the time of the first; then only counted."""
+        silence = self.heard(SILENT, SILENT)
+        self.assertEqual(silence.reason, "")
+        self.assertTrue(silence.heard(SILENT, AT + 120))
+        self.assertEqual(silence.reason, "3 submits unanswered since 11:06 UTC")
+        self.assertFalse(silence.heard(SILENT, AT + 180))
+        self.assertEqual(silence.reason, "3 submits unanswered since 11:06 UTC")
+        self.assertEqual(silence.present, "4 submits unanswered since 11:06 UTC")
+
+    def test_any_answer_ends_it(self) -> None:
+        """A refusal is one as well."""
+        for answer in (Accepted(), THEIRS):
+            silence = self.heard(SILENT, SILENT, answer, SILENT, SILENT)
+            self.assertEqual((silence.count, silence.reason), (2, ""))
+            silence = self.heard(SILENT, SILENT, SILENT)
+            self.assertTrue(silence.heard(answer, AT + 500))
+            self.assertEqual((silence.reason, silence.since), ("", None))
+
+    def test_what_nobody_said_ends_nothing_and_counts_for_nothing(self) -> None:
+        """Our own refusals, and a connection that broke."""
+        silence = self.heard(SILENT, OURS, SILENT, BROKEN, SILENT)
+        self.assertEqual(silence.count, 3)
+        self.assertEqual(self.heard(BROKEN, BROKEN, BROKEN, OURS).count, 0)
+
+    @given(st.lists(st.sampled_from((SILENT, BROKEN, OURS, THEIRS, Accepted()))))
+    def test_it_is_told_and_taken_back_in_turn(self, outcomes: list[Outcome]) -> None:
+        """What is told is true, and nothing is told twice."""
+        silence, told = Silence(), False
+        for outcome in outcomes:
+            before = told
+            if silence.heard(outcome, AT):
+                told = not told
+            self.assertEqual(bool(silence.reason), told)
+            self.assertEqual(told, silence.count >= LIMIT)
+            if outcome is BROKEN or outcome is OURS:
+                self.assertEqual(told, before)
+
+
+class ChannelTests(Case):
+    def silent(self, *names: str) -> None:
+        """Submit messages that are not answered."""
+        for name in names:
+            self.accept(self.command(name))
+            self.hands["a"].answer(SILENT)
+
+    def test_a_channel_that_is_never_answered_says_so(self) -> None:
+        """Once, as an event and a line in the log, until the first answer."""
+        with capturedLogs() as logged:
+            self.silent("c1", "c2")
+            self.assertEqual(self.changes(), [])
+            self.silent("c3", "c4", "c5")
+            ((state, reason),) = self.changes()
+            self.assertEqual(state, "degraded")
+            self.assertIn("3 submits unanswered since ", reason)
+            self.accept(self.command("c6"))
+            self.hands["a"].answer()
+        self.assertEqual(self.changes()[1:], [("up", "")])
+        said = [formatEvent(event) for event in logged]
+        self.assertEqual(sum("submits unanswered" in (one or "") for one in said), 2)
+        self.assertIn("a answers submits again", said)
+
+    def test_a_link_that_comes_back_is_not_up_yet(self) -> None:
+        """A bind alone is no answer to a submit."""
+        self.silent("c1", "c2", "c3")
+        self.house.changed(self.hands["a"], "down", "lost")
+        self.house.changed(self.hands["a"], "up", "")
+        self.assertEqual(
+            [s for s, _ in self.changes()], ["degraded", "down", "degraded"]
+        )
+
+    def test_an_answer_that_comes_late_is_one(self) -> None:
+        """The far side is slow, not dumb."""
+        self.silent("c1", "c2", "c3")
+        self.house.late("c2", 1, Accepted(provider_ids=("9",)))
+        self.assertEqual(self.changes()[1:], [("up", "")])
