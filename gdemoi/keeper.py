@@ -28,6 +28,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gdemoi.errors import TheirFault, Unavailable
+from gdemoi.faults import in_words
 from gdemoi.tasks import background
 
 
@@ -214,7 +215,7 @@ class Keeper(Generic[C]):
         except LoginRefused as refusal:
             return str(refusal), refusal.pause_s
         except FAULTS as fault:
-            return str(fault) or type(fault).__name__, None
+            return in_words(fault), None
         finally:
             self.conversation = None
             if conversation is not None:

@@ -14,6 +14,10 @@ PROTOCOLS = {"smpp", "goip", "yeastar", "cloud"}
 SHELL_ROOMS = {"protocol", "http", "webhooks", "poller"}
 # beside the house, but allowed to put all of it together
 ASSEMBLIES = {"sandbox.assembly", "sandbox.tap", "sandbox.demo"}
+FLOOR_2 = {
+    *("keeper", "alarm", "tasks", "journal"),
+    *("hosts", "endpoints", "faults", "certificates"),
+}
 CLOCKS_AND_SOCKETS = {"time", "datetime.now", "socket", "asyncio", "threading"}
 
 
@@ -42,7 +46,7 @@ def floor(name: str) -> int | None:
         return 2 if room in SHELL_ROOMS else 1
     if name in ("amqp.envelope", "amqp.fields", "amqp.mapping", "amqp.numbers"):
         return 1
-    if first in ("keeper", "alarm", "tasks", "journal", "hosts", "endpoints"):
+    if first in FLOOR_2:
         return 2
     if first == "kinds":
         return 3

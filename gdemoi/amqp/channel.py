@@ -31,6 +31,7 @@ from gdemoi.amqp.codec import (
 )
 from gdemoi.amqp.spec import FRAME_BODY, FRAME_HEADER, FRAME_METHOD
 from gdemoi.errors import TheirFault, Unavailable
+from gdemoi.faults import in_words
 
 _BASIC: Final = 60
 _DELIVER: Final = b"\x00\x3c\x00\x3c"
@@ -56,7 +57,7 @@ def reason_text(reason: Any) -> str:
     if isinstance(reason, Message):
         return f"{reason.reply_code} {reason.reply_text}"
     if isinstance(reason, Failure):
-        return str(reason.getErrorMessage())
+        return in_words(reason.value)
     return str(reason)
 
 

@@ -21,13 +21,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txamqp.client import TwistedDelegate
 from txamqp.message import Message
 from txamqp.protocol import AMQClient
+from zope.interface import implementer
 
 from gdemoi.amqp.channel import Channel, reason_text
 from gdemoi.amqp.codec import frame
@@ -40,6 +41,7 @@ from gdemoi.amqp.spec import (
     spec,
 )
 from gdemoi.errors import GdemoiError, TheirFault, Unavailable
+from gdemoi.faults import ANSWERS_TLS, in_words, of_loss, speaks_tls
 from gdemoi.keeper import LoginRefused
 from gdemoi.tasks import spawn
 
@@ -121,6 +123,7 @@ class Delegate(TwistedDelegate):  # type: ignore[misc]
         self.client.transport.loseConnection()
 
 
+@implementer(IHandshakeListener)
 class Client(AMQClient):  # type: ignore[misc]
     """A connection to one broker, as a conversation that a keeper can keep.
 
@@ -158,7 +161,9 @@ class Client(AMQClient):  # type: ignore[misc]
         self._prepare = prepare
         self._on_blocked = on_blocked
         self._tail = b""
-        self._heard = self._said = True
+        self._heard = self._said = self._first = True
+        # TLS, where it is spoken
+        self._agreed = False
         self._silent_looks = 0
         self._beat = LoopingCall(self._look_at_heartbeat)
         self._beat.clock = clock
@@ -288,9 +293,15 @@ class Client(AMQClient):  # type: ignore[misc]
         """Ask for AMQP 0-9-1; txamqp's own asks for something older."""
         self.transport.write(_PROTOCOL_HEADER)
 
+    def handshakeCompleted(self) -> None:
+        """TLS is agreed upon."""
+        self._agreed = True
+
     def connectionLost(self, reason: Failure) -> None:
         """Tell everyone."""
-        self.do_close(Unavailable(f"connection lost: {reason.getErrorMessage()}"))
+        lost = of_loss(reason.value, self.transport, self._agreed)
+        why = lost or in_words(reason.value)
+        self.do_close(Unavailable(f"connection lost: {why}"))
         self.disconnected.fire()
 
     def send(self, octets: bytes) -> None:
@@ -301,6 +312,11 @@ class Client(AMQClient):  # type: ignore[misc]
     def dataReceived(self, data: bytes) -> None:
         """Take any number of frames, and the beginning of the next."""
         self._heard = True
+        if self._first:
+            self._first = False
+            if speaks_tls(data):
+                self.give_up(f"{ANSWERS_TLS} (amqps://)")
+                return
         if self._tail:
             data = self._tail + data
         try:

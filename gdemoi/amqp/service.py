@@ -19,14 +19,8 @@ from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import (
-    Certificate,
-    PrivateCertificate,
-    optionsForClientTLS,
-    trustRootFromCertificates,
-)
+from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
-from twisted.python.filepath import FilePath
 
 from gdemoi.amqp.answers import Answers
 from gdemoi.amqp.client import Client
@@ -38,6 +32,7 @@ from gdemoi.amqp.ingress import Ingress
 from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
 from gdemoi.amqp.topology import Topology, Upkeep
+from gdemoi.certificates import authorities, our_own
 from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.hosts import Host, Hosts
@@ -100,18 +95,9 @@ def endpoint(
 
 def tls_options(settings: AmqpSettings, host: str) -> Any:
     """Return how the broker's certificate is checked, and ours shown."""
-    trust = None
-    if settings.tls_ca is not None:
-        pem = FilePath(settings.tls_ca).getContent()
-        end = b"-----END CERTIFICATE-----"
-        trust = trustRootFromCertificates(
-            [Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
-        )
-    certificate = None
-    if settings.tls_certificate is not None:
-        certificate = PrivateCertificate.loadPEM(
-            FilePath(settings.tls_certificate).getContent()
-        )
+    trust = authorities(settings.tls_ca) if settings.tls_ca else None
+    own = settings.tls_certificate
+    certificate = our_own(own) if own else None
     return optionsForClientTLS(host, trustRoot=trust, clientCertificate=certificate)
 
 

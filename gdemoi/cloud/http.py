@@ -45,6 +45,7 @@ from zope.interface import implementer
 from gdemoi.cloud.provider import Answer, HttpRequest
 from gdemoi.cloud.settings import is_loopback
 from gdemoi.errors import Unavailable
+from gdemoi.faults import in_words
 
 MOST_OCTETS: Final = 1024 * 1024  # of an answer
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -329,6 +330,8 @@ def not_left(why: BaseException) -> bool:
 
 def explained(why: BaseException) -> str:
     """Return a fault in a few words: class names, never addresses or bodies."""
+    if isinstance(why, SSL.Error):
+        return in_words(why)
     reasons: list[Any] = getattr(why, "reasons", [])
     inner = ", ".join(explained(reason.value) for reason in reasons)
     name = "deadline passed" if isinstance(why, DeadlinePassed) else type(why).__name__

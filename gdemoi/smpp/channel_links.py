@@ -6,12 +6,10 @@ goes to the channel.  The pauses are the keeper's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final, Protocol
 
-from OpenSSL.crypto import Error as SslError
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
@@ -20,16 +18,11 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IStreamClientEndpoint,
 )
-from twisted.internet.ssl import (
-    Certificate,
-    optionsForClientTLS,
-    trustRootFromCertificates,
-)
+from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
-from twisted.python.filepath import FilePath
 
+from gdemoi.certificates import authorities
 from gdemoi.endpoints import HostEndpoint
-from gdemoi.errors import Unavailable
 from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import Surroundings
 from gdemoi.keeper import FAULTS, TIMEOUTS, Backoff, Keeper, KeeperState
@@ -66,10 +59,6 @@ _SPARE_S: Final = 5.0
 _LOGGED: Final = 20
 # When there is a better host, outstanding answers are awaited so long.
 _MOVE_GRACE_S: Final = 5.0
-
-_PEM: Final = re.compile(
-    "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
-)
 
 Connect = Callable[[Host], IStreamClientEndpoint]
 
@@ -146,25 +135,11 @@ def secured(settings: SmppSettings, connect: Connect) -> Connect:
 
     def secure(host: Host) -> IStreamClientEndpoint:
         # read anew for each connection: certificates are replaced as they age
-        trust = _authority(settings.tls_ca) if settings.tls_ca else None
+        trust = authorities(settings.tls_ca) if settings.tls_ca else None
         options = optionsForClientTLS(settings.tls_name or host.name, trustRoot=trust)
         return wrapClientTLS(options, connect(host))
 
     return secure
-
-
-def _authority(path: str) -> Any:
-    """Return the authorities in a PEM file; `Unavailable` says what is wrong."""
-    try:
-        pem = FilePath(path).getContent().decode("ascii", "replace")
-        found = [Certificate.loadPEM(block) for block in _PEM.findall(pem)]
-    except OSError as fault:
-        raise Unavailable(f"tls_ca {path}: {fault.strerror}") from fault
-    except SslError as fault:
-        raise Unavailable(f"tls_ca {path} holds a broken certificate") from fault
-    if not found:
-        raise Unavailable(f"tls_ca {path} holds no certificate")
-    return trustRootFromCertificates(found)
 
 
 def _or(value: float | None, default: float) -> float:

@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gdemoi.errors import Unavailable
+from gdemoi.faults import in_words
 from gdemoi.hosts import Host
 from gdemoi.smpp.channel_links import (
     BIND_NAMES,
@@ -110,14 +111,16 @@ async def _probe_host(
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
     except _NO_CONNECTION as fault:
         limit = isinstance(fault, ConnectingCancelledError | DeferredTimeoutError)
-        why = "no answer" if limit else str(fault) or type(fault).__name__
+        why = "no answer" if limit else in_words(fault)
         found = _with(found, problem=why)
         return _with(found, advice=advice_for(found, settings))
     found = _with(found, address=host.address, connect_ms=_ms(clock.seconds() - begun))
     try:
         await esme.ready().addTimeout(timeout_s + 1.0, clock)
-    except (Unavailable, DeferredTimeoutError) as fault:
-        found = _with(found, problem=listener.why or str(fault) or "no answer")
+    except Unavailable as fault:
+        found = _with(found, problem=in_words(fault))
+    except DeferredTimeoutError:
+        found = _with(found, problem=listener.why or "no answer")
     if listener.refused is not None:
         found = _with(found, command_status=listener.refused.command_status)
     if listener.bound is not None:

@@ -94,6 +94,8 @@ _SILENT: Final = (
     Advice("version", "or the other version of SMPP"),
     Advice("bind_timeout", "or more time"),
 )
+_NO_TLS: Final = (Advice("tls", "no, or the port where the carrier speaks TLS"),)
+_ANSWERS_TLS: Final = (Advice("tls", "yes: the carrier speaks TLS at this port"),)
 _NO_CERTIFICATE: Final = (
     Advice("tls_name", "the certificate is for another name"),
     Advice("tls_ca", "or is signed by an authority that has to be named"),
@@ -120,6 +122,10 @@ def _for_no_answer(problem: str) -> tuple[Advice, ...]:
         return _NO_SMPP
     if "certificate" in lowered or "verif" in lowered:
         return _NO_CERTIFICATE
+    if "not speak tls" in lowered or "tls was not agreed" in lowered:
+        return _NO_TLS
+    if "speaks tls" in lowered:
+        return _ANSWERS_TLS
     if "no answer" in lowered:
         return _SILENT
     return _HUNG_UP

@@ -12,10 +12,10 @@ from typing import Any, Final, Protocol
 
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
 )
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gdemoi.alarm import Alarm
+from gdemoi.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
 from gdemoi.keeper import LoginRefused
 from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Outbound, Over
 from gdemoi.smpp.pdus import DataSm, DeliverSm
@@ -42,7 +43,7 @@ class Ear(Protocol):
         """Take what happened, in order."""
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class EsmeProtocol(protocol.Protocol):
     """One connection to an SMSC; a `gdemoi.keeper.Conversation`.
 
@@ -70,6 +71,9 @@ class EsmeProtocol(protocol.Protocol):
         self._closing: IDelayedCall | None = None
         self._refusal: LoginRefused | None = None
         self._why = "the connection was closed"
+        # TLS, where it is spoken
+        self._agreed = False
+        self._heard = False
         self._ended = False
         self._full = False
         self._held = False
@@ -158,17 +162,32 @@ class EsmeProtocol(protocol.Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Hand octets to the session and tell what happened."""
+        if not self._heard:
+            self._heard = True
+            if speaks_tls(data):
+                self._close(f"{ANSWERS_TLS} (tls = yes)")
+                return
         # what is submitted meanwhile leaves in the write at the end
         self._in_turn = True
         self._tell(self.session.receive(data, self._clock.seconds()))
         self._in_turn = False
         self._flush()
 
+    def handshakeCompleted(self) -> None:
+        """TLS is agreed upon."""
+        self._agreed = True
+
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         """Settle everything; nothing of this connection is left behind."""
         self._ended = True
-        if reason.check(ConnectionDone) is None:
-            self._why = reason.getErrorMessage()
+        lost = of_loss(reason.value, self.transport, self._agreed)
+        if lost is not None:
+            in_time = self._refusal
+            if lost == NOT_AGREED and in_time is not None:
+                # we waited in vain: both are of use
+                lost = f"{in_time}; {lost}"
+                self._refusal = LoginRefused(lost, in_time.pause_s)
+            self._why = lost
         self._tell(self.session.lost(self._why))
         self._alarm.cancel()
         for call in (self._flushing, self._closing):

@@ -8,7 +8,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gdemoi.amqp.channel import Channel, ChannelError, Delivery
 from gdemoi.amqp.client import Client
@@ -319,6 +321,25 @@ class LoginTests(Case):
         ready = client.ready()
         self.network.cut()
         self.failureResultOf(ready, Unavailable)
+
+    def test_a_plain_login_at_a_port_of_tls(self) -> None:
+        """The alert that answers it is told as what it is."""
+        client, _ = self.client()
+        ready = client.ready()
+        client.dataReceived(bytes.fromhex("15030100020246"))
+        fault = self.failure(ready, Unavailable)
+        self.assertIn("the far side speaks TLS at this port (amqps://)", str(fault))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_tls_against_a_plain_port(self) -> None:
+        """What OpenSSL says of it is told in words, not as a list."""
+        client, _ = self.client()
+        ready = client.ready()
+        fault = SSL.Error([("SSL routines", "", "wrong version number")])
+        client.do_close(Failure(fault))
+        said = str(self.failure(ready, Unavailable))
+        self.assertIn("the far side does not speak TLS at this port", said)
+        self.assertNotIn("[(", said)
 
     def test_fault_19_no_specification_file_is_needed(self) -> None:
         """The table has RabbitMQ's extensions, and the names txamqp looks for."""

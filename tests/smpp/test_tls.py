@@ -6,8 +6,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import PrivateCertificate
-from twisted.protocols import tls
+from twisted.protocols import tls as tls_file
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -54,12 +55,26 @@ def authority(case: SynchronousTestCase, pem: bytes = CERTIFICATE) -> str:
     return str(path)
 
 
+class _Odd(Protocol):
+    """Answers the first octets with `says`, or hangs up when that is nothing."""
+
+    def __init__(self, says: bytes) -> None:
+        self._says = says
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        if self._says:
+            self.transport.write(self._says)
+        else:
+            self.transport.loseConnection()
+
+
 class TlsTests(SynchronousTestCase):
     def house(self, **settings: Any) -> House:
         """Return a house whose SMSC speaks TLS."""
         house = House(tls=True, start=False, **settings)
         # Twisted's client side asks nobody which clock to gather small writes by
-        self.patch(tls, "_get_default_clock", lambda: house.clock)
+        self.patch(tls_file, "_get_default_clock", lambda: house.clock)
         chosen = PrivateCertificate.loadPEM(CERTIFICATE + KEY).options()
         factory = TLSMemoryBIOFactory(
             chosen, False, SmscFactory(house.smsc), house.clock
@@ -108,6 +123,31 @@ class TlsTests(SynchronousTestCase):
             self.assertIn(why, house.channel.unable() or "")
             self.assertEqual(house.net.wires, [])
             house.stop()
+
+    def meet(self, tls: bool, says: bytes, **settings: Any) -> str:
+        """Meet a far side that says something of its own; return why not."""
+        house = House(tls=tls, start=False, **settings)
+        self.patch(tls_file, "_get_default_clock", lambda: house.clock)
+        house.net.listen("smsc.example", 2775, lambda: _Odd(says))
+        house.channel.start(house.upstairs)
+        house.advance(12)
+        why = house.channel.unable() or ""
+        house.stop()
+        return why
+
+    def test_tls_against_a_plain_port(self) -> None:
+        """It answers in clear, hangs up, or waits: said in words each time."""
+        why = self.meet(True, b"220 mail.example ESMTP\r\n")
+        self.assertIn("the far side does not speak TLS at this port", why)
+        self.assertNotIn("[(", why)
+        self.assertIn("TLS was not agreed upon", self.meet(True, b""))
+        why = self.meet(True, b"", bind_timeout_s=5.0, link_timeout_s=5.0)
+        self.assertIn("TLS was not agreed upon", why)
+
+    def test_a_plain_bind_at_a_port_of_tls(self) -> None:
+        """Its alert is no nonsense of SMPP: what it is and what to set."""
+        why = self.meet(False, bytes.fromhex("15030100020246"))
+        self.assertIn("the far side speaks TLS at this port (tls = yes)", why)
 
     def test_tls_settings_without_tls(self) -> None:
         """A name to check without TLS is a mistake."""
