@@ -27,6 +27,14 @@ class Unavailable(GdemoiError):
     """The far side cannot be reached, or does not answer, for now."""
 
 
+class CannotListen(Unavailable):
+    """A port of ours cannot be had; `key` is the key in the ini that names it."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
 class InvalidMessage(GdemoiError):
     """A message that a platform handed in cannot be taken.
 

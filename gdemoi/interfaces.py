@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
 
+from gdemoi.errors import CannotListen
 from gdemoi.life import (
     Acceptance,
     Event,
@@ -150,6 +151,16 @@ class IPaced(Interface):
 
     def paced_by(rate: Rate) -> None:
         """Space segments by `rate.present`, which changes as the far side asks."""
+
+
+class IListening(Interface):
+    """A channel that opens a port of its own (beside `IChannel`)."""
+
+    def listening() -> Deferred[CannotListen | None]:
+        """Fire after `start` with why its port cannot be had, None when it listens.
+
+        Of the first try; a channel may go on trying.
+        """
 
 
 class IChannelEvents(Interface):

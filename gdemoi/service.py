@@ -11,11 +11,9 @@ from collections.abc import Callable
 from random import SystemRandom
 from typing import Any, Final
 
-from OpenSSL.SSL import Error as SSLError
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.resource import IResource
@@ -24,10 +22,12 @@ from twisted.web.server import Site
 from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import WebhookSite
-from gdemoi.errors import ConfigurationError, GdemoiError
+from gdemoi.errors import CannotListen, ConfigurationError, GdemoiError
+from gdemoi.faults import UNOPENED, of_port
 from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
 from gdemoi.http.api import Api
-from gdemoi.interfaces import IChannel, Surroundings
+from gdemoi.ini import Complaint
+from gdemoi.interfaces import IChannel, IListening, Surroundings
 from gdemoi.journal import Journal
 from gdemoi.journal.pulse import Pulse
 from gdemoi.logs import set_level
@@ -60,15 +60,18 @@ class GatewayService(Service):
         # what a restart alone can change is compared with this
         self._begun_with = configuration
         settings = configuration.gateway
-        self.journal = Journal(
-            configuration.journal,
-            reactor,
-            name=settings.name,
-            keep_s=settings.journal_keep_s,
-            receipt_ttl_s=settings.receipt_ttl_s,
-            keep_for=("amqp",) if configuration.amqp is not None else (),
-            accept_loss=accept_loss,
-        )
+        try:
+            self.journal = Journal(
+                configuration.journal,
+                reactor,
+                name=settings.name,
+                keep_s=settings.journal_keep_s,
+                receipt_ttl_s=settings.receipt_ttl_s,
+                keep_for=("amqp",) if configuration.amqp is not None else (),
+                accept_loss=accept_loss,
+            )
+        except ConfigurationError as fault:
+            raise _of_journal(configuration, fault) from fault
         self._pulse = Pulse(self.journal, reactor)
         self.webhooks = Webhooks()
         made = [self._make(one, configuration) for one in configuration.channels]
@@ -108,7 +111,7 @@ class GatewayService(Service):
         try:
             await self._open()
             started = True
-        except GdemoiError as fault:
+        except (GdemoiError, OSError) as fault:
             name = self.configuration.gateway.name
             log.critical("{name} cannot start: {fault}", name=name, fault=fault)
         finally:
@@ -124,7 +127,7 @@ class GatewayService(Service):
         set_level(settings.log_level)
         for warning in self.configuration.warnings:
             log.warn("{warning}", warning=str(warning))
-        await self.journal.open()
+        await self._open_journal()
         self._pulse.start()
         for lane in self.dispatcher.lanes.values():
             if await self._is_paused(lane.name):
@@ -137,6 +140,7 @@ class GatewayService(Service):
                 site = WebhookSite(self.webhooks, self.reactor)
                 await self._listen("webhooks", http.webhooks, site)
         await self.dispatcher.start()
+        await self._see_that_all_listen()
         if self.configuration.amqp is not None:
             self.amqp = AmqpService(
                 self.configuration.amqp,
@@ -154,19 +158,42 @@ class GatewayService(Service):
             channels=", ".join(self.dispatcher.lanes) or "no channels",
         )
 
+    async def _open_journal(self) -> None:
+        try:
+            await self.journal.open()
+        except (GdemoiError, OSError) as fault:
+            raise _of_journal(self.configuration, fault) from fault
+
+    async def _see_that_all_listen(self) -> None:
+        """Raise when a channel cannot open its port."""
+        for one in self.configuration.channels:
+            fault = await self._deaf(one)
+            if fault is not None:
+                raise BadConfiguration([fault])
+
+    async def _deaf(self, one: ChannelSettings) -> Complaint | None:
+        """Return why a channel cannot open its port, if it has one and cannot."""
+        channel = self.dispatcher.lanes[one.name].channel
+        if not IListening.providedBy(channel):
+            return None
+        why: CannotListen | None = await channel.listening()
+        if why is None:
+            return None
+        return self.configuration.fault(one.label, why.key, str(why))
+
     async def _listen(self, key: str, description: str, site: Site) -> None:
         try:
             port = await serverFromString(self.reactor, description).listen(site)
-        except CannotListenError as fault:
-            why = getattr(fault.socketError, "strerror", None) or fault.socketError
-            raise ConfigurationError(f"[http] {key} = {description}: {why}") from fault
-        except (OSError, ValueError, TypeError, LookupError, SSLError) as fault:
-            # a description that names a file or a socket that is not there
-            raise ConfigurationError(
-                f"[http] {key} = {description}: {fault}"
-            ) from fault
+        except UNOPENED as fault:
+            why = f"{description}: {of_port(fault)}"
+        else:
+            self._listens(key, description, port)
+            return
+        raise BadConfiguration([self.configuration.fault("http", key, why)])
+
+    def _listens(self, key: str, description: str, port: IListeningPort) -> None:
         self._ports.append(port)
-        here = port.getHost()
+        here: Any = port.getHost()
         at = f"{here.host}:{here.port}" if hasattr(here, "port") else description
         log.info("{what} at {at}", what=_SERVED[key], at=at)
 
@@ -183,9 +210,7 @@ class GatewayService(Service):
             cursor=self.journal.cursor,
             set_cursor=self.journal.set_cursor,
         )
-        made.channel = channel.kind.make(
-            channel.name, channel.settings, list(channel.parts), surroundings
-        )
+        made.channel = whole.make(channel, surroundings)
         return made
 
     async def _is_paused(self, name: str) -> bool:
@@ -288,6 +313,10 @@ class GatewayService(Service):
             lane.pause()
         made.channel.start(self.dispatcher)
         lane.pump()
+        for one in self.configuration.channels:
+            fault = await self._deaf(one) if one.name == made.channel.name else None
+            if fault is not None:
+                log.error("{fault}; it is tried again and again", fault=str(fault))
 
     def _take_over(self, fresh: Configuration) -> None:
         """Let settings of the gateway itself have their effect."""
@@ -322,6 +351,12 @@ class GatewayService(Service):
                 "home_country and default_ttl hold for HTTP from now on, for AMQP"
                 " after a restart"
             )
+
+
+def _of_journal(configuration: Configuration, fault: Exception) -> BadConfiguration:
+    """Return a fault of the journal with the place that names the journal."""
+    what = str(fault).removeprefix("journal: ")
+    return BadConfiguration([configuration.fault("gateway", "journal", what)])
 
 
 class _Made:

@@ -32,6 +32,9 @@ class Anything(Memory):
         # as long as an SMPP password may be
         return self.files.get(path, b"01234567\n")
 
+    def expand(self, pattern: str, beside: str) -> list[str]:
+        return super().expand(pattern, beside) or ["empty.ini"]
+
     def variable(self, name: str) -> str:
         return "0123456789abcdef0123"
 
@@ -39,7 +42,7 @@ class Anything(Memory):
 def switched_on() -> Anything:
     """Return the sample with everything in it switched on."""
     content = SWITCHED_OFF.sub("", SAMPLE.read_text(encoding="utf-8"))
-    return Anything(files={"sample.ini": content.encode()})
+    return Anything(files={"sample.ini": content.encode(), "empty.ini": b""})
 
 
 class SampleTests(SynchronousTestCase):

@@ -204,7 +204,7 @@ class StartTests(ServiceTestCase):
         text = self.file.read_text().replace("j.sqlite", "k.sqlite")
         self.file.write_text(text)
         said = await self.refused(self.service())
-        self.assertIn(f"cannot start: [http] listen = tcp:{number}", said)
+        self.assertIn(f":10: [http] listen: tcp:{number}", said)
         self.assertIn("Address already in use", said)
         self.assertEqual(self.diary[:1], ["a starts"])
         self.assertNotIn("a starts", self.diary[1:])
@@ -214,8 +214,16 @@ class StartTests(ServiceTestCase):
         listen = "ssl:0:privateKey=/nonexistent.pem:interface=127.0.0.1"
         self.write(A, TO_A, f"[http]\nlisten = {listen}\ntoken = a-long-token")
         said = await self.refused(self.service())
-        self.assertIn(f"cannot start: [http] listen = {listen}: ", said)
+        self.assertIn(f"gateway.ini:10: [http] listen: {listen}: ", said)
         self.assertIn("No such file", said)
+
+    async def test_a_key_file_that_holds_no_key(self) -> None:
+        """OpenSSL's list of tuples is told in words, without a traceback."""
+        listen = f"ssl:0:privateKey={self.file}:interface=127.0.0.1"
+        self.write(A, TO_A, f"[http]\nlisten = {listen}")
+        said = await self.refused(self.service())
+        self.assertIn(f"gateway.ini:10: [http] listen: {listen}: ", said)
+        self.assertIn("must hold a certificate and its private key", said)
 
     async def test_a_journal_that_another_gateway_has(self) -> None:
         """It is left alone, and the line names it."""

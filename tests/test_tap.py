@@ -145,8 +145,31 @@ class ProcessTests(SynchronousTestCase):
             listen = f"tcp:{port}:interface=127.0.0.1"
             self.write(f"{GATEWAY}[http]\nlisten = {listen}\n")
             said = self.refused()
-        line = f"test cannot start: [http] listen = {listen}: Address already in use"
-        self.assertIn(line, said)
+        place = f"{self.file.resolve()}:5: [http] listen: {listen}"
+        self.assertIn(f"test cannot start: {place}: Address already in use: ", said)
+        self.assertIn("choose another port", said)
+
+    def test_a_port_of_datagrams_in_use(self) -> None:
+        """A GoIP's too: the place of the key and what to do; status 1."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+            goip = f"[goip:g]\nlisten = 127.0.0.1:{port}\n"
+            line = "[goip-line:l]\nchannel = g\npassword = x\n"
+            self.write(GATEWAY + goip + line)
+            said = self.refused()
+        place = f"{self.file.resolve()}:5: [goip:g] listen: 127.0.0.1:{port}"
+        self.assertIn(f"test cannot start: {place}: Address already in use: ", said)
+
+    def test_a_journal_that_is_none(self) -> None:
+        """Garbage in its place: what it is and what to do; it is left as it was."""
+        garbage = b"not a database" * 1000
+        (self.folder / "j.sqlite").write_bytes(garbage)
+        self.write(f"{GATEWAY}[smpp:a]\nhost = 127.0.0.1\nsystem_id = a\n")
+        said = self.refused()
+        self.assertIn(":3: [gateway] journal: ", said)
+        self.assertIn("j.sqlite is no SQLite database: another file must", said)
+        self.assertEqual((self.folder / "j.sqlite").read_bytes(), garbage)
 
     def test_a_journal_that_was_deleted(self) -> None:
         """kill -9, the files removed: told, and started only on demand (B20)."""
@@ -159,7 +182,8 @@ class ProcessTests(SynchronousTestCase):
         for end in ("", "-wal", "-shm"):
             (self.folder / f"j.sqlite{end}").unlink()
         said = self.refused()
-        self.assertIn("test cannot start: journal: at least 1 messages", said)
+        place = f"{self.file.resolve()}:3: [gateway] journal"
+        self.assertIn(f"test cannot start: {place}: at least 1 messages", said)
         gateway = self.start(ours=("--accept-loss",))
         gateway.await_line("that was accepted")
         gateway.await_line("test is running")

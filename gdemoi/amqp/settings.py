@@ -19,6 +19,7 @@ from gdemoi.ini import (
     integer,
     key,
     path,
+    private_path,
     secret,
     size,
     text,
@@ -145,7 +146,9 @@ class AmqpSettings:
         path, default=None, doc="PEM file of authorities; none: the system's"
     )
     tls_certificate: str | None = key(
-        path, default=None, doc="PEM file with our certificate and key, if asked for"
+        private_path,
+        default=None,
+        doc="PEM file with our certificate and key, if asked for",
     )
 
     def complaints(self) -> Iterator[tuple[str, str]]:

@@ -39,6 +39,7 @@ from gdemoi.settings import (
     known_kinds,
     load,
 )
+from gdemoi.settings.machine import look
 
 _OWN: Final[dict[str, type]] = {
     "gateway": GatewaySettings,
@@ -72,6 +73,10 @@ def check(context: click.Context, file: str, as_json: bool) -> None:
         configuration, complaints = examine(file)
     except OSError as error:
         raise Trouble(f"{file}: {error.strerror}", UNREADABLE) from None
+    if configuration is not None:
+        complaints += _made(configuration) or look(configuration)
+        if any(not one.warning for one in complaints):
+            configuration = None
     if _wants_json(context, as_json):
         _print([_complaint(one) for one in complaints])
     else:
@@ -84,6 +89,15 @@ def check(context: click.Context, file: str, as_json: bool) -> None:
             )
     if configuration is None:
         context.exit(REFUSED)
+
+
+def _made(configuration: Configuration) -> list[Complaint]:
+    """Return what keeps channels from being made, such as a key that is missing."""
+    try:
+        offline_channels(configuration)
+    except BadConfiguration as bad:
+        return list(bad.complaints)
+    return []
 
 
 def _complaint(one: Complaint) -> dict[str, Any]:
@@ -231,6 +245,6 @@ def offline_channels(configuration: Configuration) -> dict[str, IChannel]:
         set_cursor=forget,
     )
     return {
-        one.name: one.kind.make(one.name, one.settings, list(one.parts), surroundings)
+        one.name: configuration.make(one, surroundings)
         for one in configuration.channels
     }

@@ -19,6 +19,7 @@ from gdemoi.ini import (
     duration,
     integer,
     key,
+    private_path,
     rate,
     secret,
     text,
@@ -216,6 +217,13 @@ class TwilioSettings(CloudSettings):
         if self.inbound == "poll" and not self.polled_numbers:
             yield "inbound_numbers", "inbound = poll needs our numbers"
 
+    def phone_numbers(self) -> Iterator[tuple[str, str]]:
+        """Tell the numbers that are polled: two who do would tell each SMS twice."""
+        if self.inbound == "poll":
+            key = "inbound_numbers" if self.inbound_numbers else "allowed_sender"
+            for number in self.polled_numbers:
+                yield key, number
+
     @property
     def polled_numbers(self) -> tuple[str, ...]:
         """Our numbers whose inbound messages are asked for."""
@@ -243,7 +251,9 @@ class VonageSettings(AgedSettings):
         rate, default=30.0, name="throughput", doc="segments per second"
     )
     private_key: str | None = key(
-        text, default=None, doc="path of the application's private key (PEM)"
+        private_path,
+        default=None,
+        doc="path of the application's private key (PEM)",
     )
     signature_secret: str | None = key(
         secret, default=None, doc="signature secret; checks webhooks"

@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.errors import ConfigurationError, OurFault, Unavailable
+from gdemoi.errors import CannotListen, ConfigurationError, OurFault, Unavailable
+from gdemoi.faults import of_port
 from gdemoi.goip.channel_memory import ChannelMemory
 from gdemoi.goip.channel_upward import Upward
 from gdemoi.goip.choice import bound_line
@@ -48,6 +49,7 @@ from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
     IHalting,
+    IListening,
     Kind,
     Prepared,
     Surroundings,
@@ -67,7 +69,7 @@ LISTEN_AGAIN_S: Final = 10.0
 _ID: Final = re.compile(r"[^\s;:\x00-\x1f\x7f]+\Z")
 
 
-@implementer(IChannel, IHalting)
+@implementer(IChannel, IHalting, IListening)
 class GoipChannel:
     """The lines of one ``[goip:…]`` section."""
 
@@ -109,6 +111,7 @@ class GoipChannel:
         self._port: IListeningPort | None = None
         self._listen_call: IDelayedCall | None = None
         self._why_deaf = "not started"
+        self._listened: Deferred[CannotListen | None] = Deferred()
         self._jobs: dict[Job, Deferred[Outcome]] = {}
         self._orders: dict[int, Deferred[str]] = {}
         self._up: set[str] = set()
@@ -124,6 +127,10 @@ class GoipChannel:
             self.name, self.account, self.protocol, self._joiner, self._clock, events
         )
         spawn(self._start(), self.log, f"starting {self.name}")
+
+    def listening(self) -> Deferred[CannotListen | None]:
+        """Fire after the first try to listen (`IListening`)."""
+        return self._listened
 
     def stop(self, grace_s: float) -> Deferred[None]:
         """End exchanges that have not said SEND; wait for the others; close."""
@@ -320,12 +327,20 @@ class GoipChannel:
         try:
             self._port = self._reactor.listenUDP(port, self.protocol, interface=host)
         except CannotListenError as fault:
-            self._why_deaf = str(fault)
-            self.log.error("{channel}: {fault}", channel=self.name, fault=str(fault))
-            self._events.changed(self, "down", self._why_deaf)
-            self._listen_call = self._clock.callLater(LISTEN_AGAIN_S, self._listen)
+            self._deaf(CannotListen("listen", f"{host}:{port}: {of_port(fault)}"))
             return
+        if not self._listened.called:
+            self._listened.callback(None)
         self._events.able(self)
+
+    def _deaf(self, why: CannotListen) -> None:
+        """Try again: what has the port may be this channel as it was before."""
+        if str(why) != self._why_deaf:
+            self._why_deaf = str(why)
+            self._events.changed(self, "down", self._why_deaf)
+        self._listen_call = self._clock.callLater(LISTEN_AGAIN_S, self._listen)
+        if not self._listened.called:
+            self._listened.callback(why)
 
     async def _stop(self, grace_s: float) -> None:
         if self._listen_call is not None:

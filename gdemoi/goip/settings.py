@@ -27,6 +27,7 @@ from gdemoi.ini import (
     secret,
     text,
 )
+from gdemoi.ini.listeners import Listener
 
 # "GOIP SMS Interface": the device stops an exchange after 90 s
 DEVICE_LIMIT_S: Final = 90.0
@@ -154,6 +155,10 @@ class GoipSettings:
         rate, default=50.0, doc="datagrams taken from one source, with bursts of twice"
     )
 
+    def listeners(self) -> Iterator[Listener]:
+        """Tell which port these settings open."""
+        yield Listener("listen", "udp", *self.listen)
+
     @property
     def timers(self) -> Timers:
         """Return the timers of an exchange."""
@@ -215,6 +220,11 @@ class GoipLineSettings:
     balance_ussd: str = key(
         text, default="*100#", doc="the code that `line NAME balance` dials"
     )
+
+    def phone_numbers(self) -> Iterator[tuple[str, str]]:
+        """Tell the SIM's number, as (key, number): no other line has it."""
+        if self.number is not None:
+            yield "number", self.number
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Yield what the wire cannot carry, and what does not go together."""

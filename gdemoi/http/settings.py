@@ -6,9 +6,7 @@ opens nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,9 +14,8 @@ from attrs import frozen
 from twisted.internet.endpoints import serverFromString
 
 from gdemoi.ini import Converter, duration, integer, key, secret, size
+from gdemoi.ini.listeners import KINDS, Listener, is_loopback, listener, parts_of
 
-_PARTS: Final = re.compile(r"(?:[^:\\]|\\.)*")
-_KINDS: Final = ("tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "haproxy")
 # Shorter ones are guessed.
 TOKEN_MINIMUM: Final = 8
 
@@ -28,7 +25,7 @@ def _endpoint(value: str) -> str:
     parts = value.split(":")
     if parts[0].isdigit():
         raise ValueError(f"{value!r} is not an endpoint; write tcp:{value}")
-    if parts[0] not in _KINDS or len(parts) < 2:
+    if parts[0] not in KINDS or len(parts) < 2:
         raise ValueError(
             f"{value!r} is not an endpoint like tcp:8990:interface=127.0.0.1"
         )
@@ -65,14 +62,9 @@ def is_local(endpoint: str) -> bool:
     """Tell whether only this machine can reach an endpoint."""
     if endpoint.startswith("unix:"):
         return True
-    for part in _PARTS.findall(endpoint):
-        if part.startswith("interface="):
-            host: str = part.removeprefix("interface=").replace("\\:", ":")
-            try:
-                return bool(ip_address(host).is_loopback)
-            except ValueError:
-                return host == "localhost"
-    return False
+    _, named = parts_of(endpoint)
+    host = named.get("interface", "")
+    return host == "localhost" or is_loopback(host)
 
 
 endpoint: Final = Converter("endpoint", _endpoint)
@@ -116,6 +108,14 @@ class HttpSettings:
     long_poll_s: float = key(
         duration, default=60.0, doc="the longest `wait` of GET /v1/events"
     )
+
+    def listeners(self) -> Iterator[Listener]:
+        """Tell which ports these settings open."""
+        for name in ("listen", "webhooks"):
+            described = getattr(self, name)
+            found = listener(name, described) if described is not None else None
+            if found is not None:
+                yield found
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Tell what contradicts itself, as (key, why)."""

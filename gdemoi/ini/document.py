@@ -6,7 +6,7 @@ permissions come in through `Sources`, so that reading stays a pure function.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, TypeVar
 
 from attrs import define, field, frozen
@@ -17,8 +17,10 @@ from gdemoi.ini.units import (
     Wrong,
     likely,
     path,
+    private_path,
     secret,
     suspicious,
+    uncommented,
     unquoted,
     words,
 )
@@ -27,6 +29,7 @@ from gdemoi.ini.words import Block, Complaint, Place, Word, read
 S = TypeVar("S")
 
 _MISSING: Final = object()
+_A_LINE_OF_ITS_OWN: Final = "a comment is a line of its own"
 # A complaint is for people: more of a strange value than this helps nobody.
 _LONGEST: Final = 300
 
@@ -175,25 +178,41 @@ class Section:
 
     def _value(self, one: Key, name: str, word: Word) -> Any:
         converter = one.converter
-        listed = isinstance(converter, Converter) and converter.listed
+        meant = uncommented(word.value)
+        if converter is secret and meant and not meant.startswith(("env:", "file:")):
+            meant = ""  # never in a complaint
+        tail = "" if meant is None else f"; {_A_LINE_OF_ITS_OWN}"
         try:
-            value = word.value if listed else unquoted(word.value)
-            if converter is secret:
-                return self._secret(name, value, quoted=value != word.value)
-            if converter is path:
-                return self.document.sources.resolve(value, word.place.file)
-            meant = suspicious(converter, value)
-            if meant is not None:
-                self.complain(name, f"{value} is in seconds", hint=meant, warning=True)
-            return converter(value)
-        except Wrong as error:
-            self.complain(name, _short(str(error)), hint=error.hint)
+            value = self._converted(converter, name, word)
         except ValueError as error:
-            self.complain(name, _short(str(error)))
+            hint = meant or (error.hint if isinstance(error, Wrong) else None)
+            self.complain(name, _short(str(error)) + tail, hint=hint)
         except OSError as error:
             # a value may name a file that its converter reads
-            self.complain(name, f"cannot be read: {error.strerror or error}")
+            why = error.strerror or error
+            self.complain(name, f"cannot be read: {why}{tail}", hint=meant or None)
+        else:
+            if meant is not None:
+                what = f"the value goes on to the end of its line{tail}"
+                self.complain(name, what, hint=meant or None, warning=True)
+            return value
         return _MISSING
+
+    def _converted(self, converter: Callable[[str], Any], name: str, word: Word) -> Any:
+        """Return the value; raises `ValueError` and `OSError`."""
+        listed = isinstance(converter, Converter) and converter.listed
+        value = word.value if listed else unquoted(word.value)
+        if converter is secret:
+            return self._secret(name, value, quoted=value != word.value)
+        if converter is path or converter is private_path:
+            file = self.document.sources.resolve(value, word.place.file)
+            if converter is private_path:
+                self._warn_if_open(name, file)
+            return file
+        meant = suspicious(converter, value)
+        if meant is not None:
+            self.complain(name, f"{value} is in seconds", hint=meant, warning=True)
+        return converter(value)
 
     def _secret(self, name: str, value: str, *, quoted: bool) -> str:
         """Look a secret up; what it is never appears in a complaint."""
@@ -207,7 +226,10 @@ class Section:
                 raise ValueError(f"the environment variable {value[4:]} is empty")
             return found
         if not quoted and value.startswith("file:"):
-            return _one_line(sources, sources.resolve(value[5:], file))
+            named = sources.resolve(value[5:], file)
+            found = _one_line(sources, named)
+            self._warn_if_open(name, named)
+            return found
         if value and self.document.first_open_secret(file):
             self.complain(
                 name,
@@ -216,6 +238,12 @@ class Section:
                 warning=True,
             )
         return value
+
+    def _warn_if_open(self, name: str, file: str) -> None:
+        """Warn of a file of secrets that everybody may read, once for each."""
+        if self.document.first_open_secret(file):
+            what = f"{file} holds a secret and everybody may read it; chmod o-r it"
+            self.complain(name, what, warning=True)
 
 
 def _short(text: str) -> str:
@@ -284,8 +312,10 @@ def _include(
     word: Word,
     chain: tuple[str, ...],
 ) -> None:
-    def complain(what: str) -> None:
-        document.complaints.append(Complaint(word.place, what, block.label, "include"))
+    def complain(what: str, *, warning: bool = False) -> None:
+        document.complaints.append(
+            Complaint(word.place, what, block.label, "include", warning=warning)
+        )
 
     try:
         patterns = words(word.value)
@@ -294,7 +324,9 @@ def _include(
         return
     for pattern in patterns:
         files = document.sources.expand(pattern, word.place.file)
-        if not files and not set(pattern) & set("*?["):
+        if not files and set(pattern) & set("*?["):
+            complain(f"no file matches {pattern}", warning=True)
+        elif not files:
             complain(f"there is no file {pattern}")
         for file in files:
             if file in chain:

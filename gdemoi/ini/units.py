@@ -325,6 +325,22 @@ size: Final = Converter("size", _size, _render_size)
 secret: Final = Converter("secret", _same)
 # a file; `Section.read` makes it relative to the file that names it
 path: Final = Converter("path", _same)
+# one with a secret in it: who may read it is looked at
+private_path: Final = Converter("path", _same)
+
+
+def uncommented(value: str) -> str | None:
+    """Return a value without what looks like a comment behind it; None: nothing does.
+
+    A comment is a line of its own, so what looks like one belongs to the value.
+    """
+    inside = False
+    for at, char in enumerate(value):
+        if char == '"':
+            inside = not inside
+        elif char in "#;" and not inside and value[at - 1 : at] in (" ", "\t"):
+            return value[:at].rstrip(" \t") or None
+    return None
 
 
 def suspicious(converter: Callable[[str], Any], value: str) -> str | None:

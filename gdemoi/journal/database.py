@@ -24,12 +24,15 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 
 from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.journal.faults import DRIVER, of_database, of_file
 from gdemoi.journal.statements import Bulk, Statements
 
+_NO_DRIVER = ""
 try:
     import psycopg
-except ImportError:  # the extra `postgres` is not installed
+except ImportError as missing:  # the extra `postgres` is not installed, or libpq
     psycopg = None  # type: ignore[assignment]
+    _NO_DRIVER = str(missing)
 
 TAKEN: Final = "another gateway has this journal open"
 # All gateways on one PostgreSQL journal commit one after the other: so receipts
@@ -65,7 +68,7 @@ class Database:
         if kind not in ("sqlite", "postgresql"):
             raise ConfigurationError(f"journal: {kind} is not supported")
         if kind == "postgresql" and psycopg is None:
-            raise ConfigurationError("journal: install gdemoi[postgres] for this URL")
+            raise ConfigurationError(f"journal: {DRIVER.format(why=_NO_DRIVER)}")
         self.name = name
         self.shared = kind == "postgresql"
         self.in_memory = kind == "sqlite" and not self.path
@@ -108,20 +111,15 @@ class Database:
         except Unavailable as error:
             raise ConfigurationError(str(error)) from error
         except NOT_NOW as error:
-            raise Unavailable(f"journal: {error}") from error
+            raise Unavailable(f"journal: {of_database('', error)}") from error
 
     def _guard_sqlite(self) -> None:
         """Take the lock file; make the journal ours alone to read if it is new."""
         try:
             lock = open(self.path + ".lock", "a+")  # noqa: SIM115
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
-        except FileNotFoundError as error:
-            folder = os.path.dirname(os.path.abspath(self.path))
-            raise ConfigurationError(
-                f"journal: the folder {folder} does not exist"
-            ) from error
         except OSError as error:
-            raise ConfigurationError(f"journal: {error}") from error
+            raise ConfigurationError(f"journal: {of_file(self.path, error)}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

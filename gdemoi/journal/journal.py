@@ -21,6 +21,7 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import arriving, receiving, sweeping
 from gdemoi.journal.database import Database
+from gdemoi.journal.faults import of_file
 from gdemoi.journal.known import CACHED
 from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.mark import Mark, MarkFile
@@ -166,7 +167,8 @@ class Journal:
         try:
             mark, accepted = self._mark.read()
         except OSError as error:
-            raise ConfigurationError(f"journal: {error}") from error
+            why = of_file(self._mark.path, error)
+            raise ConfigurationError(f"journal: {why}") from error
         accepted = accepted or self._accept_loss
         path = self._database.path
         is_empty = not os.path.exists(path) or not os.path.getsize(path)

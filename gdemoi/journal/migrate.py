@@ -21,6 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gdemoi.errors import ConfigurationError
 from gdemoi.journal.database import Database
+from gdemoi.journal.faults import of_database
 from gdemoi.journal.schema import events, metadata
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -38,7 +39,9 @@ def migrate(url: str) -> None:
         with engine.begin() as connection:
             upgrade(connection)
     except DBAPIError as error:
-        raise ConfigurationError(f"journal: {error.orig}") from error
+        path = made.database if made.get_backend_name() == "sqlite" else None
+        why = of_database(path or "", error.orig or error)
+        raise ConfigurationError(f"journal: {why}") from error
     finally:
         engine.dispose()
 

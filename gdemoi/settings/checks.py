@@ -7,14 +7,17 @@ means stands in its settings class.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from attrs import define, field
 
+from gdemoi.amqp.numbers import normalise
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
+from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Document, Place, Section
+from gdemoi.ini.listeners import Listener
 from gdemoi.ini.units import likely
 from gdemoi.interfaces import Kind
 from gdemoi.routing.settings import RouteSettings
@@ -36,6 +39,21 @@ def _unknown(section: Section, known: list[str]) -> None:
         section.complain(
             None, "is an unknown section", hint=likely(section.kind, known)
         )
+
+
+def _told_by(settings: Any, verb: str) -> Iterator[Any]:
+    """Return what settings tell of themselves, if they have that verb."""
+    tell = getattr(settings, verb, None)
+    if tell is not None:
+        yield from tell()
+
+
+def _certain(number: str, home_country: str | None) -> str:
+    """Return a number in the one form, or as it stands where that is not certain."""
+    try:
+        return normalise(number, home_country)
+    except InvalidMessage:
+        return number
 
 
 @define
@@ -75,6 +93,8 @@ class Examination:
         self._check_routes()
         self._check_webhooks()
         self._check_map()
+        self._check_listeners()
+        self._check_numbers()
         if not self.claimed:
             self.document.complain(
                 Place(self.file, 0),
@@ -192,6 +212,47 @@ class Examination:
                 "map", f"there is no [amqp-map:{wanted}]", hint=likely(wanted, known)
             )
 
+    def _check_listeners(self) -> None:
+        """Two of ours cannot have one port."""
+        before: list[tuple[Section, Listener]] = []
+        for section, settings in self._read():
+            for one in _told_by(settings, "listeners"):
+                for other, theirs in before:
+                    if one.clashes(theirs):
+                        section.complain(
+                            one.key,
+                            f"{one} is where [{other.label}] {theirs.key} listens"
+                            f" ({other.place_of(theirs.key)}); choose another port",
+                        )
+                        break
+                else:
+                    before.append((section, one))
+
+    def _check_numbers(self) -> None:
+        """A SIM is in one line."""
+        home = self.gateway.home_country if self.gateway is not None else None
+        before: dict[str, tuple[Section, str]] = {}
+        for section, settings in self._read():
+            for key, number in _told_by(settings, "phone_numbers"):
+                first, first_key = before.setdefault(
+                    _certain(number, home), (section, key)
+                )
+                if (first, first_key) != (section, key):
+                    section.complain(
+                        key,
+                        f"{number} is the number of [{first.label}] too"
+                        f" ({first.place_of(first_key)})",
+                        warning=True,
+                    )
+
+    def _read(self) -> Iterator[tuple[Section, Any]]:
+        """Return the sections that could be read, with their settings."""
+        if self.http is not None:
+            yield self.own["http"], self.http
+        for section, _, settings in self.channels.values():
+            yield section, settings
+        yield from self.parts
+
     # -- the result --------------------------------------------------------
 
     def result(self) -> Configuration:
@@ -211,7 +272,25 @@ class Examination:
             routes=tuple((section.name or "", route) for section, route in self.routes),
             journal=journal_url(gateway, self.document.sources, self.file),
             warnings=tuple(one for one in self.document.complaints if one.warning),
+            places=self._places(),
         )
+
+    def _places(self) -> dict[tuple[str, str], Place]:
+        """Return where every key is set, and under "" where its section begins."""
+        found = {}
+        for section in self.document.sections:
+            kind = self._canonical(section.kind)
+            label = kind if section.name is None else f"{kind}:{section.name}"
+            found[label, ""] = section.place
+            for key in section.block.words:
+                found[label, key] = section.place_of(key)
+        return found
+
+    def _canonical(self, word: str) -> str:
+        for kind in self.kinds:
+            if word in kind.aliases:
+                return kind.name
+        return word
 
     def _parts_of(self, channel: str) -> tuple[tuple[str, str, Any], ...]:
         return tuple(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings
-from gdemoi.ini import Complaint
-from gdemoi.interfaces import Kind
+from gdemoi.ini import Complaint, Place
+from gdemoi.interfaces import Kind, Surroundings
 from gdemoi.routing.rules import Rule
 from gdemoi.routing.settings import RouteSettings
 from gdemoi.settings.gateway import GatewaySettings
@@ -25,6 +25,11 @@ class ChannelSettings:
     name: str
     settings: Any
     parts: tuple[tuple[str, str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return what stands between the brackets, an alias in the kind's own word."""
+        return f"{self.kind.name}:{self.name}"
 
 
 @frozen
@@ -41,11 +46,38 @@ class Configuration:
     # the journal's address, absolute and with its password
     journal: str = field(repr=False)
     warnings: tuple[Complaint, ...] = ()
+    # where what is set: (section, key), the key "" for the section itself
+    places: Mapping[tuple[str, str], Place] = field(factory=dict, repr=False, eq=False)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Return the routes as the router's rules, in file order."""
         return tuple(route.rule(name) for name, route in self.routes)
+
+    def make(self, channel: ChannelSettings, surroundings: Surroundings) -> Any:
+        """Make a channel; raise `BadConfiguration`, with its place."""
+        parts = list(channel.parts)
+        try:
+            return channel.kind.make(
+                channel.name, channel.settings, parts, surroundings
+            )
+        except ConfigurationError as fault:
+            told = Complaint(self.place(channel.label), str(fault))
+            raise BadConfiguration([told]) from fault
+
+    def place(self, section: str, key: str = "") -> Place:
+        """Return where a key is set; else its section, or the file as a whole."""
+        places = self.places
+        found = places.get((section, key)) or places.get((section, ""))
+        return found or Place(self.file, 0)
+
+    def fault(self, section: str, key: str, what: str) -> Complaint:
+        """Return a complaint about a value that came out while it was used."""
+        return Complaint(self.place(section, key), what, section, key or None)
+
+    def warning(self, section: str, key: str, what: str) -> Complaint:
+        """Return a complaint about what may hinder the gateway, or may not."""
+        return evolve(self.fault(section, key, what), warning=True)
 
 
 class BadConfiguration(ConfigurationError):

@@ -19,6 +19,7 @@ from gdemoi.ini import (
     secret,
     words,
 )
+from gdemoi.ini.units import Wrong
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.settings import region
 
@@ -35,14 +36,31 @@ def _gateway_name(value: str) -> str:
 
 def _journal(value: str) -> str:
     if not value.startswith(_JOURNALS):
-        raise ValueError(
-            "is not like sqlite:///journal.sqlite or postgresql://user@host/base"
+        raise Wrong(
+            "is not like sqlite:///journal.sqlite or postgresql://user@host/base",
+            _meant(value),
         )
     if value.startswith("sqlite:") and not value.startswith(_SQLITE):
-        raise ValueError("sqlite takes three slashes (sqlite:///relative/path)")
+        raise Wrong(
+            "sqlite takes three slashes (sqlite:///relative/path)", _meant(value)
+        )
     if value == _SQLITE or ":memory:" in value:
         raise ValueError("a journal in memory would lose what was accepted")
     return value
+
+
+def _meant(value: str) -> str | None:
+    """Return what a journal's address was probably meant to be; no password."""
+    if value.startswith("postgres:"):
+        return "postgresql://…"
+    kind, colon, rest = value.partition(":")
+    if colon and kind != "sqlite":
+        return None
+    path = rest if colon else value
+    slashes = len(path) - len(path.lstrip("/"))
+    # two slashes are of the address, any other number is the path's own
+    is_absolute = slashes not in (0, 2)
+    return f"{_SQLITE}{'/' if is_absolute else ''}{path.lstrip('/')}"
 
 
 @frozen(kw_only=True)

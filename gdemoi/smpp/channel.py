@@ -15,12 +15,13 @@ from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.errors import OurFault, Unavailable
+from gdemoi.errors import CannotListen, OurFault, Unavailable
 from gdemoi.interfaces import (
     IChannel,
     IChannelEvents,
     IContinuing,
     IHalting,
+    IListening,
     IPaced,
     ITraced,
     Kind,
@@ -76,7 +77,7 @@ BINDS: Final = {
 _MOST_NOTED: Final = 1000
 
 
-@implementer(IChannel, IContinuing, IHalting, IPaced, ITraced)
+@implementer(IChannel, IContinuing, IHalting, IListening, IPaced, ITraced)
 class SmppChannel:
     """One ``[smpp:NAME]``."""
 
@@ -124,6 +125,10 @@ class SmppChannel:
         for link in self.links:
             link.start()
         self.outbind.start()
+
+    def listening(self) -> Deferred[CannotListen | None]:
+        """Fire after the first try to listen for outbind (`IListening`)."""
+        return self.outbind.listened
 
     def paced_by(self, rate: Rate) -> None:
         """Space segments by the lane's rate (`gdemoi.interfaces.IPaced`)."""

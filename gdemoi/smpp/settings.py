@@ -25,6 +25,7 @@ from gdemoi.ini import (
     text,
     words,
 )
+from gdemoi.ini.listeners import KINDS, Listener, listener
 from gdemoi.smpp.addresses import complaint_of_sender
 from gdemoi.smpp.error_tables import LANGUAGES, NO_TABLE, ErrorTable, load_table
 from gdemoi.smpp.ids import IdForm
@@ -95,6 +96,13 @@ class PduLog(StrEnum):
     OFF = "off"
     LINE = "line"
     HEX = "hex"
+
+
+def _endpoint(value: str) -> str:
+    """Read an endpoint to listen on, such as tcp:2776."""
+    if value and (value.partition(":")[0] not in KINDS or ":" not in value):
+        raise ValueError(f"{value!r} is not an endpoint like tcp:2776")
+    return value
 
 
 def ton_or_npi(value: str) -> int | None:
@@ -197,7 +205,7 @@ class SmppSettings:
         doc="time on another host before the first is tried; 0: do not try",
     )
     outbind_listen: str = key(
-        text,
+        _endpoint,
         default="",
         doc="endpoint where the SMSC may knock (outbind); empty: not at all",
         example="tcp:2776",
@@ -349,6 +357,13 @@ class SmppSettings:
     def hosts(self) -> tuple[tuple[str, int], ...]:
         """The addresses with their ports."""
         return tuple(_address(host, self.port) for host in self.host)
+
+    def listeners(self) -> Iterator[Listener]:
+        """Tell which port these settings open, if any."""
+        if self.outbind_listen:
+            found = listener("outbind_listen", self.outbind_listen)
+            if found is not None:
+                yield found
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong across keys, as (key, what)."""

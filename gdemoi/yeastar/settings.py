@@ -131,6 +131,11 @@ class YeastarSettings:
         example="+03:00",
     )
 
+    def phone_numbers(self) -> Iterator[tuple[str, str]]:
+        """Tell the numbers of the SIMs, as (key, number): no other port has them."""
+        for port, number in self.numbers.items():
+            yield f"number.{port}", number
+
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong between keys."""
         for port in self.numbers:

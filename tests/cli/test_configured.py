@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 import gdemoi.cli.configured as configured
 import gdemoi.settings
 from gdemoi.cli.show_configured import explanation
+from gdemoi.errors import ConfigurationError
 from gdemoi.ini import key, secret, text
 from gdemoi.interfaces import Kind
 from gdemoi.message import Error, Outbound, Refused
@@ -133,6 +135,30 @@ class CheckTests(FileTests):
         self.assertEqual(result.exit_code, 0)
         self.assertIn("warning: a secret in a file", result.output)
         self.assertNotIn("= coo", result.output)
+
+    def test_what_the_machine_says(self) -> None:
+        """A port in use is a warning: the gateway itself may have it."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            http = f"[http]\nlisten = tcp:{port}:interface=127.0.0.1\n"
+            result = self.terminal.type("check", self.write(GOOD + http))
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertIn(f":11: [http] listen: warning: 127.0.0.1:{port}", result.output)
+        self.assertIn("good (1 channels, 2 routes)", result.output)
+
+    def test_a_channel_that_cannot_be_made(self) -> None:
+        """What comes out when it is made is a complaint as any other: 1."""
+
+        def refuse(*_: Any) -> None:
+            raise ConfigurationError("[pigeon:roof] private_key: no such file")
+
+        kinds = (evolve(KINDS[0], make=refuse),)
+        self.patch(gdemoi.settings, "known_kinds", lambda: kinds)
+        file = self.write(GOOD)
+        result = self.terminal.type("check", file)
+        self.assertEqual(result.exit_code, 1)
+        line = f"{file}:3: [pigeon:roof] private_key: no such file"
+        self.assertEqual(result.output.splitlines(), [line])
 
     def test_unreadable(self) -> None:
         """No such file is 2."""

@@ -13,6 +13,7 @@ from gdemoi.ini import (
     key,
     parse,
     path,
+    private_path,
     rate,
     secret,
     text,
@@ -33,6 +34,7 @@ class SmscSettings:
     sender: str = key(text, default="", doc="sender")
     tlvs: dict[str, int] = key(integer(), name="tlv.*", default={}, doc="TLVs")
     ca: str | None = key(path, default=None, doc="file")
+    own: str | None = key(private_path, default=None, doc="file with a key")
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         if self.port == 13:
@@ -164,6 +166,57 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(settings.ca, "/here/ca.pem")
 
 
+class CommentTests(SynchronousTestCase):
+    """``port = 2775 # x``: a comment behind a value is a part of it."""
+
+    def test_a_value_that_a_comment_spoils(self) -> None:
+        """What was meant is told, for every unit; a quote before it too."""
+        for written, meant in (
+            ("port = 99 # the usual", "99"),
+            ("link_timeout = 5m ; short", "5m"),
+            ("throughput = 20/s\t# by contract", "20/s"),
+            ('sender = "GPS" # ours', '"GPS"'),
+            ("password = env:PW # ours", "env:PW"),
+            ("password = file:/pw # ours", "file:/pw"),
+        ):
+            settings, said = smsc(f"host = a\n{written}\n")
+            self.assertIsNone(settings, written)
+            (line,) = said
+            self.assertIn("; a comment is a line of its own", line)
+            self.assertTrue(line.endswith(f"; did you mean {meant}?"), line)
+
+    def test_a_value_that_takes_a_comment_in(self) -> None:
+        """Text, lists and paths become something else: a warning."""
+        for written, meant in (
+            ("host = smsc.example # the first", "smsc.example"),
+            ("host = a, b # both", "a, b"),
+            ("host = a\nca = ca.pem ; ours", "ca.pem"),
+        ):
+            settings, said = smsc(f"{written}\n")
+            self.assertIsNotNone(settings)
+            self.assertEqual(len(said), 1, said)
+            self.assertIn("warning: the value goes on to the end of its line", said[0])
+            self.assertTrue(said[0].endswith(f"did you mean {meant}?"), said[0])
+
+    def test_a_secret_that_takes_a_comment_in(self) -> None:
+        """The warning does not tell the secret."""
+        settings, said = smsc("host = a\npassword = hush #x\n")
+        assert settings is not None
+        self.assertEqual(settings.password, "hush #x")
+        self.assertIn("warning: the value goes on", said[0])
+        self.assertNotIn("hush", said[0])
+
+    def test_signs_that_begin_no_comment(self) -> None:
+        """Within a word or in quotes they are meant."""
+        for written in ("*100#", "a#b", '"a # b"', '"#1; #2"'):
+            settings, said = smsc(f"host = a\nsender = {written}\n")
+            self.assertEqual(said, [], written)
+            self.assertIsNotNone(settings)
+        settings, said = smsc('host = "a # b", c\n')
+        assert settings is not None
+        self.assertEqual((said, settings.host), ([], ("a # b", "c")))
+
+
 class SecretTests(SynchronousTestCase):
     def read(self, written: str, memory: Memory) -> tuple[str | None, str]:
         settings, said = smsc(f"host = a\npassword = {written}\n", memory)
@@ -205,6 +258,29 @@ class SecretTests(SynchronousTestCase):
         self.assertIn("warning: a secret in a file that everybody may read", said)
         self.assertNotIn("geheim", said)
         self.assertEqual(self.read("env:P", memory)[1], "")
+
+    def test_a_secret_file_that_everybody_can_read(self) -> None:
+        """A file of a password and one with a private key: warned of once each."""
+        memory = Memory(files={"/pw": b"x\n"}, open_to_all={"/pw", "/here/own.pem"})
+        settings, said = smsc("host = a\npassword = file:/pw\nown = own.pem\n", memory)
+        self.assertIsNotNone(settings)
+        self.assertEqual(
+            said,
+            [
+                f"g.ini:{line}: [smpp:a] {key}: warning: {file} holds a secret and"
+                " everybody may read it; chmod o-r it"
+                for line, key, file in (
+                    (3, "password", "/pw"),
+                    (4, "own", "/here/own.pem"),
+                )
+            ],
+        )
+
+    def test_a_secret_file_for_us_alone(self) -> None:
+        """Nothing is said, and where the ini itself is open that is no matter."""
+        memory = Memory(files={"/pw": b"x\n"}, open_to_all={"g.ini"})
+        _, said = smsc("host = a\npassword = file:/pw\n", memory)
+        self.assertEqual(said, [])
 
     def test_secrets_stay_out_of_repr(self) -> None:
         """A settings record can be logged."""
@@ -260,11 +336,14 @@ class IncludeTests(SynchronousTestCase):
         )
 
     def test_a_file_that_is_not_there(self) -> None:
-        """A name without * must exist; a glob may match nothing."""
+        """A name without * must exist; a glob that matches nothing is warned of."""
         memory = Memory(files={"g.ini": b"[gateway]\ninclude = no.ini, c.d/*\n"})
         self.assertEqual(
             self.labels(memory)[1],
-            ["g.ini:2: [gateway] include: there is no file no.ini"],
+            [
+                "g.ini:2: [gateway] include: there is no file no.ini",
+                "g.ini:2: [gateway] include: warning: no file matches c.d/*",
+            ],
         )
 
     def test_a_section_twice(self) -> None:

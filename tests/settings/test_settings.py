@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings, is_local
 from gdemoi.ini import boolean, key, secret, text
+from gdemoi.ini.listeners import Listener, listener
 from gdemoi.interfaces import Kind
 from gdemoi.message import MessageClass, OnUnsure
 from gdemoi.settings import BadConfiguration, Configuration, Disk, examine, load
@@ -119,6 +122,138 @@ class GoodTests(SynchronousTestCase):
         found = loaded("[gateway]\ndefault_ttl = 7200\n[box:a]\n")
         self.assertEqual(found.gateway.default_ttl_s, 7200.0)
         self.assertEqual(len(found.warnings), 1)
+
+
+@frozen(kw_only=True)
+class DoorSettings:
+    """A box that listens, for the numbers of its SIMs."""
+
+    listen: str = key(text, default="tcp:1", doc="where")
+    datagrams: bool = key(boolean, default=False, doc="UDP")
+    number: str | None = key(text, default=None, doc="of its SIM")
+
+    def listeners(self) -> Iterator[Listener]:
+        found = listener("listen", self.listen)
+        assert found is not None
+        yield evolve(found, transport="udp") if self.datagrams else found
+
+    def phone_numbers(self) -> Iterator[tuple[str, str]]:
+        if self.number is not None:
+            yield "number", self.number
+
+
+class TogetherTests(SynchronousTestCase):
+    """What is right by itself and not beside the rest."""
+
+    def said(self, content: str) -> list[str]:
+        """Return the complaints about doors."""
+        kinds = (Kind("door", DoorSettings, nothing),)
+        memory = Memory(files={"g.ini": content.encode()})
+        return [str(one) for one in examine("g.ini", kinds=kinds, sources=memory)[1]]
+
+    def test_two_listeners_on_one_port(self) -> None:
+        """An error with both places; no matter whose ports they are."""
+        told = "127.0.0.1:8990 is where [{}] {} listens (g.ini:{}); choose another port"
+        http = "[http]\nlisten = tcp:8990:interface=127.0.0.1\n"
+        self.assertEqual(
+            self.said(f"{http}webhooks = tcp:8990:interface=127.0.0.1\n[door:a]\n"),
+            ["g.ini:3: [http] webhooks: " + told.format("http", "listen", 2)],
+        )
+        door = "[door:a]\nlisten = tcp:8990:interface=127.0.0.1\n"
+        self.assertEqual(
+            self.said(http + door),
+            ["g.ini:4: [door:a] listen: " + told.format("http", "listen", 2)],
+        )
+        self.assertEqual(
+            self.said(door + door.replace(":a", ":b")),
+            ["g.ini:4: [door:b] listen: " + told.format("door:a", "listen", 2)],
+        )
+
+    def test_a_default_that_clashes(self) -> None:
+        """A port that no key names is told at its section."""
+        (said,) = self.said("[http]\n[door:a]\nlisten = tcp:8990\n")
+        self.assertEqual(
+            said,
+            "g.ini:3: [door:a] listen: 0.0.0.0:8990 is where [http] listen listens"
+            " (g.ini:1); choose another port",
+        )
+
+    def test_ports_that_do_not_clash(self) -> None:
+        """Other ports, other addresses, datagrams beside streams."""
+        doors = (
+            "[door:a]\n[door:b]\nlisten = tcp:2\n"
+            "[door:c]\ndatagrams = yes\n[door:d]\n"
+            "listen = tcp:3:interface=127.0.0.1\n[door:e]\n"
+            "listen = tcp:3:interface=127.0.0.2\n"
+        )
+        self.assertEqual(self.said(doors), [])
+
+    def test_two_lines_with_one_number(self) -> None:
+        """A warning, also when one writes it in the country's own way."""
+        content = (
+            "[gateway]\nhome_country = RU\n[door:a]\nnumber = +79161112233\n"
+            "[door:b]\nlisten = tcp:2\nnumber = 8 916 111-22-33\n"
+            "[door:c]\nlisten = tcp:3\nnumber = GPS\n"
+        )
+        self.assertEqual(
+            self.said(content),
+            [
+                "g.ini:7: [door:b] number: warning: 8 916 111-22-33 is the number of"
+                " [door:a] too (g.ini:4)"
+            ],
+        )
+
+
+class PlaceTests(SynchronousTestCase):
+    def test_where_a_value_came_from(self) -> None:
+        """Key, else section, else file; an alias goes by the kind's own word."""
+        found = loaded("[gateway]\nname = g\n[nephos:n]\n\npassword = x\n[box:b]\n")
+        for section, key_, place in (
+            ("gateway", "name", "g.ini:2"),
+            ("gateway", "journal", "g.ini:1"),
+            ("cloud:n", "password", "g.ini:5"),
+            ("box:b", "", "g.ini:6"),
+            ("http", "listen", "/here/g.ini"),
+        ):
+            self.assertEqual(str(found.place(section, key_)), place)
+
+    def test_a_channel_that_cannot_be_made(self) -> None:
+        """The complaint bears the place of its section."""
+
+        def make(*_: Any) -> None:
+            raise ConfigurationError("[box:b] lacks a lid")
+
+        memory = Memory(files={"g.ini": b"\n[box:b]\n"})
+        kinds = (Kind("box", BoxSettings, make),)
+        found = load("g.ini", kinds=kinds, sources=memory)
+        around: Any = None
+        with self.assertRaises(BadConfiguration) as caught:
+            found.make(found.channels[0], around)
+        self.assertEqual(str(caught.exception), "g.ini:2: [box:b] lacks a lid")
+
+
+class JournalTests(SynchronousTestCase):
+    """The address of the journal, as people write it."""
+
+    def test_what_was_meant(self) -> None:
+        """A missing sqlite:/// and its like: told with the right address."""
+        for written, meant in (
+            ("j.sqlite", "sqlite:///j.sqlite"),
+            ("/var/j.sqlite", "sqlite:////var/j.sqlite"),
+            ("sqlite:j.sqlite", "sqlite:///j.sqlite"),
+            ("sqlite:/var/j.sqlite", "sqlite:////var/j.sqlite"),
+            ("sqlite://j.sqlite", "sqlite:///j.sqlite"),
+            ("postgres://u:hush@h/b", "postgresql://…"),
+        ):
+            (line,) = said(f"[gateway]\njournal = {written}\n[box:a]\n")
+            self.assertTrue(line.startswith("g.ini:2: [gateway] journal: "), line)
+            self.assertTrue(line.endswith(f"; did you mean {meant}?"), line)
+            self.assertNotIn("hush", line)
+
+    def test_what_nobody_can_guess(self) -> None:
+        """Other databases are refused without a hint."""
+        (line,) = said("[gateway]\njournal = mysql://u@h/b\n[box:a]\n")
+        self.assertNotIn("did you mean", line)
 
 
 class BadTests(SynchronousTestCase):

@@ -1,9 +1,12 @@
 """What happens seldom to a channel."""
 
+import errno
 from typing import Any
 
 import msgspec
+from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,7 +16,7 @@ from gdemoi.message import MessageClass, Outcome, State, Unsure
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
-from gdemoi.smpp.channel_outbind import OutbindPort
+from gdemoi.smpp.channel_outbind import LISTEN_AGAIN_S, OutbindPort
 from gdemoi.smpp.happenings import Noted
 from gdemoi.smpp.inbound import Repeats
 from gdemoi.smpp.pdus import DataSm, DeliverSm
@@ -321,8 +324,6 @@ class MakingTests(SynchronousTestCase):
 
     def test_an_outbind_port_listens_and_stops(self) -> None:
         """Only when configured; sessions that began there end with it."""
-        from attrs import evolve
-
         house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
         reactor = MemoryReactorClock()
         surroundings = evolve(house.surroundings, reactor=reactor)
@@ -341,6 +342,57 @@ class MakingTests(SynchronousTestCase):
         house.advance(5)
         self.assertEqual(stopped, [None])
         self.assertEqual(port.sessions, [])
+
+
+class _Deaf(MemoryReactorClock):
+    """A reactor whose ports others have, for so many tries."""
+
+    tries = 2
+
+    def listenTCP(self, port: int, *rest: Any, **more: Any) -> Any:
+        if self.tries:
+            self.tries -= 1
+            in_use = OSError(errno.EADDRINUSE, "Address already in use")
+            raise CannotListenError("", port, in_use)
+        return super().listenTCP(port, *rest, **more)
+
+
+class OutbindPortTests(SynchronousTestCase):
+    def test_a_port_in_use(self) -> None:
+        """Told to who waits for it, with what to do; tried again until it is had."""
+        house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
+        reactor = _Deaf()
+        around = evolve(house.surroundings, reactor=reactor, clock=reactor)
+        port = OutbindPort("x", house.settings, around, house.channel.deliveries, None)
+        port.start()
+        why = self.successResultOf(port.listened)
+        assert why is not None
+        self.assertEqual(why.key, "outbind_listen")
+        self.assertIn("tcp:2776: Address already in use: another program", str(why))
+        self.assertEqual(reactor.tcpServers, [])
+        reactor.advance(LISTEN_AGAIN_S)
+        reactor.advance(LISTEN_AGAIN_S)
+        self.assertEqual([one[0] for one in reactor.tcpServers], [2776])
+        self.assertEqual(reactor.getDelayedCalls(), [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.successResultOf(Deferred.fromCoroutine(port.stop(0)))
+
+    def test_stopped_while_it_waits(self) -> None:
+        """No timer is left."""
+        house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
+        reactor = _Deaf()
+        around = evolve(house.surroundings, reactor=reactor, clock=reactor)
+        port = OutbindPort("x", house.settings, around, house.channel.deliveries, None)
+        port.start()
+        self.successResultOf(Deferred.fromCoroutine(port.stop(0)))
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_none_is_wanted(self) -> None:
+        """Then there is nothing to wait for."""
+        house = House(start=False)
+        house.channel.start(house.upstairs)
+        self.assertIsNone(self.successResultOf(house.channel.listening()))
+        house.stop()
 
 
 class _Silent:

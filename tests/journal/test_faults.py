@@ -1,0 +1,150 @@
+"""Why a journal cannot be opened, as people read it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import gdemoi.journal.database as database_file
+from gdemoi.errors import ConfigurationError
+from gdemoi.journal.database import Database
+from gdemoi.journal.faults import foreseen, of_database, of_file
+from gdemoi.journal.migrate import migrate
+
+
+class FileTests(SynchronousTestCase):
+    def test_each_error_of_the_system(self) -> None:
+        """The file or folder, what is wrong, what to do; no [Errno …]."""
+        for number, words in (
+            (errno.ENOENT, "the folder /no/such does not exist: create it, owned by"),
+            (errno.EACCES, "/no/such/j may not be opened by user"),
+            (errno.EPERM, "see its owner and that of /no/such"),
+            (errno.EROFS, "the disk of /no/such is mounted read-only"),
+            (errno.EISDIR, "/no/such/j is a folder; name a file in it"),
+            (errno.ENOSPC, "the disk of /no/such is full: make room"),
+            (errno.EDQUOT, "the disk of /no/such is full: make room"),
+            (errno.EIO, "/no/such/j: Input/output error"),
+        ):
+            said = of_file("/no/such/j", OSError(number, os.strerror(number)))
+            self.assertIn(words, said)
+            self.assertNotIn("Errno", said)
+
+    def test_three_slashes_where_four_were_meant(self) -> None:
+        """sqlite:///var/x beside a file in /etc is /etc/var/x, which is not there."""
+        top = Path(self.mktemp()).absolute()
+        (top / "etc").mkdir(parents=True)
+        (top / "var").mkdir()
+        meant = f"{top}/var"
+        said = foreseen(f"{top}/etc{meant}/j.sqlite") or ""
+        self.assertIn("an absolute path has four slashes", said)
+        self.assertIn(f"sqlite:///{meant}/…", said)
+        self.assertNotIn(
+            "has four slashes", foreseen(f"{top}/etc/nowhere/j.sqlite") or ""
+        )
+
+
+class ForeseenTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.path = self.folder / "j.sqlite"
+
+    def test_nothing(self) -> None:
+        """A new journal, an empty file, one that is there; nothing is made."""
+        self.assertIsNone(foreseen(str(self.path)))
+        self.assertEqual(list(self.folder.iterdir()), [])
+        self.path.touch()
+        self.assertIsNone(foreseen(str(self.path)))
+        migrate(f"sqlite:///{self.path}")
+        self.assertIsNone(foreseen(str(self.path)))
+
+    def test_something_else_in_its_place(self) -> None:
+        """A folder, garbage."""
+        self.assertIn("is a folder", foreseen(str(self.folder)) or "")
+        self.path.write_bytes(b"hello")
+        self.assertIn("is no SQLite database", foreseen(str(self.path)) or "")
+
+    def test_what_may_not_be_written(self) -> None:
+        """The folder's, then the file's owner; as who asks is told."""
+        self.patch(os, "access", lambda path, mode: path == str(self.path))
+        self.assertIn(f"may not write in {self.folder}", foreseen(str(self.path)) or "")
+        self.patch(os, "access", lambda path, mode: path != str(self.path))
+        self.path.touch()
+        self.assertIn(f"may not write {self.path}", foreseen(str(self.path)) or "")
+
+
+class DatabaseTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.path = str(self.folder / "j.sqlite")
+
+    def refused(self) -> str:
+        """Open what cannot be opened; return what is said, in one line."""
+        with self.assertRaises(ConfigurationError) as caught:
+            Database(f"sqlite:///{self.path}", "g").guard()
+            migrate(f"sqlite:///{self.path}")
+        said = str(caught.exception)
+        self.assertEqual(len(said.splitlines()), 1)
+        return said
+
+    def test_garbage(self) -> None:
+        """Not a database at all."""
+        Path(self.path).write_bytes(b"\x93garbage" * 1000)
+        self.assertIn(f"journal: {self.path} is no SQLite database", self.refused())
+
+    def test_another_programs_database(self) -> None:
+        """With tables of our names that are not ours."""
+        other = sqlite3.connect(self.path)
+        other.execute("CREATE TABLE messages (text)")
+        other.close()
+        said = self.refused()
+        self.assertIn("is the database of another program", said)
+        self.assertIn("name another file", said)
+
+    def test_a_damaged_one(self) -> None:
+        """A head that is right, and nothing behind it that is."""
+        migrate(f"sqlite:///{self.path}")
+        octets = bytearray(Path(self.path).read_bytes())
+        octets[100:] = b"\xff" * (len(octets) - 100)
+        Path(self.path).write_bytes(octets)
+        said = self.refused()
+        self.assertIn(f"{self.path} is damaged: put a good copy back", said)
+
+    def test_a_folder_in_its_place(self) -> None:
+        """It is said to be one."""
+        Path(self.path).mkdir()
+        self.assertIn(f"{self.path} is a folder", self.refused())
+
+    def test_no_driver(self) -> None:
+        """PostgreSQL without psycopg: what to install, and why it is not there."""
+        self.patch(database_file, "psycopg", None)
+        self.patch(database_file, "_NO_DRIVER", "No module named 'psycopg'")
+        with self.assertRaises(ConfigurationError) as caught:
+            Database("postgresql://u@h/b", "g")
+        said = str(caught.exception)
+        self.assertIn("pip install 'gdemoi[postgres]'", said)
+        self.assertIn("No module named 'psycopg'", said)
+
+    def test_what_postgresql_says(self) -> None:
+        """On one line, with what to do where that is known."""
+        for text, advice in (
+            ('FATAL:  database "x" does not exist', "; make it with `createdb`"),
+            ('FATAL:  password authentication failed for user "u"', "journal_password"),
+            ("fe_sendauth: no password supplied", "; see journal_password"),
+            ('FATAL:  role "u" does not exist', "`createuser`"),
+            ("FATAL: no pg_hba.conf entry for host", "; let this user in"),
+            (
+                "Connection refused\n\tIs the server running on that host?",
+                "Connection refused; see whether it runs",
+            ),
+        ):
+            said = of_database("", Exception(text))
+            self.assertIn(advice, said)
+            self.assertNotIn("\n", said)
+            self.assertNotIn("Is the server", said)
+        self.assertEqual(of_database("", Exception("odd")), "odd")
