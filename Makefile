@@ -42,4 +42,4 @@ bench: $(VENV)/.test
 	@$(BIN)/python -m bench $(ONLY)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-state bench/bin
+	rm -rf $(VENV) build dist *.egg-info bench/bin

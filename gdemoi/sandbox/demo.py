@@ -1,33 +1,30 @@
 """``make demo``: the sandbox, the gateway, and a few messages of every kind.
 
-Starts both as real processes on 127.0.0.1, talks to the gateway over HTTP as a
-platform would, and prints each event as a line.
+Starts both as real processes on 127.0.0.1 (`demo_house`), talks to the gateway over
+HTTP as a platform would, and prints each event as a line.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import contextlib
-import json
 import shutil
 import signal
-import subprocess
 import sys
+import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-STATE: Final = ROOT / "demo-state"
-API: Final = "http://127.0.0.1:8990"
+from gdemoi.sandbox.demo_house import House, Over
+
 LIMIT_S: Final = 90.0
+START_S: Final = 30.0
+# How often it is seen that a process has ended.
+LOOK_S: Final = 5
 STYLES: Final = {
     "delivered": "bold green",
     "undelivered": "bold red",
@@ -35,7 +32,6 @@ STYLES: Final = {
     "expired": "bold red",
     "uncertain": "bold yellow",
 }
-TWISTD: Final = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
 
 # (what it is, the message).  The tracker behind each far side answers commands
 # that end with a question mark.
@@ -91,10 +87,11 @@ MESSAGES: Final[list[tuple[str, dict[str, Any]]]] = [
 
 
 class Demo:
-    """The two processes and the platform's side of the talk."""
+    """The platform's side of the talk."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, house: House) -> None:
         self.console = console
+        self.house = house
         self.titles: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self.inbound: set[str] = set()
@@ -102,50 +99,60 @@ class Demo:
 
     def run(self, once: bool) -> int:
         """Send everything, tell what happens, and say how it went."""
-        with processes():
-            self.await_gateway()
-            ids = [self.send(title, message) for title, message in MESSAGES]
-            wanted = {
-                message["channels"][0]
-                for _, message in MESSAGES
-                if str(message.get("text", "")).endswith("?")
-            }
-            good = self.follow(ids, wanted)
-            self.console.print(f"\nStatus page and API: {API}/")
-            if once:
-                return 0 if good else 1
-            self.console.print("Ctrl-C ends the demo.\n")
-            with contextlib.suppress(KeyboardInterrupt):
-                while True:
-                    self.tell_events(wait=20)
-        return 0 if good else 1
+        self.await_gateway()
+        ids = [self.send(title, message) for title, message in MESSAGES]
+        wanted = {
+            message["channels"][0]
+            for _, message in MESSAGES
+            if str(message.get("text", "")).endswith("?")
+        }
+        good = self.follow(ids, wanted)
+        self.console.print(f"\nStatus page and API: {self.house.url}/")
+        if once:
+            return 0 if good else 1
+        self.console.print("Ctrl-C ends the demo.\n")
+        while True:
+            self.tell_events(wait=LOOK_S)
 
     def await_gateway(self) -> None:
-        """Wait until the gateway is ready and its channels are up."""
+        """Wait until the demo's own gateway is ready and its channels are up."""
         self.console.print("Starting the sandbox and the gateway ...")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_S
         down = ["everything"]
         while down:
             if time.monotonic() > deadline:
-                raise SystemExit(
-                    f"not up after 30 s: {', '.join(down)}; see {STATE}/*.log"
-                )
-            time.sleep(0.2)
+                raise Over(f"not up after {START_S:g} s: {', '.join(down)}")
+            self.house.check()
             try:
-                channels = call("GET", "/v1/channels")
+                self.house.check_name()
+                channels = self.house.call("GET", "/v1/channels")
             except OSError:
+                time.sleep(0.2)
                 continue
             down = [c["name"] for c in channels["channels"] if c.get("unable")]
+            if down:
+                time.sleep(0.2)
         self.console.print(
             "All channels are up: "
             + ", ".join(c["name"] for c in channels["channels"])
             + "\n"
         )
 
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the gateway, as a platform would; raises `Over` when it is gone."""
+        self.house.check()
+        try:
+            return self.house.call(method, path, body)
+        except OSError as fault:
+            # the connection breaks a moment before the process has ended
+            time.sleep(1.0)
+            self.house.check()
+            raise Over(f"{self.house.name} does not answer: {fault}") from fault
+
     def send(self, title: str, message: dict[str, Any]) -> str:
         """Hand one message in, as a platform would."""
         number = f"+7916000{len(self.titles):04d}"
-        answer = call("POST", "/v1/messages", {"to": number, **message})
+        answer = self.call("POST", "/v1/messages", {"to": number, **message})
         self.titles[answer["id"]] = title
         self.console.print(
             Text.assemble((answer["id"][:8], "cyan"), "  ", title, " to ", number)
@@ -163,7 +170,7 @@ class Demo:
                 for channel in sorted(wanted - self.inbound):
                     self.console.print(f"no answer over {channel}", style="red")
                 return False
-            self.tell_events(wait=5)
+            self.tell_events(wait=LOOK_S)
         # A TG box and the like have no receipts: `submitted` is their last word.
         bad = [
             f"{self.titles[each]}: {state}"
@@ -182,7 +189,9 @@ class Demo:
 
     def tell_events(self, wait: int) -> None:
         """Read the next events and print a line for each."""
-        answer = call("GET", f"/v1/events?after={self.after}&limit=100&wait={wait}")
+        answer = self.call(
+            "GET", f"/v1/events?after={self.after}&limit=100&wait={wait}"
+        )
         for event in answer["events"]:
             self.tell(event)
         self.after = answer["after"]
@@ -219,60 +228,6 @@ class Demo:
             )
 
 
-def call(method: str, path: str, body: Any = None) -> Any:
-    """Ask the gateway."""
-    request = urllib.request.Request(
-        API + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as refused:
-        raise SystemExit(
-            f"{method} {path}: {refused.code} {refused.read().decode()}"
-        ) from refused
-
-
-@contextlib.contextmanager
-def processes() -> Iterator[None]:
-    """Run the sandbox and the gateway, and end both orderly."""
-    shutil.rmtree(STATE, ignore_errors=True)
-    STATE.mkdir()
-    for left_over in ROOT.glob("demo.sqlite*"):
-        left_over.unlink()
-    running = []
-    with contextlib.ExitStack() as files:
-        for plugin, config in (
-            ("gdemoi-sandbox", "etc/sandbox.ini"),
-            ("gdemoi-sms", "etc/demo.ini"),
-        ):
-            output = files.enter_context((STATE / f"{plugin}.log").open("wb"))
-            running.append(
-                subprocess.Popen(
-                    [
-                        *(sys.executable, "-c", TWISTD, "-n", "--pidfile="),
-                        *(plugin, "--config", str(ROOT / config)),
-                    ],
-                    stdout=output,
-                    stderr=output,
-                    cwd=ROOT,
-                )
-            )
-        try:
-            yield
-        finally:
-            # The gateway first, so that it can say goodbye to the far sides.
-            for process in reversed(running):
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(25)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-
-
 def main() -> int:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -280,12 +235,27 @@ def main() -> int:
         "--once", action="store_true", help="end after the last receipt"
     )
     arguments = parser.parse_args()
-    # SIGTERM ends the demo as Ctrl-C does, so that no process is left behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end the demo as Ctrl-C does, so that no process is left behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    console = Console(highlight=False, soft_wrap=True)
+    folder = Path(tempfile.mkdtemp(prefix="gdemoi-demo-"))
+    house = House(folder)
     try:
-        return Demo(Console(highlight=False, soft_wrap=True)).run(arguments.once)
+        house.start()
+        status = Demo(console, house).run(arguments.once)
+    except Over as over:
+        console.print(Text(f"\nThe demo ends: {over}", style="bold red"))
+        status = 1
     except KeyboardInterrupt:
-        return 130
+        status = 130
+    finally:
+        house.stop()
+    if status == 1:
+        console.print(f"Its files are kept in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
 
 
 if __name__ == "__main__":
