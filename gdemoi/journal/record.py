@@ -27,6 +27,7 @@ from gdemoi.journal.story import (
     KEPT_FIRST,
     KEPT_LAST,
     Attempt,
+    AttemptOutcome,
     Record,
     Said,
     Told,
@@ -283,9 +284,9 @@ def _is_settled(record: Record, attempt: Attempt, outcome: Outcome) -> bool:
     match attempt.outcome:
         case None:
             return False
-        case "unsure":
+        case AttemptOutcome.UNSURE:
             return isinstance(outcome, Unsure)
-        case "refused":
+        case AttemptOutcome.REFUSED:
             return record.final or not isinstance(outcome, Accepted)
     return True
 
@@ -302,15 +303,15 @@ def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
         record.at = fact.at
     _know(record, attempt, outcome)
     if isinstance(outcome, Accepted):
-        attempt.outcome = "accepted"
+        attempt.outcome = AttemptOutcome.ACCEPTED
         attempt.error = None
         record.taken = True
         record.progress = None
     elif isinstance(outcome, Refused):
-        attempt.outcome = "refused"
+        attempt.outcome = AttemptOutcome.REFUSED
         attempt.error = outcome.error
     else:
-        attempt.outcome = "unsure"
+        attempt.outcome = AttemptOutcome.UNSURE
         attempt.error = Error("gateway:uncertain", outcome.why)
 
 
@@ -412,7 +413,9 @@ def _may_be_out(record: Record, beside: Attempt | None = None) -> bool:
     """
     lost = FINAL - {_DELIVERED}
     return any(
-        a.outcome == "unsure" and a is not beside and lost.isdisjoint(a.states)
+        a.outcome is AttemptOutcome.UNSURE
+        and a is not beside
+        and lost.isdisjoint(a.states)
         for a in record.attempts
     )
 
@@ -449,7 +452,7 @@ def _decided(record: Record, fact: Decided) -> tuple[bool, list[Told]]:
 
 def _cancelled(record: Record, fact: Cancelled) -> tuple[bool, list[Told]]:
     gone = record.open or record.taken or record.held_until is not None
-    gone = gone or any(a.outcome == "unsure" for a in record.attempts)
+    gone = gone or any(a.outcome is AttemptOutcome.UNSURE for a in record.attempts)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
         return False, []
     return True, [_tell(record, State.CANCELLED, fact.at)]
@@ -470,7 +473,10 @@ def _owner_of(record: Record, receipt: Receipt, provider_id: str) -> Attempt | N
     if provider_id:
         return None
     for attempt in reversed(record.attempts):
-        if attempt.channel == receipt.channel and attempt.outcome != "refused":
+        if (
+            attempt.channel == receipt.channel
+            and attempt.outcome is not AttemptOutcome.REFUSED
+        ):
             return attempt
     return None
 
@@ -509,10 +515,14 @@ def _in_part(record: Record, attempt: Attempt) -> bool:
     The whole is unsure then, or was refused, and what was decided about the message
     (to be held, or sent again) stays as it is.
     """
-    if attempt.outcome == "refused":
+    if attempt.outcome is AttemptOutcome.REFUSED:
         return True
     known = len(attempt.states)
-    return attempt.outcome == "unsure" and not record.final and known < attempt.segments
+    return (
+        attempt.outcome is AttemptOutcome.UNSURE
+        and not record.final
+        and known < attempt.segments
+    )
 
 
 def _weigh(

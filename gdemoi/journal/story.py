@@ -7,6 +7,7 @@ added at the end, with defaults: older rows must still be read.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final as Constant
 
 import msgspec
@@ -37,6 +38,14 @@ class Told(msgspec.Struct, array_like=True, gc=False):
     event_id: str = ""
 
 
+class AttemptOutcome(StrEnum):
+    """How an attempt ended, as a row says it."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNSURE = "unsure"
+
+
 class Attempt(msgspec.Struct, array_like=True, gc=False):
     """One try on one channel; `outcome` is None while it is open.
 
@@ -47,7 +56,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     number: int
     channel: str
     at: float
-    outcome: str | None = None
+    outcome: AttemptOutcome | None = None
     answered_at: float | None = None
     account: str | None = None
     line: str | None = None
@@ -63,7 +72,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
         """Return segments: total, submitted, delivered, failed."""
         total = self.segments
         states = self.states
-        accepted = self.outcome == "accepted"
+        accepted = self.outcome is AttemptOutcome.ACCEPTED
         taken = total if accepted else max(self.taken, len(states))
         if not any(states):
             return (total, taken, 0, 0)
@@ -85,12 +94,16 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
         segments; an attempt that ended Unsure needs a receipt for each.  Of one
         that was refused some segment never left.
         """
-        if self.outcome == "refused":
+        if self.outcome is AttemptOutcome.REFUSED:
             return False
         known = len(self.states)
         if self.states.count(_DELIVERED) < known:
             return False
-        return not known or self.outcome != "unsure" or known >= self.segments
+        return (
+            not known
+            or self.outcome is not AttemptOutcome.UNSURE
+            or known >= self.segments
+        )
 
 
 class Said(msgspec.Struct, array_like=True, gc=False):
@@ -143,7 +156,9 @@ class Record(msgspec.Struct, array_like=True, gc=False):
 
 def doubts_of(record: Record) -> int:
     """Return how many attempts ended unsure; none of them is ever forgotten."""
-    return sum(1 for attempt in record.attempts if attempt.outcome == "unsure")
+    return sum(
+        1 for attempt in record.attempts if attempt.outcome is AttemptOutcome.UNSURE
+    )
 
 
 def shorten(record: Record, entries: list[Told] | list[Said]) -> None:
@@ -159,7 +174,9 @@ def shorten_attempts(record: Record) -> None:
     if len(attempts) <= KEPT_FIRST + KEPT_LAST:
         return
     for index in range(KEPT_FIRST, len(attempts) - 1):
-        if attempts[index].outcome == "refused" and _repeated(attempts, index):
+        if attempts[index].outcome is AttemptOutcome.REFUSED and _repeated(
+            attempts, index
+        ):
             del attempts[index]
             record.omitted += 1
             return
