@@ -9,7 +9,7 @@ request is listed in it, so that nothing which shows the request shows the secre
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import Enum, StrEnum
@@ -273,6 +273,16 @@ def outcome_of_fate(
         scope=Scope.CHANNEL_FOR_A_WHILE,
         throttled=True,
         retry_after_s=retry_after_s,
+    )
+
+
+def contradiction(name: str, why: str, ids: Iterable[str] = ()) -> Unsure:
+    """Return the outcome of an answer that both takes a message and refuses it.
+
+    By its ids the provider can be asked, and receipts will say which it was.
+    """
+    return Unsure(
+        why=f"{name}: the answer contradicts itself: {why}", provider_ids=tuple(ids)
     )
 
 

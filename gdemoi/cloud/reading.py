@@ -129,6 +129,11 @@ def text_of(value: Any) -> str | None:
     return None
 
 
+def word_of(value: Any) -> str | None:
+    """Return a JSON string that is not empty; no other scalar is one."""
+    return value if isinstance(value, str) and value else None
+
+
 def number_of(value: Any) -> float | None:
     """Return a JSON number or numeric text as a number."""
     try:

@@ -31,6 +31,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
+    contradiction,
     fate_of_problem,
     fate_of_status,
     outcome_of_fate,
@@ -146,14 +147,15 @@ class Textlocal:
         except TheirFault:
             told = {}
         word = told.get("status")
+        rows = objects_in(told.get("messages"))
+        ids = [one for row in rows if (one := text_of(row.get("id")))]
+        dispute = _dispute(answer.status, told, ids)
+        if dispute is not None:
+            return contradiction("textlocal", dispute, ids)
         if answer.status == 200 and word == "success":
-            ids = [text_of(row.get("id")) for row in objects_in(told.get("messages"))]
             message = told.get("message")
             parts = message.get("num_parts") if isinstance(message, dict) else None
-            return Accepted(
-                provider_ids=tuple(known for known in ids if known),
-                segments=count_of(parts),
-            )
+            return Accepted(provider_ids=tuple(ids), segments=count_of(parts))
         if answer.status == 200 and word == "failure":
             return self._refused(told, now)
         if answer.status == 200:
@@ -394,3 +396,15 @@ def _error_of(told: Mapping[str, Any]) -> tuple[str | None, str]:
             if kind == "errors" and code is None:
                 code = text_of(row.get("code"))
     return code, "; ".join(text for text in texts if text)
+
+
+def _dispute(status: int, told: Mapping[str, Any], ids: Sequence[str]) -> str | None:
+    """Return how the answer to a send contradicts itself, if it does."""
+    if told.get("status") == "success":
+        code, text = _error_of(told)
+        if code is not None:
+            return f"success and error {code} {text}"
+        if told.get("num_messages") == 0:
+            return "success, and no message"
+        return None if status == 200 else f"success and HTTP {status}"
+    return "a failure and a message id" if ids else None

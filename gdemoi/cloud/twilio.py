@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from attrs import frozen
@@ -31,6 +31,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
+    contradiction,
     fate_of_problem,
     fate_of_status,
     outcome_of_fate,
@@ -48,6 +49,7 @@ from gdemoi.cloud.reading import (
     read_mended,
     text_of,
     with_octets,
+    word_of,
 )
 from gdemoi.cloud.settings import TwilioSettings
 from gdemoi.cloud.twilio_reading import TwilioReader, date_of
@@ -165,14 +167,19 @@ class Twilio:
             told = {} if answer.cut else mapping_of(read_json(answer.body))
         except TheirFault:
             told = {}
+        sid = word_of(told.get("sid"))
+        code = number_of(told.get("code"))
         if answer.status in (200, 201):
-            sid = told.get("sid")
-            if not isinstance(sid, str) or not sid:
+            if not sid:
                 return Unsure(why=f"twilio: {answer.status} without a readable sid")
+            trouble = _trouble(told)
+            if trouble is not None:
+                return contradiction("twilio", f"a sid and {trouble}", (sid,))
             return Accepted(
                 provider_ids=(sid,), segments=count_of(told.get("num_segments"))
             )
-        code = number_of(told.get("code"))
+        if sid:
+            return contradiction("twilio", f"HTTP {answer.status} and a sid", (sid,))
         text = text_of(told.get("message")) or f"HTTP {answer.status}"
         fate = fate_of_status(answer.status)
         if code is None:
@@ -327,3 +334,13 @@ class Twilio:
 
     def _get(self, url: str, query: Sequence[tuple[str, str]] = ()) -> HttpRequest:
         return get_request(url, query, [self._authorization], self.secrets)
+
+
+def _trouble(told: Mapping[str, Any]) -> str | None:
+    """Return what a message resource that was just made complains of, if anything."""
+    for name in ("error_code", "code"):
+        code = text_of(told.get(name))
+        if code:
+            return f"{name} {code}"
+    word = text_of(told.get("status")) or ""
+    return f"status {word}" if word in ("failed", "undelivered") else None

@@ -32,6 +32,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
+    contradiction,
     fate_of_problem,
     outcome_of_fate,
     retry_after_s,
@@ -49,6 +50,7 @@ from gdemoi.cloud.reading import (
     read_mended,
     text_of,
     with_octets,
+    word_of,
 )
 from gdemoi.cloud.settings import TyntecSettings
 from gdemoi.cloud.tyntec_signature import is_signed, signed_at
@@ -166,6 +168,11 @@ class Tyntec:
             told = {}
         if 200 <= answer.status < 300:
             return self._taken(told)
+        # a problem's own `status` is the number of HTTP's
+        state, request_id = word_of(told.get("status")), text_of(told.get("requestId"))
+        if request_id and state not in (None, "REJECTED"):
+            why = f"HTTP {answer.status} and status {state}"
+            return contradiction("tyntec", why, (request_id,))
         words = (text_of(told.get("title")), text_of(told.get("detail")))
         text = "; ".join(word for word in words if word) or f"HTTP {answer.status}"
         return outcome_of_fate(
@@ -184,6 +191,10 @@ class Tyntec:
             return outcome_of_fate(fate, f"tyntec:{code}", text)
         if not request_id:
             return Unsure(why="tyntec: an answer without a requestId")
+        trouble = text_of(told.get("errorCode"))
+        if trouble:
+            why = f"a requestId and errorCode {trouble}"
+            return contradiction("tyntec", why, (request_id,))
         segments = count_of(told.get("size"))
         return Accepted(provider_ids=(request_id,), segments=segments)
 

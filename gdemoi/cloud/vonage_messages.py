@@ -27,6 +27,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
+    contradiction,
     fate_of_problem,
     outcome_of_fate,
     retry_after_s,
@@ -42,6 +43,7 @@ from gdemoi.cloud.reading import (
     read_mended,
     text_of,
     with_octets,
+    word_of,
 )
 from gdemoi.cloud.vonage_reports import (
     API,
@@ -126,11 +128,17 @@ class VonageMessages(VonageAccount):
             told = {} if answer.cut else mapping_of(read_json(answer.body))
         except TheirFault:
             told = {}
+        uuid = word_of(told.get("message_uuid"))
         if 200 <= answer.status < 300:
-            uuid = told.get("message_uuid")
-            if not isinstance(uuid, str) or not uuid:
+            if not uuid:
                 return Unsure(why=f"vonage: {answer.status} without a message_uuid")
+            problem = _problem_text(told)
+            if problem:
+                return contradiction("vonage", f"a message_uuid and {problem}", (uuid,))
             return Accepted(provider_ids=(uuid,), segments=0)
+        if uuid:
+            why = f"HTTP {answer.status} and a message_uuid"
+            return contradiction("vonage", why, (uuid,))
         text = _problem_text(told) or f"HTTP {answer.status}"
         fate = fate_of_problem(answer.status, text)
         if fate is Fate.REJECT and _blames_sender(told):

@@ -27,6 +27,7 @@ from gdemoi.cloud.provider import (
     Told,
     Validity,
     Webhook,
+    contradiction,
     fate_of_status,
     outcome_of_fate,
     retry_after_s,
@@ -127,26 +128,34 @@ class VonageSms(VonageAccount):
 
     def outcome_of(self, answer: Answer, now: float) -> Outcome:
         """Return what the entries mean: all taken, none taken, or who knows."""
+        entries = _entries(answer)
         if answer.status != 200:
+            ids = _ids_in(entries)
+            if ids:
+                why = f"HTTP {answer.status} and a message-id"
+                return contradiction("vonage", why, ids)
             code = f"vonage:http{answer.status}"
             fate = fate_of_status(answer.status)
             pause_s = retry_after_s(answer, now)
             return outcome_of_fate(fate, code, f"HTTP {answer.status}", pause_s)
-        entries = _entries(answer)
         if not entries:
             return Unsure(why="vonage: an answer that says nothing readable")
-        ids = tuple(
-            text_of(entry.get("message-id")) or ""
-            for entry in entries
-            if text_of(entry.get("status")) == "0"
-        )
-        if len(ids) == len(entries):
-            return Accepted(provider_ids=ids, segments=len(ids))
-        failed = next(e for e in entries if text_of(e.get("status")) != "0")
+        return self._outcome_of(entries)
+
+    def _outcome_of(self, entries: Sequence[Mapping[str, Any]]) -> Outcome:
+        """Return what the entries say, one for each segment."""
+        ids = _ids_in(entries)
+        disputed = next((why for one in entries if (why := _dispute(one))), None)
+        if disputed is not None:
+            return contradiction("vonage", disputed, ids)
+        if all(_is_taken(one) for one in entries):
+            return Accepted(provider_ids=ids, segments=len(entries))
+        failed = next(one for one in entries if not _is_taken(one))
         code = text_of(failed.get("status")) or "none"
         text = text_of(failed.get("error-text")) or f"status {code}"
-        if ids:
-            why = f"vonage:{code}: {len(ids)} of {len(entries)} segments taken: {text}"
+        taken = sum(map(_is_taken, entries))
+        if taken:
+            why = f"vonage:{code}: {taken} of {len(entries)} segments taken: {text}"
             return Unsure(
                 why=why,
                 provider_ids=ids,
@@ -282,14 +291,30 @@ def _progress(entries: Sequence[Mapping[str, Any]]) -> Progress:
         account="",
         ids=tuple(
             [
-                (text_of(one.get("message-id")) or "")
-                if text_of(one.get("status")) == "0"
-                else None
+                (text_of(one.get("message-id")) or "") if _is_taken(one) else None
                 for one in entries
             ]
         ),
         segments=len(entries),
     )
+
+
+def _is_taken(entry: Mapping[str, Any]) -> bool:
+    return text_of(entry.get("status")) == "0"
+
+
+def _ids_in(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    ids = (text_of(entry.get("message-id")) for entry in entries)
+    return tuple(one for one in ids if one)
+
+
+def _dispute(entry: Mapping[str, Any]) -> str | None:
+    """Return how an entry contradicts itself, if it does."""
+    said = text_of(entry.get("error-text"))
+    if _is_taken(entry):
+        return f"status 0 and {said}" if said else None
+    status = text_of(entry.get("status")) or "none"
+    return f"status {status} and a message-id" if entry.get("message-id") else None
 
 
 def _entries(answer: Answer) -> list[dict[str, Any]]:
