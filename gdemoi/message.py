@@ -347,6 +347,15 @@ class Part(msgspec.Struct, frozen=True, gc=False):
         return (0 if self.loose else 1) <= self.number <= self.total
 
 
+class Numbering(StrEnum):
+    """What a far side says of the number of a sender."""
+
+    UNKNOWN = "unknown"
+    NATIONAL = "national"
+    # a name, or a number that only the far side's network understands
+    AS_GIVEN = "as given"
+
+
 class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One SMS that came in (MO), or one segment of a long one.
 
@@ -355,6 +364,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     the journal joins the segments and tells one event.  `dedup` makes repeats
     of the same delivery attach to the first, within `dedup_window_s`.  Both are
     by `account`, whichever of its channels brings the SMS (empty: by channel).
+    `from_` becomes E.164 on its way to the journal where `numbering` leaves no doubt;
+    `from_raw` is the sender as it came, when that was otherwise.
     """
 
     channel: str
@@ -378,6 +389,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     udh: bytes | None = None
     dest_port: int | None = None
     source_port: int | None = None
+    numbering: Numbering = Numbering.UNKNOWN
+    from_raw: str | None = None
 
     @property
     def origin(self) -> str:

@@ -82,6 +82,7 @@ class GatewayService(Service):
             [one.channel for one in made],
             policy=settings.retry_policy,
             backlog_limit=settings.backlog_limit,
+            home_country=settings.home_country,
         )
         for one in made:
             one.stand()
@@ -327,6 +328,7 @@ class GatewayService(Service):
         set_level(settings.log_level)
         self.dispatcher.policy = settings.retry_policy
         self.dispatcher.intake.backlog_limit = settings.backlog_limit
+        self.dispatcher.home_country = settings.home_country
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
         self.gateway.defaults = defaults
 

@@ -405,6 +405,7 @@ class ReloadTests(ServiceTestCase):
             self.assertIn("[http] has changed; that takes a restart", said)
             self.assertIn("journal_keep has changed; that takes a restart", said)
         self.assertEqual(service.gateway.defaults.home_country, "ES")
+        self.assertEqual(service.dispatcher.home_country, "ES")
         self.assertEqual(service.dispatcher.intake.backlog_limit, 7)
 
     async def test_a_second_wish_meanwhile(self) -> None:

@@ -3,8 +3,10 @@
 The rules are those of docs/contract.rst, "Numbers".
 
 The stored form is ``+E.164``, or a short number of three to six digits as it
-was given.  This file knows the numbering plans through `phonenumbers`; it does
-not know which carrier or channel a number belongs to.
+was given.  What a platform writes is read generously (`normalise`); who sent an
+SMS is told as E.164 only where no doubt is left (`certain`).  This file knows the
+numbering plans through `phonenumbers`; it does not know which carrier or channel
+a number belongs to.
 """
 
 from __future__ import annotations
@@ -47,6 +49,47 @@ def normalise(number: str, home_country: str | None) -> str:
             if found is not None:
                 return found
     raise InvalidMessage("bad_number", f"{number[:40]!r} is not a phone number", "to")
+
+
+@lru_cache(maxsize=65536)
+def certain(number: str, home_country: str | None, *, national: bool = False) -> str:
+    """Return a sender's number as ``+E.164`` if it can be read in one way only.
+
+    Else as it came: short numbers, names, and digits that are a valid number both of
+    `home_country` and of another country.  `national`: the far side says that it is
+    one of its own country.  A plus before what is no number of any country, but one of
+    `home_country` without it, was put there by mistake.
+    """
+    digits = number.translate(_BETWEEN_DIGITS)
+    if INTERNATIONAL(digits):
+        if not home_country or _valid(digits, None) is not None:
+            return digits
+        return _valid(digits[1:], home_country) or digits
+    if not home_country or not _DIGITS(digits) or digits[0] == "+":
+        return number
+    readings = {_valid(digits, home_country)}
+    if not national:
+        readings.add(_valid("+" + digits.removeprefix("00"), None))
+    readings.discard(None)
+    return readings.pop() or number if len(readings) == 1 else number
+
+
+@lru_cache(maxsize=65536)
+def is_spelling_of(spelled: str, number: str) -> bool:
+    """Tell whether `spelled` is ``+E.164`` `number`, as its own country writes it.
+
+    With or without country code, trunk prefix and plus.
+    """
+    if spelled == number:
+        return True
+    digits = spelled.translate(_BETWEEN_DIGITS)
+    if not INTERNATIONAL(number) or not _DIGITS(digits):
+        return False
+    country = phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
+    return number in (
+        "+" + digits.removeprefix("+").removeprefix("00"),
+        _valid(digits.removeprefix("+"), country),
+    )
 
 
 def _valid(digits: str, country: str | None) -> str | None:

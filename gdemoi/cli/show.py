@@ -109,8 +109,7 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append("  " + _details(one), style="dim")
         case "inbound":
             line.append("← inbound", style="bold cyan")
-            ends = [one[end] for end in ("from", "to") if one.get(end)]
-            line.append(f"  {' → '.join(ends) or 'from nobody'}  ")
+            line.append(f"  {_ends(one)}  ")
             line.append(_content(one))
             line.append(_addressed(one), style="dim")
             line.append("  " + joined(one.get("channel"), one.get("line")), "dim")
@@ -123,6 +122,13 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append_text(state_of(str(one.get("state"))))
             line.append(f"  {one.get('type')} {name}  {one.get('reason') or ''}")
     console.print(line, soft_wrap=True)
+
+
+def _ends(one: Json) -> str:
+    """Return who sent an inbound SMS, also as it came if that was otherwise, to whom."""
+    raw = f" ({one['from_raw']})" if one.get("from_raw") else ""
+    ends = [f"{one['from']}{raw}" if one.get("from") else None, one.get("to")]
+    return " → ".join(filter(None, ends)) or "from nobody"
 
 
 def _content(one: Json) -> str:

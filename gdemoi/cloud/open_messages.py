@@ -14,6 +14,8 @@ from zlib import crc32
 
 import msgspec
 
+from gdemoi.amqp.numbers import is_spelling_of
+
 # Pauses between questions for one message; the last one repeats.
 POLLING: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 # With webhooks the questions only mend what was lost while nobody listened.
@@ -122,9 +124,10 @@ class OpenMessages:
         for name in (message_id, self._by_provider.get(provider_id)):
             if name is not None and name in self._open:
                 return self._open[name]
-        to_number = [m for m in self._open.values() if number and m.to == number]
-        if len(to_number) == 1 and not provider_id:
-            return to_number[0]
+        if number and not provider_id:
+            there = [m for m in self._open.values() if is_spelling_of(number, m.to)]
+            if len(there) == 1:
+                return there[0]
         for name in (message_id, provider_id):
             if name:
                 self._orphans[name] = now + ORPHAN_S

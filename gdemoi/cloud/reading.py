@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -25,14 +26,17 @@ FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 HIDDEN: Final = "***"
 MOST_SEGMENTS: Final = 255
+# E.164 §6.2
+_E164: Final = re.compile(r"[1-9][0-9]{6,14}").fullmatch
 
 
 def plussed(number: str) -> str:
-    """Return an inbound number as the house writes it: digits of E.164 get a plus."""
+    """Return an inbound number as the house writes it: digits of E.164 get a plus.
+
+    Providers write international numbers without it; what begins with 0 is none.
+    """
     digits = number.removeprefix("+")
-    if digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15:
-        return f"+{digits}"
-    return number
+    return f"+{digits}" if _E164(digits) else number
 
 
 def bare(number: str) -> str:

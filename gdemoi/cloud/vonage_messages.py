@@ -39,6 +39,7 @@ from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
     objects_in,
+    plussed,
     read_json,
     read_mended,
     text_of,
@@ -50,7 +51,6 @@ from gdemoi.cloud.vonage_reports import (
     REPORT_WINDOW_S,
     STATUSES,
     VonageAccount,
-    e164,
     is_sender,
 )
 from gdemoi.cloud.vonage_signature import (
@@ -231,8 +231,8 @@ class VonageMessages(VonageAccount):
         return Inbound(
             channel=self.channel,
             account=self.account,
-            from_=e164(text_of(told.get("from")) or ""),
-            to=None if to is None else e164(to),
+            from_=plussed(text_of(told.get("from")) or ""),
+            to=None if to is None else plussed(to),
             received_at=now,
             text=text_of(told.get("text")) or "",
             charset="utf-8",

@@ -21,6 +21,7 @@ from gdemoi.cloud.reading import (
     mappings_of,
     number_of,
     objects_in,
+    plussed,
     read_json,
     read_mended,
     text_of,
@@ -264,8 +265,8 @@ class VonageAccount:
         return Inbound(
             channel=self.channel,
             account=self.account,
-            from_=e164(text_of(record.get("from")) or ""),
-            to=None if to is None else e164(to),
+            from_=plussed(text_of(record.get("from")) or ""),
+            to=None if to is None else plussed(to),
             received_at=now,
             text=text_of(record.get("message_body")) or "",
             charset="utf-8",
@@ -302,13 +303,6 @@ class VonageAccount:
             [self._basic],
             self.secrets,
         )
-
-
-def e164(number: str) -> str:
-    """Return Vonage's digits with a plus; names and short codes as they are."""
-    if number.isascii() and number.isdigit() and 7 <= len(number) <= 15:
-        return f"+{number}"
-    return number
 
 
 def is_sender(word: str) -> bool:

@@ -40,6 +40,7 @@ from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
     mappings_of,
+    plussed,
     price_sum,
     read_json,
     text_of,
@@ -49,7 +50,6 @@ from gdemoi.cloud.vonage_reports import (
     REST,
     STATUSES,
     VonageAccount,
-    e164,
     is_sender,
 )
 from gdemoi.cloud.vonage_signature import is_signed, unix_time
@@ -240,8 +240,8 @@ class VonageSms(VonageAccount):
         return Inbound(
             channel=self.channel,
             account=self.account,
-            from_=e164(fields.get("msisdn", "")),
-            to=None if to is None else e164(to),
+            from_=plussed(fields.get("msisdn", "")),
+            to=None if to is None else plussed(to),
             received_at=now,
             text=None if binary is not None else fields.get("text", ""),
             binary=binary,

@@ -65,7 +65,11 @@ class LineStands(msgspec.Struct, frozen=True):
 
 
 class SmsCame(msgspec.Struct, frozen=True):
-    """An inbound SMS; the session must hear `stored(key)` or `not_stored(key)`."""
+    """An inbound SMS; the session must hear `stored(key)` or `not_stored(key)`.
+
+    `srcnum` is in the international form where the line's settings tell it, `raw` as
+    it came.
+    """
 
     key: Key
     line: str
@@ -74,6 +78,7 @@ class SmsCame(msgspec.Struct, frozen=True):
     smscnum: str | None
     text: bytes
     dedup: str
+    raw: str
 
 
 class ReceiptCame(msgspec.Struct, frozen=True):

@@ -129,6 +129,7 @@ def inbound_of(came: SmsCame, channel: str, to: str | None, now: float) -> Inbou
     return Inbound(
         channel=channel,
         from_=came.srcnum,
+        from_raw=came.raw,
         to=to,
         received_at=now,
         text=text,

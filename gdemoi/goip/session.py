@@ -252,7 +252,8 @@ class GoipSession:
         if not self._is_first(key, push, address, now):
             return []
         line.received_total += 1
-        sender = line.unspelled(srcnum.decode("utf-8", "replace"))
+        raw = srcnum.decode("utf-8", "replace")
+        sender = line.unspelled(raw)
         if sender:
             self.sender.talks.note(sender, line.name)
         recvid = push.count.decode("ascii")
@@ -265,6 +266,7 @@ class GoipSession:
                 _text_or_none(push.fields.get("smscnum")),
                 push.text,
                 f"goip:{line.name}:{recvid}:{key[3].hex()}",
+                raw,
             )
         ]
 

@@ -146,7 +146,7 @@ async function channels() {
 
 function happened(event) {
   const what = event.type === "status" ? event.id
-    : event.type === "inbound" ? `${event.from} → ${event.to ?? ""}`
+    : event.type === "inbound" ? `${event.from}${event.from_raw ? ` (${event.from_raw})` : ""} → ${event.to ?? ""}`
     : `${event.type} ${[event.channel, event.line].filter(Boolean).join("/")}`;
   const more = event.type === "inbound"
     ? list(JSON.stringify(event.text), event.dest_port != null && `port ${event.dest_port}`,

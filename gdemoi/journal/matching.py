@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from gdemoi.amqp.numbers import is_spelling_of
 from gdemoi.message import Receipt, provider_key
 
 # A carrier that repeats its receipts does so soon; an id that comes up again
@@ -58,7 +59,10 @@ def speaks_of(about: str | None, to: str) -> bool:
     if not about or (about.isdigit() and to.endswith(about)):
         return True
     digits = "".join(filter(str.isdigit, about)).lstrip("0")
-    return not digits or "".join(filter(str.isdigit, to)).endswith(digits)
+    if not digits or "".join(filter(str.isdigit, to)).endswith(digits):
+        return True
+    # with a trunk prefix: 8 916 123-45-67
+    return is_spelling_of(about, to)
 
 
 def choose(

@@ -67,6 +67,8 @@ class InboundEvent(msgspec.Struct, kw_only=True):
     received_at: str
     sent_at: str | None
     reply_to: str | None = None
+    # the sender as it came, when that is not `from`
+    from_raw: str | msgspec.UnsetType = msgspec.UNSET
     # there only when the SMS had them; `udh` in hexadecimal
     udh: str | msgspec.UnsetType = msgspec.UNSET
     source_port: int | msgspec.UnsetType = msgspec.UNSET
@@ -171,6 +173,7 @@ def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
             line=inbound.line,
             received_at=rfc3339(inbound.received_at),
             sent_at=None if sent_at is None else rfc3339(sent_at),
+            from_raw=msgspec.UNSET if inbound.from_raw is None else inbound.from_raw,
             udh=msgspec.UNSET if inbound.udh is None else inbound.udh.hex(),
             source_port=_set(inbound.source_port),
             dest_port=_set(inbound.dest_port),

@@ -11,12 +11,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final as Constant
 
+import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.amqp.numbers import certain
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannel, IChannelEvents, IJournal
 from gdemoi.life import (
@@ -35,6 +37,7 @@ from gdemoi.message import (
     Error,
     Inbound,
     Match,
+    Numbering,
     Outbound,
     Outcome,
     Receipt,
@@ -80,11 +83,13 @@ class Dispatcher:
         *,
         policy: RetryPolicy | None = None,
         backlog_limit: int = 100_000,
+        home_country: str | None = None,
     ) -> None:
         self.journal = journal
         self.clock = clock
         self.router = router
         self.policy = policy or RetryPolicy()
+        self.home_country = home_country
         self.lanes: dict[str, Lane] = {}
         self.intake = Intake(journal, clock, router, self.lanes, backlog_limit)
         self.stopping = False
@@ -327,7 +332,20 @@ class Dispatcher:
 
     def inbound(self, inbound: Inbound) -> Deferred[None]:
         """Record an SMS that came in."""
-        return self.journal.inbound(inbound).addCallback(lambda _: None)
+        told = self._in_one_form(inbound)
+        return self.journal.inbound(told).addCallback(lambda _: None)
+
+    def _in_one_form(self, inbound: Inbound) -> Inbound:
+        """Return it with its sender as E.164, where that is certain."""
+        came = inbound.from_
+        if inbound.numbering is Numbering.AS_GIVEN:
+            return inbound
+        national = inbound.numbering is Numbering.NATIONAL
+        from_ = certain(came, self.home_country, national=national)
+        raw = came if inbound.from_raw is None else inbound.from_raw
+        return msgspec.structs.replace(
+            inbound, from_=from_, from_raw=None if raw == from_ else raw
+        )
 
     def late(self, message_id: str, attempt: int, outcome: Outcome) -> None:
         """Record an answer that came after its time."""

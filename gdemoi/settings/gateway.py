@@ -76,7 +76,7 @@ class GatewaySettings:
     home_country: str | None = key(
         Converter("country (ISO 3166)", region),
         default=None,
-        doc="how numbers without + are read",
+        doc="how numbers without + are read, also senders of inbound SMS",
         example="RU",
     )
     journal: str = key(

@@ -7,11 +7,15 @@ numbers are unknown (0/1).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from attrs import frozen
 
+from gdemoi.message import Numbering
+
 INTERNATIONAL: Final = 1
+NATIONAL: Final = 2
 ALPHANUMERIC: Final = 5
 ISDN: Final = 1
 # A number so long without a + is one in full international form.
@@ -65,11 +69,27 @@ def _is_international(digits: str) -> bool:
     return len(digits) >= _SHORTEST_INTERNATIONAL and not digits.startswith("0")
 
 
+# SMPP 3.4 §5.2.5; network specific, subscriber and abbreviated numbers stay.
+_NUMBERINGS: Final = {
+    0: Numbering.UNKNOWN,
+    # with its plus by now, or called so by mistake
+    INTERNATIONAL: Numbering.UNKNOWN,
+    NATIONAL: Numbering.NATIONAL,
+}
+# E.164 §6.2: a short number that an SMSC calls international is none.
+_E164: Final = re.compile(r"[1-9][0-9]{6,14}").fullmatch
+
+
 def as_number(ton: int, addr: str) -> str:
     """Return how an address that came in is written upward: +E.164 where it is."""
-    if ton == INTERNATIONAL and addr.isascii() and addr.isdigit():
+    if ton == INTERNATIONAL and _E164(addr):
         return f"+{addr}"
     return addr
+
+
+def numbering_of(ton: int) -> Numbering:
+    """Return what the TON of an address that came in says of it."""
+    return _NUMBERINGS.get(ton, Numbering.AS_GIVEN)
 
 
 def digits_of(word: str) -> str:

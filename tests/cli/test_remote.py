@@ -333,6 +333,15 @@ class ReadingTests(SynchronousTestCase):
             terminal.type("events").output,
         )
 
+    def test_an_inbound_sms_whose_sender_came_otherwise(self) -> None:
+        """In one form, and as it came beside it."""
+        terminal = Terminal()
+        body = {"type": "inbound", "from": "+79161234567", "from_raw": "89161234567"}
+        terminal.client.house.tell(json.dumps(body | {"to": "+7495", "text": "hi"}))
+        self.assertIn(
+            "+79161234567 (89161234567) → +7495", terminal.type("events").output
+        )
+
     def test_the_last_events(self) -> None:
         """Without a place the newest ones are shown."""
         terminal = Terminal()

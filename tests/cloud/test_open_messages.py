@@ -116,6 +116,15 @@ class HintTests(SynchronousTestCase):
             found = messages.hint(*hint, NOW)
             self.assertEqual(found and found.message_id, "g1", hint)
 
+    def test_a_hint_that_names_the_number_in_national_form(self) -> None:
+        """It is the message to that number all the same."""
+        messages = opened()
+        messages.add(one("g1"))
+        for number in ("89001234567", "9001234567", "79001234567"):
+            found = messages.hint(None, "", number, NOW)
+            self.assertEqual(found and found.message_id, "g1", number)
+        self.assertIsNone(messages.hint(None, "", "89001234568", NOW))
+
     def test_tl09_two_messages_to_one_number_are_in_doubt(self) -> None:
         """A number alone counts only when one open message goes there."""
         messages = opened()

@@ -84,6 +84,8 @@ class ReadingTests(SynchronousTestCase):
             ("+79001234567", "+79001234567"),
             ("60777", "60777"),
             ("GDEMOI", "GDEMOI"),
+            # national: the house knows the country, the provider's answer does not
+            ("07911123456", "07911123456"),
             ("", ""),
         ):
             self.assertEqual(plussed(number), read)

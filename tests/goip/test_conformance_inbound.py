@@ -181,6 +181,21 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual((came.from_, came.text), ("+8613513415667", "just a test"))
         self.assertEqual((came.channel, came.line), ("office", "goipid1"))
 
+    def test_a_sender_in_the_form_of_its_operator(self) -> None:
+        """As the line's settings read it, and as it came beside that."""
+        settings = {"number_format": "local", "country_code": "7", "trunk_prefix": "8"}
+        rig = Rig({"goipid1": line_settings(**settings)})
+        rig.register()
+        rig.asked(SEED.replace("+8613513415667", "89161234567"))
+        (came,) = rig.house.inbounds
+        self.assertEqual((came.from_, came.from_raw), ("+79161234567", "89161234567"))
+
+    def test_a_sender_in_national_form_goes_up_as_it_came(self) -> None:
+        """Without settings the line knows no country; the house may."""
+        self.rig.asked(SEED.replace("+8613513415667", "89161234567"))
+        (came,) = self.house.inbounds
+        self.assertEqual((came.from_, came.numbering), ("89161234567", "unknown"))
+
     def test_g14_password_spelled_out(self) -> None:
         """The format line of the same document."""
         answer = self.rig.asked(SEED.replace("pass:", "password:"))

@@ -83,3 +83,11 @@ class ChooseTests(SynchronousTestCase):
         self.assertTrue(speaks_of(None, "+79161112233"))
         self.assertTrue(speaks_of("GdeMoi", "+79161112233"))
         self.assertFalse(speaks_of("9161112234", "+79161112233"))
+
+    def test_phone_with_a_trunk_prefix(self) -> None:
+        """A receipt whose source address is national is about its message."""
+        self.assertTrue(speaks_of("89161112233", "+79161112233"))
+        self.assertTrue(speaks_of("8 916 111-22-33", "+79161112233"))
+        self.assertTrue(speaks_of("06201234567", "+36201234567"))
+        self.assertFalse(speaks_of("89161112234", "+79161112233"))
+        self.assertFalse(speaks_of("89161112233", "+49161112233"))

@@ -18,9 +18,12 @@ from gdemoi.life import Cancelled, Duplicate, Reused, Taken
 from gdemoi.message import (
     Accepted,
     Error,
+    Inbound,
     MessageClass,
+    Numbering,
     OnUnsure,
     Outbound,
+    Part,
     Progress,
     Receipt,
     Refused,
@@ -1037,6 +1040,75 @@ class HaltTests(Case):
         self.house.lanes["a"].resume()
         self.assertEqual(hand.ids, ["m1", "m1"])
         self.assertEqual(self.changes()[-1], ("up", ""))
+
+
+class InboundTests(Case):
+    """Numbers in one form: who sent an SMS is told as E.164 (home_country = RU)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.house.home_country = "RU"
+
+    def came(self, from_: str, **fields: Any) -> dict[str, Any]:
+        """Bring an SMS, and return the last event."""
+        now = self.clock.seconds()
+        inbound = Inbound(
+            channel="a", from_=from_, to=None, received_at=now, text="hi", **fields
+        )
+        self.successResultOf(self.house.inbound(inbound))
+        events = self.successResultOf(self.journal.events(0, 10_000))
+        return json.loads(events[-1].body) if events else {}
+
+    def test_a_national_sender_is_told_as_e164(self) -> None:
+        """And beside it as it came."""
+        for came in ("89161234567", "9161234567", "79161234567"):
+            told = self.came(came)
+            self.assertEqual((told["from"], told["from_raw"]), ("+79161234567", came))
+
+    def test_what_is_told_as_it_came_has_no_raw_form(self) -> None:
+        """E.164 already, short, a name, in doubt."""
+        for came in ("+79161234567", "900", "MTS", "9607123456"):
+            told = self.came(came)
+            self.assertEqual(told["from"], came)
+            self.assertNotIn("from_raw", told)
+
+    def test_what_the_far_side_says_of_the_number_counts(self) -> None:
+        """National is no other country's; a name of digits is a name."""
+        told = self.came("9607123456", numbering=Numbering.NATIONAL)
+        self.assertEqual(told["from"], "+79607123456")
+        told = self.came("89161234567", numbering=Numbering.AS_GIVEN)
+        self.assertEqual(told["from"], "89161234567")
+
+    def test_a_channel_that_knows_the_form_itself(self) -> None:
+        """What it heard goes along, unless it is the same."""
+        told = self.came("+79161234567", from_raw="79161234567")
+        self.assertEqual(told["from_raw"], "79161234567")
+        self.assertNotIn("from_raw", self.came("+79161234567", from_raw="+79161234567"))
+
+    def test_without_a_home_country_nothing_is_certain(self) -> None:
+        """It is told as it came."""
+        self.house.home_country = None
+        told = self.came("89161234567")
+        self.assertEqual(told["from"], "89161234567")
+
+    def test_segments_in_two_spellings_are_one_sms(self) -> None:
+        """Two binds of one carrier may write the number otherwise."""
+        self.came("89161234567", part=Part("1", 2, 1))
+        told = self.came("79161234567", part=Part("1", 2, 2))
+        self.assertEqual((told["text"], told["complete"]), ("hihi", True))
+        self.assertEqual(told["from"], "+79161234567")
+        self.assertEqual(told["from_raw"], "89161234567")
+
+    def test_a_receipt_that_names_the_phone_in_national_form(self) -> None:
+        """Another spelling of the id counts only with the message's phone."""
+        self.accept(self.message("m1"))
+        self.hands["a"].answer(Accepted(provider_ids=("00AB",)))
+        receipt = Receipt(
+            account="account-a", channel="a", provider_id="AB",
+            state=State.DELIVERED, keys=("ab",), about="89161234567",
+        )  # fmt: skip
+        self.successResultOf(self.house.receipt(receipt))
+        self.assertEqual(self.states("m1")[-1], "delivered")
 
 
 class StopTests(Case):

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Inbound, Part, State
+from gdemoi.message import Accepted, Inbound, Numbering, Part, State
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
@@ -416,6 +416,24 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual(house.upstairs.inbounds[-1].part, Part("sar0102", 2, 2, True))
         deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar[:2]))
         self.assertIsNone(house.upstairs.inbounds[-1].part)
+        house.stop()
+
+    def test_the_type_of_number_goes_along(self) -> None:
+        """TON 1 is E.164 without a plus, 2 national, 0 unknown; others are names."""
+        house = House()
+        for ton, addr, told, numbering in (
+            (0, "89161234567", "89161234567", Numbering.UNKNOWN),
+            (1, "79161234567", "+79161234567", Numbering.UNKNOWN),
+            (1, "900", "900", Numbering.UNKNOWN),
+            (1, "0079161234567", "0079161234567", Numbering.UNKNOWN),
+            (2, "9161234567", "9161234567", Numbering.NATIONAL),
+            (3, "9161234567", "9161234567", Numbering.AS_GIVEN),
+            (5, "79161234567", "79161234567", Numbering.AS_GIVEN),
+        ):
+            pdu = DeliverSm(source_addr_ton=ton, source_addr=addr, short_message=b"x")
+            deliver(house, pdu)
+            inbound = house.upstairs.inbounds[-1]
+            self.assertEqual((inbound.from_, inbound.numbering), (told, numbering))
         house.stop()
 
     def test_sar_counted_from_0(self) -> None:

@@ -122,9 +122,10 @@ class SingleTests(SynchronousTestCase):
             ("a@b@@", "a@b@"),
             ("", ""),
             ("+79001234567", "+79001234567"),
+            ("89001234567", "89001234567"),
         ):
             (inbound,) = gateway.take(single(Sender=sender))
-            self.assertEqual(inbound.from_, expected)
+            self.assertEqual((inbound.from_, inbound.numbering), (expected, "unknown"))
 
     def test_local_time_with_a_known_offset(self) -> None:
         """The device's clock has no zone: told only if its offset is set."""
