@@ -125,7 +125,7 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
 
 
 def _ends(one: Json) -> str:
-    """Return who sent an inbound SMS, also as it came if that was otherwise, to whom."""
+    """Return who sent an inbound SMS (and how that came, if otherwise), and to whom."""
     raw = f" ({one['from_raw']})" if one.get("from_raw") else ""
     ends = [f"{one['from']}{raw}" if one.get("from") else None, one.get("to")]
     return " → ".join(filter(None, ends)) or "from nobody"
