@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from twisted.web.iweb import IRequest
@@ -119,8 +120,11 @@ class Query:
             if "\0" in self._values[name]:
                 raise Problem(422, "invalid", f"{name} has a U+0000", name)
             if not values[0]:
-                # a filter that was meant to hold something would find everything
-                raise Problem(422, "invalid", f"{name} is empty", name)
+                raise _empty(name)
+        for word in request.uri.partition(b"?")[2].split(b"&"):
+            # `?to` alone is no argument to Twisted
+            if word and b"=" not in word:
+                raise _empty(unquote_to_bytes(word).decode("utf-8", "replace"))
 
     def text(self, name: str) -> str | None:
         """Return a parameter, None when it is absent."""
@@ -162,6 +166,11 @@ class Query:
                 422, "invalid", f"{name} is not a time like 2026-11-21T03:00:00Z", name
             )
         return within(found.timestamp())
+
+
+def _empty(name: str) -> Problem:
+    # a filter that was meant to hold something would find everything
+    return Problem(422, "invalid", f"{name} is empty", name)
 
 
 # The page's own script and style, its own API, and nothing from elsewhere.

@@ -89,6 +89,7 @@ class Api:
     @app.route("/v1/messages", methods=["POST"])
     async def post(self, request: IRequest) -> bytes:
         """Take a message, or up to 1000; answers after the commit."""
+        Query(request, ())
         gateway = self._gateway
         if gateway.full():
             raise Unavailable("the backlog is full")
@@ -136,6 +137,7 @@ class Api:
     @app.route("/v1/messages/<message_id>", methods=["GET"])
     async def story(self, request: IRequest, message_id: str) -> bytes:
         """Tell a message's whole story."""
+        Query(request, ())
         found = await self._gateway.story(_asked_for(message_id))
         if found is None:
             raise _unknown_message(message_id)
@@ -144,6 +146,7 @@ class Api:
     @app.route("/v1/messages/<message_id>", methods=["DELETE"])
     async def cancel(self, request: IRequest, message_id: str) -> bytes:
         """Take a message back that has not left yet."""
+        Query(request, ())
         done = await self._gateway.cancel(_asked_for(message_id))
         if done is None:
             raise _unknown_message(message_id)
@@ -159,6 +162,7 @@ class Api:
     @app.route("/v1/explain", methods=["POST"])
     def explain(self, request: IRequest) -> bytes:
         """Tell what would happen to a message; sends nothing."""
+        Query(request, ())
         gateway = self._gateway
         body: bytes = request.content.read()
         if body.lstrip().startswith(b"["):
@@ -182,11 +186,13 @@ class Api:
     @app.route("/v1/channels", methods=["GET"])
     def channels(self, request: IRequest) -> bytes:
         """Show the channels."""
+        Query(request, ())
         return answer(request, {"channels": list(self._gateway.channels())})
 
     @app.route("/v1/channels/<name>/pause", methods=["POST"])
     async def pause(self, request: IRequest, name: str) -> bytes:
         """Send nothing there for now."""
+        Query(request, ())
         if not await self._gateway.pause(name):
             raise _unknown_channel(name)
         return answer(request, {"name": name, "paused": True})
@@ -194,6 +200,7 @@ class Api:
     @app.route("/v1/channels/<name>/resume", methods=["POST"])
     async def resume(self, request: IRequest, name: str) -> bytes:
         """Send there again."""
+        Query(request, ())
         if not await self._gateway.resume(name):
             raise _unknown_channel(name)
         return answer(request, {"name": name, "paused": False})
@@ -228,6 +235,7 @@ class Api:
         self, request: IRequest, name: str, line: str, verb: str
     ) -> bytes:
         """Do a line command; its arguments are a JSON list of strings."""
+        Query(request, ())
         arguments = _arguments(request.content.read())
         try:
             said = await self._gateway.line_command(name, line, verb, arguments)
@@ -242,6 +250,7 @@ class Api:
     @app.route("/v1/status", methods=["GET"])
     async def status(self, request: IRequest) -> bytes:
         """Tell how the gateway stands, and its messages by state."""
+        Query(request, ())
         why = self._gateway.unready()
         found = {
             "name": self._gateway.name,

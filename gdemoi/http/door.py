@@ -122,11 +122,18 @@ def _foreign(request: IRequest) -> Problem | None:
     if host is not None and not _is_loopback(host):
         return Problem(403, "forbidden", "without a token only loopback is served")
     origin = request.getHeader(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc != (
-        request.getHeader(b"host") or b""
-    ).decode("latin-1"):
+    own = (request.getHeader(b"host") or b"").decode("latin-1")
+    if origin is not None and _netloc(origin) != own:
         return Problem(403, "forbidden", "a page of another origin may not ask")
     return None
+
+
+def _netloc(origin: bytes) -> str | None:
+    """Return host and port of an Origin; None when it is no address."""
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc
+    except ValueError:
+        return None
 
 
 def _hostname(header: bytes | None) -> str | None:

@@ -27,8 +27,8 @@ SMS gateway for GPS-tracking platforms.
 
 Errors are JSON: `{"error": {"code", "text", "field"}}`.  A method that a path does not
 have is answered 405, and `Allow` names those that it has; GET also answers HEAD.
-Unknown parameters and unknown fields of a message are errors.  Bodies are JSON whatever
-Content-Type says.
+Unknown parameters (under /v1) and unknown fields of a message are errors.  Bodies are
+JSON whatever Content-Type says.
 """
 _JSON: Final = "application/json"
 
@@ -84,9 +84,9 @@ _OF_ANY: Final = {
     "403": _one_of("Forbidden"),
     "405": _one_of("MethodNotAllowed"),
     "413": _one_of("TooLarge"),
+    "422": _one_of("Invalid"),
     "500": _one_of("Failed"),
 }
-_INVALID: Final = {"422": _one_of("Invalid")}
 _UNAVAILABLE: Final = {"503": _one_of("Unavailable")}
 
 
@@ -108,14 +108,14 @@ def _operation(
             "required": needed,
             "content": {_JSON: {"schema": body}},
         }
-    found["responses"] = {**answers, **_OF_ANY}
+    found["responses"] = {**_OF_ANY, **answers}
     return found
 
 
 def _open(name: str, summary: str, answers: dict[str, Schema]) -> Schema:
     """Return a GET that needs no token."""
     found = _operation(name, summary, answers, security=[])
-    for status in ("401", "403"):
+    for status in ("401", "403", "422"):
         del found["responses"][status]
     return {"get": found}
 
@@ -188,7 +188,6 @@ def _messages() -> Schema:
                     taken,
                 ),
                 "200": _said("this id was taken before", ref("Duplicate")),
-                **_INVALID,
                 **_UNAVAILABLE,
             },
             body=one_or_many,
@@ -196,7 +195,7 @@ def _messages() -> Schema:
         "get": _operation(
             "search",
             "Find messages, newest first",
-            {"200": _said("a page", ref("Messages")), **_INVALID, **_UNAVAILABLE},
+            {"200": _said("a page", ref("Messages")), **_UNAVAILABLE},
             filters,
         ),
     }
@@ -237,7 +236,7 @@ def _events() -> Schema:
         "get": _operation(
             "events",
             "Events in order: a long poll, or a stream (Accept: text/event-stream)",
-            {"200": stream, "409": _error(ahead), **_INVALID, **_UNAVAILABLE},
+            {"200": stream, "409": _error(ahead), **_UNAVAILABLE},
             (
                 _query("after", _PLACE, "seq of the last event seen, or now"),
                 _LIMIT,
@@ -256,7 +255,6 @@ def _explain() -> Schema:
             "What would happen to a message; sends nothing",
             {
                 "200": _said("the way and the exact bytes", ref("Explanation")),
-                **_INVALID,
             },
             body=ref("Envelope"),
         )
@@ -268,7 +266,7 @@ def _unmatched() -> Schema:
         "get": _operation(
             "unmatched",
             "The newest receipts that are about no message we know",
-            {"200": _said("receipts", ref("Unmatched")), **_INVALID, **_UNAVAILABLE},
+            {"200": _said("receipts", ref("Unmatched")), **_UNAVAILABLE},
             (_LIMIT,),
         )
     }
@@ -296,7 +294,6 @@ def _trace() -> Schema:
             {
                 "200": found,
                 "404": _error("unknown channel, or one that keeps no trace"),
-                **_INVALID,
             },
             (
                 _query("after", COUNT, "number of the last record seen"),
@@ -334,6 +331,13 @@ def _get(name: str, summary: str, answer: Schema, **more: Schema) -> Schema:
     return {"get": _operation(name, summary, {"200": answer, **more})}
 
 
+def _lenient(name: str, summary: str, answer: Schema) -> Schema:
+    """Return a GET that passes over parameters."""
+    found = _get(name, summary, answer)
+    del found["get"]["responses"]["422"]
+    return found
+
+
 def _paths() -> Schema:
     unready = _said("messages cannot be taken now", ref("Health"))
     figures = _said("figures", {"type": "string"}, "text/plain")
@@ -360,7 +364,7 @@ def _paths() -> Schema:
         ),
         "/v1/channels/{name}/trace": _trace(),
         "/v1/channels/{name}/lines/{line}/{verb}": _line(),
-        "/metrics": _get("metrics", "Figures for Prometheus", figures),
+        "/metrics": _lenient("metrics", "Figures for Prometheus", figures),
         "/health/live": _open(
             "live", "This process answers", {"200": _said("it does", ref("Health"))}
         ),
@@ -369,7 +373,7 @@ def _paths() -> Schema:
             "Messages can be taken",
             {"200": _said("they can", ref("Health")), "503": unready},
         ),
-        "/openapi.json": _get(
+        "/openapi.json": _lenient(
             "openapi", "This description", _said("OpenAPI 3.1", {"type": "object"})
         ),
     }

@@ -178,6 +178,27 @@ class MessagesTests(SynchronousTestCase):
         self.assertEqual(wanted.since, wanted.until)
         self.assertEqual((wanted.limit, wanted.cursor), (1000, "abc"))
 
+    def test_parameters_where_there_are_none(self) -> None:
+        """A wish that is not heard is refused, before anything is done.
+
+        Whoever writes ``?dry_run=1`` to a POST must not find an SMS sent.
+        """
+        client = Client()
+        client.post(sms())
+        for method, path in (
+            *(("POST", "/v1/messages"), ("POST", "/v1/explain")),
+            *(("GET", "/v1/messages/a1"), ("DELETE", "/v1/messages/a1")),
+            *(("GET", "/v1/channels"), ("GET", "/v1/status")),
+            *(("POST", "/v1/channels/smsc/pause"), ("POST", "/v1/channels/a/resume")),
+            ("POST", "/v1/channels/office/lines/a/reboot"),
+        ):
+            for query in ("dry_run=1", "dry_run", "to=1"):
+                answer = client.ask(method, f"{path}?{query}", sms(id="b"))
+                self.assertEqual(answer.status, 422, (method, path, query))
+        self.assertEqual(list(client.house.taken), ["a1"])
+        self.assertEqual(client.house.paused, set())
+        self.assertEqual(client.ask("GET", "/health/live?t=1").status, 200)
+
     def test_times_at_the_ends_of_the_calendar(self) -> None:
         """An offset may lead beyond year 1 or 9999, and no number is too large."""
         for given, meant in (
@@ -217,6 +238,10 @@ class MessagesTests(SynchronousTestCase):
             "to=1&to=2",
             "to=%00",
             "to=",
+            "to",
+            "limit=5&to",
+            "sate",
+            "%ff",
             "limit=",
             "limit=1.5",
             "since=%D9%A3",

@@ -57,7 +57,7 @@ class WithoutTokenTests(SynchronousTestCase):
         """A web page elsewhere cannot make a local browser send an SMS."""
         client = Client()
         body = {"to": "+79161234567", "text": "x"}
-        for origin in ("https://evil.example", "null"):
+        for origin in ("https://evil.example", "null", "", "http://[", "http://[x]"):
             answer = client.ask("POST", "/v1/messages", body, {"origin": origin})
             self.assertEqual(answer.status, 403)
         self.assertEqual(client.house.taken, {})

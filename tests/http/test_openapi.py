@@ -125,6 +125,15 @@ class AuthTests(SynchronousTestCase):
                     seen.add(open_)
         self.assertEqual(seen, {True, False})
 
+    def test_unknown_parameters(self) -> None:
+        """They are refused where the description says so, whatever the operation."""
+        for path, operations in document()["paths"].items():
+            for method in operations.keys() - {"parameters"}:
+                target = path.replace("{", "").replace("}", "") + "?dry_run=1"
+                status = parsed(self.whole.ask(method.upper(), target)).status
+                strict = "422" in operations[method]["responses"]
+                self.assertEqual(status == 422, strict, (method, path))
+
     def test_a_wrong_method_is_told_the_right_ones(self) -> None:
         """On every path, also one that HTTP does not know, and before the body."""
         for path, operations in document()["paths"].items():
