@@ -262,7 +262,7 @@ class Preparer:
     def _validity(self, message: Outbound, now: float) -> str:
         if self._settings.validity_period is Validity.TTL:
             return relative(message.expires_at - now)
-        return absolute(message.expires_at)
+        return absolute(message.expires_at, now)
 
 
 _OPTION_FIELDS: Final = (

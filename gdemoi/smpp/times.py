@@ -7,6 +7,7 @@ from typing import Final
 
 # A relative time has no months of its own here: thirty days is its last.
 _LONGEST_S: Final = 30 * 86400
+_FARTHEST_S: Final = 366 * 86400
 
 
 def relative(seconds: float) -> str:
@@ -18,6 +19,10 @@ def relative(seconds: float) -> str:
     return f"0000{day:02}{hour:02}{minute:02}{second:02}000R"
 
 
-def absolute(at: float) -> str:
-    """Return a moment, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%y%m%d%H%M%S") + "000+"
+def absolute(at: float, now: float) -> str:
+    """Return a moment, in UTC, of the next year.
+
+    Of a year only two digits are told: what is far ahead would be long ago.
+    """
+    near = min(at, now + _FARTHEST_S)
+    return datetime.fromtimestamp(near, UTC).strftime("%y%m%d%H%M%S") + "000+"

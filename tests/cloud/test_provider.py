@@ -125,6 +125,15 @@ class ProviderTests(SynchronousTestCase):
             hook.form()
 
 
+# Dates, and the ends of calendars and numbers.
+ENDS = (
+    *("2026-02-03 12:14:25", "9999-12-31 23:59:59", "0001-01-01 00:00:00"),
+    *("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-02-29"),
+    *("Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359"),
+    *(10**400, "9" * 5000, "-1e400", "9912312359", -(10**30), "٣"),
+)
+
+
 def any_object(random: Random, depth: int = 3) -> dict[str, Any]:
     """Return an object out of the words that providers use, in any wrong place."""
 
@@ -132,7 +141,7 @@ def any_object(random: Random, depth: int = 3) -> dict[str, Any]:
         chance = random.random()
         if left <= 0 or chance < 0.35:
             odd = [None, True, 0, -1, 2.5, 10**30, 1e300, "", "1e400", "nan", "x"]
-            return random.choice([*odd, "2026-02-03 12:14:25", *NAMES.split()])
+            return random.choice([*odd, *ENDS, *NAMES.split()])
         if chance < 0.6:
             return [value(left - 1) for _ in range(random.randrange(4))]
         return any_object(random, left - 1)

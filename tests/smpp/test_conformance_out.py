@@ -295,7 +295,7 @@ class FieldTests(SynchronousTestCase):
         for form, wanted in (
             (Validity.NONE, ""),
             (Validity.TTL, "000000020000000R"),
-            (Validity.ABSOLUTE, absolute(NOW + 7200)),
+            (Validity.ABSOLUTE, absolute(NOW + 7200, NOW)),
         ):
             (pdu,) = made(House(start=False, validity_period=form))
             self.assertEqual(pdu.validity_period, wanted)
@@ -312,7 +312,8 @@ class FieldTests(SynchronousTestCase):
         self.assertEqual(relative(90061.5), "000001010101000R")
         self.assertEqual(relative(-5), "000000000001000R")
         self.assertEqual(relative(1e9), "000030000000000R")
-        self.assertEqual(absolute(1795000000.0), "261118110640000+")
+        self.assertEqual(absolute(1795000000.0, NOW), "261118110640000+")
+        self.assertEqual(absolute(253402300799.0, 1795000000.0)[:2], "27")
 
     def test_g41_options_of_one_message(self) -> None:
         """Every field that a message may set for itself, and its TLVs."""
