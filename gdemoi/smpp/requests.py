@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import Any
 
 from gdemoi.smpp.happenings import Happening, Unanswered
-from gdemoi.smpp.states import GENERIC_NACK, LAST_NUMBER, LATE_LIMIT
+from gdemoi.smpp.states import GENERIC_NACK, LAST_NUMBER, LATE_LIMIT, ROK
 
 
 class Pending:
@@ -60,24 +60,37 @@ class Requests:
         self._pending[number] = Pending(answer_id, context, now, deadline)
         return number
 
-    def settle(self, number: int, answer_id: int) -> Pending | None:
-        """Take the request that an answer is for; None: for nothing of ours."""
+    def settle(self, number: int, answer_id: int, status: int = 0) -> Pending | None:
+        """Take the request that an answer is for; None: for nothing of ours.
+
+        One that contradicts itself says nothing: the true answer may come yet.
+        """
         pending = self._pending.get(number)
         if pending is None or not pending.answered_by(answer_id):
             return None
         del self._pending[number]
+        if _contradicts_itself(answer_id, status):
+            self._keep_late(number, pending)
         return pending
 
-    def settle_late(self, number: int, answer_id: int) -> Any | None:
+    def settle_late(self, number: int, answer_id: int, status: int = 0) -> Any | None:
         """Take the context of a request that was given up; None: there is none.
 
-        An answer of another type says nothing about it, now as little as before.
+        An answer of another type, or one that contradicts itself, says nothing about
+        it, now as little as before.
         """
         pending = self._late.get(number)
         if pending is None or not pending.answered_by(answer_id):
             return None
+        if _contradicts_itself(answer_id, status):
+            return None
         del self._late[number]
         return pending.context
+
+    def _keep_late(self, number: int, pending: Pending) -> None:
+        self._late[number] = pending
+        if len(self._late) > LATE_LIMIT:
+            self._late.popitem(last=False)
 
     def deadline(self) -> float | None:
         """Return when the oldest request is to be given up."""
@@ -95,9 +108,7 @@ class Requests:
             if first.deadline > now:
                 break
             del pending[number]
-            self._late[number] = first
-            if len(self._late) > LATE_LIMIT:
-                self._late.popitem(last=False)
+            self._keep_late(number, first)
             waited_s = now - first.sent_at
             why = f"no answer in {waited_s:.0f} s"
             found.append(Unanswered(first.context, why, timed_out=True))
@@ -110,3 +121,8 @@ class Requests:
         ]
         self._pending.clear()
         return found
+
+
+def _contradicts_itself(answer_id: int, status: int) -> bool:
+    """Whether an answer is an error that reports success (generic_nack, ESME_ROK)."""
+    return answer_id == GENERIC_NACK and status == ROK

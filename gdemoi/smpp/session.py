@@ -321,7 +321,7 @@ class EsmeSession:
     def _take_answer(
         self, command_id: int, status: int, number: int, frame: bytes, now: float
     ) -> list[Happening]:
-        pending = self._requests.settle(number, command_id)
+        pending = self._requests.settle(number, command_id, status)
         if pending is not None:
             round_trip_s = now - pending.sent_at
             self._measured(round_trip_s)
@@ -344,7 +344,7 @@ class EsmeSession:
             self._measured(now - self._enquire_sent_at)
             self._enquire_sent_at = None
             return []
-        context = self._requests.settle_late(number, command_id)
+        context = self._requests.settle_late(number, command_id, status)
         if context is not None:
             return [AnsweredLate(context, pdus.decode(frame))]
         return [Noted(f"0x{command_id:08X}, an answer to nothing, ignored", number)]

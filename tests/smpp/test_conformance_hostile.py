@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Inbound, Receipt
+from gdemoi.message import Accepted, Inbound, Receipt, Unsure
 from gdemoi.smpp import pdus
 from gdemoi.smpp.happenings import (
     Answered,
@@ -392,6 +392,23 @@ class SubmitAnswerTests(SynchronousTestCase):
             (outcome,) = outcomes
             self.assertEqual(type(outcome).__name__ == "Accepted", accepted, body)
             self.assertEqual(house.channel.unable(), None)
+            house.server.transport.abortConnection()
+            house.stop(0)
+
+    def test_the_true_answer_after_one_that_contradicts_itself(self) -> None:
+        """generic_nack with ESME_ROK says nothing, in time or late; this does."""
+        nack, answer = frame(0x80000000, 2), frame(0x80000004, 2, b"a1\0")
+        for nacks, after_s in ((1, 0), (2, 0), (1, 6), (3, 6)):
+            house = House(response_timeout_s=5.0, enquire_link_s=0.0)
+            house.server.dataReceived = lambda data: None
+            outcomes = house.submit(house.message())
+            house.advance(after_s)
+            house.server.transport.write(nack * nacks + answer)
+            house.turn()
+            self.assertIsInstance(outcomes[0], Unsure)
+            ((_, attempt, outcome),) = house.upstairs.lates
+            assert isinstance(outcome, Accepted)
+            self.assertEqual((attempt, outcome.provider_ids), (1, ("a1",)))
             house.server.transport.abortConnection()
             house.stop(0)
 
