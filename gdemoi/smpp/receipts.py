@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from gdemoi.message import State
+from gdemoi.text import charset
 
 # esm_class bits 5-2, SMSC to ESME (SMPP 3.4 §5.2.12)
 TYPE_MASK: Final = 0x3C
@@ -93,6 +94,8 @@ _AROUND: Final = " \t\r\n\0"
 _AROUND_FIELDS: Final = _AROUND + "\"'"
 # A receipt's own text is short; what is longer is not searched for labels.
 _LONGEST: Final = 4096
+# An SMS holds 140 octets of packed septets; a receipt is not much longer.
+_LONGEST_PACKED: Final = 512
 
 
 def parse_text(octets: bytes) -> ReceiptText:
@@ -151,10 +154,15 @@ def text_of(octets: bytes) -> ReceiptText:
     """Read a receipt by its octets, whatever data_coding says of them.
 
     Many carriers write plain ASCII under data_coding 8; others UCS2 of either
-    order, with a byte order mark or without.
+    order, with a byte order mark or without; some pack septets.
     """
     plain = parse_text(octets)
-    if b"\0" not in octets or plain.is_receipt:
+    if plain.is_receipt:
+        return plain
+    packed = _packed(octets)
+    if packed.is_receipt:
+        return packed
+    if b"\0" not in octets:
         return plain
     for codec in ("utf-16-be", "utf-16-le"):
         wide = octets[: 2 * _LONGEST].decode(codec, "replace").lstrip("\ufeff")
@@ -162,6 +170,14 @@ def text_of(octets: bytes) -> ReceiptText:
         if read.is_receipt or (plain is NOTHING and read is not NOTHING):
             return read
     return plain
+
+
+def _packed(octets: bytes) -> ReceiptText:
+    """Read a receipt whose septets are packed (TS 23.038 §6.1.2)."""
+    if len(octets) > _LONGEST_PACKED:
+        return NOTHING
+    text = charset.decode(octets, "gsm7")
+    return parse_text(text.encode("latin-1", "replace"))
 
 
 class ReceiptFacts(msgspec.Struct, frozen=True):

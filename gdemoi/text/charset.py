@@ -56,6 +56,8 @@ _BIG: Final = b"\xfe\xff"
 _MARK: Final = "\ufeff"
 _SWAPPED: Final = "\ufffe"
 
+# The GSM alphabet over SMPP: an octet for each septet, or packed.
+_GSM_FORMS: Final = frozenset({"gsm8", "gsm7"})
 _CODECS: Final = {"latin1": "latin-1", "ascii": "ascii", "utf8": "utf-8"}
 
 
@@ -72,24 +74,28 @@ def charset_of(data_coding: int, default: str = "gsm8", ia5: str | None = None) 
     Words: gsm8, gsm7, latin1, ascii, utf8, ucs2, binary, or a codec's name.  1 is
     `ia5`, or else read as 0: carriers that say "0 or 1: GSM" are many, and ASCII
     proper is a part of every other default.
+
+    Only 0 (and what is reserved) means whatever the carrier likes; the codings that
+    TS 23.038 §4 gives to the GSM alphabet are that alphabet, packed or not.
     """
     if data_coding == 1:
         return ia5 or default
     if data_coding <= 0x0F:
         return _CODED.get(data_coding, default)
+    gsm = default if default in _GSM_FORMS else "gsm8"
     group = data_coding >> 4
     if group <= 7:
         # general data coding (and automatic deletion): bit 5 compressed, bits 3-2
         # the alphabet
         if data_coding & 0x20:
             return "binary"
-        return (default, "binary", "ucs2", default)[data_coding >> 2 & 3]
+        return (gsm, "binary", "ucs2", default)[data_coding >> 2 & 3]
     if group == 0xE:
         return "ucs2"  # message waiting, UCS2
     if group == 0xF:
-        return "binary" if data_coding & 0x04 else default
+        return "binary" if data_coding & 0x04 else gsm
     # message waiting (0xC0-0xDF); reserved codings are to be read as the default
-    return default
+    return gsm if group in (0xC, 0xD) else default
 
 
 def fits(text: str, charset: Charset, default_charset: str = "gsm8") -> bool:

@@ -532,6 +532,30 @@ class InboundTests(SynchronousTestCase):
             self.assertEqual(house.upstairs.inbounds[-1].text, text)
             house.stop()
 
+    def test_a_flash_sms_is_gsm_whatever_the_carrier_means_by_0(self) -> None:
+        """data_coding 0xF0 names the alphabet; it was read as Latin-1."""
+        for word, octets in (
+            (DefaultCharset.LATIN1, b"\x02\x00\x10"),
+            (DefaultCharset.UTF8, b"\x02\x00\x10"),
+            (DefaultCharset.GSM7, gsm7.pack(b"\x02\x00\x10")),
+        ):
+            for data_coding in (0xF0, 0xF1, 0x10):
+                house = House(default_charset=word)
+                pdu = DeliverSm(data_coding=data_coding, short_message=octets)
+                deliver(house, pdu)
+                self.assertEqual(house.upstairs.inbounds[-1].text, "$@Δ")
+                house.stop()
+
+    def test_a_receipt_in_packed_septets(self) -> None:
+        """It was told as a receipt without an id, and lost."""
+        house = House(default_charset=DefaultCharset.GSM7)
+        packed = gsm7.pack(gsm7.encode(RECEIPT.decode()))
+        for octets in (packed, RECEIPT):
+            deliver(house, DeliverSm(esm_class=4, short_message=octets))
+        one, two = house.upstairs.receipts
+        self.assertEqual((one.provider_id, one.state), (two.provider_id, two.state))
+        house.stop()
+
     def test_one_receipt_for_all_segments(self) -> None:
         """Only where the operator says so (field report A14)."""
         for setting in (True, False):

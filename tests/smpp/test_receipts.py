@@ -14,7 +14,9 @@ from gdemoi.smpp.receipts import (
     facts_of,
     parse_date,
     parse_text,
+    text_of,
 )
+from gdemoi.text import gsm7
 
 VECTORS = json.loads(
     (Path(__file__).parent / "vectors" / "receipt.json").read_text("utf-8")
@@ -32,6 +34,27 @@ class ReceiptTextTests(SynchronousTestCase):
             read = parse_text(bytes.fromhex(vector["short_message"]))
             self.assertEqual(read, ReceiptText(**vector["fields"]), vector["name"])
             self.assertEqual(read.is_receipt, vector["is_receipt_text"], vector["name"])
+
+    def test_packed_septets(self) -> None:
+        """A carrier whose default is packed packs its receipts as well."""
+        # of each length, since seven spare bits look like an eighth septet
+        for number in range(8):
+            text = f"{PLAIN.decode()} text:{'x' * number}"
+            octets = gsm7.pack(gsm7.encode(text))
+            self.assertFalse(parse_text(octets).is_receipt)
+            self.assertEqual(text_of(octets), parse_text(text.encode()))
+
+    def test_utf_16_of_either_order_without_a_mark(self) -> None:
+        """With letters of any script in its text."""
+        text = f"{PLAIN.decode()} text:Где машина?"
+        for codec in ("utf-16-le", "utf-16-be"):
+            read = text_of(text.encode(codec))
+            self.assertEqual((read.id, read.stat), ("4d0fe926", "DELIVRD"))
+
+    @given(st.binary(max_size=600))
+    def test_octets_of_any_kind_never_raise(self, octets: bytes) -> None:
+        """Whatever they are tried as."""
+        self.assertIsInstance(text_of(octets), ReceiptText)
 
     def test_other_order(self) -> None:
         """Labels may stand in any order."""

@@ -157,7 +157,20 @@ class DataCodingTests(SynchronousTestCase):
         """data_coding 0 is what the operator said it is."""
         for word in charset.DEFAULT_CHARSETS:
             self.assertEqual(charset.charset_of(0, word), word)
-            self.assertEqual(charset.charset_of(0xF0, word), word)
+
+    def test_what_is_said_to_be_gsm_is_not_the_carriers_own(self) -> None:
+        """Classes and message waiting name the GSM alphabet (TS 23.038 §4).
+
+        They were read as data_coding 0 is: an inbound flash SMS was garbled.
+        """
+        for word in charset.DEFAULT_CHARSETS:
+            gsm = word if word.startswith("gsm") else "gsm8"
+            for data_coding in (*range(0xF0, 0xF4), 0x10, 0x13, 0x50, 0xC0, 0xD8):
+                self.assertEqual(charset.charset_of(data_coding, word), gsm)
+            for data_coding in (*range(0xF4, 0xF8), 0x14, 0x16):
+                self.assertEqual(charset.charset_of(data_coding, word), "binary")
+            for data_coding in (0x0B, 0x1C, 0x90):
+                self.assertEqual(charset.charset_of(data_coding, word), word)
 
     def test_message_classes(self) -> None:
         """Groups of TS 23.038: not to be read by the low four bits."""
