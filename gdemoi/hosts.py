@@ -77,6 +77,11 @@ class Host:
         """Take note of the address that answered first."""
         self.address = address
 
+    @property
+    def has_others(self) -> bool:
+        """Whether addresses beside the present one are left in this round."""
+        return bool(set(self._found) - self._spent - {self.address})
+
     def failed(self) -> bool:
         """Take note that there was no login; return whether the round is over.
 

@@ -118,7 +118,9 @@ class Keeper(Generic[C]):
     """Runs the loop.  `told(state, reason)` hears of each change of state.
 
     `connect()` awaits a fresh, connected conversation (and picks the host);
-    `connect_timeout_s` bounds it, `ready_timeout_s` bounds the login.
+    `connect_timeout_s` bounds it, `ready_timeout_s` bounds the login.  `has_others()`
+    tells whether the next try goes to a place that has not refused us: it need not
+    wait until someone acts.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Keeper(Generic[C]):
         backoff: Backoff | None = None,
         connect_timeout_s: float = 10.0,
         ready_timeout_s: float = 10.0,
+        has_others: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self.state = KeeperState.IDLE
@@ -150,6 +153,7 @@ class Keeper(Generic[C]):
         self._backoff = backoff or Backoff()
         self._connect_timeout_s = connect_timeout_s
         self._ready_timeout_s = ready_timeout_s
+        self._has_others = has_others
         self._loop: Deferred[Any] | None = None
         self._pause: Deferred[None] | None = None
         # the pause after a conversation that worked
@@ -178,6 +182,8 @@ class Keeper(Generic[C]):
             self._return_s, self.held = None, False
             reason, pause_s = await self._converse()
             self.failures += 1
+            if self._has_others():
+                pause_s = None
             refused = pause_s is not None
             if pause_s is None:
                 pause_s = self._return_s

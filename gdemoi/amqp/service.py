@@ -168,6 +168,7 @@ class AmqpService:
             backoff=backoff,
             connect_timeout_s=settings.connect_timeout_s * 2 * count + _SLACK_S,
             ready_timeout_s=settings.open_timeout_s,
+            has_others=lambda: self._unproven and self._hosts.present.has_others,
         )
 
     def start(self) -> None:

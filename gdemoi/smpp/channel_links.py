@@ -193,6 +193,7 @@ class Link:
             ),
             connect_timeout_s=_or(settings.connect_timeout_s, timeout_s),
             ready_timeout_s=_or(settings.bind_timeout_s, timeout_s) + _SPARE_S,
+            has_others=lambda: self.hosts.present.has_others,
         )
 
     @property

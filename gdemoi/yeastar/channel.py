@@ -111,6 +111,7 @@ class YeastarChannel:
             around.random,
             connect_timeout_s=settings.connect_timeout_s,
             ready_timeout_s=settings.answer_timeout_s,
+            has_others=lambda: self._host.has_others,
         )
         self._events: IChannelEvents | None = None
         self._active = 0

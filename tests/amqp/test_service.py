@@ -287,7 +287,7 @@ class AddressTests(ServiceCase):
     def test_an_address_that_refuses_the_login(self) -> None:
         """It was chosen again and again: its connections come about."""
         self.named(self.refusing)
-        self.up_at_the_second(65)
+        self.up_at_the_second(5)
 
     def test_an_address_that_says_nothing(self) -> None:
         """After the time for opening the next one has its turn."""
@@ -297,7 +297,7 @@ class AddressTests(ServiceCase):
     def test_where_it_worked_comes_first_after_a_lost_link(self) -> None:
         """The address that refused is not tried again as long as the other works."""
         self.named(self.refusing)
-        self.up_at_the_second(65)
+        self.up_at_the_second(5)
         self.reactor.net.wires[-1][1].abortConnection()
         self.advance(5)
         self.assertEqual(self.service.status().state, "up")

@@ -91,7 +91,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_an_address_that_refuses_binds_is_left_for_the_next(self) -> None:
         """It was chosen again and again: its connections come about."""
-        for status in (0x0D, 0x05, 0x08):
+        for status in (0x0D, 0x05, 0x08, 0x0E):
             house = AddressHouse()
             house.reactor.net.listen(ONE, 2775, partial(house.refusing, status))
             self.bound(house, 2)
@@ -126,6 +126,18 @@ class AddressTests(SynchronousTestCase):
         self.assertGreater(len(tried), 4)
         self.assertEqual(tried, ([ONE, TWO] * 10)[: len(tried)])
         self.assertEqual(len(house.reactor.asked), len(tried))
+        house.stop()
+
+    def test_credentials_that_all_addresses_refuse(self) -> None:
+        """Each is asked once, then the long pause: nobody is hammered."""
+        house = AddressHouse()
+        for address in (ONE, TWO):
+            house.reactor.net.listen(address, 2775, partial(house.refusing, 0x0E))
+        house.channel.start(house.upstairs)
+        house.advance(290, step=1)
+        self.assertEqual(house.reactor.tried, [ONE, TWO])
+        house.advance(20)
+        self.assertEqual(house.reactor.tried, [ONE, TWO] * 2)
         house.stop()
 
     def test_an_address_that_worked_is_gone_back_to(self) -> None:

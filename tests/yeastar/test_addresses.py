@@ -51,9 +51,9 @@ class AddressTests(SynchronousTestCase):
         )
 
     def test_an_address_that_refuses_the_login(self) -> None:
-        """It was chosen again and again; the next is tried after the long pause."""
+        """It was chosen again and again; the next is tried soon."""
         world = NamedWorld()
-        self.up_at_the_second(world, 65)
+        self.up_at_the_second(world, 3)
         self.assertEqual(world.close(), [])
 
     def test_an_address_that_says_nothing(self) -> None:
