@@ -37,7 +37,7 @@ class _Place(msgspec.Struct):
 
 
 class _Way(msgspec.Struct):
-    """Where a message goes first; `prepared` is None when it has to wait there."""
+    """Where a message goes first; `prepared` is None when its sender rests there."""
 
     message: Outbound
     lane: Lane
@@ -142,7 +142,8 @@ class Intake:
     def _way(self, message: Outbound) -> _Way | Error:
         """Find the first channel, able ones first, that can carry the message.
 
-        For want of one, the first that can carry it soon.
+        For want of one, the first that could if the sender did not rest there: nothing
+        is wrong with the message, so it is taken, and the lane decides.
         """
         if message.expires_at <= self._clock.seconds():
             return Error("gateway:expired", "the message had expired when it came")
@@ -151,17 +152,17 @@ class Intake:
             return Error("gateway:no_route", "no route leads anywhere for this message")
         message = with_defaults(message, route.rule)
         refused: Refused | None = None
-        soon: Lane | None = None
+        resting: Lane | None = None
         for name in self._by_ability(route.channels):
             lane = self._lanes[name]
             prepared = lane.prepare(message)
             if not isinstance(prepared, Refused):
                 return _Way(message, lane, prepared)
             refused = refused or prepared
-            if prepared.scope is Scope.SENDER and prepared.error.retryable:
-                soon = soon or lane
-        if soon is not None:
-            return _Way(message, soon, None)
+            if prepared.scope is Scope.SENDER:
+                resting = resting or lane
+        if resting is not None:
+            return _Way(message, resting, None)
         assert refused is not None
         return refused.error
 
