@@ -23,6 +23,16 @@ from gdemoi.errors import InvalidMessage
 INTERNATIONAL: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 _SHORT: Final = re.compile(r"[0-9]{3,6}").fullmatch
 _DIGITS: Final = re.compile(r"\+?[0-9]{7,20}").fullmatch
+_SILENT: Final = frozenset(
+    {
+        phonenumbers.PhoneNumberType.FIXED_LINE,
+        phonenumbers.PhoneNumberType.TOLL_FREE,
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.UAN,
+        phonenumbers.PhoneNumberType.VOICEMAIL,
+    }
+)
 # ITU-T E.123: what people put between the digits.
 _BETWEEN_DIGITS: Final = str.maketrans("", "", " -.()/")
 
@@ -55,10 +65,10 @@ def normalise(number: str, home_country: str | None) -> str:
 def certain(number: str, home_country: str | None, *, national: bool = False) -> str:
     """Return a sender's number as ``+E.164`` if it can be read in one way only.
 
-    Else as it came: short numbers, names, and digits that are a valid number both of
-    `home_country` and of another country.  `national`: the far side says that it is
-    one of its own country.  A plus before what is no number of any country, but one of
-    `home_country` without it, was put there by mistake.
+    Else as it came: short numbers, names, and digits that are a number of
+    `home_country` and also one of another country that sends SMS.  `national`: the
+    far side says that it is one of its own country.  A plus before what is no number
+    of any country, but one of `home_country` without it, was put there by mistake.
     """
     digits = number.translate(_BETWEEN_DIGITS)
     if INTERNATIONAL(digits):
@@ -67,11 +77,13 @@ def certain(number: str, home_country: str | None, *, national: bool = False) ->
         return _valid(digits[1:], home_country) or digits
     if not home_country or not _DIGITS(digits) or digits[0] == "+":
         return number
-    readings = {_valid(digits, home_country)}
-    if not national:
-        readings.add(_valid("+" + digits.removeprefix("00"), None))
-    readings.discard(None)
-    return readings.pop() or number if len(readings) == 1 else number
+    at_home = _valid(digits, home_country)
+    if national:
+        return at_home or number
+    abroad = _valid("+" + digits.removeprefix("00"), None)
+    if at_home is None or abroad is None or at_home == abroad:
+        return at_home or abroad or number
+    return number if _sends_sms(abroad) else at_home
 
 
 @lru_cache(maxsize=65536)
@@ -90,6 +102,12 @@ def is_spelling_of(spelled: str, number: str) -> bool:
         "+" + digits.removeprefix("+").removeprefix("00"),
         _valid(digits.removeprefix("+"), country),
     )
+
+
+def _sends_sms(number: str) -> bool:
+    """Tell whether a number is of a kind that sends SMS, other than by arrangement."""
+    kind = phonenumbers.number_type(phonenumbers.parse(number, None))
+    return kind not in _SILENT
 
 
 def _valid(digits: str, country: str | None) -> str | None:

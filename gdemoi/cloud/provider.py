@@ -237,14 +237,25 @@ _OF_SENDER: Final = re.compile(
 )
 
 
+# … and the recipient.
+_OF_RECIPIENT: Final = re.compile(
+    r"\b(recipient|destination (number|address|country))\b"
+    r"|[\"'`“‘]to[\"'`”’]"
+    r"|\bto[- _](number|address|field|parameter)\b",
+    re.IGNORECASE,
+)
+
+
 def fate_of_problem(status: int, text: str) -> Fate:
     """Return what a refusal in words says where the API has no code for it.
 
-    What is said of the sender is about this message, whatever the status is.
+    What is said of sender or recipient is about this message, whatever the status is.
     """
     fate = fate_of_status(status)
     if fate is Fate.REJECT or status in (403, 404):
-        return Fate.SENDER if _OF_SENDER.search(text) else fate
+        if _OF_SENDER.search(text):
+            return Fate.SENDER
+        return Fate.REJECT if _OF_RECIPIENT.search(text) else fate
     return fate
 
 

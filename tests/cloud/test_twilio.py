@@ -191,6 +191,8 @@ class OutcomeTests(SynchronousTestCase):
             (403, "Sender is not approved for this destination", Scope.SENDER),
             (403, "Requests from this address are not allowed", HALT),
             (400, "Message blocked", Scope.MESSAGE),
+            (403, "Destination country is not enabled", Scope.MESSAGE),
+            (404, "The 'To' number is unknown", Scope.MESSAGE),
         ):
             answer = json_answer(status_, code=29999, message=text)
             outcome = PROVIDER.outcome_of(answer, NOW)
