@@ -28,11 +28,11 @@ from bench import amqp_path
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
-from gdemoi.amqp.envelope import Defaults, fingerprint
 from gdemoi.amqp.publisher import Publisher, json_properties
 from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.amqp.topology import Topology
+from gdemoi.contract.envelope import Defaults, fingerprint
 from gdemoi.journal import Journal
 from gdemoi.life import Acceptance, Event, Taken
 from gdemoi.message import Outbound

@@ -9,25 +9,24 @@ from msgspec import to_builtins
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gdemoi.amqp.envelope import Defaults, fingerprint
+from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.gateway import Page, Search
 from gdemoi.errors import InvalidMessage, OurFault
-from gdemoi.http.gateway import Page, Search
 from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
-from gdemoi.life import Cancelled, Event, Verdict
+from gdemoi.life import Cancelled, Event, Rejected, Verdict
 from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
-from gdemoi.routing.intake import Rejected
 from gdemoi.routing.lanes import Lane
 
 # The bookmark that tells, after a restart, that an operator paused a channel.
 PAUSED = "paused:{}"
 
 
-class Gateway:
-    """Implements `gdemoi.http.gateway.Gateway` over a dispatcher and a journal."""
+class RunningGateway:
+    """Implements `gdemoi.contract.gateway.Gateway` over a dispatcher and a journal."""
 
     def __init__(
         self,
@@ -56,10 +55,13 @@ class Gateway:
         return self.dispatcher.intake.full()
 
     def accept(
-        self, messages: Sequence[tuple[Outbound, bytes]]
+        self,
+        messages: Sequence[tuple[Outbound, bytes]],
+        *,
+        keep_rejected: bool = False,
     ) -> Awaitable[Sequence[Verdict | Rejected]]:
-        """Take messages; what no channel can carry is answered, not kept."""
-        return self.dispatcher.intake.accept(messages)
+        """Take messages; answers after the commit."""
+        return self.dispatcher.intake.accept(messages, keep_rejected=keep_rejected)
 
     def story(self, message_id: str) -> Awaitable[dict[str, Any] | None]:
         """Return a message and all that happened to it."""
@@ -226,29 +228,6 @@ class Gateway:
         if self.full():
             return "the backlog is full"
         return None
-
-
-class AmqpDoor:
-    """The same door for AMQP: what cannot be sent is kept, with its last event.
-
-    A queue has no other way to hear that a message was rejected.
-    """
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def full(self) -> bool:
-        """Tell whether the backlog is over its mark."""
-        return self._gateway.full()
-
-    def accept(
-        self, messages: Sequence[Outbound]
-    ) -> Deferred[list[Verdict | Rejected]]:
-        """Take messages; fires after the commit."""
-        marked = [(message, fingerprint(message)) for message in messages]
-        return Deferred.fromCoroutine(
-            self._gateway.dispatcher.intake.accept(marked, keep_rejected=True)
-        )
 
 
 def _unmatched(at: float, receipt: Receipt) -> dict[str, Any]:

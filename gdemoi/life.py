@@ -75,6 +75,12 @@ class Reused(msgspec.Struct, frozen=True, gc=False):
     """The id was used before for another content: `id_reused`."""
 
 
+class Rejected(msgspec.Struct, frozen=True):
+    """The message cannot be sent by any way that it may go."""
+
+    error: Error
+
+
 Verdict = Taken | Duplicate | Reused
 
 

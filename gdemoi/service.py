@@ -19,12 +19,12 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import WebhookSite
+from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import CannotListen, ConfigurationError, GdemoiError
 from gdemoi.faults import UNOPENED, of_port
-from gdemoi.gateway import PAUSED, AmqpDoor, Gateway
+from gdemoi.gateway import PAUSED, RunningGateway
 from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import IChannel, IListening, Surroundings
@@ -87,7 +87,7 @@ class GatewayService(Service):
         for one in made:
             one.stand()
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
-        self.gateway = Gateway(
+        self.gateway = RunningGateway(
             self.dispatcher, self.journal, reactor, defaults, settings.name
         )
         self.amqp: AmqpService | None = None
@@ -146,7 +146,7 @@ class GatewayService(Service):
             self.amqp = AmqpService(
                 self.configuration.amqp,
                 self.configuration.amqp_maps,
-                AmqpDoor(self.gateway),
+                self.gateway,
                 self.journal,
                 self.reactor,
                 defaults=self.gateway.defaults,

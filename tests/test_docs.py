@@ -19,9 +19,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from docs.reference import page
-from gdemoi.amqp.envelope import Envelope
 from gdemoi.amqp.topology import Topology
 from gdemoi.cli import main
+from gdemoi.contract.envelope import Envelope
 from gdemoi.http import metrics
 from gdemoi.http.api import Api
 from gdemoi.http.openapi import document

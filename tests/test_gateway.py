@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gdemoi.amqp.envelope import Defaults, fingerprint
+from gdemoi.contract.envelope import Defaults, fingerprint
+from gdemoi.contract.gateway import Search
 from gdemoi.errors import InvalidMessage, OurFault
-from gdemoi.gateway import PAUSED, Gateway
-from gdemoi.http.gateway import Search
+from gdemoi.gateway import PAUSED, RunningGateway
 from gdemoi.interfaces import IChannel, ITraced
 from gdemoi.journal import Journal
 from gdemoi.message import (
@@ -61,7 +61,7 @@ class GatewayTests(SynchronousTestCase):
             self.journal, self.clock, Router([], ["a", "b"]), [self.channel, self.plain]
         )
         self.result(self.dispatcher.start())
-        self.gateway = Gateway(
+        self.gateway = RunningGateway(
             self.dispatcher, self.journal, self.clock, Defaults("RU"), "test"
         )
 

@@ -18,7 +18,7 @@ from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 
-from gdemoi.amqp.envelope import fingerprint
+from gdemoi.contract.envelope import fingerprint
 from gdemoi.ini import key, text
 from gdemoi.interfaces import IChannelEvents, Kind, Surroundings
 from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused

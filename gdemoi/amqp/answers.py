@@ -25,8 +25,6 @@ from gdemoi.alarm import Alarm
 from gdemoi.amqp.channel import Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.codec import encode_properties
-from gdemoi.amqp.envelope import id_in, is_id
-from gdemoi.amqp.fields import PSEUDO_QUEUES
 from gdemoi.amqp.publisher import (
     PERSISTENT,
     Declined,
@@ -35,6 +33,8 @@ from gdemoi.amqp.publisher import (
     json_properties,
 )
 from gdemoi.amqp.topology import Topology
+from gdemoi.contract.envelope import id_in, is_id
+from gdemoi.contract.fields import PSEUDO_QUEUES
 from gdemoi.errors import InvalidMessage, OurFault
 from gdemoi.journal.telling import Segments, StatusEvent
 from gdemoi.message import Error, Outbound, Report, State

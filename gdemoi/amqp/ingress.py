@@ -13,8 +13,8 @@ The rules, in the order of their weight:
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
@@ -26,11 +26,11 @@ from gdemoi.amqp.answers import Answers
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
-from gdemoi.amqp.envelope import fingerprint
-from gdemoi.amqp.gateway import Gateway
 from gdemoi.amqp.mapping import Reader
+from gdemoi.contract.envelope import fingerprint
+from gdemoi.contract.gateway import MessageIntake
 from gdemoi.errors import InvalidMessage, Unavailable
-from gdemoi.life import Duplicate, Reused
+from gdemoi.life import Duplicate, Rejected, Reused, Verdict
 from gdemoi.message import Outbound
 from gdemoi.tasks import spawn
 
@@ -56,7 +56,7 @@ class Ingress:
         self,
         consumer: Callable[..., Consumer],
         read: Reader,
-        gateway: Gateway,
+        gateway: MessageIntake,
         answers: Answers,
         clock: IReactorTime,
         log: Logger,
@@ -152,7 +152,10 @@ class Ingress:
     async def _hand_in(self, batch: _Batch) -> None:
         self._handing_in += 1
         try:
-            verdicts = await self._gateway.accept(batch.messages)
+            verdicts = await self._gateway.accept(
+                [(message, fingerprint(message)) for message in batch.messages],
+                keep_rejected=True,
+            )
         except Unavailable as fault:
             self._log.warn("nothing is taken for now: {fault}", fault=fault)
             self._hold(batch)
@@ -161,7 +164,7 @@ class Ingress:
         finally:
             self._handing_in -= 1
 
-    def _took(self, batch: _Batch, verdicts: list[Any]) -> None:
+    def _took(self, batch: _Batch, verdicts: Sequence[Verdict | Rejected]) -> None:
         self._pause_s = FIRST_PAUSE_S
         self.taken += len(verdicts)
         settled = []

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gdemoi.amqp.envelope import Defaults, parse, parse_fields
+from gdemoi.contract.envelope import Defaults, parse, parse_fields
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import Outbound
 

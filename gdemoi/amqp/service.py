@@ -25,14 +25,14 @@ from twisted.logger import Logger
 from gdemoi.amqp.answers import Answers
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
-from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.events import EventsPublisher
-from gdemoi.amqp.gateway import Gateway
 from gdemoi.amqp.ingress import Ingress
 from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
 from gdemoi.amqp.topology import Topology, Upkeep
 from gdemoi.certificates import authorities, our_own
+from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.gateway import MessageIntake
 from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.hosts import Host, Hosts
@@ -112,7 +112,7 @@ class AmqpService:
         self,
         settings: AmqpSettings,
         maps: Mapping[str, AmqpMapSettings],
-        gateway: Gateway,
+        gateway: MessageIntake,
         journal: IJournal,
         reactor: Any,
         *,

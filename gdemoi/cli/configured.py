@@ -10,7 +10,6 @@ from typing import Any, Final
 import click
 from twisted.internet.defer import Deferred, succeed
 
-from gdemoi.amqp.envelope import Defaults, parse_many
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.cli.asking import (
     REFUSED,
@@ -23,6 +22,7 @@ from gdemoi.cli.listing import terminal
 from gdemoi.cli.messages import envelope, message_options
 from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
+from gdemoi.contract.envelope import Defaults, parse_many
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, reference

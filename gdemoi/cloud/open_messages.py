@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from gdemoi.amqp.numbers import is_spelling_of
+from gdemoi.contract.numbers import is_spelling_of
 
 # Pauses between questions for one message; the last one repeats.
 POLLING: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)

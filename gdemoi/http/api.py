@@ -1,6 +1,6 @@
 """The HTTP API (docs/http.rst): requests to the gateway's answers.
 
-Knows paths, statuses and JSON; what a message is stands in `gdemoi.amqp.envelope`,
+Knows paths, statuses and JSON; what a message is stands in `gdemoi.contract.envelope`,
 what happens to it behind `Gateway`.  Every error is JSON, never a traceback.
 """
 
@@ -17,7 +17,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from gdemoi.amqp.envelope import fingerprint, parse_many
+from gdemoi.contract.envelope import fingerprint, parse_many
+from gdemoi.contract.gateway import Gateway, Search
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.http.answers import (
     Problem,
@@ -32,13 +33,11 @@ from gdemoi.http.answers import (
 )
 from gdemoi.http.door import BoundedSite, Door, unexpected
 from gdemoi.http.feed import Feed
-from gdemoi.http.gateway import Gateway, Search
 from gdemoi.http.metrics import CONTENT_TYPE, Metrics
 from gdemoi.http.openapi import document
 from gdemoi.http.settings import HttpSettings
-from gdemoi.life import Duplicate, Reused, Taken, Verdict
+from gdemoi.life import Duplicate, Rejected, Reused, Taken, Verdict
 from gdemoi.message import Outbound, State
-from gdemoi.routing.intake import Rejected
 
 log = Logger()
 

@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from zope.interface import implementer
 
+from gdemoi.contract.gateway import Gateway
 from gdemoi.errors import Unavailable
 from gdemoi.http.answers import Problem, Query, answer
-from gdemoi.http.gateway import Gateway
 from gdemoi.http.settings import HttpSettings
 from gdemoi.life import Event
 

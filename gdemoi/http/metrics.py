@@ -12,8 +12,8 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from gdemoi.contract.gateway import Gateway
 from gdemoi.errors import Unavailable
-from gdemoi.http.gateway import Gateway
 from gdemoi.message import State
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from gdemoi.amqp.envelope import MANY_LIMIT
+from gdemoi.contract.envelope import MANY_LIMIT
 from gdemoi.http.openapi_schemas import (
     COUNT,
     ID,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gdemoi.amqp.envelope import Envelope
+from gdemoi.contract.envelope import Envelope
 from gdemoi.journal.telling import ChangeEvent, InboundEvent, StatusEvent
 from gdemoi.message import State
 
@@ -23,7 +23,7 @@ COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 YES_OR_NO: Final[Schema] = {"type": "boolean"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 STATE: Final[Schema] = {"enum": [str(state) for state in State]}
-# What stands in an id, as `gdemoi.amqp.envelope.is_id` has it.
+# What stands in an id, as `gdemoi.contract.envelope.is_id` has it.
 ID: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"}
 _CODE: Final = "namespaced: gateway:invalid, smpp:0x58, receipt:…"
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.amqp.numbers import is_spelling_of
+from gdemoi.contract.numbers import is_spelling_of
 from gdemoi.message import Receipt, provider_key
 
 # A carrier that repeats its receipts does so soon; an id that comes up again

@@ -18,7 +18,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.amqp.numbers import certain
+from gdemoi.contract.numbers import certain
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannel, IChannelEvents, IJournal
 from gdemoi.life import (

@@ -13,17 +13,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IJournal, Prepared
-from gdemoi.life import Acceptance, Final, Taken, Verdict
+from gdemoi.life import Acceptance, Final, Rejected, Taken, Verdict
 from gdemoi.message import Error, Outbound, Refused, Scope, State
 from gdemoi.routing.head import Entry
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.rules import Router, with_defaults
-
-
-class Rejected(msgspec.Struct, frozen=True):
-    """The message cannot be sent by any way that it may go."""
-
-    error: Error
 
 
 class _Place(msgspec.Struct):

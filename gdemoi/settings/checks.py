@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from gdemoi.amqp.numbers import normalise
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
+from gdemoi.contract.numbers import normalise
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Document, Place, Section

@@ -12,9 +12,9 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.amqp.client import Client
-from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, url
+from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import Unavailable
 from gdemoi.life import Duplicate, Event, Reused, Taken
 from gdemoi.message import Outbound, State
@@ -79,14 +79,20 @@ class Door:
     def full(self) -> bool:
         return self.is_full
 
-    def accept(self, messages: Sequence[Outbound]) -> Deferred[list[Any]]:
-        self.calls.append([message.id for message in messages])
+    def accept(
+        self,
+        messages: Sequence[tuple[Outbound, bytes]],
+        *,
+        keep_rejected: bool = False,
+    ) -> Deferred[list[Any]]:
+        assert keep_rejected, "what AMQP brings is kept, whatever becomes of it"
+        self.calls.append([message.id for message, _ in messages])
         if self.failing:
             return fail(Unavailable("no disk"))
         done: Deferred[list[Any]] = Deferred()
 
         def commit() -> None:
-            done.callback([self.verdict(message) for message in messages])
+            done.callback([self.verdict(message) for message, _ in messages])
 
         if self.waiting is None:
             commit()

@@ -18,9 +18,9 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import TestCase
 
-from gdemoi.amqp.envelope import Defaults, fingerprint
 from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpSettings, url
+from gdemoi.contract.envelope import Defaults, fingerprint
 from gdemoi.journal import Journal
 from gdemoi.keeper import Backoff
 from gdemoi.life import Acceptance, Answered, Submitted, Taken

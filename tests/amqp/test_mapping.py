@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.amqp.codec import Timestamp
-from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.mapping import headers, mapped, v1
+from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import MessageClass, Outbound
 

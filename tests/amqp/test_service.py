@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 
-from gdemoi.amqp.envelope import Defaults
 from gdemoi.amqp.service import AmqpService, endpoint, reader, tls_options
 from gdemoi.amqp.settings import AmqpSettings, url
+from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import ConfigurationError
 from gdemoi.hosts import Host
 from tests.amqp.broker import Broker, Side

@@ -11,9 +11,9 @@ from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.show import story
+from gdemoi.contract.gateway import Page, Search
 from gdemoi.goip.lines import Line
 from gdemoi.goip.view import line_view
-from gdemoi.http.gateway import Page, Search
 from gdemoi.http.settings import HttpSettings
 from gdemoi.moments import EARLIEST, LATEST
 from tests.cli.wires import Terminal

@@ -11,14 +11,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from gdemoi.amqp.envelope import Defaults
+from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.gateway import Page, Search
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.http.api import Api
-from gdemoi.http.gateway import Page, Search
 from gdemoi.http.settings import HttpSettings
-from gdemoi.life import Duplicate, Event, Reused, Taken, Verdict
+from gdemoi.life import Duplicate, Event, Rejected, Reused, Taken, Verdict
 from gdemoi.message import Error, Outbound, State
-from gdemoi.routing.intake import Rejected
 
 NOW = 1_795_000_000.0
 
@@ -55,7 +54,10 @@ class House:
         return self.is_full
 
     async def accept(
-        self, messages: Sequence[tuple[Outbound, bytes]]
+        self,
+        messages: Sequence[tuple[Outbound, bytes]],
+        *,
+        keep_rejected: bool = False,
     ) -> Sequence[Verdict | Rejected]:
         if self.broken is not None:
             raise self.broken

@@ -13,8 +13,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gdemoi.amqp.envelope import Defaults
-from gdemoi.gateway import Gateway
+from gdemoi.contract.envelope import Defaults
+from gdemoi.gateway import RunningGateway
 from gdemoi.http.api import Api
 from gdemoi.http.settings import HttpSettings
 from gdemoi.journal import Journal
@@ -62,7 +62,7 @@ class Whole:
             self.journal, self.clock, Router([], ["a", "b"]), [self.channel, plain]
         )
         result(self.dispatcher.start())
-        gateway = Gateway(
+        gateway = RunningGateway(
             self.dispatcher, self.journal, self.clock, Defaults("RU"), "test"
         )
         settings = HttpSettings(token=token, long_poll_s=LONG_POLL_S)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import Unavailable
 from gdemoi.journal import Journal
 from gdemoi.journal.worker import Job
-from gdemoi.life import Cancelled, Duplicate, Reused, Taken
+from gdemoi.life import Cancelled, Duplicate, Rejected, Reused, Taken
 from gdemoi.message import (
     Accepted,
     Error,
@@ -34,7 +34,6 @@ from gdemoi.message import (
 )
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
-from gdemoi.routing.intake import Rejected
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
 from tests.routing.channels import HandChannel, PartChannel

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.amqp.fields import (
+from gdemoi.contract.fields import (
     NULL,
     check_property,
     check_reply_to,

@@ -1,6 +1,6 @@
-"""What the HTTP side asks of the house, in one place.
+"""What HTTP and AMQP ask of the running gateway, in one place.
 
-The assembly implements `Gateway`; the API knows nothing else of what is below.
+The assembly implements `Gateway`; they know nothing else of what is below.
 Records that only travel to JSON (stories, channels) are dicts of JSON values, all
 others are the words of `gdemoi.message` and `gdemoi.life`.
 """
@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from gdemoi.amqp.envelope import Defaults
-from gdemoi.life import Event, Verdict
+from gdemoi.contract.envelope import Defaults
+from gdemoi.life import Event, Rejected, Verdict
 from gdemoi.message import Outbound
-from gdemoi.routing.intake import Rejected
 
 
 @frozen(kw_only=True)
@@ -45,7 +44,27 @@ class Page:
     cursor: str | None = None
 
 
-class Gateway(Protocol):
+class MessageIntake(Protocol):
+    """Takes messages: all that AMQP asks of a gateway."""
+
+    def full(self) -> bool:
+        """Tell whether the backlog is over its mark."""
+
+    def accept(
+        self,
+        messages: Sequence[tuple[Outbound, bytes]],
+        *,
+        keep_rejected: bool = False,
+    ) -> Awaitable[Sequence[Verdict | Rejected]]:
+        """Take messages with their fingerprints; one verdict each, after the commit.
+
+        What no channel can carry is `Rejected`; with `keep_rejected` it is taken as
+        well, with its last event: a queue has no other way to hear of it.  Fails
+        with `Unavailable` when nothing could be taken; asking again is safe.
+        """
+
+
+class Gateway(MessageIntake, Protocol):
     """A running gateway.  Whatever awaits may raise `Unavailable`."""
 
     @property
@@ -58,14 +77,6 @@ class Gateway(Protocol):
 
     def seconds(self) -> float:
         """Return the time: epoch seconds."""
-
-    def full(self) -> bool:
-        """Tell whether the backlog is over its mark."""
-
-    def accept(
-        self, messages: Sequence[tuple[Outbound, bytes]]
-    ) -> Awaitable[Sequence[Verdict | Rejected]]:
-        """Take messages with their fingerprints; answers after the commit."""
 
     def story(self, message_id: str) -> Awaitable[dict[str, Any] | None]:
         """Return a message and all that happened to it; None: unknown.

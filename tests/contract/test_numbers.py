@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.amqp.numbers import INTERNATIONAL, certain, is_spelling_of, normalise
+from gdemoi.contract.numbers import INTERNATIONAL, certain, is_spelling_of, normalise
 from gdemoi.errors import InvalidMessage
 
 

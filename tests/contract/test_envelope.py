@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.amqp.envelope import (
+from gdemoi.contract.envelope import (
     Defaults,
     fingerprint,
     id_in,

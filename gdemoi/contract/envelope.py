@@ -38,7 +38,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Meta
 
-from gdemoi.amqp.fields import (
+from gdemoi.contract.fields import (
     NULL,
     check_property,
     check_reply_to,
@@ -47,7 +47,7 @@ from gdemoi.amqp.fields import (
     invalid,
     user_data_header,
 )
-from gdemoi.amqp.numbers import INTERNATIONAL, normalise
+from gdemoi.contract.numbers import INTERNATIONAL, normalise
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,
