@@ -22,17 +22,12 @@ from docs.reference import page
 from gdemoi.amqp.topology import Topology
 from gdemoi.cli import main
 from gdemoi.contract.envelope import Envelope
+from gdemoi.contract.event_json import ChangeEvent, InboundEvent, Segments, StatusEvent
 from gdemoi.http import metrics
 from gdemoi.http.api import Api
 from gdemoi.http.openapi import document
 from gdemoi.journal import Journal, queries
 from gdemoi.journal.story import Attempt, Said
-from gdemoi.journal.telling import (
-    ChangeEvent,
-    InboundEvent,
-    Segments,
-    StatusEvent,
-)
 from gdemoi.life import Acceptance
 from gdemoi.message import (
     Charset,

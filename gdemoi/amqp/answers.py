@@ -34,9 +34,9 @@ from gdemoi.amqp.publisher import (
 )
 from gdemoi.amqp.topology import Topology
 from gdemoi.contract.envelope import id_in, is_id
+from gdemoi.contract.event_json import Segments, StatusEvent
 from gdemoi.contract.fields import PSEUDO_QUEUES
 from gdemoi.errors import InvalidMessage, OurFault
-from gdemoi.journal.telling import Segments, StatusEvent
 from gdemoi.message import Error, Outbound, Report, State
 from gdemoi.moments import rfc3339
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.contract.envelope import Envelope
-from gdemoi.journal.telling import ChangeEvent, InboundEvent, StatusEvent
+from gdemoi.contract.event_json import ChangeEvent, InboundEvent, StatusEvent
 from gdemoi.message import State
 
 Schema = dict[str, Any]

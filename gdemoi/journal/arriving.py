@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
+from gdemoi.contract.event_json import change_body, change_key, inbound_body
 from gdemoi.journal.joining import Group, group_key, joined, repeats
 from gdemoi.journal.ledger import Ledger
-from gdemoi.journal.telling import change_body, change_key, inbound_body
 from gdemoi.message import Inbound
 from gdemoi.text.charset import unmarked
 

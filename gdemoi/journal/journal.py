@@ -27,8 +27,8 @@ from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.mark import Mark, MarkFile
 from gdemoi.journal.matching import all_keys_of
 from gdemoi.journal.migrate import create, migrate
+from gdemoi.journal.outbox import Outboxed, event_of
 from gdemoi.journal.queries import Queries
-from gdemoi.journal.telling import Outboxed, event_of
 from gdemoi.journal.worker import Inline, Threaded, Worker
 from gdemoi.journal.writer import Done, Reader, Writer
 from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict

@@ -15,9 +15,9 @@ from typing import Any, Final
 from gdemoi.journal.database import Database
 from gdemoi.journal.entry import WORDS, Entry, blob, encode_record
 from gdemoi.journal.known import CACHED, Known
+from gdemoi.journal.outbox import Outboxed, encode_chunk
 from gdemoi.journal.record import apply, begin, deadline
 from gdemoi.journal.story import Told
-from gdemoi.journal.telling import Outboxed, encode_chunk
 from gdemoi.life import (
     Acceptance,
     Duplicate,

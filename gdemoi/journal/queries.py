@@ -12,12 +12,13 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, func, select
 
+from gdemoi.contract.event_json import plain
 from gdemoi.journal import schema as s
 from gdemoi.journal.database import Database
 from gdemoi.journal.entry import decode_message, decode_record
+from gdemoi.journal.outbox import events_of, status_event
 from gdemoi.journal.receiving import decode_receipt
 from gdemoi.journal.story import Attempt, Record, Said, doubts_of
-from gdemoi.journal.telling import events_of, plain, status_event
 from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339

@@ -20,7 +20,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.ledger import Ledger
 from gdemoi.journal.mark import MarkFile
-from gdemoi.journal.telling import Outboxed
+from gdemoi.journal.outbox import Outboxed
 from gdemoi.journal.worker import Job, tried
 
 _FIRST_PAUSE_S: Final = 0.05

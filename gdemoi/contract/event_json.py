@@ -10,13 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from gdemoi.journal.story import Told
-from gdemoi.life import Event
 from gdemoi.message import Error, Inbound, State
 from gdemoi.moments import rfc3339
 
-_NULL = msgspec.Raw(b"null")
-_encode = msgspec.json.Encoder().encode
+encode_event = msgspec.json.Encoder().encode
 
 
 class Segments(msgspec.Struct, frozen=True, gc=False):
@@ -88,77 +85,10 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     at: str
 
 
-def status_event(message_id: str, correlation: msgspec.Raw, told: Told) -> StatusEvent:
-    """Return the event as it is published and shown in the story."""
-    return StatusEvent(
-        1,
-        "status",
-        told.event_id,
-        message_id,
-        told.seq,
-        told.state,
-        told.final,
-        rfc3339(told.at),
-        told.channel,
-        told.line,
-        told.attempt,
-        Segments(*told.segments),
-        told.provider_ids,
-        told.error,
-        correlation or _NULL,
-    )
-
-
-def status_key(told: Told) -> str:
-    """Return the routing key of a status event."""
-    return f"status.{told.state}.{told.channel or '-'}"
-
-
-class Outboxed(msgspec.Struct, array_like=True, gc=False):
-    """An event as the outbox keeps it; a status event is short until it is read."""
-
-    seq: int
-    event_id: str
-    message_id: str | None = None
-    reply_to: str | None = None
-    correlation_id: str | None = None
-    told: Told | None = None
-    correlation: bytes = b""
-    routing_key: str = ""
-    body: bytes = b""
-
-
-encode_chunk = msgspec.msgpack.Encoder().encode
-_decode_chunk = msgspec.msgpack.Decoder(list[Outboxed]).decode
-
-
-def events_of(chunk: bytes) -> list[Event]:
-    """Return the events of a row of the outbox, ready to publish."""
-    return [event_of(row) for row in _decode_chunk(chunk)]
-
-
-def event_of(row: Outboxed) -> Event:
-    """Return an event ready to publish."""
-    key, body, told = row.routing_key, row.body, row.told
-    if told is not None:
-        correlation = msgspec.Raw(row.correlation)
-        key = status_key(told)
-        body = _encode(status_event(row.message_id or "", correlation, told))
-    return Event(
-        row.seq,
-        row.event_id,
-        key,
-        body,
-        row.message_id,
-        row.reply_to,
-        row.correlation_id,
-    )
-
-
 def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
     """Return the JSON of an inbound SMS."""
     sent_at = inbound.sent_at
-    return _encode(
+    return encode_event(
         InboundEvent(
             event_id=event_id,
             id=inbound_id,
@@ -189,7 +119,7 @@ def change_body(
     channel: str, line: str | None, state: str, reason: str, at: float, event_id: str
 ) -> bytes:
     """Return the JSON of a channel's or line's change."""
-    return _encode(
+    return encode_event(
         ChangeEvent(
             type="channel" if line is None else "line",
             event_id=event_id,
@@ -209,4 +139,4 @@ def change_key(channel: str, line: str | None) -> str:
 
 def plain(value: Any) -> Any:
     """Return a struct as what `json.dumps` takes."""
-    return msgspec.json.decode(_encode(value))
+    return msgspec.json.decode(encode_event(value))
