@@ -150,7 +150,7 @@ class Sender:
             return status
         self.refused += 1
         self.statuses[status] += 1
-        sending.refused(self._refusal(pdu), late=late)
+        sending.refused(place, self._refusal(pdu), late=late)
         return status
 
     def _refusal(self, pdu: Pdu | Unparsed) -> Refused:

@@ -8,10 +8,13 @@ requests wait equally long, so that the order of sending is that of deadlines.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Final
 
 from gdemoi.smpp.happenings import Happening, Unanswered
 from gdemoi.smpp.states import GENERIC_NACK, LAST_NUMBER, LATE_LIMIT, ROK
+
+# Refused requests whose refusal may still be taken back.
+REFUSED_LIMIT: Final = 100
 
 
 class Pending:
@@ -40,6 +43,8 @@ class Requests:
         self._last = first - 1
         self._pending: dict[int, Pending] = {}
         self._late: OrderedDict[int, Pending] = OrderedDict()
+        # answered with an error: an SMSC may take that back
+        self._refused: OrderedDict[int, Pending] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -49,7 +54,8 @@ class Requests:
         number = self._last
         while True:
             number = 1 if number >= LAST_NUMBER else number + 1
-            if number not in self._pending and number not in self._late:
+            kept = number in self._late or number in self._refused
+            if number not in self._pending and not kept:
                 self._last = number
                 return number
 
@@ -70,27 +76,27 @@ class Requests:
             return None
         del self._pending[number]
         if _contradicts_itself(answer_id, status):
-            self._keep_late(number, pending)
+            _keep(self._late, number, pending, LATE_LIMIT)
+        elif status != ROK:
+            _keep(self._refused, number, pending, REFUSED_LIMIT)
         return pending
 
     def settle_late(self, number: int, answer_id: int, status: int = 0) -> Any | None:
-        """Take the context of a request that was given up; None: there is none.
+        """Take the context of a request that was given up or refused; None: of none.
 
         An answer of another type, or one that contradicts itself, says nothing about
         it, now as little as before.
         """
-        pending = self._late.get(number)
+        kept = self._late
+        if status == ROK and number in self._refused:
+            kept = self._refused
+        pending = kept.get(number)
         if pending is None or not pending.answered_by(answer_id):
             return None
         if _contradicts_itself(answer_id, status):
             return None
-        del self._late[number]
+        del kept[number]
         return pending.context
-
-    def _keep_late(self, number: int, pending: Pending) -> None:
-        self._late[number] = pending
-        if len(self._late) > LATE_LIMIT:
-            self._late.popitem(last=False)
 
     def deadline(self) -> float | None:
         """Return when the oldest request is to be given up."""
@@ -108,7 +114,7 @@ class Requests:
             if first.deadline > now:
                 break
             del pending[number]
-            self._keep_late(number, first)
+            _keep(self._late, number, first, LATE_LIMIT)
             waited_s = now - first.sent_at
             why = f"no answer in {waited_s:.0f} s"
             found.append(Unanswered(first.context, why, timed_out=True))
@@ -121,6 +127,15 @@ class Requests:
         ]
         self._pending.clear()
         return found
+
+
+def _keep(
+    kept: OrderedDict[int, Pending], number: int, pending: Pending, limit: int
+) -> None:
+    """Remember a request for an answer that may come; forget the oldest."""
+    kept[number] = pending
+    if len(kept) > limit:
+        kept.popitem(last=False)
 
 
 def _contradicts_itself(answer_id: int, status: int) -> bool:

@@ -21,7 +21,17 @@ class Sending:
     """The segments of one try; `done` hears the outcome, once."""
 
     __slots__ = (
-        *("_done", "_heard", "_silent", "attempt", "doubts", "late", "octets"),
+        *(
+            "_done",
+            "_doubted",
+            "_heard",
+            "_refused",
+            "_silent",
+            "attempt",
+            "doubts",
+            "late",
+            "octets",
+        ),
         *("over", "news", "prepared", "refusal", "todo", "waiting", "why"),
     )
 
@@ -43,6 +53,9 @@ class Sending:
         self.news = False
         # whether the SMSC spoke of any segment in this try, and whether it was silent
         self._heard = False
+        self._doubted = False
+        # places of segments that were refused
+        self._refused: set[int] = set()
         self._silent = False
         self._done = done
 
@@ -72,19 +85,27 @@ class Sending:
         """The SMSC has a segment; `late`: of which nobody knew before."""
         self.prepared.taken[place] = message_id
         self.news = self._heard = True
+        if place in self._refused:
+            # it takes its refusal back: nobody waited for that
+            self._refused.discard(place)
+            if None not in self.prepared.taken:
+                self.refusal = None
+            return
         self._settle(late)
 
-    def refused(self, refusal: Refused, *, late: bool = False) -> None:
+    def refused(self, place: int, refusal: Refused, *, late: bool = False) -> None:
         """The SMSC refused a segment; the rest need not be sent now."""
         if self.refusal is None or not refusal.error.retryable:
             self.refusal = refusal
         self._heard = True
+        self._refused.add(place)
         self.todo.clear()
         self._settle(late)
 
     def unsure(self, why: str, *, silent: bool = False) -> None:
         """Nobody knows what became of a segment; `silent`: for want of an answer."""
         self.doubts += 1
+        self._doubted = True
         self._silent = self._silent or silent
         self._heard = self._heard or not silent
         self.why = self.why or why
@@ -119,6 +140,9 @@ class Sending:
         """
         news, self.news = self.news, False
         outcome = self.outcome()
+        if not (self._doubted or isinstance(outcome, Accepted)):
+            # it was refused before, and is as far as it goes
+            return None
         certain = not (self.doubts > 0 or isinstance(outcome, Unsure))
         if certain and not self.late:
             self.late = True

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Inbound, Receipt, Unsure
+from gdemoi.message import Accepted, Inbound, Receipt, Refused, Unsure
 from gdemoi.smpp import pdus
 from gdemoi.smpp.happenings import (
     Answered,
@@ -411,6 +411,57 @@ class SubmitAnswerTests(SynchronousTestCase):
             self.assertEqual((attempt, outcome.provider_ids), (1, ("a1",)))
             house.server.transport.abortConnection()
             house.stop(0)
+
+    def test_a_refusal_that_the_smsc_takes_back(self) -> None:
+        """Error, then ESME_ROK for one submit: it may be out, and is told so."""
+        no, yes = frame(0x80000004, 2, status=0x58), frame(0x80000004, 2, b"a1\0")
+        for octets in (
+            no + yes,
+            no + no + yes + yes,
+            frame(0x80000000, 2, status=8) + yes,
+        ):
+            house = House(enquire_link_s=0.0)
+            house.server.dataReceived = lambda data: None
+            outcomes = house.submit(house.message())
+            house.server.transport.write(octets)
+            house.turn()
+            self.assertIsInstance(outcomes[0], Refused)
+            ((_, attempt, outcome),) = house.upstairs.lates
+            assert isinstance(outcome, Accepted)
+            self.assertEqual((attempt, outcome.provider_ids), (1, ("a1",)))
+            house.server.transport.abortConnection()
+            house.stop(0)
+
+    def test_a_refusal_that_stays(self) -> None:
+        """A second error, an answer of another type, or a nack that says ESME_ROK."""
+        no = frame(0x80000004, 2, status=0x58)
+        for more in (no, frame(0x80000015, 2), frame(0x80000000, 2), b""):
+            house = House(enquire_link_s=0.0)
+            house.server.dataReceived = lambda data: None
+            outcomes = house.submit(house.message())
+            house.server.transport.write(no + more)
+            house.turn()
+            self.assertIsInstance(outcomes[0], Refused)
+            self.assertEqual(house.upstairs.lates, [])
+            house.server.transport.abortConnection()
+            house.stop(0)
+
+    def test_a_part_whose_refusal_is_taken_back(self) -> None:
+        """Of two segments one is refused, then taken: the message is."""
+        house = House(enquire_link_s=0.0)
+        house.server.dataReceived = lambda data: None
+        outcomes = house.submit(house.message("x" * 200))
+        write = house.server.transport.write
+        write(frame(0x80000004, 2, b"a1\0") + frame(0x80000004, 3, status=0x58))
+        house.turn()
+        self.assertIsInstance(outcomes[0], Refused)
+        write(frame(0x80000004, 3, b"a2\0"))
+        house.turn()
+        ((_, _, outcome),) = house.upstairs.lates
+        assert isinstance(outcome, Accepted)
+        self.assertEqual(outcome.provider_ids, ("a1", "a2"))
+        house.server.transport.abortConnection()
+        house.stop(0)
 
     def test_h_unparsed_is_not_an_exception(self) -> None:
         """The codec's word for a cut answer is a value too."""

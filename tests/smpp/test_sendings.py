@@ -56,7 +56,7 @@ class SendingTests(SynchronousTestCase):
         sending, outcomes = self.sending()
         sending.leaves()
         sending.unsure("no answer in 2 s")
-        sending.refused(GONE, late=True)
+        sending.refused(0, GONE, late=True)
         self.assertEqual(outcomes, [GONE])
         self.assertEqual(sending.todo, [])
 
