@@ -67,7 +67,7 @@ class SettingsTests(SynchronousTestCase):
 
 
 class AddressTests(SynchronousTestCase):
-    @given(st.from_regex(r"\+[1-9][0-9]{3,14}", fullmatch=True))
+    @given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
     def test_numbers_there_and_back(self, number: str) -> None:
         """An international number is the same after both ways."""
         fields = address(number)
