@@ -1,8 +1,12 @@
 """One outcome of many answers, also when some of them come late."""
 
+from __future__ import annotations
+
+from itertools import permutations, product
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Error, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, Error, MessageClass, Outcome, Refused, Unsure
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp.prepare import Preparer
 from gdemoi.smpp.sendings import Sending
@@ -10,6 +14,7 @@ from gdemoi.smpp.settings import SmppSettings
 from tests.smpp.house import House
 
 GONE = Refused(error=Error("smpp:0x0B", "invalid destination"))
+BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
 
 
 class SendingTests(SynchronousTestCase):
@@ -59,6 +64,121 @@ class SendingTests(SynchronousTestCase):
         sending.refused(0, GONE, late=True)
         self.assertEqual(outcomes, [GONE])
         self.assertEqual(sending.todo, [])
+
+
+class TableTests(SendingTests):
+    """What three segments' answers amount to, whatever their order."""
+
+    # one letter per segment: taken, refused for good, busy, silent
+    TABLE = (
+        ("ttt", "accepted"),
+        ("tts", "unsure"),
+        ("tss", "unsure"),
+        ("sss", "unsure"),
+        ("ttb", "busy"),
+        ("tbb", "busy"),
+        ("bbb", "busy"),
+        ("ttr", "refused"),
+        ("trb", "refused"),
+        ("rrr", "refused"),
+        # without the refused segment nothing can be read, whatever became of the
+        # silent one: a refusal for good beats a doubt
+        ("trs", "refused"),
+        ("rss", "refused"),
+        ("rbs", "refused"),
+        # sent again, the silent one might be there twice
+        ("tbs", "unsure"),
+        ("bss", "unsure"),
+        ("bbs", "unsure"),
+    )
+
+    def test_segments_and_outcome(self) -> None:
+        """Every mixture in every order, all three on the wire before an answer."""
+        for letters, expected in self.TABLE:
+            for order in set(permutations(letters)):
+                sending, outcomes = self.sending()
+                places = [sending.leaves() for _ in range(3)]
+                for place, letter in zip(places, order, strict=True):
+                    self.assertEqual(outcomes, [], order)
+                    self.answer(sending, place, letter)
+                (outcome,) = outcomes
+                self.assertEqual(self.kind(outcome), expected, order)
+                self.assertEqual(self.ids(outcome), self.taken(order), order)
+
+    def answer(
+        self, sending: Sending, place: int, letter: str, late: bool = False
+    ) -> None:
+        """Let one segment be answered, or not."""
+        match letter:
+            case "t":
+                sending.accepted(place, f"id{place}", late=late)
+            case "r":
+                sending.refused(GONE, late=late)
+            case "b":
+                sending.refused(BUSY, late=late)
+            case _:
+                sending.unsure("no answer in 2 s")
+
+    def kind(self, outcome: Outcome) -> str:
+        """Return an outcome in a word."""
+        if isinstance(outcome, Refused):
+            return "busy" if outcome.error.retryable else "refused"
+        return "accepted" if isinstance(outcome, Accepted) else "unsure"
+
+    def ids(self, outcome: Outcome) -> list[str]:
+        """Return the ids that an outcome brings, whatever it is."""
+        if isinstance(outcome, Refused):
+            progress = outcome.progress
+            return [] if progress is None else list(progress.provider_ids)
+        return list(outcome.provider_ids)
+
+    def taken(self, order: tuple[str, ...]) -> list[str]:
+        """Return the ids of the segments that were taken."""
+        return [f"id{place}" for place, letter in enumerate(order) if letter == "t"]
+
+    def test_a_refusal_stops_the_rest(self) -> None:
+        """What has not left does not leave any more; the temporary one is news."""
+        for letter, expected in (("r", "refused"), ("b", "busy")):
+            sending, outcomes = self.sending()
+            self.answer(sending, sending.leaves(), letter)
+            self.assertEqual(sending.todo, [])
+            (outcome,) = outcomes
+            self.assertEqual(self.kind(outcome), expected)
+
+    def test_late_answers_and_outcome(self) -> None:
+        """Each silent segment is answered after all: the outcome, once, at the end."""
+        for letters in product("trb", repeat=3):
+            sending, outcomes = self.sending()
+            places = [sending.leaves() for _ in range(3)]
+            for _ in places:
+                self.answer(sending, 0, "s")
+            self.assertEqual([self.kind(one) for one in outcomes], ["unsure"])
+            told = []
+            for place, letter in zip(places, letters, strict=True):
+                self.answer(sending, place, letter, late=True)
+                late = sending.late_outcome()
+                told.append("" if late is None else self.kind(late))
+            worst = max(letters, key="tbr".index)
+            last = {"t": "accepted", "b": "busy", "r": "refused"}[worst]
+            self.assertEqual(told.count(last), 1, (letters, told))
+            if worst != "r":
+                self.assertEqual(told[-1], last, letters)
+            # the last word before the end is only that of a segment more
+            self.assertLessEqual(set(told), {last, "unsure", ""}, letters)
+            self.assertIsNone(sending.late_outcome(), letters)
+
+    def test_what_would_not_fit_to_a_part_does_not_leave(self) -> None:
+        """A command that left in part over a link with TLVs is not sent without."""
+        message = House(start=False).message(
+            "Внимание! " * 15, class_=MessageClass.COMMAND
+        )
+        settings = SmppSettings(host=("h",), system_id="esme", long_messages="sar")
+        prepared = Preparer(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
+        prepared.taken[0] = "id0"
+        outcomes: list[Outcome] = []
+        sending = Sending(prepared, 2, outcomes.append)
+        sending.begin(tlvs=False)
+        self.assertEqual((self.kind(outcomes[0]), sending.todo), ("unsure", []))
 
 
 class LateTests(SynchronousTestCase):

@@ -61,3 +61,51 @@ class PortsTests(SynchronousTestCase):
         """Port 1 is span 2, or what the settings say."""
         self.assertEqual(Ports((1,)).by_number[1].span, 2)
         self.assertEqual(Ports((1,), span_offset=0).by_number[1].span, 1)
+
+    def test_how_long_a_sim_rests(self) -> None:
+        """The interval for each segment, from when the SMS was written."""
+        for segments in (1, 2, 5):
+            ports = Ports((1,), interval_s=10.0)
+            port = self.chosen(ports, 100.0)
+            ports.begin(port)
+            self.assertEqual(ports.ready(100.0), 0)
+            ports.written(port, segments, 103.0)
+            ports.end(port)
+            free_at = 103.0 + 10.0 * segments
+            for now, ready in (
+                (103.0, 0),
+                (free_at - 0.1, 0),
+                (free_at, 1),
+                (free_at + 1, 1),
+            ):
+                self.assertEqual((now, ports.ready(now)), (now, ready))
+                self.assertEqual(ports.choose(now, (), ()) is None, not ready)
+                self.assertTrue(ports.hope(now, (), ()))
+            self.assertEqual(ports.next_change(103.0), free_at)
+            self.assertIsNone(ports.next_change(free_at))
+
+    def test_a_settled_sms_frees_no_sim_before_its_time(self) -> None:
+        """Nor does a block that ends early, nor one that was refused."""
+        ports = Ports((1,), interval_s=10.0)
+        port = self.chosen(ports, 0.0)
+        ports.begin(port)
+        ports.written(port, 1, 0.0)
+        ports.block(port, "refused", 3.0, 1.0)
+        ports.end(port)
+        self.assertEqual([ports.ready(now) for now in (3.9, 4.0, 9.9, 10.0)],
+                         [0, 0, 0, 1])  # fmt: skip
+        self.assertEqual(ports.next_change(1.0), 10.0)
+        ports.block(port, "refused", 60.0, 5.0)
+        self.assertEqual(ports.next_change(5.0), 125.0)
+        ports.works(port)
+        self.assertEqual([ports.ready(now) for now in (9.9, 10.0)], [0, 1])
+
+    def test_who_rested_longest_is_next(self) -> None:
+        """Also when it has sent more; among equals the one that sent less."""
+        ports = Ports((1, 2, 3), interval_s=1.0)
+        for number, at in ((1, 5.0), (2, 3.0), (3, 5.0)):
+            ports.written(ports.by_number[number], 1, at)
+        ports.by_number[2].sent = 9
+        ports.by_number[1].sent = 2
+        self.assertEqual(self.chosen(ports, 10.0).number, 2)
+        self.assertEqual(self.chosen(ports, 10.0, without=(2,)).number, 3)

@@ -1,0 +1,106 @@
+"""What an answer to a send means for the message, status by status: a table.
+
+A status that is taken for "surely not accepted" although the provider may have the
+message is a blind repeat; each wrong cell here is one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.cloud.prepared import prepare
+from gdemoi.cloud.provider import Answer
+from gdemoi.message import Outcome, Refused, Scope, Unsure
+from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
+from tests.cloud.test_provider import PROVIDERS
+
+UNCERTAIN: Final = "may have been accepted: never blindly repeated"
+LATER: Final = "surely not accepted: may be sent again later"
+REFUSED: Final = "surely not accepted, and never will be"
+HALTED: Final = "surely not accepted: the channel halts"
+
+# RFC 9110 section 15; 408 and every 5xx come after the request was read in part or
+# whole, and say nothing of what was done with it.
+TABLE: Final = {
+    **dict.fromkeys(range(300, 400), HALTED),
+    **dict.fromkeys(range(400, 500), REFUSED),
+    **dict.fromkeys(range(500, 600), UNCERTAIN),
+    **dict.fromkeys((401, 402, 403, 404, 405, 410, 415), HALTED),
+    100: UNCERTAIN,
+    102: UNCERTAIN,
+    408: UNCERTAIN,
+    429: LATER,
+    600: UNCERTAIN,
+    999: UNCERTAIN,
+}
+
+
+def kind_of(outcome: Outcome) -> str:
+    """Return which of the four an outcome is."""
+    if isinstance(outcome, Unsure):
+        return UNCERTAIN
+    assert isinstance(outcome, Refused)
+    if outcome.scope is Scope.CHANNEL_UNTIL_MENDED:
+        return HALTED
+    return LATER if outcome.error.retryable else REFUSED
+
+
+class StatusTests(SynchronousTestCase):
+    def test_every_status_without_a_readable_body(self) -> None:
+        """Of every provider: the status alone decides, as the table says."""
+        for provider in PROVIDERS:
+            for status, expected in TABLE.items():
+                for body in (b"", b"<html>gateway</html>"):
+                    outcome = provider.outcome_of(Answer(status=status, body=body), NOW)
+                    self.assertEqual(
+                        (provider.name, status, kind_of(outcome)),
+                        (provider.name, status, expected),
+                    )
+
+
+class PauseTests(SynchronousTestCase):
+    def test_the_longest_pause(self) -> None:
+        """Whatever a provider asks for, a channel is asked again within the hour."""
+        for said, pause_s in (
+            ("7", 7.0),
+            ("3599", 3599.0),
+            ("3600", 3600.0),
+            ("3601", 3600.0),
+            ("86400", 3600.0),
+            ("9" * 400, 3600.0),
+            ("Tue, 03 Feb 2026 12:14:32 GMT", 7.0),
+            ("Tue, 03 Feb 2026 12:14:24 GMT", 0.0),
+            ("Wed, 04 Feb 2026 12:14:25 GMT", 3600.0),
+            ("soon", None),
+        ):
+            answer = Answer(status=429, headers={"retry-after": said})
+            for provider in PROVIDERS:
+                outcome = provider.outcome_of(answer, NOW)
+                assert isinstance(outcome, Refused)
+                self.assertEqual(
+                    (provider.name, said, outcome.retry_after_s),
+                    (provider.name, said, pause_s),
+                )
+
+
+class UnitsTests(SynchronousTestCase):
+    def test_what_counts_as_a_character(self) -> None:
+        """UTF-16 units in UCS2, septets in GSM: an emoji or a bracket counts two."""
+        for provider, settings, letters in (
+            (PROVIDERS[0], twilio(), "я😀"),
+            (PROVIDERS[1], vonage(), "я😀a[€"),
+            (PROVIDERS[3], textlocal(), "я😀a[€"),
+            (PROVIDERS[4], tyntec(), "я😀a[€"),
+        ):
+            able = provider.capabilities
+            for letter in letters:
+                most = able.ucs2_units if letter in "я😀" else able.gsm_units
+                each = 1 if letter in "яa" else 2
+                for count, refused in ((most // each, False), (most // each + 1, True)):
+                    found = prepare(message(letter * count), provider, settings, None)
+                    self.assertEqual(
+                        (provider.name, letter, count, isinstance(found, Refused)),
+                        (provider.name, letter, count, refused),
+                    )
