@@ -65,6 +65,7 @@ EXPIRED: Constant = Error("gateway:expired", "the time to live has passed")
 NO_RECEIPT: Constant = Error("gateway:no_receipt", "no final receipt has come")
 _SUBMITTED: Constant = RANK[State.SUBMITTED]
 _ENROUTE: Constant = RANK[State.ENROUTE]
+_LOST: Constant = FINAL - {State.DELIVERED}
 _NO_SEGMENTS: Constant = (0, 0, 0, 0)
 # the words of every life: Python 3.11 takes its time over an enum's attribute
 _ACCEPTED: Constant = State.ACCEPTED
@@ -137,7 +138,11 @@ def receive(
     if not counted or attempt is None:
         return False, []
     record.at = now
-    record.taken = record.taken or not _in_part(record, attempt)
+    if receipt.state in _LOST:
+        # an attempt that lost a segment speaks for the message no more
+        record.taken = any(_has_taken(record, one) for one in record.attempts)
+    else:
+        record.taken = record.taken or not _in_part(record, attempt)
     return True, _weigh(record, attempt, receipt, now)
 
 
@@ -411,11 +416,10 @@ def _may_be_out(record: Record, beside: Attempt | None = None) -> bool:
 
     One that lost a segment is known to have failed.
     """
-    lost = FINAL - {_DELIVERED}
     return any(
         a.outcome is AttemptOutcome.UNSURE
         and a is not beside
-        and lost.isdisjoint(a.states)
+        and _LOST.isdisjoint(a.states)
         for a in record.attempts
     )
 
@@ -507,6 +511,15 @@ def _mark_these(states: list[State | None], places: list[int], state: State) -> 
     for index in older:
         states[index] = state
     return bool(older)
+
+
+def _has_taken(record: Record, attempt: Attempt) -> bool:
+    """Tell whether an attempt is known to have left whole, and to have lost nothing."""
+    if not _LOST.isdisjoint(attempt.states):
+        return False
+    if attempt.outcome is AttemptOutcome.ACCEPTED:
+        return True
+    return any(attempt.states) and not _in_part(record, attempt)
 
 
 def _in_part(record: Record, attempt: Attempt) -> bool:

@@ -133,6 +133,41 @@ class AttemptsTests(LifeCase):
         ):
             self.assertEqual((steps, self.live(*steps)), (steps, end))
 
+    def test_a_lost_copy_does_not_speak_for_the_message(self) -> None:
+        """Its receipt says that it failed: the other one's refusal is all there is."""
+        second = attempting(attempt=2, at=NOW + 6)
+        third = attempting(attempt=3, at=NOW + 40)
+        later = Wait(NOW + 30, "mts", BUSY)
+        for steps, end in (
+            ((unsure(AGAIN, "a1"), second, ("a1", LOST)), "waiting"),
+            (
+                (unsure(AGAIN, "a1"), second, ("a1", LOST), refused(later, attempt=2)),
+                "waiting",
+            ),
+            (
+                (
+                    unsure(AGAIN, "a1"),
+                    second,
+                    ("a1", LOST),
+                    refused(later, attempt=2),
+                    third,
+                    taken("c1", attempt=3),
+                    ("c1", OK),
+                ),
+                "delivered!",
+            ),
+            (
+                (unsure(AGAIN), second, taken("a1"), ("a1", LOST),
+                 refused(OVER, BAD, attempt=2)),
+                "rejected!",
+            ),
+            (
+                (unsure(AGAIN, "a1"), second, ("a1", ON), refused(later, attempt=2)),
+                "enroute",
+            ),
+        ):  # fmt: skip
+            self.assertEqual((steps, self.live(*steps)), (steps, end))
+
     def test_time_and_attempts(self) -> None:
         """What may have gone out never ends as expired or cancelled."""
         cancel = Cancelled("m1", NOW + 7)

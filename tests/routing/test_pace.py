@@ -116,6 +116,120 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(pace.throttled(1.0, 7.0), 7.0)
         self.assertEqual(pace.wait_s(2.0), 6.0)
 
+    def busy(self, pace: Pace, begin: float, seconds: float, per_s: float) -> float:
+        """Take so many per second; return when."""
+        now = begin
+        while now < begin + seconds - 1e-9:
+            now += 1 / per_s
+            pace.went_well(now)
+        return now
+
+    def test_one_throttling_by_what_was_taken(self) -> None:
+        """The rate after it: 95 % of the last second, one per second at least."""
+        for taken_per_s, rate, present in (
+            (40.0, 100.0, 38.0),
+            (40.0, None, 38.0),
+            (100.0, 50.0, 50.0),
+            (10.0, 100.0, 9.5),
+            (0.8, 100.0, 1.0),
+            (4.0, 0.5, 0.5),
+        ):
+            pace = Pace(rate)
+            now = self.busy(pace, 0.0, 5.0, taken_per_s)
+            self.assertEqual(pace.throttled(now), 0.0)
+            assert pace.present is not None
+            self.assertApproximates(pace.present, present, present * 0.15)
+
+    def test_when_the_lane_pauses(self) -> None:
+        """Refused more often than taken, counted from the last change of the rate."""
+        for good, bad, pauses in (
+            (100, 1, False),
+            (100, 2, True),
+            (0, 1, True),
+            (1, 1, False),
+            (2, 1, False),
+        ):
+            pace = Pace(100.0)
+            now = self.busy(pace, 0.0, good / 50, 50.0) if good else 0.0
+            waits = [pace.throttled(now) for _ in range(bad)]
+            self.assertEqual((good, bad, waits[-1] > 0), (good, bad, pauses))
+            self.assertEqual(waits[:-1], [0.0] * (bad - 1))
+
+    def test_four_in_a_row(self) -> None:
+        """Among many that were taken they are a pause, unless one is in between."""
+        for story, pauses in (("bbb", 0), ("bbbb", 1), ("bbbgb", 0), ("bbgbbgbb", 0)):
+            pace = Pace(100.0)
+            now = self.busy(pace, 0.0, 2.0, 50.0)
+            self.assertEqual(pace.throttled(now), 0.0)
+            now = self.busy(pace, now, 0.8, 50.0)
+            found = 0
+            for letter in story:
+                if letter == "g":
+                    pace.went_well(now)
+                else:
+                    found += pace.throttled(now) > 0
+            self.assertEqual((story, found), (story, pauses))
+
+    def test_a_message_that_was_taken_ends_the_pauses(self) -> None:
+        """The next pause is one second again."""
+        for taken, then in ((False, 8.0), (True, 1.0)):
+            pace, now = Pace(100.0), 0.0
+            for expected in (1.0, 2.0, 4.0):
+                self.assertEqual(pace.throttled(now), expected)
+                for part in (0.0, 0.5):
+                    left = expected * (1 - part)
+                    self.assertEqual(pace.wait_s(now + expected * part), left)
+                now += expected
+            now += 2.0
+            if taken:
+                pace.went_well(now)
+                self.assertEqual(pace.throttled(now), 0.0)
+            self.assertEqual(pace.throttled(now), then)
+
+    def test_a_pause_that_was_asked_for_is_not_cut_short(self) -> None:
+        """By a shorter one, nor by the pace's own; a longer one counts."""
+        pace = Pace(100.0)
+        self.assertEqual(pace.throttled(0.0, 20.0), 20.0)
+        self.assertEqual(pace.throttled(5.0, 3.0), 15.0)
+        self.assertEqual(pace.wait_s(19.0), 1.0)
+        pace = Pace(100.0)
+        self.assertEqual(pace.throttled(0.0, 0.2), 1.0)
+
+    def test_a_cause_that_the_rate_does_not_touch(self) -> None:
+        """As many refusals at the lower rate: the old rate, for half a minute."""
+        pace, now = Pace(50.0), 0.0
+        seen = [pace.present]
+        for n in range(1, 1000):
+            now += 0.05
+            if n % 5:
+                pace.went_well(now)
+            else:
+                pace.throttled(now)
+            if pace.present != seen[-1]:
+                seen.append(pace.present)
+        self.assertEqual(seen[0], 50.0)
+        assert seen[1] is not None
+        self.assertLess(seen[1], 20.0)
+        self.assertIn(50.0, seen[1:])
+        again = seen.index(50.0, 1)
+        self.assertLessEqual(len(seen) - again, 3)
+
+    def test_a_cause_that_the_rate_takes_away(self) -> None:
+        """Fewer refusals at the lower rate: it stays, and rises slowly."""
+        pace, now = Pace(50.0), 0.0
+        for n in range(400):
+            now += 0.05
+            pace.went_well(now) if n % 5 else pace.throttled(now)
+            if pace.slowed:
+                break
+        low = pace.present
+        assert low is not None
+        for n in range(1, 400):
+            now += 0.05
+            pace.went_well(now) if n % 40 else pace.throttled(now)
+            assert pace.present is not None
+            self.assertLess(pace.present, 1.6 * low)
+
     @given(
         st.none() | st.floats(0.01, 1000),
         st.lists(st.tuples(st.sampled_from("stw"), st.floats(0, 10)), max_size=40),

@@ -167,6 +167,22 @@ class TableTests(SendingTests):
             self.assertLessEqual(set(told), {last, "unsure", ""}, letters)
             self.assertIsNone(sending.late_outcome(), letters)
 
+    def test_no_ids_no_receipts(self) -> None:
+        """An SMSC that names no id: nobody waits for receipts that match nothing."""
+        for ids, expected in (
+            (("", "", ""), False),
+            (("1", "", ""), True),
+            (("1", "2", "3"), True),
+        ):
+            sending, outcomes = self.sending()
+            for place, id_ in zip(
+                [sending.leaves() for _ in range(3)], ids, strict=True
+            ):
+                sending.accepted(place, id_)
+            (outcome,) = outcomes
+            assert isinstance(outcome, Accepted)
+            self.assertEqual((ids, outcome.receipt_expected), (ids, expected))
+
     def test_what_would_not_fit_to_a_part_does_not_leave(self) -> None:
         """A command that left in part over a link with TLVs is not sent without."""
         message = House(start=False).message(
