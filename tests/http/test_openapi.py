@@ -26,14 +26,21 @@ CHECKED = {
     # the same on every run
     "seed": 1,
     "headers": HEADERS,
-    "generation": {"max-examples": 5},
+    "generation": {"max-examples": 5, "deterministic": True, "database": "none"},
+    "cache": {"enabled": False},
     # its requests do not go through WSGI; `AuthTests` asks every path
     "checks": {"ignored_auth": {"enabled": False}},
     "operations": [
         {
             "include-name": CONFIGURED,
             "checks": {"positive_data_acceptance": {"enabled": False}},
-        }
+        },
+        {
+            # an array is answered 202, and each of its messages has its own answer;
+            # one message is read as that of explain is
+            "include-name": "POST /v1/messages",
+            "checks": {"negative_data_rejection": {"enabled": False}},
+        },
     ],
 }
 
@@ -53,18 +60,9 @@ def complaints(whole: Whole) -> tuple[int, list[str]]:
         if isinstance(event, events.ScenarioFinished):
             recorder = event.recorder
             count += len(recorder.interactions)
-            for case_id, checks in recorder.checks.items():
-                body = recorder.cases[case_id].value.body
-                found += [_told(one) for one in checks if _is_wrong(one, body)]
+            for checks in recorder.checks.values():
+                found += [_told(one) for one in checks if one.failure_info is not None]
     return count, found
-
-
-def _is_wrong(check: Any, body: Any) -> bool:
-    if check.failure_info is None:
-        return False
-    # an array is always answered 202: each of its messages has an answer of its own
-    own_answers = check.name == "negative_data_rejection" and isinstance(body, list)
-    return not own_answers
 
 
 def _told(check: Any) -> str:
