@@ -1,21 +1,43 @@
-"""Reopening the log after it was moved away (logrotate), and its level."""
+"""The log as a whole: its level, no repeated lines, and logrotate."""
 
 from __future__ import annotations
 
 import gc
-from typing import Final
+from typing import Any, Final
+from weakref import WeakSet
 
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     globalLogPublisher,
 )
 from twisted.python.logfile import BaseLogFile
+from zope.interface import implementer
+
+from gdemoi.log_repeats import Calm
 
 # shared by all observers, so that the level may change again
 _threshold: Final = LogLevelFilterPredicate()
+_calm: Final[WeakSet[Calm]] = WeakSet()
+
+
+@implementer(ILogFilterPredicate)
+class _ToldByOthers:
+    """Drops what Twisted tells with a traceback and a channel in words.
+
+    A certificate for another name ends the connection with that as its reason.
+    """
+
+    def __call__(self, event: dict[str, Any]) -> Any:
+        is_twice = event.get("log_namespace") == "twisted.internet._sslverify"
+        return PredicateResult.no if is_twice else PredicateResult.maybe
+
+
+_told_by_others: Final = _ToldByOthers()
 
 
 def reopen_logs() -> int:
@@ -37,11 +59,21 @@ def reopen_logs() -> int:
 
 
 def set_level(level: str) -> None:
-    """Drop log lines less important than `level` from now on."""
+    """Drop log lines less important than `level` from now on; count repeated ones."""
     _threshold.setLogLevelForNamespace("", LogLevel.levelWithName(level))
     for observer in list(globalLogPublisher._observers):
         if isinstance(observer, FilteringLogObserver):
             continue
-        filtered: ILogObserver = FilteringLogObserver(observer, [_threshold])
+        calm = Calm(observer)
+        _calm.add(calm)
+        filtered: ILogObserver = FilteringLogObserver(
+            calm, [_threshold, _told_by_others]
+        )
         globalLogPublisher.removeObserver(observer)
         globalLogPublisher.addObserver(filtered)
+
+
+def tell_counts(now: float) -> None:
+    """Write how often repeated lines came, since no more may come."""
+    for calm in list(_calm):
+        calm.flush(now)

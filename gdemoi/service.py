@@ -30,7 +30,7 @@ from gdemoi.ini import Complaint
 from gdemoi.interfaces import IChannel, IListening, Surroundings
 from gdemoi.journal import Journal
 from gdemoi.journal.pulse import Pulse
-from gdemoi.logs import set_level
+from gdemoi.logs import set_level, tell_counts
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
@@ -242,6 +242,7 @@ class GatewayService(Service):
             # The last outcomes are written; let the broker have them.
             await self.amqp.stop()
         await self.journal.close()
+        tell_counts(self.reactor.seconds())
         log.info("{name} has stopped", name=self.configuration.gateway.name)
 
     # -- a changed configuration -------------------------------------------

@@ -2,19 +2,21 @@
 
 import gc
 from pathlib import Path
+from time import time
 
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
     Logger,
     LogLevel,
+    formatEvent,
     globalLogPublisher,
 )
 from twisted.python.logfile import LogFile
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gdemoi.logs import reopen_logs, set_level
+from gdemoi.logs import reopen_logs, set_level, tell_counts
 
 
 class ReopenTests(SynchronousTestCase):
@@ -65,3 +67,26 @@ class LevelTests(SynchronousTestCase):
         set_level("info")
         log.info("welcome again")
         self.assertEqual(seen, ["careful", "welcome again"])
+
+    def test_repeated_lines_are_counted(self) -> None:
+        """Whatever writes the log is told once; the count at the latest at the end."""
+        seen: list[str] = []
+
+        @implementer(ILogObserver)
+        class Observer:
+            def __call__(self, event: dict[str, object]) -> None:
+                seen.append(formatEvent(event))
+
+        before = list(globalLogPublisher._observers)
+        globalLogPublisher._observers[:] = [Observer()]
+        self.addCleanup(globalLogPublisher._observers.__setitem__, slice(None), before)
+        set_level("info")
+        set_level("info")
+        log = Logger()
+        for _ in range(5744):
+            log.warn("nothing is taken for now")
+        tell_counts(time() + 60)
+        tell_counts(time() + 60)
+        self.assertEqual(len(seen), 2)
+        self.assertEqual(seen[0], "nothing is taken for now")
+        self.assertIn("nothing is taken for now (again 5,743 times in ", seen[1])

@@ -274,9 +274,14 @@ class Client(AMQClient):  # type: ignore[misc]
     def set_blocked(self, reason: str | None) -> None:
         """Note that the broker takes (or takes no) publishes."""
         self.blocked = reason
-        self._log.warn(
-            "{name}: broker blocked: {reason}", name=self.name, reason=reason
-        )
+        if reason is None:
+            self._log.info("{name}: the broker takes publishes again", name=self.name)
+        else:
+            self._log.warn(
+                "{name}: the broker takes no publishes: {reason}",
+                name=self.name,
+                reason=reason,
+            )
         self._on_blocked(reason)
 
     # ---- the wire ----

@@ -75,6 +75,8 @@ class Ingress:
         self._held: list[_Batch] = []
         self._handing_in = 0
         self._pause_s = FIRST_PAUSE_S
+        # the last batch was not taken
+        self._refused = False
         self._alarm = Alarm(clock, self._try_again)
         self._stopping = False
 
@@ -158,6 +160,7 @@ class Ingress:
             )
         except Unavailable as fault:
             self._log.warn("nothing is taken for now: {fault}", fault=fault)
+            self._refused = True
             self._hold(batch)
         else:
             self._took(batch, verdicts)
@@ -166,6 +169,9 @@ class Ingress:
 
     def _took(self, batch: _Batch, verdicts: Sequence[Verdict | Rejected]) -> None:
         self._pause_s = FIRST_PAUSE_S
+        if self._refused:
+            self._refused = False
+            self._log.info("messages are taken again")
         self.taken += len(verdicts)
         settled = []
         for delivery, message, verdict in zip(

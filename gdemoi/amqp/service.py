@@ -157,6 +157,7 @@ class AmqpService:
         self._hosts = Hosts((one.host, one.port) for one in settings.url)
         # the address being tried has not let us in yet
         self._unproven = False
+        self._stopping = False
         count = len(settings.url)
         self._keeper: Keeper[Client] = Keeper(
             self._clock,
@@ -188,6 +189,7 @@ class AmqpService:
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Publish what is left for up to `grace_s`, say goodbye, close."""
+        self._stopping = True
         client = self._keeper.conversation
         if client is not None:
             try:
@@ -304,19 +306,18 @@ class AmqpService:
             self._upkeep.close()
         if state in (KeeperState.PAUSED, KeeperState.REFUSED) and self._unproven:
             self._failed()
-        level = (
-            self._log.info
-            if state in (KeeperState.CONNECTING, KeeperState.LOGGING_IN)
-            else self._log.warn
-            if reason and state is not KeeperState.STOPPED
-            else self._log.info
-        )
-        level(
-            "broker {broker}: {state} {reason}",
-            broker=broker,
-            state=state.value,
-            reason=reason,
-        )
+        if state in (KeeperState.PAUSED, KeeperState.REFUSED) and not self._stopping:
+            self._log.warn(
+                "broker {broker}: {state}: {reason}; it is tried again and again",
+                broker=broker,
+                state=state.value,
+                reason=reason,
+            )
+            return
+        # each try is nobody's news; that it is up, and at last stopped, is
+        is_news = state in (KeeperState.UP, KeeperState.STOPPED)
+        tell = self._log.info if is_news else self._log.debug
+        tell("broker {broker}: {state}", broker=broker, state=state.value)
 
     # ---- the end ----
 

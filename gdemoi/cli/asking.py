@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 import click
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from gdemoi.cli.listing import terminal
@@ -57,6 +58,8 @@ def _probe(settings: SmppSettings) -> list[dict[str, Any]]:
             lambda _: reactor.stop()
         )
 
+    # what Twisted logs is told in the answer; it would print tracebacks
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
     reactor.callWhenRunning(begin)
     reactor.run()
     if not done:

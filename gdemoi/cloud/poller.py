@@ -60,6 +60,8 @@ class Poller:
     _saving: bool = False
     _keeping: list[Deferred[None]] = field(factory=list)
     _on: bool = False
+    # why the last question had no answer
+    _away: str | None = None
 
     def start(self) -> None:
         """Begin to ask."""
@@ -141,9 +143,11 @@ class Poller:
         if polled.stopped is not None:
             self._give_up(polled.stopped)
         elif polled.failed is not None:
-            self.counts["failed question"] += 1
-        elif polled.missing:
-            await self._missing(message)
+            self._unanswered(polled.failed)
+        else:
+            self._answered()
+            if polled.missing:
+                await self._missing(message)
         for receipt in polled.receipts:
             await self.tell_receipt(named(receipt, message.message_id))
             if receipt.state in FINAL:
@@ -167,6 +171,22 @@ class Poller:
                 message_id=message.message_id,
             )
         )
+
+    def _unanswered(self, why: str) -> None:
+        """Count a question that failed; told once, until one is answered."""
+        self.counts["failed question"] += 1
+        if self._away is None:
+            log.warn(
+                "{channel}: a question came to nothing: {why}; it is asked again",
+                channel=self.channel,
+                why=why,
+            )
+        self._away = why
+
+    def _answered(self) -> None:
+        if self._away is not None:
+            log.info("{channel}: questions are answered again", channel=self.channel)
+        self._away = None
 
     def _give_up(self, why: str) -> None:
         if self.stopped is None:
@@ -256,8 +276,9 @@ class Poller:
                 if why is not None:
                     return why
         except (Unavailable, TheirFault) as why:
-            self.counts["failed question"] += 1
-            log.debug("{channel}: inbound poll: {why}", channel=self.channel, why=why)
+            self._unanswered(str(why))
+        else:
+            self._answered()
         return None
 
     async def _poll_source(self, source: str) -> str | None:

@@ -15,6 +15,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
+from gdemoi.faults import in_words
 from gdemoi.goip.events import Event, Odd
 from gdemoi.goip.session import GoipSession
 
@@ -84,15 +85,12 @@ class GoipProtocol(DatagramProtocol):
             self.transport.write(datagram, address)
         except (OSError, MessageLengthError) as fault:
             self.unwritten += 1
-            if self.unwritten in (1, 10, 100) or self.unwritten % 1000 == 0:
-                self.log.warn(
-                    "{channel}: {count} datagrams could not be written, last to"
-                    " {host}: {fault}",
-                    channel=self.name,
-                    count=self.unwritten,
-                    host=address[0],
-                    fault=str(fault),
-                )
+            self.log.warn(
+                "{channel}: a datagram to {host} could not be written: {fault}",
+                channel=self.name,
+                host=address[0],
+                fault=in_words(fault),
+            )
 
     def _ring(self) -> None:
         self.settle(self.session.tick(self._clock.seconds()))

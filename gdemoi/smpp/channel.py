@@ -408,6 +408,7 @@ class SmppChannel:
             link=traced.link,
             arrow=traced.direction.value,
             pdu=shown,
+            each=True,
         )
 
 

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from gdemoi.certificates import authorities
 from gdemoi.endpoints import HostEndpoint
+from gdemoi.faults import in_words
 from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import Surroundings
 from gdemoi.keeper import FAULTS, TIMEOUTS, Backoff, Keeper, KeeperState
@@ -55,8 +56,6 @@ BIND_NAMES: Final = {
 STABLE_S: Final = 10.0
 # The session's own timeout of the bind comes first; this is for a lost timer.
 _SPARE_S: Final = 5.0
-# Different reasons that are logged until the next bind.
-_LOGGED: Final = 20
 # When there is a better host, outstanding answers are awaited so long.
 _MOVE_GRACE_S: Final = 5.0
 
@@ -169,8 +168,6 @@ class Link:
         # tells the sessions of all links apart
         self.serial = 0
         self._channel = channel
-        # what was logged since the last bind
-        self._logged: set[str] = set()
         self._settings = settings
         self._clock = surroundings.clock
         self._boss = boss
@@ -251,7 +248,6 @@ class Link:
         now = self._clock.seconds()
         if state is KeeperState.UP:
             self._up_since = now
-            self._logged.clear()
             self._plan_home()
         elif state in (KeeperState.PAUSED, KeeperState.REFUSED):
             self._forget_home()
@@ -267,16 +263,14 @@ class Link:
         self._boss.link_changed(self, state, reason)
 
     def _log_failure(self, reason: str) -> None:
-        """Log why there is no bind, once for each reason and address."""
-        line = f"{self.hosts.present}: {reason.rstrip('.')}"
-        if line not in self._logged and len(self._logged) < _LOGGED:
-            self._logged.add(line)
-            log.warn(
-                "{channel} ({link}): {line}; trying again and again",
-                channel=self._channel,
-                link=self.name,
-                line=line,
-            )
+        """Log why there is no bind; that it is the same again, the log counts."""
+        log.warn(
+            "{channel} ({link}): {host}: {reason}; trying again and again",
+            channel=self._channel,
+            link=self.name,
+            host=str(self.hosts.present),
+            reason=reason.rstrip("."),
+        )
 
     # -- back to the primary
 
@@ -302,10 +296,10 @@ class Link:
             )
             visitor = await knock.addTimeout(10.0, self._clock)
         except (*FAULTS, *TIMEOUTS) as fault:
-            log.info(
+            log.warn(
                 "{link}: the first host is still away: {fault}",
                 link=self.keeper.name,
-                fault=str(fault) or type(fault).__name__,
+                fault=in_words(fault),
             )
             self._plan_home()
             return

@@ -45,6 +45,7 @@ class Spool:
         self._take = take
         self._limit = limit
         self._waiting: deque[Inbound] = deque()
+        self._is_waiting = False
         self._work: Deferred[Any] | None = None
         self._empty: Deferred[None] | None = None
 
@@ -77,27 +78,33 @@ class Spool:
                 try:
                     await self._take(self._waiting[0])
                 except Unavailable as fault:
-                    self._tell_waiting(fault, pause_s)
+                    self._tell_waiting(fault)
                     await deferLater(self._clock, pause_s)
                     pause_s = min(PAUSE_LAST_S, pause_s * 2)
                     continue
                 pause_s = PAUSE_FIRST_S
                 self._waiting.popleft()
+                self._tell_taken()
         finally:
             self._work = None
             waited, self._empty = self._empty, None
             if waited is not None:
                 waited.callback(None)
 
-    def _tell_waiting(self, fault: Unavailable, pause_s: float) -> None:
+    def _tell_waiting(self, fault: Unavailable) -> None:
+        """Log it; that it is still so, the log counts (so no number is in it)."""
+        self._is_waiting = True
         log.warn(
-            "{channel}: {count} received SMS wait for the journal ({fault});"
-            " again in {pause} s",
+            "{channel}: received SMS wait for the journal ({fault}); they are offered"
+            " until it takes them",
             channel=self._name,
-            count=len(self._waiting),
             fault=fault,
-            pause=pause_s,
         )
+
+    def _tell_taken(self) -> None:
+        if self._is_waiting:
+            log.info("{channel}: received SMS are recorded again", channel=self._name)
+        self._is_waiting = False
 
     def emptied(self) -> Deferred[None]:
         """Fire when nothing waits any more, or work was stopped."""

@@ -12,6 +12,7 @@ from twisted.protocols import tls
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.log_repeats import Repeats
 from gdemoi.message import Accepted
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscFactory, SmscProtocol
 from gdemoi.smpp.channel import SmppChannel
@@ -22,13 +23,15 @@ from tests.smpp.test_tls import authority, certificate
 
 
 def warnings(house: House, seconds: float) -> list[str]:
-    """Start and let time pass; return what was logged as a warning."""
+    """Start and let time pass; return what the log has as a warning."""
+    repeats = Repeats()
     with capturedLogs() as events:
         house.channel.start(house.upstairs)
         house.advance(seconds)
     return [
         formatEvent(event)
-        for event in events
+        for one in events
+        for event in repeats.heard(one)
         if event["log_level"].name == "warn" and "trying again" in formatEvent(event)
     ]
 

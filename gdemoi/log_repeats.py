@@ -1,0 +1,200 @@
+"""Log lines that a fault repeats: told once, then counted.
+
+Stands before whatever writes the log, so that it holds for every line of every
+protocol and door, for Twisted's own, and for those that nobody thought of.
+
+Two limits, since a fault repeats a line word for word (``the journal cannot be
+written``) or with another id each time:
+
+* one text is told once (an info line a few times), and after a while again with the
+  count: ``… (again 312 times in 60 s)``, less often the longer it lasts;
+* of one format so many different texts are told in a minute, then the last with the
+  count: ``… (and 87 lines like it in 60 s)``.
+
+Lines that somebody asked to see one by one (the PDUs of `pdu_log`) bear ``each=True``
+and pass, as does debug.  Time is that of the events; there is no timer: what is due is
+told with the next line of any kind, or by `flush`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from threading import Lock
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.logger import ILogObserver, LogLevel, formatEvent
+from zope.interface import implementer
+
+Event = dict[str, Any]
+
+# The first count is told after so long, the next after twice as long.
+FIRST_S: Final = 60.0
+LONGEST_S: Final = 3600.0
+# A fault that was silent for so long is a new one.  Longer than the rarest trial:
+# `primary_return` is 10 minutes.
+FORGET_S: Final = 900.0
+# A line of good news is told so often before it is counted: a person who reloads
+# twice is to see it twice.
+WELCOME: Final = 3
+# Different texts of one format in `FIRST_S`: GoIPs and TGs have up to 32 lines each,
+# which come up one after the other.
+BAD: Final = 20
+GOOD: Final = 200
+# Texts that are remembered at once; beyond it formats alone are counted.
+MOST: Final = 2_000
+_BAD_NEWS: Final = frozenset((LogLevel.warn, LogLevel.error, LogLevel.critical))
+
+
+@define
+class _Course:
+    """One text: when it was last told and heard, and how often not told since."""
+
+    told_at: float
+    heard_at: float
+    text: str
+    last: Event
+    welcome: int
+    forget_s: float
+    window_s: float = FIRST_S
+    untold: int = 0
+
+
+@define
+class _Crowd:
+    """The different texts of one format."""
+
+    since: float
+    text: str
+    last: Event
+    told: int = 0
+    untold: int = 0
+
+
+class Repeats:
+    """Which lines are told; pure, each call gives the events to write."""
+
+    def __init__(self) -> None:
+        self._courses: dict[Hashable, _Course] = {}
+        self._crowds: dict[Hashable, _Crowd] = {}
+        self._next_at = float("-inf")
+
+    def heard(self, event: Event) -> list[Event]:
+        """Return what is to be written now that `event` came."""
+        level = event.get("log_level")
+        if event.get("each") or level is LogLevel.debug or level is None:
+            return [event]
+        now = float(event["log_time"])
+        due = self.due(now)
+        if self._is_told(event, now, is_bad=level in _BAD_NEWS):
+            due.append(event)
+        return due
+
+    def _is_told(self, event: Event, now: float, *, is_bad: bool) -> bool:
+        kind = (event.get("log_namespace"), event.get("log_format"))
+        # now: what an event holds may have changed when its count is told
+        text = _text(event)
+        key = (*kind, text)
+        course = self._courses.get(key)
+        if course is not None and 0 <= now - course.heard_at < course.forget_s:
+            course.heard_at = now
+            if course.welcome > 0:
+                course.welcome -= 1
+                course.told_at = now
+                return True
+            course.untold += 1
+            course.last = event
+            return False
+        if not self._has_room(kind, text, event, now, BAD if is_bad else GOOD):
+            return False
+        if len(self._courses) < MOST:
+            welcome, forget_s = (0, FORGET_S) if is_bad else (WELCOME - 1, FIRST_S)
+            self._courses[key] = _Course(now, now, text, event, welcome, forget_s)
+        return True
+
+    def _has_room(
+        self, kind: Hashable, text: str, event: Event, now: float, most: int
+    ) -> bool:
+        crowd = self._crowds.get(kind)
+        if crowd is None:
+            crowd = self._crowds[kind] = _Crowd(now, text, event)
+        if crowd.told < most:
+            crowd.told += 1
+            return True
+        crowd.untold += 1
+        crowd.text, crowd.last = text, event
+        return False
+
+    def due(self, now: float, *, all_of_it: bool = False) -> list[Event]:
+        """Return the counts that are to be told by now; forget what is quiet."""
+        if not all_of_it and self._next_at - FIRST_S <= now < self._next_at:
+            return []
+        # looked at once a second; the clock may have been put back
+        self._next_at = now + 1.0
+        counts: list[Event] = []
+        for key, course in list(self._courses.items()):
+            passed_s = now - course.told_at
+            if course.untold and (all_of_it or not 0 <= passed_s < course.window_s):
+                again = _again(course, passed_s)
+                counts.append(_counted(course, now, again))
+                course.untold, course.told_at = 0, now
+                course.window_s = min(2 * course.window_s, LONGEST_S)
+            elif not 0 <= now - course.heard_at < course.forget_s:
+                del self._courses[key]
+        for kind, crowd in list(self._crowds.items()):
+            passed_s = now - crowd.since
+            if all_of_it or not 0 <= passed_s < FIRST_S:
+                if crowd.untold:
+                    others = f"(and {crowd.untold:,} lines like it in {passed_s:.0f} s)"
+                    counts.append(_counted(crowd, now, others))
+                del self._crowds[kind]
+        return counts
+
+
+def _again(course: _Course, passed_s: float) -> str:
+    times = "once" if course.untold == 1 else f"{course.untold:,} times"
+    return f"(again {times} in {passed_s:.0f} s)"
+
+
+def _counted(of: _Course | _Crowd, now: float, count: str) -> Event:
+    """Return a line with its count; without a traceback, which stands above."""
+    line = {name: value for name, value in of.last.items() if name in _KEPT}
+    return line | {
+        "log_time": now,
+        "log_format": "{text} {count}",
+        "text": of.text,
+        "count": count,
+    }
+
+
+_KEPT: Final = ("log_level", "log_namespace", "log_source", "log_logger", "log_system")
+
+
+def _text(event: Event) -> str:
+    text = formatEvent(event)
+    failure = event.get("log_failure")
+    return f"{text}: {failure.value!r}" if failure is not None else text
+
+
+@implementer(ILogObserver)
+@define(eq=False)
+class Calm:
+    """An observer that hands to another what `Repeats` says, from any thread."""
+
+    observer: ILogObserver
+    repeats: Repeats = field(factory=Repeats)
+    _lock: Lock = field(factory=Lock)
+
+    def __call__(self, event: Event) -> None:
+        """Hear of a line."""
+        with self._lock:
+            told = self.repeats.heard(event)
+        for one in told:
+            self.observer(one)
+
+    def flush(self, now: float) -> None:
+        """Tell what is counted: nothing more may come."""
+        with self._lock:
+            told = self.repeats.due(now, all_of_it=True)
+        for one in told:
+            self.observer(one)

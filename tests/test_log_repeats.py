@@ -1,0 +1,185 @@
+"""Lines that a fault repeats: told once, then counted."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import Logger, LogLevel, LogPublisher, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.log_repeats import BAD, FIRST_S, FORGET_S, MOST, WELCOME, Calm, Repeats
+
+
+class RepeatsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.repeats = Repeats()
+        self.now = 1000.0
+
+    def hear(
+        self, format: str, level: LogLevel = LogLevel.warn, **fields: Any
+    ) -> list[str]:
+        """Hear of a line; return what is written."""
+        event = {
+            "log_time": self.now,
+            "log_level": level,
+            "log_namespace": "x",
+            "log_format": format,
+            **fields,
+        }
+        return [formatEvent(one) for one in self.repeats.heard(event)]
+
+    def test_one_line_5744_times(self) -> None:
+        """A full disk for 90 s: the line, and the line with its count."""
+        told = []
+        for _ in range(5744):
+            told += self.hear("the disk is {state}", state="full")
+            self.now += 90 / 5744
+        self.assertEqual(
+            told, ["the disk is full", "the disk is full (again 3,839 times in 60 s)"]
+        )
+
+    def test_the_longer_the_seldomer(self) -> None:
+        """A fault of a day is told some thirty times, and no time is left out."""
+        told: list[str] = []
+        heard = 0
+        for _ in range(86400):
+            told += self.hear("down")
+            heard += 1
+            self.now += 1.0
+        told += [formatEvent(one) for one in self.repeats.due(self.now, all_of_it=True)]
+        self.assertLess(len(told), 35)
+        counts = [int(line.split()[2].replace(",", "")) for line in told[1:]]
+        self.assertEqual(1 + sum(counts), heard)
+
+    def test_the_count_comes_with_any_line(self) -> None:
+        """What is due is told also when the fault is over."""
+        for _ in range(3):
+            self.hear("down")
+        self.now += FIRST_S
+        self.assertEqual(
+            self.hear("all is well", LogLevel.info),
+            ["down (again 2 times in 60 s)", "all is well"],
+        )
+
+    def test_another_text_is_told(self) -> None:
+        """Another reason is news; so is the same after a long silence."""
+        self.assertEqual(self.hear("{why}", why="full"), ["full"])
+        self.assertEqual(self.hear("{why}", why="read-only"), ["read-only"])
+        self.now += FORGET_S
+        self.assertEqual(self.hear("{why}", why="full"), ["full"])
+
+    def test_faults_that_alternate(self) -> None:
+        """Two reasons in turn are two lines, not one for each change."""
+        told = [self.hear("{why}", why=("full", "EIO")[n % 2]) for n in range(100)]
+        self.assertEqual(list(chain(*told)), ["full", "EIO"])
+
+    def test_another_id_in_each(self) -> None:
+        """Texts of one format have their number; the rest is counted."""
+        told = [self.hear("{id} is not taken", id=n) for n in range(1093)]
+        self.assertEqual(len([*chain(*told)]), BAD)
+        self.now += FIRST_S
+        (line,) = self.hear("{id} is not taken", id=2000)[:1]
+        self.assertEqual(
+            line, f"1092 is not taken (and {1093 - BAD:,} lines like it in 60 s)"
+        )
+
+    def test_lines_of_32_ports(self) -> None:
+        """Good news of many lines at once is all told."""
+        told = [self.hear("line {n} is up", LogLevel.info, n=n) for n in range(64)]
+        self.assertEqual(len([*chain(*told)]), 64)
+
+    def test_good_news_again(self) -> None:
+        """Who reloads twice sees it twice; who flaps is counted."""
+        told = [self.hear("configuration changed", LogLevel.info) for _ in range(9)]
+        self.assertEqual(len([*chain(*told)]), WELCOME)
+
+    def test_what_is_asked_for_one_by_one(self) -> None:
+        """The PDUs of pdu_log and debug pass, all of them."""
+        for _ in range(500):
+            self.assertEqual(len(self.hear("pdu", LogLevel.info, each=True)), 1)
+            self.assertEqual(len(self.hear("detail", LogLevel.debug)), 1)
+
+    def test_failures(self) -> None:
+        """A traceback is written once; the count has none."""
+        told = []
+        for _ in range(3):
+            told += self.repeats.heard(
+                {
+                    "log_time": self.now,
+                    "log_level": LogLevel.critical,
+                    "log_namespace": "x",
+                    "log_format": "reading failed",
+                    "log_failure": Failure(ValueError("odd")),
+                }
+            )
+        told += self.repeats.due(self.now + FIRST_S)
+        self.assertEqual(["log_failure" in one for one in told], [True, False])
+        self.assertIn("reading failed: ValueError('odd')", formatEvent(told[1]))
+
+    def test_what_has_changed_meanwhile(self) -> None:
+        """The count is of the text that was told, not of what it would be now."""
+        host: list[str] = ["a"]
+        self.hear("{host} is down", host=host)
+        self.hear("{host} is down", host=host)
+        host[0] = "b"
+        self.now += FIRST_S
+        self.assertEqual(
+            self.hear("up", LogLevel.info),
+            ["['a'] is down (again once in 60 s)", "up"],
+        )
+
+    def test_a_clock_that_is_put_back(self) -> None:
+        """Nothing is swallowed until it has caught up."""
+        self.hear("down")
+        self.now -= 86400
+        self.assertEqual(self.hear("down"), ["down"])
+
+    def test_memory_has_an_end(self) -> None:
+        """Texts of many formats do not pile up."""
+        for n in range(3 * MOST):
+            self.hear(f"format {n}")
+        self.assertLessEqual(len(self.repeats._courses), MOST)
+        self.now += FORGET_S
+        self.hear("x")
+        self.assertEqual(len(self.repeats._courses) + len(self.repeats._crowds), 2)
+
+    @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=60))
+    def test_nothing_is_lost(self, course: list[tuple[int, float]]) -> None:
+        """What is told and what is counted together are what was heard."""
+        repeats, now, told = Repeats(), 0.0, []
+        for which, step_s in course:
+            now += step_s
+            told += repeats.heard(
+                {
+                    "log_time": now,
+                    "log_level": LogLevel.error,
+                    "log_namespace": "x",
+                    "log_format": "fault {which}",
+                    "which": which,
+                }
+            )
+        told += repeats.due(now, all_of_it=True)
+        total = 0
+        for one in told:
+            words = str(one.get("count", "(again once")).split()
+            total += 1 if words[1] == "once" else int(words[1])
+        self.assertEqual(total, len(course))
+
+
+class CalmTests(SynchronousTestCase):
+    def test_an_observer_behind_it(self) -> None:
+        """Loggers of the house and Twisted's own: one line each, and the counts."""
+        seen: list[str] = []
+        calm = Calm(lambda event: seen.append(formatEvent(event)))
+        publisher = LogPublisher(calm)
+        log = Logger(observer=publisher)
+        for _ in range(50):
+            log.error("the journal cannot be written")
+        self.assertEqual(seen, ["the journal cannot be written"])
+        calm.flush(4e9)
+        self.assertEqual(len(seen), 2)
+        self.assertIn("the journal cannot be written (again 49 times in ", seen[1])
