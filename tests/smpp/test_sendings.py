@@ -17,7 +17,7 @@ GONE = Refused(error=Error("smpp:0x0B", "invalid destination"))
 BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
 
 
-class SendingTests(SynchronousTestCase):
+class SendingCase(SynchronousTestCase):
     def sending(self) -> tuple[Sending, list[Outcome]]:
         """Return a try of three segments, and where its outcome will be."""
         message = House(start=False).message("Внимание! " * 15)
@@ -29,6 +29,8 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(len(sending.todo), 3)
         return sending, outcomes
 
+
+class SendingTests(SendingCase):
     def test_a_late_answer_before_the_end_leaves_the_others_counted(self) -> None:
         """With window 1: the second segment waits when the first's answer comes."""
         sending, outcomes = self.sending()
@@ -66,7 +68,7 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(sending.todo, [])
 
 
-class TableTests(SendingTests):
+class TableTests(SendingCase):
     """What three segments' answers amount to, whatever their order."""
 
     # one letter per segment: taken, refused for good, busy, silent
@@ -113,9 +115,9 @@ class TableTests(SendingTests):
             case "t":
                 sending.accepted(place, f"id{place}", late=late)
             case "r":
-                sending.refused(GONE, late=late)
+                sending.refused(place, GONE, late=late)
             case "b":
-                sending.refused(BUSY, late=late)
+                sending.refused(place, BUSY, late=late)
             case _:
                 sending.unsure("no answer in 2 s")
 
