@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 
 from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpSettings, url
-from gdemoi.contract.envelope import Defaults, fingerprint
+from gdemoi.contract.envelope import Defaults
 from gdemoi.journal import Journal
 from gdemoi.keeper import Backoff
 from gdemoi.life import Acceptance, Answered, Submitted, Taken
@@ -47,14 +47,19 @@ class Gateway:
     def full(self) -> bool:
         return self.is_full
 
-    def accept(self, messages: Sequence[Outbound]) -> Deferred[list[Any]]:
+    def accept(
+        self,
+        messages: Sequence[tuple[Outbound, bytes]],
+        *,
+        keep_rejected: bool = False,
+    ) -> Deferred[list[Any]]:
         return Deferred.fromCoroutine(self.accepted(messages))
 
-    async def accepted(self, messages: Sequence[Outbound]) -> list[Any]:
+    async def accepted(self, messages: Sequence[tuple[Outbound, bytes]]) -> list[Any]:
         verdicts = await self.journal.accept(
-            [Acceptance(m, fingerprint(m), "x", attempting=True) for m in messages]
+            [Acceptance(m, mark, "x", attempting=True) for m, mark in messages]
         )
-        for message, verdict in zip(messages, verdicts, strict=True):
+        for (message, _), verdict in zip(messages, verdicts, strict=True):
             if isinstance(verdict, Taken):
                 spawn(self.leave(message.id), Logger(), "leaving")
         return verdicts
