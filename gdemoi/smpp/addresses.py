@@ -82,9 +82,14 @@ _E164: Final = re.compile(r"[1-9][0-9]{6,14}").fullmatch
 
 def as_number(ton: int, addr: str) -> str:
     """Return how an address that came in is written upward: +E.164 where it is."""
-    if ton == INTERNATIONAL and _E164(addr):
+    if ton == INTERNATIONAL and addr.isascii() and addr.isdigit():
         return f"+{addr}"
     return addr
+
+
+def as_sender(ton: int, addr: str) -> str:
+    """Return the same for who sent an SMS: short numbers stay, whatever their TON."""
+    return as_number(ton, addr) if _E164(addr) else addr
 
 
 def numbering_of(ton: int) -> Numbering:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Final
 
 from gdemoi.message import Error, Inbound, Named, Part, Receipt, State
-from gdemoi.smpp.addresses import as_number, numbering_of
+from gdemoi.smpp.addresses import as_number, as_sender, numbering_of
 from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.pdus import DataSm, DeliverSm
 from gdemoi.smpp.receipts import (
@@ -233,7 +233,7 @@ class DeliveryReader:
         return Inbound(
             channel=self._channel,
             account=self._account,
-            from_=as_number(pdu.source_addr_ton, pdu.source_addr),
+            from_=as_sender(pdu.source_addr_ton, pdu.source_addr),
             numbering=numbering_of(pdu.source_addr_ton),
             to=as_number(pdu.dest_addr_ton, pdu.destination_addr) or None,
             received_at=now,
