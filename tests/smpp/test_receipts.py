@@ -1,5 +1,5 @@
 import json
-from datetime import UTC
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 
 from hypothesis import given
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import State
+from gdemoi.moments import rfc3339
 from gdemoi.smpp.receipts import (
     NOTHING,
     STATE_OF_WORD,
@@ -105,6 +106,17 @@ class DateTests(SynchronousTestCase):
         """Zeros, words, a thirteenth month: None."""
         for bad in ("0000000000", "1713051011", "yesterday", "", None, "²²²²²²²²²²"):
             self.assertIsNone(parse_date(bad))
+
+    @given(
+        st.sampled_from(["00010101000000", "99991231235959", "9912312359"])
+        | st.text("0123456789", max_size=16),
+        st.integers(-14, 14),
+    )
+    def test_any_digits(self, digits: str, hours: int) -> None:
+        """None, or a time that can be told, also at the ends of the calendar."""
+        at = parse_date(digits, timezone(timedelta(hours=hours)))
+        if at is not None:
+            self.assertEqual(len(rfc3339(at)), 24)
 
 
 class FactsTests(SynchronousTestCase):

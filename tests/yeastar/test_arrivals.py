@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.journal.joining import Group, joined
 from gdemoi.message import Inbound, Part
+from gdemoi.moments import rfc3339
 from gdemoi.yeastar.ami import Block, Framer
 from gdemoi.yeastar.arrivals import GROUP_LIMIT, Arrivals, read
 
@@ -88,6 +89,22 @@ class SingleTests(SynchronousTestCase):
         )
         self.assertIsNone(inbound.part)
         self.assertIsNone(inbound.binary)
+
+    def test_a_device_with_a_wrong_calendar(self) -> None:
+        """A date that is none is left out; one at the calendar's end is told."""
+        for recvtime, told in (
+            ("9999-12-31 23:59:59", "9999-12-31T23:59:59.000Z"),
+            ("0001-01-01 00:00:00", "0001-01-01T00:00:00.000Z"),
+            ("10000-01-01 00:00:00", None),
+            ("0000-00-00 00:00:00", None),
+            ("2019-02-29 00:00:00", None),
+            ("", None),
+        ):
+            hours = -5 if told is not None and told.startswith("9") else 5
+            arrivals = Arrivals("tg", epoch="e", utc_offset_s=hours * 3600.0)
+            (inbound,) = arrivals.take(read(single(Recvtime=recvtime), 1), 1000.0)
+            sent_at = inbound.sent_at
+            self.assertEqual(None if sent_at is None else rfc3339(sent_at), told)
 
     def test_t18_form_of_2025(self) -> None:
         """Index 0, a byte order mark, a blank at the end that stays."""
