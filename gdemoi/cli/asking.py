@@ -22,6 +22,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from gdemoi.cli.listing import terminal
+from gdemoi.cli.remedies import REMEDIES
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import parse
 from gdemoi.settings.disk import Disk
@@ -232,8 +233,10 @@ def _refused(error: urllib.error.HTTPError) -> Trouble:
     if error.code == 401:
         text = "the token is missing or wrong; give --token, --config or GDEMOI_TOKEN"
     where = f"{field}: " if field and field not in text else ""
-    code = str(said.get("code", "")).removeprefix("gateway:")
-    return Trouble(f"{where}{text} ({code})", REFUSED, body)
+    code = str(said.get("code", ""))
+    remedy = f"\n→ {REMEDIES[code]}" if code in REMEDIES else ""
+    word = code.removeprefix("gateway:")
+    return Trouble(f"{where}{text} ({word}){remedy}", REFUSED, body)
 
 
 def _address(choices: Choices) -> tuple[str, str | None]:

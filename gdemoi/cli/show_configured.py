@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gdemoi.cli.remedies import REMEDIES
 from gdemoi.cli.show import error_words, plain
 from gdemoi.ini import KeyReference
 from gdemoi.smpp.pdus import SubmitSm, decode
 from gdemoi.smpp.wire import HEADER_OCTETS
 
 Json = Mapping[str, Any]
-
-# What to do about a message that cannot be sent, by the error's code.
-_REMEDIES: Final = {
-    "gateway:unencodable": (
-        "--charset auto or ucs2 sends any letters (in twice as many segments);"
-        " --on-unencodable transliterate writes notifications in Latin letters."
-        " A charset may be the route's: see its `charset` and `on_unencodable`"
-    ),
-    "gateway:sender_not_allowed": (
-        "leave --from out for the channel's own sender, or add this one to the"
-        " channel's `allowed_sender`"
-    ),
-    "gateway:no_route": (
-        "each route above tells why it does not match; a [route:NAME] without"
-        " conditions at the end takes the rest"
-    ),
-    "gateway:bad_number": (
-        "write + and the country's code, or set `home_country` in [gateway]"
-    ),
-    "gateway:too_long": "a shorter text, or a larger --max-segments",
-    "gateway:provider_alters_text": (
-        "another channel: this provider would not send the text as it is"
-    ),
-    "gateway:unsupported": "another channel, or the message without that field",
-}
 
 
 def keys(console: Console, label: str, doc: str, found: Sequence[KeyReference]) -> None:
@@ -91,7 +67,7 @@ def explanation(console: Console, told: Json) -> None:
             console.print(plain(piece, "dim"), soft_wrap=True)
     if told.get("error"):
         console.print(Text(f"✗ {error_words(told['error'])}", style="bold red"))
-        remedy = _REMEDIES.get(str(told["error"].get("code")))
+        remedy = REMEDIES.get(str(told["error"].get("code")))
         if remedy:
             console.print(Text(f"→ {remedy}", style="yellow"))
 

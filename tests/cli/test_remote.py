@@ -126,6 +126,14 @@ class SendTests(SynchronousTestCase):
         self.assertEqual(result.exit_code, 1)
         self.assertIn("'12' is not a phone number (bad_number)", result.output)
 
+    def test_a_refusal_has_a_remedy(self) -> None:
+        """What can be done about it, as `explain` tells it; not with --json."""
+        words = ("send", "--to", "+99912345678", "--text", "x")
+        result = Terminal().type(*words)
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("(no_route)\n→ `explain` tells why", result.output)
+        self.assertNotIn("→", Terminal().type(*words, "--json").output)
+
     def test_refusals_as_json(self) -> None:
         """With --json an error is JSON too."""
         result = Terminal().type("send", "--to", "1", "--text", "x", "--json")
