@@ -270,7 +270,11 @@ def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
     _close(record, attempt, fact)
     if record.final:
         return False, []
-    elsewhere = record.taken or attempt.number != record.attempt
+    older = attempt.number != record.attempt
+    if older and not _LOST.isdisjoint(attempt.states):
+        # what its receipt said is the end of it: a later one speaks for the message
+        return False, []
+    elsewhere = record.taken or older
     if elsewhere and not isinstance(fact.outcome, Accepted):
         # another attempt is the one to speak for the message now
         waits = record.lane is not None or record.open
@@ -310,7 +314,7 @@ def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
     if isinstance(outcome, Accepted):
         attempt.outcome = AttemptOutcome.ACCEPTED
         attempt.error = None
-        record.taken = True
+        record.taken = record.taken or _has_taken(record, attempt)
         record.progress = None
     elif isinstance(outcome, Refused):
         attempt.outcome = AttemptOutcome.REFUSED

@@ -32,6 +32,7 @@ from tests.journal.lives import (
 
 AGAIN = Wait(NOW + 5, "mts", BUSY)
 OVER = Final(State.REJECTED, BAD)
+FAILED = Final(State.UNDELIVERED, BAD)
 LOST, GONE = State.UNDELIVERED, State.EXPIRED
 OK, ON = State.DELIVERED, State.ENROUTE
 
@@ -162,6 +163,21 @@ class AttemptsTests(LifeCase):
                 "rejected!",
             ),
             (
+                (
+                    unsure(AGAIN, "a1"),
+                    second,
+                    ("a1", LOST),
+                    taken("a1"),
+                    refused(later, attempt=2),
+                ),
+                "waiting",
+            ),
+            (
+                (unsure(AGAIN, "a1"), second, ("a1", LOST), taken("a1"),
+                 taken("b1", attempt=2), ("b1", OK)),
+                "delivered!",
+            ),
+            (
                 (unsure(AGAIN, "a1"), second, ("a1", ON), refused(later, attempt=2)),
                 "enroute",
             ),
@@ -209,6 +225,15 @@ class AttemptsTests(LifeCase):
             (
                 (refused(AGAIN), attempting(attempt=2, at=NOW + TTL - 1), expired),
                 "waiting",
+            ),
+            ((unsure(FAILED),), "undelivered!"),
+            (
+                (
+                    unsure(AGAIN),
+                    attempting(attempt=2, at=NOW + 6),
+                    unsure(FAILED, attempt=2),
+                ),
+                "uncertain",
             ),
             ((Decided("m1", OVER, NOW + 1),), "accepted"),
             ((refused(AGAIN), Decided("m1", OVER, NOW + 1)), "rejected!"),
