@@ -1,11 +1,11 @@
-# make demo | test | check | bench: see README.rst; docs | news: CONTRIBUTING.rst
+# make demo | test | check | bench: see README.rst; mutants | docs | news: CONTRIBUTING.rst
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench docs news clean
+.PHONY: demo test check bench mutants docs news clean
 
 # The stamps are remade when the requirements change.
 $(VENV)/.demo: setup.cfg pyproject.toml
@@ -19,6 +19,10 @@ $(VENV)/.test: setup.cfg pyproject.toml
 	@echo "Installing gdemoi with its test extras into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.mutants: $(VENV)/.test
+	@$(BIN)/python -m pip install --quiet --editable '.[mutants]'
+	@touch $@
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m gdemoi.sandbox.demo $(if $(ONCE),--once)
@@ -40,6 +44,10 @@ news: $(VENV)/.test
 
 bench: $(VENV)/.test
 	@$(BIN)/python -m bench $(ONLY)
+
+# a sample of each package; ARGS="text", ARGS="goip.choice": all mutants of it
+mutants: $(VENV)/.mutants
+	@$(BIN)/python .ci/mutants.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info bench/bin

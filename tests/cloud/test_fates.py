@@ -11,8 +11,8 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.prepared import prepare
-from gdemoi.cloud.provider import Answer
-from gdemoi.message import Outcome, Refused, Scope, Unsure
+from gdemoi.cloud.provider import Answer, Fate, Proof, Told, outcome_of_fate
+from gdemoi.message import Error, Outcome, Refused, Scope, Unsure
 from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
 from tests.cloud.test_provider import PROVIDERS
 
@@ -58,6 +58,39 @@ class StatusTests(SynchronousTestCase):
                         (provider.name, status, kind_of(outcome)),
                         (provider.name, status, expected),
                     )
+
+    def test_what_an_outcome_says(self) -> None:
+        """The code and words for the story; the pause only where one was asked for."""
+        for fate, outcome in (
+            (Fate.UNCERTAIN, Unsure(why="x:1: no")),
+            (Fate.REJECT, Refused(error=Error("x:1", "no"))),
+            (
+                Fate.HALT,
+                Refused(
+                    error=Error("x:1", "no", retryable=True),
+                    scope=Scope.CHANNEL_UNTIL_MENDED,
+                    retry_after_s=7.0,
+                ),
+            ),
+            (
+                Fate.RETRY,
+                Refused(
+                    error=Error("x:1", "no", retryable=True),
+                    scope=Scope.CHANNEL_FOR_A_WHILE,
+                    throttled=True,
+                    retry_after_s=7.0,
+                ),
+            ),
+        ):
+            self.assertEqual(outcome_of_fate(fate, "x:1", "no", 7.0), outcome)
+
+    def test_a_mark_of_a_signature(self) -> None:
+        """What a webhook told is remembered under it, for as long as it is good."""
+        told = Proof(signed_at=5.0, mark="m").of(Told(ignored="x"), 90.0)
+        self.assertEqual(
+            (told.ignored, told.replay_key, told.replay_window_s, told.signed_at),
+            ("x", "m", 90.0, 5.0),
+        )
 
 
 class PauseTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.choice import NoLine, choose
+from gdemoi.goip.choice import NoLine, Talks, bound_line, choose
 from gdemoi.goip.exchange import (
     Again,
     Exchange,
@@ -332,3 +332,119 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(exchange.tick(84.9), [])
         exchange.tick(85.0)
         self.assertIsInstance(exchange.result, Unknown)
+
+    def test_what_a_verdict_says(self) -> None:
+        """Receipt number, error code, how long the line rests and why."""
+        p, s = "PASSWORD", "SEND"
+        for steps, expected in (
+            ((p, s, "OK 1 5"), Sent("5")),
+            ((p, s, "OK 1"), Sent(None)),
+            ((p, s, "ERROR 1 errorstatus:38"), Failed(38)),
+            ((p, s, "ERROR 1 errorstatus:"), Failed(None)),
+            ((p, s, "ERROR 1"), Failed(None)),
+            (("ERROR PASSWORD",), NotSent("PASSWORD", "wrong password", 300.0)),
+            (("ERROR busy",), NotSent("ERROR", "rejected: busy", 10.0)),
+            (
+                (p, "ERROR GSM_LOGOUT"),
+                NotSent("GSM_LOGOUT", "the line is not on its network", 0.0, True),
+            ),
+            ((20.0,), NotSent("silence", "no answer to MSG", 10.0)),
+            ((p, 20.0), NotSent("silence", "no answer to PASSWORD", 10.0)),
+            ((p, s, 20.0), Unknown("no answer to SEND", silent=True)),
+            (
+                (p, s, 5.0, "ERROR GSM_LOGOUT"),
+                Unknown("the line is not on its network, after SEND"),
+            ),
+            ((p, s, "WAIT 1", 85.0), Unknown("no end in 85 s", silent=True)),
+            (
+                (p, s, "ERROR what", 20.0),
+                Unknown("no answer to SEND (it said: what)", silent=True),
+            ),
+        ):
+            self.assertEqual((steps, self.led(*steps).result), (steps, expected))
+
+    def test_what_comes_after_the_verdict(self) -> None:
+        """The first word after a doubt is told late; after a verdict none is."""
+        p, s = "PASSWORD", "SEND"
+        for steps, late in (
+            ((p, s, 20.0, "OK 1 5"), Sent("5")),
+            ((p, s, 20.0, "ERROR 1 errorstatus:38"), Failed(38)),
+            ((p, s, 20.0, "OK 1 5", "ERROR 1 errorstatus:38"), Sent("5")),
+            ((p, s, 20.0, "OK 2 5"), None),
+            ((p, s, "OK 1 5", "OK 1 6"), None),
+            ((p, s, "OK 1 5", "ERROR 1 errorstatus:38"), None),
+            # it went out after all: that must be known before another try
+            ((p, s, "ERROR 1 errorstatus:38", "OK 1 5"), Sent("5")),
+            ((p, s, "ERROR 1 errorstatus:38", "ERROR 1 errorstatus:1"), None),
+            ((20.0, "OK 1 5"), None),
+        ):
+            self.assertEqual((steps, self.led(*steps).late), (steps, late))
+
+    def test_when_the_line_is_free_again(self) -> None:
+        """With the device's DONE, or one timeout later; not before the verdict."""
+        p, s = "PASSWORD", "SEND"
+        for steps, released in (
+            ((p, s, "DONE"), False),
+            ((p, s, "OK 1 5"), False),
+            ((p, s, "OK 1 5", "DONE"), True),
+            ((p, s, "OK 1 5", 4.9), False),
+            ((p, s, "OK 1 5", 5.0), True),
+            ((p, "ERROR SENDID"), True),
+        ):
+            self.assertEqual((steps, self.led(*steps).released), (steps, released))
+        self.assertIsNone(self.led(p, s, "OK 1 5", "DONE").deadline)
+
+
+class BoundTests(SynchronousTestCase):
+    def test_which_line_a_sender_names(self) -> None:
+        """Its name, or its number however it is spelled; short numbers exactly."""
+        lines = {
+            "office": Line("office", line_settings(number="+79161112233")),
+            "short": Line("short", line_settings(number="12345")),
+            "79990001122": Line("79990001122", line_settings(number="+79161112244")),
+            "none": Line("none", line_settings()),
+        }
+        for sender, expected in (
+            (None, None),
+            ("", None),
+            ("office", "office"),
+            ("Office", None),
+            ("+79161112233", "office"),
+            ("89161112233", "office"),
+            ("9161112233", "office"),
+            ("+79161112244", "79990001122"),
+            ("79990001122", "79990001122"),
+            ("12345", "short"),
+            ("2345", None),
+            ("GdeMoi", None),
+            ("+79161112255", None),
+        ):
+            found = bound_line(sender, lines)
+            name = None if found is None else found.name
+            self.assertEqual((sender, name), (sender, expected))
+
+    def test_why_there_is_no_line(self) -> None:
+        """Which line it is about, and when to ask again."""
+        gone = Line("gone", line_settings())
+        self.assertEqual(
+            choose([gone], None, None, 1000.0), NoLine("no usable line", 5.0)
+        )
+        self.assertEqual(
+            choose([gone], gone, None, 1000.0),
+            NoLine("line gone: no keepalive yet", 60.0, True),
+        )
+
+    def test_the_line_that_talked_last(self) -> None:
+        """In whatever spelling; only what is new is to be saved."""
+        talks = Talks()
+        talks.note("+79161112233", "a")
+        self.assertTrue(talks.changed)
+        self.assertEqual(talks.saved(), {"161112233": "a"})
+        self.assertFalse(talks.changed)
+        talks.note("89161112233", "a")
+        self.assertFalse(talks.changed)
+        talks.note("9161112233", "b")
+        self.assertTrue(talks.changed)
+        self.assertEqual(talks.line("+79161112233"), "b")
+        self.assertIsNone(talks.line("+79161112234"))
+        self.assertEqual(len(talks), 1)

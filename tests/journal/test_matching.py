@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.matching import Candidate, choose, speaks_of
-from gdemoi.message import provider_key
+from gdemoi.journal.matching import (
+    Candidate,
+    all_keys_of,
+    choose,
+    keys_of,
+    speaks_of,
+    witnesses,
+)
+from gdemoi.message import Named, provider_key
 from tests.journal.lives import NOW, receipt
 
 
@@ -91,3 +98,40 @@ class ChooseTests(SynchronousTestCase):
         self.assertTrue(speaks_of("06201234567", "+36201234567"))
         self.assertFalse(speaks_of("89161112234", "+79161112233"))
         self.assertFalse(speaks_of("89161112233", "+49161112233"))
+
+    def test_whose_phone_a_receipt_speaks_of(self) -> None:
+        """The end of the number in digits; what has none is nobody's phone."""
+        to = "+79161112200"
+        for about, expected in (
+            (None, True),
+            ("", True),
+            ("0", True),
+            ("GdeMoi", True),
+            ("+79161112200", True),
+            ("79161112200", True),
+            ("089161112200", False),
+            ("0079161112200", True),
+            ("9161112200", True),
+            ("+7 916 111-22-00", True),
+            ("00", True),
+            ("91611122", False),
+            ("7916111220", False),
+            ("+7916111220", False),
+            ("x9161112200", True),
+            ("x916111220", False),
+        ):
+            self.assertEqual((about, speaks_of(about, to)), (about, expected))
+        self.assertTrue(speaks_of("7 916 111 22 00", "+7 (916) 111-22-00"))
+
+    def test_every_id_that_a_receipt_names(self) -> None:
+        """With the forms of each, the most trusted first."""
+        found = receipt("FF", also=(Named("10", ("10", "a")), Named("7")))
+        self.assertEqual(
+            [(one.provider_id, keys_of(one)) for one in witnesses(found)],
+            [("FF", ("ff",)), ("10", ("10", "a")), ("7", ("7",))],
+        )
+        self.assertEqual(all_keys_of(found), ("ff", "10", "a", "7"))
+        self.assertEqual(all_keys_of(receipt("FF")), ("ff",))
+        self.assertEqual(keys_of(receipt("", keys=("1",))), ("1",))
+        self.assertEqual(keys_of(receipt("16", keys=("10",))), ("10", "16"))
+        self.assertEqual(keys_of(receipt("16", keys=("16", "10"))), ("16", "10"))

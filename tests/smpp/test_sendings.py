@@ -185,6 +185,48 @@ class TableTests(SendingCase):
             assert isinstance(outcome, Accepted)
             self.assertEqual((ids, outcome.receipt_expected), (ids, expected))
 
+    def test_what_a_doubt_says(self) -> None:
+        """The first reason, what is known to be taken, and whether it was silence."""
+        for letters, why, ids, silent in (
+            ("sss", "no answer in 2 s", (None, None, None), False),
+            ("ttd", "the link broke", ("id0", "id1", None), False),
+            ("dst", "the link broke", (None, None, "id2"), False),
+            ("nnn", "no answer in 2 s", (None, None, None), True),
+            ("nnt", "no answer in 2 s", (None, None, "id2"), False),
+            ("nnd", "no answer in 2 s", (None, None, None), False),
+        ):
+            sending, outcomes = self.sending()
+            places = [sending.leaves() for _ in range(3)]
+            for place, letter in zip(places, letters, strict=True):
+                if letter == "d":
+                    sending.unsure("the link broke")
+                elif letter == "n":
+                    sending.unsure("no answer in 2 s", silent=True)
+                else:
+                    self.answer(sending, place, letter)
+            (outcome,) = outcomes
+            assert isinstance(outcome, Unsure)
+            self.assertEqual((letters, outcome.why), (letters, why))
+            self.assertEqual((letters, outcome.unanswered), (letters, silent))
+            self.assertEqual(outcome.segments, 3)
+            self.assertEqual(outcome.provider_ids, tuple(i for i in ids if i))
+            found = None if outcome.progress is None else outcome.progress.ids
+            self.assertEqual(found, ids if any(ids) else None)
+
+    def test_the_link_is_gone_before_all_has_left(self) -> None:
+        """What was on the wire is waited for; the rest may go another way."""
+        for letter, expected in (("t", "busy"), ("s", "unsure"), ("r", "refused")):
+            sending, outcomes = self.sending()
+            place = sending.leaves()
+            sending.cannot_leave(BUSY)
+            self.assertEqual((sending.todo, outcomes), ([], []))
+            self.answer(sending, place, letter)
+            (outcome,) = outcomes
+            self.assertEqual((letter, self.kind(outcome)), (letter, expected))
+        sending, outcomes = self.sending()
+        sending.cannot_leave(BUSY)
+        self.assertEqual(outcomes, [BUSY])
+
     def test_what_would_not_fit_to_a_part_does_not_leave(self) -> None:
         """A command that left in part over a link with TLVs is not sent without."""
         message = House(start=False).message(
