@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from OpenSSL.crypto import Error as CryptoError
 from OpenSSL.SSL import Error as SslError
+from service_identity import CertificateError
 from twisted.internet.error import CannotListenError, ConnectionClosed, ConnectionDone
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.ssl import VerificationError
@@ -63,6 +64,11 @@ def in_words(fault: BaseException | None) -> str:
         return _tls(fault)
     if isinstance(fault, CryptoError):
         return "TLS: the file must hold a certificate and its private key, as PEM"
+    if isinstance(fault, CertificateError):
+        return (
+            "TLS: the certificate bears no name (subjectAltName); name that very"
+            " certificate in tls_ca, if it is the right one"
+        )
     if isinstance(fault, VerificationError):
         return "TLS: the certificate is for another name than this host's"
     text = str(fault) or type(fault).__name__
@@ -107,7 +113,7 @@ def of_loss(
     `agreed` tells whether TLS was (a connection without it needs none).
     """
     in_vain = ISSLTransport.providedBy(transport) and not agreed
-    if isinstance(reason, SslError | VerificationError):
+    if isinstance(reason, SslError | VerificationError | CertificateError):
         return in_words(reason)
     if in_vain and isinstance(reason, ConnectionClosed):
         return NOT_AGREED

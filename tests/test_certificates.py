@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from twisted.internet.ssl import PrivateCertificate
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.certificates import authorities, our_own
+from gdemoi.certificates import client_options, our_own
 from gdemoi.errors import Unavailable
 from tests.smpp.test_tls import CERTIFICATE, KEY
 
@@ -21,7 +22,7 @@ class FileTests(SynchronousTestCase):
     def test_good_ones(self) -> None:
         """Several authorities in one file; ours with its key in any order."""
         self.path.write_bytes(b"Comment\n" + CERTIFICATE + CERTIFICATE)
-        self.assertIsNotNone(authorities(str(self.path)))
+        self.assertIsNotNone(client_options("a", str(self.path)))
         self.path.write_bytes(KEY + CERTIFICATE)
         self.assertIsInstance(our_own(str(self.path)), PrivateCertificate)
 
@@ -33,7 +34,7 @@ class FileTests(SynchronousTestCase):
             (KEY, "holds no certificate"),
             (BROKEN, "holds a broken certificate"),
         ):
-            self.refused(authorities, "tls_ca", content, why)
+            self.refused(partial(client_options, "a"), "tls_ca", content, why)
 
     def test_our_own_that_cannot_be_used(self) -> None:
         """The certificate or its key is missing, or broken."""

@@ -19,7 +19,6 @@ from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 
 from gdemoi.amqp.answers import Answers
@@ -30,7 +29,7 @@ from gdemoi.amqp.ingress import Ingress
 from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
 from gdemoi.amqp.topology import Topology, Upkeep
-from gdemoi.certificates import authorities, our_own
+from gdemoi.certificates import client_options
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.gateway import MessageIntake
 from gdemoi.endpoints import HostEndpoint
@@ -95,10 +94,7 @@ def endpoint(
 
 def tls_options(settings: AmqpSettings, host: str) -> Any:
     """Return how the broker's certificate is checked, and ours shown."""
-    trust = authorities(settings.tls_ca) if settings.tls_ca else None
-    own = settings.tls_certificate
-    certificate = our_own(own) if own else None
-    return optionsForClientTLS(host, trustRoot=trust, clientCertificate=certificate)
+    return client_options(host, settings.tls_ca, settings.tls_certificate)
 
 
 class AmqpService:

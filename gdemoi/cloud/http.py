@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import treq
 from attrs import define, field
 from OpenSSL import SSL
+from service_identity import CertificateError
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlinePassed
@@ -42,6 +43,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from gdemoi.certificates import Named
 from gdemoi.cloud.provider import Answer, HttpRequest
 from gdemoi.cloud.settings import is_loopback
 from gdemoi.errors import Unavailable
@@ -306,6 +308,7 @@ _BEFORE: Final = (
     ConnectingCancelledError,
     DNSLookupError,
     VerificationError,
+    CertificateError,
 )
 
 
@@ -338,6 +341,15 @@ def explained(why: BaseException) -> str:
     return f"{name} ({inner})" if inner else name
 
 
+class NamedPolicy(BrowserLikePolicyForHTTPS):
+    """Has the names of certificates checked by `gdemoi.certificates.Named`."""
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Named:
+        """Return how to connect to a host."""
+        options = super().creatorForNetloc(hostname, port)
+        return Named(options, hostname.decode("ascii"))
+
+
 class _Quiet(_HTTP11ClientFactory):
     """Does not log every connection that begins and ends."""
 
@@ -354,7 +366,7 @@ def make_agent(reactor: Any, connections: int) -> tuple[Agent, HTTPConnectionPoo
     pool.retryAutomatically = False
     agent = Agent(
         reactor,
-        contextFactory=BrowserLikePolicyForHTTPS(),
+        contextFactory=NamedPolicy(),
         connectTimeout=CONNECT_TIMEOUT_S,
         pool=pool,
     )

@@ -18,10 +18,9 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IStreamClientEndpoint,
 )
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 
-from gdemoi.certificates import authorities
+from gdemoi.certificates import client_options
 from gdemoi.endpoints import HostEndpoint
 from gdemoi.faults import in_words
 from gdemoi.hosts import Host, Hosts
@@ -133,9 +132,7 @@ def secured(settings: SmppSettings, connect: Connect) -> Connect:
         return connect
 
     def secure(host: Host) -> IStreamClientEndpoint:
-        # read anew for each connection: certificates are replaced as they age
-        trust = authorities(settings.tls_ca) if settings.tls_ca else None
-        options = optionsForClientTLS(settings.tls_name or host.name, trustRoot=trust)
+        options = client_options(settings.tls_name or host.name, settings.tls_ca)
         return wrapClientTLS(options, connect(host))
 
     return secure

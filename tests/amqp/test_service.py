@@ -11,6 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from gdemoi.amqp.service import AmqpService, endpoint, reader, tls_options
 from gdemoi.amqp.settings import AmqpSettings, url
+from gdemoi.certificates import Named
 from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import ConfigurationError
 from gdemoi.hosts import Host
@@ -244,6 +245,8 @@ class MakingTests(ServiceCase):
         path.write_bytes(certificate[0] * 2)
         options = tls_options(self.settings(tls_ca=str(path)), "localhost")
         self.assertTrue(hasattr(options, "clientConnectionForTLS"))
+        # a certificate that bears no name passes Twisted's own check
+        self.assertIsInstance(options, Named)
 
 
 class AddressTests(ServiceCase):

@@ -18,23 +18,36 @@ from gdemoi.smpp.settings import SmppSettings
 from tests.smpp.house import House
 
 
-def certificate(name: str) -> tuple[bytes, bytes]:
-    """Return a self-signed certificate and its key, as PEM."""
+def certificate(
+    name: str, *, names: bool = True, by: tuple[bytes, bytes] | None = None
+) -> tuple[bytes, bytes]:
+    """Return a certificate and its key, as PEM; self-signed, or by that authority.
+
+    Without `names` its name stands where nobody may look for it any more.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    made = (
+    issuer, signer = subject, key
+    if by is not None:
+        issuer = x509.load_pem_x509_certificate(by[0]).subject
+        loaded = serialization.load_pem_private_key(by[1], None)
+        assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+        signer = loaded
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), True)
     )
+    if names:
+        alternative = x509.SubjectAlternativeName([x509.DNSName(name)])
+        builder = builder.add_extension(alternative, False)
+    made = builder.sign(signer, hashes.SHA256())
     return (
         made.public_bytes(serialization.Encoding.PEM),
         key.private_bytes(
@@ -70,12 +83,12 @@ class _Odd(Protocol):
 
 
 class TlsTests(SynchronousTestCase):
-    def house(self, **settings: Any) -> House:
+    def house(self, pem: bytes = CERTIFICATE + KEY, **settings: Any) -> House:
         """Return a house whose SMSC speaks TLS."""
         house = House(tls=True, start=False, **settings)
         # Twisted's client side asks nobody which clock to gather small writes by
         self.patch(tls_file, "_get_default_clock", lambda: house.clock)
-        chosen = PrivateCertificate.loadPEM(CERTIFICATE + KEY).options()
+        chosen = PrivateCertificate.loadPEM(pem).options()
         factory = TLSMemoryBIOFactory(
             chosen, False, SmscFactory(house.smsc), house.clock
         )
@@ -123,6 +136,33 @@ class TlsTests(SynchronousTestCase):
             self.assertIn(why, house.channel.unable() or "")
             self.assertEqual(house.net.wires, [])
             house.stop()
+
+    def test_a_certificate_without_a_name(self) -> None:
+        """By an authority that is trusted, for nobody: no bind, and no traceback."""
+        other = certificate("nobody", names=False, by=(CERTIFICATE, KEY))
+        house = self.house(b"".join(other), tls_ca=authority(self))
+        self.assertIn("the certificate bears no name", house.channel.unable() or "")
+        self.assertEqual(house.smsc.binds, 0)
+        house.stop()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_a_certificate_without_a_name_that_is_the_very_one(self) -> None:
+        """Who puts a carrier's own certificate into tls_ca means just that one."""
+        own = certificate("smsc", names=False)
+        house = self.house(b"".join(own), tls_ca=authority(self, own[0]))
+        self.assertIsNone(house.channel.unable())
+        house.stop()
+        another = certificate("nobody", names=False, by=own)
+        house = self.house(b"".join(another), tls_ca=authority(self, own[0]))
+        self.assertIsNotNone(house.channel.unable())
+        house.stop()
+
+    def test_the_name_is_in_the_reason(self) -> None:
+        """A certificate for another is told as one, not as a connection lost."""
+        house = self.house(tls_ca=authority(self), tls_name="other.example")
+        why = house.channel.unable() or ""
+        self.assertIn("the certificate is for another name", why)
+        house.stop()
 
     def meet(self, tls: bool, says: bytes, **settings: Any) -> str:
         """Meet a far side that says something of its own; return why not."""
