@@ -11,7 +11,7 @@ from typing import Any
 
 from gdemoi.message import Charset
 from gdemoi.smpp import pdus, tlvs
-from gdemoi.smpp.framing import Framer
+from gdemoi.smpp.framing import PduFramer
 from gdemoi.smpp.pdus import Tag
 from gdemoi.text import charset, segments
 
@@ -65,7 +65,7 @@ def codec(pdu: pdus.Pdu, name: str, budgets: tuple[float, float]) -> list[Row]:
 def framing() -> list[Row]:
     """Return the time that one PDU of many in one read takes to cut off."""
     stream = pdus.encode(RECEIPT) * 100
-    per_hundred = microseconds(lambda: Framer().feed(stream), 500)
+    per_hundred = microseconds(lambda: PduFramer().feed(stream), 500)
     return [("frame one PDU of 100 in a read", per_hundred / 100, "µs", None)]
 
 

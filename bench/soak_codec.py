@@ -17,7 +17,7 @@ from collections import Counter
 from bench.codec import RECEIPT, SUBMIT_SM
 from gdemoi.errors import OurFault
 from gdemoi.smpp import pdus
-from gdemoi.smpp.framing import Framer, LostFrame
+from gdemoi.smpp.framing import LostFrame, PduFramer
 from gdemoi.text import charset, udh
 
 COMMANDS = [*pdus.BY_ID, 0x0A, 0x00010200, 0x80000022, 0xFFFFFFFF]
@@ -65,7 +65,7 @@ def mutated(rng: random.Random, known: list[bytes]) -> bytes:
 def check(octets: bytes) -> str:
     """Decode one frame; return what came out of it."""
     pdu = pdus.decode(octets)
-    if isinstance(pdu, pdus.Unparsed):
+    if isinstance(pdu, pdus.UnparsedPdu):
         assert pdus.decode(pdus.encode(pdus.answer(pdu)))
         return "unparsed"
     text = getattr(pdu, "short_message", b"")
@@ -98,7 +98,7 @@ def soak(total: int, seed: int = 1) -> Counter[str]:
     done = 0
     while done < total:
         stream = b"".join(mutated(rng, known) for _ in range(BATCH))
-        framer = Framer()
+        framer = PduFramer()
         place = 0
         while place < len(stream):
             end = place + rng.randrange(1, 2000)

@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.soak_codec import mutated, seeds
 from gdemoi.message import Outbound
-from gdemoi.smpp.states import State
+from gdemoi.smpp.states import SessionState
 from tests.smpp.house import NOW, House
 
 # What ends a session by right: unbind and its answer (a session that was told to
@@ -99,7 +99,7 @@ def main(count: int) -> int:
             esme.dataReceived(piece)
         house.clock.advance(0.001)
         told["PDUs"] += len(frames)
-        if esme.session.state is not State.CLOSED and not sink.closed:
+        if esme.session.state is not SessionState.CLOSED and not sink.closed:
             continue
         kinds = {int.from_bytes(frame[4:8], "big") for frame in frames}
         whole = all(int.from_bytes(f[:4], "big") == len(f) for f in frames)

@@ -235,7 +235,7 @@ class ArchitectureTests(SynchronousTestCase):
         known = words_of("architecture.rst")
         self.assertEqual(set(tour) - known, set())
         for most_wanted in (
-            "gdemoi/smpp/prepare.py",
+            "gdemoi/smpp/encoder.py",
             "gdemoi/journal/matching.py",
             "gdemoi/routing/retry.py",
             "gdemoi/cloud/twilio_signature.py",

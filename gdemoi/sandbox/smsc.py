@@ -23,8 +23,8 @@ from gdemoi.ini import key, text
 from gdemoi.sandbox.smsc_centre import Bind, Smsc
 from gdemoi.sandbox.smsc_personality import Personality, read_personality
 from gdemoi.smpp import pdus
-from gdemoi.smpp.framing import Framer, LostFrame
-from gdemoi.smpp.pdus import DeliverSm, Pdu, SubmitSm, Unparsed
+from gdemoi.smpp.framing import LostFrame, PduFramer
+from gdemoi.smpp.pdus import DeliverSm, Pdu, SubmitSm, UnparsedPdu
 from gdemoi.smpp.statuses import Status
 from gdemoi.smpp.tlvs import Tag
 
@@ -48,7 +48,7 @@ class SmscProtocol(protocol.Protocol):
         self.how = Personality()
         self.ended = False
         self.unread: list[bytes] = []
-        self._framer = Framer()
+        self._framer = PduFramer()
         self._number = 0
         self._asked: dict[int, Pdu] = {}
         self._kept_back: Pdu | None = None
@@ -110,9 +110,9 @@ class SmscProtocol(protocol.Protocol):
 
     # -- PDUs
 
-    def _take(self, pdu: Pdu | Unparsed) -> None:
+    def _take(self, pdu: Pdu | UnparsedPdu) -> None:
         match pdu:
-            case Unparsed():
+            case UnparsedPdu():
                 self.send(pdus.answer(pdu))
             case pdus.EnquireLink() | pdus.EnquireLinkResp():
                 if isinstance(pdu, pdus.EnquireLink):

@@ -37,23 +37,23 @@ from gdemoi.smpp.channel_describe import describe
 from gdemoi.smpp.channel_links import Connect, Link, secured, tcp
 from gdemoi.smpp.channel_outbind import OutbindPort
 from gdemoi.smpp.channel_queries import query, receipt_of
-from gdemoi.smpp.channel_sender import Sender, unavailable
-from gdemoi.smpp.happenings import (
-    Answered,
-    AnsweredLate,
+from gdemoi.smpp.channel_sender import SmppSender, unavailable
+from gdemoi.smpp.encoded import SmppEncodedMessage as SmppPrepared
+from gdemoi.smpp.encoder import SmppEncoder
+from gdemoi.smpp.ids import IdForms
+from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.session_events import (
     BindRefused,
     Bound,
-    Came,
-    Happening,
-    Noted,
-    Over,
-    Unanswered,
-    UnbindCame,
+    DeliveryReceived,
+    LateResponseReceived,
+    ResponseMissing,
+    ResponseReceived,
+    SessionEnded,
+    SessionEvent,
+    SessionNotice,
+    UnbindReceived,
 )
-from gdemoi.smpp.ids import IdForms
-from gdemoi.smpp.prepare import Preparer
-from gdemoi.smpp.prepared import Prepared as SmppPrepared
-from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import BindAs, PduLog, SmppSettings, Tlvs
 from gdemoi.smpp.states import (
     BIND_RECEIVER,
@@ -61,7 +61,7 @@ from gdemoi.smpp.states import (
     BIND_TRANSMITTER,
     INVCMDID,
 )
-from gdemoi.smpp.trace import Trace, Traced, line, masked
+from gdemoi.smpp.trace import Trace, TracedPdu, line, masked
 from gdemoi.tasks import background
 
 log = Logger()
@@ -98,7 +98,7 @@ class SmppChannel:
         self.ids = IdForms(settings.receipt_id)
         self.trace = self._make_trace()
         clock = surroundings.clock
-        self.sender = Sender(settings, clock)
+        self.sender = SmppSender(settings, clock)
         self.deliveries = Deliveries(name, self.account, settings, clock, self.ids)
         self.outbind = OutbindPort(
             name, settings, surroundings, self.deliveries, self.trace
@@ -109,7 +109,7 @@ class SmppChannel:
         self._surroundings = surroundings
         self._clock = clock
         self._connect = secured(settings, connect or tcp(surroundings.reactor))
-        self._preparer = Preparer(settings, surroundings.random)
+        self._preparer = SmppEncoder(settings, surroundings.random)
         self._events: IChannelEvents | None = None
         # whether TLVs may be sent: as the settings say, until a bind says more
         self._tlvs = settings.version == "3.4" and settings.tlvs is not Tlvs.NO
@@ -267,37 +267,39 @@ class SmppChannel:
         ]
 
     def heard(
-        self, link: Link, esme: EsmeProtocol, happenings: Sequence[Happening]
+        self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
     ) -> None:
         """Take what happened on a link (`gdemoi.smpp.channel_links.Boss`)."""
         for happening in happenings:
-            if isinstance(happening, Answered):
+            if isinstance(happening, ResponseReceived):
                 self.sender.answered(happening.context, happening.pdu)
-            elif isinstance(happening, Came):
+            elif isinstance(happening, DeliveryReceived):
                 self.deliveries.came(esme, happening.pdu)
             else:
                 self._heard_more(link, esme, happening)
         self.sender.pump()
 
-    def _heard_more(self, link: Link, esme: EsmeProtocol, happening: Happening) -> None:
+    def _heard_more(
+        self, link: Link, esme: EsmeProtocol, happening: SessionEvent
+    ) -> None:
         """Take what happens seldom."""
         match happening:
-            case Unanswered():
+            case ResponseMissing():
                 # a session that breaks may have answered soon; one that never
                 # answered anything is no better than silence
                 silent = happening.timed_out or not esme.worked
                 self.sender.unanswered(happening.context, happening.why, silent=silent)
-            case AnsweredLate():
+            case LateResponseReceived():
                 self.sender.answered_late(happening.context, happening.pdu)
             case Bound() if link is self.submitting:
                 self._tlvs = happening.tlvs
-            case UnbindCame() if esme is self.sender.esme:
+            case UnbindReceived() if esme is self.sender.esme:
                 self.sender.give_back("the SMSC unbound")
             case BindRefused(command_status=status) if status == INVCMDID:
                 self._become_a_pair(link)
-            case Over():
+            case SessionEnded():
                 self._ended(esme, happening.why)
-            case Noted():
+            case SessionNotice():
                 self._note(link, happening)
             case _:
                 pass
@@ -309,7 +311,7 @@ class SmppChannel:
         now = self._clock.seconds()
         self.deliveries.reader.session_ended(esme.serial, now)
 
-    def _note(self, link: Link, noted: Noted) -> None:
+    def _note(self, link: Link, noted: SessionNotice) -> None:
         """Log each kind of oddity once, and count them; there is an end to both."""
         key = noted.what[:80]
         if key in self.noted:
@@ -396,7 +398,7 @@ class SmppChannel:
             raise OurFault(f"{self.name} keeps no PDUs (pdu_ring = 0)")
         return self.trace
 
-    def _log_pdu(self, traced: Traced) -> None:
+    def _log_pdu(self, traced: TracedPdu) -> None:
         texts = self.settings.pdu_log_texts
         if self.settings.pdu_log is PduLog.HEX:
             shown = masked(traced.octets, texts).hex()

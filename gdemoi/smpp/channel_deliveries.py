@@ -18,7 +18,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Match, Receipt
 from gdemoi.smpp.ids import IdForms
-from gdemoi.smpp.inbound import DeliveryReader, Repeats
+from gdemoi.smpp.inbound import DeliveryReader, DeliveryRepeats
 from gdemoi.smpp.pdus import DataSm, DeliverSm
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import SmppSettings
@@ -35,12 +35,14 @@ TELL_UNMATCHED_S: Final = 60.0
 
 # An account may have several channels (and a new one after a reload): a repetition
 # over another bind is known to all that run by one clock.
-_repeats: WeakKeyDictionary[IReactorTime, dict[str, Repeats]] = WeakKeyDictionary()
+_repeats: WeakKeyDictionary[IReactorTime, dict[str, DeliveryRepeats]] = (
+    WeakKeyDictionary()
+)
 
 
-def repeats_of(clock: IReactorTime, account: str) -> Repeats:
+def repeats_of(clock: IReactorTime, account: str) -> DeliveryRepeats:
     """Return what the channels of one account remember of their deliveries."""
-    return _repeats.setdefault(clock, {}).setdefault(account, Repeats())
+    return _repeats.setdefault(clock, {}).setdefault(account, DeliveryRepeats())
 
 
 def _named(receipt: Receipt, key: str | None) -> str:

@@ -26,15 +26,15 @@ from gdemoi.faults import in_words
 from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import Surroundings
 from gdemoi.keeper import FAULTS, TIMEOUTS, Backoff, Keeper, KeeperState
-from gdemoi.smpp.happenings import Bound, Happening
 from gdemoi.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.session_events import Bound, SessionEvent
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.states import (
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
     BIND_TRANSMITTER,
-    Terms,
+    SessionParameters,
 )
 from gdemoi.smpp.trace import Trace
 from gdemoi.tasks import spawn
@@ -61,7 +61,7 @@ _MOVE_GRACE_S: Final = 5.0
 Connect = Callable[[Host], IStreamClientEndpoint]
 
 
-class OneProtocol(protocol.Factory):
+class SingleProtocolFactory(protocol.Factory):
     """Makes the one connection that it was made for, without a word in the log."""
 
     noisy = False
@@ -74,11 +74,11 @@ class OneProtocol(protocol.Factory):
         return self._made
 
 
-class Boss(Protocol):
+class LinkListener(Protocol):
     """What a link tells its channel."""
 
     def heard(
-        self, link: Link, esme: EsmeProtocol, happenings: Sequence[Happening]
+        self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
     ) -> None:
         """Take what happened on a link."""
 
@@ -86,7 +86,7 @@ class Boss(Protocol):
         """Take note that a link is up, or why it is not."""
 
 
-def terms_of(settings: SmppSettings, bind_command: int) -> Terms:
+def terms_of(settings: SmppSettings, bind_command: int) -> SessionParameters:
     """Return the terms of a session as the settings have them."""
     version = 0x34 if settings.version == "3.4" else 0x33
     bind = BIND_PDUS[bind_command]
@@ -104,7 +104,7 @@ def terms_of(settings: SmppSettings, bind_command: int) -> Terms:
             )
         )
 
-    return Terms(
+    return SessionParameters(
         bind_request=bind_request,
         bind_command=bind_command,
         version=version,
@@ -153,7 +153,7 @@ class Link:
         bind_command: int,
         settings: SmppSettings,
         surroundings: Surroundings,
-        boss: Boss,
+        boss: LinkListener,
         connect: Connect,
         trace: Trace | None,
     ) -> None:
@@ -231,10 +231,10 @@ class Link:
         )
         self.serial = next(Link._serials)
         esme.serial = self.serial
-        await self._endpoint(self.hosts.present).connect(OneProtocol(esme))
+        await self._endpoint(self.hosts.present).connect(SingleProtocolFactory(esme))
         return esme
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
         """Pass on what happened (`gdemoi.smpp.protocol.Ear`)."""
         for happening in happenings:
             if isinstance(happening, Bound):
@@ -289,7 +289,7 @@ class Link:
         """Leave a working session only when the primary can at least be reached."""
         try:
             knock: Deferred[Any] = self._endpoint(self.hosts.hosts[0]).connect(
-                OneProtocol(protocol.Protocol())
+                SingleProtocolFactory(protocol.Protocol())
             )
             visitor = await knock.addTimeout(10.0, self._clock)
         except (*FAULTS, *TIMEOUTS) as fault:

@@ -22,8 +22,13 @@ from gdemoi.faults import UNOPENED, of_port
 from gdemoi.interfaces import Surroundings
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_links import terms_of
-from gdemoi.smpp.happenings import Came, Happening, Outbound, Over
 from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
+from gdemoi.smpp.session_events import (
+    DeliveryReceived,
+    OutbindReceived,
+    SessionEnded,
+    SessionEvent,
+)
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.states import BIND_RECEIVER
 from gdemoi.smpp.trace import Trace
@@ -122,7 +127,7 @@ class OutbindPort:
             self.sessions[0].abort()
         return esme
 
-    def _may_bind(self, outbind: Outbound) -> bool:
+    def _may_bind(self, outbind: OutbindReceived) -> bool:
         agreed = self._settings.outbind_password.encode()
         good = compare_digest(outbind.password.encode(), agreed)
         if not good:
@@ -133,12 +138,12 @@ class OutbindPort:
             )
         return good
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
         """Pass deliveries up (`gdemoi.smpp.protocol.Ear`)."""
         for happening in happenings:
-            if isinstance(happening, Came):
+            if isinstance(happening, DeliveryReceived):
                 self._deliveries.came(esme, happening.pdu)
-            elif isinstance(happening, Over) and esme in self.sessions:
+            elif isinstance(happening, SessionEnded) and esme in self.sessions:
                 self.sessions.remove(esme)
                 now = self._surroundings.clock.seconds()
                 self._deliveries.reader.session_ended(esme.serial, now)

@@ -23,14 +23,14 @@ from gdemoi.hosts import Host
 from gdemoi.smpp.channel_links import (
     BIND_NAMES,
     Connect,
-    OneProtocol,
+    SingleProtocolFactory,
     secured,
     tcp,
     terms_of,
 )
-from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Over
 from gdemoi.smpp.probe import Probed, advice_for
 from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.session_events import BindRefused, Bound, SessionEnded, SessionEvent
 from gdemoi.smpp.settings import BindAs, SmppSettings
 from gdemoi.smpp.states import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.tasks import spawn
@@ -65,7 +65,7 @@ class _Listener:
         self.refused: BindRefused | None = None
         self.why = ""
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
         """Take what happened."""
         for happening in happenings:
             match happening:
@@ -73,7 +73,7 @@ class _Listener:
                     self.bound = happening
                 case BindRefused():
                     self.refused = happening
-                case Over():
+                case SessionEnded():
                     self.why = happening.why
                 case _:
                     pass
@@ -107,7 +107,7 @@ async def _probe_host(
     found = Probed(host=host.name, port=host.port, bind=BIND_NAMES[command])
     begun = clock.seconds()
     try:
-        connecting: Deferred[Any] = connect(host).connect(OneProtocol(esme))
+        connecting: Deferred[Any] = connect(host).connect(SingleProtocolFactory(esme))
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
     except _NO_CONNECTION as fault:
         limit = isinstance(fault, ConnectingCancelledError | DeferredTimeoutError)

@@ -8,18 +8,18 @@ from twisted.internet.defer import Deferred
 
 from gdemoi.message import Receipt
 from gdemoi.smpp.addresses import Address
-from gdemoi.smpp.pdus import Pdu, QuerySm, QuerySmResp, Unparsed, encode
+from gdemoi.smpp.pdus import Pdu, QuerySm, QuerySmResp, UnparsedPdu, encode
 from gdemoi.smpp.receipts import MESSAGE_STATES, STATE_OF_WORD
 
 # Answered of a message that the SMSC has forgotten, too: no news.
 _UNKNOWN: Final = 7
 
 
-class Query:
+class PendingQuery:
     """One query_sm on its way; `answer` fires with the response, or None."""
 
     def __init__(self) -> None:
-        self.answer: Deferred[Pdu | Unparsed | None] = Deferred()
+        self.answer: Deferred[Pdu | UnparsedPdu | None] = Deferred()
 
 
 def query(message_id: str, source: Address) -> bytes:
@@ -35,7 +35,7 @@ def query(message_id: str, source: Address) -> bytes:
 
 
 def receipt_of(
-    channel: str, account: str, message_id: str, answer: Pdu | Unparsed | None
+    channel: str, account: str, message_id: str, answer: Pdu | UnparsedPdu | None
 ) -> Receipt | None:
     """Return what an answer says as a receipt, None when it says nothing."""
     if not isinstance(answer, QuerySmResp) or answer.command_status:

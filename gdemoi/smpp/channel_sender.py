@@ -1,7 +1,7 @@
 """The way out of one channel: segments over the bind that submits.
 
-Segments leave in order, as far as the window goes and spaced by the lane's rate
-(far sides count segments); every answer finds its message's `Sending`, and the last
+Segments leave in order, as far as the window goes and spaced by the lane's rate (far
+sides count segments); every answer finds its message's `SubmitAttempt`, and the last
 one makes its outcome.
 """
 
@@ -17,13 +17,13 @@ from gdemoi.alarm import Alarm
 from gdemoi.cellrate import CellRate
 from gdemoi.interfaces import IChannelEvents, Rate
 from gdemoi.message import Error, Outcome, Refused, Scope
-from gdemoi.smpp.channel_queries import Query
-from gdemoi.smpp.pdus import Pdu, SubmitSmResp, Unparsed
-from gdemoi.smpp.prepared import Prepared
+from gdemoi.smpp.channel_queries import PendingQuery
+from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.pdus import Pdu, SubmitSmResp, UnparsedPdu
 from gdemoi.smpp.protocol import EsmeProtocol
-from gdemoi.smpp.sendings import Sending
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.states import INVBNDSTS, ROK
+from gdemoi.smpp.submit_attempts import SubmitAttempt
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.smpp.verdicts import refusal
 
@@ -43,7 +43,7 @@ def unavailable(reason: str) -> Refused:
     )
 
 
-class Sender:
+class SmppSender:
     """Messages and queries on their way out."""
 
     def __init__(self, settings: SmppSettings, clock: IReactorTime) -> None:
@@ -60,28 +60,28 @@ class Sender:
         self._cells = CellRate()
         self._alarm = Alarm(clock, self.pump)
         self._overrides = settings.overrides
-        self._queue: deque[Sending] = deque()
-        self._queries: deque[tuple[bytes, Query]] = deque()
+        self._queue: deque[SubmitAttempt] = deque()
+        self._queries: deque[tuple[bytes, PendingQuery]] = deque()
         self._pumping = False
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def submit(
-        self, prepared: Prepared, attempt: int, *, tlvs: bool
+        self, prepared: SmppEncodedMessage, attempt: int, *, tlvs: bool
     ) -> Deferred[Outcome]:
         """Send what of the message the SMSC does not have yet."""
         done: Deferred[Outcome] = Deferred()
-        sending = Sending(prepared, attempt, done.callback)
+        sending = SubmitAttempt(prepared, attempt, done.callback)
         sending.begin(tlvs=tlvs)
         if sending.todo:
             self._queue.append(sending)
             self.pump()
         return done
 
-    def ask(self, octets: bytes) -> Deferred[Pdu | Unparsed | None]:
+    def ask(self, octets: bytes) -> Deferred[Pdu | UnparsedPdu | None]:
         """Send a query; None when nobody answered."""
-        asked = Query()
+        asked = PendingQuery()
         self._queries.append((octets, asked))
         self.pump()
         return asked.answer
@@ -126,9 +126,9 @@ class Sender:
 
     # -- answers
 
-    def answered(self, context: Any, pdu: Pdu | Unparsed) -> None:
+    def answered(self, context: Any, pdu: Pdu | UnparsedPdu) -> None:
         """Take the answer to a request."""
-        if isinstance(context, Query):
+        if isinstance(context, PendingQuery):
             context.answer.callback(pdu)
             return
         sending, place = context
@@ -137,7 +137,12 @@ class Sender:
             self.esme.drain(_REBIND_GRACE_S)
 
     def _settle(
-        self, sending: Sending, place: int, pdu: Pdu | Unparsed, *, late: bool = False
+        self,
+        sending: SubmitAttempt,
+        place: int,
+        pdu: Pdu | UnparsedPdu,
+        *,
+        late: bool = False,
     ) -> int:
         status = pdu.command_status
         if status == ROK:
@@ -153,7 +158,7 @@ class Sender:
         sending.refused(place, self._refusal(pdu), late=late)
         return status
 
-    def _refusal(self, pdu: Pdu | Unparsed) -> Refused:
+    def _refusal(self, pdu: Pdu | UnparsedPdu) -> Refused:
         reason, said = None, ""
         if isinstance(pdu, Pdu) and pdu.tlvs:
             reason = pdu.tlv_int(Tag.delivery_failure_reason)
@@ -162,16 +167,16 @@ class Sender:
 
     def unanswered(self, context: Any, why: str, *, silent: bool) -> None:
         """Nobody knows what became of a request; `silent`: for want of an answer."""
-        if isinstance(context, Query):
+        if isinstance(context, PendingQuery):
             context.answer.callback(None)
             return
         self.unsure += 1
         sending, _ = context
         sending.unsure(why, silent=silent)
 
-    def answered_late(self, context: Any, pdu: Pdu | Unparsed) -> None:
+    def answered_late(self, context: Any, pdu: Pdu | UnparsedPdu) -> None:
         """Take an answer to a request that was given up."""
-        if isinstance(context, Query):
+        if isinstance(context, PendingQuery):
             return
         self.late += 1
         sending, place = context
@@ -194,10 +199,10 @@ class Sender:
             asked.answer.callback(None)
 
 
-def message_id_of(pdu: Pdu | Unparsed) -> str:
+def message_id_of(pdu: Pdu | UnparsedPdu) -> str:
     """Return the id in a submit_sm_resp, as far as it can be read."""
     if isinstance(pdu, SubmitSmResp):
         return pdu.message_id
-    if isinstance(pdu, Unparsed):
+    if isinstance(pdu, UnparsedPdu):
         return pdu.body.partition(b"\0")[0].decode("latin-1")
     return ""

@@ -41,7 +41,7 @@ class LostFrame(TheirFault):
         self.frames = frames
 
 
-class Framer:
+class PduFramer:
     """Splits one direction of a connection into PDUs."""
 
     __slots__ = ("_lost", "_most", "_pending")

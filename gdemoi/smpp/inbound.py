@@ -1,6 +1,6 @@
 """From a deliver_sm or data_sm to what goes up: a receipt, or an SMS (a segment).
 
-Pure but for what it remembers of the last deliveries (`Repeats`).  Whatever the
+Pure but for what it remembers of the last deliveries (`DeliveryRepeats`).  Whatever the
 octets, something goes up: undecodable texts keep their octets, headers that
 contradict themselves are left out of the text and nothing else.
 """
@@ -50,7 +50,7 @@ _REMEMBERED: Final = 5_000
 Session = tuple[str, int]
 
 
-class Repeats:
+class DeliveryRepeats:
     """Tells the SMSC's repetition of one delivery from a phone's second SMS.
 
     A tracker says the same words often, so equal content alone is no repetition.
@@ -115,7 +115,7 @@ class DeliveryReader:
         account: str,
         settings: SmppSettings,
         ids: IdForms,
-        repeats: Repeats,
+        repeats: DeliveryRepeats,
     ) -> None:
         self._channel = channel
         self._account = account

@@ -1,7 +1,7 @@
 """PDUs to octets and back (SMPP 3.4 §3, §4); the door of this codec.
 
 `encode` refuses what breaks a limit of the specification (`OurFault`).  `decode`
-turns every whole frame into a value: a PDU, or `Unparsed`, which says what is
+turns every whole frame into a value: a PDU, or `UnparsedPdu`, which says what is
 wrong and what answers it.  A response is read as far as it goes, since what it
 answers has happened whatever its body looks like.  The classes themselves are in
 `pdus_table` and `pdus_base`; all of them can be had from here.
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.smpp import pdus_code, wire
-from gdemoi.smpp.pdus_base import Pdu, Unparsed
+from gdemoi.smpp.pdus_base import Pdu, UnparsedPdu
 from gdemoi.smpp.pdus_table import (
     V33,
     V34,
@@ -92,7 +92,7 @@ __all__ = [
     "Tlv",
     "Unbind",
     "UnbindResp",
-    "Unparsed",
+    "UnparsedPdu",
     "UnsuccessSme",
     "answer",
     "decode",
@@ -209,7 +209,7 @@ def _complaint(pdu: Pdu) -> OurFault:
 # -- reading
 
 
-def decode(octets: bytes) -> Pdu | Unparsed:
+def decode(octets: bytes) -> Pdu | UnparsedPdu:
     """Return the PDU in one whole frame, as `Framer.feed` gives them.
 
     Any octets that are a frame give a value.  Others raise `TheirFault`.
@@ -222,7 +222,7 @@ def decode(octets: bytes) -> Pdu | Unparsed:
         raise TheirFault(f"command_length {length} on a PDU of {size} octets")
     reading = _decoders.get(command_id)
     if reading is None:
-        return Unparsed(
+        return UnparsedPdu(
             command_id,
             status,
             number,
@@ -238,7 +238,7 @@ def decode(octets: bytes) -> Pdu | Unparsed:
         return _walk(BY_ID[command_id], octets, status, number)
 
 
-def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | Unparsed:
+def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | UnparsedPdu:
     """Read field by field a body that the generated decoder stumbled over."""
     values: dict[str, Any] = {}
     offset = wire.HEADER_OCTETS
@@ -246,9 +246,9 @@ def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | Unpa
     try:
         for name, kind in wire.table_of(cls).items():
             values[name], offset = kind.read(octets, offset)
-    except wire.Trouble as trouble:
+    except wire.InvalidBody as trouble:
         if not is_response:
-            return Unparsed(
+            return UnparsedPdu(
                 cls.command_id,
                 status,
                 number,
@@ -263,7 +263,9 @@ def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | Unpa
     return _tail(cls, octets, offset, values, (status, number))
 
 
-def _remains(kind: wire.Kind, name: str, octets: bytes, offset: int) -> dict[str, Any]:
+def _remains(
+    kind: wire.FieldType, name: str, octets: bytes, offset: int
+) -> dict[str, Any]:
     """Return what a cut response still says: a string without its NUL."""
     left = octets[offset:]
     if isinstance(kind, wire.CString) and left:
@@ -277,7 +279,7 @@ def _tail(
     offset: int,
     values: dict[str, Any],
     header: tuple[int, int],
-) -> Pdu | Unparsed:
+) -> Pdu | UnparsedPdu:
     """Take the TLVs before the one that is cut, and keep the rest as octets.
 
     Unless the text itself was in the part that is lost: then the sender has to
@@ -292,7 +294,7 @@ def _tail(
         if _lacks_text(cls, values) and not any(
             tag == Tag.message_payload for tag, _ in found
         ):
-            return Unparsed(
+            return UnparsedPdu(
                 cls.command_id,
                 status,
                 number,
@@ -312,14 +314,14 @@ def _lacks_text(cls: type[Pdu], values: dict[str, Any]) -> bool:
 # -- answering
 
 
-def answer(request: Pdu | Unparsed, status: int = 0, **fields: Any) -> Pdu:
+def answer(request: Pdu | UnparsedPdu, status: int = 0, **fields: Any) -> Pdu:
     """Return what answers `request`, with its sequence_number.
 
     Its own response with `status` and `fields`; generic_nack for a command that
-    nobody knows or that has no response.  An `Unparsed` is answered with its own
+    nobody knows or that has no response.  An `UnparsedPdu` is answered with its own
     `status` when none is given.
     """
-    if isinstance(request, Unparsed):
+    if isinstance(request, UnparsedPdu):
         known = BY_ID.get(request.command_id)
         response = known.response if known is not None else None
         status = status or request.status

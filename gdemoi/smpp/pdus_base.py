@@ -60,7 +60,7 @@ class Pdu(msgspec.Struct, gc=False):
         return f"{type(self).__name__}({', '.join(said)})"
 
 
-class Unparsed(msgspec.Struct, frozen=True, gc=False):
+class UnparsedPdu(msgspec.Struct, frozen=True, gc=False):
     """A whole frame whose body cannot be read, or whose command nobody knows.
 
     `status` is the command_status that answers it (see `answer`), `field` and

@@ -15,7 +15,13 @@ from typing import Any, Final, TypeVar
 from gdemoi.smpp.pdus_base import Pdu
 from gdemoi.smpp.tlvs import read as read_tlvs
 from gdemoi.smpp.tlvs import write as write_tlvs
-from gdemoi.smpp.wire import HEADER_OCTETS, Integer, Reader, Writer, table_of
+from gdemoi.smpp.wire import (
+    HEADER_OCTETS,
+    DecoderSource,
+    EncoderSource,
+    Integer,
+    table_of,
+)
 
 _OCTET: Final = {number: chr(number) for number in range(256)}
 _HEAD: Final = struct.Struct(">IIII")
@@ -27,7 +33,7 @@ M = TypeVar("M", bound=Pdu)
 def make_encoder(cls: type[M]) -> Callable[[M], bytes]:
     """Generate the function that writes a whole PDU of class `cls`."""
     table = table_of(cls)
-    code = Writer()
+    code = EncoderSource()
     for name, kind in table.items():
         kind.writes(code, name)
     code.close()
@@ -58,7 +64,7 @@ def make_decoder(cls: type[M]) -> Callable[[bytes, int, int, int], M]:
     `ValueError` or `IndexError` when the body is not what it should be.
     """
     table = table_of(cls)
-    code = Reader()
+    code = DecoderSource()
     for name, kind in table.items():
         kind.reads(code, name)
     place = code.place()

@@ -25,10 +25,16 @@ from zope.interface import implementer
 from gdemoi.alarm import Alarm
 from gdemoi.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
 from gdemoi.keeper import LoginRefused
-from gdemoi.smpp.happenings import BindRefused, Bound, Happening, Outbound, Over
 from gdemoi.smpp.pdus import DataSm, DeliverSm
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.states import Terms
+from gdemoi.smpp.session_events import (
+    BindRefused,
+    Bound,
+    OutbindReceived,
+    SessionEnded,
+    SessionEvent,
+)
+from gdemoi.smpp.states import SessionParameters
 from gdemoi.smpp.trace import Trace
 from gdemoi.smpp.verdicts import BAD_CREDENTIALS
 
@@ -36,10 +42,10 @@ from gdemoi.smpp.verdicts import BAD_CREDENTIALS
 CLOSE_TIMEOUT_S: Final = 2.0
 
 
-class Ear(Protocol):
+class SessionListener(Protocol):
     """Whoever holds a conversation and hears what happens in it."""
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[Happening]) -> None:
+    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
         """Take what happened, in order."""
 
 
@@ -53,13 +59,13 @@ class EsmeProtocol(protocol.Protocol):
 
     def __init__(
         self,
-        terms: Terms,
+        terms: SessionParameters,
         clock: IReactorTime,
-        ear: Ear,
+        ear: SessionListener,
         trace: Trace | None = None,
         *,
         credential_retry_s: float = 300.0,
-        may_bind: Callable[[Outbound], bool] | None = None,
+        may_bind: Callable[[OutbindReceived], bool] | None = None,
     ) -> None:
         self.session = EsmeSession(terms, clock.seconds(), trace)
         self._clock = clock
@@ -232,7 +238,7 @@ class EsmeProtocol(protocol.Protocol):
         self._in_turn = False
         self._flush()
 
-    def _tell(self, happenings: list[Happening]) -> None:
+    def _tell(self, happenings: list[SessionEvent]) -> None:
         if not happenings:
             return
         # whoever waits for `ready` finds that the channel knows the bind's terms
@@ -248,14 +254,14 @@ class EsmeProtocol(protocol.Protocol):
                     fatal = happening.command_status in BAD_CREDENTIALS
                     pause_s = self._credential_retry_s if fatal else None
                     self._refusal = LoginRefused(happening.why, pause_s)
-                case Outbound() if self._may_bind is not None:
+                case OutbindReceived() if self._may_bind is not None:
                     self._knocked(happening)
-                case Over():
+                case SessionEnded():
                     self._close(happening.why)
                 case _:
                     pass
 
-    def _knocked(self, outbind: Outbound) -> None:
+    def _knocked(self, outbind: OutbindReceived) -> None:
         if self._may_bind is not None and self._may_bind(outbind):
             self.session.bind(self._clock.seconds())
         else:

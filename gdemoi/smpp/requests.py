@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Final
 
-from gdemoi.smpp.happenings import Happening, Unanswered
+from gdemoi.smpp.session_events import ResponseMissing, SessionEvent
 from gdemoi.smpp.states import GENERIC_NACK, LAST_NUMBER, LATE_LIMIT, ROK
 
 # Refused requests whose refusal may still be taken back.
@@ -104,9 +104,9 @@ class Requests:
             return pending.deadline
         return None
 
-    def expire(self, now: float) -> list[Happening]:
+    def expire(self, now: float) -> list[SessionEvent]:
         """Give up what has waited too long; a late answer is still understood."""
-        found: list[Happening] = []
+        found: list[SessionEvent] = []
         pending = self._pending
         while pending:
             number = next(iter(pending))
@@ -117,13 +117,13 @@ class Requests:
             _keep(self._late, number, first, LATE_LIMIT)
             waited_s = now - first.sent_at
             why = f"no answer in {waited_s:.0f} s"
-            found.append(Unanswered(first.context, why, timed_out=True))
+            found.append(ResponseMissing(first.context, why, timed_out=True))
         return found
 
-    def give_up(self, why: str) -> list[Happening]:
+    def give_up(self, why: str) -> list[SessionEvent]:
         """Give everything up: no answer can come any more."""
-        found: list[Happening] = [
-            Unanswered(pending.context, why) for pending in self._pending.values()
+        found: list[SessionEvent] = [
+            ResponseMissing(pending.context, why) for pending in self._pending.values()
         ]
         self._pending.clear()
         return found

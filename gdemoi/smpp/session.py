@@ -1,13 +1,12 @@
 """The ESME's side of one SMPP conversation; octets and times in, happenings out.
 
-Theory of operation (SMPP 3.4 §2).  A session begins OPEN, on a fresh connection.
-`bind` sends the bind request, and nothing else leaves until it is answered.  In
-a BOUND state requests are submitted, at most `window` of them unanswered; the
-far side's deliver_sm and data_sm come up as `Came`, and the holder answers each
-with `answer`.  The session ends by `drain` (wait for outstanding answers, theirs
-and ours, then unbind), by the far side's unbind (answered at once; outstanding
-answers are awaited for a moment), or by `Over` for a reason.  After `Over` nothing
-happens.
+Theory of operation (SMPP 3.4 §2).  A session begins OPEN, on a fresh connection. `bind`
+sends the bind request, and nothing else leaves until it is answered.  In a BOUND state
+requests are submitted, at most `window` of them unanswered; the far side's deliver_sm
+and data_sm come up as `DeliveryReceived`, and the holder answers each with `answer`.
+The session ends by `drain` (wait for outstanding answers, theirs and ours, then
+unbind), by the far side's unbind (answered at once; outstanding answers are awaited for
+a moment), or by `SessionEnded` for a reason.  After `SessionEnded` nothing happens.
 
 Who may speak when is in `MAY_SUBMIT` and `_take_request`.  enquire_link is
 answered in every state.  Any whole PDU is a sign of life.
@@ -19,7 +18,7 @@ earliest; `tick` does what is due.
 
 A request that is not answered in time is told `Unanswered`, once: it may have
 gone out.  Its number stays taken for a while, so that a late answer still finds
-it (`AnsweredLate`).  An answer counts only by its sequence number.
+it (`LateResponseReceived`).  An answer counts only by its sequence number.
 
 Unknown is data (§3.3, §4.3): requests that nobody knows get generic_nack
 ESME_RINVCMDID, requests of the wrong direction get ESME_RINVBNDSTS, broken
@@ -33,21 +32,21 @@ from typing import Any
 
 from gdemoi.errors import OurFault
 from gdemoi.smpp import pdus
-from gdemoi.smpp.framing import Framer, LostFrame
-from gdemoi.smpp.happenings import (
-    Answered,
-    AnsweredLate,
+from gdemoi.smpp.framing import LostFrame, PduFramer
+from gdemoi.smpp.pdus import DataSm, DeliverSm, UnparsedPdu
+from gdemoi.smpp.requests import Requests
+from gdemoi.smpp.session_events import (
     BindRefused,
     Bound,
-    Came,
-    Happening,
-    Noted,
-    Outbound,
-    Over,
-    UnbindCame,
+    DeliveryReceived,
+    LateResponseReceived,
+    OutbindReceived,
+    ResponseReceived,
+    SessionEnded,
+    SessionEvent,
+    SessionNotice,
+    UnbindReceived,
 )
-from gdemoi.smpp.pdus import DataSm, DeliverSm, Unparsed
-from gdemoi.smpp.requests import Requests
 from gdemoi.smpp.settings import Tlvs
 from gdemoi.smpp.short import (
     BIND_ANSWERS,
@@ -77,8 +76,8 @@ from gdemoi.smpp.states import (
     ROK,
     UNBIND,
     UNBIND_TIMEOUT_S,
-    State,
-    Terms,
+    SessionParameters,
+    SessionState,
 )
 from gdemoi.smpp.statuses import name_of
 from gdemoi.smpp.trace import Direction, Trace
@@ -88,10 +87,14 @@ class EsmeSession:
     """One conversation, from connection to close."""
 
     def __init__(
-        self, terms: Terms, now: float, trace: Trace | None = None, first: int = 1
+        self,
+        terms: SessionParameters,
+        now: float,
+        trace: Trace | None = None,
+        first: int = 1,
     ) -> None:
         self.terms = terms
-        self.state = State.OPEN
+        self.state = SessionState.OPEN
         self.tlvs = False
         # smoothed as TCP does it (RFC 6298): seven eighths of what was known
         self.round_trip_s: float | None = None
@@ -99,7 +102,7 @@ class EsmeSession:
         self.answered = 0
         self.window = terms.window
         self._trace = trace
-        self._framer = Framer()
+        self._framer = PduFramer()
         self._out: list[bytes] = []
         self._requests = Requests(terms.response_timeout_s, first)
         # deliveries that came and wait for our answer
@@ -123,7 +126,7 @@ class EsmeSession:
 
     @property
     def _closed(self) -> bool:
-        return self.state is State.CLOSED
+        return self.state is SessionState.CLOSED
 
     @property
     def free(self) -> int:
@@ -139,11 +142,11 @@ class EsmeSession:
 
     def bind(self, now: float) -> None:
         """Send the bind request."""
-        if self.state is not State.OPEN:
+        if self.state is not SessionState.OPEN:
             raise OurFault(f"bind while {self.state.value}")
         self._bind_number = self._requests.next_number()
         self._bind_sent_at = now
-        self._stage(State.BINDING, now, self.terms.bind_timeout_s or None)
+        self._stage(SessionState.BINDING, now, self.terms.bind_timeout_s or None)
         self._send(numbered(self.terms.bind_request(), self._bind_number), now)
 
     def submit(self, octets: bytes, context: Any, now: float) -> int:
@@ -162,23 +165,23 @@ class EsmeSession:
 
     def answer(
         self, request: DeliverSm | DataSm, status: int, now: float
-    ) -> list[Happening]:
-        """Answer a request that `Came`; each exactly once."""
-        if self.state is State.CLOSED:
+    ) -> list[SessionEvent]:
+        """Answer a request that `DeliveryReceived`; each exactly once."""
+        if self.state is SessionState.CLOSED:
             return []
         self._respond(request.command_id, status, request.sequence_number, now)
         self._owed -= 1
-        return self._drained(now) if self.state is State.DRAINING else []
+        return self._drained(now) if self.state is SessionState.DRAINING else []
 
-    def drain(self, now: float, grace_s: float) -> list[Happening]:
+    def drain(self, now: float, grace_s: float) -> list[SessionEvent]:
         """Submit no more; unbind when all is answered, or after `grace_s`."""
         if self.state in BOUND:
             self._drain_to_unbind = True
-            self._stage(State.DRAINING, now, grace_s)
+            self._stage(SessionState.DRAINING, now, grace_s)
             return self._drained(now)
-        if self.state is State.DRAINING:
+        if self.state is SessionState.DRAINING:
             self._drain_to_unbind = True
-        if self.state in (State.OPEN, State.BINDING):
+        if self.state in (SessionState.OPEN, SessionState.BINDING):
             return self._over("stopped before it was bound")
         return []
 
@@ -191,15 +194,15 @@ class EsmeSession:
         out.clear()
         return octets
 
-    def lost(self, why: str) -> list[Happening]:
+    def lost(self, why: str) -> list[SessionEvent]:
         """The connection is gone; settle what was unanswered."""
-        return [] if self.state is State.CLOSED else self._over(why)
+        return [] if self.state is SessionState.CLOSED else self._over(why)
 
     # -- time passes
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has something to do, None: never."""
-        if self.state is State.CLOSED:
+        if self.state is SessionState.CLOSED:
             return None
         deadline = self._stage_deadline
         for other in (self._requests.deadline(), self._link_deadline()):
@@ -210,16 +213,16 @@ class EsmeSession:
     def _link_deadline(self) -> float | None:
         if self._enquire_deadline is not None:
             return self._enquire_deadline
-        if self.state not in BOUND and self.state is not State.DRAINING:
+        if self.state not in BOUND and self.state is not SessionState.DRAINING:
             return None
         terms = self.terms
         if terms.enquire_link_s <= 0 or terms.link_timeout_s <= 0:
             return None
         return self._heard_at + terms.enquire_link_s
 
-    def tick(self, now: float) -> list[Happening]:
+    def tick(self, now: float) -> list[SessionEvent]:
         """Do what is due at `now`."""
-        if self.state is State.CLOSED:
+        if self.state is SessionState.CLOSED:
             return []
         found = self._requests.expire(now)
         if self._stage_deadline is not None and now >= self._stage_deadline:
@@ -230,15 +233,15 @@ class EsmeSession:
                 silence_s = now - self._heard_at
                 return found + self._over(f"nothing heard for {silence_s:.0f} s")
             self.enquire(now)
-        if found and self.state is State.DRAINING:
+        if found and self.state is SessionState.DRAINING:
             found += self._drained(now)
         return found
 
-    def _stage_ended(self, now: float) -> list[Happening]:
-        if self.state is State.BINDING:
+    def _stage_ended(self, now: float) -> list[SessionEvent]:
+        if self.state is SessionState.BINDING:
             why = f"no answer to the bind in {self.terms.bind_timeout_s:g} s"
             return [BindRefused(None, why), *self._over(why)]
-        if self.state is State.DRAINING:
+        if self.state is SessionState.DRAINING:
             if self._drain_to_unbind:
                 return self._unbind(now)
             return self._over("the SMSC unbound")
@@ -251,7 +254,7 @@ class EsmeSession:
         self._enquire_deadline = now + self.terms.link_timeout_s
         self._send(header(ENQUIRE_LINK, ROK, self._enquire_number), now)
 
-    def _drained(self, now: float) -> list[Happening]:
+    def _drained(self, now: float) -> list[SessionEvent]:
         """Take the last step of a drain when nothing is unanswered, either way."""
         if self._requests or self._owed:
             return []
@@ -259,30 +262,30 @@ class EsmeSession:
             return self._unbind(now)
         return self._over("the SMSC unbound")
 
-    def _unbind(self, now: float) -> list[Happening]:
+    def _unbind(self, now: float) -> list[SessionEvent]:
         found = self._requests.give_up("no answer before the end")
-        self._stage(State.UNBINDING, now, UNBIND_TIMEOUT_S)
+        self._stage(SessionState.UNBINDING, now, UNBIND_TIMEOUT_S)
         self._enquire_deadline = None
         self._unbind_number = self._requests.next_number()
         self._send(header(UNBIND, ROK, self._unbind_number), now)
         return found
 
-    def _over(self, why: str) -> list[Happening]:
+    def _over(self, why: str) -> list[SessionEvent]:
         found = self._requests.give_up(why)
-        self.state = State.CLOSED
+        self.state = SessionState.CLOSED
         self._stage_deadline = self._enquire_deadline = None
-        found.append(Over(why))
+        found.append(SessionEnded(why))
         return found
 
-    def _stage(self, state: State, now: float, limit_s: float | None) -> None:
+    def _stage(self, state: SessionState, now: float, limit_s: float | None) -> None:
         self.state = state
         self._stage_deadline = None if limit_s is None else now + limit_s
 
     # -- octets come
 
-    def receive(self, data: bytes, now: float) -> list[Happening]:
+    def receive(self, data: bytes, now: float) -> list[SessionEvent]:
         """Take octets, cut anyhow; any octets: nothing is ever raised."""
-        if self.state is State.CLOSED:
+        if self.state is SessionState.CLOSED:
             return []
         lost: LostFrame | None = None
         try:
@@ -293,7 +296,7 @@ class EsmeSession:
         if frames:
             self._heard_at = now
             self._enquire_deadline = None
-        found: list[Happening] = []
+        found: list[SessionEvent] = []
         for frame in frames:
             if self._trace is not None:
                 self._trace.note(now, Direction.IN, frame)
@@ -305,7 +308,7 @@ class EsmeSession:
             found += self._over(str(lost))
         return found
 
-    def _take(self, frame: bytes, now: float) -> list[Happening]:
+    def _take(self, frame: bytes, now: float) -> list[SessionEvent]:
         _, command_id, status, number = HEADER.unpack_from(frame)
         if command_id & RESPONSE:
             return self._take_answer(command_id, status, number, frame, now)
@@ -320,20 +323,22 @@ class EsmeSession:
 
     def _take_answer(
         self, command_id: int, status: int, number: int, frame: bytes, now: float
-    ) -> list[Happening]:
+    ) -> list[SessionEvent]:
         pending = self._requests.settle(number, command_id, status)
         if pending is not None:
             round_trip_s = now - pending.sent_at
             self._measured(round_trip_s)
             self.answered += 1
-            answered = Answered(pending.context, pdus.decode(frame), round_trip_s)
-            if self.state is State.DRAINING:
+            answered = ResponseReceived(
+                pending.context, pdus.decode(frame), round_trip_s
+            )
+            if self.state is SessionState.DRAINING:
                 return [answered, *self._drained(now)]
             return [answered]
-        if number == self._bind_number and self.state is State.BINDING:
+        if number == self._bind_number and self.state is SessionState.BINDING:
             if command_id in BIND_ANSWERS or command_id == GENERIC_NACK:
                 return self._take_bind_answer(command_id, status, frame, now)
-        elif number == self._unbind_number and self.state is State.UNBINDING:
+        elif number == self._unbind_number and self.state is SessionState.UNBINDING:
             if command_id in (UNBIND | RESPONSE, GENERIC_NACK):
                 return self._over("unbound")
         elif (
@@ -346,8 +351,10 @@ class EsmeSession:
             return []
         context = self._requests.settle_late(number, command_id, status)
         if context is not None:
-            return [AnsweredLate(context, pdus.decode(frame))]
-        return [Noted(f"0x{command_id:08X}, an answer to nothing, ignored", number)]
+            return [LateResponseReceived(context, pdus.decode(frame))]
+        return [
+            SessionNotice(f"0x{command_id:08X}, an answer to nothing, ignored", number)
+        ]
 
     def _measured(self, round_trip_s: float) -> None:
         known = self.round_trip_s
@@ -357,7 +364,7 @@ class EsmeSession:
 
     def _take_bind_answer(
         self, command_id: int, status: int, frame: bytes, now: float
-    ) -> list[Happening]:
+    ) -> list[SessionEvent]:
         """No body, no TLV, unknown TLVs: all accepted; the status decides."""
         if status != ROK or command_id == GENERIC_NACK:
             why = f"bind refused: {name_of(status)}"
@@ -374,46 +381,50 @@ class EsmeSession:
 
     def _take_delivery(
         self, command_id: int, number: int, frame: bytes, now: float
-    ) -> list[Happening]:
+    ) -> list[SessionEvent]:
         if self.state not in MAY_DELIVER:
             self._respond(command_id, INVBNDSTS, number, now)
-            return [Noted(f"0x{command_id:X} while {self.state.value}", number)]
+            return [SessionNotice(f"0x{command_id:X} while {self.state.value}", number)]
         pdu = pdus.decode(frame)
         if isinstance(pdu, DeliverSm | DataSm):
             self._owed += 1
-            return [Came(pdu)]
-        assert isinstance(pdu, Unparsed)
+            return [DeliveryReceived(pdu)]
+        assert isinstance(pdu, UnparsedPdu)
         self._respond(command_id, pdu.status, number, now)
-        return [Noted(f"a broken 0x{command_id:X}: {pdu.field} {pdu.why}", number)]
+        return [
+            SessionNotice(f"a broken 0x{command_id:X}: {pdu.field} {pdu.why}", number)
+        ]
 
-    def _take_unbind(self, number: int, now: float) -> list[Happening]:
+    def _take_unbind(self, number: int, now: float) -> list[SessionEvent]:
         self._respond(UNBIND, ROK, number, now)
         if self.state in BOUND:
-            self._stage(State.DRAINING, now, LAST_ANSWERS_S)
-            return [UnbindCame(), *self._drained(now)]
-        if self.state is State.BINDING:
+            self._stage(SessionState.DRAINING, now, LAST_ANSWERS_S)
+            return [UnbindReceived(), *self._drained(now)]
+        if self.state is SessionState.BINDING:
             why = "the SMSC unbound instead of answering the bind"
             return [BindRefused(None, why), *self._over(why)]
-        if self.state is State.DRAINING:
+        if self.state is SessionState.DRAINING:
             self._drain_to_unbind = False
             return self._drained(now)
         return self._over("the SMSC unbound")
 
     def _take_other(
         self, command_id: int, number: int, frame: bytes, now: float
-    ) -> list[Happening]:
+    ) -> list[SessionEvent]:
         if command_id == ALERT_NOTIFICATION:
-            return [Noted("alert_notification", number)]
+            return [SessionNotice("alert_notification", number)]
         if command_id == OUTBIND:
             pdu = pdus.decode(frame)
-            if self.state is State.OPEN and isinstance(pdu, pdus.Outbind):
-                return [Outbound(pdu.system_id, pdu.password)]
-            return [Noted(f"outbind while {self.state.value}, ignored", number)]
+            if self.state is SessionState.OPEN and isinstance(pdu, pdus.Outbind):
+                return [OutbindReceived(pdu.system_id, pdu.password)]
+            return [SessionNotice(f"outbind while {self.state.value}, ignored", number)]
         if command_id in OURS_ONLY:
             self._respond(command_id, INVBNDSTS, number, now)
-            return [Noted(f"0x{command_id:X} is not the SMSC's to send", number)]
+            return [
+                SessionNotice(f"0x{command_id:X} is not the SMSC's to send", number)
+            ]
         self._send(header(GENERIC_NACK, INVCMDID, number), now)
-        return [Noted(f"unknown command_id 0x{command_id:08X}", number)]
+        return [SessionNotice(f"unknown command_id 0x{command_id:08X}", number)]
 
     # -- octets leave
 

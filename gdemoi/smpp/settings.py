@@ -82,7 +82,7 @@ class Tlvs(StrEnum):
     NO = "no"
 
 
-class Validity(StrEnum):
+class ValidityFormat(StrEnum):
     """What validity_period says."""
 
     NONE = "none"
@@ -259,9 +259,9 @@ class SmppSettings:
     service_type: str = key(text, default="", doc="service_type of messages")
     protocol_id: int = key(integer(0, 255), default=0, doc="protocol_id of messages")
     priority_flag: int = key(integer(0, 3), default=0, doc="priority_flag of messages")
-    validity_period: Validity = key(
-        choice(Validity),
-        default=Validity.NONE,
+    validity_period: ValidityFormat = key(
+        choice(ValidityFormat),
+        default=ValidityFormat.NONE,
         doc="ttl: the time left, relative; absolute: the moment of expiry",
     )
     tlvs: Tlvs = key(

@@ -50,7 +50,7 @@ BINDS: Final = frozenset({BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER})
 OURS_ONLY: Final = BINDS | {QUERY_SM, SUBMIT_SM, REPLACE_SM, CANCEL_SM, SUBMIT_MULTI}
 
 
-class State(Enum):
+class SessionState(Enum):
     """Where the conversation stands (SMPP 3.4 §2.2, and its stages between)."""
 
     OPEN = "open"
@@ -64,26 +64,26 @@ class State(Enum):
 
 
 BOUND_BY: Final = {
-    BIND_TRANSMITTER: State.BOUND_TX,
-    BIND_RECEIVER: State.BOUND_RX,
-    BIND_TRANSCEIVER: State.BOUND_TRX,
+    BIND_TRANSMITTER: SessionState.BOUND_TX,
+    BIND_RECEIVER: SessionState.BOUND_RX,
+    BIND_TRANSCEIVER: SessionState.BOUND_TRX,
 }
 BOUND: Final = frozenset(BOUND_BY.values())
 _SUBMITS: Final = frozenset(
     {SUBMIT_SM, SUBMIT_MULTI, DATA_SM, QUERY_SM, CANCEL_SM, REPLACE_SM}
 )
 # SMPP 3.4 table 2-1, the column of the ESME; other states submit nothing.
-MAY_SUBMIT: Final[dict[State, frozenset[int]]] = {
-    State.BOUND_TX: _SUBMITS,
-    State.BOUND_TRX: _SUBMITS,
-    State.BOUND_RX: frozenset({DATA_SM}),
+MAY_SUBMIT: Final[dict[SessionState, frozenset[int]]] = {
+    SessionState.BOUND_TX: _SUBMITS,
+    SessionState.BOUND_TRX: _SUBMITS,
+    SessionState.BOUND_RX: frozenset({DATA_SM}),
 }
 # deliver_sm on a transmitter is against the table, but nothing is lost by it.
-MAY_DELIVER: Final = BOUND | {State.DRAINING, State.UNBINDING}
+MAY_DELIVER: Final = BOUND | {SessionState.DRAINING, SessionState.UNBINDING}
 
 
 @frozen(kw_only=True)
-class Terms:
+class SessionParameters:
     """What a session needs to know; times in seconds, 0: never.
 
     `bind_request()` makes the octets of the bind, which hold the password.

@@ -39,7 +39,7 @@ class Direction(Enum):
     OUT = "out"
 
 
-class Traced(msgspec.Struct, frozen=True, gc=False):
+class TracedPdu(msgspec.Struct, frozen=True, gc=False):
     """One PDU as it passed; `octets` are as on the wire, secrets and all."""
 
     at: float
@@ -57,11 +57,11 @@ class Trace:
     """
 
     def __init__(
-        self, size: int, tell: Callable[[Traced], None] | None = None, link: str = ""
+        self, size: int, tell: Callable[[TracedPdu], None] | None = None, link: str = ""
     ) -> None:
         self.tell = tell
         self._link = link
-        self._ring: deque[Traced] = deque(maxlen=size)
+        self._ring: deque[TracedPdu] = deque(maxlen=size)
         self._numbers = count(1)
 
     def for_link(self, link: str) -> Trace:
@@ -73,7 +73,7 @@ class Trace:
 
     def note(self, at: float, direction: Direction, octets: bytes) -> None:
         """Take note of a PDU."""
-        traced = Traced(at, direction, self._link, octets, next(self._numbers))
+        traced = TracedPdu(at, direction, self._link, octets, next(self._numbers))
         self._ring.append(traced)
         if self.tell is not None:
             self.tell(traced)
@@ -97,7 +97,7 @@ class Trace:
         )
 
 
-def record(traced: Traced, *, texts: bool = True) -> dict[str, Any]:
+def record(traced: TracedPdu, *, texts: bool = True) -> dict[str, Any]:
     """Return one PDU as JSON-ready data."""
     octets = masked(traced.octets, texts)
     return {

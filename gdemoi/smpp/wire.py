@@ -37,7 +37,7 @@ class Unwritable(OurFault):
         self.why = why
 
 
-class Trouble(ValueError):
+class InvalidBody(ValueError):
     """A received body contradicts itself; `status` is what answers it."""
 
     def __init__(self, offset: int, why: str, status: int) -> None:
@@ -47,7 +47,7 @@ class Trouble(ValueError):
         self.status = status
 
 
-class Writer:
+class EncoderSource:
     """Lines of an encoder: pieces of text, broken by pieces of octets.
 
     In generated code the fields have their own names; all else begins with an
@@ -79,7 +79,7 @@ class Writer:
             self._texts = []
 
 
-class Reader:
+class DecoderSource:
     """Lines of a decoder: where it stands is `cursor` + `ahead`."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Reader:
         self.ahead = ahead
 
 
-class Kind(Protocol):
+class FieldType(Protocol):
     """A type of field."""
 
     def complaint(self, value: Any) -> str | None:
@@ -106,10 +106,10 @@ class Kind(Protocol):
     def read(self, octets: bytes, offset: int) -> tuple[Any, int]:
         """Return the value at `offset` and where the next field begins."""
 
-    def writes(self, code: Writer, name: str) -> None:
+    def writes(self, code: EncoderSource, name: str) -> None:
         """Generate what appends the field."""
 
-    def reads(self, code: Reader, name: str) -> None:
+    def reads(self, code: DecoderSource, name: str) -> None:
         """Generate what takes the field."""
 
 
@@ -129,10 +129,10 @@ class Integer:
         """Return the number at `offset`."""
         end = offset + self.octets
         if end > len(octets):
-            raise Trouble(offset, "runs past the end", INVALID_COMMAND_LENGTH)
+            raise InvalidBody(offset, "runs past the end", INVALID_COMMAND_LENGTH)
         return int.from_bytes(octets[offset:end], "big"), end
 
-    def writes(self, code: Writer, name: str) -> None:
+    def writes(self, code: EncoderSource, name: str) -> None:
         """Generate a look-up, which also refuses what is no octet."""
         if self.octets == 1:
             code.text(f"_octet[_pdu.{name}]")
@@ -140,7 +140,7 @@ class Integer:
             code.lines.append(f"{name} = _pdu.{name}.to_bytes({self.octets}, 'big')")
             code.bytes(name)
 
-    def reads(self, code: Reader, name: str) -> None:
+    def reads(self, code: DecoderSource, name: str) -> None:
         """Generate an index."""
         if self.octets == 1:
             code.lines.append(f"{name} = _octets[{code.place()}]")
@@ -179,10 +179,10 @@ class CString:
         """Return the string at `offset`, whatever its length."""
         end = octets.find(0, offset)
         if end < 0:
-            raise Trouble(offset, "has no NUL", INVALID_COMMAND_LENGTH)
+            raise InvalidBody(offset, "has no NUL", INVALID_COMMAND_LENGTH)
         return octets[offset:end].decode("latin-1"), end + 1
 
-    def writes(self, code: Writer, name: str) -> None:
+    def writes(self, code: EncoderSource, name: str) -> None:
         """Generate the checks and the string with its NUL."""
         code.lines.append(f"{name} = _pdu.{name}")
         code.lines.append(
@@ -190,7 +190,7 @@ class CString:
         )
         code.text(name, "'\\0'")
 
-    def reads(self, code: Reader, name: str) -> None:
+    def reads(self, code: DecoderSource, name: str) -> None:
         """Generate the search for the NUL."""
         end = f"_{name}_end"
         code.lines.append(f"{end} = _text.index('\\0', {code.place()})")
@@ -230,10 +230,10 @@ class ShortMessage:
         length, start = Integer().read(octets, offset)
         end = start + length
         if end > len(octets):
-            raise Trouble(offset, "runs past the end", INVALID_MESSAGE_LENGTH)
+            raise InvalidBody(offset, "runs past the end", INVALID_MESSAGE_LENGTH)
         return octets[start:end], end
 
-    def writes(self, code: Writer, name: str) -> None:
+    def writes(self, code: EncoderSource, name: str) -> None:
         """Generate the length as the last character of the text before."""
         code.lines.append(f"{name} = _pdu.{name}")
         code.lines.append(f"_{name}_size = len({name})")
@@ -241,7 +241,7 @@ class ShortMessage:
         code.text(f"_octet[_{name}_size]")
         code.bytes(name)
 
-    def reads(self, code: Reader, name: str) -> None:
+    def reads(self, code: DecoderSource, name: str) -> None:
         """Generate a slice."""
         start, end = f"_{name}_start", f"_{name}_end"
         code.lines.append(f"{start} = {code.place()} + 1")
@@ -291,7 +291,7 @@ class Rows:
             if self.flag:
                 which, offset = Integer().read(octets, offset)
             if not 1 <= which <= len(self.rows):
-                raise Trouble(
+                raise InvalidBody(
                     offset - 1, f"has a flag {which}", INVALID_DESTINATION_FLAG
                 )
             row, offset = _read_row(self.rows[which - 1], octets, offset)
@@ -312,12 +312,12 @@ class Rows:
             ]
         return b"".join(pieces)
 
-    def writes(self, code: Writer, name: str) -> None:
+    def writes(self, code: EncoderSource, name: str) -> None:
         """Generate a call: groups are too rare to be unrolled."""
         code.lines.append(f"{name} = _kinds[{name!r}].write(_pdu.{name})")
         code.bytes(name)
 
-    def reads(self, code: Reader, name: str) -> None:
+    def reads(self, code: DecoderSource, name: str) -> None:
         """Generate a call."""
         end = f"_{name}_end"
         code.lines.append(
@@ -334,17 +334,17 @@ def _read_row(row: type[Row], octets: bytes, offset: int) -> tuple[Row, int]:
     return row(*values), offset
 
 
-def _octets(kind: Kind, value: Any) -> bytes:
+def _octets(kind: FieldType, value: Any) -> bytes:
     """Return a field of a group; its complaint was heard before."""
     if isinstance(kind, Integer):
         return int(value).to_bytes(kind.octets, "big")
     return str(value).encode("latin-1") + b"\0"
 
 
-_TABLES: Final[dict[type, dict[str, Kind]]] = {}
+_TABLES: Final[dict[type, dict[str, FieldType]]] = {}
 
 
-def table_of(cls: type) -> dict[str, Kind]:
+def table_of(cls: type) -> dict[str, FieldType]:
     """Return the wire table of a PDU class or `Row`: field -> kind, in order."""
     known = _TABLES.get(cls)
     if known is None:

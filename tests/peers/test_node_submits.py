@@ -7,7 +7,7 @@ from typing import Any
 
 from gdemoi.interfaces import Prepared
 from gdemoi.message import Accepted, Charset, Refused
-from gdemoi.smpp.settings import Receipts, Tlvs, Validity
+from gdemoi.smpp.settings import Receipts, Tlvs, ValidityFormat
 from gdemoi.text.segments import Method
 from tests.peers.case import NodeCase
 from tests.peers.node_words import (
@@ -98,7 +98,7 @@ class SubmitTests(NodeCase):
         await self.node()
         await self.bound(
             receipts=Receipts.ALL,
-            validity_period=Validity.TTL,
+            validity_period=ValidityFormat.TTL,
             service_type="VMA",
             protocol_id=0x41,
             priority_flag=2,

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.message import Accepted, State
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
-from gdemoi.smpp.settings import BindAs, Receipts, Validity
+from gdemoi.smpp.settings import BindAs, Receipts, ValidityFormat
 from gdemoi.smpp.trace import Direction
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
@@ -106,7 +106,7 @@ class TraceTests(SynchronousTestCase):
             Personality(password="secret", intermediate=True),
             query=True,
             receipts=Receipts.ALL,
-            validity_period=Validity.ABSOLUTE,
+            validity_period=ValidityFormat.ABSOLUTE,
             system_type="TRACK",
             vendor_tlvs={"0x1403": b"250"},
         )

@@ -45,7 +45,7 @@ def golden(case: dict[str, Any]) -> tuple[bytes, Pdu]:
 _characters = st.characters(min_codepoint=1, max_codepoint=255)
 
 
-def _field(kind: wire.Kind) -> st.SearchStrategy[Any]:
+def _field(kind: wire.FieldType) -> st.SearchStrategy[Any]:
     if isinstance(kind, wire.Integer):
         return st.integers(0, (1 << kind.octets * 8) - 1)
     if isinstance(kind, wire.Time):

@@ -3,10 +3,10 @@
 from typing import Any
 
 from gdemoi.smpp import pdus
-from gdemoi.smpp.happenings import Happening
 from gdemoi.smpp.pdus import Pdu, SubmitSm
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.states import BIND_TRANSCEIVER, State, Terms
+from gdemoi.smpp.session_events import SessionEvent
+from gdemoi.smpp.states import BIND_TRANSCEIVER, SessionParameters, SessionState
 from gdemoi.smpp.tlvs import Tag
 
 NOW = 1000.0
@@ -20,14 +20,14 @@ SUBMIT = pdus.encode(
 )
 
 
-def terms(**given: Any) -> Terms:
+def terms(**given: Any) -> SessionParameters:
     """Return terms of which some are given."""
     command = given.get("bind_command", BIND_TRANSCEIVER)
 
     def bind_request() -> bytes:
         return pdus.encode(BIND[command](system_id="esme", password="secret"))
 
-    return Terms(bind_request=bind_request, **given)
+    return SessionParameters(bind_request=bind_request, **given)
 
 
 def sent(session: EsmeSession) -> list[Any]:
@@ -41,7 +41,7 @@ def sent(session: EsmeSession) -> list[Any]:
     return found
 
 
-def give(session: EsmeSession, pdu: Pdu, now: float = NOW) -> list[Happening]:
+def give(session: EsmeSession, pdu: Pdu, now: float = NOW) -> list[SessionEvent]:
     """Let the SMSC send a PDU."""
     return session.receive(pdus.encode(pdu), now)
 
@@ -68,28 +68,28 @@ def bound(now: float = NOW, first: int = 1, **given: Any) -> EsmeSession:
     return session
 
 
-def in_state(state: State) -> EsmeSession:
+def in_state(state: SessionState) -> EsmeSession:
     """Return a session in any state."""
     match state:
-        case State.OPEN:
+        case SessionState.OPEN:
             return EsmeSession(terms(), NOW)
-        case State.BINDING:
+        case SessionState.BINDING:
             session = EsmeSession(terms(), NOW)
             session.bind(NOW)
-        case State.BOUND_TX:
+        case SessionState.BOUND_TX:
             session = bound(bind_command=2)
-        case State.BOUND_RX:
+        case SessionState.BOUND_RX:
             session = bound(bind_command=1)
-        case State.BOUND_TRX:
+        case SessionState.BOUND_TRX:
             session = bound()
-        case State.DRAINING:
+        case SessionState.DRAINING:
             session = bound()
             session.submit(SUBMIT, "kept", NOW)
             session.drain(NOW, 10.0)
-        case State.UNBINDING:
+        case SessionState.UNBINDING:
             session = bound()
             session.drain(NOW, 10.0)
-        case State.CLOSED:
+        case SessionState.CLOSED:
             session = bound()
             session.lost("gone")
     session.outbox()

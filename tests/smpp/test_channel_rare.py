@@ -17,13 +17,13 @@ from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
 from gdemoi.smpp.channel_outbind import LISTEN_AGAIN_S, OutbindPort
-from gdemoi.smpp.happenings import Noted
-from gdemoi.smpp.inbound import Repeats
+from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.inbound import DeliveryRepeats
 from gdemoi.smpp.pdus import DataSm, DeliverSm
-from gdemoi.smpp.prepared import Prepared
 from gdemoi.smpp.requests import Requests
-from gdemoi.smpp.sendings import Sending
+from gdemoi.smpp.session_events import SessionNotice
 from gdemoi.smpp.states import LATE_LIMIT
+from gdemoi.smpp.submit_attempts import SubmitAttempt
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.text.segments import Method
 from tests.smpp.house import NOW, House
@@ -191,10 +191,10 @@ class UpwardTests(SynchronousTestCase):
         globalLogPublisher.addObserver(told.append)
         self.addCleanup(globalLogPublisher.removeObserver, told.append)
         for number in range(_MOST_NOTED + 50):
-            house.channel._note(house.channel.links[0], Noted(f"odd {number}"))
+            house.channel._note(house.channel.links[0], SessionNotice(f"odd {number}"))
         self.assertEqual(len(house.channel.noted), _MOST_NOTED)
         self.assertEqual(len(told), _MOST_NOTED)
-        repeats = Repeats()
+        repeats = DeliveryRepeats()
         for number in range(6000):
             repeats.key(DataSm(source_addr=str(number)), number, NOW)
             repeats.session_ended(number, NOW)
@@ -210,8 +210,8 @@ class UpwardTests(SynchronousTestCase):
     def test_a_restart_forgets_what_was_told_before(self) -> None:
         """The same words right after a restart of ours are a message, not a repeat."""
         words = DataSm(source_addr="1")
-        before = Repeats().key(words, 1, NOW)
-        after = Repeats().key(words, 1, NOW + 5.0)
+        before = DeliveryRepeats().key(words, 1, NOW)
+        after = DeliveryRepeats().key(words, 1, NOW + 5.0)
         self.assertNotEqual(before, after)
 
     def test_only_what_would_be_the_same_goes_on(self) -> None:
@@ -247,10 +247,10 @@ class UpwardTests(SynchronousTestCase):
         command = house.message("x" * 400, class_=MessageClass.COMMAND)
         for message, left in ((command, False), (house.message("x" * 400), True)):
             prepared = house.channel.prepare(message)
-            assert isinstance(prepared, Prepared)
+            assert isinstance(prepared, SmppEncodedMessage)
             prepared.taken[0] = "1"
             outcomes: list[Outcome] = []
-            sending = Sending(prepared, 1, outcomes.append)
+            sending = SubmitAttempt(prepared, 1, outcomes.append)
             sending.begin(tlvs=False)
             self.assertEqual(len(sending.todo), 3 if left else 0)
             if not left:
@@ -265,9 +265,9 @@ class UpwardTests(SynchronousTestCase):
         house = House(vendor_tlvs={"0x1403": b"1"})
         command = house.message("x" * 400, class_=MessageClass.COMMAND)
         prepared = house.channel.prepare(command)
-        assert isinstance(prepared, Prepared)
+        assert isinstance(prepared, SmppEncodedMessage)
         prepared.taken[1] = "2"
-        sending = Sending(prepared, 1, lambda outcome: None)
+        sending = SubmitAttempt(prepared, 1, lambda outcome: None)
         sending.begin(tlvs=False)
         self.assertEqual(sending.todo, [2, 0])
         house.stop()

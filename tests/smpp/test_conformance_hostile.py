@@ -8,18 +8,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Inbound, Receipt, Refused, Unsure
 from gdemoi.smpp import pdus
-from gdemoi.smpp.happenings import (
-    Answered,
-    AnsweredLate,
+from gdemoi.smpp.pdus import DeliverSm, UnparsedPdu
+from gdemoi.smpp.session import EsmeSession
+from gdemoi.smpp.session_events import (
     BindRefused,
     Bound,
-    Came,
-    Noted,
-    Over,
-    Unanswered,
+    DeliveryReceived,
+    LateResponseReceived,
+    ResponseMissing,
+    ResponseReceived,
+    SessionEnded,
+    SessionNotice,
 )
-from gdemoi.smpp.pdus import DeliverSm, Unparsed
-from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.tlvs import Tag
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, SUBMIT, bind_answer, bound, give, sent, terms
@@ -50,7 +50,7 @@ class LostFrameTests(SynchronousTestCase):
         """The octets end the session with generic_nack ESME_RINVCMDLEN."""
         session = bound()
         found = session.receive(octets, NOW)
-        self.assertIsInstance(found[-1], Over)
+        self.assertIsInstance(found[-1], SessionEnded)
         (nack,) = sent(session)
         self.assertIsInstance(nack, pdus.GenericNack)
         self.assertEqual((nack.command_status, nack.sequence_number), (0x02, number))
@@ -78,15 +78,15 @@ class LostFrameTests(SynchronousTestCase):
         session.submit(SUBMIT, "kept", NOW)
         answer = pdus.encode(pdus.SubmitSmResp(sequence_number=2, message_id="a"))
         found = session.receive(answer + bytes(16), NOW)
-        self.assertIsInstance(found[0], Answered)
-        self.assertIsInstance(found[-1], Over)
+        self.assertIsInstance(found[0], ResponseReceived)
+        self.assertIsInstance(found[-1], SessionEnded)
 
     def test_h_a_legal_64_kb_payload_is_taken(self) -> None:
         """The largest deliver_sm that the specification allows."""
         session = bound()
         payload = ((int(Tag.message_payload), b"x" * 65535),)
         (came,) = give(session, DeliverSm(sequence_number=1, tlvs=payload))
-        assert isinstance(came, Came)
+        assert isinstance(came, DeliveryReceived)
         self.assertEqual(len(came.pdu.tlv(Tag.message_payload) or b""), 65535)
 
 
@@ -98,7 +98,7 @@ class RequestTests(SynchronousTestCase):
             session.receive(half, NOW + 20)
             session.tick(NOW + 30)
             found = session.tick(NOW + 60)
-            self.assertIsInstance(found[-1], Over)
+            self.assertIsInstance(found[-1], SessionEnded)
 
     def test_h_dribble_and_crowd(self) -> None:
         """Octet by octet, or a hundred PDUs in one read: as usual."""
@@ -125,7 +125,7 @@ class RequestTests(SynchronousTestCase):
         session = bound()
         for command_id in (0x8000FFFF, 0x80000004, 0x80000000, 0x80000015):
             found = session.receive(frame(command_id, 4242), NOW)
-            self.assertIsInstance(found[0], Noted)
+            self.assertIsInstance(found[0], SessionNotice)
             self.assertEqual(session.outbox(), b"")
             self.assertTrue(session.bound)
 
@@ -133,7 +133,9 @@ class RequestTests(SynchronousTestCase):
         """Only the request's own response or generic_nack is its answer."""
         session = bound()
         session.submit(SUBMIT, "kept", NOW)
-        self.assertIsInstance(session.receive(frame(0x80000005, 2), NOW)[0], Noted)
+        self.assertIsInstance(
+            session.receive(frame(0x80000005, 2), NOW)[0], SessionNotice
+        )
         self.assertEqual(session.unanswered, 1)
 
     def test_h_an_answer_of_another_type_settles_nothing_late(self) -> None:
@@ -144,15 +146,15 @@ class RequestTests(SynchronousTestCase):
                 session = bound(response_timeout_s=5.0)
                 session.submit(SUBMIT, "kept", NOW)
                 (gone,) = session.tick(NOW + 5.0)
-                self.assertIsInstance(gone, Unanswered)
+                self.assertIsInstance(gone, ResponseMissing)
                 (found,) = session.receive(frame(stranger, 2), NOW + 6.0)
-                self.assertIsInstance(found, Noted)
+                self.assertIsInstance(found, SessionNotice)
                 (late,) = give(
                     session,
                     pdus.SubmitSmResp(sequence_number=2, message_id="77"),
                     NOW + 6.5,
                 )
-                self.assertIsInstance(late, AnsweredLate)
+                self.assertIsInstance(late, LateResponseReceived)
                 self.assertEqual(late.pdu.message_id, "77")
 
     def test_h_an_unbind_is_answered_by_its_own_kind(self) -> None:
@@ -162,9 +164,9 @@ class RequestTests(SynchronousTestCase):
         (unbind,) = sent(session)
         self.assertIsInstance(unbind, pdus.Unbind)
         (found,) = session.receive(frame(0x80000005, unbind.sequence_number), NOW)
-        self.assertIsInstance(found, Noted)
+        self.assertIsInstance(found, SessionNotice)
         (over,) = session.receive(frame(0x80000006, unbind.sequence_number), NOW)
-        self.assertIsInstance(over, Over)
+        self.assertIsInstance(over, SessionEnded)
 
     def test_h_wrong_direction(self) -> None:
         """submit_sm and the like from the SMSC get ESME_RINVBNDSTS."""
@@ -201,7 +203,7 @@ class RequestTests(SynchronousTestCase):
         session = bound()
         cut = bytes.fromhex("0424ffff") + b"abc"
         found = session.receive(frame(0x05, 7, body_of(SMS) + cut), NOW)
-        self.assertIsInstance(found[0], Came)
+        self.assertIsInstance(found[0], DeliveryReceived)
         empty = DeliverSm(source_addr="1")
         session.receive(frame(0x05, 8, body_of(empty) + cut), NOW)
         (answer,) = sent(session)
@@ -234,7 +236,7 @@ class RequestTests(SynchronousTestCase):
         body += bytes(3) + b"\0\0" + bytes(4) + b"\2OK"
         session = bound()
         (came,) = session.receive(frame(0x05, 7, body), NOW)
-        assert isinstance(came, Came)
+        assert isinstance(came, DeliveryReceived)
         self.assertEqual(came.pdu.source_addr, "7" * 60)
 
     def test_h_odd_sequence_numbers(self) -> None:
@@ -253,7 +255,7 @@ class RequestTests(SynchronousTestCase):
         """A deliver_sm with a command_status is a deliver_sm."""
         session = bound()
         found = session.receive(frame(0x05, 7, body_of(SMS), status=0x58), NOW)
-        self.assertIsInstance(found[0], Came)
+        self.assertIsInstance(found[0], DeliveryReceived)
 
     def test_h_odd_texts_are_accepted(self) -> None:
         """Header errors, odd UCS2, lone surrogates, reserved codings: status 0."""
@@ -343,7 +345,7 @@ class BindTests(SynchronousTestCase):
         """It neither binds nor ends."""
         session = self.binding()
         (found,) = give(session, bind_answer(2))
-        self.assertIsInstance(found, Noted)
+        self.assertIsInstance(found, SessionNotice)
         self.assertFalse(session.bound)
 
     def test_g12_odd_bind_answers_bind(self) -> None:
@@ -367,7 +369,7 @@ class BindTests(SynchronousTestCase):
             session = self.binding()
             found = session.receive(frame(0x80000000, 1, status=status), NOW)
             self.assertIsInstance(found[0], BindRefused)
-            self.assertIsInstance(found[-1], Over)
+            self.assertIsInstance(found[-1], SessionEnded)
 
 
 class SubmitAnswerTests(SynchronousTestCase):
@@ -468,8 +470,8 @@ class SubmitAnswerTests(SynchronousTestCase):
         session = bound()
         session.submit(SUBMIT, "c", NOW)
         (answered,) = session.receive(frame(0x80000004, 2, b"abc"), NOW)
-        assert isinstance(answered, Answered)
-        self.assertIsInstance(answered.pdu, Unparsed | pdus.SubmitSmResp)
+        assert isinstance(answered, ResponseReceived)
+        self.assertIsInstance(answered.pdu, UnparsedPdu | pdus.SubmitSmResp)
 
 
 class FloodTests(SynchronousTestCase):

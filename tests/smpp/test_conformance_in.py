@@ -13,11 +13,11 @@ from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.error_tables import load_table
-from gdemoi.smpp.happenings import Over, UnbindCame
 from gdemoi.smpp.ids import IdForm, IdForms
 from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.session_events import SessionEnded, UnbindReceived
 from gdemoi.smpp.settings import BindAs, DefaultCharset, PduLog
-from gdemoi.smpp.states import State as SessionState
+from gdemoi.smpp.states import SessionState as SessionState
 from gdemoi.smpp.tlvs import Tag
 from gdemoi.text import gsm7
 from tests.smpp.house import House
@@ -642,14 +642,14 @@ class EndTests(SynchronousTestCase):
         session.submit(SUBMIT, "m", NOW)
         session.outbox()
         (came,) = give(session, pdus.Unbind(sequence_number=9))
-        self.assertIsInstance(came, UnbindCame)
+        self.assertIsInstance(came, UnbindReceived)
         (answer,) = sent(session)
         self.assertIsInstance(answer, pdus.UnbindResp)
         self.assertEqual(answer.sequence_number, 9)
         self.assertIs(session.state, SessionState.DRAINING)
         answered, over = give(session, pdus.SubmitSmResp(sequence_number=2))
         self.assertEqual(answered.context, "m")  # type: ignore[union-attr]
-        self.assertIsInstance(over, Over)
+        self.assertIsInstance(over, SessionEnded)
 
     def test_g57_the_channel_comes_back(self) -> None:
         """After the ordinary pause."""

@@ -9,8 +9,8 @@ from gdemoi.message import Accepted, Refused, Scope, Unsure
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
-from gdemoi.smpp.happenings import Over, Unanswered
-from gdemoi.smpp.states import LAST_NUMBER, State
+from gdemoi.smpp.session_events import ResponseMissing, SessionEnded
+from gdemoi.smpp.states import LAST_NUMBER, SessionState
 from gdemoi.smpp.verdicts import StatusRule, Verdict, read_rule, read_status, refusal
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent
@@ -50,9 +50,9 @@ class LinkTests(SynchronousTestCase):
         session.submit(SUBMIT, "m", NOW + 14)
         session.tick(NOW + 15)
         unanswered, over = session.tick(NOW + 30)
-        assert isinstance(unanswered, Unanswered)
+        assert isinstance(unanswered, ResponseMissing)
         self.assertEqual(unanswered.context, "m")
-        self.assertIsInstance(over, Over)
+        self.assertIsInstance(over, SessionEnded)
 
     def test_g21_the_channel_reconnects(self) -> None:
         """A dead link is closed, and another one is made."""
@@ -65,11 +65,11 @@ class LinkTests(SynchronousTestCase):
 
     def test_g23_enquire_link_is_answered_at_once(self) -> None:
         """With its own number, in every state but the last."""
-        for state in State:
+        for state in SessionState:
             session = in_state(state)
             give(session, pdus.EnquireLink(sequence_number=0xFFFFFFFF))
             answers = sent(session)
-            if state is State.CLOSED:
+            if state is SessionState.CLOSED:
                 self.assertEqual(answers, [])
                 continue
             (answer,) = answers
@@ -85,7 +85,7 @@ class LinkTests(SynchronousTestCase):
             session.submit(SUBMIT, "m", NOW)
             self.assertEqual(session.next_deadline(), NOW + 10)
             (unanswered,) = session.tick(NOW + 10)
-            self.assertIsInstance(unanswered, Unanswered)
+            self.assertIsInstance(unanswered, ResponseMissing)
             self.assertEqual(session.tick(NOW + 1e6), [])
 
     def test_g25_half_a_pdu_stops_no_timer(self) -> None:
@@ -94,7 +94,7 @@ class LinkTests(SynchronousTestCase):
         for second in range(1, 31):
             session.receive(b"\0" if second == 1 else b"", NOW + second)
             found = session.tick(NOW + second)
-        self.assertIsInstance(found[-1], Over)
+        self.assertIsInstance(found[-1], SessionEnded)
 
 
 class Steady:

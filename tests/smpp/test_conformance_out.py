@@ -17,9 +17,9 @@ from gdemoi.message import (
 )
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
+from gdemoi.smpp.encoded import SmppEncodedMessage
 from gdemoi.smpp.pdus import SubmitSm
-from gdemoi.smpp.prepared import Prepared
-from gdemoi.smpp.settings import DefaultCharset, Receipts, Validity
+from gdemoi.smpp.settings import DefaultCharset, Receipts, ValidityFormat
 from gdemoi.smpp.times import absolute, relative
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
@@ -34,7 +34,7 @@ COMMAND = {
 def made(house: House, text: str | None = "Hello", **fields: Any) -> list[SubmitSm]:
     """Return the PDUs of a message."""
     prepared = house.channel.prepare(house.message(text, **fields))
-    assert isinstance(prepared, Prepared), prepared
+    assert isinstance(prepared, SmppEncodedMessage), prepared
     found = [pdus.decode(bytes.fromhex(one[0])) for one in prepared.wire()]
     assert all(isinstance(one, SubmitSm) for one in found)
     return found  # type: ignore[return-value]
@@ -293,9 +293,9 @@ class FieldTests(SynchronousTestCase):
     def test_g41_validity_and_receipts(self) -> None:
         """Relative, absolute, none; none, final and all receipts."""
         for form, wanted in (
-            (Validity.NONE, ""),
-            (Validity.TTL, "000000020000000R"),
-            (Validity.ABSOLUTE, absolute(NOW + 7200, NOW)),
+            (ValidityFormat.NONE, ""),
+            (ValidityFormat.TTL, "000000020000000R"),
+            (ValidityFormat.ABSOLUTE, absolute(NOW + 7200, NOW)),
         ):
             (pdu,) = made(House(start=False, validity_period=form))
             self.assertEqual(pdu.validity_period, wanted)
@@ -368,7 +368,7 @@ class FieldTests(SynchronousTestCase):
         """The exact octets, and the units of each segment."""
         house = House(start=False)
         prepared = house.channel.prepare(house.message("я" * 80))
-        assert isinstance(prepared, Prepared)
+        assert isinstance(prepared, SmppEncodedMessage)
         self.assertEqual([units for _, units in prepared.user_data()], [67, 13])
         numbers = [wire[0][24:32] for wire in prepared.wire()]
         self.assertEqual(numbers, ["00000001", "00000002"])

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.smpp import pdus
-from gdemoi.smpp.pdus import Pdu, Tag, Unparsed
+from gdemoi.smpp.pdus import Pdu, Tag, UnparsedPdu
 from tests.smpp.pdu_cases import VECTORS, any_pdus, golden
 
 RESPONSES = [cls for cls in pdus.ALL if cls.command_id & pdus.RESPONSE]
@@ -18,9 +18,9 @@ def whole(
     return struct.pack(">IIII", 16 + len(body), command_id, status, number) + body
 
 
-def unparsed(octets: bytes) -> Unparsed:
+def unparsed(octets: bytes) -> UnparsedPdu:
     found = pdus.decode(octets)
-    assert isinstance(found, Unparsed), found
+    assert isinstance(found, UnparsedPdu), found
     return found
 
 
@@ -56,7 +56,7 @@ class GoldenTests(SynchronousTestCase):
             for size in range(16, len(octets)):
                 cut = struct.pack(">I", size) + octets[4:size]
                 found = pdus.decode(cut)
-                if isinstance(found, Unparsed):
+                if isinstance(found, UnparsedPdu):
                     self.assertTrue(16 <= found.offset <= size, case["name"])
                     self.assertIn(found.status, (0x01, 0x02, 0x40, 0xC0))
                     self.assertFalse(found.command_id & pdus.RESPONSE)
@@ -83,7 +83,7 @@ class CodecTests(SynchronousTestCase):
         self.assertEqual(found.sequence_number, 9)
         self.assertEqual(found.command_status, status)
         self.assertTrue(repr(found))
-        if isinstance(found, Unparsed):
+        if isinstance(found, UnparsedPdu):
             self.assertEqual(found.body, body)
             self.assertIn(
                 found.field, ["tlvs", *pdus.BY_ID[command_id].__struct_fields__]
@@ -97,7 +97,7 @@ class CodecTests(SynchronousTestCase):
         octets = bytearray(pdus.encode(pdu))
         at = data.draw(st.integers(4, len(octets) - 1))
         octets[at] = data.draw(st.integers(0, 255))
-        self.assertIsInstance(pdus.decode(bytes(octets)), Pdu | Unparsed)
+        self.assertIsInstance(pdus.decode(bytes(octets)), Pdu | UnparsedPdu)
 
     @given(st.binary(max_size=40))
     def test_octets_that_are_no_frame_raise_the_one_error(self, octets: bytes) -> None:

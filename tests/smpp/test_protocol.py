@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.keeper import LoginRefused
 from gdemoi.smpp import pdus
 from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
-from gdemoi.smpp.states import State
+from gdemoi.smpp.states import SessionState
 from tests.smpp.sessions import SUBMIT, bind_answer, terms
 
 
@@ -153,7 +153,7 @@ class PropertyTests(SynchronousTestCase):
             esme.dataReceived(chunk)
             clock.advance(0.1)
         esme.connectionLost()
-        self.assertIs(esme.session.state, State.CLOSED)
+        self.assertIs(esme.session.state, SessionState.CLOSED)
         self.assertEqual(clock.getDelayedCalls(), [])
 
     @given(st.lists(st.binary(max_size=60), max_size=6))

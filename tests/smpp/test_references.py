@@ -6,7 +6,7 @@ import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Outbound, Progress
-from gdemoi.smpp.prepare import Preparer
+from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.settings import SmppSettings
 from tests.smpp.house import House
 
@@ -17,7 +17,7 @@ class ReferenceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = House(start=False)
 
-    def life(self, chance: float) -> Preparer:
+    def life(self, chance: float) -> SmppEncoder:
         """Return what prepares the messages of one process."""
         settings = SmppSettings(
             host=("h",),
@@ -26,13 +26,13 @@ class ReferenceTests(SynchronousTestCase):
             long_messages="udh16",
             account="carrier",
         )
-        return Preparer(settings, lambda: chance)
+        return SmppEncoder(settings, lambda: chance)
 
     def message(self, to: str = "+79161234567", sender: str = "GdeMoi") -> Outbound:
         """Return a long message."""
         return self.house.message(LONG, to=to, from_=sender)
 
-    def reference(self, life: Preparer, message: Outbound | None = None) -> int:
+    def reference(self, life: SmppEncoder, message: Outbound | None = None) -> int:
         """Prepare a message; return its reference, the same in all parts."""
         message = message or self.message()
         prepared = life.prepare(message, 0.0, tlvs=True)
@@ -78,7 +78,9 @@ class ReferenceTests(SynchronousTestCase):
         self.assertIsNotNone(life.resume(message, progress, 0.0, tlvs=True))
         self.assertEqual(self.reference(life), newest + 1)
 
-    def progress(self, life: Preparer, message: Outbound, *ids: str | None) -> Progress:
+    def progress(
+        self, life: SmppEncoder, message: Outbound, *ids: str | None
+    ) -> Progress:
         """Return how far a message has got that a process has prepared."""
         prepared = life.prepare(message, 0.0, tlvs=True)
         assert hasattr(prepared, "form")

@@ -5,9 +5,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import OurFault
 from gdemoi.smpp import pdus
 from gdemoi.smpp.framing import LostFrame
-from gdemoi.smpp.happenings import Answered, Bound, Came, Noted, Over, Unanswered
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.states import MAY_SUBMIT, State
+from gdemoi.smpp.session_events import (
+    Bound,
+    DeliveryReceived,
+    ResponseMissing,
+    ResponseReceived,
+    SessionEnded,
+    SessionNotice,
+)
+from gdemoi.smpp.states import MAY_SUBMIT, SessionState
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent, terms
 
 ANSWER = pdus.SubmitSmResp(sequence_number=2, message_id="a1")
@@ -19,7 +26,7 @@ class SessionTests(SynchronousTestCase):
         session = bound()
         self.assertEqual(session.submit(SUBMIT, "context", NOW), 2)
         (answered,) = give(session, ANSWER, NOW + 0.1)
-        assert isinstance(answered, Answered)
+        assert isinstance(answered, ResponseReceived)
         self.assertEqual(answered.context, "context")
         self.assertEqual(answered.pdu, ANSWER)
         self.assertAlmostEqual(answered.round_trip_s, 0.1)
@@ -36,7 +43,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_submitting_when_not_bound_is_our_fault(self) -> None:
         """The operation matrix, state by state."""
-        for state in State:
+        for state in SessionState:
             session = in_state(state)
             if MAY_SUBMIT.get(state) and 0x04 in MAY_SUBMIT[state]:
                 session.submit(SUBMIT, None, NOW)
@@ -51,7 +58,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_a_closed_session_is_deaf(self) -> None:
         """After the end nothing happens, whatever comes."""
-        session = in_state(State.CLOSED)
+        session = in_state(SessionState.CLOSED)
         self.assertEqual(give(session, ANSWER), [])
         self.assertEqual(session.tick(NOW + 1e6), [])
         self.assertIsNone(session.next_deadline())
@@ -121,24 +128,28 @@ ENDS = {0x06, 0x80000006}
 
 
 class PropertyTests(SynchronousTestCase):
-    @given(st.sampled_from(State), st.lists(FRAMES, max_size=8))
-    def test_any_frames_in_any_state(self, state: State, frames: list[bytes]) -> None:
+    @given(st.sampled_from(SessionState), st.lists(FRAMES, max_size=8))
+    def test_any_frames_in_any_state(
+        self, state: SessionState, frames: list[bytes]
+    ) -> None:
         """Whole frames never raise, and only unbind ends a bound session."""
         session = in_state(state)
         found = session.receive(b"".join(frames), NOW)
         kinds = {int.from_bytes(frame[4:8], "big") for frame in frames}
         if state in MAY_SUBMIT and not kinds & ENDS:
             self.assertTrue(session.bound)
-            self.assertEqual([one for one in found if isinstance(one, Over)], [])
+            self.assertEqual(
+                [one for one in found if isinstance(one, SessionEnded)], []
+            )
         for pdu in sent(session):
-            self.assertNotIsInstance(pdu, pdus.Unparsed)
+            self.assertNotIsInstance(pdu, pdus.UnparsedPdu)
 
-    @given(st.sampled_from(State), st.binary(max_size=200))
-    def test_any_octets_in_any_state(self, state: State, octets: bytes) -> None:
+    @given(st.sampled_from(SessionState), st.binary(max_size=200))
+    def test_any_octets_in_any_state(self, state: SessionState, octets: bytes) -> None:
         """Octets that are no SMPP never raise; a lost frame ends the session."""
         session = in_state(state)
         found = session.receive(octets, NOW)
-        over = [one for one in found if isinstance(one, Over)]
+        over = [one for one in found if isinstance(one, SessionEnded)]
         if over and state in MAY_SUBMIT and len(octets) < 20:
             (nack,) = sent(session)
             self.assertIsInstance(nack, pdus.GenericNack)
@@ -183,7 +194,11 @@ class PropertyTests(SynchronousTestCase):
                 now += 6
                 told += session.tick(now)
         told += session.lost("the end")
-        fates = [one.context for one in told if isinstance(one, Answered | Unanswered)]
+        fates = [
+            one.context
+            for one in told
+            if isinstance(one, ResponseReceived | ResponseMissing)
+        ]
         self.assertEqual(sorted(fates), list(range(submitted)))
 
     def test_bound_is_told_once(self) -> None:
@@ -194,13 +209,13 @@ class PropertyTests(SynchronousTestCase):
         first = give(session, answer)
         second = give(session, answer)
         self.assertIsInstance(first[0], Bound)
-        self.assertIsInstance(second[0], Noted)
+        self.assertIsInstance(second[0], SessionNotice)
 
     def test_deliveries_while_unbinding_are_taken(self) -> None:
         """Nothing that the SMSC managed to send is lost."""
-        session = in_state(State.UNBINDING)
+        session = in_state(SessionState.UNBINDING)
         (came,) = session.receive(GOOD, NOW)
-        assert isinstance(came, Came)
+        assert isinstance(came, DeliveryReceived)
         session.answer(came.pdu, 0, NOW)
         (answer,) = sent(session)
         self.assertIsInstance(answer, pdus.DeliverSmResp)

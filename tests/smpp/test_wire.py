@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import OurFault
 from gdemoi.smpp import wire
 from gdemoi.smpp.pdus import SubmitMulti, UnsuccessSme
-from gdemoi.smpp.wire import CString, Integer, Rows, ShortMessage, Time, Trouble
+from gdemoi.smpp.wire import CString, Integer, InvalidBody, Rows, ShortMessage, Time
 
 
 class ReadTests(SynchronousTestCase):
@@ -23,13 +23,13 @@ class ReadTests(SynchronousTestCase):
             (ShortMessage(254), b"xx\x03ab", wire.INVALID_MESSAGE_LENGTH),
             (ShortMessage(254), b"xx", wire.INVALID_COMMAND_LENGTH),
         ):
-            error = self.assertRaises(Trouble, kind.read, octets, 2)
+            error = self.assertRaises(InvalidBody, kind.read, octets, 2)
             self.assertEqual((error.offset, error.status), (2, status))
 
     def test_a_wrong_flag_is_told(self) -> None:
         """dest_flag is 1 or 2."""
         kind = wire.table_of(SubmitMulti)["dest_address"]
-        error = self.assertRaises(Trouble, kind.read, b"\1\3", 0)
+        error = self.assertRaises(InvalidBody, kind.read, b"\1\3", 0)
         self.assertEqual(
             (error.offset, error.status), (1, wire.INVALID_DESTINATION_FLAG)
         )
@@ -37,7 +37,7 @@ class ReadTests(SynchronousTestCase):
     @given(st.binary(max_size=60), st.integers(0, 70))
     def test_any_octets_are_a_value_or_trouble(self, octets: bytes, at: int) -> None:
         """No kind of field raises anything else, nor reads past the end."""
-        kinds: list[wire.Kind] = [
+        kinds: list[wire.FieldType] = [
             CString(9),
             Time(),
             Integer(1),
@@ -48,7 +48,7 @@ class ReadTests(SynchronousTestCase):
         for kind in kinds:
             try:
                 _, end = kind.read(octets, at)
-            except Trouble:
+            except InvalidBody:
                 continue
             self.assertTrue(at < end <= len(octets))
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 import msgspec
 
 from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Unsure
-from gdemoi.smpp.prepared import Prepared
+from gdemoi.smpp.encoded import SmppEncodedMessage
 
 
-class Sending:
+class SubmitAttempt:
     """The segments of one try; `done` hears the outcome, once."""
 
     __slots__ = (
@@ -36,7 +36,10 @@ class Sending:
     )
 
     def __init__(
-        self, prepared: Prepared, attempt: int, done: Callable[[Outcome], None]
+        self,
+        prepared: SmppEncodedMessage,
+        attempt: int,
+        done: Callable[[Outcome], None],
     ) -> None:
         self.prepared = prepared
         self.attempt = attempt

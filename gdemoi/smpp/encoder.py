@@ -3,7 +3,7 @@
 Pure but for the reference counter of long messages.  Knows the settings of one
 channel and SMPP 3.4 §5.2; refuses to know links.  Whether optional parameters
 may be sent is only known when a link is bound, so the PDUs are composed for
-either case (`Prepared.octets`): without TLVs, SAR and payload become headers.
+either case (`SmppEncodedMessage.octets`): without TLVs, SAR and payload become headers.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from gdemoi.smpp.addresses import (
     digits_of,
     is_number,
 )
+from gdemoi.smpp.encoded import References, SmppEncodedMessage
 from gdemoi.smpp.pdus import SubmitSm, encode
-from gdemoi.smpp.prepared import Prepared, References
-from gdemoi.smpp.settings import Receipts, SmppSettings, Validity
+from gdemoi.smpp.settings import Receipts, SmppSettings, ValidityFormat
 from gdemoi.smpp.times import absolute, relative
 from gdemoi.smpp.tlvs import Tag, Tlv
 from gdemoi.text import charset as charsets
@@ -68,7 +68,7 @@ def refused(code: str, text: str) -> Refused:
     return Refused(error=Error(f"gateway:{code}", text))
 
 
-class _Unfit(Exception):
+class _NotEncodable(Exception):
     """Raised and caught in this file only: why a message cannot be prepared."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -76,7 +76,7 @@ class _Unfit(Exception):
         self.refusal = refused(code, text)
 
 
-class Preparer:
+class SmppEncoder:
     """Prepares messages for one channel."""
 
     def __init__(self, settings: SmppSettings, random: Callable[[], float]) -> None:
@@ -96,22 +96,22 @@ class Preparer:
 
     def prepare(
         self, message: Outbound, now: float, *, tlvs: bool
-    ) -> Prepared | Refused:
+    ) -> SmppEncodedMessage | Refused:
         """Return the message made ready; `tlvs` as the link is, or will be."""
         try:
             return self._prepare(message, now, tlvs=tlvs)
-        except _Unfit as unfit:
+        except _NotEncodable as unfit:
             return unfit.refusal
 
     def resume(
         self, message: Outbound, progress: Progress, now: float, *, tlvs: bool
-    ) -> Prepared | None:
+    ) -> SmppEncodedMessage | None:
         """Return the message with the parts as they were; None: they are others now."""
         if progress.account != self._settings.account_name or not progress.form:
             return None
         try:
             prepared = self._prepare(message, now, tlvs=tlvs, again=progress.reference)
-        except _Unfit:
+        except _NotEncodable:
             return None
         if prepared.form != progress.form or prepared.segments != len(progress.ids):
             return None
@@ -123,7 +123,7 @@ class Preparer:
 
     def _prepare(
         self, message: Outbound, now: float, *, tlvs: bool, again: int | None = None
-    ) -> Prepared:
+    ) -> SmppEncodedMessage:
         """Make a message ready; `again` is the reference that it had before."""
         settings = self._settings
         sender = self._sender(message)
@@ -150,7 +150,7 @@ class Preparer:
                 parts, fields, method, extra if tlvs else (), settings.esm_class
             )
 
-        return Prepared(
+        return SmppEncodedMessage(
             message,
             sender,
             "binary" if charset is None else charset.value,
@@ -170,10 +170,12 @@ class Preparer:
         if not free and _spelling(wanted) not in self._allowed:
             if self._settings.on_other_sender == "replace":
                 return default
-            raise _Unfit("sender_not_allowed", f"the sender {wanted!r} is not allowed")
+            raise _NotEncodable(
+                "sender_not_allowed", f"the sender {wanted!r} is not allowed"
+            )
         wrong = complaint_of_sender(wanted)
         if wrong is not None:
-            raise _Unfit("sender_not_allowed", wrong)
+            raise _NotEncodable("sender_not_allowed", wrong)
         return wanted
 
     def _text(self, message: Outbound) -> tuple[str, Charset | None]:
@@ -189,7 +191,7 @@ class Preparer:
                 message.transliteration,
             )
         except charsets.Unencodable as fault:
-            raise _Unfit("unencodable", str(fault)) from None
+            raise _NotEncodable("unencodable", str(fault)) from None
 
     def _data_coding(self, charset: Charset | None, message: Outbound) -> int:
         if charset is None:
@@ -250,7 +252,7 @@ class Preparer:
         fields["dest_addr_npi"] = destination.npi
         fields["destination_addr"] = destination.addr
         fields["data_coding"] = coding
-        if settings.validity_period is not Validity.NONE:
+        if settings.validity_period is not ValidityFormat.NONE:
             fields["validity_period"] = self._validity(message, now)
         if options is not _NO_OPTIONS:
             for name in _OPTION_FIELDS:
@@ -260,7 +262,7 @@ class Preparer:
         return fields
 
     def _validity(self, message: Outbound, now: float) -> str:
-        if self._settings.validity_period is Validity.TTL:
+        if self._settings.validity_period is ValidityFormat.TTL:
             return relative(message.expires_at - now)
         return absolute(message.expires_at, now)
 
@@ -281,7 +283,7 @@ def _own_tlvs(options: SmppOptions) -> tuple[Tlv, ...]:
             (int(tag, 0), bytes.fromhex(value)) for tag, value in options.tlvs.items()
         )
     except ValueError:
-        raise _Unfit("invalid", 'tlvs are {"0x1403": "hexadecimal"}') from None
+        raise _NotEncodable("invalid", 'tlvs are {"0x1403": "hexadecimal"}') from None
 
 
 def _udh(message: Outbound) -> Udh:
@@ -289,7 +291,7 @@ def _udh(message: Outbound) -> Udh:
     if message.udh is not None:
         header, rest = headers.parse(message.udh)
         if header.broken or rest:
-            raise _Unfit("invalid", "udh is not one whole user data header")
+            raise _NotEncodable("invalid", "udh is not one whole user data header")
         return header
     if message.dest_port is not None or message.source_port is not None:
         return headers.ports(message.dest_port or 0, message.source_port or 0)
@@ -331,8 +333,10 @@ def _split(
         )
     if isinstance(parts, TooLong):
         if parts.limit == 0:
-            raise _Unfit("too_long", "the user data header leaves no room for the text")
-        raise _Unfit(
+            raise _NotEncodable(
+                "too_long", "the user data header leaves no room for the text"
+            )
+        raise _NotEncodable(
             "too_long", f"{parts.count} segments, and {parts.limit} are allowed"
         )
     return parts
@@ -363,7 +367,7 @@ def _compose(
         try:
             pdus.append(encode(pdu))
         except OurFault as fault:
-            raise _Unfit("invalid", str(fault)) from None
+            raise _NotEncodable("invalid", str(fault)) from None
     return pdus
 
 

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Error, MessageClass, Outcome, Refused, Unsure
 from gdemoi.sandbox.smsc import Personality
-from gdemoi.smpp.prepare import Preparer
-from gdemoi.smpp.sendings import Sending
+from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.settings import SmppSettings
+from gdemoi.smpp.submit_attempts import SubmitAttempt
 from tests.smpp.house import House
 
 GONE = Refused(error=Error("smpp:0x0B", "invalid destination"))
@@ -18,13 +18,13 @@ BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
 
 
 class SendingCase(SynchronousTestCase):
-    def sending(self) -> tuple[Sending, list[Outcome]]:
+    def sending(self) -> tuple[SubmitAttempt, list[Outcome]]:
         """Return a try of three segments, and where its outcome will be."""
         message = House(start=False).message("Внимание! " * 15)
         settings = SmppSettings(host=("h",), system_id="esme")
-        prepared = Preparer(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
+        prepared = SmppEncoder(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
         outcomes: list[Outcome] = []
-        sending = Sending(prepared, 1, outcomes.append)
+        sending = SubmitAttempt(prepared, 1, outcomes.append)
         sending.begin(tlvs=True)
         self.assertEqual(len(sending.todo), 3)
         return sending, outcomes
@@ -108,7 +108,7 @@ class TableTests(SendingCase):
                 self.assertEqual(self.ids(outcome), self.taken(order), order)
 
     def answer(
-        self, sending: Sending, place: int, letter: str, late: bool = False
+        self, sending: SubmitAttempt, place: int, letter: str, late: bool = False
     ) -> None:
         """Let one segment be answered, or not."""
         match letter:
@@ -233,10 +233,10 @@ class TableTests(SendingCase):
             "Внимание! " * 15, class_=MessageClass.COMMAND
         )
         settings = SmppSettings(host=("h",), system_id="esme", long_messages="sar")
-        prepared = Preparer(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
+        prepared = SmppEncoder(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
         prepared.taken[0] = "id0"
         outcomes: list[Outcome] = []
-        sending = Sending(prepared, 2, outcomes.append)
+        sending = SubmitAttempt(prepared, 2, outcomes.append)
         sending.begin(tlvs=False)
         self.assertEqual((self.kind(outcomes[0]), sending.todo), ("unsure", []))
 

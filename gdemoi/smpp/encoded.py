@@ -14,7 +14,7 @@ from gdemoi.text.segments import Segment
 _DIGEST_OCTETS: Final = 8
 
 
-class Prepared:
+class SmppEncodedMessage:
     """A message made ready, and how far its segments have got."""
 
     __slots__ = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gdemoi.smpp.pdus import DataSm, DeliverSm, Pdu, Unparsed
+from gdemoi.smpp.pdus import DataSm, DeliverSm, Pdu, UnparsedPdu
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -29,22 +29,22 @@ class BindRefused(msgspec.Struct, frozen=True):
     why: str
 
 
-class Answered(msgspec.Struct, frozen=True):
+class ResponseReceived(msgspec.Struct, frozen=True):
     """A request of ours got its answer (perhaps a generic_nack)."""
 
     context: Any
-    pdu: Pdu | Unparsed
+    pdu: Pdu | UnparsedPdu
     round_trip_s: float
 
 
-class AnsweredLate(msgspec.Struct, frozen=True):
-    """An answer to a request that was given up before (`Unanswered`)."""
+class LateResponseReceived(msgspec.Struct, frozen=True):
+    """An answer to a request that was given up before (`ResponseMissing`)."""
 
     context: Any
-    pdu: Pdu | Unparsed
+    pdu: Pdu | UnparsedPdu
 
 
-class Unanswered(msgspec.Struct, frozen=True):
+class ResponseMissing(msgspec.Struct, frozen=True):
     """Nobody knows what became of a request: no answer in time, or ever."""
 
     context: Any
@@ -53,13 +53,13 @@ class Unanswered(msgspec.Struct, frozen=True):
     timed_out: bool = False
 
 
-class Came(msgspec.Struct, frozen=True):
+class DeliveryReceived(msgspec.Struct, frozen=True):
     """A deliver_sm or data_sm, to be answered with `session.answer`."""
 
     pdu: DeliverSm | DataSm
 
 
-class Outbound(msgspec.Struct, frozen=True):
+class OutbindReceived(msgspec.Struct, frozen=True):
     """The SMSC asks us to bind (outbind), over a connection that it made."""
 
     system_id: str
@@ -69,32 +69,32 @@ class Outbound(msgspec.Struct, frozen=True):
         return f"Outbound({self.system_id!r}, '***')"
 
 
-class UnbindCame(msgspec.Struct, frozen=True):
+class UnbindReceived(msgspec.Struct, frozen=True):
     """The SMSC wants to end; nothing new may be submitted."""
 
 
-class Noted(msgspec.Struct, frozen=True):
+class SessionNotice(msgspec.Struct, frozen=True):
     """Something worth a line in the log, and nothing else."""
 
     what: str
     sequence_number: int = 0
 
 
-class Over(msgspec.Struct, frozen=True):
+class SessionEnded(msgspec.Struct, frozen=True):
     """The conversation has ended: write the outbox and close."""
 
     why: str
 
 
-Happening = (
+SessionEvent = (
     Bound
     | BindRefused
-    | Answered
-    | AnsweredLate
-    | Unanswered
-    | Came
-    | Outbound
-    | UnbindCame
-    | Noted
-    | Over
+    | ResponseReceived
+    | LateResponseReceived
+    | ResponseMissing
+    | DeliveryReceived
+    | OutbindReceived
+    | UnbindReceived
+    | SessionNotice
+    | SessionEnded
 )
