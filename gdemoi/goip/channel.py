@@ -19,30 +19,30 @@ from zope.interface import implementer
 
 from gdemoi.errors import CannotListen, ConfigurationError, OurFault, Unavailable
 from gdemoi.faults import of_port
+from gdemoi.goip.channel_inbound import InboundForwarder
 from gdemoi.goip.channel_memory import ChannelMemory
-from gdemoi.goip.channel_upward import Upward
-from gdemoi.goip.choice import bound_line
 from gdemoi.goip.datagrams import WORD_LIMIT
-from gdemoi.goip.events import (
-    Event,
-    Job,
-    Late,
-    LineMoved,
-    LineStands,
-    Odd,
-    OrderOver,
-    Over,
-    ReceiptCame,
-    Roused,
-    SmsCame,
-    Told,
-)
-from gdemoi.goip.joiner import Joiner
+from gdemoi.goip.encoded import GoipEncodedMessage, prepare
+from gdemoi.goip.joiner import LongSmsJoiner
+from gdemoi.goip.line_selection import bound_line
 from gdemoi.goip.lines import Line
 from gdemoi.goip.outcomes import outcome_of
-from gdemoi.goip.prepared import GoipPrepared, prepare
 from gdemoi.goip.protocol import GoipProtocol
 from gdemoi.goip.session import GoipSession
+from gdemoi.goip.session_events import (
+    DatagramRejected,
+    GoipJob,
+    JobEnded,
+    LateResult,
+    LineAddressChanged,
+    LineAvailable,
+    LineCommandEnded,
+    LineReported,
+    LineStateChanged,
+    ReceiptReceived,
+    SessionEvent,
+    SmsReceived,
+)
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
 from gdemoi.goip.view import line_view
 from gdemoi.interfaces import (
@@ -105,14 +105,14 @@ class GoipChannel:
             surroundings.cursor,
             surroundings.set_cursor,
         )
-        self._joiner = Joiner(settings.join_window_s)
+        self._joiner = LongSmsJoiner(settings.join_window_s)
         self._events: IChannelEvents
-        self._upward: Upward
+        self._upward: InboundForwarder
         self._port: IListeningPort | None = None
         self._listen_call: IDelayedCall | None = None
         self._why_deaf = "not started"
         self._listened: Deferred[CannotListen | None] = Deferred()
-        self._jobs: dict[Job, Deferred[Outcome]] = {}
+        self._jobs: dict[GoipJob, Deferred[Outcome]] = {}
         self._orders: dict[int, Deferred[str]] = {}
         self._up: set[str] = set()
         self._state = ""
@@ -123,7 +123,7 @@ class GoipChannel:
     def start(self, events: IChannelEvents) -> None:
         """Load what was known, and listen."""
         self._events = events
-        self._upward = Upward(
+        self._upward = InboundForwarder(
             self.name, self.account, self.protocol, self._joiner, self._clock, events
         )
         spawn(self._start(), self.log, f"starting {self.name}")
@@ -158,9 +158,9 @@ class GoipChannel:
 
     def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
         """Send it over a line."""
-        assert isinstance(prepared, GoipPrepared)
+        assert isinstance(prepared, GoipEncodedMessage)
         message = prepared.message
-        job = Job(
+        job = GoipJob(
             message_id=message.id,
             attempt=attempt,
             to=message.to,
@@ -228,43 +228,43 @@ class GoipChannel:
 
     # -- what the session tells --------------------------------------------
 
-    def _told(self, events: Sequence[Event]) -> None:
+    def _told(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
             self._hear(event)
         if self._idle is not None and not self.session.sender.unfinished:
             idle, self._idle = self._idle, None
             idle.callback(None)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: SessionEvent) -> None:
         match event:
-            case Over():
+            case JobEnded():
                 self._over(event)
-            case Late():
+            case LateResult():
                 outcome = self._outcome(event)
                 self._events.late(event.job.message_id, event.job.attempt, outcome)
-            case SmsCame():
+            case SmsReceived():
                 spawn(self._upward.sms(event), self.log, f"{self.name}: an inbound SMS")
-            case ReceiptCame():
+            case ReceiptReceived():
                 spawn(self._upward.receipt(event), self.log, f"{self.name}: a receipt")
-            case LineStands():
+            case LineStateChanged():
                 self._line_stands(event)
-            case LineMoved():
+            case LineAddressChanged():
                 self._line_moved(event)
-            case OrderOver():
+            case LineCommandEnded():
                 self._order_over(event)
-            case Roused():
+            case LineAvailable():
                 self._events.able(self)
-            case Told() | Odd():
+            case LineReported() | DatagramRejected():
                 pass
             case _:
                 assert_never(event)
 
-    def _outcome(self, event: Over | Late) -> Outcome:
+    def _outcome(self, event: JobEnded | LateResult) -> Outcome:
         given = self.settings
         able = self.unable() is None
         return outcome_of(event, given.receipts, given.retry_errors, able)
 
-    def _over(self, over: Over) -> None:
+    def _over(self, over: JobEnded) -> None:
         outcome = self._outcome(over)
         if not isinstance(outcome, Accepted):
             self.log.info(
@@ -277,7 +277,7 @@ class GoipChannel:
         self._memory.changed()
         self._jobs.pop(over.job).callback(outcome)
 
-    def _line_stands(self, event: LineStands) -> None:
+    def _line_stands(self, event: LineStateChanged) -> None:
         if event.state == "up":
             self._up.add(event.line)
         else:
@@ -294,7 +294,7 @@ class GoipChannel:
             self._state = state
             self._events.changed(self, state, f"{up} of {total} lines are up")
 
-    def _line_moved(self, event: LineMoved) -> None:
+    def _line_moved(self, event: LineAddressChanged) -> None:
         self.log.info(
             "{channel}: line {line} is at {host}:{port}",
             channel=self.name,
@@ -303,7 +303,7 @@ class GoipChannel:
             port=event.port,
         )
 
-    def _order_over(self, event: OrderOver) -> None:
+    def _order_over(self, event: LineCommandEnded) -> None:
         waiting = self._orders.pop(event.sendid)
         if event.fault is not None:
             waiting.errback(Unavailable(f"line {event.line}: {event.fault}"))

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.goip.choice import Talks
+from gdemoi.goip.line_selection import Affinity
 from gdemoi.goip.lines import Line
 from gdemoi.tasks import spawn
 
@@ -37,7 +37,7 @@ class ChannelMemory:
         self,
         channel: str,
         lines: Mapping[str, Line],
-        talks: Talks,
+        talks: Affinity,
         clock: IReactorTime,
         cursor: Callable[[str], Deferred[str | None]],
         set_cursor: Callable[[str, str], Deferred[None]],

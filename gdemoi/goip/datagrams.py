@@ -2,10 +2,10 @@
 
 Two forms share the wire ("GOIP SMS Interface").  What a device tells unasked is
 ``VERB:count;key:value;…`` (`Push`); what belongs to an exchange that the server
-opened is ``WORD sendid rest`` (`Said`).  One datagram is one message.
+opened is ``WORD sendid rest`` (`ExchangeStep`).  One datagram is one message.
 
 This file knows the spelling and its limits.  It does not know who may say what,
-nor what follows; a datagram that it cannot read is a value too (`Unparsed`).
+nor what follows; a datagram that it cannot read is a value too (`UnparsedDatagram`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Push(msgspec.Struct, frozen=True):
         return self.fields.get("pass", b"") if given is None else given
 
 
-class Said(msgspec.Struct, frozen=True):
+class ExchangeStep(msgspec.Struct, frozen=True):
     """``WORD sendid rest``: a step of an exchange, in either direction."""
 
     word: str
@@ -65,38 +65,38 @@ class Said(msgspec.Struct, frozen=True):
     rest: bytes = b""
 
 
-class Unparsed(msgspec.Struct, frozen=True):
+class UnparsedDatagram(msgspec.Struct, frozen=True):
     """Not a datagram of this protocol."""
 
     why: str
 
 
-Datagram = Push | Said | Unparsed
+Datagram = Push | ExchangeStep | UnparsedDatagram
 
 
 def parse(data: bytes) -> Datagram:
     """Read what a device sent; any bytes."""
     if len(data) > DATAGRAM_LIMIT:
-        return Unparsed("longer than 4096 bytes")
+        return UnparsedDatagram("longer than 4096 bytes")
     opening = _PUSH.match(data)
     if opening is not None:
         return _push(opening[1].decode("ascii"), opening[2], data[opening.end() - 1 :])
     said = _SAID.match(data.rstrip(_TAIL))
     if said is None:
-        return Unparsed("neither VERB:count; nor WORD sendid")
-    return Said(said[1].decode("ascii"), int(said[2]), said[3] or b"")
+        return UnparsedDatagram("neither VERB:count; nor WORD sendid")
+    return ExchangeStep(said[1].decode("ascii"), int(said[2]), said[3] or b"")
 
 
-def _push(verb: str, count: bytes, body: bytes) -> Push | Unparsed:
+def _push(verb: str, count: bytes, body: bytes) -> Push | UnparsedDatagram:
     """Read the fields; `body` begins with the semicolon after the count."""
     text: bytes | None = None
     if verb in _WITH_TEXT:
         head, mark, tail = body.partition(_TEXT_MARK)
         if not mark:
-            return Unparsed(f"{verb} without msg")
+            return UnparsedDatagram(f"{verb} without msg")
         body, text = head, tail.rstrip(b"\x00")
         if len(text) > TEXT_LIMIT:
-            return Unparsed(f"{verb} with more than {TEXT_LIMIT} bytes of text")
+            return UnparsedDatagram(f"{verb} with more than {TEXT_LIMIT} bytes of text")
     else:
         body = body.rstrip(_TAIL)
     fields: dict[str, bytes] = {}
@@ -108,9 +108,9 @@ def _push(verb: str, count: bytes, body: bytes) -> Push | Unparsed:
     for name_ in ("id", "pass", "password", "srcnum"):
         given = fields.get(name_, b"")
         if len(given) > WORD_LIMIT:
-            return Unparsed(f"{verb} with {name_} over {WORD_LIMIT} bytes")
+            return UnparsedDatagram(f"{verb} with {name_} over {WORD_LIMIT} bytes")
         if name_ != "srcnum" and _CONTROL.search(given):
-            return Unparsed(f"{verb} with a control character in {name_}")
+            return UnparsedDatagram(f"{verb} with a control character in {name_}")
     return Push(verb, count, fields, text)
 
 
@@ -184,15 +184,15 @@ def say(word: str, sendid: int, rest: bytes = b"") -> bytes:
     return b"%s %d%s\n" % (word.encode("ascii"), sendid, tail)
 
 
-def parse_request(data: bytes) -> Said | Unparsed:
+def parse_request(data: bytes) -> ExchangeStep | UnparsedDatagram:
     """Read what a server sent; MSG's text is cut at its stated length."""
     said = _SAID.match(data if data.startswith(b"MSG ") else data.rstrip(_TAIL))
     if said is None:
-        return Unparsed("not WORD sendid")
+        return UnparsedDatagram("not WORD sendid")
     word, rest = said[1].decode("ascii"), said[3] or b""
     if word != "MSG":
-        return Said(word, int(said[2]), rest)
+        return ExchangeStep(word, int(said[2]), rest)
     length, blank, text = rest.partition(b" ")
     if not blank or not length.isdigit() or len(text) != int(length) + 1:
-        return Unparsed("MSG whose length is not that of its text")
-    return Said(word, int(said[2]), text[:-1])
+        return UnparsedDatagram("MSG whose length is not that of its text")
+    return ExchangeStep(word, int(said[2]), text[:-1])

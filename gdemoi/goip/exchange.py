@@ -10,14 +10,14 @@ telid: the device remembers its last ten telids and answers with the status, it
 does not send again.  After WAIT the same SEND is the poll for the status.
 
 What may be said of the SMS hangs on one fact: has SEND left us?  Before it,
-every end is `NotSent`.  After it, only the device's own word ends it well or ill
-(`Sent`, `Failed`); silence is `Unknown`.  The device drops an exchange 90 s
+every end is `SmsNotSent`.  After it, only the device's own word ends it well or ill
+(`SmsSent`, `SmsFailed`); silence is `SmsUncertain`.  The device drops an exchange 90 s
 after MSG, so it is closed before.  DONE is said in every case.  An OK that comes
 after an ERROR contradicts it: the SMS may be out, and is not to be sent again
 (`late`).
 
 The answer "session unknown" (`ERROR sendid SENDID`) to a SEND that left us once,
-and to which nothing else was ever said, proves that it was not taken (`Again`).
+and to which nothing else was ever said, proves that it was not taken (`ExchangeLost`).
 The same answer to a repeated SEND proves nothing, as the WAIT may have been lost.
 """
 
@@ -43,7 +43,7 @@ SILENT_DEVICE_S: Final = 10.0
 WRONG_PASSWORD_S: Final = 300.0
 
 
-class Stage(Enum):
+class ExchangeStage(Enum):
     """Where the exchange stands: which of our datagrams awaits its answer."""
 
     MSG = "MSG"
@@ -53,19 +53,19 @@ class Stage(Enum):
     CLOSED = "closed"
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SmsSent(msgspec.Struct, frozen=True):
     """The device says that the network took it; `sms_no` names its receipt."""
 
     sms_no: str | None = None
 
 
-class Failed(msgspec.Struct, frozen=True):
+class SmsFailed(msgspec.Struct, frozen=True):
     """The device says that the network did not take it."""
 
     code: int | None = None
 
 
-class NotSent(msgspec.Struct, frozen=True):
+class SmsNotSent(msgspec.Struct, frozen=True):
     """SEND never left us, or was refused unheard: another try is safe.
 
     `word` names the reason in error codes; the line is better left alone for
@@ -78,7 +78,7 @@ class NotSent(msgspec.Struct, frozen=True):
     logged_out: bool = False
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class SmsUncertain(msgspec.Struct, frozen=True):
     """SEND left us and no verdict came."""
 
     why: str
@@ -86,15 +86,15 @@ class Unknown(msgspec.Struct, frozen=True):
     silent: bool = False
 
 
-class Again(msgspec.Struct, frozen=True):
+class ExchangeLost(msgspec.Struct, frozen=True):
     """The device does not know this exchange: open a new one."""
 
 
-Result = Sent | Failed | NotSent | Unknown | Again
+Result = SmsSent | SmsFailed | SmsNotSent | SmsUncertain | ExchangeLost
 
 
 @frozen
-class Timers:
+class ExchangeTimers:
     """The timers of an exchange; the settings tell what each is for."""
 
     answer_timeout_s: float = 5.0
@@ -115,8 +115,8 @@ class Exchange:
     number: bytes
     text: bytes
     password: bytes
-    timers: Timers
-    stage: Stage = Stage.MSG
+    timers: ExchangeTimers
+    stage: ExchangeStage = ExchangeStage.MSG
     result: Result | None = None
     deadline: float | None = None
     released: bool = False
@@ -125,8 +125,8 @@ class Exchange:
     waited: bool = False
     # the SMS stands in the line's daily count
     counted: bool = False
-    # an answer after `Unknown` had been told, or an OK after an ERROR
-    late: Sent | Failed | None = None
+    # an answer after `SmsUncertain` had been told, or an OK after an ERROR
+    late: SmsSent | SmsFailed | None = None
     unexpected: int = 0
     complaint: str = ""
     _repeats_left: int = 0
@@ -135,29 +135,33 @@ class Exchange:
     @property
     def may_be_contradicted(self) -> bool:
         """Whether an answer to come may still change what is known of the SMS."""
-        good = isinstance(self.result, Sent | Again)
+        good = isinstance(self.result, SmsSent | ExchangeLost)
         return bool(self.sends) and not good
 
     def begin(self, now: float) -> list[bytes]:
         """Open it."""
         self._limit_at = now + self.timers.session_limit_s
-        return self._enter(Stage.MSG, now)
+        return self._enter(ExchangeStage.MSG, now)
 
     def receive(self, word: str, rest: bytes, now: float) -> list[bytes]:
         """Take one answer of the device under our sendid."""
         match word, self.stage:
-            case "PASSWORD", Stage.MSG:
-                return self._enter(Stage.AUTH, now)
-            case "SEND", Stage.MSG | Stage.AUTH:
-                return self._enter(Stage.SUBMIT, now)
-            case "WAIT", Stage.SUBMIT:
+            case "PASSWORD", ExchangeStage.MSG:
+                return self._enter(ExchangeStage.AUTH, now)
+            case "SEND", ExchangeStage.MSG | ExchangeStage.AUTH:
+                return self._enter(ExchangeStage.SUBMIT, now)
+            case "WAIT", ExchangeStage.SUBMIT:
                 return self._wait(rest, now)
             case "OK", _:
                 return self._ok(rest, now)
             case "ERROR", _:
                 return self._error(rest, now)
-            case "DONE", Stage.DONE:
-                self.stage, self.released, self.deadline = Stage.CLOSED, True, None
+            case "DONE", ExchangeStage.DONE:
+                self.stage, self.released, self.deadline = (
+                    ExchangeStage.CLOSED,
+                    True,
+                    None,
+                )
             case _:
                 self.unexpected += 1
         return []
@@ -166,7 +170,7 @@ class Exchange:
         """Tell that time has passed."""
         if self.deadline is None or now < self.deadline:
             return []
-        if self.stage is Stage.DONE:
+        if self.stage is ExchangeStage.DONE:
             return self._farewell(now)
         if now >= self._limit_at:
             return self._give_up(now, f"no end in {self.timers.session_limit_s:g} s")
@@ -178,13 +182,13 @@ class Exchange:
 
     def abort(self, now: float, why: str) -> list[bytes]:
         """End it now, whatever stands; says DONE."""
-        if self.stage in (Stage.DONE, Stage.CLOSED):
+        if self.stage in (ExchangeStage.DONE, ExchangeStage.CLOSED):
             return []
         return self._give_up(now, why, silent=False)
 
     # -- steps -------------------------------------------------------------
 
-    def _enter(self, stage: Stage, now: float) -> list[bytes]:
+    def _enter(self, stage: ExchangeStage, now: float) -> list[bytes]:
         self.stage = stage
         self._repeats_left = self.timers.repeats
         return self._say(now)
@@ -193,11 +197,11 @@ class Exchange:
         """Return the datagram of this stage, and await its answer."""
         pause_s = self.timers.answer_timeout_s
         match self.stage:
-            case Stage.MSG:
+            case ExchangeStage.MSG:
                 datagram = bulk_request(self.sendid, self.text)
-            case Stage.AUTH:
+            case ExchangeStage.AUTH:
                 datagram = password_request(self.sendid, self.password)
-            case Stage.SUBMIT:
+            case ExchangeStage.SUBMIT:
                 self.sends += 1
                 datagram = number_request(self.sendid, TELID, self.number)
                 if self.waited:
@@ -205,7 +209,7 @@ class Exchange:
             case _:
                 datagram = end_request(self.sendid)
         self.deadline = now + pause_s
-        if self.stage is not Stage.DONE:
+        if self.stage is not ExchangeStage.DONE:
             self.deadline = min(self.deadline, self._limit_at)
         return [datagram]
 
@@ -225,14 +229,14 @@ class Exchange:
             self.unexpected += 1
             return []
         sms_no = words[1][:20].decode("ascii", "replace") if len(words) > 1 else None
-        return self._verdict(Sent(sms_no), now)
+        return self._verdict(SmsSent(sms_no), now)
 
-    def _verdict(self, result: Sent | Failed, now: float) -> list[bytes]:
-        if self.stage is Stage.SUBMIT:
+    def _verdict(self, result: SmsSent | SmsFailed, now: float) -> list[bytes]:
+        if self.stage is ExchangeStage.SUBMIT:
             return self._finish(result, now)
-        unknown = isinstance(self.result, Unknown)
-        contradicted = isinstance(self.result, Failed | NotSent) and isinstance(
-            result, Sent
+        unknown = isinstance(self.result, SmsUncertain)
+        contradicted = isinstance(self.result, SmsFailed | SmsNotSent) and isinstance(
+            result, SmsSent
         )
         if (unknown or contradicted) and self.late is None:
             self.late = result
@@ -246,49 +250,53 @@ class Exchange:
         if _is_ours(words) and self.sends:
             _, _, code = rest.partition(b"errorstatus:")
             digits = code.strip()[:4]
-            return self._verdict(Failed(int(digits) if digits.isdigit() else None), now)
-        if self.stage in (Stage.DONE, Stage.CLOSED):
+            return self._verdict(
+                SmsFailed(int(digits) if digits.isdigit() else None), now
+            )
+        if self.stage in (ExchangeStage.DONE, ExchangeStage.CLOSED):
             self.unexpected += 1
             return []
         self.complaint = told
         if told == "SENDID":
             return self._unknown_there(now)
         if told == "GSM_LOGOUT":
-            refused = NotSent("GSM_LOGOUT", "the line is not on its network", 0.0, True)
+            refused = SmsNotSent(
+                "GSM_LOGOUT", "the line is not on its network", 0.0, True
+            )
             return self._refused_unheard(refused, now)
-        if self.stage is Stage.SUBMIT:
+        if self.stage is ExchangeStage.SUBMIT:
             # about an earlier step, or unclear: the poll will tell
             self.unexpected += 1
             return []
         if told == "PASSWORD":
-            refused = NotSent("PASSWORD", "wrong password", WRONG_PASSWORD_S)
+            refused = SmsNotSent("PASSWORD", "wrong password", WRONG_PASSWORD_S)
         else:
-            refused = NotSent("ERROR", f"rejected: {told}", BUSY_DEVICE_S)
+            refused = SmsNotSent("ERROR", f"rejected: {told}", BUSY_DEVICE_S)
         return self._finish(refused, now)
 
-    def _refused_unheard(self, refused: NotSent, now: float) -> list[bytes]:
+    def _refused_unheard(self, refused: SmsNotSent, now: float) -> list[bytes]:
         """Believe a refusal after SEND only if nothing can have been lost."""
         if self.sends > 1 or self.waited:
-            return self._finish(Unknown(f"{refused.why}, after SEND"), now)
+            return self._finish(SmsUncertain(f"{refused.why}, after SEND"), now)
         return self._finish(refused, now)
 
     def _unknown_there(self, now: float) -> list[bytes]:
         if self.sends > 1 or self.waited:
-            return self._finish(Unknown("the device lost the exchange"), now)
-        self.result, self.released = Again(), True
-        self.stage, self.deadline = Stage.CLOSED, None
+            return self._finish(SmsUncertain("the device lost the exchange"), now)
+        self.result, self.released = ExchangeLost(), True
+        self.stage, self.deadline = ExchangeStage.CLOSED, None
         return []
 
     def _give_up(self, now: float, why: str, *, silent: bool = True) -> list[bytes]:
         if self.complaint:
             why = f"{why} (it said: {self.complaint})"
         if self.sends:
-            return self._finish(Unknown(why, silent=silent), now)
-        return self._finish(NotSent("silence", why, SILENT_DEVICE_S), now)
+            return self._finish(SmsUncertain(why, silent=silent), now)
+        return self._finish(SmsNotSent("silence", why, SILENT_DEVICE_S), now)
 
     def _finish(self, result: Result, now: float) -> list[bytes]:
         self.result = result
-        return self._enter(Stage.DONE, now)
+        return self._enter(ExchangeStage.DONE, now)
 
     def _farewell(self, now: float) -> list[bytes]:
         """Release the line after one timeout; go on saying DONE for a while.
@@ -297,7 +305,7 @@ class Exchange:
         """
         self.released = True
         if self._repeats_left == 0:
-            self.stage, self.deadline = Stage.CLOSED, None
+            self.stage, self.deadline = ExchangeStage.CLOSED, None
             return []
         self._repeats_left -= 1
         return self._say(now)

@@ -23,20 +23,20 @@ GROUPS_LIMIT: Final = 1000
 
 
 @define(eq=False)
-class _Group:
+class _LongSms:
     reference: str
     first: int
     until: float
     taken: set[int] = field(factory=set)
 
 
-class Joiner:
+class LongSmsJoiner:
     """Numbers the SMS of each (line, sender) within the window."""
 
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
         self._count = 0
-        self._groups: OrderedDict[tuple[str, str], _Group] = OrderedDict()
+        self._groups: OrderedDict[tuple[str, str], _LongSms] = OrderedDict()
 
     def part(self, line: str, sender: str, recvid: str, now: float) -> Part | None:
         """Return the place of an SMS, or None when nothing is joined."""
@@ -51,7 +51,7 @@ class Joiner:
         if group is None or place is None:
             self._count += 1
             reference = f"{recvid}@{int(now)}.{self._count}"
-            group = _Group(reference, int(recvid), now + self.window_s)
+            group = _LongSms(reference, int(recvid), now + self.window_s)
             self._groups[line, sender] = group
             self._groups.move_to_end((line, sender))
             if len(self._groups) > GROUPS_LIMIT:
@@ -60,7 +60,7 @@ class Joiner:
         group.taken.add(place)
         return Part(group.reference, MOST_PARTS, place)
 
-    def _place(self, group: _Group, recvid: int) -> int | None:
+    def _place(self, group: _LongSms, recvid: int) -> int | None:
         """Return a free place: by recvid, which counts down, else after all."""
         place = _MIDDLE + group.first - recvid
         if 1 <= place <= MOST_PARTS and place not in group.taken:

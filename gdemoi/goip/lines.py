@@ -21,9 +21,9 @@ from gdemoi.goip.receipts import SentTable
 from gdemoi.goip.settings import GoipLineSettings
 
 if TYPE_CHECKING:
-    from gdemoi.goip.events import Job
     from gdemoi.goip.exchange import Exchange
-    from gdemoi.goip.orders import Order
+    from gdemoi.goip.line_commands import LineCommand
+    from gdemoi.goip.session_events import GoipJob
 
 Address = tuple[str, int]
 
@@ -84,9 +84,9 @@ class Line:
     troubles: int = 0
     # what is being sent, what waits, and when the next may begin
     exchange: Exchange | None = None
-    waiting: deque[Job] = field(factory=deque)
+    waiting: deque[GoipJob] = field(factory=deque)
     next_at: float = 0.0
-    order: Order | None = None
+    order: LineCommand | None = None
     sent: SentTable = field(init=False)
     # the count of daily_limit
     day: int = 0

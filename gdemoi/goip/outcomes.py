@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gdemoi.goip.causes import DOUBTFUL, LINE_TROUBLE, state_of, status_text, text_of
-from gdemoi.goip.events import Job, Late, Over, ReceiptCame, SmsCame
-from gdemoi.goip.exchange import Failed, NotSent, Sent
+from gdemoi.goip.exchange import SmsFailed, SmsNotSent, SmsSent
+from gdemoi.goip.session_events import (
+    GoipJob,
+    JobEnded,
+    LateResult,
+    ReceiptReceived,
+    SmsReceived,
+)
 from gdemoi.message import (
     Accepted,
     Error,
@@ -24,14 +30,17 @@ from gdemoi.message import (
 
 # A message that one line refused may go over another soon.
 RETRY_S = 5.0
-# Words of `NotSent` that no device said.
+# Words of `SmsNotSent` that no device said.
 _OURS = frozenset({"silence", "no_line", "line_unusable", "stopping"})
 # An error status that is worth another try: not at once.
 ERROR_RETRY_S = 30.0
 
 
 def outcome_of(
-    over: Over | Late, receipts: bool, retry_errors: Collection[int], able: bool
+    over: JobEnded | LateResult,
+    receipts: bool,
+    retry_errors: Collection[int],
+    able: bool,
 ) -> Outcome:
     """Return what became of a message.
 
@@ -40,7 +49,7 @@ def outcome_of(
     """
     result, units, line = over.result, over.job.units, over.line
     match result:
-        case Sent():
+        case SmsSent():
             ids = () if over.provider_id is None else (over.provider_id,)
             return Accepted(
                 provider_ids=ids,
@@ -48,17 +57,17 @@ def outcome_of(
                 line=line,
                 receipt_expected=receipts and bool(ids),
             )
-        case Failed(code):
+        case SmsFailed(code):
             return _failed(code, over.job, line, retry_errors, able)
-        case NotSent():
-            after_s = over.after_s if isinstance(over, Over) else None
+        case SmsNotSent():
+            after_s = over.after_s if isinstance(over, JobEnded) else None
             return _not_sent(result, after_s, line, able)
     return Unsure(why=result.why, segments=units, line=line, unanswered=result.silent)
 
 
 def _failed(
     code: int | None,
-    job: Job,
+    job: GoipJob,
     line: str | None,
     retry_errors: Collection[int],
     able: bool,
@@ -84,7 +93,7 @@ def _failed(
 
 
 def _not_sent(
-    result: NotSent, after_s: float | None, line: str | None, able: bool
+    result: SmsNotSent, after_s: float | None, line: str | None, able: bool
 ) -> Refused:
     if result.word == "expired":
         error = Error("gateway:expired", result.why, True)
@@ -100,7 +109,9 @@ def _not_sent(
     )
 
 
-def receipt_of(came: ReceiptCame, account: str, channel: str, now: float) -> Receipt:
+def receipt_of(
+    came: ReceiptReceived, account: str, channel: str, now: float
+) -> Receipt:
     """Return the house's receipt for a DELIVER."""
     state = state_of(came.status)
     error = None
@@ -120,7 +131,7 @@ def receipt_of(came: ReceiptCame, account: str, channel: str, now: float) -> Rec
     )
 
 
-def inbound_of(came: SmsCame, channel: str, to: str | None, now: float) -> Inbound:
+def inbound_of(came: SmsReceived, channel: str, to: str | None, now: float) -> Inbound:
     """Return the house's inbound SMS; broken UTF-8 also comes whole, as octets."""
     try:
         text, binary = came.text.decode("utf-8"), None

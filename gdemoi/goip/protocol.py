@@ -16,8 +16,8 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.faults import in_words
-from gdemoi.goip.events import Event, Odd
 from gdemoi.goip.session import GoipSession
+from gdemoi.goip.session_events import DatagramRejected, SessionEvent
 
 # Strangers must not fill the log: so many lines of them in so much time.
 ODD_LINES: Final = 5
@@ -39,7 +39,7 @@ class GoipProtocol(DatagramProtocol):
         name: str,
         session: GoipSession,
         clock: IReactorTime,
-        told: Callable[[Sequence[Event]], None],
+        told: Callable[[Sequence[SessionEvent]], None],
     ) -> None:
         self.name = name
         self.session = session
@@ -55,13 +55,15 @@ class GoipProtocol(DatagramProtocol):
         now = self._clock.seconds()
         self.settle(self.session.receive(datagram, (addr[0], addr[1]), now))
 
-    def settle(self, events: list[Event]) -> None:
+    def settle(self, events: list[SessionEvent]) -> None:
         """After each verb of the session: write, set the alarm, tell."""
         self.flush()
         if events:
-            heard = [event for event in events if not isinstance(event, Odd)]
+            heard = [
+                event for event in events if not isinstance(event, DatagramRejected)
+            ]
             for event in events:
-                if isinstance(event, Odd):
+                if isinstance(event, DatagramRejected):
                     self._log_odd(event)
             if heard:
                 self._told(heard)
@@ -95,7 +97,7 @@ class GoipProtocol(DatagramProtocol):
     def _ring(self) -> None:
         self.settle(self.session.tick(self._clock.seconds()))
 
-    def _log_odd(self, odd: Odd) -> None:
+    def _log_odd(self, odd: DatagramRejected) -> None:
         now = self._clock.seconds()
         if now - self._odd_since >= ODD_PERIOD_S:
             if self._odd_count > ODD_LINES:

@@ -8,7 +8,7 @@ has begun goes on by its own timers.
 
 An answer counts only under a sendid of ours and from its line's address.  Ended
 exchanges are remembered for ten minutes: so long a sendid is not used again, and
-a late verdict on an `Unknown` is still told.
+a late verdict on an `SmsUncertain` is still told.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from typing import Final
 from attrs import define
 
 from gdemoi.goip.causes import LINE_TROUBLE, text_of
-from gdemoi.goip.choice import NoLine, Talks, choose
-from gdemoi.goip.datagrams import Said
-from gdemoi.goip.events import Event, Job, Late, Over
+from gdemoi.goip.datagrams import ExchangeStep
+from gdemoi.goip.deadlines import DeadlineHeap
 from gdemoi.goip.exchange import (
     BUSY_DEVICE_S,
     SILENT_DEVICE_S,
-    Again,
     Exchange,
-    Failed,
-    NotSent,
+    ExchangeLost,
+    ExchangeStage,
     Result,
-    Sent,
-    Stage,
-    Unknown,
+    SmsFailed,
+    SmsNotSent,
+    SmsSent,
+    SmsUncertain,
 )
+from gdemoi.goip.line_selection import Affinity, NoUsableLine, choose
 from gdemoi.goip.lines import Line
 from gdemoi.goip.numbers import agree
 from gdemoi.goip.receipts import provider_id_of
+from gdemoi.goip.session_events import GoipJob, JobEnded, LateResult, SessionEvent
 from gdemoi.goip.settings import GoipSettings
-from gdemoi.goip.timers import Timers
-from gdemoi.goip.unsure import UnsureSms
+from gdemoi.goip.uncertain import UncertainSms
 
 Address = tuple[str, int]
 
@@ -57,13 +57,13 @@ LONGEST_REST_S: Final = 900.0
 
 
 @define(eq=False, slots=True)
-class Begun:
+class ExchangeAttempt:
     """An exchange with its job and line, from MSG to ten minutes after its end.
 
     `exchange` is dropped at its end, unless a late verdict may still matter.
     """
 
-    job: Job | None
+    job: GoipJob | None
     line: Line
     exchange: Exchange | None
     device: str
@@ -73,19 +73,19 @@ class Begun:
     ended_at: float = 0.0
 
 
-class Sender:
+class GoipSender:
     """Runs the exchanges of all lines."""
 
     def __init__(
         self,
         settings: GoipSettings,
         lines: Mapping[str, Line],
-        timers: Timers,
+        timers: DeadlineHeap,
         random: Callable[[], float],
         write: Callable[[bytes, Address], None],
     ) -> None:
-        self.talks = Talks()
-        self.unsure = UnsureSms()
+        self.talks = Affinity()
+        self.unsure = UncertainSms()
         self.unexpected = 0
         self._settings = settings
         self._exchange_timers = settings.timers
@@ -93,15 +93,15 @@ class Sender:
         self._timers = timers
         self._random = random
         self._write = write
-        self._begun: dict[int, Begun] = {}
-        self._ended: OrderedDict[int, Begun] = OrderedDict()
+        self._begun: dict[int, ExchangeAttempt] = {}
+        self._ended: OrderedDict[int, ExchangeAttempt] = OrderedDict()
         self._places: dict[str, set[int]] = {}
         self._queues: dict[str, deque[Line]] = {}
         self._stopping = False
 
     # -- asked by the session ----------------------------------------------
 
-    def submit(self, job: Job, now: float) -> list[Event]:
+    def submit(self, job: GoipJob, now: float) -> list[SessionEvent]:
         """Give a job to a line, or back."""
         if self._stopping:
             return [_not_sent(job, None, "stopping", "the channel stops", 5.0)]
@@ -118,15 +118,15 @@ class Sender:
             required=required,
             patient=job.patient,
         )
-        if isinstance(chosen, NoLine):
+        if isinstance(chosen, NoUsableLine):
             word = "line_unusable" if chosen.one else "no_line"
             return [_not_sent(job, None, word, chosen.why, chosen.after_s)]
         chosen.waiting.append(job)
         return self.advance(chosen, now)
 
-    def advance(self, line: Line, now: float) -> list[Event]:
+    def advance(self, line: Line, now: float) -> list[SessionEvent]:
         """Begin the next job of a line, if it may begin."""
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         if line.waiting and line.unusable(now) is not None:
             return self._hand_on(line, now)
         while line.waiting and self._is_free(line):
@@ -146,8 +146,8 @@ class Sender:
         return events
 
     def said(
-        self, said: Said, address: Address, now: float
-    ) -> tuple[bool, list[Event]]:
+        self, said: ExchangeStep, address: Address, now: float
+    ) -> tuple[bool, list[SessionEvent]]:
         """Take an answer; return whether its sendid is an exchange's."""
         begun = self._begun.get(said.sendid)
         known = begun or self._ended.get(said.sendid)
@@ -159,7 +159,7 @@ class Sender:
         self._send(known, known.exchange.receive(said.word, said.rest, now))
         return True, self._after(said.sendid, known, now)
 
-    def ring(self, sendid: int, now: float) -> list[Event]:
+    def ring(self, sendid: int, now: float) -> list[SessionEvent]:
         """Tell an exchange that its deadline has come."""
         begun = self._begun.get(sendid)
         if begun is None or begun.exchange is None:
@@ -167,10 +167,10 @@ class Sender:
         self._send(begun, begun.exchange.tick(now))
         return self._after(sendid, begun, now)
 
-    def stop(self, now: float) -> list[Event]:
+    def stop(self, now: float) -> list[SessionEvent]:
         """Give back what has not begun; end what has not said SEND."""
         self._stopping = True
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         for line in self._lines.values():
             while line.waiting:
                 job = line.waiting.popleft()
@@ -182,9 +182,9 @@ class Sender:
                 events += self._abort(sendid, begun, now)
         return events
 
-    def abort(self, now: float) -> list[Event]:
-        """End every exchange now; what said SEND is `Unknown`."""
-        events: list[Event] = []
+    def abort(self, now: float) -> list[SessionEvent]:
+        """End every exchange now; what said SEND is `SmsUncertain`."""
+        events: list[SessionEvent] = []
         for sendid, begun in list(self._begun.items()):
             events += self._abort(sendid, begun, now)
         return events
@@ -222,7 +222,7 @@ class Sender:
 
     # -- exchanges ---------------------------------------------------------
 
-    def _begin(self, job: Job, line: Line, now: float) -> list[Event]:
+    def _begin(self, job: GoipJob, line: Line, now: float) -> list[SessionEvent]:
         assert line.address is not None
         sendid = self.new_sendid()
         exchange = Exchange(
@@ -232,7 +232,7 @@ class Sender:
             line.password,
             self._exchange_timers,
         )
-        begun = Begun(job, line, exchange, line.address[0], now)
+        begun = ExchangeAttempt(job, line, exchange, line.address[0], now)
         self._begun[sendid] = begun
         self._places.setdefault(begun.device, set()).add(sendid)
         line.exchange = exchange
@@ -240,13 +240,15 @@ class Sender:
         self._send(begun, exchange.begin(now))
         return self._after(sendid, begun, now)
 
-    def _send(self, begun: Begun, datagrams: list[bytes]) -> None:
+    def _send(self, begun: ExchangeAttempt, datagrams: list[bytes]) -> None:
         address = begun.line.address
         if address is not None:
             for datagram in datagrams:
                 self._write(datagram, address)
 
-    def _after(self, sendid: int, begun: Begun, now: float) -> list[Event]:
+    def _after(
+        self, sendid: int, begun: ExchangeAttempt, now: float
+    ) -> list[SessionEvent]:
         """Look at an exchange after each step: count, tell, release, close."""
         exchange = begun.exchange
         assert exchange is not None
@@ -254,7 +256,7 @@ class Sender:
             exchange.counted = True
             self._count(begun.line, begun.job.units, now)
             self.talks.note(begun.job.to, begun.line.name)
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         if exchange.result is not None and not begun.told:
             begun.told = True
             events += self._tell(begun, exchange.result, now)
@@ -264,7 +266,7 @@ class Sender:
         if exchange.released and not begun.released:
             begun.released = True
             events += self._release(sendid, begun, now)
-        if exchange.stage is Stage.CLOSED and sendid in self._begun:
+        if exchange.stage is ExchangeStage.CLOSED and sendid in self._begun:
             self._close(sendid, begun, now)
         return events
 
@@ -274,32 +276,34 @@ class Sender:
         if line.is_spent(now):
             self._timers.set(("day", line.name), line.next_day(now))
 
-    def _tell(self, begun: Begun, result: Result, now: float) -> list[Event]:
+    def _tell(
+        self, begun: ExchangeAttempt, result: Result, now: float
+    ) -> list[SessionEvent]:
         job, line = begun.job, begun.line
         assert job is not None
         provider_id = None
         match result:
-            case Again():
+            case ExchangeLost():
                 return self._again(job, line, now)
-            case Sent(sms_no):
+            case SmsSent(sms_no):
                 line.works()
                 if sms_no is not None:
                     provider_id = line.sent.note(sms_no, job.to, now).provider_id
-            case NotSent():
+            case SmsNotSent():
                 self._blame(line, result, now)
-            case Unknown(why):
+            case SmsUncertain(why):
                 orphan = self.unsure.adopt(line.name, job.to, begun.began_at)
                 if orphan is not None:
                     known = provider_id_of(line.name, orphan.sms_no, orphan.at)
                     line.works()
-                    return [Over(job, line.name, Sent(orphan.sms_no), known)]
+                    return [JobEnded(job, line.name, SmsSent(orphan.sms_no), known)]
                 self.unsure.note(line.name, job, now)
                 self._mind_trouble(line, why, SILENT_DEVICE_S, now)
-            case Failed(code):
+            case SmsFailed(code):
                 self._mind_failure(line, code, now)
-        return [Over(job, line.name, result, provider_id)]
+        return [JobEnded(job, line.name, result, provider_id)]
 
-    def _again(self, job: Job, line: Line, now: float) -> list[Event]:
+    def _again(self, job: GoipJob, line: Line, now: float) -> list[SessionEvent]:
         job.again += 1
         if job.again > AGAIN_LIMIT:
             why = "the device loses its exchanges"
@@ -309,7 +313,7 @@ class Sender:
         line.next_at = now
         return []
 
-    def _blame(self, line: Line, result: NotSent, now: float) -> None:
+    def _blame(self, line: Line, result: SmsNotSent, now: float) -> None:
         rest_s = result.rest_s
         if result.logged_out:
             line.gsm_status = "LOGOUT"
@@ -342,23 +346,29 @@ class Sender:
             self._rest(line, f"fails: {text_of(code)}", pause_s, now)
 
     def _tell_late(
-        self, begun: Begun, job: Job, result: Sent | Failed, now: float
-    ) -> list[Event]:
+        self,
+        begun: ExchangeAttempt,
+        job: GoipJob,
+        result: SmsSent | SmsFailed,
+        now: float,
+    ) -> list[SessionEvent]:
         line = begun.line
         begun.job = None
         assert begun.exchange is not None
-        was_unknown = isinstance(begun.exchange.result, Unknown)
+        was_unknown = isinstance(begun.exchange.result, SmsUncertain)
         if was_unknown and not self.unsure.settle(line.name, job):
             # a receipt told it before
             return []
         provider_id = None
-        if isinstance(result, Sent):
+        if isinstance(result, SmsSent):
             line.works()
-        if isinstance(result, Sent) and result.sms_no is not None:
+        if isinstance(result, SmsSent) and result.sms_no is not None:
             provider_id = line.sent.note(result.sms_no, job.to, now).provider_id
-        return [Late(job, line.name, result, provider_id)]
+        return [LateResult(job, line.name, result, provider_id)]
 
-    def _abort(self, sendid: int, begun: Begun, now: float) -> list[Event]:
+    def _abort(
+        self, sendid: int, begun: ExchangeAttempt, now: float
+    ) -> list[SessionEvent]:
         if begun.exchange is None:
             return []
         self._send(begun, begun.exchange.abort(now, "the channel stops"))
@@ -377,7 +387,9 @@ class Sender:
             queue.append(line)
         return False
 
-    def _release(self, sendid: int, begun: Begun, now: float) -> list[Event]:
+    def _release(
+        self, sendid: int, begun: ExchangeAttempt, now: float
+    ) -> list[SessionEvent]:
         """The line may go on, and another line of the device too."""
         places = self._places.get(begun.device, set())
         places.discard(sendid)
@@ -398,7 +410,7 @@ class Sender:
         taken = len(self._places.get(device, ()))
         return taken < self._settings.sessions_per_device
 
-    def _close(self, sendid: int, begun: Begun, now: float) -> None:
+    def _close(self, sendid: int, begun: ExchangeAttempt, now: float) -> None:
         del self._begun[sendid]
         exchange = begun.exchange
         if exchange is not None and not exchange.may_be_contradicted:
@@ -407,9 +419,9 @@ class Sender:
         self._ended[sendid] = begun
         self.forget(now)
 
-    def _hand_on(self, line: Line, now: float) -> list[Event]:
+    def _hand_on(self, line: Line, now: float) -> list[SessionEvent]:
         """Give the jobs of an unusable line to others, or back."""
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         jobs = list(line.waiting)
         line.waiting.clear()
         for job in jobs:
@@ -418,6 +430,6 @@ class Sender:
 
 
 def _not_sent(
-    job: Job, line: str | None, word: str, why: str, after_s: float | None = None
-) -> Over:
-    return Over(job, line, NotSent(word, why), None, after_s)
+    job: GoipJob, line: str | None, word: str, why: str, after_s: float | None = None
+) -> JobEnded:
+    return JobEnded(job, line, SmsNotSent(word, why), None, after_s)

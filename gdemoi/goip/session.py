@@ -5,7 +5,7 @@ own source address, which its keepalive (`req`) tells every 30 s.  Devices speak
 any time (`Push`): keepalives, inbound SMS, receipts, states; each is checked by
 id, password and, where pinned, address, and answered once.  We speak to a line's
 address only: bulk exchanges (`sender`) and line commands (`orders`); their answers
-(`Said`) count only from that address and under our sendid.
+(`ExchangeStep`) count only from that address and under our sendid.
 
 Deadlines: a line without keepalives, exchanges and orders, the pause between two
 SMS, the end of a rest, receipts that overtook the OK of their SMS.
@@ -21,34 +21,34 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from gdemoi.errors import OurFault, Unavailable
-from gdemoi.goip.arrivals import Arrivals, Key, key_of
 from gdemoi.goip.datagrams import (
+    ExchangeStep,
     Push,
-    Said,
-    Unparsed,
+    UnparsedDatagram,
     not_taken,
     parse,
     registered,
     taken,
 )
-from gdemoi.goip.early import EarlyReceipts, number_of, receipt_came, sms_no_of
-from gdemoi.goip.events import (
-    Event,
-    Job,
-    LineMoved,
-    LineStands,
-    Odd,
-    OrderOver,
-    Roused,
-    SmsCame,
-    Told,
-)
+from gdemoi.goip.deadlines import DeadlineHeap
+from gdemoi.goip.early_receipts import EarlyReceipts, number_of, receipt_came, sms_no_of
+from gdemoi.goip.inbound_repeats import InboundRepeats, Key, key_of
+from gdemoi.goip.line_commands import LineCommand, order_of
 from gdemoi.goip.lines import TOLD, Line
-from gdemoi.goip.orders import Order, order_of
-from gdemoi.goip.sender import Sender
+from gdemoi.goip.sender import GoipSender
+from gdemoi.goip.session_events import (
+    DatagramRejected,
+    GoipJob,
+    LineAddressChanged,
+    LineAvailable,
+    LineCommandEnded,
+    LineReported,
+    LineStateChanged,
+    SessionEvent,
+    SmsReceived,
+)
 from gdemoi.goip.settings import GoipSettings
-from gdemoi.goip.sources import Sources
-from gdemoi.goip.timers import Timers
+from gdemoi.goip.sources import SourceFilter
 
 Address = tuple[str, int]
 
@@ -70,18 +70,20 @@ class GoipSession:
         self.counts: Counter[str] = Counter()
         self._by_id = {line.name.encode(): line for line in self.lines.values()}
         self._by_address: dict[Address, Line] = {}
-        self._sources = Sources(settings.source_rate, settings.allow_src)
-        self._arrivals = Arrivals()
-        self._timers = Timers()
+        self._sources = SourceFilter(settings.source_rate, settings.allow_src)
+        self._arrivals = InboundRepeats()
+        self._timers = DeadlineHeap()
         self._out: list[tuple[bytes, Address]] = []
-        self._orders: dict[int, tuple[Line, Order]] = {}
+        self._orders: dict[int, tuple[Line, LineCommand]] = {}
         self._early = EarlyReceipts()
         self._stood: dict[str, str] = {}
-        self.sender = Sender(settings, self.lines, self._timers, random, self._write)
+        self.sender = GoipSender(
+            settings, self.lines, self._timers, random, self._write
+        )
 
     # -- the verbs ---------------------------------------------------------
 
-    def receive(self, data: bytes, address: Address, now: float) -> list[Event]:
+    def receive(self, data: bytes, address: Address, now: float) -> list[SessionEvent]:
         """Take one datagram; any bytes, from anywhere."""
         if not self._sources.is_allowed(address[0]):
             return self._odd(address, "not in allow_src")
@@ -91,23 +93,23 @@ class GoipSession:
             return []
         datagram = parse(data)
         match datagram:
-            case Said():
+            case ExchangeStep():
                 return self._said(datagram, address, now)
             case Push() if datagram.verb in _ORDER_ANSWERS:
                 return self._order_push(datagram, data, address, now)
             case Push():
                 return self._push(datagram, len(data), address, now)
-            case Unparsed():
+            case UnparsedDatagram():
                 return self._odd(address, datagram.why)
 
-    def submit(self, job: Job, now: float) -> list[Event]:
+    def submit(self, job: GoipJob, now: float) -> list[SessionEvent]:
         """Send one SMS; its end comes as `Over`, perhaps at once."""
         return self._with_lines(self.sender.submit(job, now), now)
 
     def order(
         self, line_name: str, verb: str, arguments: Sequence[str], now: float
     ) -> int:
-        """Begin a line command; its end comes as `OrderOver` under this sendid."""
+        """Begin a line command; its end comes as `LineCommandEnded` under this sendid."""
         line = self.lines.get(line_name)
         if line is None:
             raise OurFault(f"no line {line_name!r}")
@@ -118,7 +120,7 @@ class GoipSession:
             raise Unavailable(f"line {line_name} is busy with another command")
         sendid = self.sender.new_sendid(self._orders.__contains__)
         given = self.settings
-        order = Order(
+        order = LineCommand(
             sendid,
             row,
             value,
@@ -141,9 +143,9 @@ class GoipSession:
         self._arrivals.not_stored(key)
         self.counts["not_stored"] += 1
 
-    def tick(self, now: float) -> list[Event]:
+    def tick(self, now: float) -> list[SessionEvent]:
         """Tell that time has passed."""
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         for what, name in self._timers.due(now):
             events += self._ring(what, name, now)
         self.sender.forget(now)
@@ -158,11 +160,11 @@ class GoipSession:
         out, self._out = self._out, []
         return out
 
-    def stop(self, now: float) -> list[Event]:
+    def stop(self, now: float) -> list[SessionEvent]:
         """Begin nothing new; what has said SEND may end by itself."""
         return self._with_lines(self.sender.stop(now), now)
 
-    def abort(self, now: float) -> list[Event]:
+    def abort(self, now: float) -> list[SessionEvent]:
         """End everything now, with DONE."""
         events = self.sender.abort(now)
         for line, order in list(self._orders.values()):
@@ -170,9 +172,9 @@ class GoipSession:
             events += self._after_order(line, order, [])
         return self._with_lines(events, now)
 
-    def mended(self, now: float) -> list[Event]:
+    def mended(self, now: float) -> list[SessionEvent]:
         """Let no line rest any more: someone acted."""
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         for line in self.lines.values():
             line.works()
             events += self._look(line, now)
@@ -193,7 +195,9 @@ class GoipSession:
 
     # -- what devices tell -------------------------------------------------
 
-    def _push(self, push: Push, size: int, address: Address, now: float) -> list[Event]:
+    def _push(
+        self, push: Push, size: int, address: Address, now: float
+    ) -> list[SessionEvent]:
         if push.verb != "req" and not push.verb.isupper():
             return self._odd(address, "unknown word")
         line = self._by_id.get(push.id)
@@ -213,7 +217,7 @@ class GoipSession:
 
     def _bad_auth(
         self, push: Push, line: Line | None, size: int, address: Address
-    ) -> list[Event]:
+    ) -> list[SessionEvent]:
         self.counts["bad_auth"] += 1
         answer = b""
         if line is not None:
@@ -229,23 +233,25 @@ class GoipSession:
 
     def _keepalive(
         self, push: Push, line: Line, address: Address, now: float
-    ) -> list[Event]:
+    ) -> list[SessionEvent]:
         before = line.address
         moved = line.keepalive(push, address, now)
         self._write(registered(push.count, self.settings.keepalive_ok_status), address)
-        events: list[Event] = []
+        events: list[SessionEvent] = []
         if moved:
             if before is not None and self._by_address.get(before) is line:
                 del self._by_address[before]
             self._by_address[address] = line
             self.counts["moved"] += before is not None
-            events.append(LineMoved(line.name, *address))
+            events.append(LineAddressChanged(line.name, *address))
         if ("lost", line.name) not in self._timers:
             self._timers.set(("lost", line.name), now + line.timeout_s)
         events += self._look(line, now)
         return self._with_lines(events, now)
 
-    def _sms(self, push: Push, line: Line, address: Address, now: float) -> list[Event]:
+    def _sms(
+        self, push: Push, line: Line, address: Address, now: float
+    ) -> list[SessionEvent]:
         srcnum = push.fields.get("srcnum", b"")
         assert push.text is not None
         key = key_of(line.name, "RECEIVE", push.count, srcnum, push.text)
@@ -258,7 +264,7 @@ class GoipSession:
             self.sender.talks.note(sender, line.name)
         recvid = push.count.decode("ascii")
         return [
-            SmsCame(
+            SmsReceived(
                 key,
                 line.name,
                 recvid,
@@ -272,7 +278,7 @@ class GoipSession:
 
     def _receipt(
         self, push: Push, line: Line, address: Address, now: float
-    ) -> list[Event]:
+    ) -> list[SessionEvent]:
         sms_no = push.fields.get("sms_no", b"")
         status = push.fields.get("state", b"")
         number = push.fields.get("num", b"")
@@ -300,7 +306,7 @@ class GoipSession:
             self.counts["repeated"] += 1
         return first
 
-    def _other(self, push: Push, line: Line, address: Address) -> list[Event]:
+    def _other(self, push: Push, line: Line, address: Address) -> list[SessionEvent]:
         if push.verb not in TOLD:
             self.counts["unknown_verb"] += 1
             if self.settings.ack_unknown:
@@ -308,11 +314,13 @@ class GoipSession:
             return []
         line.hear(push)
         self._write(taken(push.verb, push.count), address)
-        return [Told(line.name, push.verb)]
+        return [LineReported(line.name, push.verb)]
 
     # -- what devices answer -----------------------------------------------
 
-    def _said(self, said: Said, address: Address, now: float) -> list[Event]:
+    def _said(
+        self, said: ExchangeStep, address: Address, now: float
+    ) -> list[SessionEvent]:
         mine, events = self.sender.said(said, address, now)
         if mine:
             return self._with_lines(events, now)
@@ -325,15 +333,15 @@ class GoipSession:
 
     def _order_push(
         self, push: Push, data: bytes, address: Address, now: float
-    ) -> list[Event]:
+    ) -> list[SessionEvent]:
         """``GSM:sendid;…`` answers a command; it has neither id nor password."""
         sendid = int(push.count)
         rest = data.partition(b";")[2]
-        return self._said(Said(push.verb, sendid, rest), address, now)
+        return self._said(ExchangeStep(push.verb, sendid, rest), address, now)
 
     def _after_order(
-        self, line: Line, order: Order, datagrams: list[bytes]
-    ) -> list[Event]:
+        self, line: Line, order: LineCommand, datagrams: list[bytes]
+    ) -> list[SessionEvent]:
         if line.address is not None:
             for datagram in datagrams:
                 self._write(datagram, line.address)
@@ -342,11 +350,11 @@ class GoipSession:
             return []
         del self._orders[order.sendid]
         line.order = None
-        return [OrderOver(order.sendid, line.name, order.answer, order.fault)]
+        return [LineCommandEnded(order.sendid, line.name, order.answer, order.fault)]
 
     # -- time and lines ----------------------------------------------------
 
-    def _ring(self, what: str, name: str | int, now: float) -> list[Event]:
+    def _ring(self, what: str, name: str | int, now: float) -> list[SessionEvent]:
         if what == "exchange":
             return self.sender.ring(int(name), now)
         if what == "order":
@@ -360,10 +368,10 @@ class GoipSession:
         if what == "lost":
             return self._lost(line, now)
         if what == "day":
-            return [Roused(line.name), *self.sender.advance(line, now)]
+            return [LineAvailable(line.name), *self.sender.advance(line, now)]
         return [*self._look(line, now), *self.sender.advance(line, now)]
 
-    def _lost(self, line: Line, now: float) -> list[Event]:
+    def _lost(self, line: Line, now: float) -> list[SessionEvent]:
         if line.is_lost(now):
             line.alive = False
             return self._look(line, now)
@@ -372,16 +380,16 @@ class GoipSession:
         self._timers.set(("lost", line.name), line.seen_at + line.timeout_s + 0.5)
         return []
 
-    def _look(self, line: Line, now: float) -> list[Event]:
+    def _look(self, line: Line, now: float) -> list[SessionEvent]:
         """Tell a line's new standing, and let its jobs go or move."""
         state, reason = line.standing(now)
         if self._stood.get(line.name, "down") == state:
             return []
         self._stood[line.name] = state
-        events: list[Event] = [LineStands(line.name, state, reason)]
+        events: list[SessionEvent] = [LineStateChanged(line.name, state, reason)]
         return events + self.sender.advance(line, now)
 
-    def _with_lines(self, events: list[Event], now: float) -> list[Event]:
+    def _with_lines(self, events: list[SessionEvent], now: float) -> list[SessionEvent]:
         """Add what the events changed: standings, and receipts that waited."""
         if not events:
             return events
@@ -392,17 +400,17 @@ class GoipSession:
                 events += self._look(line, now)
         return events + self._early_receipts(now)
 
-    def _early_receipts(self, now: float) -> list[Event]:
+    def _early_receipts(self, now: float) -> list[SessionEvent]:
         """Let receipts go whose SMS is known now, or that have waited enough."""
         if not self._early:
             return []
-        events: list[Event] = [*self._early.due(now)]
+        events: list[SessionEvent] = [*self._early.due(now)]
         self._timers.set(("early", ""), self._early.next())
         return events
 
-    def _odd(self, address: Address, why: str) -> list[Event]:
+    def _odd(self, address: Address, why: str) -> list[SessionEvent]:
         self.counts["odd"] += 1
-        return [Odd(address[0], address[1], why)]
+        return [DatagramRejected(address[0], address[1], why)]
 
     def _write(self, datagram: bytes, address: Address) -> None:
         self._out.append((datagram, address))

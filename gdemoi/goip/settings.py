@@ -14,7 +14,7 @@ from attrs import frozen
 
 from gdemoi.goip.causes import RETRY
 from gdemoi.goip.datagrams import WORD_LIMIT
-from gdemoi.goip.exchange import Timers
+from gdemoi.goip.exchange import ExchangeTimers
 from gdemoi.ini import (
     Converter,
     boolean,
@@ -160,9 +160,9 @@ class GoipSettings:
         yield Listener("listen", "udp", *self.listen)
 
     @property
-    def timers(self) -> Timers:
+    def timers(self) -> ExchangeTimers:
         """Return the timers of an exchange."""
-        return Timers(
+        return ExchangeTimers(
             self.answer_timeout_s,
             self.repeats,
             self.poll_interval_s,

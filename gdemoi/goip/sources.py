@@ -22,7 +22,7 @@ STRANGERS_RATE: Final = 5000.0
 
 
 @define(eq=False, slots=True)
-class Bucket:
+class TokenBucket:
     """`rate` tokens a second, at most `burst`."""
 
     rate: float
@@ -42,7 +42,7 @@ class Bucket:
         return True
 
 
-class Sources:
+class SourceFilter:
     """Admits datagrams by where they come from."""
 
     def __init__(
@@ -54,8 +54,10 @@ class Sources:
         self._rate = rate
         self._allowed = allowed
         self._verdicts: OrderedDict[str, bool] = OrderedDict()
-        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
-        self._strangers = Bucket(strangers_rate, strangers_rate, strangers_rate, 0.0)
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+        self._strangers = TokenBucket(
+            strangers_rate, strangers_rate, strangers_rate, 0.0
+        )
 
     def is_allowed(self, host: str) -> bool:
         """Whether the network of `host` is one of `allow_src`."""
@@ -86,7 +88,7 @@ class Sources:
         name: Hashable = address if known else address[0]
         bucket = self._buckets.get(name)
         if bucket is None:
-            bucket = Bucket(self._rate, 2 * self._rate, 2 * self._rate, now)
+            bucket = TokenBucket(self._rate, 2 * self._rate, 2 * self._rate, now)
             self._buckets[name] = bucket
             if len(self._buckets) > TABLE_LIMIT:
                 self._buckets.popitem(last=False)

@@ -19,7 +19,7 @@ import msgspec
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gdemoi.goip.datagrams import Said, parse_request, push, say
+from gdemoi.goip.datagrams import ExchangeStep, parse_request, push, say
 
 # "GOIP SMS Interface"
 SESSIONS_LIMIT: Final = 5
@@ -207,7 +207,7 @@ class BoxLine:
             self._acknowledged(words[0].decode(), words[1].decode(), words[2])
             return
         said = parse_request(datagram)
-        if not isinstance(said, Said):
+        if not isinstance(said, ExchangeStep):
             self.box.odd += 1
             return
         if said.word in self.personality.silent_to:
@@ -240,7 +240,7 @@ class BoxLine:
         if one is not None and one.call is not None and one.call.active():
             one.call.cancel()
 
-    def _msg(self, said: Said) -> None:
+    def _msg(self, said: ExchangeStep) -> None:
         now = self.box.clock.seconds()
         if said.sendid not in self._bulks:
             if self.personality.rejects:
@@ -253,7 +253,7 @@ class BoxLine:
             self._bulks[said.sendid] = Bulk(said.rest, now + SESSION_S)
         self._answer("PASSWORD", said.sendid)
 
-    def _password(self, said: Said) -> None:
+    def _password(self, said: ExchangeStep) -> None:
         bulk = self._bulk(said.sendid)
         if bulk is None:
             self._answer("ERROR", said.sendid, b"SENDID")
@@ -265,7 +265,7 @@ class BoxLine:
         bulk.authentic = True
         self._answer("SEND", said.sendid)
 
-    def _number(self, said: Said) -> None:
+    def _number(self, said: ExchangeStep) -> None:
         if self.personality.forgets:
             self._bulks.pop(said.sendid, None)
         bulk = self._bulk(said.sendid)
@@ -327,7 +327,7 @@ class BoxLine:
     def _answer(self, word: str, sendid: int, rest: bytes = b"") -> None:
         self.send(say(word, sendid, rest))
 
-    def _order(self, said: Said) -> None:
+    def _order(self, said: ExchangeStep) -> None:
         """Answer a line command, if its password is good."""
         password = self.password.encode()
         words = said.rest.split(b" ")

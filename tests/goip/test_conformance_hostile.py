@@ -7,7 +7,7 @@ import msgspec
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.sources import TABLE_LIMIT, Sources
+from gdemoi.goip.sources import TABLE_LIMIT, SourceFilter
 from tests.goip.rig import HOME, Rig
 
 STRANGER = ("198.51.100.9", 4321)
@@ -107,7 +107,7 @@ class HostileTests(SynchronousTestCase):
 
     def test_g37_forged_sources_do_not_grow_memory(self) -> None:
         """A flood from ever new addresses fills no table."""
-        sources = Sources(50.0, ())
+        sources = SourceFilter(50.0, ())
         for number in range(3 * TABLE_LIMIT):
             host = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
             sources.admit((host, 1), False, float(number))
@@ -115,7 +115,7 @@ class HostileTests(SynchronousTestCase):
 
     def test_g37_strangers_share_a_limit(self) -> None:
         """Forging many sources does not buy more than all strangers may have."""
-        sources = Sources(50.0, (), strangers_rate=100.0)
+        sources = SourceFilter(50.0, (), strangers_rate=100.0)
         taken = sum(
             sources.admit((f"10.0.{n >> 8}.{n & 255}", 1), False, 0.0)
             for n in range(1000)

@@ -7,9 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.goip.datagrams import (
     DATAGRAM_LIMIT,
     TEXT_LIMIT,
+    ExchangeStep,
     Push,
-    Said,
-    Unparsed,
+    UnparsedDatagram,
     bulk_request,
     end_request,
     line_request,
@@ -87,7 +87,7 @@ class PushTests(SynchronousTestCase):
             b"req",
             b"",
         ):
-            self.assertIsInstance(parse(datagram), Unparsed, datagram[:40])
+            self.assertIsInstance(parse(datagram), UnparsedDatagram, datagram[:40])
 
     def test_many_fields_are_cut(self) -> None:
         """A datagram of thousands of fields makes a small table."""
@@ -115,27 +115,35 @@ class PushTests(SynchronousTestCase):
     @given(st.binary(max_size=300) | st.binary(max_size=60).map(b"RECEIVE:1;".__add__))
     def test_any_bytes_are_a_value(self, data: bytes) -> None:
         """No bytes raise."""
-        self.assertIsInstance(parse(data), Push | Said | Unparsed)
-        self.assertIsInstance(parse_request(data), Said | Unparsed)
+        self.assertIsInstance(parse(data), Push | ExchangeStep | UnparsedDatagram)
+        self.assertIsInstance(parse_request(data), ExchangeStep | UnparsedDatagram)
 
 
 class SaidTests(SynchronousTestCase):
     def test_answers_of_the_documents(self) -> None:
         """Each answer of a bulk exchange, with and without newline."""
         for datagram, expected in (
-            (b"PASSWORD 5\n", Said("PASSWORD", 5)),
-            (b"WAIT 5 3\n", Said("WAIT", 5, b"3")),
-            (b"OK 5 3 117 \n", Said("OK", 5, b"3 117 ")),
-            (b"ERROR 5 3 errorstatus:38", Said("ERROR", 5, b"3 errorstatus:38")),
-            (b"DONE 11 \n", Said("DONE", 11)),
-            (b"USSD 7 line one\nline two", Said("USSD", 7, b"line one\nline two")),
+            (b"PASSWORD 5\n", ExchangeStep("PASSWORD", 5)),
+            (b"WAIT 5 3\n", ExchangeStep("WAIT", 5, b"3")),
+            (b"OK 5 3 117 \n", ExchangeStep("OK", 5, b"3 117 ")),
+            (
+                b"ERROR 5 3 errorstatus:38",
+                ExchangeStep("ERROR", 5, b"3 errorstatus:38"),
+            ),
+            (b"DONE 11 \n", ExchangeStep("DONE", 11)),
+            (
+                b"USSD 7 line one\nline two",
+                ExchangeStep("USSD", 7, b"line one\nline two"),
+            ),
         ):
             self.assertEqual(parse(datagram), expected)
 
     @given(st.integers(0, 2**31 - 1), plain)
     def test_said_round_trip(self, sendid: int, rest: bytes) -> None:
         """What a device says inside an exchange is read back."""
-        self.assertEqual(parse(say("USSD", sendid, rest)), Said("USSD", sendid, rest))
+        self.assertEqual(
+            parse(say("USSD", sendid, rest)), ExchangeStep("USSD", sendid, rest)
+        )
 
 
 class RequestTests(SynchronousTestCase):
@@ -159,21 +167,24 @@ class RequestTests(SynchronousTestCase):
     def test_bulk_round_trip(self, sendid: int, text: bytes) -> None:
         """The box reads any text by its length."""
         self.assertEqual(
-            parse_request(bulk_request(sendid, text)), Said("MSG", sendid, text)
+            parse_request(bulk_request(sendid, text)), ExchangeStep("MSG", sendid, text)
         )
 
     def test_box_reads_what_the_server_writes(self) -> None:
         """Every other request is read with and without its newline."""
         for datagram, expected in (
-            (end_request(5), Said("DONE", 5)),
-            (password_request(5, b"pw"), Said("PASSWORD", 5, b"pw")),
-            (number_request(5, 1, b"+79"), Said("SEND", 5, b"1 +79")),
-            (line_request("USSD", 5, [b"pw", b"*1#"]), Said("USSD", 5, b"pw *1#")),
+            (end_request(5), ExchangeStep("DONE", 5)),
+            (password_request(5, b"pw"), ExchangeStep("PASSWORD", 5, b"pw")),
+            (number_request(5, 1, b"+79"), ExchangeStep("SEND", 5, b"1 +79")),
+            (
+                line_request("USSD", 5, [b"pw", b"*1#"]),
+                ExchangeStep("USSD", 5, b"pw *1#"),
+            ),
         ):
             self.assertEqual(parse_request(datagram), expected)
 
     def test_wrong_length_is_not_taken(self) -> None:
         """A MSG whose length counts characters is a fault of the server."""
         self.assertIsInstance(
-            parse_request(b"MSG 1 6 " + "Привет\n".encode()), Unparsed
+            parse_request(b"MSG 1 6 " + "Привет\n".encode()), UnparsedDatagram
         )

@@ -6,17 +6,17 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.choice import NoLine, Talks, bound_line, choose
 from gdemoi.goip.exchange import (
-    Again,
     Exchange,
-    Failed,
-    NotSent,
+    ExchangeLost,
+    ExchangeTimers,
     Result,
-    Sent,
-    Timers,
-    Unknown,
+    SmsFailed,
+    SmsNotSent,
+    SmsSent,
+    SmsUncertain,
 )
+from gdemoi.goip.line_selection import Affinity, NoUsableLine, bound_line, choose
 from gdemoi.goip.lines import Line
 from gdemoi.message import Accepted, Outcome, Unsure
 from tests.goip.rig import Rig, line_settings
@@ -188,7 +188,9 @@ class RankTests(SynchronousTestCase):
         line.gsm_status = "LOGIN"
         line.waiting.extend([None] * waiting)  # type: ignore[list-item]
         if busy:
-            line.exchange = Exchange(1, b"", b"", b"", Timers(), released=released)
+            line.exchange = Exchange(
+                1, b"", b"", b"", ExchangeTimers(), released=released
+            )
         line.count(today, self.NOW)
         line.next_at = next_at
         line.troubles = troubles
@@ -198,7 +200,7 @@ class RankTests(SynchronousTestCase):
         """Return the name of the chosen line."""
         given: dict[str, Any] = {"bound": None, "known": None, **more}
         found = choose(lines, given.pop("bound"), given.pop("known"), self.NOW, **given)
-        return None if isinstance(found, NoLine) else found.name
+        return None if isinstance(found, NoUsableLine) else found.name
 
     def test_rank(self) -> None:
         """Each reason goes before all that follow it; the order given is no reason."""
@@ -264,7 +266,7 @@ class VerdictTests(SynchronousTestCase):
 
     def led(self, *steps: str | float) -> Exchange:
         """Lead an exchange: answers of the device, or time that passes."""
-        exchange, now = Exchange(7, b"+79", b"hi", b"pw", Timers()), 0.0
+        exchange, now = Exchange(7, b"+79", b"hi", b"pw", ExchangeTimers()), 0.0
         exchange.begin(now)
         for step in steps:
             if isinstance(step, str):
@@ -282,26 +284,26 @@ class VerdictTests(SynchronousTestCase):
         """Another try is safe only while SEND certainly was not heard."""
         p, s = "PASSWORD", "SEND"
         for steps, expected in (
-            ((20.0,), NotSent),
-            ((p, 20.0), NotSent),
+            ((20.0,), SmsNotSent),
+            ((p, 20.0), SmsNotSent),
             ((p, s, 19.9), None),
-            ((p, s, 20.0), Unknown),
-            ((s, 20.0), Unknown),
-            ((p, s, "OK 1 5"), Sent),
-            ((p, s, "OK 2 5", 20.0), Unknown),
-            ((p, s, "ERROR 1 errorstatus:38"), Failed),
-            (("ERROR PASSWORD",), NotSent),
-            ((p, "ERROR GSM_LOGOUT"), NotSent),
-            ((p, "ERROR SENDID"), Again),
+            ((p, s, 20.0), SmsUncertain),
+            ((s, 20.0), SmsUncertain),
+            ((p, s, "OK 1 5"), SmsSent),
+            ((p, s, "OK 2 5", 20.0), SmsUncertain),
+            ((p, s, "ERROR 1 errorstatus:38"), SmsFailed),
+            (("ERROR PASSWORD",), SmsNotSent),
+            ((p, "ERROR GSM_LOGOUT"), SmsNotSent),
+            ((p, "ERROR SENDID"), ExchangeLost),
             # SEND left once, and this is all that was ever said to it
-            ((p, s, "ERROR GSM_LOGOUT"), NotSent),
-            ((p, s, "ERROR SENDID"), Again),
+            ((p, s, "ERROR GSM_LOGOUT"), SmsNotSent),
+            ((p, s, "ERROR SENDID"), ExchangeLost),
             # it left twice, or was waited for: the answer may be to the repeat
-            ((p, s, 5.0, "ERROR GSM_LOGOUT"), Unknown),
-            ((p, s, 5.0, "ERROR SENDID"), Unknown),
-            ((p, s, "WAIT 1", "ERROR GSM_LOGOUT"), Unknown),
-            ((p, s, "WAIT 1", "ERROR SENDID"), Unknown),
-            ((p, s, "WAIT 1", 30.0, "OK 1 5"), Sent),
+            ((p, s, 5.0, "ERROR GSM_LOGOUT"), SmsUncertain),
+            ((p, s, 5.0, "ERROR SENDID"), SmsUncertain),
+            ((p, s, "WAIT 1", "ERROR GSM_LOGOUT"), SmsUncertain),
+            ((p, s, "WAIT 1", "ERROR SENDID"), SmsUncertain),
+            ((p, s, "WAIT 1", 30.0, "OK 1 5"), SmsSent),
         ):
             result: Result | None = self.led(*steps).result
             kind = None if result is None else type(result)
@@ -319,11 +321,13 @@ class VerdictTests(SynchronousTestCase):
             self.assertIsNone(waits.result, steps)
             self.assertEqual(waits.deadline, 85.0, steps)
             over = self.led(*steps, 85.0 - begun)
-            self.assertIsInstance(over.result, Unknown, steps)
+            self.assertIsInstance(over.result, SmsUncertain, steps)
 
     def test_a_passive_exchange_ends_too(self) -> None:
         """Without polls, the end is all that it waits for."""
-        exchange = Exchange(7, b"+79", b"hi", b"pw", Timers(poll_interval_s=0.0))
+        exchange = Exchange(
+            7, b"+79", b"hi", b"pw", ExchangeTimers(poll_interval_s=0.0)
+        )
         exchange.begin(0.0)
         for word in ("PASSWORD", "SEND"):
             exchange.receive(word, b"", 1.0)
@@ -331,34 +335,34 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(exchange.deadline, 85.0)
         self.assertEqual(exchange.tick(84.9), [])
         exchange.tick(85.0)
-        self.assertIsInstance(exchange.result, Unknown)
+        self.assertIsInstance(exchange.result, SmsUncertain)
 
     def test_what_a_verdict_says(self) -> None:
         """Receipt number, error code, how long the line rests and why."""
         p, s = "PASSWORD", "SEND"
         for steps, expected in (
-            ((p, s, "OK 1 5"), Sent("5")),
-            ((p, s, "OK 1"), Sent(None)),
-            ((p, s, "ERROR 1 errorstatus:38"), Failed(38)),
-            ((p, s, "ERROR 1 errorstatus:"), Failed(None)),
-            ((p, s, "ERROR 1"), Failed(None)),
-            (("ERROR PASSWORD",), NotSent("PASSWORD", "wrong password", 300.0)),
-            (("ERROR busy",), NotSent("ERROR", "rejected: busy", 10.0)),
+            ((p, s, "OK 1 5"), SmsSent("5")),
+            ((p, s, "OK 1"), SmsSent(None)),
+            ((p, s, "ERROR 1 errorstatus:38"), SmsFailed(38)),
+            ((p, s, "ERROR 1 errorstatus:"), SmsFailed(None)),
+            ((p, s, "ERROR 1"), SmsFailed(None)),
+            (("ERROR PASSWORD",), SmsNotSent("PASSWORD", "wrong password", 300.0)),
+            (("ERROR busy",), SmsNotSent("ERROR", "rejected: busy", 10.0)),
             (
                 (p, "ERROR GSM_LOGOUT"),
-                NotSent("GSM_LOGOUT", "the line is not on its network", 0.0, True),
+                SmsNotSent("GSM_LOGOUT", "the line is not on its network", 0.0, True),
             ),
-            ((20.0,), NotSent("silence", "no answer to MSG", 10.0)),
-            ((p, 20.0), NotSent("silence", "no answer to PASSWORD", 10.0)),
-            ((p, s, 20.0), Unknown("no answer to SEND", silent=True)),
+            ((20.0,), SmsNotSent("silence", "no answer to MSG", 10.0)),
+            ((p, 20.0), SmsNotSent("silence", "no answer to PASSWORD", 10.0)),
+            ((p, s, 20.0), SmsUncertain("no answer to SEND", silent=True)),
             (
                 (p, s, 5.0, "ERROR GSM_LOGOUT"),
-                Unknown("the line is not on its network, after SEND"),
+                SmsUncertain("the line is not on its network, after SEND"),
             ),
-            ((p, s, "WAIT 1", 85.0), Unknown("no end in 85 s", silent=True)),
+            ((p, s, "WAIT 1", 85.0), SmsUncertain("no end in 85 s", silent=True)),
             (
                 (p, s, "ERROR what", 20.0),
-                Unknown("no answer to SEND (it said: what)", silent=True),
+                SmsUncertain("no answer to SEND (it said: what)", silent=True),
             ),
         ):
             self.assertEqual((steps, self.led(*steps).result), (steps, expected))
@@ -367,14 +371,14 @@ class VerdictTests(SynchronousTestCase):
         """The first word after a doubt is told late; after a verdict none is."""
         p, s = "PASSWORD", "SEND"
         for steps, late in (
-            ((p, s, 20.0, "OK 1 5"), Sent("5")),
-            ((p, s, 20.0, "ERROR 1 errorstatus:38"), Failed(38)),
-            ((p, s, 20.0, "OK 1 5", "ERROR 1 errorstatus:38"), Sent("5")),
+            ((p, s, 20.0, "OK 1 5"), SmsSent("5")),
+            ((p, s, 20.0, "ERROR 1 errorstatus:38"), SmsFailed(38)),
+            ((p, s, 20.0, "OK 1 5", "ERROR 1 errorstatus:38"), SmsSent("5")),
             ((p, s, 20.0, "OK 2 5"), None),
             ((p, s, "OK 1 5", "OK 1 6"), None),
             ((p, s, "OK 1 5", "ERROR 1 errorstatus:38"), None),
             # it went out after all: that must be known before another try
-            ((p, s, "ERROR 1 errorstatus:38", "OK 1 5"), Sent("5")),
+            ((p, s, "ERROR 1 errorstatus:38", "OK 1 5"), SmsSent("5")),
             ((p, s, "ERROR 1 errorstatus:38", "ERROR 1 errorstatus:1"), None),
             ((20.0, "OK 1 5"), None),
         ):
@@ -427,16 +431,16 @@ class BoundTests(SynchronousTestCase):
         """Which line it is about, and when to ask again."""
         gone = Line("gone", line_settings())
         self.assertEqual(
-            choose([gone], None, None, 1000.0), NoLine("no usable line", 5.0)
+            choose([gone], None, None, 1000.0), NoUsableLine("no usable line", 5.0)
         )
         self.assertEqual(
             choose([gone], gone, None, 1000.0),
-            NoLine("line gone: no keepalive yet", 60.0, True),
+            NoUsableLine("line gone: no keepalive yet", 60.0, True),
         )
 
     def test_the_line_that_talked_last(self) -> None:
         """In whatever spelling; only what is new is to be saved."""
-        talks = Talks()
+        talks = Affinity()
         talks.note("+79161112233", "a")
         self.assertTrue(talks.changed)
         self.assertEqual(talks.saved(), {"161112233": "a"})

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.goip.exchange import (
-    Again,
     Exchange,
-    Failed,
-    NotSent,
-    Sent,
-    Stage,
-    Timers,
-    Unknown,
+    ExchangeLost,
+    ExchangeStage,
+    ExchangeTimers,
+    SmsFailed,
+    SmsNotSent,
+    SmsSent,
+    SmsUncertain,
 )
 
 WORDS = st.sampled_from(["PASSWORD", "SEND", "WAIT", "OK", "ERROR", "DONE", "USSD"])
@@ -24,7 +24,7 @@ RESTS = st.sampled_from(
 
 def opened(now: float = 0.0) -> Exchange:
     """Return an exchange that has said MSG."""
-    exchange = Exchange(7, b"+79", b"hi", b"pw", Timers())
+    exchange = Exchange(7, b"+79", b"hi", b"pw", ExchangeTimers())
     exchange.begin(now)
     return exchange
 
@@ -58,7 +58,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertIsNone(exchange.result)
         for now in (5.0, 10.0, 15.0, 20.0):
             exchange.tick(now)
-        assert isinstance(exchange.result, Unknown)
+        assert isinstance(exchange.result, SmsUncertain)
         self.assertIn("what?ever", exchange.result.why)
 
     def test_second_abort(self) -> None:
@@ -73,7 +73,7 @@ class ExchangeTests(SynchronousTestCase):
         exchange.receive("OK", b"1 5", 1.0)
         exchange.receive("ERROR", b"SENDID", 2.0)
         exchange.receive("ERROR", b"1 errorstatus:1", 2.0)
-        self.assertEqual(exchange.result, Sent("5"))
+        self.assertEqual(exchange.result, SmsSent("5"))
         self.assertIsNone(exchange.late)
 
     def test_farewell_goes_on_after_the_release(self) -> None:
@@ -83,7 +83,7 @@ class ExchangeTests(SynchronousTestCase):
         said = [len(exchange.tick(now)) for now in (5.0, 10.0, 15.0, 20.0, 25.0)]
         self.assertEqual(said, [1, 1, 1, 0, 0])
         self.assertTrue(exchange.released)
-        self.assertIs(exchange.stage, Stage.CLOSED)
+        self.assertIs(exchange.stage, ExchangeStage.CLOSED)
 
     @given(
         st.lists(
@@ -108,9 +108,9 @@ class ExchangeTests(SynchronousTestCase):
             now = max(now, exchange.deadline)
             exchange.tick(now)
         result = exchange.result
-        if isinstance(result, Sent | Failed | Unknown):
+        if isinstance(result, SmsSent | SmsFailed | SmsUncertain):
             self.assertGreater(exchange.sends, 0)
-        elif isinstance(result, NotSent | Again):
+        elif isinstance(result, SmsNotSent | ExchangeLost):
             self.assertLessEqual(exchange.sends, 1)
             self.assertFalse(exchange.waited)
         else:

@@ -4,17 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.arrivals import STORED_LIMIT, Arrivals, key_of
 from gdemoi.goip.causes import RETRY, state_of, status_text, text_of
-from gdemoi.goip.choice import TALKS_LIMIT, Talks
 from gdemoi.goip.datagrams import Push
-from gdemoi.goip.early import EARLY_LIMIT, EarlyReceipts
-from gdemoi.goip.joiner import GROUPS_LIMIT, Joiner
+from gdemoi.goip.deadlines import DeadlineHeap
+from gdemoi.goip.early_receipts import EARLY_LIMIT, EarlyReceipts
+from gdemoi.goip.inbound_repeats import STORED_LIMIT, InboundRepeats, key_of
+from gdemoi.goip.joiner import GROUPS_LIMIT, LongSmsJoiner
+from gdemoi.goip.line_selection import TALKS_LIMIT, Affinity
 from gdemoi.goip.lines import FACTS_LIMIT, Line
 from gdemoi.goip.numbers import NumberFormat, agree, is_number, spell, unspell
 from gdemoi.goip.receipts import REMEMBERED, SentTable
-from gdemoi.goip.sources import Bucket
-from gdemoi.goip.timers import Timers
+from gdemoi.goip.sources import TokenBucket
 from gdemoi.message import State, provider_key
 from tests.goip.rig import HOME, line_settings
 
@@ -98,7 +98,7 @@ class TimersTests(SynchronousTestCase):
     )
     def test_rings_what_was_set_last(self, steps: list[tuple[str, int | None]]) -> None:
         """As a plain dict of deadlines would."""
-        timers, plain = Timers(), {}
+        timers, plain = DeadlineHeap(), {}
         for name, at in steps:
             timers.set((name, 0), at)
             plain[name] = at
@@ -113,7 +113,7 @@ class TimersTests(SynchronousTestCase):
 
     def test_heap_stays_small(self) -> None:
         """A deadline that moves ten thousand times does not fill memory."""
-        timers = Timers()
+        timers = DeadlineHeap()
         for number in range(10_000):
             timers.set(("a", 1), float(number))
         self.assertLess(len(timers._heap), 100)
@@ -124,7 +124,7 @@ class BucketTests(SynchronousTestCase):
     @given(st.lists(st.floats(0, 3), max_size=200))
     def test_never_more_than_rate_and_burst(self, pauses: list[float]) -> None:
         """In any time, no more than burst + rate × time."""
-        bucket = Bucket(5.0, 10.0, 10.0, 0.0)
+        bucket = TokenBucket(5.0, 10.0, 10.0, 0.0)
         now, taken = 0.0, 0
         for pause in pauses:
             now += pause
@@ -135,7 +135,7 @@ class BucketTests(SynchronousTestCase):
 class ArrivalsTests(SynchronousTestCase):
     def test_remembered_for_ten_minutes(self) -> None:
         """A later datagram of the same content is a new arrival."""
-        arrivals, key = Arrivals(), key_of("a", "RECEIVE", b"1", b"x")
+        arrivals, key = InboundRepeats(), key_of("a", "RECEIVE", b"1", b"x")
         self.assertEqual(arrivals.arrive(key, b"OK", HOME, 0.0), (True, False))
         arrivals.stored(key, 0.0)
         self.assertEqual(arrivals.arrive(key, b"OK", HOME, 599.0), (False, True))
@@ -143,7 +143,7 @@ class ArrivalsTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """Neither what is safe nor what is in flight grows without end."""
-        arrivals = Arrivals()
+        arrivals = InboundRepeats()
         for number in range(STORED_LIMIT + 500):
             key = key_of("a", "RECEIVE", b"%d" % number)
             arrivals.arrive(key, b"OK", HOME, 0.0)
@@ -161,7 +161,7 @@ class ArrivalsTests(SynchronousTestCase):
 class OtherTableTests(SynchronousTestCase):
     def test_talks_are_bounded(self) -> None:
         """The numbers that were silent longest are forgotten."""
-        talks = Talks()
+        talks = Affinity()
         for number in range(TALKS_LIMIT + 10):
             talks.note(f"+7916{number:07d}", "a")
         self.assertEqual(len(talks), TALKS_LIMIT)
@@ -170,7 +170,7 @@ class OtherTableTests(SynchronousTestCase):
 
     def test_loaded_talks_do_not_override(self) -> None:
         """What was learned since the start is newer than what was saved."""
-        talks = Talks()
+        talks = Affinity()
         talks.note("+79160000001", "new")
         talks.load({"160000001": "old", "160000002": "old"})
         self.assertEqual(talks.line("+79160000001"), "new")
@@ -178,7 +178,7 @@ class OtherTableTests(SynchronousTestCase):
 
     def test_joiner_is_bounded_and_never_repeats_a_place(self) -> None:
         """Each part has its own place; the sixteenth begins a new SMS."""
-        joiner = Joiner(60.0)
+        joiner = LongSmsJoiner(60.0)
         parts = [joiner.part("a", "+79", "100", 0.0) for _ in range(16)]
         places = {(one.reference, one.number) for one in parts if one}
         self.assertEqual(len(places), 16)

@@ -32,7 +32,7 @@ _SENDID: Final = 1
 
 
 @define(eq=False)
-class GoipPrepared:
+class GoipEncodedMessage:
     """One message, ready for any line (or for the one that its sender names)."""
 
     message: Outbound
@@ -66,7 +66,7 @@ class GoipPrepared:
 
 def prepare(
     message: Outbound, bound: Line | None, likely: Line | None, most_segments: int
-) -> GoipPrepared | Refused:
+) -> GoipEncodedMessage | Refused:
     """Make a message ready; `bound` is the line of its sender, if it names one."""
     refused = _unfit(message)
     if refused is not None:
@@ -93,7 +93,7 @@ def prepare(
     if count > limit:
         return _refused("too_long", f"{count} segments of {limit}")
     line = bound or likely
-    return GoipPrepared(
+    return GoipEncodedMessage(
         message=message,
         text=octets,
         segments=count,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 from attrs import define
 
-from gdemoi.goip.arrivals import Key
-from gdemoi.goip.exchange import Failed, NotSent, Sent, Unknown
+from gdemoi.goip.exchange import SmsFailed, SmsNotSent, SmsSent, SmsUncertain
+from gdemoi.goip.inbound_repeats import Key
 
 
 @define(eq=False, kw_only=True)
-class Job:
+class GoipJob:
     """One SMS to send; `message_id` and `attempt` come back with its end."""
 
     message_id: str
@@ -28,27 +28,27 @@ class Job:
     command: bool = False
 
 
-class Over(msgspec.Struct, frozen=True):
+class JobEnded(msgspec.Struct, frozen=True):
     """A job has ended.  `provider_id` is set when a receipt may come."""
 
-    job: Job
+    job: GoipJob
     line: str | None
-    result: Sent | Failed | NotSent | Unknown
+    result: SmsSent | SmsFailed | SmsNotSent | SmsUncertain
     provider_id: str | None = None
     # it never left the queue: no line could take it; ask again after this
     after_s: float | None = None
 
 
-class Late(msgspec.Struct, frozen=True):
-    """The verdict on a job that had ended as `Unknown`, or an OK after an ERROR."""
+class LateResult(msgspec.Struct, frozen=True):
+    """The verdict on a job that had ended as `SmsUncertain`, or an OK after an ERROR."""
 
-    job: Job
+    job: GoipJob
     line: str
-    result: Sent | Failed
+    result: SmsSent | SmsFailed
     provider_id: str | None = None
 
 
-class LineMoved(msgspec.Struct, frozen=True):
+class LineAddressChanged(msgspec.Struct, frozen=True):
     """A line has another address than before."""
 
     line: str
@@ -56,7 +56,7 @@ class LineMoved(msgspec.Struct, frozen=True):
     port: int
 
 
-class LineStands(msgspec.Struct, frozen=True):
+class LineStateChanged(msgspec.Struct, frozen=True):
     """A line is now up, degraded or down."""
 
     line: str
@@ -64,7 +64,7 @@ class LineStands(msgspec.Struct, frozen=True):
     reason: str
 
 
-class SmsCame(msgspec.Struct, frozen=True):
+class SmsReceived(msgspec.Struct, frozen=True):
     """An inbound SMS; the session must hear `stored(key)` or `not_stored(key)`.
 
     `srcnum` is in the international form where the line's settings tell it, `raw` as
@@ -81,8 +81,8 @@ class SmsCame(msgspec.Struct, frozen=True):
     raw: str
 
 
-class ReceiptCame(msgspec.Struct, frozen=True):
-    """A delivery receipt; the session must hear of `key` as for `SmsCame`.
+class ReceiptReceived(msgspec.Struct, frozen=True):
+    """A delivery receipt; the session must hear of `key` as for `SmsReceived`.
 
     `about` is the phone in the form that the message had, as far as known.
     """
@@ -97,14 +97,14 @@ class ReceiptCame(msgspec.Struct, frozen=True):
     raw: str
 
 
-class Told(msgspec.Struct, frozen=True):
+class LineReported(msgspec.Struct, frozen=True):
     """A line told something else about itself (call, cell, USSD of the network)."""
 
     line: str
     verb: str
 
 
-class OrderOver(msgspec.Struct, frozen=True):
+class LineCommandEnded(msgspec.Struct, frozen=True):
     """A line command has ended, in an answer or a fault."""
 
     sendid: int
@@ -113,13 +113,13 @@ class OrderOver(msgspec.Struct, frozen=True):
     fault: str | None
 
 
-class Roused(msgspec.Struct, frozen=True):
+class LineAvailable(msgspec.Struct, frozen=True):
     """A line that was spent may send again: a new day has begun."""
 
     line: str
 
 
-class Odd(msgspec.Struct, frozen=True):
+class DatagramRejected(msgspec.Struct, frozen=True):
     """A datagram that was not taken, for the log (which is rate-limited)."""
 
     host: str
@@ -127,15 +127,15 @@ class Odd(msgspec.Struct, frozen=True):
     why: str
 
 
-Event = (
-    Over
-    | Late
-    | LineMoved
-    | LineStands
-    | SmsCame
-    | ReceiptCame
-    | Told
-    | OrderOver
-    | Roused
-    | Odd
+SessionEvent = (
+    JobEnded
+    | LateResult
+    | LineAddressChanged
+    | LineStateChanged
+    | SmsReceived
+    | ReceiptReceived
+    | LineReported
+    | LineCommandEnded
+    | LineAvailable
+    | DatagramRejected
 )

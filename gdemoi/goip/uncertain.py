@@ -12,8 +12,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from gdemoi.goip.events import Job
 from gdemoi.goip.numbers import agree
+from gdemoi.goip.session_events import GoipJob
 
 UNSURE_S: Final = 3600.0
 UNSURE_LIMIT: Final = 50
@@ -21,13 +21,13 @@ ORPHANS_LIMIT: Final = 200
 
 
 @frozen
-class _Unsure:
-    job: Job
+class _UncertainSms:
+    job: GoipJob
     at: float
 
 
 @frozen
-class Orphan:
+class UnmatchedReceipt:
     """A receipt that no SMS was known for."""
 
     line: str
@@ -37,22 +37,24 @@ class Orphan:
 
 
 @define(eq=False)
-class UnsureSms:
+class UncertainSms:
     """By line; the oldest of each are forgotten."""
 
-    _lines: dict[str, deque[_Unsure]] = field(factory=dict)
-    _orphans: deque[Orphan] = field(factory=lambda: deque(maxlen=ORPHANS_LIMIT))
+    _lines: dict[str, deque[_UncertainSms]] = field(factory=dict)
+    _orphans: deque[UnmatchedReceipt] = field(
+        factory=lambda: deque(maxlen=ORPHANS_LIMIT)
+    )
 
     def is_empty_for(self, line: str, number: str) -> bool:
         """Whether no SMS of a line to this number is unsure."""
         kept = self._lines.get(line, ())
         return not any(agree(one.job.to, number) for one in kept)
 
-    def keep(self, orphan: Orphan) -> None:
+    def keep(self, orphan: UnmatchedReceipt) -> None:
         """Remember a receipt that came while its SMS may be under way."""
         self._orphans.append(orphan)
 
-    def adopt(self, line: str, number: str, since: float) -> Orphan | None:
+    def adopt(self, line: str, number: str, since: float) -> UnmatchedReceipt | None:
         """Return the one orphan that can be about an SMS begun at `since`."""
         mine = [
             one
@@ -64,12 +66,12 @@ class UnsureSms:
         self._orphans.remove(mine[0])
         return mine[0]
 
-    def note(self, line: str, job: Job, now: float) -> None:
+    def note(self, line: str, job: GoipJob, now: float) -> None:
         """Remember an SMS that may have gone out."""
         kept = self._lines.setdefault(line, deque(maxlen=UNSURE_LIMIT))
-        kept.append(_Unsure(job, now))
+        kept.append(_UncertainSms(job, now))
 
-    def settle(self, line: str, job: Job) -> bool:
+    def settle(self, line: str, job: GoipJob) -> bool:
         """Forget a job; False when it was settled before."""
         kept = self._lines.get(line, deque())
         mine = [one for one in kept if one.job is job]
@@ -77,7 +79,7 @@ class UnsureSms:
             kept.remove(mine[0])
         return bool(mine)
 
-    def claim(self, line: str, number: str, now: float) -> Job | None:
+    def claim(self, line: str, number: str, now: float) -> GoipJob | None:
         """Return the one job of a line to this number, and forget it.
 
         None when there are several: nobody could tell which is meant.

@@ -23,7 +23,7 @@ _NUMBER: Final = re.compile(r"\+?[0-9]{3,20}\Z")
 
 
 @frozen
-class Verb:
+class CommandVerb:
     """How one of our words is spelled to the device.
 
     `value` checks the argument; `good` and `bad` are the words of its answers
@@ -40,30 +40,30 @@ class Verb:
     close: bool = False
 
 
-VERBS: Final[dict[str, Verb]] = {
-    "ussd": Verb(
+VERBS: Final[dict[str, CommandVerb]] = {
+    "ussd": CommandVerb(
         "USSD", _USSD_CODE, (), ("USSDERROR",), False, password_first=True, close=True
     ),
-    "ussd-exit": Verb("USSDEXIT"),
-    "number": Verb("get_gsm_num"),
-    "set-number": Verb("set_gsm_num", _NUMBER),
-    "state": Verb("get_gsm_state"),
-    "remain": Verb("get_remain_time"),
-    "reset-remain": Verb("reset_remain_time"),
-    "expiry": Verb("get_exp_time"),
-    "set-expiry": Verb("set_exp_time", _DIGITS),
-    "imei": Verb("get_imei"),
-    "call-interval": Verb("get_out_call_interval"),
-    "set-call-interval": Verb("set_out_call_interval", _DIGITS),
-    "drop-call": Verb("svr_drop_call"),
-    "cells": Verb("get_cells_list"),
-    "info": Verb("GSM"),
-    "reboot": Verb("svr_reboot_module", again=False),
-    "reboot-device": Verb("svr_reboot_dev", again=False),
+    "ussd-exit": CommandVerb("USSDEXIT"),
+    "number": CommandVerb("get_gsm_num"),
+    "set-number": CommandVerb("set_gsm_num", _NUMBER),
+    "state": CommandVerb("get_gsm_state"),
+    "remain": CommandVerb("get_remain_time"),
+    "reset-remain": CommandVerb("reset_remain_time"),
+    "expiry": CommandVerb("get_exp_time"),
+    "set-expiry": CommandVerb("set_exp_time", _DIGITS),
+    "imei": CommandVerb("get_imei"),
+    "call-interval": CommandVerb("get_out_call_interval"),
+    "set-call-interval": CommandVerb("set_out_call_interval", _DIGITS),
+    "drop-call": CommandVerb("svr_drop_call"),
+    "cells": CommandVerb("get_cells_list"),
+    "info": CommandVerb("GSM"),
+    "reboot": CommandVerb("svr_reboot_module", again=False),
+    "reboot-device": CommandVerb("svr_reboot_dev", again=False),
 }
 
 
-def order_of(verb: str, arguments: Sequence[str]) -> tuple[Verb, bytes | None]:
+def order_of(verb: str, arguments: Sequence[str]) -> tuple[CommandVerb, bytes | None]:
     """Return the verb's table row and its checked argument, or raise `OurFault`."""
     row = VERBS.get(verb)
     if row is None:
@@ -81,11 +81,11 @@ def order_of(verb: str, arguments: Sequence[str]) -> tuple[Verb, bytes | None]:
 
 
 @define(eq=False)
-class Order:
+class LineCommand:
     """One line command under its sendid; `answer` or `fault` is set at its end."""
 
     sendid: int
-    verb: Verb
+    verb: CommandVerb
     value: bytes | None
     password: bytes
     answer_timeout_s: float = 5.0

@@ -11,10 +11,10 @@ from typing import Final
 
 from attrs import define, field
 
-from gdemoi.goip.arrivals import Key
 from gdemoi.goip.datagrams import Push
-from gdemoi.goip.events import ReceiptCame
+from gdemoi.goip.inbound_repeats import Key
 from gdemoi.goip.lines import Line
+from gdemoi.goip.session_events import ReceiptReceived
 
 EARLY_S: Final = 10.0
 EARLY_LIMIT: Final = 500
@@ -30,12 +30,12 @@ def number_of(push: Push) -> str:
     return push.fields.get("num", b"").decode("utf-8", "replace")
 
 
-def receipt_came(line: Line, key: Key, push: Push, now: float) -> ReceiptCame:
+def receipt_came(line: Line, key: Key, push: Push, now: float) -> ReceiptReceived:
     """Return a DELIVER with what is known of its SMS."""
     sms_no, number = sms_no_of(push), number_of(push)
     status = int(push.fields["state"])
     known = line.sent.match(sms_no, number, now)
-    return ReceiptCame(
+    return ReceiptReceived(
         key,
         line.name,
         sms_no,
@@ -48,7 +48,7 @@ def receipt_came(line: Line, key: Key, push: Push, now: float) -> ReceiptCame:
 
 
 @define(eq=False)
-class _Waiting:
+class _EarlyReceipt:
     line: Line
     key: Key
     push: Push
@@ -59,16 +59,16 @@ class _Waiting:
 class EarlyReceipts:
     """The receipts that wait."""
 
-    _waiting: list[_Waiting] = field(factory=list)
+    _waiting: list[_EarlyReceipt] = field(factory=list)
 
     def keep(self, line: Line, key: Key, push: Push, now: float) -> bool:
         """Let a receipt wait; False when too many do."""
         if len(self._waiting) >= EARLY_LIMIT:
             return False
-        self._waiting.append(_Waiting(line, key, push, now + EARLY_S))
+        self._waiting.append(_EarlyReceipt(line, key, push, now + EARLY_S))
         return True
 
-    def due(self, now: float) -> list[ReceiptCame]:
+    def due(self, now: float) -> list[ReceiptReceived]:
         """Return the receipts whose SMS is known now, or that waited enough."""
         found, kept = [], []
         for one in self._waiting:

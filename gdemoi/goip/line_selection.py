@@ -19,7 +19,7 @@ from gdemoi.goip.numbers import agree, is_number, tail
 TALKS_LIMIT: Final = 10_000
 
 
-class Talks:
+class Affinity:
     """Which line last talked with which number; bounded, the oldest go first."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Talks:
 
 
 @frozen
-class NoLine:
+class NoUsableLine:
     """No line can take the message now; `after_s` is when to ask again.
 
     `one`: it is about the one line that may send it, others may be usable.
@@ -88,7 +88,7 @@ def choose(
     *,
     required: bool = False,
     patient: bool = True,
-) -> Line | NoLine:
+) -> Line | NoUsableLine:
     """Return the line to send from.
 
     `bound` is the only choice when given, and so is `known` (it last talked with
@@ -99,7 +99,11 @@ def choose(
     only = bound or (known if required else None)
     if only is not None:
         why = only.unusable(now)
-        return only if why is None else NoLine(f"line {only.name}: {why}", 60.0, True)
+        return (
+            only
+            if why is None
+            else NoUsableLine(f"line {only.name}: {why}", 60.0, True)
+        )
     if known is not None and known.unusable(now) is None:
         kept = patient or not known.waiting
         if kept and not known.on_trial:
@@ -115,4 +119,4 @@ def choose(
         rank = (line.on_trial, load, line.counted(now), begins, line.name)
         if best_rank is None or rank < best_rank:
             best, best_rank = line, rank
-    return best or NoLine("no usable line", 5.0)
+    return best or NoUsableLine("no usable line", 5.0)

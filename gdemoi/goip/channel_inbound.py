@@ -7,18 +7,18 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gdemoi.errors import Unavailable
-from gdemoi.goip.arrivals import Key
-from gdemoi.goip.events import ReceiptCame, SmsCame
-from gdemoi.goip.joiner import Joiner
+from gdemoi.goip.inbound_repeats import Key
+from gdemoi.goip.joiner import LongSmsJoiner
 from gdemoi.goip.outcomes import inbound_of, receipt_of
 from gdemoi.goip.protocol import GoipProtocol
 from gdemoi.goip.receipts import provider_id_of
-from gdemoi.goip.unsure import Orphan
+from gdemoi.goip.session_events import ReceiptReceived, SmsReceived
+from gdemoi.goip.uncertain import UnmatchedReceipt
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Accepted
 
 
-class Upward:
+class InboundForwarder:
     """Carries inbound SMS and receipts to the house, and its word back."""
 
     log = Logger()
@@ -28,7 +28,7 @@ class Upward:
         name: str,
         account: str,
         protocol: GoipProtocol,
-        joiner: Joiner,
+        joiner: LongSmsJoiner,
         clock: IReactorTime,
         events: IChannelEvents,
     ) -> None:
@@ -40,7 +40,7 @@ class Upward:
         self._clock = clock
         self._events = events
 
-    async def sms(self, came: SmsCame) -> None:
+    async def sms(self, came: SmsReceived) -> None:
         """Tell an SMS upward; acknowledge it when it is safe."""
         now = self._clock.seconds()
         number = self._session.lines[came.line].number
@@ -59,7 +59,7 @@ class Upward:
         finally:
             self._settle(came.key, safe)
 
-    async def receipt(self, came: ReceiptCame) -> None:
+    async def receipt(self, came: ReceiptReceived) -> None:
         """Tell a receipt upward; acknowledge it when it is safe."""
         now = self._clock.seconds()
         receipt = receipt_of(came, self._account, self._name, now)
@@ -74,7 +74,7 @@ class Upward:
         finally:
             self._settle(came.key, safe)
 
-    def _unmatched(self, came: ReceiptCame, now: float) -> None:
+    def _unmatched(self, came: ReceiptReceived, now: float) -> None:
         """A receipt about no SMS that we know: perhaps the unsure one.
 
         When the OK was lost, DELIVER is the device's later word on the same fact;
@@ -86,7 +86,9 @@ class Upward:
             self._session.lines[came.line], came.about
         ):
             if sender.unsure.is_empty_for(came.line, came.about):
-                sender.unsure.keep(Orphan(came.line, came.about, came.sms_no, now))
+                sender.unsure.keep(
+                    UnmatchedReceipt(came.line, came.about, came.sms_no, now)
+                )
         elif came.keys:
             job = sender.unsure.claim(came.line, came.about, now)
         if job is None:

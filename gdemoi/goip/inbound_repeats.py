@@ -36,16 +36,16 @@ def key_of(line: str, verb: str, count: bytes, *content: bytes) -> Key:
 
 
 @define(eq=False)
-class _Waiting:
+class _PendingArrival:
     answer: bytes
     addresses: list[Address] = field(factory=list)
 
 
-class Arrivals:
+class InboundRepeats:
     """The arrivals in flight, and those that are safe."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Key, _Waiting] = {}
+        self._waiting: dict[Key, _PendingArrival] = {}
         self._stored: OrderedDict[Key, float] = OrderedDict()
         self.refused = 0
 
@@ -64,7 +64,7 @@ class Arrivals:
         if len(self._waiting) >= IN_FLIGHT_LIMIT:
             self.refused += 1
             return False, False
-        self._waiting[key] = _Waiting(answer, [address])
+        self._waiting[key] = _PendingArrival(answer, [address])
         return True, False
 
     def stored(self, key: Key, now: float) -> list[tuple[bytes, Address]]:

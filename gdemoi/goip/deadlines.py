@@ -9,7 +9,7 @@ from itertools import count
 Key = tuple[str, str | int]
 
 
-class Timers:
+class DeadlineHeap:
     """Deadlines by key; setting one again replaces it."""
 
     def __init__(self) -> None:
