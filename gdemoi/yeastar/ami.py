@@ -6,7 +6,7 @@ with ``--END COMMAND--`` and an empty line, and its output has bare LF, blank li
 and perhaps the four characters ``\\r\\n`` right before the end.  Lines may end with
 CRLF or LF.  Refuses to know what the headers mean.
 
-Any octets give values; what cannot be this protocol gives `Foreign`.
+Any octets give values; what cannot be this protocol gives `NotAmi`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _TAIL: Final = len(b"\r\n\r\n")
 _BEFORE_OUTPUT: Final = frozenset({"privilege", "actionid"})
 
 
-class Banner(msgspec.Struct, frozen=True):
+class AmiBanner(msgspec.Struct, frozen=True):
     """The line that says who listens, ``Asterisk Call Manager/1.1``."""
 
     text: str
 
 
-class Block(msgspec.Struct, frozen=True):
+class AmiBlock(msgspec.Struct, frozen=True):
     """A response or event: headers by folded name, the first of each name.
 
     `output` is what a command printed (``Response: Follows``), else None.
@@ -60,16 +60,16 @@ class Block(msgspec.Struct, frozen=True):
         return (self.get(name) or "").strip().casefold()
 
 
-class Foreign(msgspec.Struct, frozen=True):
+class NotAmi(msgspec.Struct, frozen=True):
     """This is not, or no longer, a manager connection; nothing more is read."""
 
     why: str
 
 
-Item = Banner | Block | Foreign
+Item = AmiBanner | AmiBlock | NotAmi
 
 
-class Framer:
+class AmiFramer:
     """Cuts a stream into blocks; chunks may be cut anywhere."""
 
     def __init__(self, limit: int = BLOCK_LIMIT) -> None:
@@ -84,14 +84,14 @@ class Framer:
         self._ended = False
 
     def feed(self, data: bytes) -> list[Item]:
-        """Return what is complete with `data`; after `Foreign`, nothing."""
+        """Return what is complete with `data`; after `NotAmi`, nothing."""
         found: list[Item] = []
         if self._ended:
             return found
         self._buffer += data
         while (item := self._next()) is not None:
             found.append(item)
-            if isinstance(item, Foreign):
+            if isinstance(item, NotAmi):
                 self._ended = True
                 self._buffer.clear()
                 break
@@ -111,10 +111,10 @@ class Framer:
                 return item
         return self._output() or self._overlong()
 
-    def _overlong(self) -> Foreign | None:
+    def _overlong(self) -> NotAmi | None:
         if self._used + len(self._buffer) <= self._limit:
             return None
-        return Foreign(f"a block of more than {self._limit} octets")
+        return NotAmi(f"a block of more than {self._limit} octets")
 
     def _line(self, line: bytes) -> Item | None:
         if not line:
@@ -125,13 +125,13 @@ class Framer:
         if not self._headers and line.startswith(b"Asterisk") and b": " not in line:
             self._virgin = False
             self._used = 0
-            return Banner(line.decode("utf-8", "replace"))
+            return AmiBanner(line.decode("utf-8", "replace"))
         if self._virgin:
             self._virgin = False
             if not _is_header(line):
-                return Foreign(f"not a manager's greeting: {line[:40]!r}")
+                return NotAmi(f"not a manager's greeting: {line[:40]!r}")
         if self._used > self._limit:
-            return Foreign(f"a block of more than {self._limit} octets")
+            return NotAmi(f"a block of more than {self._limit} octets")
         self._follows = _is_follows(line) is not None
         self._header(line)
         return None
@@ -146,7 +146,7 @@ class Framer:
         if self._headers.setdefault(folded, value) != value:
             self._disputed.add(folded)
 
-    def _output(self) -> Block | None:
+    def _output(self) -> AmiBlock | None:
         """Return the Follows block when its end is there."""
         at = self._buffer.find(_END, self._scanned)
         while at >= 0:
@@ -177,8 +177,8 @@ class Framer:
         printed = printed.removesuffix(b"\\r\\n").removesuffix(b"\n")
         return printed.removesuffix(b"\r").decode("utf-8", "replace")
 
-    def _complete(self, output: str | None) -> Block:
-        block = Block(self._headers, output, frozenset(self._disputed))
+    def _complete(self, output: str | None) -> AmiBlock:
+        block = AmiBlock(self._headers, output, frozenset(self._disputed))
         self._headers = {}
         self._disputed.clear()
         self._used = 0

@@ -39,7 +39,7 @@ class SpanDetails(msgspec.Struct, frozen=True):
     smsc: str | None = None
 
 
-class NotSent(msgspec.Struct, frozen=True):
+class SmsNotTried(msgspec.Struct, frozen=True):
     """The device said that it did not even try.
 
     `port_is_down`: the port is at fault, not the message.
@@ -83,7 +83,7 @@ def details_of(output: str) -> SpanDetails:
     )
 
 
-def refusal_of(output: str) -> NotSent | None:
+def refusal_of(output: str) -> SmsNotTried | None:
     """Return why ``gsm send sms`` was not done; None: it was taken, as far as said.
 
     Success prints nothing, so that unknown words are no refusal: the result
@@ -92,11 +92,11 @@ def refusal_of(output: str) -> NotSent | None:
     said = output.strip()
     folded = said.casefold()
     if folded.startswith("no gsm running"):
-        return NotSent("yeastar:no_gsm", said, port_is_down=True)
+        return SmsNotTried("yeastar:no_gsm", said, port_is_down=True)
     if re.match(r"command '.*' failed", folded, re.DOTALL):
-        return NotSent("yeastar:command_failed", said[:200])
+        return SmsNotTried("yeastar:command_failed", said[:200])
     if folded.startswith(("no such command", "usage:", "invalid span")):
-        return NotSent("yeastar:command_refused", said[:200])
+        return SmsNotTried("yeastar:command_refused", said[:200])
     return None
 
 

@@ -44,17 +44,17 @@ from gdemoi.message import (
     Refused,
     Unsure,
 )
-from gdemoi.yeastar import events as told
+from gdemoi.yeastar import session_events as told
 from gdemoi.yeastar.answers import ussd_of
-from gdemoi.yeastar.arrivals import Arrivals
 from gdemoi.yeastar.channel_lines import commands_of
 from gdemoi.yeastar.channel_spool import Spool
-from gdemoi.yeastar.jobs import FAILED, NOT_TAKEN, SENT, Sms, SmsIds, no_port
+from gdemoi.yeastar.encoded import SmsText, TgEncodedMessage, prepare
+from gdemoi.yeastar.inbound import InboundReader
+from gdemoi.yeastar.jobs import FAILED, NOT_TAKEN, SENT, SmsCommand, SmsIds, no_port
 from gdemoi.yeastar.ports import Ports
 from gdemoi.yeastar.protocol import News, TgProtocol
-from gdemoi.yeastar.session import Session
+from gdemoi.yeastar.session import TgSession
 from gdemoi.yeastar.settings import YeastarSettings
-from gdemoi.yeastar.texts import Piece, PreparedTexts, prepare
 
 log = Logger()
 
@@ -94,7 +94,7 @@ class YeastarChannel:
             interval_s=settings.interval_s,
             phones=settings.phones,
         )
-        self._arrivals = Arrivals(
+        self._arrivals = InboundReader(
             name,
             phones=settings.phones,
             join_window_s=settings.join_window_s,
@@ -120,7 +120,7 @@ class YeastarChannel:
         self._told: KeeperState | None = None
         self._told_lines: dict[int, str | None] = {}
         # by the ids of SMS: what a result may still change
-        self._late: OrderedDict[str, tuple[PreparedTexts, int, Unsure | Refused]] = (
+        self._late: OrderedDict[str, tuple[TgEncodedMessage, int, Unsure | Refused]] = (
             OrderedDict()
         )
 
@@ -170,11 +170,11 @@ class YeastarChannel:
 
     # -- IChannel: messages ------------------------------------------------------
 
-    def prepare(self, message: Outbound) -> PreparedTexts | Refused:
+    def prepare(self, message: Outbound) -> TgEncodedMessage | Refused:
         """Make the commands, or say why a TG can never carry it."""
         return prepare(message, self._settings)
 
-    def resume(self, message: Outbound, progress: Progress) -> PreparedTexts | None:
+    def resume(self, message: Outbound, progress: Progress) -> TgEncodedMessage | None:
         """Make the commands of the pieces that have not gone out."""
         prepared = self.prepare(message)
         if isinstance(prepared, Refused) or progress.account != self.account:
@@ -183,10 +183,10 @@ class YeastarChannel:
 
     def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
         """Send what is not yet taken of a message."""
-        assert isinstance(prepared, PreparedTexts)
+        assert isinstance(prepared, TgEncodedMessage)
         return Deferred.fromCoroutine(self._submit(prepared, attempt))
 
-    async def _submit(self, prepared: PreparedTexts, attempt: int) -> Outcome:
+    async def _submit(self, prepared: TgEncodedMessage, attempt: int) -> Outcome:
         self._active += 1
         try:
             return await self._pieces(prepared, attempt)
@@ -196,7 +196,7 @@ class YeastarChannel:
                 idle, self._idle = self._idle, None
                 idle.callback(None)
 
-    async def _pieces(self, prepared: PreparedTexts, attempt: int) -> Outcome:
+    async def _pieces(self, prepared: TgEncodedMessage, attempt: int) -> Outcome:
         line = None
         while prepared.taken < len(prepared.pieces):
             piece = prepared.pieces[prepared.taken]
@@ -225,7 +225,7 @@ class YeastarChannel:
         )
 
     async def _send(
-        self, prepared: PreparedTexts, piece: Piece, attempt: int
+        self, prepared: TgEncodedMessage, piece: SmsText, attempt: int
     ) -> Outcome:
         conversation = self._keeper.conversation
         if conversation is None:
@@ -234,7 +234,7 @@ class YeastarChannel:
         pinned = self._ports.by_number.get(prepared.pinned or 0)
         if pinned is not None and pinned.unusable(self._clock.seconds()) is None:
             only = (pinned.number,)
-        sms = Sms(prepared.message.to, piece.quoted, len(piece.segments), only)
+        sms = SmsCommand(prepared.message.to, piece.quoted, len(piece.segments), only)
         outcome = await conversation.send(sms)
         if isinstance(outcome, Refused) and sms.segments == 1:
             # the device may contradict itself; of several results for one command
@@ -245,7 +245,7 @@ class YeastarChannel:
     def _may_come(
         self,
         sms_ids: Sequence[str],
-        prepared: PreparedTexts,
+        prepared: TgEncodedMessage,
         attempt: int,
         outcome: Unsure | Refused,
     ) -> None:
@@ -255,7 +255,7 @@ class YeastarChannel:
         while len(self._late) > UNSURE_LIMIT:
             self._late.popitem(last=False)
 
-    def _partly(self, prepared: PreparedTexts, refused: Refused) -> Refused:
+    def _partly(self, prepared: TgEncodedMessage, refused: Refused) -> Refused:
         """Nothing is repeated of a message whose first parts went out."""
         if not prepared.taken:
             return refused
@@ -275,7 +275,9 @@ class YeastarChannel:
         error = Error(code, text + refused.error.text)
         return Refused(error=error, line=refused.line, progress=progress)
 
-    def _unsure(self, prepared: PreparedTexts, attempt: int, outcome: Unsure) -> Unsure:
+    def _unsure(
+        self, prepared: TgEncodedMessage, attempt: int, outcome: Unsure
+    ) -> Unsure:
         self._may_come(outcome.provider_ids, prepared, attempt, outcome)
         return Unsure(
             why=outcome.why,
@@ -361,8 +363,8 @@ class YeastarChannel:
         return conversation
 
     def _protocol(self) -> TgProtocol:
-        def begin(now: float) -> Session:
-            return Session(self._settings, self._ports, self._ids, now)
+        def begin(now: float) -> TgSession:
+            return TgSession(self._settings, self._ports, self._ids, now)
 
         return TgProtocol(begin, self._clock, self._hear)
 
@@ -387,18 +389,18 @@ class YeastarChannel:
     def _hear(self, event: News) -> None:
         assert self._events is not None
         match event:
-            case told.Received(sms):
+            case told.TgSmsReceived(sms):
                 for inbound in self._arrivals.take(sms, self._clock.seconds()):
                     self._spool.put(inbound)
-            case told.Result(sms_id, status):
+            case told.UnexpectedResult(sms_id, status):
                 self._late_result(sms_id, status)
             case told.PortsChanged():
                 self._tell_lines()
                 self._events.able(self)
-            case told.Roomier():
+            case told.PortReady():
                 self._tell_lines()
                 self._events.able(self)
-            case told.Noted(what):
+            case told.ConnectionNotice(what):
                 log.warn("{channel}: {what}", channel=self.name, what=what)
 
     def _record(self, inbound: Inbound) -> Deferred[None]:
@@ -453,7 +455,7 @@ class YeastarChannel:
         self._events.late(prepared.message.id, attempt, outcome)
 
 
-def _may_be_half_out(prepared: PreparedTexts) -> bool:
+def _may_be_half_out(prepared: TgEncodedMessage) -> bool:
     """Whether a phone may have a part of a command that the network did not take.
 
     The device cuts a long text itself, and says one word about all of its SMS.

@@ -46,7 +46,7 @@ class SmsIds:
 
 
 @define(eq=False)
-class Sms:
+class SmsCommand:
     """One command to send; `only` are the ports that may be used (none: any).
 
     `ids` are those under which it was written, one for each port that was tried.
@@ -60,11 +60,11 @@ class Sms:
 
 
 @define(eq=False)
-class Job:
+class TgJob:
     """An SMS on its way through this connection."""
 
     ticket: int
-    sms: Sms
+    sms: SmsCommand
     give_up_at: float
     id: str = ""
     port: Port | None = None
@@ -109,7 +109,7 @@ class Job:
         return Refused(error=Error(NOT_TAKEN, text, retryable=True), line=self.line)
 
 
-def outcome_of(job: Job, status: str) -> Outcome:
+def outcome_of(job: TgJob, status: str) -> Outcome:
     """Return what ``UpdateSMSSend`` says; any status but 0 and 1 says nothing."""
     if status == SENT:
         return job.accepted()
@@ -127,50 +127,50 @@ def no_port(why: str, *, whole: bool = True) -> Refused:
     )
 
 
-class Jobs:
+class TgJobs:
     """The jobs of a connection, by ticket and by id."""
 
     def __init__(self) -> None:
-        self.by_ticket: OrderedDict[int, Job] = OrderedDict()
-        self._by_id: dict[str, Job] = {}
+        self.by_ticket: OrderedDict[int, TgJob] = OrderedDict()
+        self._by_id: dict[str, TgJob] = {}
         # those that look for another port, by the ids that were refused
-        self._refused: dict[str, Job] = {}
+        self._refused: dict[str, TgJob] = {}
         self._count = 0
 
-    def add(self, sms: Sms, give_up_at: float) -> Job:
+    def add(self, sms: SmsCommand, give_up_at: float) -> TgJob:
         """Take an SMS in."""
         self._count += 1
-        job = Job(self._count, sms, give_up_at)
+        job = TgJob(self._count, sms, give_up_at)
         self.by_ticket[job.ticket] = job
         return job
 
-    def name(self, job: Job, sms_id: str) -> None:
+    def name(self, job: TgJob, sms_id: str) -> None:
         """Give a job the id under which its result will come."""
         job.id = sms_id
         self._by_id[sms_id] = job
 
-    def of_id(self, sms_id: str) -> Job | None:
+    def of_id(self, sms_id: str) -> TgJob | None:
         """Return the job that waits for that id."""
         return self._by_id.get(sms_id)
 
-    def unname(self, job: Job) -> None:
+    def unname(self, job: TgJob) -> None:
         """Take the id back: no result should come under it."""
         self._by_id.pop(job.id, None)
         self._refused[job.id] = job
         job.id = ""
 
-    def refused_as(self, sms_id: str) -> Job | None:
+    def refused_as(self, sms_id: str) -> TgJob | None:
         """Return the job that the device refused under that id."""
         return self._refused.get(sms_id)
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: TgJob) -> None:
         """Forget a settled job."""
         self.by_ticket.pop(job.ticket, None)
         self._by_id.pop(job.id, None)
         for sms_id in job.sms.ids:
             self._refused.pop(sms_id, None)
 
-    def waiting(self) -> list[Job]:
+    def waiting(self) -> list[TgJob]:
         """Return the jobs without a port, oldest first."""
         return [job for job in self.by_ticket.values() if job.port is None]
 

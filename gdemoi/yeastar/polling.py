@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from gdemoi.yeastar.ami import Block
+from gdemoi.yeastar.action_queue import Action, ActionPurpose, sms_command
+from gdemoi.yeastar.ami import AmiBlock
 from gdemoi.yeastar.answers import details_of, spans_of
-from gdemoi.yeastar.dialogue import Action, Purpose, sms_command
 from gdemoi.yeastar.ports import Port, Ports
 
 # Details of so many ports are asked with each poll, in turn.
@@ -50,12 +50,12 @@ class Polling:
         kind = one.purpose.value
         self._ports.silences[kind] = self._ports.silences.get(kind, 0) + 1
 
-    def told_spans(self, block: Block) -> tuple[list[int] | None, list[Action]]:
+    def told_spans(self, block: AmiBlock) -> tuple[list[int] | None, list[Action]]:
         """Take in the spans; return the ports that changed, and what to ask next.
 
         None when the device told no spans.
         """
-        self._ports.silences.pop(Purpose.SPANS.value, None)
+        self._ports.silences.pop(ActionPurpose.SPANS.value, None)
         spans = spans_of(block.output or "")
         if not spans:
             return None, []
@@ -65,9 +65,9 @@ class Polling:
             return changed, []
         return changed, self._details([port.span for port in self._all()])
 
-    def told_details(self, span: int, block: Block) -> None:
+    def told_details(self, span: int, block: AmiBlock) -> None:
         """Take in what is said of one span."""
-        self._ports.silences.pop(Purpose.SPAN.value, None)
+        self._ports.silences.pop(ActionPurpose.SPAN.value, None)
         port = self._ports.by_number.get(self._ports.of_span(span))
         if port is not None and block.output:
             port.details = details_of(block.output)
@@ -78,18 +78,20 @@ class Polling:
     def _questions(self, now: float, spans: list[int]) -> list[Action]:
         self.at = now + self._interval_s
         asked = self._details(spans)
-        if self._answers(Purpose.SPANS):
+        if self._answers(ActionPurpose.SPANS):
             limit_s = self._limit_s
-            asked.insert(0, sms_command(Purpose.SPANS, "gsm show spans", limit_s))
+            asked.insert(0, sms_command(ActionPurpose.SPANS, "gsm show spans", limit_s))
         return asked
 
     def _details(self, spans: list[int]) -> list[Action]:
-        if not self._answers(Purpose.SPAN):
+        if not self._answers(ActionPurpose.SPAN):
             return []
         return [
-            sms_command(Purpose.SPAN, f"gsm show span {span}", self._limit_s, span)
+            sms_command(
+                ActionPurpose.SPAN, f"gsm show span {span}", self._limit_s, span
+            )
             for span in spans
         ]
 
-    def _answers(self, purpose: Purpose) -> bool:
+    def _answers(self, purpose: ActionPurpose) -> bool:
         return self._ports.silences.get(purpose.value, 0) < SILENCES_LIMIT

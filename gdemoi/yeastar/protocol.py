@@ -1,6 +1,6 @@
 """The Twisted shell of a TG connection: octets in and out, one timer.
 
-Knows the transport and how a `Session` is driven; satisfies the keeper's
+Knows the transport and how a `TgSession` is driven; satisfies the keeper's
 `Conversation`.  No rule of the protocol is here.
 """
 
@@ -18,19 +18,19 @@ from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
 from gdemoi.keeper import LoginRefused
 from gdemoi.message import Outcome, Unsure
-from gdemoi.yeastar import events
-from gdemoi.yeastar.jobs import Sms
-from gdemoi.yeastar.session import Session, Stage
+from gdemoi.yeastar import session_events
+from gdemoi.yeastar.jobs import SmsCommand
+from gdemoi.yeastar.session import ConnectionStage, TgSession
 
 # A refused login is not tried again sooner: someone must act.
 REFUSED_PAUSE_S: Final = 60.0
 
 News = (
-    events.Received
-    | events.Result
-    | events.PortsChanged
-    | events.Roomier
-    | events.Noted
+    session_events.TgSmsReceived
+    | session_events.UnexpectedResult
+    | session_events.PortsChanged
+    | session_events.PortReady
+    | session_events.ConnectionNotice
 )
 
 
@@ -39,7 +39,7 @@ class TgProtocol(Protocol):
 
     def __init__(
         self,
-        begin: Callable[[float], Session],
+        begin: Callable[[float], TgSession],
         clock: IReactorTime,
         told: Callable[[News], None],
     ) -> None:
@@ -47,7 +47,7 @@ class TgProtocol(Protocol):
         self._clock = clock
         self._told = told
         self._alarm = Alarm(clock, self._ring)
-        self._session: Session | None = None
+        self._session: TgSession | None = None
         self._ready: Deferred[None] = Deferred()
         self._over: Deferred[str] = Deferred()
         self._gone: Deferred[None] = Deferred()
@@ -77,7 +77,7 @@ class TgProtocol(Protocol):
         """What the device called itself."""
         return self._session.banner if self._session is not None else ""
 
-    def send(self, sms: Sms) -> Deferred[Outcome]:
+    def send(self, sms: SmsCommand) -> Deferred[Outcome]:
         """Send an SMS; fires with what became of it, never fails."""
         session = self._live()
         now = self._clock.seconds()
@@ -97,7 +97,7 @@ class TgProtocol(Protocol):
     def log_off(self) -> Deferred[None]:
         """Say goodbye; fires when the connection is closed."""
         session = self._live()
-        if session.stage is not Stage.READY:
+        if session.stage is not ConnectionStage.READY:
             return succeed(None)
         session.log_off()
         self._do(session, session.tick(self._clock.seconds()))
@@ -123,7 +123,7 @@ class TgProtocol(Protocol):
 
     # -- between them ----------------------------------------------------------------
 
-    def _live(self) -> Session:
+    def _live(self) -> TgSession:
         assert self._session is not None, "no connection yet"
         return self._session
 
@@ -143,7 +143,7 @@ class TgProtocol(Protocol):
         if transport is not None:
             transport.abortConnection()
 
-    def _do(self, session: Session, told: list[events.Event]) -> None:
+    def _do(self, session: TgSession, told: list[session_events.SessionEvent]) -> None:
         """Write what is to be written, then tell what is to be told."""
         out = session.outbox()
         if out and self.transport is not None:
@@ -152,22 +152,25 @@ class TgProtocol(Protocol):
         for event in told:
             self._tell(event)
 
-    def _tell(self, event: events.Event) -> None:
+    def _tell(self, event: session_events.SessionEvent) -> None:
         match event:
-            case events.Settled(ticket, outcome):
+            case session_events.SmsSettled(ticket, outcome):
                 self.worked = self.worked or not isinstance(outcome, Unsure)
                 self._sending.pop(ticket).callback(outcome)
-            case events.Printed(ticket, output, error):
+            case session_events.CommandOutput(ticket, output, error):
                 self._print(self._asking.pop(ticket), output, error)
-            case events.LoggedIn():
+            case session_events.LoggedIn():
                 self._ready.callback(None)
-            case events.LoginRefused(text):
+            case session_events.LoginFailed(text):
                 self._end(LoginRefused(f"login refused: {text}", REFUSED_PAUSE_S))
-            case events.Over(why):
+            case session_events.ConnectionEnded(why):
                 self._end(Unavailable(why))
                 self._close()
             case _:
-                if isinstance(event, events.Received | events.Result):
+                if isinstance(
+                    event,
+                    session_events.TgSmsReceived | session_events.UnexpectedResult,
+                ):
                     self.worked = True
                 self._told(event)
 

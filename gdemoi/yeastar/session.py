@@ -3,7 +3,7 @@
 Theory of operation.  GREETING: we wait shortly for the banner, so that a password
 is not told to what is no manager, then log in in any case (some servers greet
 late or never).  LOGGING_IN: nothing but the login leaves.  READY: one action at a
-time (`Dialogue`); SMS take a port (`Ports`), go out as commands with an id of
+time (`ActionQueue`); SMS take a port (`Ports`), go out as commands with an id of
 ours, and are settled by ``UpdateSMSSend`` of that id, before or after the
 command's own answer.  OVER: everything written and unsettled is `Unsure`, what
 was not written is refused.
@@ -21,32 +21,32 @@ from typing import Final
 import msgspec
 
 from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
-from gdemoi.yeastar import events
-from gdemoi.yeastar.ami import Banner, Block, Foreign, Framer
+from gdemoi.yeastar import session_events
+from gdemoi.yeastar.action_queue import Action, ActionPurpose, ActionQueue, sms_command
+from gdemoi.yeastar.ami import AmiBanner, AmiBlock, AmiFramer, NotAmi
 from gdemoi.yeastar.answers import refusal_of
-from gdemoi.yeastar.arrivals import read
-from gdemoi.yeastar.dialogue import Action, Dialogue, Purpose, sms_command
+from gdemoi.yeastar.encoded import command_line
+from gdemoi.yeastar.inbound import read
 from gdemoi.yeastar.jobs import (
     FAILED,
     PORT_WAIT_S,
     SENT,
-    Job,
-    Jobs,
-    Sms,
+    SmsCommand,
     SmsIds,
+    TgJob,
+    TgJobs,
     no_port,
     outcome_of,
 )
 from gdemoi.yeastar.polling import Polling
 from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, SILENT_S, Port, Ports
 from gdemoi.yeastar.settings import YeastarSettings
-from gdemoi.yeastar.texts import command_line
 
 # Devices greet at once; servers that do not are logged in to without a greeting.
 GREETING_WAIT_S: Final = 2.0
 
 
-class Stage(Enum):
+class ConnectionStage(Enum):
     """Where the conversation stands."""
 
     GREETING = "greeting"
@@ -55,21 +55,21 @@ class Stage(Enum):
     OVER = "over"
 
 
-class Session:
+class TgSession:
     """One connection's conversation; each verb returns what is to be told."""
 
     def __init__(
         self, settings: YeastarSettings, ports: Ports, ids: SmsIds, now: float
     ) -> None:
-        self.stage = Stage.GREETING
+        self.stage = ConnectionStage.GREETING
         self.banner = ""
         self.ports = ports
-        self.jobs = Jobs()
+        self.jobs = TgJobs()
         self._settings = settings
         self._ids = ids
-        self._framer = Framer()
-        self._dialogue = Dialogue()
-        self._events: list[events.Event] = []
+        self._framer = AmiFramer()
+        self._dialogue = ActionQueue()
+        self._events: list[session_events.SessionEvent] = []
         self._login_at: float | None = now + GREETING_WAIT_S
         self._polling = Polling(
             ports, settings.poll_interval_s, settings.answer_timeout_s
@@ -83,49 +83,51 @@ class Session:
 
     # -- verbs ---------------------------------------------------------------
 
-    def receive(self, data: bytes, now: float) -> list[events.Event]:
+    def receive(self, data: bytes, now: float) -> list[session_events.SessionEvent]:
         """Take in what came, any octets."""
         for item in self._framer.feed(data):
-            if self.stage is Stage.OVER:
+            if self.stage is ConnectionStage.OVER:
                 break
             match item:
-                case Banner(text):
+                case AmiBanner(text):
                     self.banner = self.banner or text
                     self._login(now)
-                case Foreign(why):
+                case NotAmi(why):
                     self._end(why, now)
-                case Block():
+                case AmiBlock():
                     self._block(item, now)
         return self._after(now)
 
-    def submit(self, sms: Sms, now: float) -> int:
+    def submit(self, sms: SmsCommand, now: float) -> int:
         """Take an SMS to send; `tick` tells what became of it, sooner or later."""
         rest_s = self._settings.interval_s * sms.segments
         job = self.jobs.add(sms, now + rest_s + PORT_WAIT_S)
-        if self.stage is not Stage.READY:
+        if self.stage is not ConnectionStage.READY:
             self._settle(job, no_port("the device is not logged in"))
         return job.ticket
 
     def query(self, command: str, limit_s: float) -> int:
         """Run a command of an operator; `tick` writes it, `Printed` answers it."""
         self._queries += 1
-        if self.stage is not Stage.READY:
+        if self.stage is not ConnectionStage.READY:
             why = "the device is not logged in"
-            self._events.append(events.Printed(self._queries, None, why))
+            self._events.append(session_events.CommandOutput(self._queries, None, why))
             return self._queries
         self._asked.add(self._queries)
-        self._dialogue.ask(sms_command(Purpose.QUERY, command, limit_s, self._queries))
+        self._dialogue.ask(
+            sms_command(ActionPurpose.QUERY, command, limit_s, self._queries)
+        )
         return self._queries
 
     def log_off(self) -> None:
         """Say goodbye; nothing else is to be written after it."""
-        if self.stage is Stage.READY:
+        if self.stage is ConnectionStage.READY:
             limit_s = self._settings.answer_timeout_s
-            self._dialogue.ask(Action(Purpose.LOGOFF, "Logoff", (), limit_s))
+            self._dialogue.ask(Action(ActionPurpose.LOGOFF, "Logoff", (), limit_s))
 
-    def tick(self, now: float) -> list[events.Event]:
+    def tick(self, now: float) -> list[session_events.SessionEvent]:
         """Do what is due."""
-        if self.stage is Stage.OVER:
+        if self.stage is ConnectionStage.OVER:
             return self._take()
         if self._login_at is not None and now >= self._login_at:
             self._login(now)
@@ -134,21 +136,21 @@ class Session:
             self._silent(now)
             return self._take()
         self._overdue(now)
-        if self.stage is Stage.READY:
+        if self.stage is ConnectionStage.READY:
             self._keep_alive(now)
         return self._after(now)
 
-    def lost(self, why: str, now: float) -> list[events.Event]:
+    def lost(self, why: str, now: float) -> list[session_events.SessionEvent]:
         """The connection is gone."""
         self._end(why, now)
         return self._take()
 
     def next_deadline(self) -> float | None:
         """Return when `tick` is due next."""
-        if self.stage is Stage.OVER:
+        if self.stage is ConnectionStage.OVER:
             return None
         times = [self._login_at, self._dialogue.deadline, self.jobs.deadline()]
-        if self.stage is Stage.READY:
+        if self.stage is ConnectionStage.READY:
             times += [self._ports_at, self._polling.at, self._ping_at()]
         return min((at for at in times if at is not None), default=None)
 
@@ -158,27 +160,27 @@ class Session:
 
     # -- between the verbs -----------------------------------------------------
 
-    def _take(self) -> list[events.Event]:
+    def _take(self) -> list[session_events.SessionEvent]:
         found, self._events = self._events, []
         return found
 
-    def _after(self, now: float) -> list[events.Event]:
+    def _after(self, now: float) -> list[session_events.SessionEvent]:
         """Give waiting SMS their ports, write what may be written."""
-        if self.stage is Stage.READY:
+        if self.stage is ConnectionStage.READY:
             for job in self.jobs.waiting():
                 self._assign(job, now)
             ready = self.ports.ready(now)
             if ready > self._told_ready:
-                self._events.append(events.Roomier())
+                self._events.append(session_events.PortReady())
             self._told_ready = ready
             self._ports_at = self.ports.next_change(now)
-        if self.stage is not Stage.OVER:
+        if self.stage is not ConnectionStage.OVER:
             self._pump(now)
         return self._take()
 
     def _pump(self, now: float) -> None:
         one = self._dialogue.pump(now)
-        if one is None or one.purpose is not Purpose.SEND:
+        if one is None or one.purpose is not ActionPurpose.SEND:
             return
         job = self.jobs.by_ticket[one.about]
         assert job.port is not None
@@ -189,26 +191,26 @@ class Session:
     # -- login, liveness, the end -----------------------------------------------
 
     def _login(self, now: float) -> None:
-        if self.stage is not Stage.GREETING:
+        if self.stage is not ConnectionStage.GREETING:
             return
-        self.stage = Stage.LOGGING_IN
+        self.stage = ConnectionStage.LOGGING_IN
         self._login_at = None
         user = (
             ("Username", self._settings.username),
             ("Secret", self._settings.password),
         )
         limit_s = self._settings.answer_timeout_s
-        self._dialogue.ask(Action(Purpose.LOGIN, "Login", user, limit_s))
+        self._dialogue.ask(Action(ActionPurpose.LOGIN, "Login", user, limit_s))
         self._pump(now)
 
-    def _logged_in(self, block: Block, now: float) -> None:
+    def _logged_in(self, block: AmiBlock, now: float) -> None:
         if block.word("response") != "success":
             text = block.get("message") or block.get("response") or ""
-            self._events.append(events.LoginRefused(text))
+            self._events.append(session_events.LoginFailed(text))
             self._end(f"login refused: {text}", now)
             return
-        self.stage = Stage.READY
-        self._events.append(events.LoggedIn())
+        self.stage = ConnectionStage.READY
+        self._events.append(session_events.LoggedIn())
         self._told_ready = 0
         self._dialogue.ask(*self._polling.first(now))
 
@@ -222,7 +224,7 @@ class Session:
         ping_at = self._ping_at()
         if ping_at is not None and now >= ping_at:
             limit_s = self._settings.answer_timeout_s
-            self._dialogue.ask(Action(Purpose.PING, "Ping", (), limit_s))
+            self._dialogue.ask(Action(ActionPurpose.PING, "Ping", (), limit_s))
 
     def _silent(self, now: float) -> None:
         one = self._dialogue.current
@@ -231,9 +233,9 @@ class Session:
         self._end(f"no answer to {one.purpose.value} in {one.limit_s:g} s", now)
 
     def _end(self, why: str, now: float) -> None:
-        if self.stage is Stage.OVER:
+        if self.stage is ConnectionStage.OVER:
             return
-        self.stage = Stage.OVER
+        self.stage = ConnectionStage.OVER
         for job in list(self.jobs.by_ticket.values()):
             outcome: Outcome = no_port(f"the connection ended before: {why}")
             if job.written:
@@ -241,12 +243,12 @@ class Session:
                 outcome = job.unsure(text, silent=not self._worked)
             self._settle(job, outcome)
         for ticket in sorted(self._asked):
-            self._events.append(events.Printed(ticket, None, why))
-        self._events.append(events.Over(why))
+            self._events.append(session_events.CommandOutput(ticket, None, why))
+        self._events.append(session_events.ConnectionEnded(why))
 
     # -- what comes in -----------------------------------------------------------
 
-    def _block(self, block: Block, now: float) -> None:
+    def _block(self, block: AmiBlock, now: float) -> None:
         if "event" in block.headers:
             self._event(block, now)
         elif "response" in block.headers:
@@ -255,58 +257,58 @@ class Session:
         # before our login is no answer to it
         self._login(now)
 
-    def _event(self, block: Block, now: float) -> None:
+    def _event(self, block: AmiBlock, now: float) -> None:
         name = block.word("event")
         if name == "receivedsms":
             self._events.append(
-                events.Received(read(block, self._settings.span_offset))
+                session_events.TgSmsReceived(read(block, self._settings.span_offset))
             )
         elif name == "updatesmssend":
             self._result(block, now)
 
-    def _response(self, block: Block, now: float) -> None:
+    def _response(self, block: AmiBlock, now: float) -> None:
         one = self._dialogue.answered(block, now)
         if one is None:
             self._note(f"an answer to nothing we asked: {block.word('response')}")
             return
         match one.purpose:
-            case Purpose.LOGIN:
+            case ActionPurpose.LOGIN:
                 self._logged_in(block, now)
-            case Purpose.SEND:
+            case ActionPurpose.SEND:
                 self._send_answered(one.about, block, now)
-            case Purpose.SPANS:
+            case ActionPurpose.SPANS:
                 self._spans(block)
-            case Purpose.SPAN:
+            case ActionPurpose.SPAN:
                 self._polling.told_details(one.about, block)
-            case Purpose.QUERY:
+            case ActionPurpose.QUERY:
                 self._printed(one.about, block)
-            case Purpose.LOGOFF:
+            case ActionPurpose.LOGOFF:
                 self._end("logged off", now)
-            case Purpose.PING:
+            case ActionPurpose.PING:
                 pass  # any answer is a sign of life
 
-    def _printed(self, ticket: int, block: Block) -> None:
+    def _printed(self, ticket: int, block: AmiBlock) -> None:
         error = ""
         self._asked.discard(ticket)
         if block.output is None:
             error = block.get("message") or block.get("response") or "no output"
-        self._events.append(events.Printed(ticket, block.output, error))
+        self._events.append(session_events.CommandOutput(ticket, block.output, error))
 
     def _note(self, what: str) -> None:
-        self._events.append(events.Noted(what))
+        self._events.append(session_events.ConnectionNotice(what))
 
-    def _spans(self, block: Block) -> None:
+    def _spans(self, block: AmiBlock) -> None:
         changed, questions = self._polling.told_spans(block)
         self._dialogue.ask(*questions)
         if changed is None:
             told = block.get("message") or (block.output or "")[:80]
             self._note(f"the device does not tell its spans: {told}")
         elif changed:
-            self._events.append(events.PortsChanged(tuple(changed)))
+            self._events.append(session_events.PortsChanged(tuple(changed)))
 
     # -- SMS ---------------------------------------------------------------------------
 
-    def _assign(self, job: Job, now: float) -> None:
+    def _assign(self, job: TgJob, now: float) -> None:
         """Give a waiting SMS its port, or refuse it when there is no hope."""
         port = self.ports.choose(now, job.sms.only, job.refused_by)
         if port is None:
@@ -318,9 +320,9 @@ class Session:
         self.jobs.name(job, self._ids.next(now))
         line = command_line(port.span, job.sms.to, job.sms.quoted, job.id)
         limit_s = self._settings.answer_timeout_s
-        self._dialogue.ask(sms_command(Purpose.SEND, line, limit_s, job.ticket))
+        self._dialogue.ask(sms_command(ActionPurpose.SEND, line, limit_s, job.ticket))
 
-    def _hopeless(self, job: Job, now: float) -> Refused:
+    def _hopeless(self, job: TgJob, now: float) -> Refused:
         """Return why no port will take it; while others work, it is about the SMS."""
         why = self.ports.unable(now)
         if job.last_refusal is not None:
@@ -331,7 +333,7 @@ class Session:
         wanted = ", ".join(map(str, job.sms.only))
         return no_port(f"port {wanted}, which is asked for, cannot send", whole=False)
 
-    def _send_answered(self, ticket: int, block: Block, now: float) -> None:
+    def _send_answered(self, ticket: int, block: AmiBlock, now: float) -> None:
         """The command was answered: refused, or taken; the event decides."""
         job = self.jobs.by_ticket.get(ticket)
         if job is None or job.port is None:
@@ -353,7 +355,7 @@ class Session:
             self._block_port(job.port, refusal.text, REFUSED_S, now)
         self._elsewhere(job)
 
-    def _elsewhere(self, job: Job) -> None:
+    def _elsewhere(self, job: TgJob) -> None:
         """Nothing left: another port may try."""
         assert job.port is not None
         job.refused_by.add(job.port.number)
@@ -363,7 +365,7 @@ class Session:
         job.port = None
         job.written = False
 
-    def _send_error(self, job: Job, message: str, now: float) -> None:
+    def _send_error(self, job: TgJob, message: str, now: float) -> None:
         assert job.port is not None
         folded = message.casefold()
         error = Error("yeastar:error", message or "Response: Error", retryable=True)
@@ -377,9 +379,9 @@ class Session:
 
     def _block_port(self, port: Port, why: str, first_s: float, now: float) -> None:
         self.ports.block(port, why, first_s, now)
-        self._events.append(events.PortsChanged((port.number,)))
+        self._events.append(session_events.PortsChanged((port.number,)))
 
-    def _result(self, block: Block, now: float) -> None:
+    def _result(self, block: AmiBlock, now: float) -> None:
         sms_id = (block.get("id") or "").strip()
         status = (block.get("status") or "").strip()
         if "status" in block.disputed:
@@ -390,17 +392,17 @@ class Session:
             self._contradicted(refused, f"refused as {sms_id}, then status {status}")
             return
         if job is None or not job.written or "id" in block.disputed:
-            self._events.append(events.Result(sms_id, status))
+            self._events.append(session_events.UnexpectedResult(sms_id, status))
             return
         self._worked = True
         if status not in (SENT, FAILED):
             self._note(f"SMS {sms_id}: unknown status {status!r}")
         self._settle(job, outcome_of(job, status))
 
-    def _contradicted(self, job: Job, why: str) -> None:
+    def _contradicted(self, job: TgJob, why: str) -> None:
         """A port that refused an SMS sent it all the same: no other is to try."""
         self._note(f"the device contradicts itself: {why}")
-        self._dialogue.forget(Purpose.SEND, job.ticket)
+        self._dialogue.forget(ActionPurpose.SEND, job.ticket)
         self._settle(job, job.contradicted(f"the device contradicts itself: {why}"))
 
     def _overdue(self, now: float) -> None:
@@ -413,7 +415,7 @@ class Session:
                     self._block_port(job.port, why, SILENT_S, now)
                 self._settle(job, job.unsure(why, silent=True))
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
+    def _settle(self, job: TgJob, outcome: Outcome) -> None:
         port = job.port
         if port is not None:
             self.ports.end(port)
@@ -426,4 +428,4 @@ class Session:
                 case Unsure():
                     port.unsure += 1
         self.jobs.remove(job)
-        self._events.append(events.Settled(job.ticket, outcome))
+        self._events.append(session_events.SmsSettled(job.ticket, outcome))

@@ -12,11 +12,11 @@ from gdemoi.errors import OurFault
 from gdemoi.yeastar.ami import (
     BLOCK_LIMIT,
     HEADER_LIMIT,
-    Banner,
-    Block,
-    Foreign,
-    Framer,
+    AmiBanner,
+    AmiBlock,
+    AmiFramer,
     Item,
+    NotAmi,
     action,
 )
 
@@ -37,7 +37,7 @@ STREAM = BANNER + SUCCESS + TAKEN + EVENT + SPAN + EVENT
 
 def blocks(*chunks: bytes) -> list[Item]:
     """Return all items of a stream that comes in these chunks."""
-    framer = Framer()
+    framer = AmiFramer()
     return [item for chunk in chunks for item in framer.feed(chunk)]
 
 
@@ -45,23 +45,25 @@ class FramerTests(SynchronousTestCase):
     def test_banner_is_one_line(self) -> None:
         """The greeting has no empty line after it; what is glued on is a block."""
         banner, success = blocks(BANNER + SUCCESS)
-        self.assertEqual(banner, Banner("Asterisk Call Manager/1.1"))
-        assert isinstance(success, Block)
+        self.assertEqual(banner, AmiBanner("Asterisk Call Manager/1.1"))
+        assert isinstance(success, AmiBlock)
         self.assertEqual(success.word("response"), "success")
         self.assertEqual(success.get("message"), "Authentication accepted")
 
     def test_t32_banner_before_any_block(self) -> None:
         """A greeting between two blocks does not spoil the next one."""
         items = blocks(SUCCESS + b"Asterisk AMI Test Server 0.1.4\r\n" + EVENT)
-        self.assertEqual([type(item) for item in items], [Block, Banner, Block])
+        self.assertEqual(
+            [type(item) for item in items], [AmiBlock, AmiBanner, AmiBlock]
+        )
         last = items[-1]
-        assert isinstance(last, Block)
+        assert isinstance(last, AmiBlock)
         self.assertEqual(last.word("event"), "updatesmssend")
 
     def test_output_ends_at_the_marker_only(self) -> None:
         """Blank lines and header-like lines belong to a command's output."""
         (block,) = blocks(SPAN)
-        assert isinstance(block, Block)
+        assert isinstance(block, AmiBlock)
         self.assertEqual(block.get("actionid"), "9")
         self.assertEqual(
             block.output,
@@ -74,13 +76,13 @@ class FramerTests(SynchronousTestCase):
         (block,) = blocks(
             b"Response: Follows\r\nsays --END COMMAND-- here\n--END COMMAND--\r\n\r\n"
         )
-        assert isinstance(block, Block)
+        assert isinstance(block, AmiBlock)
         self.assertEqual(block.output, "says --END COMMAND-- here")
 
     def test_no_output_is_an_empty_one(self) -> None:
         """An accepted send prints nothing, which is not the same as no output."""
         taken, success = blocks(TAKEN, SUCCESS)
-        assert isinstance(taken, Block) and isinstance(success, Block)
+        assert isinstance(taken, AmiBlock) and isinstance(success, AmiBlock)
         self.assertEqual(taken.output, "")
         self.assertEqual(taken.get("privilege"), "SMSCommand")
         self.assertIsNone(success.output)
@@ -93,7 +95,7 @@ class FramerTests(SynchronousTestCase):
     def test_values_keep_their_blanks(self) -> None:
         """One blank after the colon is the header's, all others the value's."""
         (block,) = blocks(b"Event: X\r\nContent:  two \r\nID:\r\n\r\n")
-        assert isinstance(block, Block)
+        assert isinstance(block, AmiBlock)
         self.assertEqual(block.headers["content"], b" two ")
         self.assertEqual(block.headers["id"], b"")
 
@@ -102,7 +104,7 @@ class FramerTests(SynchronousTestCase):
         (block,) = blocks(
             b"Event: A\r\nnonsense\r\nID: 1\r\nid: 2\r\nX: \x00\xff\r\n: empty\r\n\r\n"
         )
-        assert isinstance(block, Block)
+        assert isinstance(block, AmiBlock)
         self.assertEqual(block.get("id"), "1")
         self.assertEqual(block.get("x"), "\x00\ufffd")
 
@@ -110,33 +112,33 @@ class FramerTests(SynchronousTestCase):
         """Headers beyond a bound are passed over; the next block is whole."""
         many = b"".join(b"a%d:\r\n" % number for number in range(5000))
         first, second = blocks(b"Event: A\r\n" + many + b"\r\n" + EVENT)
-        assert isinstance(first, Block) and isinstance(second, Block)
+        assert isinstance(first, AmiBlock) and isinstance(second, AmiBlock)
         self.assertEqual(len(first.headers), HEADER_LIMIT)
         self.assertEqual(second.get("id"), "7")
         more = b"".join(b"header%d:\r\n" % number for number in range(10000))
-        self.assertIsInstance(blocks(b"Event: A\r\n" + more)[-1], Foreign)
+        self.assertIsInstance(blocks(b"Event: A\r\n" + more)[-1], NotAmi)
 
     def test_t30_endless_line(self) -> None:
         """Ten megabytes without a line's end are given up at 64 KiB."""
-        framer = Framer()
+        framer = AmiFramer()
         chunk = b"x" * 4096
         fed = 0
         while not (items := framer.feed(b"Event: " + chunk if not fed else chunk)):
             fed += len(chunk)
             self.assertLess(fed, BLOCK_LIMIT + 8192)
-        self.assertIsInstance(items[0], Foreign)
+        self.assertIsInstance(items[0], NotAmi)
         self.assertEqual(framer.feed(chunk * 100), [])
 
     def test_t30_endless_output(self) -> None:
         """Output without an end is given up, too."""
         items = blocks(b"Response: Follows\r\n" + b"line\n" * 20000)
-        self.assertIsInstance(items[-1], Foreign)
+        self.assertIsInstance(items[-1], NotAmi)
 
     def test_t02_not_a_manager(self) -> None:
         """A first line that is neither greeting nor header is another protocol."""
         for line in (b"SSH-2.0-OpenSSH_8.9\r\n", b"HTTP/1.1 400 Bad\r\n", b"220 hi\n"):
             (foreign,) = blocks(line)
-            self.assertIsInstance(foreign, Foreign)
+            self.assertIsInstance(foreign, NotAmi)
 
     @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
     def test_chunks_do_not_matter(self, cuts: list[int]) -> None:
@@ -153,9 +155,9 @@ class FramerTests(SynchronousTestCase):
 
     @given(st.lists(st.binary(max_size=60), max_size=20))
     def test_any_octets_give_values(self, chunks: list[bytes]) -> None:
-        """Nothing raises; after `Foreign` comes nothing."""
+        """Nothing raises; after `NotAmi` comes nothing."""
         items = blocks(*chunks)
-        foreign = [isinstance(item, Foreign) for item in items]
+        foreign = [isinstance(item, NotAmi) for item in items]
         self.assertNotIn(True, foreign[:-1])
 
     @given(
@@ -204,5 +206,5 @@ class ActionTests(SynchronousTestCase):
         written = action("x", [("A", value)])
         self.assertEqual(written.count(b"\r\n"), 3)
         (block,) = blocks(written)
-        assert isinstance(block, Block)
+        assert isinstance(block, AmiBlock)
         self.assertEqual(block.headers["a"], value.encode())

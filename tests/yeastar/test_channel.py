@@ -22,7 +22,7 @@ from gdemoi.message import (
 from gdemoi.sandbox.tg_box import HONEST
 from gdemoi.sandbox.tg_dialects import DIALECTS
 from gdemoi.yeastar.channel import KIND
-from gdemoi.yeastar.texts import PreparedTexts
+from gdemoi.yeastar.encoded import TgEncodedMessage
 from tests.yeastar.world import TO, World
 
 
@@ -255,7 +255,7 @@ class SendingTests(ChannelCase):
         prepared = world.channel.prepare(
             Outbound(id="m", to=TO, accepted_at=0.0, expires_at=1e12, text=text)
         )
-        assert isinstance(prepared, PreparedTexts)
+        assert isinstance(prepared, TgEncodedMessage)
         first = world.resubmit(prepared)
         world.later(30.0)
         self.assertIsInstance(first[0], Refused)

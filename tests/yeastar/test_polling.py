@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.yeastar.ami import Block
-from gdemoi.yeastar.dialogue import Action
+from gdemoi.yeastar.action_queue import Action
+from gdemoi.yeastar.ami import AmiBlock
 from gdemoi.yeastar.polling import Polling
 from gdemoi.yeastar.ports import Ports
 
@@ -41,9 +41,9 @@ class PollingTests(SynchronousTestCase):
         ports = Ports(())
         polling = Polling(ports, 60.0, 10.0)
         self.assertEqual(commands(polling.first(0.0)), ["spans"])
-        changed, asked = polling.told_spans(Block({}, "GSM span 2: Power on, Up\n"))
+        changed, asked = polling.told_spans(AmiBlock({}, "GSM span 2: Power on, Up\n"))
         self.assertEqual((changed, commands(asked)), ([1], ["span 2"]))
-        self.assertEqual(polling.told_spans(Block({}, "nonsense")), (None, []))
-        polling.told_details(2, Block({}, "Signal Quality (0,31): 9\n"))
-        polling.told_details(77, Block({}, "Signal Quality (0,31): 9\n"))
+        self.assertEqual(polling.told_spans(AmiBlock({}, "nonsense")), (None, []))
+        polling.told_details(2, AmiBlock({}, "Signal Quality (0,31): 9\n"))
+        polling.told_details(77, AmiBlock({}, "Signal Quality (0,31): 9\n"))
         self.assertEqual(ports.by_number[1].details.signal, 9)

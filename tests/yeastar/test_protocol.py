@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import Unavailable
 from gdemoi.keeper import LoginRefused
 from gdemoi.message import Accepted, Unsure
-from gdemoi.yeastar import events
-from gdemoi.yeastar.jobs import Sms, SmsIds
+from gdemoi.yeastar import session_events
+from gdemoi.yeastar.jobs import SmsCommand, SmsIds
 from gdemoi.yeastar.ports import Ports
 from gdemoi.yeastar.protocol import REFUSED_PAUSE_S, News, TgProtocol
-from gdemoi.yeastar.session import Session
+from gdemoi.yeastar.session import TgSession
 from gdemoi.yeastar.settings import YeastarSettings
 
 BANNER = b"Asterisk Call Manager/1.1\r\n"
@@ -32,7 +32,7 @@ class ProtocolTests(SynchronousTestCase):
             host="tg", username="u", password="p", ports=(1,), poll_interval_s=0.0
         )
         self.protocol = TgProtocol(
-            lambda now: Session(settings, Ports((1,)), SmsIds(), now),
+            lambda now: TgSession(settings, Ports((1,)), SmsIds(), now),
             self.clock,
             self.news.append,
         )
@@ -94,7 +94,7 @@ class ProtocolTests(SynchronousTestCase):
     def test_t05_sends(self) -> None:
         """An SMS's Deferred fires with its outcome."""
         self.protocol.dataReceived(BANNER + ACCEPTED)
-        sending = self.protocol.send(Sms("+7900", "Hi"))
+        sending = self.protocol.send(SmsCommand("+7900", "Hi"))
         event = b"Event: UpdateSMSSend\r\nID: %s\r\nStatus: 1\r\n\r\n" % self.sent_id()
         self.protocol.dataReceived(TAKEN)
         self.assertNoResult(sending)
@@ -102,14 +102,15 @@ class ProtocolTests(SynchronousTestCase):
         self.assertIsInstance(self.successResultOf(sending), Accepted)
         self.protocol.dataReceived(event)
         self.assertEqual(
-            [type(one) for one in self.news], [events.Roomier, events.Result]
+            [type(one) for one in self.news],
+            [session_events.PortReady, session_events.UnexpectedResult],
         )
 
     def test_t09_the_timer_rings(self) -> None:
         """Silence closes the connection and settles what was written."""
         over = self.protocol.over()
         self.protocol.dataReceived(BANNER + ACCEPTED)
-        sending = self.protocol.send(Sms("+7900", "Hi"))
+        sending = self.protocol.send(SmsCommand("+7900", "Hi"))
         asking = self.protocol.query("gsm show spans", 10.0)
         self.clock.pump([1.0] * 10)
         self.assertEqual(self.successResultOf(over), "no answer to send in 10 s")
@@ -117,13 +118,13 @@ class ProtocolTests(SynchronousTestCase):
         self.failureResultOf(asking, Unavailable)
         self.lose()
         # nothing can be sent over it any more
-        late = self.protocol.send(Sms("+7900", "Hi"))
+        late = self.protocol.send(SmsCommand("+7900", "Hi"))
         self.assertNotIsInstance(self.successResultOf(late), Unsure)
 
     def test_abort_settles_at_once(self) -> None:
         """A stop need not wait for the transport."""
         self.protocol.dataReceived(BANNER + ACCEPTED)
-        sending = self.protocol.send(Sms("+7900", "Hi"))
+        sending = self.protocol.send(SmsCommand("+7900", "Hi"))
         self.protocol.abort()
         self.assertIsInstance(self.successResultOf(sending), Unsure)
 

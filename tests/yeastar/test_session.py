@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Outcome, Refused, Scope, Unsure
-from gdemoi.yeastar import events
-from gdemoi.yeastar.jobs import Sms, SmsIds
+from gdemoi.yeastar import session_events
+from gdemoi.yeastar.jobs import SmsCommand, SmsIds
 from gdemoi.yeastar.percent import encode
 from gdemoi.yeastar.ports import Ports
-from gdemoi.yeastar.session import Session, Stage
+from gdemoi.yeastar.session import ConnectionStage, TgSession
 from gdemoi.yeastar.settings import YeastarSettings
 
 BANNER = b"Asterisk Call Manager/1.1\r\n"
@@ -59,14 +59,14 @@ class Device:
         self.now = BEGIN
         self.ports = Ports(ports or (1,), interval_s=interval_s)
         self.ids = SmsIds()
-        self.told: list[events.Event] = []
+        self.told: list[session_events.SessionEvent] = []
         self.answers_pings = True
         self._unread = ""
         self.connect()
 
     def connect(self) -> None:
         """Begin a connection."""
-        self.session = Session(self.settings, self.ports, self.ids, self.now)
+        self.session = TgSession(self.settings, self.ports, self.ids, self.now)
 
     def says(self, *chunks: bytes) -> None:
         """Let the device send."""
@@ -111,7 +111,7 @@ class Device:
         only: tuple[int, ...] = (),
     ) -> int:
         """Submit an SMS and let the session write."""
-        sms = Sms(to, encode(text), segments, only)
+        sms = SmsCommand(to, encode(text), segments, only)
         ticket = self.session.submit(sms, self.now)
         self.told += self.session.tick(self.now)
         return ticket
@@ -128,7 +128,7 @@ class Device:
 
     def outcome(self) -> Outcome:
         """Return what became of the only settled SMS."""
-        (settled,) = self.of(events.Settled)
+        (settled,) = self.of(session_events.SmsSettled)
         return settled.outcome
 
 
@@ -145,11 +145,11 @@ class LoginTests(SynchronousTestCase):
         )
         ticket = device.send()
         self.assertEqual(device.written(), "")
-        (settled,) = device.of(events.Settled)
+        (settled,) = device.of(session_events.SmsSettled)
         self.assertEqual(settled.ticket, ticket)
         self.assertIsInstance(settled.outcome, Refused)
         device.says(b"Response: Success\r\nActionID: 1\r\nMessage: ok\r\n\r\n")
-        self.assertEqual(len(device.of(events.LoggedIn)), 1)
+        self.assertEqual(len(device.of(session_events.LoggedIn)), 1)
         device.send()
         self.assertIn("gsm send sms", device.written())
 
@@ -165,11 +165,11 @@ class LoginTests(SynchronousTestCase):
             device.later(2.0)
             self.assertIn("Action: Login", device.written())
             device.says(ACCEPTED)
-            self.assertEqual(device.session.stage, Stage.READY)
+            self.assertEqual(device.session.stage, ConnectionStage.READY)
         glued = Device()
         glued.later(2.0)
         glued.says(BANNER + ACCEPTED)
-        self.assertEqual(glued.session.stage, Stage.READY)
+        self.assertEqual(glued.session.stage, ConnectionStage.READY)
         self.assertEqual(glued.written().count("Action: Login"), 1)
 
     def test_t02_another_protocol_is_told_no_password(self) -> None:
@@ -177,34 +177,34 @@ class LoginTests(SynchronousTestCase):
         device = Device()
         device.says(b"SSH-2.0-OpenSSH_8.9\r\n")
         self.assertEqual(device.written(), "")
-        self.assertEqual(len(device.of(events.Over)), 1)
+        self.assertEqual(len(device.of(session_events.ConnectionEnded)), 1)
 
     def test_an_answer_before_the_question(self) -> None:
         """What is said before our login is no answer to it."""
         device = Device()
         device.says(ACCEPTED)
         self.assertIn("Action: Login", device.written())
-        self.assertEqual(device.of(events.LoggedIn), [])
+        self.assertEqual(device.of(session_events.LoggedIn), [])
         device.says(ACCEPTED)
-        self.assertEqual(len(device.of(events.LoggedIn)), 1)
+        self.assertEqual(len(device.of(session_events.LoggedIn)), 1)
 
     def test_t03_refused_login(self) -> None:
         """Said with the device's words, and the conversation is over."""
         device = Device()
         device.says(BANNER)
         device.says(b"Response: Error\r\nMessage: Authentication failed\r\n\r\n")
-        (refused,) = device.of(events.LoginRefused)
+        (refused,) = device.of(session_events.LoginFailed)
         self.assertEqual(refused.text, "Authentication failed")
-        self.assertEqual(device.session.stage, Stage.OVER)
+        self.assertEqual(device.session.stage, ConnectionStage.OVER)
 
     def test_t04_silence_after_the_login(self) -> None:
         """Ten seconds without an answer end the conversation."""
         device = Device()
         device.says(BANNER)
         device.later(9.9)
-        self.assertEqual(device.of(events.Over), [])
+        self.assertEqual(device.of(session_events.ConnectionEnded), [])
         device.later(0.1)
-        (over,) = device.of(events.Over)
+        (over,) = device.of(session_events.ConnectionEnded)
         self.assertEqual(over.why, "no answer to login in 10 s")
 
 
@@ -222,7 +222,7 @@ class SendingTests(SynchronousTestCase):
         )
         self.assertTrue(sms_id.isdecimal() and len(sms_id) <= 10)
         device.says(TAKEN)
-        self.assertEqual(device.of(events.Settled), [])
+        self.assertEqual(device.of(session_events.SmsSettled), [])
         device.says(result(sms_id))
         self.assertEqual(
             device.outcome(),
@@ -236,7 +236,7 @@ class SendingTests(SynchronousTestCase):
         device.says(result(device.sent_id()) + TAKEN)
         self.assertIsInstance(device.outcome(), Accepted)
         device.later(10.0)
-        self.assertEqual(device.session.stage, Stage.READY)
+        self.assertEqual(device.session.stage, ConnectionStage.READY)
 
     def test_t07_failed_and_unknown_status(self) -> None:
         """0 was not sent; 2, or no status, tells nothing: unsure, and noted."""
@@ -247,7 +247,9 @@ class SendingTests(SynchronousTestCase):
             device.says(TAKEN, result(sms_id, status))
             outcome = device.outcome()
             self.assertIsInstance(outcome, kind)
-            self.assertEqual(len(device.of(events.Noted)), int(kind is Unsure))
+            self.assertEqual(
+                len(device.of(session_events.ConnectionNotice)), int(kind is Unsure)
+            )
         device = Device().log_in()
         device.send()
         device.says(TAKEN, result(device.sent_id(), "0"))
@@ -263,14 +265,17 @@ class SendingTests(SynchronousTestCase):
         sms_id = device.sent_id()
         device.says(TAKEN)
         device.later(59.9)
-        self.assertEqual(device.of(events.Settled), [])
+        self.assertEqual(device.of(session_events.SmsSettled), [])
         device.later(0.1)
         unsure = device.outcome()
         assert isinstance(unsure, Unsure)
         self.assertEqual(unsure.provider_ids, (sms_id,))
         self.assertNotIn("gsm send sms", device.written())
         device.says(result(sms_id))
-        self.assertEqual(device.of(events.Result), [events.Result(sms_id, "1")])
+        self.assertEqual(
+            device.of(session_events.UnexpectedResult),
+            [session_events.UnexpectedResult(sms_id, "1")],
+        )
 
     def test_t09_no_answer_to_the_command(self) -> None:
         """After ten seconds the connection is dropped and the SMS unsure."""
@@ -280,9 +285,9 @@ class SendingTests(SynchronousTestCase):
         waiting = device.send("two")
         self.assertEqual(device.written(), "")
         device.later(10.0)
-        (over,) = device.of(events.Over)
+        (over,) = device.of(session_events.ConnectionEnded)
         self.assertIn("no answer", over.why)
-        first, second = device.of(events.Settled)
+        first, second = device.of(session_events.SmsSettled)
         self.assertIsInstance(first.outcome, Unsure)
         self.assertEqual(second.ticket, waiting)
         refused = second.outcome
@@ -302,8 +307,8 @@ class SendingTests(SynchronousTestCase):
             b"Response: Follows\r\nPrivilege: x\r\nActionID: 77\r\n"
             b"No GSM running on span 2\n--END COMMAND--\r\n\r\n"
         )
-        self.assertEqual(device.of(events.Settled), [])
-        self.assertEqual(len(device.of(events.Noted)), 1)
+        self.assertEqual(device.of(session_events.SmsSettled), [])
+        self.assertEqual(len(device.of(session_events.ConnectionNotice)), 1)
 
     def test_t10_permission_denied(self) -> None:
         """Not sent, the channel waits for someone, the port is not used."""
@@ -329,7 +334,7 @@ class SendingTests(SynchronousTestCase):
             second = written.rstrip().rpartition(" ")[2]
             self.assertNotEqual(first, second)
             device.says(result(first, "0"))
-            self.assertEqual(device.of(events.Settled), [])
+            self.assertEqual(device.of(session_events.SmsSettled), [])
             device.says(TAKEN, result(second))
             accepted = device.outcome()
             self.assertEqual(accepted.line, "2")
@@ -353,7 +358,9 @@ class SendingTests(SynchronousTestCase):
             self.assertNotIn("gsm send sms", device.written())
             device.send("another")
             device.says(TAKEN, result(device.sent_id()))
-            self.assertIsInstance(device.of(events.Settled)[1].outcome, Accepted)
+            self.assertIsInstance(
+                device.of(session_events.SmsSettled)[1].outcome, Accepted
+            )
 
     def test_an_sms_under_way_by_the_next_port_is_unsure_then(self) -> None:
         """Both may send it; a result under either id still tells."""
@@ -367,7 +374,10 @@ class SendingTests(SynchronousTestCase):
         assert isinstance(unsure, Unsure)
         self.assertEqual(unsure.provider_ids, (first, second))
         device.says(TAKEN, result(second))
-        self.assertEqual(device.of(events.Result), [events.Result(second, "1")])
+        self.assertEqual(
+            device.of(session_events.UnexpectedResult),
+            [session_events.UnexpectedResult(second, "1")],
+        )
 
     def test_an_answer_that_says_both(self) -> None:
         """Success and Error in one answer refuse nothing: the result decides."""
@@ -375,7 +385,7 @@ class SendingTests(SynchronousTestCase):
         device.send()
         sms_id = device.sent_id()
         device.says(b"Response: Error\r\nResponse: Success\r\nMessage: x\r\n\r\n")
-        self.assertEqual(device.of(events.Settled), [])
+        self.assertEqual(device.of(session_events.SmsSettled), [])
         device.says(result(sms_id))
         self.assertIsInstance(device.outcome(), Accepted)
 
@@ -385,7 +395,7 @@ class SendingTests(SynchronousTestCase):
         device.send()
         sms_id = device.sent_id()
         device.says(TAKEN, result(sms_id).replace(b"Smsc", b"ID: 77\r\nSmsc"))
-        self.assertEqual(device.of(events.Settled), [])
+        self.assertEqual(device.of(session_events.SmsSettled), [])
         device.says(result(sms_id, "0\r\nStatus: 1"))
         self.assertIsInstance(device.outcome(), Unsure)
 
@@ -426,8 +436,8 @@ class SendingTests(SynchronousTestCase):
         device.says(TAKEN)
         for other in ("(null)", "", "1", str(int(sms_id) + 1), f"{sms_id}0"):
             device.says(result(other))
-        self.assertEqual(device.of(events.Settled), [])
-        self.assertEqual(len(device.of(events.Result)), 5)
+        self.assertEqual(device.of(session_events.SmsSettled), [])
+        self.assertEqual(len(device.of(session_events.UnexpectedResult)), 5)
         # the same device, connected anew: old ids are nobody's
         device.told += device.session.lost("cut", device.now)
         device.connect()
@@ -435,9 +445,9 @@ class SendingTests(SynchronousTestCase):
         device.later(30.0)
         device.send()
         self.assertNotEqual(device.sent_id(), sms_id)
-        settled = len(device.of(events.Settled))
+        settled = len(device.of(session_events.SmsSettled))
         device.says(TAKEN, result(sms_id))
-        self.assertEqual(len(device.of(events.Settled)), settled)
+        self.assertEqual(len(device.of(session_events.SmsSettled)), settled)
 
     def test_second_result_is_ignored(self) -> None:
         """Only the first result of an id settles."""
@@ -483,9 +493,9 @@ class SendingTests(SynchronousTestCase):
         device.says(TAKEN, result(device.sent_id()))
         device.told.clear()
         device.later(9.0)
-        self.assertEqual(device.of(events.Roomier), [])
+        self.assertEqual(device.of(session_events.PortReady), [])
         device.later(1.0)
-        self.assertEqual(len(device.of(events.Roomier)), 1)
+        self.assertEqual(len(device.of(session_events.PortReady)), 1)
 
     def test_waits_for_a_port_only_so_long(self) -> None:
         """What finds its port busy for too long is given back, unsent."""
@@ -498,7 +508,7 @@ class SendingTests(SynchronousTestCase):
         device.says(TAKEN)
         device.send()
         device.later(60.9)
-        self.assertEqual(device.of(events.Settled), [])
+        self.assertEqual(device.of(session_events.SmsSettled), [])
         device.later(0.1)
         refused = device.outcome()
         assert isinstance(refused, Refused)
@@ -509,7 +519,7 @@ class SendingTests(SynchronousTestCase):
         """The message waits for it; the rest of the device goes on."""
         device = Device(1, 2).log_in()
         device.ports.told({2: "Power off", 3: "Power on, Up"})
-        device.session.submit(Sms(TO, "Hi", only=(1,)), device.now)
+        device.session.submit(SmsCommand(TO, "Hi", only=(1,)), device.now)
         device.told += device.session.tick(device.now)
         refused = device.outcome()
         assert isinstance(refused, Refused)
@@ -532,7 +542,7 @@ class LivenessTests(SynchronousTestCase):
             self.assertIn("Action: Ping\r\n", device.written())
             device.says(pong)
         device.later(9.0)
-        self.assertEqual(device.session.stage, Stage.READY)
+        self.assertEqual(device.session.stage, ConnectionStage.READY)
 
     def test_t28_no_pong(self) -> None:
         """Ten seconds without Pong end it; what was pending is unsure."""
@@ -545,7 +555,7 @@ class LivenessTests(SynchronousTestCase):
         device.later(30.0)
         self.assertIn("Ping", device.written())
         device.later(10.0)
-        (over,) = device.of(events.Over)
+        (over,) = device.of(session_events.ConnectionEnded)
         self.assertEqual(over.why, "no answer to ping in 10 s")
         self.assertIsInstance(device.outcome(), Unsure)
 
@@ -555,14 +565,17 @@ class LivenessTests(SynchronousTestCase):
         device.says(b"Event: ReceivedSMS\r\nSender: +79\r\nContent: ha")
         device.told += device.session.lost("closed", device.now)
         device.told += device.session.lost("closed again", device.now)
-        self.assertEqual(device.of(events.Received), [])
-        self.assertEqual(device.of(events.Over), [events.Over("closed")])
+        self.assertEqual(device.of(session_events.TgSmsReceived), [])
+        self.assertEqual(
+            device.of(session_events.ConnectionEnded),
+            [session_events.ConnectionEnded("closed")],
+        )
 
     def test_t30_hostile_server(self) -> None:
         """Endless lines end it, before the login and after it."""
         for device in (Device(), Device().log_in()):
             device.says(*([b"Event: " + b"x" * 65536] * 3))
-            self.assertEqual(len(device.of(events.Over)), 1)
+            self.assertEqual(len(device.of(session_events.ConnectionEnded)), 1)
             self.assertIsNone(device.session.next_deadline())
 
     @given(st.lists(st.binary(max_size=50), max_size=10))
@@ -607,7 +620,7 @@ class LivenessTests(SynchronousTestCase):
             elif blocks:
                 device.says(blocks.pop())
         device.told += device.session.lost("end", device.now)
-        settled = [one.ticket for one in device.of(events.Settled)]
+        settled = [one.ticket for one in device.of(session_events.SmsSettled)]
         self.assertEqual(sorted(settled), tickets)
 
     def test_t31_other_events(self) -> None:
@@ -625,7 +638,10 @@ class LivenessTests(SynchronousTestCase):
         device.told += device.session.tick(device.now)
         self.assertIn("Action: Logoff", device.written())
         device.says(b"Response: Goodbye\r\nMessage: Thanks for all the fish.\r\n\r\n")
-        self.assertEqual(device.of(events.Over), [events.Over("logged off")])
+        self.assertEqual(
+            device.of(session_events.ConnectionEnded),
+            [session_events.ConnectionEnded("logged off")],
+        )
 
 
 class PollTests(SynchronousTestCase):
@@ -643,7 +659,8 @@ class PollTests(SynchronousTestCase):
             self.assertIn(f"gsm show span {span}\r\n", device.written())
             device.says(follows("Signal Quality (0,31): 17\nNetwork Name: MTS\n"))
         self.assertEqual(
-            device.of(events.PortsChanged), [events.PortsChanged((1, 2, 3))]
+            device.of(session_events.PortsChanged),
+            [session_events.PortsChanged((1, 2, 3))],
         )
         described = [
             port.describe(device.now) for port in device.ports.by_number.values()
@@ -678,7 +695,7 @@ class PollTests(SynchronousTestCase):
         """The ports of the settings are used as they are."""
         device = Device(poll_s=60.0).log_in()
         device.says(b"Response: Error\r\nMessage: Invalid/unknown command\r\n\r\n")
-        self.assertEqual(len(device.of(events.Noted)), 1)
+        self.assertEqual(len(device.of(session_events.ConnectionNotice)), 1)
         device.says(follows(""))
         self.assertIsNone(device.ports.unable(device.now))
 
@@ -692,14 +709,16 @@ class PollTests(SynchronousTestCase):
             device.says(follows("GSM span 2: Power on, Up\n"))
             self.assertIn("gsm show span 2", device.written())
             device.later(10.0)
-            self.assertIn("gsm show span", device.of(events.Over)[-1].why)
+            self.assertIn(
+                "gsm show span", device.of(session_events.ConnectionEnded)[-1].why
+            )
         device.connect()
         device.log_in()
         device.says(follows("GSM span 2: Power on, Up\n"))
         device.written()
         device.later(50.0)
         self.assertEqual(device.written(), "")
-        self.assertEqual(device.session.stage, Stage.READY)
+        self.assertEqual(device.session.stage, ConnectionStage.READY)
 
     def test_commands_of_operators(self) -> None:
         """A query's output is told; without a login, or an answer, why not."""
@@ -708,16 +727,21 @@ class PollTests(SynchronousTestCase):
         device.told += device.session.tick(device.now)
         self.assertIn("command: gsm send at 2 AT+CSQ\r\n", device.written())
         device.says(follows("OK\n"))
-        self.assertEqual(device.of(events.Printed), [events.Printed(ticket, "OK")])
+        self.assertEqual(
+            device.of(session_events.CommandOutput),
+            [session_events.CommandOutput(ticket, "OK")],
+        )
         device.session.query("gsm send at 2 AT", 10.0)
         device.told += device.session.tick(device.now)
         device.later(10.0)
-        last = device.of(events.Printed)[-1]
+        last = device.of(session_events.CommandOutput)[-1]
         self.assertIsNone(last.output)
         self.assertIn("no answer", last.error)
         device.session.query("gsm show spans", 10.0)
         device.told += device.session.tick(device.now)
-        self.assertIn("not logged in", device.of(events.Printed)[-1].error)
+        self.assertIn(
+            "not logged in", device.of(session_events.CommandOutput)[-1].error
+        )
 
 
 class SilentPortTests(SynchronousTestCase):

@@ -11,22 +11,22 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.journal.joining import Group, joined
 from gdemoi.message import Inbound, Part
 from gdemoi.moments import rfc3339
-from gdemoi.yeastar.ami import Block, Framer
-from gdemoi.yeastar.arrivals import GROUP_LIMIT, Arrivals, read
+from gdemoi.yeastar.ami import AmiBlock, AmiFramer
+from gdemoi.yeastar.inbound import GROUP_LIMIT, InboundReader, read
 
 
-def block(**headers: str) -> Block:
+def block(**headers: str) -> AmiBlock:
     """Return a ReceivedSMS event with these headers."""
     written = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    (found,) = Framer().feed(
+    (found,) = AmiFramer().feed(
         f"Event: ReceivedSMS\r\nPrivilege: all,smscommand\r\n{written}"
         "--END SMS EVENT--\r\n\r\n".encode()
     )
-    assert isinstance(found, Block)
+    assert isinstance(found, AmiBlock)
     return found
 
 
-def single(**headers: str) -> Block:
+def single(**headers: str) -> AmiBlock:
     """Return the event of one short SMS, as in the captures of 2019."""
     usual = {
         "ID": "",
@@ -45,11 +45,11 @@ class Gateway:
     """What came in, with time as a number."""
 
     def __init__(self) -> None:
-        self.arrivals = Arrivals("tg", phones={1: "+79161112233"}, epoch="e")
+        self.arrivals = InboundReader("tg", phones={1: "+79161112233"}, epoch="e")
         self.now = 1000.0
         self.told: list[Inbound] = []
 
-    def take(self, event: Block) -> list[Inbound]:
+    def take(self, event: AmiBlock) -> list[Inbound]:
         """Let an event come in; return what goes up."""
         found = self.arrivals.take(read(event, 1), self.now)
         self.told += found
@@ -101,7 +101,7 @@ class SingleTests(SynchronousTestCase):
             ("", None),
         ):
             hours = -5 if told is not None and told.startswith("9") else 5
-            arrivals = Arrivals("tg", epoch="e", utc_offset_s=hours * 3600.0)
+            arrivals = InboundReader("tg", epoch="e", utc_offset_s=hours * 3600.0)
             (inbound,) = arrivals.take(read(single(Recvtime=recvtime), 1), 1000.0)
             sent_at = inbound.sent_at
             self.assertEqual(None if sent_at is None else rfc3339(sent_at), told)
@@ -148,7 +148,7 @@ class SingleTests(SynchronousTestCase):
         """The device's clock has no zone: told only if its offset is set."""
         (untold,) = Gateway().take(single())
         self.assertIsNone(untold.sent_at)
-        moscow = Arrivals("tg", utc_offset_s=3 * 3600.0)
+        moscow = InboundReader("tg", utc_offset_s=3 * 3600.0)
         (told,) = moscow.take(read(single(Recvtime="1970-01-01 03:00:10"), 1), 5.0)
         self.assertEqual(told.sent_at, 10.0)
         (odd,) = moscow.take(read(single(Recvtime="yesterday"), 1), 5.0)

@@ -18,7 +18,7 @@ import msgspec
 from attrs import define, field
 
 from gdemoi.message import Inbound, Part
-from gdemoi.yeastar.ami import Block
+from gdemoi.yeastar.ami import AmiBlock
 from gdemoi.yeastar.percent import Content, decode
 
 GROUP_LIMIT: Final = 256
@@ -40,7 +40,7 @@ class ReceivedSMS(msgspec.Struct, frozen=True):
     content: Content
 
 
-def read(block: Block, span_offset: int) -> ReceivedSMS:
+def read(block: AmiBlock, span_offset: int) -> ReceivedSMS:
     """Return what the event says; never raises, whatever it says."""
     span = _number(block.get("gsmspan"))
     # The manual of 2013 has GsmPort, counted from 1; all later devices GsmSpan.
@@ -72,7 +72,7 @@ Key = tuple[int | None, str, str, int]
 
 
 @define
-class _Group:
+class _SegmentGroup:
     """The segments of one long SMS so far, by index as the device counts."""
 
     reference: str
@@ -87,7 +87,7 @@ class _Group:
         return index not in self.texts and not {0, total} <= {index, *self.texts}
 
 
-class Arrivals:
+class InboundReader:
     """Makes an `Inbound` of each received SMS or segment."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Arrivals:
         self._utc_offset_s = utc_offset_s
         self._epoch = epoch
         self._count = 0
-        self._open: OrderedDict[Key, _Group] = OrderedDict()
+        self._open: OrderedDict[Key, _SegmentGroup] = OrderedDict()
         self._generations: OrderedDict[Key, int] = OrderedDict()
 
     @property
@@ -168,11 +168,11 @@ class Arrivals:
         part = Part(group.reference, sms.total, sms.index, loose=True)
         return [msgspec.structs.replace(plain, part=part)]
 
-    def _begin(self, key: Key, now: float) -> _Group:
+    def _begin(self, key: Key, now: float) -> _SegmentGroup:
         while len(self._open) >= GROUP_LIMIT:
             self._close(next(iter(self._open)))
         reference = f"{key[2]}.{self._generations.get(key, 0)}"
-        group = self._open[key] = _Group(reference, now)
+        group = self._open[key] = _SegmentGroup(reference, now)
         return group
 
     def _next_reference(self, key: Key) -> str:

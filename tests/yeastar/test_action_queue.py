@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.yeastar.ami import Block
-from gdemoi.yeastar.dialogue import Action, Dialogue, Purpose, sms_command
+from gdemoi.yeastar.action_queue import Action, ActionPurpose, ActionQueue, sms_command
+from gdemoi.yeastar.ami import AmiBlock
 
 
-def answer(action_id: str | None) -> Block:
+def answer(action_id: str | None) -> AmiBlock:
     """Return a response with that ActionID."""
     headers = {"response": b"Success"}
     if action_id is not None:
         headers["actionid"] = action_id.encode()
-    return Block(headers)
+    return AmiBlock(headers)
 
 
 class DialogueTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.dialogue = Dialogue()
+        self.dialogue = ActionQueue()
         self.dialogue.ask(
-            sms_command(Purpose.SPANS, "gsm show spans", 10.0),
-            Action(Purpose.PING, "Ping", (), 5.0),
+            sms_command(ActionPurpose.SPANS, "gsm show spans", 10.0),
+            Action(ActionPurpose.PING, "Ping", (), 5.0),
         )
 
     def test_one_at_a_time(self) -> None:

@@ -13,10 +13,10 @@ from enum import Enum
 
 from attrs import define
 
-from gdemoi.yeastar.ami import Block, action
+from gdemoi.yeastar.ami import AmiBlock, action
 
 
-class Purpose(Enum):
+class ActionPurpose(Enum):
     """What an action is for."""
 
     LOGIN = "login"
@@ -32,7 +32,7 @@ class Purpose(Enum):
 class Action:
     """An action, waiting or written; `about` is a ticket or a span."""
 
-    purpose: Purpose
+    purpose: ActionPurpose
     name: str
     headers: tuple[tuple[str, str], ...]
     limit_s: float
@@ -41,13 +41,13 @@ class Action:
 
 
 def sms_command(
-    purpose: Purpose, command: str, limit_s: float, about: int = 0
+    purpose: ActionPurpose, command: str, limit_s: float, about: int = 0
 ) -> Action:
     """Return the action that runs one command of the device."""
     return Action(purpose, "smscommand", (("command", command),), limit_s, about)
 
 
-class Dialogue:
+class ActionQueue:
     """The queue of actions, the one that is unanswered, and what to write."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Dialogue:
         """Queue actions; `pump` writes each when its turn comes."""
         self._waiting += actions
 
-    def forget(self, purpose: Purpose, about: int) -> None:
+    def forget(self, purpose: ActionPurpose, about: int) -> None:
         """Drop what is not written yet."""
         kept = [
             one for one in self._waiting if (one.purpose, one.about) != (purpose, about)
@@ -77,7 +77,7 @@ class Dialogue:
         self._count += 1
         one.id = str(self._count)
         headers = one.headers
-        if one.purpose is Purpose.LOGIN:
+        if one.purpose is ActionPurpose.LOGIN:
             headers = (*headers, ("ActionID", one.id))
         else:
             headers = (("ActionID", one.id), *headers)
@@ -86,7 +86,7 @@ class Dialogue:
         self.deadline = now + one.limit_s
         return one
 
-    def answered(self, block: Block, now: float) -> Action | None:
+    def answered(self, block: AmiBlock, now: float) -> Action | None:
         """Return the action that a response answers; None: it answers none."""
         one = self.current
         echoed = block.get("actionid")

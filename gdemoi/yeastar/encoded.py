@@ -43,7 +43,7 @@ _DIGEST_OCTETS: Final = 8
 
 
 @define
-class Piece:
+class SmsText:
     """One command: its text as written between the quotes, its SMS on the air."""
 
     quoted: str
@@ -51,7 +51,7 @@ class Piece:
 
 
 @define
-class PreparedTexts:
+class TgEncodedMessage:
     """A message ready for a TG; `taken` counts the pieces that are gone.
 
     Satisfies `Prepared`: `user_data` and `wire` have one entry for each SMS on the
@@ -59,7 +59,7 @@ class PreparedTexts:
     """
 
     message: Outbound
-    pieces: list[Piece]
+    pieces: list[SmsText]
     sender: str | None
     charset: str
     only: tuple[int, ...]
@@ -123,7 +123,7 @@ def command_line(span: int, to: str, quoted: str, sms_id: str) -> str:
     return f'gsm send sms {span} {to} "{quoted}" {sms_id}'
 
 
-def prepare(message: Outbound, settings: YeastarSettings) -> PreparedTexts | Refused:
+def prepare(message: Outbound, settings: YeastarSettings) -> TgEncodedMessage | Refused:
     """Return the commands for `message`, or why a TG can never carry it."""
     refusal = _unfit(message, settings)
     if refusal is not None:
@@ -147,9 +147,9 @@ def prepare(message: Outbound, settings: YeastarSettings) -> PreparedTexts | Ref
         return _refused("unencodable", str(error))
     if isinstance(texts, Refused):
         return texts
-    pieces = [Piece(_quoted(one, settings), _on_air(one, charset)) for one in texts]
+    pieces = [SmsText(_quoted(one, settings), _on_air(one, charset)) for one in texts]
     only = _ports_of(message.from_, settings)
-    prepared = PreparedTexts(
+    prepared = TgEncodedMessage(
         message=message,
         pieces=pieces,
         sender=message.from_ if only else None,

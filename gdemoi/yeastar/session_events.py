@@ -5,40 +5,40 @@ from __future__ import annotations
 import msgspec
 
 from gdemoi.message import Outcome
-from gdemoi.yeastar.arrivals import ReceivedSMS
+from gdemoi.yeastar.inbound import ReceivedSMS
 
 
 class LoggedIn(msgspec.Struct, frozen=True):
     """The device took our login; SMS may be sent."""
 
 
-class LoginRefused(msgspec.Struct, frozen=True):
+class LoginFailed(msgspec.Struct, frozen=True):
     """The device said no to our login."""
 
     text: str
 
 
-class Settled(msgspec.Struct, frozen=True):
+class SmsSettled(msgspec.Struct, frozen=True):
     """What became of the SMS of that ticket."""
 
     ticket: int
     outcome: Outcome
 
 
-class Result(msgspec.Struct, frozen=True):
+class UnexpectedResult(msgspec.Struct, frozen=True):
     """A result for an SMS that this session does not wait for (any more)."""
 
     id: str
     status: str
 
 
-class Received(msgspec.Struct, frozen=True):
+class TgSmsReceived(msgspec.Struct, frozen=True):
     """An SMS, or a segment of one, came in."""
 
     sms: ReceivedSMS
 
 
-class Printed(msgspec.Struct, frozen=True):
+class CommandOutput(msgspec.Struct, frozen=True):
     """What the command of that ticket printed; None with `error`: nothing."""
 
     ticket: int
@@ -52,31 +52,31 @@ class PortsChanged(msgspec.Struct, frozen=True):
     ports: tuple[int, ...]
 
 
-class Roomier(msgspec.Struct, frozen=True):
+class PortReady(msgspec.Struct, frozen=True):
     """A port has become ready."""
 
 
-class Noted(msgspec.Struct, frozen=True):
+class ConnectionNotice(msgspec.Struct, frozen=True):
     """Something worth a line in the log."""
 
     what: str
 
 
-class Over(msgspec.Struct, frozen=True):
+class ConnectionEnded(msgspec.Struct, frozen=True):
     """The conversation has ended; the connection is to be closed."""
 
     why: str
 
 
-Event = (
+SessionEvent = (
     LoggedIn
-    | LoginRefused
-    | Settled
-    | Result
-    | Received
-    | Printed
+    | LoginFailed
+    | SmsSettled
+    | UnexpectedResult
+    | TgSmsReceived
+    | CommandOutput
     | PortsChanged
-    | Roomier
-    | Noted
-    | Over
+    | PortReady
+    | ConnectionNotice
+    | ConnectionEnded
 )

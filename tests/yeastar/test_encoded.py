@@ -16,9 +16,9 @@ from gdemoi.message import (
     Refused,
     Transliteration,
 )
+from gdemoi.yeastar.encoded import TgEncodedMessage, command_line, prepare
 from gdemoi.yeastar.percent import decode
 from gdemoi.yeastar.settings import YeastarSettings
-from gdemoi.yeastar.texts import PreparedTexts, command_line, prepare
 
 TO = "+79001234567"
 
@@ -41,10 +41,10 @@ def note(text: str, **more: Any) -> Outbound:
 
 
 class PrepareTests(SynchronousTestCase):
-    def prepared(self, message: Outbound, **more: Any) -> PreparedTexts:
+    def prepared(self, message: Outbound, **more: Any) -> TgEncodedMessage:
         """Return what is prepared of a message that can be sent."""
         found = prepare(message, settings(**more))
-        assert isinstance(found, PreparedTexts), found
+        assert isinstance(found, TgEncodedMessage), found
         return found
 
     def refused(self, message: Outbound, **more: Any) -> str:
