@@ -18,17 +18,17 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.cloud.channel_receipts import Confirmation, Upward
+from gdemoi.cloud.channel_receipts import Confirmation, WebhookForwarder
+from gdemoi.cloud.encoded import CloudEncodedMessage, prepare
 from gdemoi.cloud.health import Health
-from gdemoi.cloud.http import CloudHttp, NoAnswer, NotSent
-from gdemoi.cloud.open_messages import POLLING, RECONCILING, Open, OpenMessages
+from gdemoi.cloud.http import CloudHttp, RequestNotSent, RequestUnanswered
+from gdemoi.cloud.open_messages import POLLING, RECONCILING, OpenMessage, OpenMessages
 from gdemoi.cloud.poller import Poller, named
-from gdemoi.cloud.prepared import CloudPrepared, prepare
-from gdemoi.cloud.provider import Balance, Door, Provider
+from gdemoi.cloud.provider import Balance, Provider, WebhookKind
 from gdemoi.cloud.reading import redact
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.vonage_reports import MAX_CALLBACK
-from gdemoi.cloud.webhooks import Doors
+from gdemoi.cloud.webhooks import WebhookHandlers
 from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
 from gdemoi.interfaces import (
     IChannel,
@@ -75,7 +75,7 @@ class CloudChannel:
         self._settings = settings
         self._clock = around.clock
         self._http = http
-        self._up = Upward()
+        self._up = WebhookForwarder()
         self._counts: Counter[str] = Counter()
         self._balance: Balance | None = None
         self._spent: Decimal | None = None
@@ -125,10 +125,13 @@ class CloudChannel:
             counts=self._counts,
         )
 
-    def _doors(self, public_url: str) -> Doors:
+    def _doors(self, public_url: str) -> WebhookHandlers:
         own = self._settings
-        wanted = ((Door.INCOMING, own.inbound), (Door.STATUS, own.receipts))
-        return Doors(
+        wanted = (
+            (WebhookKind.INCOMING, own.inbound),
+            (WebhookKind.STATUS, own.receipts),
+        )
+        return WebhookHandlers(
             provider=self.provider,
             public_url=public_url,
             token=own.webhook_token,
@@ -216,7 +219,7 @@ class CloudChannel:
 
     def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
         """Send it; one outcome, whatever happens."""
-        if not isinstance(prepared, CloudPrepared):
+        if not isinstance(prepared, CloudEncodedMessage):
             raise OurFault(f"{self.name} did not prepare this message")
         work: Deferred[Outcome] = Deferred.fromCoroutine(self._submit(prepared))
         self._submits.add(work)
@@ -227,14 +230,14 @@ class CloudChannel:
 
         return work.addCallback(done)
 
-    async def _submit(self, prepared: CloudPrepared) -> Outcome:
+    async def _submit(self, prepared: CloudEncodedMessage) -> Outcome:
         request = self.provider.request_for(prepared.draft, self._clock.seconds())
         code = f"{self.provider.name}:unreachable"
         message_id = prepared.message.id
         self._confirmation.sending(prepared.message)
         try:
             answer = await self._http.submit(request)
-        except NotSent as why:
+        except RequestNotSent as why:
             self._confirmation.answered(message_id)
             self._silence(str(why))
             return Refused(
@@ -242,7 +245,7 @@ class CloudChannel:
                 scope=Scope.CHANNEL_FOR_A_WHILE,
                 by_us=True,
             )
-        except NoAnswer as why:
+        except RequestUnanswered as why:
             self._silence(str(why))
             await self._confirmation.unanswered(message_id)
             return Unsure(
@@ -330,7 +333,7 @@ class CloudChannel:
         if not (self._follows and ids):
             return
         self.messages.add(
-            Open(
+            OpenMessage(
                 message_id=message.id,
                 to=message.to,
                 ids=tuple(ids),
@@ -342,7 +345,7 @@ class CloudChannel:
 
     # -- how the provider is ------------------------------------------------
 
-    def _cleaned(self, outcome: Outcome, prepared: CloudPrepared) -> Outcome:
+    def _cleaned(self, outcome: Outcome, prepared: CloudEncodedMessage) -> Outcome:
         """Fill in what only we know, and hide our secrets in their texts."""
         if isinstance(outcome, Accepted):
             expected = self._receipts != "none"

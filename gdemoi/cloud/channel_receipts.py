@@ -15,9 +15,9 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
-from gdemoi.cloud.open_messages import Open, OpenMessages
+from gdemoi.cloud.open_messages import OpenMessage, OpenMessages
 from gdemoi.cloud.poller import Poller
-from gdemoi.cloud.provider import Told
+from gdemoi.cloud.provider import WebhookContent
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import FINAL, Inbound, Match, Outbound, Receipt, State
@@ -27,7 +27,7 @@ MOST_STRAYS: Final = 1000
 
 
 @define
-class Upward:
+class WebhookForwarder:
     """The way up, once the channel has started."""
 
     events: IChannelEvents | None = None
@@ -46,7 +46,7 @@ class Upward:
 
 
 @define
-class _Owed:
+class _PendingSend:
     """A send whose answer is not here yet (`sending`), or was lost."""
 
     message: Outbound
@@ -61,16 +61,16 @@ class Confirmation:
     `confirms`: receipts prove nothing here and the provider can be asked.
     """
 
-    up: Upward
+    up: WebhookForwarder
     messages: OpenMessages
     poller: Poller
     clock: IReactorTime
     counts: Counter[str]
     confirms: bool
-    _owed: dict[str, _Owed] = field(factory=dict)
+    _owed: dict[str, _PendingSend] = field(factory=dict)
     _strays: dict[str, Receipt] = field(factory=dict)
 
-    async def take(self, told: Told) -> None:
+    async def take(self, told: WebhookContent) -> None:
         """Record what a webhook told."""
         for receipt in told.receipts:
             if receipt.verified or not self.confirms:
@@ -86,7 +86,7 @@ class Confirmation:
         """Hear that a message leaves; a hint may be quicker than the answer."""
         if self.confirms:
             self._owed.pop(message.id, None)
-            self._owed[message.id] = _Owed(message)
+            self._owed[message.id] = _PendingSend(message)
             while len(self._owed) > MOST_OWED:
                 del self._owed[next(iter(self._owed))]
 
@@ -103,11 +103,11 @@ class Confirmation:
     async def asked(self, message: Outbound) -> None:
         """Hear of a message from before a restart that there is no id to ask by."""
         if self.confirms and message.id not in self._owed:
-            owed = _Owed(message, hint=self._strays.pop(message.id, None))
+            owed = _PendingSend(message, hint=self._strays.pop(message.id, None))
             self._owed[message.id] = owed
             await self._resolve_hint(owed)
 
-    async def _resolve_hint(self, owed: _Owed) -> None:
+    async def _resolve_hint(self, owed: _PendingSend) -> None:
         owed.sending = False
         if owed.hint is not None:
             try:
@@ -158,13 +158,13 @@ class Confirmation:
             while len(self._strays) > MOST_STRAYS:
                 del self._strays[next(iter(self._strays))]
 
-    async def _resolve(self, owed: _Owed, hint: Receipt) -> None:
+    async def _resolve(self, owed: _PendingSend, hint: Receipt) -> None:
         """Ask by the id that the hint brought; believe one that brought none."""
         message = owed.message
         if hint.provider_id and self.poller.stopped is None:
             now = self.clock.seconds()
             self._owed.pop(message.id, None)
-            found = Open(
+            found = OpenMessage(
                 message_id=message.id,
                 to=message.to,
                 ids=(hint.provider_id,),

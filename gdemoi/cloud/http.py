@@ -44,7 +44,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from gdemoi.certificates import Named
-from gdemoi.cloud.provider import Answer, HttpRequest
+from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from gdemoi.cloud.settings import is_loopback
 from gdemoi.errors import Unavailable
 from gdemoi.faults import in_words
@@ -58,11 +58,11 @@ TOO_MANY_REQUESTS: Final = 429
 USER_AGENT: Final = "gdemoi"
 
 
-class NotSent(Unavailable):
+class RequestNotSent(Unavailable):
     """The request certainly did not leave: it may be repeated."""
 
 
-class NoAnswer(Unavailable):
+class RequestUnanswered(Unavailable):
     """The request may have left, and no whole answer came."""
 
 
@@ -205,15 +205,15 @@ class CloudHttp:
         """Close the connections that are kept."""
         self._close()
 
-    async def submit(self, request: HttpRequest) -> Answer:
+    async def submit(self, request: HttpRequest) -> HttpAnswer:
         """Send what must not be sent twice.
 
         What surely was not taken (no connection, 429 without a Retry-After) is sent
-        once more after a pause; raises `NotSent` or `NoAnswer`.
+        once more after a pause; raises `RequestNotSent` or `RequestUnanswered`.
         """
         try:
             answer = await self.send(request)
-        except NotSent:
+        except RequestNotSent:
             if self._closing:
                 raise
             answer = None
@@ -224,32 +224,32 @@ class CloudHttp:
         try:
             await deferLater(self._clock, BACKOFF_S * (1.0 + self._random()))
         except CancelledError:
-            raise NotSent("given up while waiting to try again") from None
+            raise RequestNotSent("given up while waiting to try again") from None
         return await self.send(request)
 
-    async def send(self, request: HttpRequest) -> Answer:
-        """Send a request and read its answer; raises `NotSent` or `NoAnswer`."""
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Send a request and read its answer; raises `RequestNotSent` or `RequestUnanswered`."""
         if not (self._insecure or is_private(request.url)):
-            raise NotSent("plain http leads to another machine")
+            raise RequestNotSent("plain http leads to another machine")
         body = _Body(request.body) if request.body else None
         try:
             await self._slots.acquire()
         except CancelledError:
-            raise NotSent("given up while waiting for its turn") from None
+            raise RequestNotSent("given up while waiting for its turn") from None
         try:
             if self._closing:
-                raise NotSent("the channel is stopping")
+                raise RequestNotSent("the channel is stopping")
             work = Deferred.fromCoroutine(self._exchange(request, body))
             return await work.addTimeout(self._timeout_s, self._clock, _late)
         except _FAULTS as why:
             text = explained(why)
             if not_left(why) or (body is not None and not body.left):
-                raise NotSent(text) from None
-            raise NoAnswer(text) from None
+                raise RequestNotSent(text) from None
+            raise RequestUnanswered(text) from None
         finally:
             self._slots.release()
 
-    async def _exchange(self, request: HttpRequest, body: _Body | None) -> Answer:
+    async def _exchange(self, request: HttpRequest, body: _Body | None) -> HttpAnswer:
         headers = Headers({"User-Agent": [USER_AGENT]})
         for name, value in request.headers:
             headers.addRawHeader(name, value)
@@ -265,7 +265,7 @@ class CloudHttp:
             reactor=reactor,
         )
         octets, cut = await _read(response, line)
-        return Answer(
+        return HttpAnswer(
             status=response.code,
             headers={
                 name.decode("latin-1").lower(): values[-1].decode("latin-1")

@@ -29,7 +29,7 @@ BUCKETS: Final = 32
 MOST: Final = 50_000
 
 
-class Open(msgspec.Struct, kw_only=True, omit_defaults=True):
+class OpenMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One message on its way; `ids` are those without a last word yet."""
 
     message_id: str
@@ -50,8 +50,8 @@ class OpenMessages:
         self._pauses = pauses
         self._random = random
         self._most = most
-        self._open: dict[str, Open] = {}
-        self._kept: list[dict[str, Open]] = [{} for _ in range(BUCKETS)]
+        self._open: dict[str, OpenMessage] = {}
+        self._kept: list[dict[str, OpenMessage]] = [{} for _ in range(BUCKETS)]
         self._by_provider: dict[str, str] = {}
         self._heap: list[tuple[float, str]] = []
         self._orphans: dict[str, float] = {}
@@ -60,7 +60,7 @@ class OpenMessages:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, message: Open) -> None:
+    def add(self, message: OpenMessage) -> None:
         """Begin to follow a message; a hint that came before it counts now."""
         if len(self._open) >= self._most:
             # the oldest: its receipt is the least likely to come
@@ -76,9 +76,9 @@ class OpenMessages:
                 message.due = message.sent_at
         self._push(message)
 
-    def due(self, now: float, limit: int) -> list[Open]:
+    def due(self, now: float, limit: int) -> list[OpenMessage]:
         """Return the messages to ask for now; each has its next question planned."""
-        found: list[Open] = []
+        found: list[OpenMessage] = []
         while self._heap and self._heap[0][0] <= now and len(found) < limit:
             due, message_id = heapq.heappop(self._heap)
             message = self._open.get(message_id)
@@ -100,11 +100,11 @@ class OpenMessages:
             heapq.heappop(self._heap)
         return None
 
-    def is_over(self, message: Open, now: float) -> bool:
+    def is_over(self, message: OpenMessage, now: float) -> bool:
         """Tell whether it is no use to go on asking."""
         return now > min(message.until + AFTER_VALIDITY_S, message.sent_at + GIVE_UP_S)
 
-    def hasten(self, message: Open, now: float) -> None:
+    def hasten(self, message: OpenMessage, now: float) -> None:
         """Ask at `now`, or earlier if that is planned already."""
         message.due = min(message.due, now)
         self._push(message)
@@ -115,7 +115,7 @@ class OpenMessages:
         provider_id: str,
         number: str | None,
         now: float,
-    ) -> Open | None:
+    ) -> OpenMessage | None:
         """Return the open message that an unproven receipt speaks of.
 
         By our own reference, by provider id, or by number when exactly one open
@@ -135,7 +135,7 @@ class OpenMessages:
             del self._orphans[next(iter(self._orphans))]
         return None
 
-    def by_provider(self, provider_id: str) -> Open | None:
+    def by_provider(self, provider_id: str) -> OpenMessage | None:
         """Return the open message with this provider id."""
         return self._open.get(self._by_provider.get(provider_id, ""))
 
@@ -176,13 +176,13 @@ class OpenMessages:
                         message.due = min(message.due, message.sent_at)
                 heapq.heappush(self._heap, (message.due, message.message_id))
 
-    def _enter(self, message: Open) -> None:
+    def _enter(self, message: OpenMessage) -> None:
         self._open[message.message_id] = message
         self._kept[bucket_of(message.message_id)][message.message_id] = message
         for provider_id in message.ids:
             self._by_provider[provider_id] = message.message_id
 
-    def _push(self, message: Open) -> None:
+    def _push(self, message: OpenMessage) -> None:
         heapq.heappush(self._heap, (message.due, message.message_id))
         self.dirty.add(bucket_of(message.message_id))
 
@@ -196,9 +196,9 @@ def bucket_of(message_id: str) -> int:
     return crc32(message_id.encode("utf-8")) % BUCKETS
 
 
-def _read(text: str) -> Iterable[Open]:
+def _read(text: str) -> Iterable[OpenMessage]:
     try:
-        return msgspec.json.decode(text, type=list[Open])
+        return msgspec.json.decode(text, type=list[OpenMessage])
     except (msgspec.DecodeError, msgspec.ValidationError):
         return ()
 

@@ -19,8 +19,14 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.open_messages import BUCKETS, Open, OpenMessages
-from gdemoi.cloud.provider import Answer, HttpRequest, Page, Polled, Provider
+from gdemoi.cloud.open_messages import BUCKETS, OpenMessage, OpenMessages
+from gdemoi.cloud.provider import (
+    HttpAnswer,
+    HttpRequest,
+    InboundPage,
+    Provider,
+    StatusAnswer,
+)
 from gdemoi.errors import TheirFault, Unavailable
 from gdemoi.message import FINAL, Error, Inbound, Receipt, State
 from gdemoi.tasks import background, spawn
@@ -114,7 +120,7 @@ class Poller:
             if timer is not None and timer.active():
                 timer.cancel()
 
-    async def ask_one(self, message: Open) -> None:
+    async def ask_one(self, message: OpenMessage) -> None:
         """Ask for one message; an unsuccessful question is asked again later."""
         now = self.clock.seconds()
         if self.messages.is_over(message, now):
@@ -132,13 +138,13 @@ class Poller:
             answer = await self.http.send(request)
             polled = self.provider.status_of(answer, message.ids, now)
         except (Unavailable, TheirFault) as why:
-            polled = Polled(failed=str(why))
+            polled = StatusAnswer(failed=str(why))
         try:
             await self._learn(message, polled)
         except Unavailable:
             self.counts["poll put off"] += 1
 
-    async def _learn(self, message: Open, polled: Polled) -> None:
+    async def _learn(self, message: OpenMessage, polled: StatusAnswer) -> None:
         """Write down what a question brought."""
         if polled.stopped is not None:
             self._give_up(polled.stopped)
@@ -153,7 +159,7 @@ class Poller:
             if receipt.state in FINAL:
                 self.messages.settle(receipt.provider_id)
 
-    async def _missing(self, message: Open) -> None:
+    async def _missing(self, message: OpenMessage) -> None:
         now = self.clock.seconds()
         if now - message.sent_at <= YOUNG_S:
             self.messages.hasten(message, now + AGAIN_S)
@@ -311,10 +317,10 @@ class Poller:
             await self.set_cursor(name, repr(newest))
         return None
 
-    def _page(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+    def _page(self, answer: HttpAnswer, asked: HttpRequest, now: float) -> InboundPage:
         return self.provider.inbound_of(answer, asked, now)
 
-    async def _take(self, page: Page) -> None:
+    async def _take(self, page: InboundPage) -> None:
         """Hand up what is new on a page; pages overlap."""
         for inbound in page.inbounds:
             mark = inbound.dedup or ""

@@ -61,7 +61,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"<HttpRequest {redact(f'{self.method} {self.url}', self.secrets)}>"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider answered; header names in lower case.
 
     `cut`: the body was longer than we read.
@@ -73,7 +73,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool = False
 
 
-class Door(StrEnum):
+class WebhookKind(StrEnum):
     """The two webhook resources of a channel."""
 
     INCOMING = "incoming"
@@ -87,7 +87,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     in its order; header names are in lower case; `body` is as it came.
     """
 
-    door: Door
+    door: WebhookKind
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
@@ -136,7 +136,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Reply(msgspec.Struct, frozen=True):
+class WebhookReply(msgspec.Struct, frozen=True):
     """How a webhook is answered once everything it told is written down."""
 
     status: int = 200
@@ -144,7 +144,7 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes = b""
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookContent(msgspec.Struct, frozen=True, kw_only=True):
     """What a webhook told us.
 
     `replay_key` names a one-time mark (nonce, jti): a second request with it is
@@ -155,20 +155,20 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     receipts: tuple[Receipt, ...] = ()
     inbounds: tuple[Inbound, ...] = ()
-    reply: Reply = Reply()
+    reply: WebhookReply = WebhookReply()
     replay_key: str | None = None
     replay_window_s: float = 600.0
     ignored: str | None = None
     signed_at: float | None = None
 
 
-class Proof(msgspec.Struct, frozen=True):
+class SignatureProof(msgspec.Struct, frozen=True):
     """What a good signature says beside the content: when, and a one-time mark."""
 
     signed_at: float | None = None
     mark: str | None = None
 
-    def of(self, told: Told, remembered_s: float) -> Told:
+    def of(self, told: WebhookContent, remembered_s: float) -> WebhookContent:
         """Return what was told with its proof; the mark is good for `remembered_s`."""
         return msgspec.structs.replace(
             told,
@@ -178,14 +178,14 @@ class Proof(msgspec.Struct, frozen=True):
         )
 
 
-class Denied(msgspec.Struct, frozen=True):
+class WebhookDenied(msgspec.Struct, frozen=True):
     """A webhook that is not believed; `why` is for our log, never for the caller."""
 
     status: int
     why: str
 
 
-class Fate(Enum):
+class ErrorClass(Enum):
     """What an error of a provider means for the message and for the channel."""
 
     RETRY = "surely not accepted; send again later"
@@ -200,30 +200,30 @@ LONGEST_PAUSE_S: Final = 3600.0
 
 # 403, 404: our credentials, path or host are wrong, whatever the message is.
 _STATUS_FATES: Final = {
-    400: Fate.REJECT,
-    401: Fate.HALT,
-    402: Fate.HALT,
-    403: Fate.HALT,
-    404: Fate.HALT,
-    405: Fate.HALT,
-    408: Fate.UNCERTAIN,
-    410: Fate.HALT,
-    413: Fate.REJECT,
-    415: Fate.HALT,
-    422: Fate.REJECT,
-    429: Fate.RETRY,
+    400: ErrorClass.REJECT,
+    401: ErrorClass.HALT,
+    402: ErrorClass.HALT,
+    403: ErrorClass.HALT,
+    404: ErrorClass.HALT,
+    405: ErrorClass.HALT,
+    408: ErrorClass.UNCERTAIN,
+    410: ErrorClass.HALT,
+    413: ErrorClass.REJECT,
+    415: ErrorClass.HALT,
+    422: ErrorClass.REJECT,
+    429: ErrorClass.RETRY,
 }
 
 
-def fate_of_status(status: int) -> Fate:
+def error_class_of_status(status: int) -> ErrorClass:
     """Return what an HTTP status alone says about a send.
 
     A redirect is never followed with credentials: someone must look at it.
     """
     if 300 <= status < 400:
-        return Fate.HALT
+        return ErrorClass.HALT
     return _STATUS_FATES.get(
-        status, Fate.REJECT if 400 <= status < 500 else Fate.UNCERTAIN
+        status, ErrorClass.REJECT if 400 <= status < 500 else ErrorClass.UNCERTAIN
     )
 
 
@@ -246,34 +246,34 @@ _OF_RECIPIENT: Final = re.compile(
 )
 
 
-def fate_of_problem(status: int, text: str) -> Fate:
+def fate_of_problem(status: int, text: str) -> ErrorClass:
     """Return what a refusal in words says where the API has no code for it.
 
     What is said of sender or recipient is about this message, whatever the status is.
     """
-    fate = fate_of_status(status)
-    if fate is Fate.REJECT or status in (403, 404):
+    fate = error_class_of_status(status)
+    if fate is ErrorClass.REJECT or status in (403, 404):
         if _OF_SENDER.search(text):
-            return Fate.SENDER
-        return Fate.REJECT if _OF_RECIPIENT.search(text) else fate
+            return ErrorClass.SENDER
+        return ErrorClass.REJECT if _OF_RECIPIENT.search(text) else fate
     return fate
 
 
-def outcome_of_fate(
-    fate: Fate, code: str, text: str, retry_after_s: float | None = None
+def outcome_of_error_class(
+    fate: ErrorClass, code: str, text: str, retry_after_s: float | None = None
 ) -> Outcome:
     """Return the outcome that stands for `fate`."""
-    if fate is Fate.UNCERTAIN:
+    if fate is ErrorClass.UNCERTAIN:
         return Unsure(why=f"{code}: {text}")
-    if fate is Fate.REJECT:
+    if fate is ErrorClass.REJECT:
         return Refused(error=Error(code, text))
-    if fate in (Fate.SENDER, Fate.SENDER_BUSY):
+    if fate in (ErrorClass.SENDER, ErrorClass.SENDER_BUSY):
         return Refused(
-            error=Error(code, text, retryable=fate is Fate.SENDER_BUSY),
+            error=Error(code, text, retryable=fate is ErrorClass.SENDER_BUSY),
             scope=Scope.SENDER,
             retry_after_s=retry_after_s,
         )
-    if fate is Fate.HALT:
+    if fate is ErrorClass.HALT:
         return Refused(
             error=Error(code, text, retryable=True),
             scope=Scope.CHANNEL_UNTIL_MENDED,
@@ -297,7 +297,7 @@ def contradiction(name: str, why: str, ids: Iterable[str] = ()) -> Unsure:
     )
 
 
-def retry_after_s(answer: Answer, now: float) -> float | None:
+def retry_after_s(answer: HttpAnswer, now: float) -> float | None:
     """Return the seconds of a Retry-After header (RFC 9110 §10.2.3), if readable.
 
     More than `LONGEST_PAUSE_S` is asked for by mistake, or will be asked for again.
@@ -312,7 +312,7 @@ def retry_after_s(answer: Answer, now: float) -> float | None:
     return min(max(0.0, pause_s), LONGEST_PAUSE_S)
 
 
-class Validity(msgspec.Struct, frozen=True):
+class ValidityLimits(msgspec.Struct, frozen=True):
     """How a provider spells the time to live, and the bounds it takes (seconds)."""
 
     unit: str
@@ -347,7 +347,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     ucs2_units: int
     # the provider cuts what is longer without an error
     cuts: bool = False
-    validity: Validity
+    validity: ValidityLimits
     binary: bool = False
     flash: bool = False
     # no signature on webhooks: a path token is needed, and receipts are confirmed
@@ -357,7 +357,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     inbound_window_s: float | None = None
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class CloudMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message made ready for a provider: text chosen, sender chosen.
 
     `unicode`: it does not fit the GSM alphabet.  `callback` is the address for its
@@ -375,7 +375,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Draft {self.message.id} from {self.sender}>"
 
 
-class Polled(msgspec.Struct, frozen=True, kw_only=True):
+class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the answer to a status question said.
 
     `pending`: the provider knows it and has no news.  `missing`: it does not know
@@ -389,7 +389,7 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
     stopped: str | None = None
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class InboundPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of inbound messages; `newest` is the provider's time of the last."""
 
     inbounds: tuple[Inbound, ...] = ()
@@ -425,40 +425,42 @@ class Provider(Protocol):
     def secrets(self) -> tuple[str, ...]:
         """Every secret that may appear in its requests or answers."""
 
-    def refusal(self, draft: Draft) -> Error | None:
+    def refusal(self, draft: CloudMessage) -> Error | None:
         """Return why the provider would refuse or alter this draft, if so."""
 
-    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+    def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the request that sends the draft."""
 
-    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+    def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to a send means."""
 
-    def price_of(self, answer: Answer) -> Decimal | None:
+    def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return what the answer to a send says that it cost."""
 
-    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return methods and the content types of their bodies for a door."""
 
-    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+    def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Check a webhook and return what it tells; TheirFault for a broken body."""
 
     def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
         """Return the question what became of a message, by provider ids."""
 
-    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+    def status_of(
+        self, answer: HttpAnswer, ids: Sequence[str], now: float
+    ) -> StatusAnswer:
         """Return what the answer to `status_request` says."""
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """Return the question for a message whose provider id we never got."""
 
-    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Return the one message that the search found, as a receipt."""
 
     def sources_request(self) -> HttpRequest | None:
         """Return the question which inboxes there are; None: `sources` knows."""
 
-    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+    def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return the inboxes to poll (numbers, ids, or one empty word)."""
 
     def inbound_request(
@@ -466,11 +468,13 @@ class Provider(Protocol):
     ) -> HttpRequest:
         """Return the question for inbound messages of a source in a time span."""
 
-    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+    def inbound_of(
+        self, answer: HttpAnswer, asked: HttpRequest, now: float
+    ) -> InboundPage:
         """Return the page of inbound messages that `asked` brought."""
 
     def balance_request(self, now: float) -> HttpRequest | None:
         """Return the question for the balance, where there is one."""
 
-    def balance_of(self, answer: Answer) -> Balance | None:
+    def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance out of any answer that tells it."""

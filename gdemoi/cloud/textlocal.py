@@ -19,22 +19,22 @@ from attrs import frozen
 
 from gdemoi.cloud.asking import form_request
 from gdemoi.cloud.provider import (
-    Answer,
     Balance,
     Capabilities,
-    Denied,
-    Door,
-    Draft,
+    CloudMessage,
+    HttpAnswer,
     HttpRequest,
-    Page,
-    Polled,
-    Told,
-    Validity,
+    InboundPage,
+    StatusAnswer,
+    ValidityLimits,
     Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
     contradiction,
+    error_class_of_status,
     fate_of_problem,
-    fate_of_status,
-    outcome_of_fate,
+    outcome_of_error_class,
     retry_after_s,
 )
 from gdemoi.cloud.reading import (
@@ -98,7 +98,7 @@ class Textlocal:
         gsm_units=MAX_SEPTETS,
         ucs2_units=MAX_UCS2,
         cuts=True,
-        validity=Validity("timestamp", 60, 259200),
+        validity=ValidityLimits("timestamp", 60, 259200),
         unsigned=True,
     )
 
@@ -113,7 +113,7 @@ class Textlocal:
         token = self.settings.webhook_token
         return (self.settings.api_key, *((token,) if token else ()))
 
-    def refusal(self, draft: Draft) -> Error | None:
+    def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Textlocal would alter or refuse."""
         if "%n" in (draft.text or ""):
             why = "Textlocal turns %n into a line end"
@@ -125,7 +125,7 @@ class Textlocal:
             return Error("gateway:sender_not_allowed", why)
         return None
 
-    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+    def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /send/."""
         message = draft.message
         fields = [("numbers", bare(message.to)), ("message", draft.text or "")]
@@ -140,7 +140,7 @@ class Textlocal:
             fields.append(("unicode", "1"))
         return self._post("send", fields)
 
-    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+    def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer means; HTTP 200 tells nothing yet."""
         try:
             told = {} if answer.cut else mapping_of(read_json(answer.body))
@@ -160,8 +160,8 @@ class Textlocal:
             return self._refused(told, now)
         if answer.status == 200:
             return Unsure(why="textlocal: an answer that says nothing readable")
-        return outcome_of_fate(
-            fate_of_status(answer.status),
+        return outcome_of_error_class(
+            error_class_of_status(answer.status),
             f"textlocal:http{answer.status}",
             f"HTTP {answer.status}",
             retry_after_s(answer, now),
@@ -179,39 +179,39 @@ class Textlocal:
                 retry_after_s=seconds_to_opening(now),
             )
         fate = SUBMIT_FATES.get(code) or fate_of_problem(400, text)
-        return outcome_of_fate(fate, f"textlocal:{code}", text)
+        return outcome_of_error_class(fate, f"textlocal:{code}", text)
 
-    def price_of(self, answer: Answer) -> Decimal | None:
+    def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the cost: credits, or money after the move to Interact."""
         try:
             return price_sum([mapping_of(read_json(answer.body)).get("cost")])
         except TheirFault:
             return None
 
-    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: form POST."""
         return {"POST": (FORM,)}
 
-    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+    def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Read a form; nothing in it proves who sent it."""
         fields = webhook.fields()
-        if webhook.door is Door.INCOMING:
+        if webhook.door is WebhookKind.INCOMING:
             octets = webhook.broken_octets("content")
             return self._inbound_told(fields, octets, now)
         word, number = fields.get("status", ""), fields.get("number", "")
         if not word or not (number or fields.get("customID")):
-            return Told(ignored="no status, or nobody it is about")
+            return WebhookContent(ignored="no status, or nobody it is about")
         receipt = self._receipt(
             "", word, number, fields.get("customID") or None, verified=False
         )
         known = word in STATUSES
-        return Told(
+        return WebhookContent(
             receipts=(receipt,), ignored=None if known else "unknown status word"
         )
 
     def _inbound_told(
         self, fields: Mapping[str, str], octets: bytes | None, now: float
-    ) -> Told:
+    ) -> WebhookContent:
         sender, number = fields.get("sender", ""), fields.get("inNumber")
         if not sender:
             raise TheirFault("no sender")
@@ -228,7 +228,7 @@ class Textlocal:
             dedup=f"{self.account}:{fingerprint(sender, number or '', text)}",
             dedup_window_s=REPEAT_WINDOW_S,
         )
-        return Told(inbounds=(inbound,))
+        return WebhookContent(inbounds=(inbound,))
 
     def _receipt(
         self,
@@ -263,30 +263,32 @@ class Textlocal:
             return None
         return self._post("status_message", [("message_id", ids[0])])
 
-    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+    def status_of(
+        self, answer: HttpAnswer, ids: Sequence[str], now: float
+    ) -> StatusAnswer:
         """Return the status; an account on the Interact proxy has no such address."""
         if answer.status == 404:
-            return Polled(stopped="status_message is not there (Webex Interact)")
+            return StatusAnswer(stopped="status_message is not there (Webex Interact)")
         if answer.status != 200 or answer.cut:
-            return Polled(failed=f"HTTP {answer.status}")
+            return StatusAnswer(failed=f"HTTP {answer.status}")
         told = mapping_of(read_mended(answer.body)[0])
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
-                return Polled(stopped=f"status_message is refused: {text}")
+                return StatusAnswer(stopped=f"status_message is refused: {text}")
             if code in ("3", None):
-                return Polled(failed=f"textlocal:{code}: {text}")
-            return Polled(missing=True)
+                return StatusAnswer(failed=f"textlocal:{code}: {text}")
+            return StatusAnswer(missing=True)
         row = mapping_of(told.get("message"))
         word = text_of(row.get("status")) or ""
         number = text_of(row.get("recipient")) or ""
-        return Polled(receipts=(self._receipt(ids[0], word, number, None, True),))
+        return StatusAnswer(receipts=(self._receipt(ids[0], word, number, None, True),))
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """A message without its id cannot be asked for."""
         return None
 
-    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Never asked."""
         return None
 
@@ -294,7 +296,7 @@ class Textlocal:
         """Ask for all inboxes unless the settings name them."""
         return None if self.settings.inboxes else self._post("get_inboxes", [])
 
-    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+    def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return the ids of the inboxes."""
         if answer is None:
             return self.settings.inboxes
@@ -314,19 +316,21 @@ class Textlocal:
         fields += [("start", str(start)), ("limit", str(PAGE_SIZE))]
         return self._post("get_messages", fields)
 
-    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+    def inbound_of(
+        self, answer: HttpAnswer, asked: HttpRequest, now: float
+    ) -> InboundPage:
         """Return one page; a full one has a next."""
         if answer.status == 404:
-            return Page(stopped="get_messages is not there (Webex Interact)")
+            return InboundPage(stopped="get_messages is not there (Webex Interact)")
         if answer.status != 200 or answer.cut:
-            return Page(failed=f"HTTP {answer.status}")
+            return InboundPage(failed=f"HTTP {answer.status}")
         read, spoilt = read_mended(answer.body)
         told = mapping_of(read)
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
-                return Page(stopped=f"get_messages is refused: {text}")
-            return Page(failed=f"textlocal:{code}: {text}")
+                return InboundPage(stopped=f"get_messages is refused: {text}")
+            return InboundPage(failed=f"textlocal:{code}: {text}")
         rows = objects_in(told.get("messages"))
         dates = [at for row in rows if (at := self._time(row.get("date")))]
         following = None
@@ -334,7 +338,7 @@ class Textlocal:
             was = dict(parse_qsl(asked.body.decode("ascii")))
             start = int(was["start"]) + PAGE_SIZE
             following = self._messages(was["inbox_id"], was["min_time"], start)
-        return Page(
+        return InboundPage(
             inbounds=tuple(
                 with_octets(self._inbound(row, now), spoilt) for row in rows
             ),
@@ -368,7 +372,7 @@ class Textlocal:
         """Return the question for the credits."""
         return self._post("balance", [])
 
-    def balance_of(self, answer: Answer) -> Balance | None:
+    def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the credits out of a balance or a send answer."""
         try:
             value = mapping_of(read_json(answer.body)).get("balance")

@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gdemoi.cloud.provider import Fate
+from gdemoi.cloud.provider import ErrorClass
 from gdemoi.message import State
 
 INDIA: Final = timezone(timedelta(hours=5, minutes=30))
 OPENS_AT_H: Final = 9  # code 192: promotional messages go from 9 to 21 in India
 
-_R, _J, _H = Fate.RETRY, Fate.REJECT, Fate.HALT
-SUBMIT_FATES: Final[dict[str, Fate]] = {
+_R, _J, _H = ErrorClass.RETRY, ErrorClass.REJECT, ErrorClass.HALT
+SUBMIT_FATES: Final[dict[str, ErrorClass]] = {
     **dict.fromkeys(("1", "2", "3", "7"), _H),
     # a sender's name that is not allowed, or none at all
-    **dict.fromkeys(("43", "44"), Fate.SENDER),
+    **dict.fromkeys(("43", "44"), ErrorClass.SENDER),
     **dict.fromkeys(("4", "5", "6", "8", "9", "10", "11"), _J),
     **dict.fromkeys(("32", "33", "34", "51", "80", "191", "204"), _J),
     "192": _R,

@@ -18,23 +18,23 @@ from attrs import frozen
 
 from gdemoi.cloud.asking import basic, form_request, get_request
 from gdemoi.cloud.provider import (
-    Answer,
     Balance,
     Capabilities,
-    Denied,
-    Door,
-    Draft,
+    CloudMessage,
+    HttpAnswer,
     HttpRequest,
-    Page,
-    Polled,
-    Reply,
-    Told,
-    Validity,
+    InboundPage,
+    StatusAnswer,
+    ValidityLimits,
     Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+    WebhookReply,
     contradiction,
+    error_class_of_status,
     fate_of_problem,
-    fate_of_status,
-    outcome_of_fate,
+    outcome_of_error_class,
     retry_after_s,
 )
 from gdemoi.cloud.reading import (
@@ -72,8 +72,8 @@ PAGE_SIZE: Final = 1000
 SEARCH_SIZE: Final = 50
 
 # Any text/plain answer to an inbound message would be sent to the phone as an SMS.
-EMPTY_TWIML: Final = Reply(200, "text/xml", b"<Response/>")
-NO_CONTENT: Final = Reply(204)
+EMPTY_TWIML: Final = WebhookReply(200, "text/xml", b"<Response/>")
+NO_CONTENT: Final = WebhookReply(204)
 
 
 @frozen
@@ -88,7 +88,7 @@ class Twilio:
         # characters count, however many septets they take: see `refusal`
         gsm_units=2 * MAX_CHARACTERS,
         ucs2_units=MAX_CHARACTERS,
-        validity=Validity("seconds", 1, 36000),
+        validity=ValidityLimits("seconds", 1, 36000),
     )
 
     @property
@@ -125,7 +125,7 @@ class Twilio:
     def _messages(self) -> str:
         return f"{self._base}/2010-04-01/Accounts/{self.settings.account_sid}/Messages"
 
-    def refusal(self, draft: Draft) -> Error | None:
+    def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Twilio would trim, refuse or cannot carry."""
         text = draft.text or ""
         if not draft.message.to.startswith("+"):
@@ -140,7 +140,7 @@ class Twilio:
             return Error("gateway:sender_not_allowed", f"sender {why}")
         return None
 
-    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+    def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to Messages.json.  No other field is ever sent."""
         message = draft.message
         fields = [("To", message.to)]
@@ -161,7 +161,7 @@ class Twilio:
         url = f"{self._messages}.json"
         return form_request(url, fields, [self._authorization], self.secrets)
 
-    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+    def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
         try:
             told = {} if answer.cut else mapping_of(read_json(answer.body))
@@ -181,9 +181,9 @@ class Twilio:
         if sid:
             return contradiction("twilio", f"HTTP {answer.status} and a sid", (sid,))
         text = text_of(told.get("message")) or f"HTTP {answer.status}"
-        fate = fate_of_status(answer.status)
+        fate = error_class_of_status(answer.status)
         if code is None:
-            return outcome_of_fate(
+            return outcome_of_error_class(
                 fate,
                 f"twilio:http{answer.status}",
                 text,
@@ -195,35 +195,35 @@ class Twilio:
         pause_s = retry_after_s(answer, now)
         if code == 21611:
             pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)
-        return outcome_of_fate(fate, f"twilio:{int(code)}", text, pause_s)
+        return outcome_of_error_class(fate, f"twilio:{int(code)}", text, pause_s)
 
-    def price_of(self, answer: Answer) -> Decimal | None:
+    def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """The price is null until the message has gone."""
         return None
 
-    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return methods and content types; JSON only with bodySHA256."""
         return {"POST": (FORM, JSON), "GET": ()}
 
-    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+    def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Check the signature over all fields as they came, then read them."""
         query = dict(webhook.query())
         if webhook.content_type == JSON and "bodySHA256" not in query:
-            return Denied(415, "JSON without bodySHA256")
+            return WebhookDenied(415, "JSON without bodySHA256")
         if not is_signed(
             webhook, self.settings.auth_token, self.settings.webhook_shared_key
         ):
-            return Denied(403, "signature")
+            return WebhookDenied(403, "signature")
         fields = webhook.fields()
         if fields.get("AccountSid") != self.settings.account_sid:
-            return Denied(403, "another account")
+            return WebhookDenied(403, "another account")
         if not (fields.get("MessageSid") or fields.get("SmsSid")):
             raise TheirFault("no MessageSid")
-        if webhook.door is Door.INCOMING:
+        if webhook.door is WebhookKind.INCOMING:
             return self._inbound_told(fields, now)
         return self._status_told(fields, query.get("m"))
 
-    def _inbound_told(self, fields: Mapping[str, str], now: float) -> Told:
+    def _inbound_told(self, fields: Mapping[str, str], now: float) -> WebhookContent:
         sid = fields.get("MessageSid") or fields["SmsSid"]
         inbound = self._reader.inbound(
             sid,
@@ -233,16 +233,20 @@ class Twilio:
             fields.get("NumSegments"),
             now,
         )
-        return Told(inbounds=(inbound,), reply=EMPTY_TWIML, replay_key=f"in:{sid}")
+        return WebhookContent(
+            inbounds=(inbound,), reply=EMPTY_TWIML, replay_key=f"in:{sid}"
+        )
 
-    def _status_told(self, fields: Mapping[str, str], reference: str | None) -> Told:
+    def _status_told(
+        self, fields: Mapping[str, str], reference: str | None
+    ) -> WebhookContent:
         sid = fields.get("MessageSid") or fields["SmsSid"]
         word = fields.get("MessageStatus") or fields.get("SmsStatus") or ""
         code = fields.get("ErrorCode")
         about = fields.get("To")
         receipt = self._reader.receipt(sid, word, code, about, reference)
         known = word.lower() in STATUSES
-        return Told(
+        return WebhookContent(
             receipts=() if receipt is None else (receipt,),
             reply=NO_CONTENT,
             replay_key="st:" + fingerprint(sid, word, code or ""),
@@ -255,23 +259,25 @@ class Twilio:
             return None
         return self._get(f"{self._messages}/{quote(ids[0], safe='')}.json")
 
-    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+    def status_of(
+        self, answer: HttpAnswer, ids: Sequence[str], now: float
+    ) -> StatusAnswer:
         """Return what the message resource says."""
         if answer.status == 404:
-            return Polled(missing=True)
+            return StatusAnswer(missing=True)
         if answer.status != 200 or answer.cut:
-            return Polled(failed=f"HTTP {answer.status}")
+            return StatusAnswer(failed=f"HTTP {answer.status}")
         receipt = self._reader.receipt_of_row(mapping_of(read_json(answer.body)))
         if receipt is None:
-            return Polled(pending=True)
-        return Polled(receipts=(receipt,))
+            return StatusAnswer(pending=True)
+        return StatusAnswer(receipts=(receipt,))
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """Ask for the newest messages to the recipient: the sid was never told."""
         query = [("To", message.to), ("PageSize", str(SEARCH_SIZE))]
         return self._get(f"{self._messages}.json", query)
 
-    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Return the one message of that text since ours was accepted, if one."""
         if answer.status != 200 or answer.cut:
             return None
@@ -282,7 +288,7 @@ class Twilio:
         """Our numbers are in the settings."""
         return None
 
-    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+    def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return our numbers."""
         return self.settings.polled_numbers
 
@@ -295,10 +301,12 @@ class Twilio:
         query = [("To", source), ("DateSent>", stamp), ("PageSize", str(PAGE_SIZE))]
         return self._get(f"{self._messages}.json", query)
 
-    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+    def inbound_of(
+        self, answer: HttpAnswer, asked: HttpRequest, now: float
+    ) -> InboundPage:
         """Return one page; the next page's address is relative to the host."""
         if answer.status != 200 or answer.cut:
-            return Page(failed=f"HTTP {answer.status}")
+            return InboundPage(failed=f"HTTP {answer.status}")
         read, spoilt = read_mended(answer.body)
         told = mapping_of(read)
         rows = [
@@ -310,7 +318,7 @@ class Twilio:
         following = text_of(told.get("next_page_uri")) or ""
         # a path, so that credentials go to no other host
         more = following.startswith("/")
-        return Page(
+        return InboundPage(
             inbounds=tuple(
                 with_octets(self._reader.inbound_of_row(row, now), spoilt)
                 for row in rows
@@ -323,7 +331,7 @@ class Twilio:
         """Return the GET of Balance.json."""
         return self._get(self._messages.removesuffix("Messages") + "Balance.json")
 
-    def balance_of(self, answer: Answer) -> Balance | None:
+    def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance and its currency."""
         try:
             told = mapping_of(read_json(answer.body))

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from gdemoi.cloud.provider import Fate
+from gdemoi.cloud.provider import ErrorClass
 from gdemoi.message import State
 
 MAX_NAME: Final = 11  # alphanumeric sender
 
-_R, _U, _J, _H = Fate.RETRY, Fate.UNCERTAIN, Fate.REJECT, Fate.HALT
-_S = Fate.SENDER
-SUBMIT_FATES: Final[dict[int, Fate]] = {
+_R, _U, _J, _H = (
+    ErrorClass.RETRY,
+    ErrorClass.UNCERTAIN,
+    ErrorClass.REJECT,
+    ErrorClass.HALT,
+)
+_S = ErrorClass.SENDER
+SUBMIT_FATES: Final[dict[int, ErrorClass]] = {
     20429: _R,
     # the queue of this From holds hours of messages
-    21611: Fate.SENDER_BUSY,
+    21611: ErrorClass.SENDER_BUSY,
     **dict.fromkeys((20500, 20503, 20504), _U),
     **dict.fromkeys((20003, 20005, 20006, 20008, 20403, 20404, 10001, 90010), _H),
     # 63038: the day's limit of the account; 21609: our address for receipts

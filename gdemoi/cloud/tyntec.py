@@ -19,22 +19,22 @@ from attrs import frozen
 from gdemoi.cloud.asking import get_request, json_request
 from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
-    Answer,
     Balance,
     Capabilities,
-    Denied,
-    Door,
-    Draft,
+    CloudMessage,
+    HttpAnswer,
     HttpRequest,
-    Page,
-    Polled,
-    Proof,
-    Told,
-    Validity,
+    InboundPage,
+    SignatureProof,
+    StatusAnswer,
+    ValidityLimits,
     Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
     contradiction,
     fate_of_problem,
-    outcome_of_fate,
+    outcome_of_error_class,
     retry_after_s,
 )
 from gdemoi.cloud.reading import (
@@ -104,7 +104,7 @@ class Tyntec:
         return Capabilities(
             gsm_units=160 if parts == 1 else parts * SEPTETS_A_PART,
             ucs2_units=70 if parts == 1 else parts * UCS2_A_PART,
-            validity=Validity("minutes", 60, 172800),
+            validity=ValidityLimits("minutes", 60, 172800),
             flash=True,
             unsigned=True,
             polls_inbound=False,
@@ -122,7 +122,7 @@ class Tyntec:
         given = (own.api_key, own.webhook_token, own.signature_secret)
         return tuple(word for word in given if word)
 
-    def refusal(self, draft: Draft) -> Error | None:
+    def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Tyntec cannot carry."""
         if not draft.message.to.startswith("+"):
             return Error("gateway:bad_number", "Tyntec takes +E.164 only")
@@ -131,7 +131,7 @@ class Tyntec:
             return Error("gateway:sender_not_allowed", why)
         return None
 
-    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+    def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /messaging/v1/sms, with every harmful default undone."""
         message = draft.message
         left_s = message.expires_at - now
@@ -155,12 +155,12 @@ class Tyntec:
         url = f"{self._base}/messaging/v1/sms"
         return json_request(url, payload, [self._key], self.secrets)
 
-    def _encoding(self, draft: Draft) -> str:
+    def _encoding(self, draft: CloudMessage) -> str:
         if draft.message.charset is Charset.AUTO:
             return "AUTO"
         return "UNICODE" if draft.unicode else self.settings.gsm_encoding
 
-    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+    def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
         try:
             told = {} if answer.cut else mapping_of(read_json(answer.body))
@@ -175,7 +175,7 @@ class Tyntec:
             return contradiction("tyntec", why, (request_id,))
         words = (text_of(told.get("title")), text_of(told.get("detail")))
         text = "; ".join(word for word in words if word) or f"HTTP {answer.status}"
-        return outcome_of_fate(
+        return outcome_of_error_class(
             fate_of_problem(answer.status, text),
             f"tyntec:http{answer.status}",
             text,
@@ -188,7 +188,7 @@ class Tyntec:
             code = text_of(told.get("errorCode")) or "REJECTED"
             text = text_of(told.get("errorReason")) or "rejected"
             fate = fate_of_problem(400, text)
-            return outcome_of_fate(fate, f"tyntec:{code}", text)
+            return outcome_of_error_class(fate, f"tyntec:{code}", text)
         if not request_id:
             return Unsure(why="tyntec: an answer without a requestId")
         trouble = text_of(told.get("errorCode"))
@@ -198,50 +198,54 @@ class Tyntec:
         segments = count_of(told.get("size"))
         return Accepted(provider_ids=(request_id,), segments=segments)
 
-    def price_of(self, answer: Answer) -> Decimal | None:
+    def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the price of all parts."""
         try:
             return price_sum([mapping_of(read_json(answer.body)).get("overallPrice")])
         except TheirFault:
             return None
 
-    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return all shapes that were seen: POST of JSON or form, and GET."""
         return {"POST": (JSON, FORM), "GET": ()}
 
-    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+    def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Check the Conversations signature where we have its secret, then read."""
         proof = self._checked(webhook, now)
-        if isinstance(proof, Denied):
+        if isinstance(proof, WebhookDenied):
             return proof
         return proof.of(self._told(webhook, now), self.settings.remembered_s)
 
-    def _checked(self, webhook: Webhook, now: float) -> Proof | Denied:
+    def _checked(self, webhook: Webhook, now: float) -> SignatureProof | WebhookDenied:
         secret = self.settings.signature_secret
         if secret is None:
-            return Proof()
+            return SignatureProof()
         if not is_signed(webhook, secret):
-            return Denied(401, "signature")
+            return WebhookDenied(401, "signature")
         at = signed_at(webhook)
         why = stale(at, now, self.settings.webhook_age_s)
-        return Proof(at) if why is None else Denied(401, f"timestamp: {why}")
+        return (
+            SignatureProof(at)
+            if why is None
+            else WebhookDenied(401, f"timestamp: {why}")
+        )
 
-    def _told(self, webhook: Webhook, now: float) -> Told:
+    def _told(self, webhook: Webhook, now: float) -> WebhookContent:
         told: Mapping[str, Any]
         if webhook.method == "POST" and webhook.content_type == JSON:
             read, spoilt = read_mended(webhook.body)
             told = mapping_of(read)
         else:
             told, spoilt = webhook.fields(), {}
-        if webhook.door is Door.INCOMING:
+        if webhook.door is WebhookKind.INCOMING:
             inbound = with_octets(self._inbound(told, now), spoilt)
-            return Told(inbounds=(inbound,))
+            return WebhookContent(inbounds=(inbound,))
         request_id = text_of(told.get("requestId"))
         if not request_id:
-            return Told(ignored="no requestId")
+            return WebhookContent(ignored="no requestId")
         verified = self.settings.signature_secret is not None
         receipt = self._receipt(request_id, told, verified)
-        return Told(receipts=() if receipt is None else (receipt,))
+        return WebhookContent(receipts=() if receipt is None else (receipt,))
 
     def _inbound(self, told: Mapping[str, Any], now: float) -> Inbound:
         text, sender = told.get("message"), told.get("from")
@@ -301,22 +305,24 @@ class Tyntec:
         url = f"{self._base}/messaging/v1/messages/{quote(ids[0], safe='')}"
         return get_request(url, (), [self._key], self.secrets)
 
-    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+    def status_of(
+        self, answer: HttpAnswer, ids: Sequence[str], now: float
+    ) -> StatusAnswer:
         """Return the state of all parts together."""
         if answer.status == 404:
-            return Polled(missing=True)
+            return StatusAnswer(missing=True)
         if answer.status != 200 or answer.cut:
-            return Polled(failed=f"HTTP {answer.status}")
+            return StatusAnswer(failed=f"HTTP {answer.status}")
         receipt = self._receipt(ids[0], mapping_of(read_json(answer.body)), True)
         if receipt is None:
-            return Polled(pending=True)
-        return Polled(receipts=(receipt,))
+            return StatusAnswer(pending=True)
+        return StatusAnswer(receipts=(receipt,))
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """A message without its id cannot be asked for."""
         return None
 
-    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Never asked."""
         return None
 
@@ -324,7 +330,7 @@ class Tyntec:
         """Inbound messages cannot be asked for."""
         return None
 
-    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+    def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Inbound messages cannot be asked for."""
         return ()
 
@@ -334,15 +340,17 @@ class Tyntec:
         """Never called: there are no sources."""
         raise OurFault("Tyntec has no such question")
 
-    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+    def inbound_of(
+        self, answer: HttpAnswer, asked: HttpRequest, now: float
+    ) -> InboundPage:
         """Never called: there are no sources."""
-        return Page(stopped="Tyntec has no such question")
+        return InboundPage(stopped="Tyntec has no such question")
 
     def balance_request(self, now: float) -> HttpRequest | None:
         """There is no such address."""
         return None
 
-    def balance_of(self, answer: Answer) -> Balance | None:
+    def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """There is no such address."""
         return None
 

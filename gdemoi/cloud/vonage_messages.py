@@ -15,21 +15,21 @@ from attrs import frozen
 
 from gdemoi.cloud.asking import json_request
 from gdemoi.cloud.provider import (
-    Answer,
     Capabilities,
-    Denied,
-    Door,
-    Draft,
-    Fate,
+    CloudMessage,
+    ErrorClass,
+    HttpAnswer,
     HttpRequest,
-    Proof,
-    Reply,
-    Told,
-    Validity,
+    SignatureProof,
+    ValidityLimits,
     Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+    WebhookReply,
     contradiction,
     fate_of_problem,
-    outcome_of_fate,
+    outcome_of_error_class,
     retry_after_s,
 )
 from gdemoi.cloud.reading import (
@@ -85,11 +85,11 @@ class VonageMessages(VonageAccount):
     capabilities = Capabilities(
         gsm_units=MAX_CHARACTERS,
         ucs2_units=MAX_CHARACTERS,
-        validity=Validity("seconds", 20, 604800),
+        validity=ValidityLimits("seconds", 20, 604800),
         inbound_window_s=REPORT_WINDOW_S,
     )
 
-    def refusal(self, draft: Draft) -> Error | None:
+    def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what the API cannot carry."""
         if not 7 <= len(bare(draft.message.to)) <= 15:
             return Error("gateway:bad_number", "Vonage takes 7 to 15 digits")
@@ -98,7 +98,7 @@ class VonageMessages(VonageAccount):
             return Error("gateway:sender_not_allowed", why)
         return None
 
-    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+    def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /v1/messages."""
         message = draft.message
         left_s = message.expires_at - now
@@ -122,7 +122,7 @@ class VonageMessages(VonageAccount):
         url = f"{self.settings.base_url or API}/v1/messages"
         return json_request(url, payload, [header], secrets)
 
-    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+    def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
         try:
             told = {} if answer.cut else mapping_of(read_json(answer.body))
@@ -141,55 +141,55 @@ class VonageMessages(VonageAccount):
             return contradiction("vonage", why, (uuid,))
         text = _problem_text(told) or f"HTTP {answer.status}"
         fate = fate_of_problem(answer.status, text)
-        if fate is Fate.REJECT and _blames_sender(told):
-            fate = Fate.SENDER
-        return outcome_of_fate(
+        if fate is ErrorClass.REJECT and _blames_sender(told):
+            fate = ErrorClass.SENDER
+        return outcome_of_error_class(
             fate,
             f"vonage:http{answer.status}",
             text,
             retry_after_s(answer, now),
         )
 
-    def price_of(self, answer: Answer) -> Decimal | None:
+    def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """The price comes with the status webhook only."""
         return None
 
-    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: JSON POST."""
         return {"POST": (JSON,)}
 
-    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+    def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Check the token, which binds the body, then read the JSON."""
         proof = self._checked(webhook, now)
-        if isinstance(proof, Denied):
+        if isinstance(proof, WebhookDenied):
             return proof
         return proof.of(self._told(webhook, now), self.settings.remembered_s)
 
-    def _told(self, webhook: Webhook, now: float) -> Told:
+    def _told(self, webhook: Webhook, now: float) -> WebhookContent:
         read, spoilt = read_mended(webhook.body)
         told = mapping_of(read)
         uuid = text_of(told.get("message_uuid"))
         if not uuid:
-            return Told(ignored="no message_uuid")
-        reply = Reply(200)
-        if webhook.door is Door.INCOMING:
+            return WebhookContent(ignored="no message_uuid")
+        reply = WebhookReply(200)
+        if webhook.door is WebhookKind.INCOMING:
             inbound = with_octets(self._inbound(uuid, told, now), spoilt)
-            return Told(inbounds=(inbound,), reply=reply)
+            return WebhookContent(inbounds=(inbound,), reply=reply)
         receipt = self._receipt(uuid, told)
         known = (text_of(told.get("status")) or "").lower() in STATUSES
-        return Told(
+        return WebhookContent(
             receipts=(receipt,),
             reply=reply,
             ignored=None if known else "unknown status word",
         )
 
-    def _checked(self, webhook: Webhook, now: float) -> Proof | Denied:
+    def _checked(self, webhook: Webhook, now: float) -> SignatureProof | WebhookDenied:
         """Return what the token proves, nothing where there is no secret."""
         secret = self.settings.signature_secret
         if secret is None:
-            return Proof()
+            return SignatureProof()
         if all(name != "authorization" for name, _ in webhook.headers):
-            return Denied(503, "no token")
+            return WebhookDenied(503, "no token")
         try:
             claims = webhook_claims(
                 webhook.header("authorization") or "",
@@ -199,11 +199,11 @@ class VonageMessages(VonageAccount):
                 self.settings.webhook_age_s,
             )
         except TheirFault as why:
-            return Denied(401, f"token: {why}")
+            return WebhookDenied(401, f"token: {why}")
         if claims.get("api_key") != self.settings.api_key:
-            return Denied(401, "a token of another account")
+            return WebhookDenied(401, "a token of another account")
         mark = f"jti:{claims.get('jti')}:{claims.get('payload_hash')}"
-        return Proof(claims["iat"], mark)
+        return SignatureProof(claims["iat"], mark)
 
     def _receipt(self, uuid: str, told: Mapping[str, Any]) -> Receipt:
         error = told.get("error")

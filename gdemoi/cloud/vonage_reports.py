@@ -14,7 +14,13 @@ from typing import Any, Final
 from attrs import frozen
 
 from gdemoi.cloud.asking import basic, get_request
-from gdemoi.cloud.provider import Answer, Balance, HttpRequest, Page, Polled
+from gdemoi.cloud.provider import (
+    Balance,
+    HttpAnswer,
+    HttpRequest,
+    InboundPage,
+    StatusAnswer,
+)
 from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
@@ -167,16 +173,18 @@ class VonageAccount:
             [("direction", "outbound"), ("id", ",".join(ids))],
         )
 
-    def status_of(self, answer: Answer, ids: Sequence[str], now: float) -> Polled:
+    def status_of(
+        self, answer: HttpAnswer, ids: Sequence[str], now: float
+    ) -> StatusAnswer:
         """Return the receipts in the records; ids not found are still pending."""
         if answer.status != 200 or answer.cut:
-            return Polled(failed=f"HTTP {answer.status}")
+            return StatusAnswer(failed=f"HTTP {answer.status}")
         receipts = [
             self._receipt_of_record(record)
             for record in _records_of(answer)
             if _id_of(record) in ids
         ]
-        return Polled(receipts=tuple(receipts), pending=len(receipts) < len(ids))
+        return StatusAnswer(receipts=tuple(receipts), pending=len(receipts) < len(ids))
 
     def _receipt_of_record(self, record: Mapping[str, Any]) -> Receipt:
         word = text_of(record.get("status")) or ""
@@ -205,7 +213,7 @@ class VonageAccount:
             ],
         )
 
-    def found_in(self, answer: Answer, message: Outbound) -> Receipt | None:
+    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Return the record that carries our reference, if one does."""
         if answer.status != 200 or answer.cut:
             return None
@@ -218,7 +226,7 @@ class VonageAccount:
         """One question covers all numbers."""
         return None
 
-    def sources_of(self, answer: Answer | None) -> tuple[str, ...]:
+    def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return the one source, nameless."""
         return ("",)
 
@@ -235,14 +243,16 @@ class VonageAccount:
             ],
         )
 
-    def inbound_of(self, answer: Answer, asked: HttpRequest, now: float) -> Page:
+    def inbound_of(
+        self, answer: HttpAnswer, asked: HttpRequest, now: float
+    ) -> InboundPage:
         """Return one page of inbound records."""
         if answer.status != 200 or answer.cut:
-            return Page(failed=f"HTTP {answer.status}")
+            return InboundPage(failed=f"HTTP {answer.status}")
         read, spoilt = read_mended(answer.body)
         records = _records_in(read)
         dates = [at for r in records if (at := iso_time(r.get("date_received")))]
-        return Page(
+        return InboundPage(
             inbounds=tuple(
                 with_octets(self._inbound_of_record(r, now), spoilt) for r in records
             ),
@@ -250,7 +260,7 @@ class VonageAccount:
             newest=max(dates, default=None),
         )
 
-    def _next_of(self, answer: Answer) -> HttpRequest | None:
+    def _next_of(self, answer: HttpAnswer) -> HttpRequest | None:
         links = mapping_of(read_mended(answer.body)[0]).get("_links")
         following = links.get("next") if isinstance(links, dict) else None
         href = following.get("href") if isinstance(following, dict) else None
@@ -282,7 +292,7 @@ class VonageAccount:
         url = f"{self.settings.base_url or REST}/account/get-balance"
         return get_request(url, (), [self._basic], self.secrets)
 
-    def balance_of(self, answer: Answer) -> Balance | None:
+    def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance, always in euro, out of a balance or a send answer."""
         try:
             told = mapping_of(read_json(answer.body))
@@ -319,7 +329,7 @@ def iso_text(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _records_of(answer: Answer) -> list[dict[str, Any]]:
+def _records_of(answer: HttpAnswer) -> list[dict[str, Any]]:
     return _records_in(read_json(answer.body))
 
 

@@ -16,20 +16,20 @@ from typing import Any, Final
 from gdemoi.cloud.asking import form_request
 from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
-    Answer,
     Capabilities,
-    Denied,
-    Door,
-    Draft,
-    Fate,
+    CloudMessage,
+    ErrorClass,
+    HttpAnswer,
     HttpRequest,
-    Proof,
-    Told,
-    Validity,
+    SignatureProof,
+    ValidityLimits,
     Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
     contradiction,
-    fate_of_status,
-    outcome_of_fate,
+    error_class_of_status,
+    outcome_of_error_class,
     retry_after_s,
 )
 from gdemoi.cloud.reading import (
@@ -69,13 +69,18 @@ MAX_OCTETS: Final = 140  # body and udh of a binary message
 THROTTLE_PAUSE_S: Final = 1.0
 PATIENCE: Final = re.compile(r"\[\s*(\d{1,7})\s*\]")  # "please wait [ 250 ] and retry"
 
-_R, _U, _J, _H = Fate.RETRY, Fate.UNCERTAIN, Fate.REJECT, Fate.HALT
-SUBMIT_FATES: Final[dict[str, Fate]] = {
+_R, _U, _J, _H = (
+    ErrorClass.RETRY,
+    ErrorClass.UNCERTAIN,
+    ErrorClass.REJECT,
+    ErrorClass.HALT,
+)
+SUBMIT_FATES: Final[dict[str, ErrorClass]] = {
     **dict.fromkeys(("1", "10"), _R),
     "5": _U,
     **dict.fromkeys(("2", "3", "6", "7", "12", "22", "29", "33"), _J),
     # not a sender of this account, or none that the recipient's network takes
-    "15": Fate.SENDER,
+    "15": ErrorClass.SENDER,
     **dict.fromkeys(("4", "8", "9", "11", "14", "23", "32"), _H),
 }
 
@@ -86,13 +91,13 @@ class VonageSms(VonageAccount):
     capabilities = Capabilities(
         gsm_units=3200,
         ucs2_units=3200,
-        validity=Validity("milliseconds", 20, 604800),
+        validity=ValidityLimits("milliseconds", 20, 604800),
         binary=True,
         flash=True,
         inbound_window_s=REPORT_WINDOW_S,
     )
 
-    def refusal(self, draft: Draft) -> Error | None:
+    def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what the API cannot carry."""
         message = draft.message
         if not 7 <= len(bare(message.to)) <= 15:
@@ -105,7 +110,7 @@ class VonageSms(VonageAccount):
             return Error("gateway:too_long", f"{octets} octets of {MAX_OCTETS}")
         return None
 
-    def request_for(self, draft: Draft, now: float) -> HttpRequest:
+    def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /sms/json."""
         message = draft.message
         fields = [("to", bare(message.to)), ("from", bare(draft.sender or ""))]
@@ -126,7 +131,7 @@ class VonageSms(VonageAccount):
         url = f"{self.settings.base_url or REST}/sms/json"
         return form_request(url, fields, [self._basic], self.secrets)
 
-    def outcome_of(self, answer: Answer, now: float) -> Outcome:
+    def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the entries mean: all taken, none taken, or who knows."""
         entries = _entries(answer)
         if answer.status != 200:
@@ -135,9 +140,9 @@ class VonageSms(VonageAccount):
                 why = f"HTTP {answer.status} and a message-id"
                 return contradiction("vonage", why, ids)
             code = f"vonage:http{answer.status}"
-            fate = fate_of_status(answer.status)
+            fate = error_class_of_status(answer.status)
             pause_s = retry_after_s(answer, now)
-            return outcome_of_fate(fate, code, f"HTTP {answer.status}", pause_s)
+            return outcome_of_error_class(fate, code, f"HTTP {answer.status}", pause_s)
         if not entries:
             return Unsure(why="vonage: an answer that says nothing readable")
         return self._outcome_of(entries)
@@ -162,49 +167,53 @@ class VonageSms(VonageAccount):
                 segments=len(entries),
                 progress=_progress(entries),
             )
-        fate = SUBMIT_FATES.get(code, Fate.REJECT)
-        pause = _patience_s(text) if fate is Fate.RETRY else None
-        return outcome_of_fate(fate, f"vonage:{code}", text, pause)
+        fate = SUBMIT_FATES.get(code, ErrorClass.REJECT)
+        pause = _patience_s(text) if fate is ErrorClass.RETRY else None
+        return outcome_of_error_class(fate, f"vonage:{code}", text, pause)
 
-    def price_of(self, answer: Answer) -> Decimal | None:
+    def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return what the segments cost together."""
         return price_sum([entry.get("message-price") for entry in _entries(answer)])
 
-    def takes(self, door: Door) -> Mapping[str, Sequence[str]]:
+    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return what an account may be set to: GET, form POST or JSON POST."""
         return {"GET": (), "POST": (FORM, JSON)}
 
-    def events_of(self, webhook: Webhook, now: float) -> Told | Denied:
+    def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Check `sig`, age and account, then read the fields."""
         fields = webhook.fields()
         proof = self._checked(fields, now)
-        if isinstance(proof, Denied):
+        if isinstance(proof, WebhookDenied):
             return proof
         if fields.get("api-key", self.settings.api_key) != self.settings.api_key:
-            return Denied(403, "another account")
+            return WebhookDenied(403, "another account")
         told = self._told(webhook.door, fields, now)
         return proof.of(told, self.settings.remembered_s)
 
-    def _checked(self, fields: Mapping[str, str], now: float) -> Proof | Denied:
+    def _checked(
+        self, fields: Mapping[str, str], now: float
+    ) -> SignatureProof | WebhookDenied:
         """Return what the signature proves, nothing where the account does not sign."""
         secret = self.settings.signature_secret
         if secret is None:
-            return Proof()
+            return SignatureProof()
         if not is_signed(fields, secret, self.settings.signature_method):
-            return Denied(401, "signature")
+            return WebhookDenied(401, "signature")
         signed_at = unix_time(fields.get("timestamp"))
         why = stale(signed_at, now, self.settings.webhook_age_s)
         if why is not None:
-            return Denied(401, f"timestamp: {why}")
+            return WebhookDenied(401, f"timestamp: {why}")
         nonce = fields.get("nonce")
-        return Proof(signed_at, None if nonce is None else f"nonce:{nonce}")
+        return SignatureProof(signed_at, None if nonce is None else f"nonce:{nonce}")
 
-    def _told(self, door: Door, fields: Mapping[str, str], now: float) -> Told:
+    def _told(
+        self, door: WebhookKind, fields: Mapping[str, str], now: float
+    ) -> WebhookContent:
         provider_id = fields.get("messageId")
         if not provider_id:
-            return Told(ignored="no messageId")
-        if door is Door.INCOMING:
-            return Told(inbounds=(self._inbound(provider_id, fields, now),))
+            return WebhookContent(ignored="no messageId")
+        if door is WebhookKind.INCOMING:
+            return WebhookContent(inbounds=(self._inbound(provider_id, fields, now),))
         word = fields.get("status", "")
         shown = ("status", "err-code", "network-code", "price", "scts")
         receipt = self.receipt(
@@ -219,7 +228,7 @@ class VonageSms(VonageAccount):
             verified=self.settings.signature_secret is not None,
         )
         known = word.lower() in STATUSES
-        return Told(
+        return WebhookContent(
             receipts=(receipt,),
             ignored=None if known else "unknown status word",
         )
@@ -317,7 +326,7 @@ def _dispute(entry: Mapping[str, Any]) -> str | None:
     return f"status {status} and a message-id" if entry.get("message-id") else None
 
 
-def _entries(answer: Answer) -> list[dict[str, Any]]:
+def _entries(answer: HttpAnswer) -> list[dict[str, Any]]:
     if answer.cut:
         return []
     try:

@@ -21,7 +21,14 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from gdemoi.cloud.freshness import ClockWatch, differs
 from gdemoi.cloud.open_messages import SeenMarks
-from gdemoi.cloud.provider import Denied, Door, Provider, Reply, Told, Webhook
+from gdemoi.cloud.provider import (
+    Provider,
+    Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+    WebhookReply,
+)
 from gdemoi.cloud.reading import same
 from gdemoi.errors import TheirFault, Unavailable
 from gdemoi.tasks import spawn
@@ -32,14 +39,14 @@ COME_AGAIN_S: Final = 30
 PATIENCE: Final = 8
 IDLE_S: Final = 60
 
-Take = Callable[[Told], Awaitable[None]]
+Take = Callable[[WebhookContent], Awaitable[None]]
 
 
 log = Logger()
 
 
 @define
-class Doors:
+class WebhookHandlers:
     """What both doors of a channel share.
 
     `take` records what was told and fires after the commit; it fails with
@@ -49,7 +56,7 @@ class Doors:
     provider: Provider
     public_url: str
     token: str | None = field(repr=False)
-    open_doors: frozenset[Door]
+    open_doors: frozenset[WebhookKind]
     clock: IReactorTime
     take: Take
     channel: str
@@ -59,19 +66,19 @@ class Doors:
 
     def resource(self) -> Resource:
         """Return what is mounted at /sms/<channel>/."""
-        root = _Wall()
+        root = _NotFoundResource()
         for door in self.open_doors:
-            root.putChild(door.value.encode("ascii"), DoorResource(self, door))
+            root.putChild(door.value.encode("ascii"), WebhookResource(self, door))
         return root
 
-    async def answer(self, webhook: Webhook) -> Reply:
+    async def answer(self, webhook: Webhook) -> WebhookReply:
         """Return how a webhook is answered, once what it told is safe."""
         now = self.clock.seconds()
         try:
             told = self.provider.events_of(webhook, now)
         except TheirFault as why:
-            return self._refused(webhook, Denied(400, str(why)))
-        if isinstance(told, Denied):
+            return self._refused(webhook, WebhookDenied(400, str(why)))
+        if isinstance(told, WebhookDenied):
             return self._refused(webhook, told)
         if told.signed_at is not None:
             self._look_at_clocks(webhook, told.signed_at, now)
@@ -88,7 +95,7 @@ class Doors:
             log.warn(
                 "{channel}: a webhook is put off: {why}", channel=self.channel, why=why
             )
-            return Reply(503)
+            return WebhookReply(503)
         if mark is not None:
             self.seen.remember(mark, now + told.replay_window_s)
         return told.reply
@@ -106,7 +113,7 @@ class Doors:
                 why=why,
             )
 
-    def _refused(self, webhook: Webhook, denied: Denied) -> Reply:
+    def _refused(self, webhook: Webhook, denied: WebhookDenied) -> WebhookReply:
         self.counts["refused webhook"] += 1
         log.warn(
             "{channel}: {door} webhook refused with {status}: {why}",
@@ -115,10 +122,10 @@ class Doors:
             status=denied.status,
             why=denied.why,
         )
-        return Reply(denied.status)
+        return WebhookReply(denied.status)
 
 
-class _Wall(Resource):
+class _NotFoundResource(Resource):
     """Where there is no door: 404, and not a word more."""
 
     def getChild(self, path: bytes, request: Any) -> Resource:
@@ -127,15 +134,15 @@ class _Wall(Resource):
 
     def render(self, request: Any) -> bytes:
         """Refuse."""
-        return finish(request, Reply(404))
+        return finish(request, WebhookReply(404))
 
 
-class DoorResource(Resource):
+class WebhookResource(Resource):
     """One door."""
 
     isLeaf = True
 
-    def __init__(self, doors: Doors, door: Door) -> None:
+    def __init__(self, doors: WebhookHandlers, door: WebhookKind) -> None:
         super().__init__()
         self._doors = doors
         self._door = door
@@ -145,7 +152,7 @@ class DoorResource(Resource):
         status = self._status_of(request)
         if status is not None:
             self._doors.counts["refused webhook"] += 1
-            return finish(request, Reply(status))
+            return finish(request, WebhookReply(status))
         spawn(self._serve(request), log, "webhook")
         return NOT_DONE_YET
 
@@ -197,7 +204,7 @@ class DoorResource(Resource):
             request.finish()
 
 
-def finish(request: Any, reply: Reply) -> bytes:
+def finish(request: Any, reply: WebhookReply) -> bytes:
     """Set status and headers; return the body."""
     # never a type by default: text/plain would be sent to the phone by Twilio
     request.defaultContentType = None

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from gdemoi.cloud.channel import provider_of
 from gdemoi.cloud.channel_cloud import CloudChannel
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import Answer
+from gdemoi.cloud.provider import HttpAnswer
 from gdemoi.cloud.settings import (
     CloudSettings,
     TextlocalSettings,
@@ -321,9 +321,9 @@ class Answers(Resource):
         return body
 
 
-def json_answer(http_status: int, /, **told: Any) -> Answer:
+def json_answer(http_status: int, /, **told: Any) -> HttpAnswer:
     """Return a provider's answer that holds a JSON object."""
-    return Answer(status=http_status, body=json.dumps(told).encode())
+    return HttpAnswer(status=http_status, body=json.dumps(told).encode())
 
 
 def answered(value: Any, status: int = 200, **headers: str) -> Any:

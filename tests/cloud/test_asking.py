@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.asking import basic, form_request
-from gdemoi.cloud.provider import Draft, HttpRequest
+from gdemoi.cloud.provider import CloudMessage, HttpRequest
 from gdemoi.cloud.twilio import Twilio
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_sms import VonageSms
@@ -22,9 +22,9 @@ GOLDEN = {
 }
 
 
-def draft(text: str, sender: str | None, callback: str | None = None) -> Draft:
+def draft(text: str, sender: str | None, callback: str | None = None) -> CloudMessage:
     unicode = any(character > "\u0400" and character != "€" for character in text)
-    return Draft(
+    return CloudMessage(
         message=message(text),
         text=text,
         sender=sender,

@@ -10,8 +10,14 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.prepared import prepare
-from gdemoi.cloud.provider import Answer, Fate, Proof, Told, outcome_of_fate
+from gdemoi.cloud.encoded import prepare
+from gdemoi.cloud.provider import (
+    ErrorClass,
+    HttpAnswer,
+    SignatureProof,
+    WebhookContent,
+    outcome_of_error_class,
+)
 from gdemoi.message import Error, Outcome, Refused, Scope, Unsure
 from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
 from tests.cloud.test_provider import PROVIDERS
@@ -53,7 +59,9 @@ class StatusTests(SynchronousTestCase):
         for provider in PROVIDERS:
             for status, expected in TABLE.items():
                 for body in (b"", b"<html>gateway</html>"):
-                    outcome = provider.outcome_of(Answer(status=status, body=body), NOW)
+                    outcome = provider.outcome_of(
+                        HttpAnswer(status=status, body=body), NOW
+                    )
                     self.assertEqual(
                         (provider.name, status, kind_of(outcome)),
                         (provider.name, status, expected),
@@ -62,10 +70,10 @@ class StatusTests(SynchronousTestCase):
     def test_what_an_outcome_says(self) -> None:
         """The code and words for the story; the pause only where one was asked for."""
         for fate, outcome in (
-            (Fate.UNCERTAIN, Unsure(why="x:1: no")),
-            (Fate.REJECT, Refused(error=Error("x:1", "no"))),
+            (ErrorClass.UNCERTAIN, Unsure(why="x:1: no")),
+            (ErrorClass.REJECT, Refused(error=Error("x:1", "no"))),
             (
-                Fate.HALT,
+                ErrorClass.HALT,
                 Refused(
                     error=Error("x:1", "no", retryable=True),
                     scope=Scope.CHANNEL_UNTIL_MENDED,
@@ -73,7 +81,7 @@ class StatusTests(SynchronousTestCase):
                 ),
             ),
             (
-                Fate.RETRY,
+                ErrorClass.RETRY,
                 Refused(
                     error=Error("x:1", "no", retryable=True),
                     scope=Scope.CHANNEL_FOR_A_WHILE,
@@ -82,11 +90,13 @@ class StatusTests(SynchronousTestCase):
                 ),
             ),
         ):
-            self.assertEqual(outcome_of_fate(fate, "x:1", "no", 7.0), outcome)
+            self.assertEqual(outcome_of_error_class(fate, "x:1", "no", 7.0), outcome)
 
     def test_a_mark_of_a_signature(self) -> None:
         """What a webhook told is remembered under it, for as long as it is good."""
-        told = Proof(signed_at=5.0, mark="m").of(Told(ignored="x"), 90.0)
+        told = SignatureProof(signed_at=5.0, mark="m").of(
+            WebhookContent(ignored="x"), 90.0
+        )
         self.assertEqual(
             (told.ignored, told.replay_key, told.replay_window_s, told.signed_at),
             ("x", "m", 90.0, 5.0),
@@ -108,7 +118,7 @@ class PauseTests(SynchronousTestCase):
             ("Wed, 04 Feb 2026 12:14:25 GMT", 3600.0),
             ("soon", None),
         ):
-            answer = Answer(status=429, headers={"retry-after": said})
+            answer = HttpAnswer(status=429, headers={"retry-after": said})
             for provider in PROVIDERS:
                 outcome = provider.outcome_of(answer, NOW)
                 assert isinstance(outcome, Refused)

@@ -27,12 +27,12 @@ from gdemoi.cloud.http import (
     MOST_OCTETS,
     CloudHttp,
     NamedPolicy,
-    NoAnswer,
-    NotSent,
+    RequestNotSent,
+    RequestUnanswered,
     is_private,
     make_agent,
 )
-from gdemoi.cloud.provider import Answer, HttpRequest
+from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from tests.cloud.net import Answers, Net, answered
 
 URL = "http://127.0.0.1:9000/x"
@@ -57,7 +57,7 @@ class HttpTests(SynchronousTestCase):
         agent = fields.pop("agent", None) or self.net.agent()
         return CloudHttp(agent, self.net.clock, lambda: 0.5, **fields)
 
-    def ask(self, method: str = "POST", url: str = URL) -> Deferred[Answer]:
+    def ask(self, method: str = "POST", url: str = URL) -> Deferred[HttpAnswer]:
         body = b"a=1" if method == "POST" else b""
         request = HttpRequest(
             method=method, url=url, headers=(("X-Key", "v"),), body=body
@@ -81,7 +81,7 @@ class HttpTests(SynchronousTestCase):
 
     def test_tw09_a_refused_connection_sent_nothing(self) -> None:
         """What certainly did not leave may be repeated."""
-        self.failureResultOf(self.ask(), NotSent)
+        self.failureResultOf(self.ask(), RequestNotSent)
 
     def test_al02_a_redirect_is_not_followed(self) -> None:
         """The answer is handed back; nobody else sees the credentials."""
@@ -165,7 +165,7 @@ class HttpTests(SynchronousTestCase):
         self.net.advance(29.9)
         self.assertNoResult(asked)
         self.net.advance(0.2)
-        self.failureResultOf(asked, NoAnswer)
+        self.failureResultOf(asked, RequestUnanswered)
         self.net.advance(2)
         self.assertEqual(self.net.clock.getDelayedCalls(), [])
 
@@ -174,7 +174,7 @@ class HttpTests(SynchronousTestCase):
         self.net.serve_factory(9000, _Hanging())
         asked = self.ask()
         self.net.advance(31)
-        self.failureResultOf(asked, NoAnswer)
+        self.failureResultOf(asked, RequestUnanswered)
 
     def test_a_connection_lost_in_mid_answer_is_no_answer(self) -> None:
         """Half an answer tells nothing."""
@@ -186,7 +186,7 @@ class HttpTests(SynchronousTestCase):
             return NOT_DONE_YET
 
         self.net.serve(9000, Answers(half))
-        self.failureResultOf(self.ask(), NoAnswer)
+        self.failureResultOf(self.ask(), RequestUnanswered)
 
     def test_so_many_requests_at_once(self) -> None:
         """More wait for their turn, and time runs from their own start."""
@@ -195,11 +195,11 @@ class HttpTests(SynchronousTestCase):
         first, second = self.ask(), self.ask()
         self.assertEqual(len(self.net.pumps), 1)
         self.net.advance(31)
-        self.failureResultOf(first, NoAnswer)
+        self.failureResultOf(first, RequestUnanswered)
         self.assertEqual(len(self.net.pumps), 2)
         self.assertNoResult(second)
         self.net.advance(31)
-        self.failureResultOf(second, NoAnswer)
+        self.failureResultOf(second, RequestUnanswered)
 
     def test_what_is_cancelled_before_its_turn_was_not_sent(self) -> None:
         """A stop while waiting leaves nothing uncertain."""
@@ -207,11 +207,11 @@ class HttpTests(SynchronousTestCase):
         self.net.serve_factory(9000, _Hanging())
         first, second = self.ask(), self.ask()
         second.cancel()
-        self.failureResultOf(second, NotSent)
+        self.failureResultOf(second, RequestNotSent)
         first.cancel()
-        self.failureResultOf(first, NoAnswer)
+        self.failureResultOf(first, RequestUnanswered)
 
-    def submit(self) -> Deferred[Answer]:
+    def submit(self) -> Deferred[HttpAnswer]:
         request = HttpRequest(method="POST", url=URL, body=b"a=1")
         asked = Deferred.fromCoroutine(self.http.submit(request))
         self.net.settle()
@@ -253,14 +253,14 @@ class HttpTests(SynchronousTestCase):
         self.net.serve(9000, far)
         asked = self.submit()
         self.net.advance(10)
-        self.failureResultOf(asked, NoAnswer)
+        self.failureResultOf(asked, RequestUnanswered)
         self.assertEqual(len(far.requests), 1)
 
     def test_stopping_while_waiting_to_try_again(self) -> None:
         """Nothing was sent, so nothing is uncertain."""
         asked = self.submit()
         asked.cancel()
-        self.failureResultOf(asked, NotSent)
+        self.failureResultOf(asked, RequestNotSent)
 
 
 class PrivacyTests(SynchronousTestCase):
@@ -280,7 +280,7 @@ class PrivacyTests(SynchronousTestCase):
             net.agent(), net.clock, lambda: 0.5, timeout_s=30.0, in_flight=1
         )
         request = HttpRequest(method="GET", url="http://192.0.2.1/")
-        self.failureResultOf(Deferred.fromCoroutine(http.send(request)), NotSent)
+        self.failureResultOf(Deferred.fromCoroutine(http.send(request)), RequestNotSent)
 
     def test_al05_a_certificate_nobody_vouches_for_is_not_believed(self) -> None:
         """The request is not sent, so that it may be repeated."""
@@ -305,7 +305,7 @@ class PrivacyTests(SynchronousTestCase):
         request = HttpRequest(method="POST", url="https://127.0.0.1:9000/", body=b"a=1")
         asked = Deferred.fromCoroutine(http.send(request))
         net.settle()
-        self.failureResultOf(asked, NotSent)
+        self.failureResultOf(asked, RequestNotSent)
         self.assertEqual(far.requests, [])
         self.assertEqual(self.flushLoggedErrors(), [])
 

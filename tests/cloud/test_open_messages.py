@@ -10,7 +10,7 @@ from gdemoi.cloud.open_messages import (
     BUCKETS,
     POLLING,
     RECONCILING,
-    Open,
+    OpenMessage,
     OpenMessages,
     SeenMarks,
     bucket_of,
@@ -18,8 +18,8 @@ from gdemoi.cloud.open_messages import (
 from tests.cloud.net import NOW
 
 
-def one(name: str = "g1", *ids: str, to: str = "+79001234567") -> Open:
-    return Open(
+def one(name: str = "g1", *ids: str, to: str = "+79001234567") -> OpenMessage:
+    return OpenMessage(
         message_id=name,
         to=to,
         ids=ids or (f"p-{name}",),

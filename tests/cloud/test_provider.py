@@ -14,15 +14,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.cloud.channel import provider_of
 from gdemoi.cloud.provider import (
     LONGEST_PAUSE_S,
-    Answer,
     Balance,
-    Denied,
-    Door,
-    Page,
-    Polled,
-    Told,
-    Validity,
+    HttpAnswer,
+    InboundPage,
+    StatusAnswer,
+    ValidityLimits,
     Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
     retry_after_s,
 )
 from gdemoi.cloud.reading import FORM
@@ -75,7 +75,9 @@ class ProviderTests(SynchronousTestCase):
             ("minutes", 60, 172800, 1, "1"),
             ("timestamp", 60, 259200, 3600, str(int(NOW) + 3600)),
         ):
-            self.assertEqual(Validity(unit, low, high).spelled(left, NOW), spelled)
+            self.assertEqual(
+                ValidityLimits(unit, low, high).spelled(left, NOW), spelled
+            )
 
     def test_retry_after(self) -> None:
         """Seconds or a date, an hour at most; anything else is nothing."""
@@ -89,7 +91,7 @@ class ProviderTests(SynchronousTestCase):
             ("9" * 400, LONGEST_PAUSE_S),
             ("Fri, 03 Feb 2096 12:00:00 GMT", LONGEST_PAUSE_S),
         ):
-            answer = Answer(status=429, headers={"retry-after": value})
+            answer = HttpAnswer(status=429, headers={"retry-after": value})
             self.assertEqual(retry_after_s(answer, NOW), seconds, value)
 
     def test_a_webhooks_fields(self) -> None:
@@ -110,7 +112,7 @@ class ProviderTests(SynchronousTestCase):
             ),
         ):
             hook = Webhook(
-                door=Door.STATUS,
+                door=WebhookKind.STATUS,
                 method=method,
                 url="https://x.example/?q=+1&e=",
                 headers=(("content-type", kind),),
@@ -120,7 +122,7 @@ class ProviderTests(SynchronousTestCase):
 
     def test_a_form_that_is_not_utf8_is_their_fault(self) -> None:
         """Raw octets have no place in a form."""
-        hook = Webhook(door=Door.STATUS, method="POST", url="/", body=b"a=\xff")
+        hook = Webhook(door=WebhookKind.STATUS, method="POST", url="/", body=b"a=\xff")
         with self.assertRaises(TheirFault):
             hook.form()
 
@@ -157,7 +159,7 @@ class RobustnessTests(SynchronousTestCase):
     @given(st.sampled_from([200, 201, 202, 204, 301, 400, 429, 500]), BODIES)
     def test_any_answer_to_a_send_is_an_outcome(self, status: int, body: bytes) -> None:
         """And tells a balance and a price, or none."""
-        answer = Answer(status=status, body=body)
+        answer = HttpAnswer(status=status, body=body)
         for provider in PROVIDERS:
             outcome = provider.outcome_of(answer, NOW)
             self.assertIsInstance(outcome, (Accepted, Refused, Unsure))
@@ -172,9 +174,9 @@ class RobustnessTests(SynchronousTestCase):
             told["status"] = random.choice(["success", "failure", "0", "D", "REJECTED"])
             for status in (200, 201, 400):
                 body = json.dumps(told).encode()
-                self.read_everything(Answer(status=status, body=body))
+                self.read_everything(HttpAnswer(status=status, body=body))
 
-    def read_everything(self, answer: Answer) -> None:
+    def read_everything(self, answer: HttpAnswer) -> None:
         for provider in PROVIDERS:
             outcome = provider.outcome_of(answer, NOW)
             self.assertIsInstance(outcome, (Accepted, Refused, Unsure))
@@ -194,37 +196,37 @@ class RobustnessTests(SynchronousTestCase):
         self, status: int, body: bytes
     ) -> None:
         """Statuses, searches, inboxes, pages."""
-        answer = Answer(status=status, body=body)
+        answer = HttpAnswer(status=status, body=body)
         for provider in PROVIDERS:
             for read, kind in (
-                (lambda p: p.status_of(answer, ["1", "A1"], NOW), Polled),
+                (lambda p: p.status_of(answer, ["1", "A1"], NOW), StatusAnswer),
                 (lambda p: p.found_in(answer, message()), (Receipt, type(None))),
                 (lambda p: p.sources_of(answer), tuple),
-                (self.page_of(answer), Page),
+                (self.page_of(answer), InboundPage),
             ):
                 try:
                     self.assertIsInstance(read(provider), kind)
                 except TheirFault:
                     continue
 
-    def page_of(self, answer: Answer) -> Any:
+    def page_of(self, answer: HttpAnswer) -> Any:
         def read(provider: Any) -> Any:
             if not provider.capabilities.polls_inbound:
-                return Page()
+                return InboundPage()
             asked = provider.inbound_request("10", NOW - 600, NOW, NOW)
             return provider.inbound_of(answer, asked, NOW)
 
         return read
 
     @given(
-        st.sampled_from(list(Door)),
+        st.sampled_from(list(WebhookKind)),
         st.sampled_from(["application/json", FORM, ""]),
         st.sampled_from(["GET", "POST"]),
         BODIES,
         st.text(max_size=30),
     )
     def test_any_webhook_is_told_denied_or_their_fault(
-        self, door: Door, kind: str, method: str, body: bytes, query: str
+        self, door: WebhookKind, kind: str, method: str, body: bytes, query: str
     ) -> None:
         """Never another exception."""
         hook = Webhook(
@@ -239,4 +241,4 @@ class RobustnessTests(SynchronousTestCase):
                 told = provider.events_of(hook, NOW)
             except TheirFault:
                 continue
-            self.assertIsInstance(told, (Told, Denied))
+            self.assertIsInstance(told, (WebhookContent, WebhookDenied))

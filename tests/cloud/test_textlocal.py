@@ -7,8 +7,15 @@ from urllib.parse import parse_qsl, urlencode
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.prepared import prepare
-from gdemoi.cloud.provider import Answer, Door, Draft, HttpRequest, Told, Webhook
+from gdemoi.cloud.encoded import prepare
+from gdemoi.cloud.provider import (
+    CloudMessage,
+    HttpAnswer,
+    HttpRequest,
+    Webhook,
+    WebhookContent,
+    WebhookKind,
+)
 from gdemoi.cloud.textlocal import Textlocal
 from gdemoi.cloud.textlocal_words import (
     STATUSES,
@@ -38,7 +45,7 @@ def form(request: HttpRequest | None) -> dict[str, str]:
     return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
 
 
-def draft(**changes: Any) -> Draft:
+def draft(**changes: Any) -> CloudMessage:
     fields: dict[str, Any] = {
         "message": message(),
         "text": "setparam 1;2 #€",
@@ -46,10 +53,12 @@ def draft(**changes: Any) -> Draft:
         "unicode": False,
         "callback": f"https://gw.example.org/sms/ch/status/{TOKEN}",
     }
-    return Draft(**{**fields, **changes})
+    return CloudMessage(**{**fields, **changes})
 
 
-def hook(fields: dict[str, str], door: Door = Door.STATUS) -> Told:
+def hook(
+    fields: dict[str, str], door: WebhookKind = WebhookKind.STATUS
+) -> WebhookContent:
     told = PROVIDER.events_of(
         Webhook(
             door=door,
@@ -60,7 +69,7 @@ def hook(fields: dict[str, str], door: Door = Door.STATUS) -> Told:
         ),
         NOW,
     )
-    assert isinstance(told, Told)
+    assert isinstance(told, WebhookContent)
     return told
 
 
@@ -200,11 +209,11 @@ class OutcomeTests(SynchronousTestCase):
     def test_tl07_unreadable_answers_are_unsure(self) -> None:
         """Two objects glued together, a gateway's HTML, no status at all."""
         for answer in (
-            Answer(status=200, body=b'{"status":"success"}{"status":"success"}'),
-            Answer(status=502, body=b"<html>Bad Gateway</html>"),
-            Answer(status=200, body=b"{}"),
-            Answer(status=200, body=b'{"status":"failure"}'),
-            Answer(status=200, body=b"\xff"),
+            HttpAnswer(status=200, body=b'{"status":"success"}{"status":"success"}'),
+            HttpAnswer(status=502, body=b"<html>Bad Gateway</html>"),
+            HttpAnswer(status=200, body=b"{}"),
+            HttpAnswer(status=200, body=b'{"status":"failure"}'),
+            HttpAnswer(status=200, body=b"\xff"),
         ):
             self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, answer)
 
@@ -264,10 +273,10 @@ class StatusTests(SynchronousTestCase):
     def test_tl14_an_account_on_the_proxy_cannot_be_asked(self) -> None:
         """404, or failure with code 2: no question is of use any more."""
         failure = {"errors": [{"code": 2, "message": "x"}], "status": "failure"}
-        for answer in (Answer(status=404), json_answer(200, **failure)):
+        for answer in (HttpAnswer(status=404), json_answer(200, **failure)):
             self.assertIsNotNone(PROVIDER.status_of(answer, ["1"], NOW).stopped)
         request = PROVIDER.inbound_request("10", NOW, NOW, NOW)
-        for answer in (Answer(status=404), json_answer(200, **failure)):
+        for answer in (HttpAnswer(status=404), json_answer(200, **failure)):
             self.assertIsNotNone(PROVIDER.inbound_of(answer, request, NOW).stopped)
 
     def test_other_failures_of_a_question(self) -> None:
@@ -277,14 +286,14 @@ class StatusTests(SynchronousTestCase):
             polled = PROVIDER.status_of(json_answer(200, **told), ["1"], NOW)
             self.assertEqual(polled.missing, missing)
             self.assertEqual(polled.failed is None, missing)
-        self.assertTrue(PROVIDER.status_of(Answer(status=502), ["1"], NOW).failed)
+        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=502), ["1"], NOW).failed)
 
 
 class InboundTests(SynchronousTestCase):
     def test_tl12_an_inbound_post(self) -> None:
         """Sender gets its plus; a repeat within a minute is the same message."""
         fields = {"sender": "79001234567", "inNumber": "60777", "content": " ok? "}
-        told = hook(fields, Door.INCOMING)
+        told = hook(fields, WebhookKind.INCOMING)
         (inbound,) = told.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
@@ -292,11 +301,13 @@ class InboundTests(SynchronousTestCase):
             ("+79001234567", "60777", " ok? "),
         )
         self.assertEqual(inbound.dedup_window_s, 60.0)
-        self.assertEqual(hook(fields, Door.INCOMING).inbounds[0].dedup, inbound.dedup)
-        other = hook({**fields, "content": "no"}, Door.INCOMING).inbounds[0]
+        self.assertEqual(
+            hook(fields, WebhookKind.INCOMING).inbounds[0].dedup, inbound.dedup
+        )
+        other = hook({**fields, "content": "no"}, WebhookKind.INCOMING).inbounds[0]
         self.assertNotEqual(other.dedup, inbound.dedup)
         with self.assertRaises(TheirFault):
-            hook({"content": "x"}, Door.INCOMING)
+            hook({"content": "x"}, WebhookKind.INCOMING)
 
     def test_tl12_a_text_in_a_wrong_charset_comes_with_its_octets(self) -> None:
         """As far as it can be read, and whole beside it; U+FFFD itself is a letter."""
@@ -306,7 +317,7 @@ class InboundTests(SynchronousTestCase):
         ):
             told = PROVIDER.events_of(
                 Webhook(
-                    door=Door.INCOMING,
+                    door=WebhookKind.INCOMING,
                     method="POST",
                     url=f"https://gw.example.org/sms/ch/incoming/{TOKEN}",
                     headers=(("content-type", FORM),),
@@ -314,13 +325,13 @@ class InboundTests(SynchronousTestCase):
                 ),
                 NOW,
             )
-            assert isinstance(told, Told)
+            assert isinstance(told, WebhookContent)
             (inbound,) = told.inbounds
             self.assertEqual((inbound.text, inbound.binary), (text, octets))
 
     def test_tl15_only_form_posts(self) -> None:
         """JSON is 415, GET 405: the door asks `takes`."""
-        self.assertEqual(PROVIDER.takes(Door.STATUS), {"POST": (FORM,)})
+        self.assertEqual(PROVIDER.takes(WebhookKind.STATUS), {"POST": (FORM,)})
 
     def test_tl13_inboxes_are_polled_page_by_page(self) -> None:
         """min_time is what the poller says; a full page has a next."""
@@ -362,5 +373,5 @@ class InboundTests(SynchronousTestCase):
         row = b'{"id":"1","number":1,"message":"a\xe9b"}'
         body = b'{"messages":[%s],"status":"success"}' % row
         request = PROVIDER.inbound_request("10", NOW, NOW, NOW)
-        page = PROVIDER.inbound_of(Answer(status=200, body=body), request, NOW)
+        page = PROVIDER.inbound_of(HttpAnswer(status=200, body=body), request, NOW)
         self.assertEqual(page.inbounds[0].text, "a�b")

@@ -9,7 +9,14 @@ from urllib.parse import parse_qsl, urlencode
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
+from gdemoi.cloud.provider import (
+    CloudMessage,
+    HttpAnswer,
+    Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+)
 from gdemoi.cloud.twilio import Twilio
 from gdemoi.cloud.twilio_reading import date_of
 from gdemoi.cloud.twilio_signature import signature
@@ -24,7 +31,10 @@ PROVIDER = Twilio(twilio(), "ch")
 
 
 def webhook(
-    door: Door, pairs: list[tuple[str, str]], url: str = STATUS_URL, **changes: Any
+    door: WebhookKind,
+    pairs: list[tuple[str, str]],
+    url: str = STATUS_URL,
+    **changes: Any,
 ) -> Webhook:
     """Return a form webhook, signed with the token unless `signed` says otherwise."""
     signed = changes.pop("signed", signature("tok", url, pairs))
@@ -51,11 +61,11 @@ def status(word: str, code: str | None = None, sid: str = "SM1", **changes: Any)
     ]
     if code:
         pairs.append(("ErrorCode", code))
-    return PROVIDER.events_of(webhook(Door.STATUS, pairs, **changes), NOW)
+    return PROVIDER.events_of(webhook(WebhookKind.STATUS, pairs, **changes), NOW)
 
 
 class SendTests(SynchronousTestCase):
-    def draft(self, **changes: Any) -> Draft:
+    def draft(self, **changes: Any) -> CloudMessage:
         fields: dict[str, Any] = {
             "message": message(),
             "text": "setparam 1;2 #€",
@@ -63,9 +73,9 @@ class SendTests(SynchronousTestCase):
             "unicode": False,
             "callback": "https://gw.example.org/sms/ch/status",
         }
-        return Draft(**{**fields, **changes})
+        return CloudMessage(**{**fields, **changes})
 
-    def form(self, draft: Draft, provider: Twilio = PROVIDER) -> dict[str, str]:
+    def form(self, draft: CloudMessage, provider: Twilio = PROVIDER) -> dict[str, str]:
         request = provider.request_for(draft, NOW)
         return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
 
@@ -212,7 +222,7 @@ class OutcomeTests(SynchronousTestCase):
         for word, fate in table.items():
             if not word.isdigit():
                 continue
-            outcome = PROVIDER.outcome_of(Answer(status=int(word)), NOW)
+            outcome = PROVIDER.outcome_of(HttpAnswer(status=int(word)), NOW)
             if fate == "uncertain":
                 self.assertIsInstance(outcome, Unsure, word)
                 continue
@@ -231,13 +241,13 @@ class OutcomeTests(SynchronousTestCase):
     def test_an_answer_without_a_sid_is_unsure(self) -> None:
         """201 with anything but a sid tells nothing."""
         for body in (b"{}", b"[]", b"\xff\xfe", b"", b'{"sid": 5}'):
-            answer = Answer(status=201, body=body)
+            answer = HttpAnswer(status=201, body=body)
             self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, body)
 
 
 class StatusTests(SynchronousTestCase):
     def receipt(self, told: Any) -> Any:
-        assert isinstance(told, Told)
+        assert isinstance(told, WebhookContent)
         (receipt,) = told.receipts
         return receipt
 
@@ -305,12 +315,12 @@ class StatusTests(SynchronousTestCase):
         """Wrong, missing or doubled signature: 403, and nothing is told."""
         for signed in ("0/KCTR6DLpKmkAf8muzZqo1nDgQ=", "", None, "é"):
             self.assertEqual(
-                status("delivered", signed=signed), Denied(403, "signature")
+                status("delivered", signed=signed), WebhookDenied(403, "signature")
             )
         pairs = [("MessageSid", "SM1"), ("AccountSid", ACCOUNT)]
         good = signature("tok", STATUS_URL, pairs)
         doubled = webhook(
-            Door.STATUS,
+            WebhookKind.STATUS,
             pairs,
             headers=(
                 ("content-type", "application/x-www-form-urlencoded"),
@@ -318,7 +328,7 @@ class StatusTests(SynchronousTestCase):
                 ("x-twilio-signature", good),
             ),
         )
-        self.assertIsInstance(PROVIDER.events_of(doubled, NOW), Denied)
+        self.assertIsInstance(PROVIDER.events_of(doubled, NOW), WebhookDenied)
 
     def test_tw20_json_needs_the_hash_of_its_body(self) -> None:
         """JSON without bodySHA256 is 415; with it, URL and body are checked."""
@@ -328,19 +338,19 @@ class StatusTests(SynchronousTestCase):
         )
         url = "https://gw.example.org/sms/ch/status"
         for query, right, expected in (
-            ("", True, Denied(415, "JSON without bodySHA256")),
+            ("", True, WebhookDenied(415, "JSON without bodySHA256")),
             (f"?bodySHA256={hashlib.sha256(body).hexdigest()}", True, None),
-            (f"?bodySHA256={'0' * 64}", True, Denied(403, "signature")),
+            (f"?bodySHA256={'0' * 64}", True, WebhookDenied(403, "signature")),
             (
                 f"?bodySHA256={hashlib.sha256(body).hexdigest()}",
                 False,
-                Denied(403, "signature"),
+                WebhookDenied(403, "signature"),
             ),
         ):
             signed = signature("tok" if right else "x", url + query, [])
             told = PROVIDER.events_of(
                 Webhook(
-                    door=Door.STATUS,
+                    door=WebhookKind.STATUS,
                     method="POST",
                     url=url + query,
                     headers=(
@@ -359,8 +369,8 @@ class StatusTests(SynchronousTestCase):
     def test_tw22_another_account_is_refused(self) -> None:
         """A well-signed webhook about another AccountSid is not ours."""
         pairs = [("MessageSid", "SM1"), ("AccountSid", "AC" + "f" * 32)]
-        told = PROVIDER.events_of(webhook(Door.STATUS, pairs), NOW)
-        self.assertEqual(told, Denied(403, "another account"))
+        told = PROVIDER.events_of(webhook(WebhookKind.STATUS, pairs), NOW)
+        self.assertEqual(told, WebhookDenied(403, "another account"))
 
     def test_tw24_shared_keys(self) -> None:
         """SHA-256 with the shared key; unknown algorithms and missing keys fail."""
@@ -379,7 +389,7 @@ class StatusTests(SynchronousTestCase):
             (PROVIDER, "HMAC_SHA256", False),
         ):
             hook = webhook(
-                Door.STATUS,
+                WebhookKind.STATUS,
                 pairs,
                 headers=(
                     ("content-type", "application/x-www-form-urlencoded"),
@@ -388,7 +398,7 @@ class StatusTests(SynchronousTestCase):
                 ),
             )
             told = provider.events_of(hook, NOW)
-            self.assertEqual(isinstance(told, Told), good, algorithm)
+            self.assertEqual(isinstance(told, WebhookContent), good, algorithm)
 
     def test_a_get_webhook_is_signed_by_its_address(self) -> None:
         """All fields are in the query, which is signed as it came."""
@@ -397,7 +407,7 @@ class StatusTests(SynchronousTestCase):
         )
         url = f"https://gw.example.org/sms/ch/status?{query}"
         hook = Webhook(
-            door=Door.STATUS,
+            door=WebhookKind.STATUS,
             method="GET",
             url=url,
             headers=(("x-twilio-signature", signature("tok", url, [])),),
@@ -407,7 +417,7 @@ class StatusTests(SynchronousTestCase):
 
     def test_a_signed_body_without_a_sid_is_their_fault(self) -> None:
         """What Twilio cannot have meant is 400."""
-        hook = webhook(Door.STATUS, [("AccountSid", ACCOUNT)])
+        hook = webhook(WebhookKind.STATUS, [("AccountSid", ACCOUNT)])
         with self.assertRaises(TheirFault):
             PROVIDER.events_of(hook, NOW)
 
@@ -425,8 +435,8 @@ class InboundTests(SynchronousTestCase):
             ("Unheard", "of"),
         ]
         url = "https://gw.example.org/sms/ch/incoming"
-        told = PROVIDER.events_of(webhook(Door.INCOMING, pairs, url=url), NOW)
-        assert isinstance(told, Told)
+        told = PROVIDER.events_of(webhook(WebhookKind.INCOMING, pairs, url=url), NOW)
+        assert isinstance(told, WebhookContent)
         (inbound,) = told.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
@@ -446,8 +456,10 @@ class PollTests(SynchronousTestCase):
         assert request is not None
         self.assertEqual(request.url, f"{BASE}/Messages/SM1.json")
         self.assertIsNone(PROVIDER.status_request([], NOW))
-        self.assertTrue(PROVIDER.status_of(Answer(status=404), ["SM1"], NOW).missing)
-        self.assertTrue(PROVIDER.status_of(Answer(status=500), ["SM1"], NOW).failed)
+        self.assertTrue(
+            PROVIDER.status_of(HttpAnswer(status=404), ["SM1"], NOW).missing
+        )
+        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=500), ["SM1"], NOW).failed)
         queued = json_answer(200, sid="SM1", status="queued")
         self.assertTrue(PROVIDER.status_of(queued, ["SM1"], NOW).pending)
         failed = json_answer(
@@ -500,7 +512,7 @@ class PollTests(SynchronousTestCase):
         rows = ",".join([row % ("SM1", "a\\ud83d"), row % ("SM2", "b")])
         body = f'{{"messages":[{rows}],"next_page_uri":null}}'.encode()
         asked = PROVIDER.inbound_request("+14155552345", NOW, NOW, NOW)
-        page = PROVIDER.inbound_of(Answer(status=200, body=body), asked, NOW)
+        page = PROVIDER.inbound_of(HttpAnswer(status=200, body=body), asked, NOW)
         self.assertIsNone(page.failed)
         self.assertEqual(
             [(one.text, one.binary) for one in page.inbounds],
@@ -516,7 +528,7 @@ class PollTests(SynchronousTestCase):
         balance = PROVIDER.balance_of(json_answer(200, balance="9.5", currency="EUR"))
         assert balance is not None
         self.assertEqual((balance.value, balance.currency), (9.5, "EUR"))
-        self.assertIsNone(PROVIDER.balance_of(Answer(status=200, body=b"x")))
+        self.assertIsNone(PROVIDER.balance_of(HttpAnswer(status=200, body=b"x")))
 
     def test_dates(self) -> None:
         """RFC 2822, or nothing."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Door, Webhook
+from gdemoi.cloud.provider import Webhook, WebhookKind
 from gdemoi.cloud.reading import FORM, JSON
 from gdemoi.cloud.twilio_signature import (
     is_signed,
@@ -78,7 +78,7 @@ class SignatureTests(SynchronousTestCase):
     def test_any_octets_get_a_verdict(self, body: bytes, given: str, kind: str) -> None:
         """Whatever comes is refused without an exception."""
         hook = Webhook(
-            door=Door.STATUS,
+            door=WebhookKind.STATUS,
             method="POST",
             url="https://gw.example.org/sms/x/status",
             headers=(("content-type", kind), ("x-twilio-signature", given)),

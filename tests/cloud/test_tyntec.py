@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
+from gdemoi.cloud.provider import (
+    CloudMessage,
+    HttpAnswer,
+    Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+)
 from gdemoi.cloud.tyntec import STATES, Tyntec, is_sender, worst_of
 from gdemoi.cloud.tyntec_signature import conversation_signature
 from gdemoi.errors import OurFault, TheirFault
@@ -36,7 +43,7 @@ SAMPLE = {
 }
 
 
-def draft(**changes: Any) -> Draft:
+def draft(**changes: Any) -> CloudMessage:
     fields: dict[str, Any] = {
         "message": message("setparam a;B"),
         "text": "setparam a;B",
@@ -44,10 +51,10 @@ def draft(**changes: Any) -> Draft:
         "unicode": False,
         "callback": URL,
     }
-    return Draft(**{**fields, **changes})
+    return CloudMessage(**{**fields, **changes})
 
 
-def body(one: Draft, provider: Tyntec = PROVIDER) -> dict[str, Any]:
+def body(one: CloudMessage, provider: Tyntec = PROVIDER) -> dict[str, Any]:
     told = json.loads(provider.request_for(one, NOW).body)
     assert isinstance(told, dict)
     return told
@@ -56,7 +63,7 @@ def body(one: Draft, provider: Tyntec = PROVIDER) -> dict[str, Any]:
 def hook(
     told: Any,
     shape: str = "json",
-    door: Door = Door.STATUS,
+    door: WebhookKind = WebhookKind.STATUS,
     provider: Tyntec = PROVIDER,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Any:
@@ -155,7 +162,11 @@ class OutcomeTests(SynchronousTestCase):
                 Accepted(provider_ids=("r1",), segments=2),
             )
             self.assertEqual(str(PROVIDER.price_of(answer)), "0.1")
-        for answer in (json_answer(200), Answer(status=201), Answer(status=202)):
+        for answer in (
+            json_answer(200),
+            HttpAnswer(status=201),
+            HttpAnswer(status=202),
+        ):
             self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
 
     def test_ty04_refused(self) -> None:
@@ -204,11 +215,11 @@ class OutcomeTests(SynchronousTestCase):
 
     def test_ty04_pace(self) -> None:
         """429 with Retry-After says how long; 500 is unsure."""
-        answer = Answer(status=429, headers={"retry-after": "7"})
+        answer = HttpAnswer(status=429, headers={"retry-after": "7"})
         outcome = PROVIDER.outcome_of(answer, NOW)
         assert isinstance(outcome, Refused)
         self.assertEqual((outcome.throttled, outcome.retry_after_s), (True, 7.0))
-        self.assertIsInstance(PROVIDER.outcome_of(Answer(status=500), NOW), Unsure)
+        self.assertIsInstance(PROVIDER.outcome_of(HttpAnswer(status=500), NOW), Unsure)
 
 
 class StatusTests(SynchronousTestCase):
@@ -276,8 +287,8 @@ class StatusTests(SynchronousTestCase):
 
     def test_ty13_a_question_may_come_too_early(self) -> None:
         """404 is missing; the poller knows how young the message is."""
-        self.assertTrue(PROVIDER.status_of(Answer(status=404), ["r"], NOW).missing)
-        self.assertTrue(PROVIDER.status_of(Answer(status=503), ["r"], NOW).failed)
+        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=404), ["r"], NOW).missing)
+        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=503), ["r"], NOW).failed)
         pending = json_answer(200, requestId="r", status="ACCEPTED")
         self.assertTrue(PROVIDER.status_of(pending, ["r"], NOW).pending)
 
@@ -285,7 +296,7 @@ class StatusTests(SynchronousTestCase):
 class InboundTests(SynchronousTestCase):
     def test_ty09_the_sample(self) -> None:
         """Text untouched, one segment, the network's time."""
-        (inbound,) = hook(SAMPLE, door=Door.INCOMING).inbounds
+        (inbound,) = hook(SAMPLE, door=WebhookKind.INCOMING).inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.from_, inbound.to, inbound.text, inbound.segments),
@@ -296,7 +307,7 @@ class InboundTests(SynchronousTestCase):
     def test_ty09_gaps_are_kept(self) -> None:
         """missingParts makes it incomplete; the mark in the text stays."""
         told = {**SAMPLE, "missingParts": True, "message": "a<...>b", "size": 3}
-        (inbound,) = hook(told, door=Door.INCOMING).inbounds
+        (inbound,) = hook(told, door=WebhookKind.INCOMING).inbounds
         self.assertEqual(
             (inbound.complete, inbound.text, inbound.segments), (False, "a<...>b", 3)
         )
@@ -309,18 +320,18 @@ class InboundTests(SynchronousTestCase):
         ):
             whole = json.dumps({**SAMPLE, "message": "TEXT"}).encode()
             raw = whole.replace(b"TEXT", written)
-            (inbound,) = hook(raw, "raw", Door.INCOMING).inbounds
+            (inbound,) = hook(raw, "raw", WebhookKind.INCOMING).inbounds
             self.assertEqual((inbound.text, inbound.binary), (text, octets))
             self.assertEqual(inbound.from_, "+79001234567")
 
     def test_ty10_a_repeat_is_recognised(self) -> None:
         """The requestId marks it for longer than Tyntec repeats."""
-        first = hook(SAMPLE, door=Door.INCOMING).inbounds[0]
-        again = hook(SAMPLE, door=Door.INCOMING).inbounds[0]
+        first = hook(SAMPLE, door=WebhookKind.INCOMING).inbounds[0]
+        again = hook(SAMPLE, door=WebhookKind.INCOMING).inbounds[0]
         self.assertEqual(first.dedup, again.dedup)
         self.assertGreater(first.dedup_window_s, 50 * 3600)
         week = Tyntec(tyntec(webhook_age_s=7 * 86400.0), "ch")
-        longer = hook(SAMPLE, door=Door.INCOMING, provider=week).inbounds[0]
+        longer = hook(SAMPLE, door=WebhookKind.INCOMING, provider=week).inbounds[0]
         self.assertGreater(longer.dedup_window_s, 7 * 86400.0 + 3600)
 
     def test_ty11_broken_bodies_are_their_fault(self) -> None:
@@ -334,21 +345,21 @@ class InboundTests(SynchronousTestCase):
             None,
         ):
             with self.assertRaises(TheirFault):
-                hook(told, door=Door.INCOMING)
+                hook(told, door=WebhookKind.INCOMING)
         for octets in (b"[" * 10_000, b'{"a":' * 10_000, b"\xff", b""):
-            for door in Door:
+            for door in WebhookKind:
                 with self.assertRaises(TheirFault):
                     hook(octets, "raw", door)
 
     @given(st.binary(max_size=300))
     def test_any_octets_are_told_or_their_fault(self, octets: bytes) -> None:
         """Never another exception."""
-        for door in Door:
+        for door in WebhookKind:
             try:
                 told = hook(octets, "raw", door)
             except TheirFault:
                 continue
-            self.assertIsInstance(told, Told)
+            self.assertIsInstance(told, WebhookContent)
 
     def test_inbound_messages_cannot_be_asked_for(self) -> None:
         """There are no sources, so nobody asks."""
@@ -388,23 +399,23 @@ class ConversationsTests(SynchronousTestCase):
             {"timestamp": "2026-02-03T12:14:25Z"},
         ):
             told = self.told(**changes)  # type: ignore[arg-type]
-            self.assertIsInstance(told, Told, changes)
+            self.assertIsInstance(told, WebhookContent, changes)
             self.assertTrue(told.receipts[0].verified)
 
     def test_ty14_as_old_as_tyntec_repeats(self) -> None:
         """48 hours and a bit, since so long it repeats (field report A9)."""
         for age_s in (301, 48 * 3600, 49 * 3600, -3600):
             told = self.told(age_s=age_s)
-            self.assertIsInstance(told, Told, age_s)
+            self.assertIsInstance(told, WebhookContent, age_s)
             self.assertEqual(told.signed_at, int(NOW - age_s))
         for age_s in (49 * 3600 + 1, -3601):
-            self.assertIsInstance(self.told(age_s=age_s), Denied, age_s)
+            self.assertIsInstance(self.told(age_s=age_s), WebhookDenied, age_s)
 
     def test_ty14_wrong_conversations(self) -> None:
         """Too old, about another body, without a time, without a signature: 401."""
-        denied = Denied(401, "signature")
+        denied = WebhookDenied(401, "signature")
         self.assertEqual(self.told(signed="{}"), denied)
-        soon = Denied(401, "timestamp: no time that can be read")
+        soon = WebhookDenied(401, "timestamp: no time that can be read")
         self.assertEqual(self.told(timestamp="soon"), soon)
         provider = Tyntec(tyntec(signature_secret="s3cret"), "ch")
         self.assertEqual(hook({"requestId": "r1"}, provider=provider), denied)

@@ -7,7 +7,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Answer, Door, Draft, Told, Webhook
+from gdemoi.cloud.provider import (
+    CloudMessage,
+    HttpAnswer,
+    Webhook,
+    WebhookContent,
+    WebhookKind,
+)
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_signature import ApplicationTokens
 from gdemoi.errors import TheirFault
@@ -18,7 +24,7 @@ PROVIDER = VonageMessages(vonage(api="messages", signature_secret=None), "ch")
 UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
 
 
-def draft(**changes: Any) -> Draft:
+def draft(**changes: Any) -> CloudMessage:
     fields: dict[str, Any] = {
         "message": message(),
         "text": "Привет",
@@ -26,10 +32,10 @@ def draft(**changes: Any) -> Draft:
         "unicode": True,
         "callback": "https://gw.example.org/v/status",
     }
-    return Draft(**{**fields, **changes})
+    return CloudMessage(**{**fields, **changes})
 
 
-def hook(told: Any, door: Door = Door.STATUS) -> Any:
+def hook(told: Any, door: WebhookKind = WebhookKind.STATUS) -> Any:
     return PROVIDER.events_of(
         Webhook(
             door=door,
@@ -133,8 +139,8 @@ class OutcomeTests(SynchronousTestCase):
         for answer in (
             json_answer(500, title="x"),
             json_answer(202),
-            Answer(status=202, body=b"\xff"),
-            Answer(status=202, body=b"{}", cut=True),
+            HttpAnswer(status=202, body=b"\xff"),
+            HttpAnswer(status=202, body=b"{}", cut=True),
         ):
             self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
 
@@ -153,7 +159,7 @@ class StatusTests(SynchronousTestCase):
                 **changes,
             }
         )
-        assert isinstance(told, Told)
+        assert isinstance(told, WebhookContent)
         return told.receipts[0]
 
     def test_vm03_statuses(self) -> None:
@@ -194,7 +200,7 @@ class InboundTests(SynchronousTestCase):
                 "text": " ok ",
                 "sms": {"num_messages": "2", "keyword": "OK"},
             },
-            Door.INCOMING,
+            WebhookKind.INCOMING,
         )
         (inbound,) = told.inbounds
         self.assertEqual(

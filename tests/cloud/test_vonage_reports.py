@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Answer, HttpRequest
+from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_sms import VonageSms
 from gdemoi.message import State
@@ -67,7 +67,7 @@ class ReportsTests(SynchronousTestCase):
             json_answer(200, records=[], ids_not_found="A1,A2"), ["A1", "A2"], NOW
         )
         self.assertEqual((none.receipts, none.pending), ((), True))
-        self.assertTrue(PROVIDER.status_of(Answer(status=500), ["A1"], NOW).failed)
+        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=500), ["A1"], NOW).failed)
 
     def test_vm06_a_window_is_24_hours_at_most(self) -> None:
         """However old the bookmark is."""

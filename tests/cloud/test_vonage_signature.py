@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Denied, Door, Told, Webhook
+from gdemoi.cloud.provider import Webhook, WebhookContent, WebhookDenied, WebhookKind
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_signature import (
     ApplicationTokens,
@@ -90,7 +90,7 @@ class TokenTests(SynchronousTestCase):
         if authorization is not None:
             headers = (*headers, ("authorization", authorization))
         hook = Webhook(
-            door=Door.STATUS,
+            door=WebhookKind.STATUS,
             method="POST",
             url="https://gw.example.org/sms/ch/status",
             headers=headers,
@@ -109,9 +109,9 @@ class TokenTests(SynchronousTestCase):
         for case in JWT["cases"]:
             told = self.told(case["authorization"])
             if case["valid"] or case["name"] == "iat one hour old":
-                self.assertIsInstance(told, Told, case["name"])
+                self.assertIsInstance(told, WebhookContent, case["name"])
             else:
-                assert isinstance(told, Denied), case["name"]
+                assert isinstance(told, WebhookDenied), case["name"]
                 self.assertEqual(told.status, 401, case["name"])
 
     def test_vm04_a_token_is_good_for_as_long_as_vonage_repeats(self) -> None:
@@ -132,11 +132,13 @@ class TokenTests(SynchronousTestCase):
             }
             token = jwt.encode(claims, JWT["secret"], algorithm="HS256")
             told = self.told(f"Bearer {token}", **changes)
-            self.assertIsInstance(told, Told if good else Denied, age_s)
+            self.assertIsInstance(
+                told, WebhookContent if good else WebhookDenied, age_s
+            )
 
     def test_vm04_a_missing_token_asks_vonage_to_come_again(self) -> None:
         """Vonage says that it may send an unsigned call by a fault: 503."""
-        self.assertEqual(self.told(None), Denied(503, "no token"))
+        self.assertEqual(self.told(None), WebhookDenied(503, "no token"))
 
     def test_vm04_other_ways_to_be_wrong(self) -> None:
         """Another secret, another account, no hash, alg none: 401."""
@@ -161,11 +163,11 @@ class TokenTests(SynchronousTestCase):
             f"{none}.",
         ):
             told = self.told(f"Bearer {token}")
-            assert isinstance(told, Denied)
+            assert isinstance(told, WebhookDenied)
             self.assertEqual(told.status, 401)
         good = jwt.encode(claims, secret, algorithm="HS256")
-        self.assertIsInstance(self.told(f"Bearer {good}"), Told)
-        self.assertIsInstance(self.told(f"bearer {good}"), Told)
+        self.assertIsInstance(self.told(f"Bearer {good}"), WebhookContent)
+        self.assertIsInstance(self.told(f"bearer {good}"), WebhookContent)
 
     def test_vm05_a_token_is_for_one_body(self) -> None:
         """With another body it is 401; with the same it bears the same mark."""
@@ -173,7 +175,7 @@ class TokenTests(SynchronousTestCase):
         first, second = self.told(good), self.told(good)
         self.assertEqual(first.replay_key, second.replay_key)
         told = self.told(good, JWT["body"].replace("delivered", "rejected"))
-        assert isinstance(told, Denied)
+        assert isinstance(told, WebhookDenied)
         self.assertEqual(told.status, 401)
 
     @given(st.text(max_size=80))

@@ -10,7 +10,14 @@ from urllib.parse import parse_qsl, urlencode
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Answer, Denied, Door, Draft, Told, Webhook
+from gdemoi.cloud.provider import (
+    CloudMessage,
+    HttpAnswer,
+    Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+)
 from gdemoi.cloud.vonage_reports import ERROR_TEXTS, RESENDABLE, STATUSES
 from gdemoi.cloud.vonage_signature import sms_signature
 from gdemoi.cloud.vonage_sms import SUBMIT_FATES, VonageSms, scts_time
@@ -23,7 +30,7 @@ PROVIDER = VonageSms(SETTINGS, "ch")
 SECRET = "abcdefghijklmnopqrstuvwxyz012345"
 
 
-def draft(**changes: Any) -> Draft:
+def draft(**changes: Any) -> CloudMessage:
     fields: dict[str, Any] = {
         "message": message(),
         "text": "setparam 1;2 #€",
@@ -31,10 +38,10 @@ def draft(**changes: Any) -> Draft:
         "unicode": False,
         "callback": "https://gw.example.org/sms/ch/status",
     }
-    return Draft(**{**fields, **changes})
+    return CloudMessage(**{**fields, **changes})
 
 
-def form(one: Draft) -> dict[str, str]:
+def form(one: CloudMessage) -> dict[str, str]:
     body = PROVIDER.request_for(one, NOW).body.decode()
     return dict(parse_qsl(body, keep_blank_values=True))
 
@@ -51,7 +58,9 @@ def signed(fields: dict[str, str], **changes: str) -> dict[str, str]:
     return {**whole, "sig": sms_signature(whole, SECRET, "md5hash").upper()}
 
 
-def hook(fields: dict[str, str], shape: str = "form", door: Door = Door.STATUS) -> Any:
+def hook(
+    fields: dict[str, str], shape: str = "form", door: WebhookKind = WebhookKind.STATUS
+) -> Any:
     url, body, kind = "https://gw.example.org/sms/ch/status", b"", ""
     if shape == "get":
         url += "?" + urlencode(fields)
@@ -210,9 +219,9 @@ class OutcomeTests(SynchronousTestCase):
     def test_vs08_what_says_nothing_is_unsure(self) -> None:
         """HTTP 200 with HTML, with no entries, or cut."""
         for body in (b"<html>", b'{"messages": []}', b"\xff", b"[]"):
-            answer = Answer(status=200, body=body)
+            answer = HttpAnswer(status=200, body=body)
             self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, body)
-        cut = Answer(status=200, body=b'{"messages": [{"status":"0"}]}', cut=True)
+        cut = HttpAnswer(status=200, body=b'{"messages": [{"status":"0"}]}', cut=True)
         self.assertIsInstance(PROVIDER.outcome_of(cut, NOW), Unsure)
 
     def test_every_status_of_the_vectors(self) -> None:
@@ -232,11 +241,11 @@ class OutcomeTests(SynchronousTestCase):
     def test_http_errors(self) -> None:
         """429 is surely not taken, 401 is the account, 500 who knows."""
         throttled = PROVIDER.outcome_of(
-            Answer(status=429, headers={"retry-after": "3"}), NOW
+            HttpAnswer(status=429, headers={"retry-after": "3"}), NOW
         )
         assert isinstance(throttled, Refused)
         self.assertEqual(throttled.retry_after_s, 3.0)
-        self.assertIsInstance(PROVIDER.outcome_of(Answer(status=502), NOW), Unsure)
+        self.assertIsInstance(PROVIDER.outcome_of(HttpAnswer(status=502), NOW), Unsure)
 
 
 class StatusTests(SynchronousTestCase):
@@ -274,9 +283,9 @@ class StatusTests(SynchronousTestCase):
         """A right signature of more than 25 hours ago is 401 (field report A9)."""
         old = signed(DLR, timestamp=str(int(NOW) - 90_001))
         why = "timestamp: signed 90001 s ago, webhook_age allows 90000 s"
-        self.assertEqual(PROVIDER.events_of(hook(old), NOW), Denied(401, why))
+        self.assertEqual(PROVIDER.events_of(hook(old), NOW), WebhookDenied(401, why))
         soon = signed(DLR, timestamp="soon")
-        self.assertIsInstance(PROVIDER.events_of(hook(soon), NOW), Denied)
+        self.assertIsInstance(PROVIDER.events_of(hook(soon), NOW), WebhookDenied)
         fresh = PROVIDER.events_of(hook(signed(DLR)), NOW)
         self.assertEqual(fresh.replay_key, "nonce:n1")
 
@@ -285,24 +294,24 @@ class StatusTests(SynchronousTestCase):
         fields = signed(DLR)
         for sig in ("", "é", "0"):
             told = PROVIDER.events_of(hook({**fields, "sig": sig}), NOW)
-            self.assertEqual(told, Denied(401, "signature"))
+            self.assertEqual(told, WebhookDenied(401, "signature"))
 
     def test_vs15_another_account_is_403(self) -> None:
         """A well-signed call with another api-key."""
         fields = signed(DLR, **{"api-key": "other123"})
         self.assertEqual(
-            PROVIDER.events_of(hook(fields), NOW), Denied(403, "another account")
+            PROVIDER.events_of(hook(fields), NOW), WebhookDenied(403, "another account")
         )
 
     def test_without_a_secret_nothing_is_proven(self) -> None:
         """Where the account does not sign, receipts are not verified."""
         provider = VonageSms(vonage(signature_secret=None), "ch")
         told = provider.events_of(hook(DLR), NOW)
-        assert isinstance(told, Told)
+        assert isinstance(told, WebhookContent)
         self.assertFalse(told.receipts[0].verified)
         self.assertIsNone(told.replay_key)
         empty = provider.events_of(hook({}), NOW)
-        assert isinstance(empty, Told)
+        assert isinstance(empty, WebhookContent)
         self.assertEqual(empty.ignored, "no messageId")
 
     def test_scts(self) -> None:
@@ -321,7 +330,7 @@ class InboundTests(SynchronousTestCase):
             "type": "text",
             **fields,
         }
-        told = PROVIDER.events_of(hook(signed(whole), door=Door.INCOMING), NOW)
+        told = PROVIDER.events_of(hook(signed(whole), door=WebhookKind.INCOMING), NOW)
         (inbound,) = told.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         return inbound

@@ -14,7 +14,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import Answer, HttpRequest
+from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.twilio_signature import signature
 from gdemoi.cloud.vonage_signature import sms_signature
@@ -53,7 +53,7 @@ class WebhookTestCase(SynchronousTestCase):
         kind: str = FORM,
         method: str = "POST",
         **headers: str,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Ask a path below /sms/ch/ and return the answer."""
         http = CloudHttp(
             self.net.agent(), self.net.clock, lambda: 0.5, timeout_s=60, in_flight=9
@@ -73,7 +73,7 @@ class WebhookTestCase(SynchronousTestCase):
             self.assertEqual(answer.body, b"")
         return answer
 
-    def twilio(self, door: str = "status", **changes: str) -> Answer:
+    def twilio(self, door: str = "status", **changes: str) -> HttpAnswer:
         """Knock as Twilio does."""
         pairs = {
             "MessageSid": "SM1",
@@ -89,7 +89,9 @@ class WebhookTestCase(SynchronousTestCase):
         body = urlencode(pairs).encode()
         return self.knock(path, body, X_Twilio_Signature=signed)
 
-    def vonage(self, nonce: str = "n1", door: str = "status", **changes: str) -> Answer:
+    def vonage(
+        self, nonce: str = "n1", door: str = "status", **changes: str
+    ) -> HttpAnswer:
         """Knock as the SMS API does."""
         fields = {
             "msisdn": "79001234567",

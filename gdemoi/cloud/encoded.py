@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from gdemoi.cloud.provider import Draft, Provider
+from gdemoi.cloud.provider import CloudMessage, Provider
 from gdemoi.cloud.settings import CloudSettings, TwilioSettings
 from gdemoi.message import Charset, Error, Outbound, Refused
 from gdemoi.text import gsm7
@@ -17,7 +17,7 @@ from gdemoi.text.segments import Segment, TooLong, split
 
 
 @define
-class CloudPrepared:
+class CloudEncodedMessage:
     """What the lane keeps while it retries.
 
     `segments` is how many SMS it is on the air, as far as we can tell; `sender` is
@@ -28,7 +28,7 @@ class CloudPrepared:
     segments: int
     sender: str | None
     charset: str
-    draft: Draft
+    draft: CloudMessage
     provider: Provider
     parts: tuple[Segment, ...]
     data_coding: int | None = None
@@ -51,7 +51,7 @@ def prepare(
     provider: Provider,
     settings: CloudSettings,
     callback: str | None,
-) -> CloudPrepared | Refused:
+) -> CloudEncodedMessage | Refused:
     """Return the message ready to go, or why it cannot go here."""
     sender = sender_of(message, settings)
     if isinstance(sender, Error):
@@ -63,7 +63,7 @@ def prepare(
     if isinstance(found, Error):
         return Refused(error=found)
     text, charset, parts = found
-    draft = Draft(
+    draft = CloudMessage(
         message=message,
         text=text,
         sender=sender,
@@ -74,7 +74,7 @@ def prepare(
     if refusal is not None:
         return Refused(error=refusal)
     word = "binary" if text is None else charset.value
-    return CloudPrepared(
+    return CloudEncodedMessage(
         message, len(parts), sender, word, draft, provider, tuple(parts)
     )
 
@@ -94,7 +94,9 @@ def sender_of(message: Outbound, settings: CloudSettings) -> str | Error | None:
     return Error("gateway:sender_not_allowed", f"{wanted} may not be used here")
 
 
-def too_long(draft: Draft, parts: list[Segment], provider: Provider) -> Error | None:
+def too_long(
+    draft: CloudMessage, parts: list[Segment], provider: Provider
+) -> Error | None:
     """Return why the text is longer than the provider or the message allows."""
     limit = draft.message.max_segments
     if limit is not None and len(parts) > limit:

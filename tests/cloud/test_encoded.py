@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.channel import provider_of
-from gdemoi.cloud.prepared import CloudPrepared, prepare
+from gdemoi.cloud.encoded import CloudEncodedMessage, prepare
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.message import (
     Charset,
@@ -21,9 +21,9 @@ from tests.cloud.net import message, textlocal, twilio, tyntec, vonage
 
 
 class PreparedTests(SynchronousTestCase):
-    def ready(self, sms: Outbound, settings: CloudSettings) -> CloudPrepared:
+    def ready(self, sms: Outbound, settings: CloudSettings) -> CloudEncodedMessage:
         found = prepare(sms, provider_of("ch", settings), settings, None)
-        assert isinstance(found, CloudPrepared), found
+        assert isinstance(found, CloudEncodedMessage), found
         return found
 
     def refused(self, sms: Outbound, settings: CloudSettings) -> str:
