@@ -29,7 +29,7 @@ from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import IChannel, IListening, Surroundings
 from gdemoi.journal import Journal
-from gdemoi.journal.pulse import Pulse
+from gdemoi.journal.write_probe import WriteProbe
 from gdemoi.logs import set_level, tell_counts
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
@@ -72,7 +72,7 @@ class GatewayService(Service):
             )
         except ConfigurationError as fault:
             raise _of_journal(configuration, fault) from fault
-        self._pulse = Pulse(self.journal, reactor)
+        self._pulse = WriteProbe(self.journal, reactor)
         self.webhooks = Webhooks()
         made = [self._make(one, configuration) for one in configuration.channels]
         self.dispatcher = Dispatcher(

@@ -27,7 +27,7 @@ from gdemoi.http import metrics
 from gdemoi.http.api import Api
 from gdemoi.http.openapi import document
 from gdemoi.journal import Journal, queries
-from gdemoi.journal.story import Attempt, Said
+from gdemoi.journal.stored_form import StoredAttempt, StoredReceipt
 from gdemoi.life import Acceptance
 from gdemoi.message import (
     Charset,
@@ -287,8 +287,8 @@ class ReferenceTests(SynchronousTestCase):
         story = self.successResultOf(journal.story("m"))
         self.successResultOf(journal.close())
         assert story is not None
-        attempt = queries._attempt(Attempt(1, "here", 0.0))
-        said = queries._said(Said(0.0, "here", "1", State.DELIVERED, True))
+        attempt = queries._attempt(StoredAttempt(1, "here", 0.0))
+        said = queries._said(StoredReceipt(0.0, "here", "1", State.DELIVERED, True))
         fields = {*story, *attempt, *said}
         self.lacks(fields, "events.rst", "The story of a message")
 

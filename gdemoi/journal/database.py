@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL, Dialect, make_url
 
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.journal.faults import DRIVER, of_database, of_file
-from gdemoi.journal.statements import Bulk, Statements
+from gdemoi.journal.statements import BulkStatements, Statements
 
 _NO_DRIVER = ""
 try:
@@ -272,7 +272,7 @@ class Database:
         """Run a statement and return how many rows it touched."""
         return int(self._cursor.execute(statement, values).rowcount)
 
-    def many(self, statement: Bulk, rows: Sequence[Sequence[Any]]) -> None:
+    def many(self, statement: BulkStatements, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement once for each of `rows`."""
         if self.shared:
             self._cursor.executemany(statement.single, rows)
@@ -284,7 +284,7 @@ class Database:
                 execute(statement.of(size), list(chain.from_iterable(chunk)))
                 start += size
 
-    def update(self, statement: Bulk, rows: Sequence[Sequence[Any]]) -> None:
+    def update(self, statement: BulkStatements, rows: Sequence[Sequence[Any]]) -> None:
         """Run an update of rows that must be there."""
         before = None if self.shared else self._cursor.lastrowid
         self.many(statement, rows)

@@ -23,7 +23,7 @@ _PACKED = frozenset({"gsm7"})
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-class Group(msgspec.Struct, array_like=True):
+class SegmentGroup(msgspec.Struct, array_like=True):
     """The segments so far; `done` is set when they were told."""
 
     id: str
@@ -53,7 +53,7 @@ def number_of(inbound: Inbound) -> int:
     return inbound.part.number if inbound.part is not None else 0
 
 
-def repeats(group: Group, inbound: Inbound) -> bool | None:
+def repeats(group: SegmentGroup, inbound: Inbound) -> bool | None:
     """Tell whether the group has this segment; None: another one in its place.
 
     Segments 0 and n of n are counted from 0 and from 1: they are of two SMS.
@@ -72,7 +72,7 @@ def repeats(group: Group, inbound: Inbound) -> bool | None:
     return False
 
 
-def joined(group: Group) -> Inbound:
+def joined(group: SegmentGroup) -> Inbound:
     """Return the whole SMS, or what there is of it with `complete` False."""
     parts = sorted(group.parts, key=number_of)
     first = parts[0]

@@ -19,18 +19,18 @@ from zope.interface import implementer
 
 from gdemoi.errors import ConfigurationError
 from gdemoi.interfaces import IJournal
-from gdemoi.journal import arriving, receiving, sweeping
+from gdemoi.journal import expiry, inbound_sms, receipts
 from gdemoi.journal.database import Database
 from gdemoi.journal.faults import of_file
-from gdemoi.journal.known import CACHED
-from gdemoi.journal.ledger import Ledger
-from gdemoi.journal.mark import Mark, MarkFile
+from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
 from gdemoi.journal.matching import all_keys_of
+from gdemoi.journal.message_cache import CACHED
 from gdemoi.journal.migrate import create, migrate
-from gdemoi.journal.outbox import Outboxed, event_of
+from gdemoi.journal.outbox import OutboxRow, event_of
 from gdemoi.journal.queries import Queries
+from gdemoi.journal.transaction import Transaction
 from gdemoi.journal.worker import Inline, Threaded, Worker
-from gdemoi.journal.writer import Done, Reader, Writer
+from gdemoi.journal.writer import BatchResult, JournalReader, JournalWriter
 from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict
 from gdemoi.message import Inbound, Match, Receipt
 from gdemoi.moments import rfc3339
@@ -84,7 +84,7 @@ class Journal:
         self._database = Database(url, name)
         # SQLite belongs to one gateway whatever its name is now
         owner = name if self._database.shared else ""
-        self._ledger = Ledger(
+        self._ledger = Transaction(
             self._database,
             owner=owner,
             token=os.urandom(6).hex(),
@@ -92,13 +92,13 @@ class Journal:
             receipt_ttl_s=receipt_ttl_s,
             cached=cached,
         )
-        writer = Writer(
+        writer = JournalWriter(
             self._ledger, reactor.seconds, self._deliver, patient=not inline
         )
         self._writer = writer
-        self._mark: MarkFile | None = None
+        self._mark: HighWaterMarkFile | None = None
         if self._database.path and not self._database.shared:
-            self._mark = MarkFile(self._database.path)
+            self._mark = HighWaterMarkFile(self._database.path)
         self._writes: Worker = (
             Inline(writer) if inline else Threaded(writer, reactor, "journal")
         )
@@ -106,7 +106,7 @@ class Journal:
         self._reading = self._database
         if not self._database.in_memory:
             self._reading = Database(url, name, readonly=True)
-            reader = Reader(self._reading)
+            reader = JournalReader(self._reading)
             self._reads = (
                 Inline(reader)
                 if inline
@@ -115,7 +115,7 @@ class Journal:
         self._queries = Queries(self._reading, owner)
         self._backlog: dict[str, int] = {}
         self._taken_at: dict[str, float] = {}
-        self._tail: deque[Outboxed] = deque(maxlen=TAIL)
+        self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._told: list[Callable[[int], None]] = []
         self._sweeping: Deferred[None] | None = None
@@ -157,7 +157,7 @@ class Journal:
             await self._close()
             raise
 
-    def _marked(self) -> tuple[Mark | None, bool]:
+    def _marked(self) -> tuple[HighWaterMark | None, bool]:
         """Read the mark; raise when it is of a journal that is not there at all.
 
         Then nothing is made in its place: it may only be elsewhere.
@@ -173,10 +173,10 @@ class Journal:
         path = self._database.path
         is_empty = not os.path.exists(path) or not os.path.getsize(path)
         if mark is not None and mark.n + mark.seq and is_empty and not accepted:
-            raise self._loss(mark, Mark(0, 0))
+            raise self._loss(mark, HighWaterMark(0, 0))
         return mark, accepted
 
-    def _loss(self, mark: Mark, have: Mark) -> ConfigurationError:
+    def _loss(self, mark: HighWaterMark, have: HighWaterMark) -> ConfigurationError:
         assert self._mark is not None
         return ConfigurationError(
             f"journal: {_missing(mark, have)} in {self._database.path}, by"
@@ -186,10 +186,10 @@ class Journal:
             f" {os.path.basename(self._mark.accepted)}"
         )
 
-    async def _compare(self, mark: Mark, accepted: bool) -> None:
+    async def _compare(self, mark: HighWaterMark, accepted: bool) -> None:
         """See whether the journal has all that the mark says it had."""
         counters = self._ledger.counters
-        have = Mark(counters["n"], counters["seq"])
+        have = HighWaterMark(counters["n"], counters["seq"])
         if not mark.beyond(have):
             return
         if not accepted:
@@ -198,13 +198,13 @@ class Journal:
         self.log.critical("{text}; that was accepted", text=text)
         await self._writes.put(self._own_up, mark, text)
 
-    def _own_up(self, mark: Mark, text: str) -> None:
+    def _own_up(self, mark: HighWaterMark, text: str) -> None:
         """Write the loss down, tell it, and leave out the numbers that were used."""
         ledger, now = self._ledger, self._reactor.seconds()
         for name, value in (("n", mark.n), ("seq", mark.seq)):
             ledger.counters[name] = max(ledger.counters[name], value) + LEFT_OUT
         ledger.set_cursor(LOST, f"{rfc3339(now)} {text}")
-        arriving.change(ledger, NO_CHANNEL, None, "degraded", text, now)
+        inbound_sms.change(ledger, NO_CHANNEL, None, "degraded", text, now)
 
     def close(self) -> Deferred[None]:
         """Finish what was taken, then let go of the database."""
@@ -221,7 +221,7 @@ class Journal:
             self._writer.mark = None
         self._database.close()
 
-    def _deliver(self, done: Done) -> None:
+    def _deliver(self, done: BatchResult) -> None:
         """Tell everybody what a batch came to."""
         backlog = self._backlog
         for lane, change in done.lanes.items():
@@ -285,13 +285,13 @@ class Journal:
 
     def note(self, fact: Fact) -> Deferred[bool]:
         """Record a fact; False when the message has moved past it."""
-        return self._writes.put(receiving.note, self._ledger, fact, ids=(fact.id,))
+        return self._writes.put(receipts.note, self._ledger, fact, ids=(fact.id,))
 
     def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
         """Record a receipt, matched or kept unmatched."""
         keys = all_keys_of(receipt) if self._database.shared else ()
         return self._writes.put(
-            receiving.note_receipt,
+            receipts.note_receipt,
             self._ledger,
             receipt,
             self._reactor.seconds(),
@@ -301,7 +301,7 @@ class Journal:
     def inbound(self, inbound: Inbound) -> Deferred[str | None]:
         """Record an inbound SMS; the id it got, None for a repeat."""
         return self._writes.put(
-            arriving.arrive, self._ledger, inbound, self._reactor.seconds()
+            inbound_sms.arrive, self._ledger, inbound, self._reactor.seconds()
         )
 
     def changed(
@@ -309,7 +309,7 @@ class Journal:
     ) -> Deferred[None]:
         """Record that a channel or line went up or down, as an event."""
         return self._writes.put(
-            arriving.change, self._ledger, channel, line, state, reason, at
+            inbound_sms.change, self._ledger, channel, line, state, reason, at
         )
 
     def set_cursor(self, name: str, value: str) -> Deferred[None]:
@@ -330,18 +330,18 @@ class Journal:
             seq = int(value) if value is not None and value.isdecimal() else 0
             passed = seq if passed is None else min(passed, seq)
         jobs: tuple[tuple[Any, ...], ...] = (
-            (sweeping.lapse_messages, ledger, now),
-            (sweeping.promote, ledger, tuple(self._backlog), now),
-            (sweeping.forget_arrivals, ledger, now),
-            (sweeping.forget_receipts, ledger, now),
-            (sweeping.forget_events, ledger, now, passed),
+            (expiry.lapse_messages, ledger, now),
+            (expiry.promote, ledger, tuple(self._backlog), now),
+            (expiry.forget_arrivals, ledger, now),
+            (expiry.forget_receipts, ledger, now),
+            (expiry.forget_events, ledger, now, passed),
         )
         for job in jobs:
             while await self._writes.put(*job):
                 pass
         after: int | None = 0
         while after is not None:
-            after = await self._writes.put(sweeping.forget_messages, ledger, now, after)
+            after = await self._writes.put(expiry.forget_messages, ledger, now, after)
         if self._database.shared:
             await self._look_around()
 
@@ -426,7 +426,7 @@ class Journal:
         return self._reads.put(self._queries.search, filters, limit, cursor)
 
 
-def _missing(mark: Mark, have: Mark) -> str:
+def _missing(mark: HighWaterMark, have: HighWaterMark) -> str:
     """Say what is missing, in numbers; at least so many."""
     rows, events = max(0, mark.n - have.n), max(0, mark.seq - have.seq)
     return (

@@ -9,14 +9,16 @@ from __future__ import annotations
 import msgspec
 
 from gdemoi.contract.event_json import Segments, StatusEvent, encode_event
-from gdemoi.journal.story import Told
+from gdemoi.journal.stored_form import StoredEvent
 from gdemoi.life import Event
 from gdemoi.moments import rfc3339
 
 _NULL = msgspec.Raw(b"null")
 
 
-def status_event(message_id: str, correlation: msgspec.Raw, told: Told) -> StatusEvent:
+def status_event(
+    message_id: str, correlation: msgspec.Raw, told: StoredEvent
+) -> StatusEvent:
     """Return the event as it is published and shown in the story."""
     return StatusEvent(
         1,
@@ -37,12 +39,12 @@ def status_event(message_id: str, correlation: msgspec.Raw, told: Told) -> Statu
     )
 
 
-def status_key(told: Told) -> str:
+def status_key(told: StoredEvent) -> str:
     """Return the routing key of a status event."""
     return f"status.{told.state}.{told.channel or '-'}"
 
 
-class Outboxed(msgspec.Struct, array_like=True, gc=False):
+class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     """An event as the outbox keeps it; a status event is short until it is read."""
 
     seq: int
@@ -50,14 +52,14 @@ class Outboxed(msgspec.Struct, array_like=True, gc=False):
     message_id: str | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
-    told: Told | None = None
+    told: StoredEvent | None = None
     correlation: bytes = b""
     routing_key: str = ""
     body: bytes = b""
 
 
 encode_chunk = msgspec.msgpack.Encoder().encode
-_decode_chunk = msgspec.msgpack.Decoder(list[Outboxed]).decode
+_decode_chunk = msgspec.msgpack.Decoder(list[OutboxRow]).decode
 
 
 def events_of(chunk: bytes) -> list[Event]:
@@ -65,7 +67,7 @@ def events_of(chunk: bytes) -> list[Event]:
     return [event_of(row) for row in _decode_chunk(chunk)]
 
 
-def event_of(row: Outboxed) -> Event:
+def event_of(row: OutboxRow) -> Event:
     """Return an event ready to publish."""
     key, body, told = row.routing_key, row.body, row.told
     if told is not None:

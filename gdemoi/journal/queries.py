@@ -14,11 +14,16 @@ from sqlalchemy import ColumnElement, func, select
 
 from gdemoi.contract.event_json import plain
 from gdemoi.journal import schema as s
+from gdemoi.journal.cached_message import decode_message, decode_record
 from gdemoi.journal.database import Database
-from gdemoi.journal.entry import decode_message, decode_record
 from gdemoi.journal.outbox import events_of, status_event
-from gdemoi.journal.receiving import decode_receipt
-from gdemoi.journal.story import Attempt, Record, Said, doubts_of
+from gdemoi.journal.receipts import decode_receipt
+from gdemoi.journal.stored_form import (
+    MessageRecord,
+    StoredAttempt,
+    StoredReceipt,
+    doubts_of,
+)
 from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339
@@ -269,7 +274,7 @@ def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def summary(message: Outbound, record: Record) -> dict[str, Any]:
+def summary(message: Outbound, record: MessageRecord) -> dict[str, Any]:
     """Return a message and where it stands, in a few words."""
     last = record.told[-1] if record.told else None
     return {
@@ -296,7 +301,7 @@ def summary(message: Outbound, record: Record) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: StoredAttempt) -> dict[str, Any]:
     answered = attempt.answered_at
     return {
         "attempt": attempt.number,
@@ -315,7 +320,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _said(said: Said) -> dict[str, Any]:
+def _said(said: StoredReceipt) -> dict[str, Any]:
     return {
         "at": rfc3339(said.at),
         "channel": said.channel,

@@ -45,7 +45,7 @@ def _b(name: str) -> Any:
     return bindparam("_" + name)
 
 
-class Bulk:
+class BulkStatements:
     """A statement for one row, and how SQLite spells it for many at once.
 
     One statement over many rows costs less than many over one, and above all it
@@ -257,7 +257,7 @@ class Statements:
         self.count_unmatched = text(select(func.count()).select_from(s.unmatched), [])
         self.counters = text(select(s.counters.c.name, s.counters.c.value), [])
 
-    def _update(self, columns: Sequence[str], end: bool = False) -> Bulk:
+    def _update(self, columns: Sequence[str], end: bool = False) -> BulkStatements:
         """Return an update of messages; `end`: nothing is due any more."""
         values: dict[str, Any] = {name: _b(name) for name in columns}
         if end:
@@ -265,7 +265,7 @@ class Statements:
         clause = update(s.messages).where(_m.n == _b("n")).values(values)
         names = ["_" + name for name in columns]
         single = self._compile(clause, [*names, "_n"])
-        return Bulk(single, update_of(columns, end))
+        return BulkStatements(single, update_of(columns, end))
 
     def messages_by_id(self, count: int) -> str:
         """Return the statement that reads `count` messages by their ids."""
@@ -287,9 +287,9 @@ class Statements:
         )
         return self._compile(statement, ["_account", *names])
 
-    def _insert(self, clause: ClauseElement, order: Sequence[str]) -> Bulk:
+    def _insert(self, clause: ClauseElement, order: Sequence[str]) -> BulkStatements:
         single = self._compile(clause, order)
-        return Bulk(single, insert_of(single))
+        return BulkStatements(single, insert_of(single))
 
     def _compile(self, clause: ClauseElement, order: Sequence[str]) -> str:
         """Return the text of a statement whose values come in `order`."""

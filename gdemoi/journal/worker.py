@@ -59,7 +59,7 @@ def tried(function: Callable[..., _T], *args: Any) -> _T | Failure:
     return found[0]
 
 
-class Crew(Protocol):
+class BatchRunner(Protocol):
     """What does the jobs: a transaction over all of them, and the way back."""
 
     def work(self, jobs: Sequence[Job]) -> Any:
@@ -94,7 +94,7 @@ class Worker(Protocol):
 class Inline:
     """Does each job in the caller; `hold` gathers them, as commits would."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: BatchRunner) -> None:
         self._crew = crew
         self._held: list[Job] | None = None
         self._open = True
@@ -140,7 +140,9 @@ class Inline:
 class Threaded:
     """Does the jobs in one thread, in order, all that wait at a time."""
 
-    def __init__(self, crew: Crew, reactor: IReactorFromThreads, name: str) -> None:
+    def __init__(
+        self, crew: BatchRunner, reactor: IReactorFromThreads, name: str
+    ) -> None:
         self._crew = crew
         self._reactor = reactor
         self._queue: SimpleQueue[Job | None] = SimpleQueue()

@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
 from gdemoi.journal.database import NOT_NOW, Database, Gone
-from gdemoi.journal.ledger import Ledger
-from gdemoi.journal.mark import MarkFile
-from gdemoi.journal.outbox import Outboxed
+from gdemoi.journal.high_water_mark import HighWaterMarkFile
+from gdemoi.journal.outbox import OutboxRow
+from gdemoi.journal.transaction import Transaction
 from gdemoi.journal.worker import Job, tried
 
 _FIRST_PAUSE_S: Final = 0.05
@@ -30,11 +30,11 @@ CHECKPOINT_S: Final = 5.0
 
 
 @define
-class Done:
+class BatchResult:
     """What a batch came to, on its way to the reactor thread."""
 
     answers: list[tuple[Deferred[Any], Any]] = field(factory=list)
-    events: list[Outboxed] = field(factory=list)
+    events: list[OutboxRow] = field(factory=list)
     # how the backlogs changed
     lanes: dict[str, int] = field(factory=dict)
     commits: int = 0
@@ -47,16 +47,16 @@ def unavailable(failure: Failure) -> Failure:
     return Failure(Unavailable(f"journal: {failure.value}"))
 
 
-class Writer:
+class JournalWriter:
     """The crew of the writing thread."""
 
     log = Logger()
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Transaction,
         seconds: Callable[[], float],
-        delivered: Callable[[Done], None],
+        delivered: Callable[[BatchResult], None],
         patient: bool,
     ) -> None:
         self._seconds = seconds
@@ -68,23 +68,23 @@ class Writer:
         self._refusals = 0
         self._checkpoint_at = 0.0
         # set when the journal has been compared with it
-        self.mark: MarkFile | None = None
+        self.mark: HighWaterMarkFile | None = None
         # set when the journal closes: then no failure is waited out
         self.hurry = threading.Event()
         if not patient:
             self.hurry.set()
 
-    def work(self, jobs: Sequence[Job]) -> Done:
+    def work(self, jobs: Sequence[Job]) -> BatchResult:
         """Do the jobs in one transaction (in the thread)."""
         if self._pause_s:
             self.hurry.wait(self._pause_s)
-        done = Done()
+        done = BatchResult()
         self._work(jobs, done)
         if done.commits:
             self._checkpoint()
         return done
 
-    def _work(self, jobs: Sequence[Job], done: Done) -> None:
+    def _work(self, jobs: Sequence[Job], done: BatchResult) -> None:
         failure = tried(self._together, jobs, done)
         if failure is None:
             return
@@ -97,7 +97,7 @@ class Writer:
             for job in jobs:
                 self._work([job], done)
 
-    def _together(self, jobs: Sequence[Job], done: Done) -> None:
+    def _together(self, jobs: Sequence[Job], done: BatchResult) -> None:
         answers, events, lanes = self._ledger.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
             [i for job in jobs for i in job.ids],
@@ -122,7 +122,9 @@ class Writer:
         )
         self.trouble, self._pause_s, self._refusals = None, 0.0, 0
 
-    def _refused(self, jobs: Sequence[Job], done: Done, failure: Failure) -> None:
+    def _refused(
+        self, jobs: Sequence[Job], done: BatchResult, failure: Failure
+    ) -> None:
         """The database takes nothing now; told once, until the reason changes."""
         self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
         self._refusals += 1
@@ -157,7 +159,7 @@ class Writer:
             # nothing is lost by it, and the next commit tells what is wrong
             self.log.warn("no checkpoint: {why}", why=failure.value)
 
-    def deliver(self, done: Done) -> None:
+    def deliver(self, done: BatchResult) -> None:
         """Fire the Deferreds (on the reactor thread)."""
         self._delivered(done)
 
@@ -168,7 +170,7 @@ class Writer:
             job.answer.errback(failure)
 
 
-class Reader:
+class JournalReader:
     """The crew of the reading thread: one snapshot for each job."""
 
     log = Logger()

@@ -28,7 +28,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannel, IChannelEvents
 from gdemoi.journal import Journal
 from gdemoi.journal.worker import Job
-from gdemoi.journal.writer import Done
+from gdemoi.journal.writer import BatchResult
 from gdemoi.life import Cancelled, Duplicate, Taken
 from gdemoi.message import (
     RANK,
@@ -160,7 +160,7 @@ class Frail:
             return None
         if self.writes and self.world.disk_full:
             why = Failure(Unavailable("disk full"))
-            return Done(answers=[(job.answer, why) for job in jobs])
+            return BatchResult(answers=[(job.answer, why) for job in jobs])
         done = self.crew.work(jobs)
         if self.writes and self.world.fuse is not None:
             self.world.fuse -= 1

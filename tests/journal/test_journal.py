@@ -10,8 +10,8 @@ from zope.interface.verify import verifyObject
 
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import Journal
-from gdemoi.journal.entry import decode_record, encode_record
-from gdemoi.journal.story import Attempt, Record
+from gdemoi.journal.cached_message import decode_record, encode_record
+from gdemoi.journal.stored_form import MessageRecord, StoredAttempt
 from gdemoi.life import (
     Cancelled,
     Decided,
@@ -403,13 +403,13 @@ class ProgressTests(JournalTestCase):
 
     def test_a_record_of_before(self) -> None:
         """Rows without the new fields are read as they were meant (A1)."""
-        whole = msgspec.msgpack.decode(encode_record(Record(NOW, attempt=3)))
-        last = Record.__struct_fields__.index("attempt")
+        whole = msgspec.msgpack.decode(encode_record(MessageRecord(NOW, attempt=3)))
+        last = MessageRecord.__struct_fields__.index("attempt")
         old = msgspec.msgpack.encode(whole[: last + 1])
         record = decode_record(old)
         self.assertEqual((record.attempt, record.progress), (3, None))
         attempt = msgspec.msgpack.encode([1, "mts", NOW, "unsure", NOW, "mts"])
-        known = msgspec.msgpack.decode(attempt, type=Attempt)
+        known = msgspec.msgpack.decode(attempt, type=StoredAttempt)
         self.assertEqual((known.taken, known.counts()), (0, (0, 0, 0, 0)))
 
     def test_an_uncertain_end_without_an_attempt(self) -> None:

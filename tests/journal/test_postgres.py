@@ -14,7 +14,7 @@ from gdemoi.journal import Journal
 from gdemoi.journal.schema import metadata
 from gdemoi.life import Cancelled, Duplicate
 from gdemoi.message import State
-from tests.journal import test_arriving, test_journal
+from tests.journal import test_inbound_sms, test_journal
 from tests.journal.lives import (
     NOW,
     JournalTestCase,
@@ -63,7 +63,7 @@ class PostgresProgressTests(PostgresTestCase, test_journal.ProgressTests):
     """The same messages that left in part."""
 
 
-class PostgresInboundTests(PostgresTestCase, test_arriving.InboundTests):
+class PostgresInboundTests(PostgresTestCase, test_inbound_sms.InboundTests):
     """The same SMS from phones."""
 
 

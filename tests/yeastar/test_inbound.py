@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.joining import Group, joined
+from gdemoi.journal.joining import SegmentGroup, joined
 from gdemoi.message import Inbound, Part
 from gdemoi.moments import rfc3339
 from gdemoi.yeastar.ami import AmiBlock, AmiFramer
@@ -212,7 +212,7 @@ class SegmentsTests(SynchronousTestCase):
         gateway = Gateway()
         gateway.part(2, 2, content="%8F+end")
         gateway.part(1, 2, content="%EF%BB%BF%D0%BF%D1")
-        group = Group("id", 0.0, 2, gateway.told)
+        group = SegmentGroup("id", 0.0, 2, gateway.told)
         self.assertEqual(joined(group).text, "пя end")
 
     def test_t22_repeated_segment(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gdemoi.journal.story import Record
+from gdemoi.journal.stored_form import MessageRecord
 from gdemoi.message import Outbound, State
 
 # plain strings: what drivers take without asking, and `.value` is slow
@@ -19,13 +19,13 @@ WORDS: Final[dict[State, str]] = {state: state.value for state in State}
 encode_message = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Outbound).decode
 encode_record = msgspec.msgpack.Encoder().encode
-decode_record = msgspec.msgpack.Decoder(Record).decode
+decode_record = msgspec.msgpack.Decoder(MessageRecord).decode
 # The sqlite3 module takes a bytearray as it is; for `bytes` it looks for an
 # adapter first, which costs more than all the rest of a value.
 blob = bytearray
 
 
-class Entry:
+class CachedMessage:
     """One message in memory, with what its row says at present."""
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Entry:
         n: int,
         owner: str,
         message: Outbound,
-        record: Record,
+        record: MessageRecord,
         fingerprint: bytes,
         fresh: bool = False,
     ) -> None:

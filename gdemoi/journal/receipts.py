@@ -10,8 +10,7 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.journal.entry import Entry
-from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.cached_message import CachedMessage
 from gdemoi.journal.matching import (
     Candidate,
     all_keys_of,
@@ -20,7 +19,8 @@ from gdemoi.journal.matching import (
     speaks_of,
     witnesses,
 )
-from gdemoi.journal.record import receive
+from gdemoi.journal.message_state import receive
+from gdemoi.journal.transaction import Transaction
 from gdemoi.life import Answered, Fact
 from gdemoi.message import Match, Receipt, ids_in, provider_key
 
@@ -28,13 +28,13 @@ from gdemoi.message import Match, Receipt, ids_in, provider_key
 UNMATCHED_LIMIT: Final = 100_000
 
 # a message, its provider id as it is stored, the key and the id that led there
-Found = tuple[Entry, str, str, str]
+Found = tuple[CachedMessage, str, str, str]
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 
 
-def note(ledger: Ledger, fact: Fact) -> bool:
+def note(ledger: Transaction, fact: Fact) -> bool:
     """Record a fact, and the provider ids that it brings."""
     counted, entry = ledger.note(fact)
     if isinstance(fact, Answered) and entry is not None:
@@ -45,7 +45,10 @@ def note(ledger: Ledger, fact: Fact) -> bool:
 
 
 def _provide(
-    ledger: Ledger, entry: Entry, account: str, provider_ids: tuple[str, ...]
+    ledger: Transaction,
+    entry: CachedMessage,
+    account: str,
+    provider_ids: tuple[str, ...],
 ) -> None:
     """Keep the provider ids of an answer, and give it what came early."""
     known = [i for a in entry.record.attempts for i in a.provider_ids]
@@ -58,7 +61,7 @@ def _provide(
             _match_early(ledger, account, key)
 
 
-def _match_early(ledger: Ledger, account: str, key: str) -> None:
+def _match_early(ledger: Transaction, account: str, key: str) -> None:
     """Give receipts that came before the answer to their message."""
     found = ledger.statements.find_unmatched
     for n, body in ledger.database.rows(found, (account, key)):
@@ -67,7 +70,7 @@ def _match_early(ledger: Ledger, account: str, key: str) -> None:
             remove_unmatched(ledger, n, receipt)
 
 
-def remove_unmatched(ledger: Ledger, n: int, receipt: Receipt) -> None:
+def remove_unmatched(ledger: Transaction, n: int, receipt: Receipt) -> None:
     """Take a receipt out of the unmatched ones."""
     s = ledger.statements
     ledger.database.run(s.delete_unmatched, (n,))
@@ -76,7 +79,7 @@ def remove_unmatched(ledger: Ledger, n: int, receipt: Receipt) -> None:
     ledger.unmatched_count -= 1
 
 
-def note_receipt(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
+def note_receipt(ledger: Transaction, receipt: Receipt, now: float) -> Match | None:
     """Record a receipt, matched or kept."""
     match = _give(ledger, receipt, now)
     if match is None:
@@ -84,7 +87,7 @@ def note_receipt(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
     return match
 
 
-def _keep(ledger: Ledger, receipt: Receipt, now: float) -> None:
+def _keep(ledger: Transaction, receipt: Receipt, now: float) -> None:
     """Keep a receipt that matches nothing yet; the oldest one makes room."""
     s = ledger.statements
     if ledger.unmatched_count >= UNMATCHED_LIMIT:
@@ -97,7 +100,7 @@ def _keep(ledger: Ledger, receipt: Receipt, now: float) -> None:
     ledger.unmatched_count += 1
 
 
-def _give(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
+def _give(ledger: Transaction, receipt: Receipt, now: float) -> Match | None:
     """Let the message that a receipt is about have it."""
     found = _find(ledger, receipt, now)
     if found is None:
@@ -108,7 +111,7 @@ def _give(ledger: Ledger, receipt: Receipt, now: float) -> Match | None:
     return Match(entry.id, provider_id or receipt.provider_id, key)
 
 
-def _find(ledger: Ledger, receipt: Receipt, now: float) -> Found | None:
+def _find(ledger: Transaction, receipt: Receipt, now: float) -> Found | None:
     """Return the message of a receipt, and what led there."""
     provider_id = receipt.provider_id
     entry = ledger.known.by_provider.get((receipt.account, provider_id))
@@ -126,7 +129,7 @@ def _find(ledger: Ledger, receipt: Receipt, now: float) -> Found | None:
     return _by_witness(ledger, receipt, now)
 
 
-def _by_witness(ledger: Ledger, receipt: Receipt, now: float) -> Found | None:
+def _by_witness(ledger: Transaction, receipt: Receipt, now: float) -> Found | None:
     """Ask each id that the receipt names; one spelled the same goes first."""
     best: Found | None = None
     for witness in witnesses(receipt):
@@ -143,8 +146,8 @@ def _by_witness(ledger: Ledger, receipt: Receipt, now: float) -> Found | None:
 
 
 def _candidates(
-    ledger: Ledger, receipt: Receipt
-) -> tuple[list[Candidate], dict[str, Entry]]:
+    ledger: Transaction, receipt: Receipt
+) -> tuple[list[Candidate], dict[str, CachedMessage]]:
     """Read the messages that a receipt may be about."""
     found, entries = [], {}
     for key in dict.fromkeys(keys_of(receipt)):

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from gdemoi.contract.event_json import change_body, change_key, inbound_body
-from gdemoi.journal.joining import Group, group_key, joined, repeats
-from gdemoi.journal.ledger import Ledger
+from gdemoi.journal.joining import SegmentGroup, group_key, joined, repeats
+from gdemoi.journal.transaction import Transaction
 from gdemoi.message import Inbound
 from gdemoi.text.charset import unmarked
 
@@ -22,10 +22,10 @@ GROUP_LIMIT: Final = 10_000
 _DEDUP_LIMIT: Final = 512
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Group).decode
+_decode = msgspec.msgpack.Decoder(SegmentGroup).decode
 
 
-def arrive(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
+def arrive(ledger: Transaction, inbound: Inbound, now: float) -> str | None:
     """Record an inbound SMS; the id it got, None for a repeat."""
     if inbound.dedup is not None and _seen(ledger, inbound, inbound.dedup, now):
         return None
@@ -47,7 +47,7 @@ def arrive(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
     return inbound_id
 
 
-def _seen(ledger: Ledger, inbound: Inbound, dedup: str, now: float) -> bool:
+def _seen(ledger: Transaction, inbound: Inbound, dedup: str, now: float) -> bool:
     find = ledger.statements.find_arrival
     # by the channel: as it was written before accounts were the key
     for origin in dict.fromkeys((inbound.origin, inbound.channel)):
@@ -57,7 +57,7 @@ def _seen(ledger: Ledger, inbound: Inbound, dedup: str, now: float) -> bool:
     return False
 
 
-def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
+def _gather(ledger: Transaction, inbound: Inbound, now: float) -> str | None:
     """Keep a segment; tell the SMS when it was the last one missing."""
     part = inbound.part
     assert part is not None
@@ -80,7 +80,7 @@ def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
     if group is None:
         if ledger.bump("groups", 0 if rows else 1) > GROUP_LIMIT:
             lapse_groups(ledger, float("inf"), 10)
-        group = Group(ledger.new_id(), now + inbound.join_window_s, part.total)
+        group = SegmentGroup(ledger.new_id(), now + inbound.join_window_s, part.total)
     group.parts.append(inbound)
     if len(group.parts) == group.total:
         finish(ledger, group)
@@ -88,21 +88,21 @@ def _gather(ledger: Ledger, inbound: Inbound, now: float) -> str | None:
     return group.id
 
 
-def _keep(ledger: Ledger, key: str, group: Group) -> None:
+def _keep(ledger: Transaction, key: str, group: SegmentGroup) -> None:
     ledger.database.run(
         ledger.statements.put_group,
         (key, ledger.owner, group.deadline, int(group.done), _encode(group)),
     )
 
 
-def finish(ledger: Ledger, group: Group) -> None:
+def finish(ledger: Transaction, group: SegmentGroup) -> None:
     """Tell what there is of a long SMS, once."""
     if not group.done and group.parts:
         tell_inbound(ledger, joined(group), group.id)
         group.done = True
 
 
-def lapse_groups(ledger: Ledger, until: float, limit: int) -> int:
+def lapse_groups(ledger: Transaction, until: float, limit: int) -> int:
     """Tell the long SMS that waited `until` then, as they are; return how many."""
     rows = ledger.database.rows(ledger.statements.old_groups, (until, limit))
     for key, body, _ in rows:
@@ -112,7 +112,7 @@ def lapse_groups(ledger: Ledger, until: float, limit: int) -> int:
     return len(rows)
 
 
-def tell_inbound(ledger: Ledger, inbound: Inbound, inbound_id: str) -> None:
+def tell_inbound(ledger: Transaction, inbound: Inbound, inbound_id: str) -> None:
     """Put an inbound SMS into the outbox."""
     if inbound.text is not None:
         inbound = msgspec.structs.replace(inbound, text=unmarked(inbound.text))
@@ -122,7 +122,12 @@ def tell_inbound(ledger: Ledger, inbound: Inbound, inbound_id: str) -> None:
 
 
 def change(
-    ledger: Ledger, channel: str, line: str | None, state: str, reason: str, at: float
+    ledger: Transaction,
+    channel: str,
+    line: str | None,
+    state: str,
+    reason: str,
+    at: float,
 ) -> None:
     """Put news of a channel or line into the outbox."""
     event_id = ledger.new_id()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from gdemoi.journal.journal import BEAT_S, SILENT_S
-from gdemoi.journal.pulse import AGAIN_S, Pulse
+from gdemoi.journal.write_probe import AGAIN_S, WriteProbe
 from tests.journal.lives import acceptance
 from tests.journal.test_files import FileTestCase
 
@@ -15,7 +15,7 @@ class PulseTests(FileTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.pulse = Pulse(self.journal, self.clock)
+        self.pulse = WriteProbe(self.journal, self.clock)
         self.pulse.start()
         self.addCleanup(self.pulse.stop)
 

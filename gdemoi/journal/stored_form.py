@@ -1,6 +1,6 @@
 """What is remembered of a message: a value that fits into one column.
 
-This file knows the shapes (`Record` and what it holds) and how a long story is
+This file knows the shapes (`MessageRecord` and what it holds) and how a long story is
 shortened.  What facts do to them is known to `record`.  Fields are only ever
 added at the end, with defaults: older rows must still be read.
 """
@@ -21,7 +21,7 @@ KEPT_LAST: Constant = 48
 _DELIVERED: Constant = State.DELIVERED
 
 
-class Told(msgspec.Struct, array_like=True, gc=False):
+class StoredEvent(msgspec.Struct, array_like=True, gc=False):
     """One status event, without what is the same in all of its message."""
 
     seq: int
@@ -46,7 +46,7 @@ class AttemptOutcome(StrEnum):
     UNSURE = "unsure"
 
 
-class Attempt(msgspec.Struct, array_like=True, gc=False):
+class StoredAttempt(msgspec.Struct, array_like=True, gc=False):
     """One try on one channel; `outcome` is None while it is open.
 
     `provider_ids` has an id once for each segment that bears it, with those that an
@@ -106,7 +106,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
         )
 
 
-class Said(msgspec.Struct, array_like=True, gc=False):
+class StoredReceipt(msgspec.Struct, array_like=True, gc=False):
     """One receipt in the story; `counted` False: it came too late to matter."""
 
     at: float
@@ -122,7 +122,7 @@ class Said(msgspec.Struct, array_like=True, gc=False):
     by: str = ""
 
 
-class Record(msgspec.Struct, array_like=True, gc=False):
+class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     """Where one message stands, and its whole story."""
 
     expires_at: float
@@ -142,9 +142,9 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     # some attempt was accepted: it has left for good
     taken: bool = False
     tried: tuple[str, ...] = ()
-    attempts: list[Attempt] = []
-    told: list[Told] = []
-    receipts: list[Said] = []
+    attempts: list[StoredAttempt] = []
+    told: list[StoredEvent] = []
+    receipts: list[StoredReceipt] = []
     omitted: int = 0
     # the number of the last attempt
     attempt: int = 0
@@ -154,21 +154,23 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     held_why: Error | None = None
 
 
-def doubts_of(record: Record) -> int:
+def doubts_of(record: MessageRecord) -> int:
     """Return how many attempts ended unsure; none of them is ever forgotten."""
     return sum(
         1 for attempt in record.attempts if attempt.outcome is AttemptOutcome.UNSURE
     )
 
 
-def shorten(record: Record, entries: list[Told] | list[Said]) -> None:
+def shorten(
+    record: MessageRecord, entries: list[StoredEvent] | list[StoredReceipt]
+) -> None:
     """Drop the oldest entry behind the first ones when a list is too long."""
     while len(entries) > KEPT_FIRST + KEPT_LAST:
         del entries[KEPT_FIRST]
         record.omitted += 1
 
 
-def shorten_attempts(record: Record) -> None:
+def shorten_attempts(record: MessageRecord) -> None:
     """Forget refused attempts of the middle; what may have left is kept."""
     attempts = record.attempts
     if len(attempts) <= KEPT_FIRST + KEPT_LAST:
@@ -182,7 +184,7 @@ def shorten_attempts(record: Record) -> None:
             return
 
 
-def _repeated(attempts: list[Attempt], index: int) -> bool:
+def _repeated(attempts: list[StoredAttempt], index: int) -> bool:
     """Tell whether a later attempt knows all ids of this one."""
     ids = set(attempts[index].provider_ids)
     return not ids or any(ids.issubset(a.provider_ids) for a in attempts[index + 1 :])

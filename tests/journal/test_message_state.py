@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.record import apply, begin, deadline, lapse, receive
-from gdemoi.journal.story import Record, Told
+from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
+from gdemoi.journal.stored_form import MessageRecord, StoredEvent
 from gdemoi.life import (
     Answered,
     Attempting,
@@ -42,12 +42,12 @@ LATER = Wait(NOW + 30, "mts", BUSY)
 DAY = 86_400.0
 
 
-def born(on_its_way: bool = True) -> Record:
+def born(on_its_way: bool = True) -> MessageRecord:
     """Return a new record, with attempt 1 open or waiting in its lane."""
     return begin(acceptance(attempting=on_its_way))[0]
 
 
-def shown(told: list[Told]) -> list[tuple[str, bool]]:
+def shown(told: list[StoredEvent]) -> list[tuple[str, bool]]:
     """Return state and finality of events."""
     return [(event.state.value, event.final) for event in told]
 

@@ -29,7 +29,7 @@ _LINE: Final = re.compile(rb"gdemoi journal mark 1 n=(\d{20}) seq=(\d{20}) ")
 
 
 @frozen
-class Mark:
+class HighWaterMark:
     """`n`: the last row number of messages, `seq`: the last event's."""
 
     n: int
@@ -40,21 +40,21 @@ class Mark:
         line = b"gdemoi journal mark 1 n=%020d seq=%020d " % (self.n, self.seq)
         return line + b"crc=%08x\n" % zlib.crc32(line)
 
-    def beyond(self, other: Mark) -> bool:
+    def beyond(self, other: HighWaterMark) -> bool:
         """Tell whether this one knows more than another."""
         return self.n > other.n or self.seq > other.seq
 
 
-def decode(octets: bytes) -> Mark | None:
+def decode(octets: bytes) -> HighWaterMark | None:
     """Return the mark that a file holds; None: it cannot be read."""
     found = _LINE.match(octets)
     if found is None:
         return None
-    mark = Mark(int(found[1]), int(found[2]))
+    mark = HighWaterMark(int(found[1]), int(found[2]))
     return mark if octets == mark.encode() else None
 
 
-class MarkFile:
+class HighWaterMarkFile:
     """The file.  `put` and `close` belong to the thread that commits.
 
     What goes wrong with it is told and keeps nobody from committing.
@@ -65,12 +65,12 @@ class MarkFile:
     def __init__(self, journal: str) -> None:
         self.path = journal + ".mark"
         self.accepted = self.path + ".accepted"
-        self.last: Mark | None = None
+        self.last: HighWaterMark | None = None
         self._file: int | None = None
         self._synced_at = 0.0
         self._troubled = False
 
-    def read(self) -> tuple[Mark | None, bool]:
+    def read(self) -> tuple[HighWaterMark | None, bool]:
         """Return the mark, and whether somebody has acknowledged its loss.
 
         Raises `OSError` when there is one that may not be read.
@@ -100,7 +100,7 @@ class MarkFile:
 
     def put(self, n: int, seq: int, now: float) -> None:
         """Write how far the journal is; call it after the commit."""
-        mark = Mark(n, seq)
+        mark = HighWaterMark(n, seq)
         if mark == self.last and now - self._synced_at < SYNC_S:
             return
         self.last = mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from gdemoi.journal import arriving
+from gdemoi.journal import inbound_sms
 from gdemoi.message import Inbound, Part
 from tests.journal.lives import NOW, JournalTestCase, inbound
 
@@ -294,7 +294,7 @@ class InboundTests(JournalTestCase):
 
     def test_groups_are_bounded(self) -> None:
         """Endless first segments push the oldest out, told as they are."""
-        self.patch(arriving, "GROUP_LIMIT", 20)
+        self.patch(inbound_sms, "GROUP_LIMIT", 20)
         for number in range(40):
             self.came(part(1, f"t{number}", reference=str(number)))
         bodies = self.bodies()

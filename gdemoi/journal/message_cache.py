@@ -13,29 +13,29 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from gdemoi.journal.cached_message import CachedMessage, decode_message, decode_record
 from gdemoi.journal.database import Database
-from gdemoi.journal.entry import Entry, decode_message, decode_record
 
 # How many unfinished messages are kept in memory.
 CACHED: Final = 20_000
 _LOAD_SIZES: Final = (256, 64, 16, 4, 1)
 
 
-class Known:
+class MessageCache:
     """Entries by id and by provider id."""
 
     def __init__(self, database: Database, cached: int) -> None:
         self._database = database
         self._cached = cached
         self._loads: dict[int, str] = {}
-        self.live: dict[str, Entry] = {}
+        self.live: dict[str, CachedMessage] = {}
         # of unfinished messages, by (account, provider id as it was spelled)
-        self.by_provider: dict[tuple[str, str], Entry] = {}
+        self.by_provider: dict[tuple[str, str], CachedMessage] = {}
         # provider keys that this batch has looked up: their rows
         self.found: dict[tuple[str, str], list[Any]] = {}
         # what this batch has asked for, and what it has read
         self._looked: set[str] = set()
-        self._read_now: list[Entry] = []
+        self._read_now: list[CachedMessage] = []
 
     def clear(self) -> None:
         """Forget everything."""
@@ -48,7 +48,7 @@ class Known:
         self._looked = set()
         self._read_now = []
 
-    def forget(self, over: Iterable[Entry]) -> None:
+    def forget(self, over: Iterable[CachedMessage]) -> None:
         """After a commit: keep only what is not over."""
         live = self.live
         for entry in over:
@@ -60,7 +60,7 @@ class Known:
             self.drop(next(iter(live.values())))
         self._next()
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, entry: CachedMessage) -> None:
         """Let an entry go."""
         self.live.pop(entry.id, None)
         by_provider = self.by_provider
@@ -107,13 +107,13 @@ class Known:
                         self.found[row[0], row[1]].append(row[1:])
                     rest = rest[size:]
 
-    def adopt(self, row: Sequence[Any]) -> Entry:
+    def adopt(self, row: Sequence[Any]) -> CachedMessage:
         """Return the entry of a row; what memory knows is newer."""
         found = self.live.get(row[0])
         if found is not None:
             return found
         _, owner, n, message, record, fingerprint, at = row[:7]
-        entry = Entry(
+        entry = CachedMessage(
             n,
             owner,
             decode_message(message),
@@ -126,7 +126,7 @@ class Known:
         self._read_now.append(entry)
         return entry
 
-    def entry(self, message_id: str) -> Entry | None:
+    def entry(self, message_id: str) -> CachedMessage | None:
         """Return a message, read if need be."""
         found = self.live.get(message_id)
         if found is None and message_id not in self._looked:

@@ -14,8 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.journal import Journal
+from gdemoi.journal.high_water_mark import (
+    SYNC_S,
+    HighWaterMark,
+    HighWaterMarkFile,
+    decode,
+)
 from gdemoi.journal.journal import LEFT_OUT
-from gdemoi.journal.mark import SYNC_S, Mark, MarkFile, decode
 from tests.journal.lives import acceptance, inbound
 from tests.journal.test_files import FileTestCase
 
@@ -26,14 +31,14 @@ class MarkTests(SynchronousTestCase):
     @given(NUMBERS, NUMBERS)
     def test_round_trip(self, n: int, seq: int) -> None:
         """Always of one length, so that it is overwritten in place (B20)."""
-        octets = Mark(n, seq).encode()
-        self.assertEqual(decode(octets), Mark(n, seq))
-        self.assertEqual(len(octets), len(Mark(0, 0).encode()))
+        octets = HighWaterMark(n, seq).encode()
+        self.assertEqual(decode(octets), HighWaterMark(n, seq))
+        self.assertEqual(len(octets), len(HighWaterMark(0, 0).encode()))
 
     @given(NUMBERS, st.integers(0, 80), st.integers(0, 255))
     def test_a_damaged_mark_says_nothing(self, n: int, at: int, octet: int) -> None:
         """Rather than something wrong (field report B20)."""
-        octets = bytearray(Mark(n, n).encode())
+        octets = bytearray(HighWaterMark(n, n).encode())
         at %= len(octets)
         changed = octets[at] != octet
         octets[at] = octet
@@ -44,7 +49,7 @@ class MarkTests(SynchronousTestCase):
 class MarkFileTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.journal = os.path.abspath(self.mktemp())
-        self.mark = MarkFile(self.journal)
+        self.mark = HighWaterMarkFile(self.journal)
         self.addCleanup(self.mark.close)
 
     def test_the_disk_is_asked_once_a_second(self) -> None:
@@ -53,7 +58,7 @@ class MarkFileTests(SynchronousTestCase):
         self.patch(os, "fdatasync", synced.append)
         for step in range(100):
             self.mark.put(step, step, 100 + step * SYNC_S / 50)
-        self.assertEqual(self.mark.read(), (Mark(99, 99), False))
+        self.assertEqual(self.mark.read(), (HighWaterMark(99, 99), False))
         self.assertEqual(len(synced), 2)
 
     def test_it_comes_back_when_it_was_deleted(self) -> None:
@@ -61,14 +66,14 @@ class MarkFileTests(SynchronousTestCase):
         self.mark.put(1, 1, 100)
         os.unlink(self.mark.path)
         self.mark.put(2, 2, 100 + SYNC_S)
-        self.assertEqual(self.mark.read(), (Mark(2, 2), False))
+        self.assertEqual(self.mark.read(), (HighWaterMark(2, 2), False))
         os.unlink(self.mark.path)
         self.mark.close()
-        self.assertEqual(self.mark.read(), (Mark(2, 2), False))
+        self.assertEqual(self.mark.read(), (HighWaterMark(2, 2), False))
 
     def test_a_disk_that_takes_none_is_told_once(self) -> None:
         """And keeps nobody from committing (field report B20)."""
-        mark = MarkFile("/nonexistent/journal")
+        mark = HighWaterMarkFile("/nonexistent/journal")
         with capturedLogs() as events:
             for step in range(5):
                 mark.put(step, step, step)
@@ -107,7 +112,7 @@ class LossTests(FileTestCase):
 
     def test_a_mark_that_stayed_behind_claims_no_loss(self) -> None:
         """After a power cut it may be old, or not there at all (field report B20)."""
-        for octets in (Mark(1, 1).encode(), b"", None):
+        for octets in (HighWaterMark(1, 1).encode(), b"", None):
             with self.subTest(octets=octets):
                 self.setUp()
                 self.stopped(20)

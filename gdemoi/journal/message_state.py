@@ -2,7 +2,7 @@
 
 This file knows the order of the states (docs/events.rst, "States"): they
 only move forward, each event has the next `seq`, exactly one is final.  It
-knows no database, no clock and no JSON.  The journal loads a `Record`, lets
+knows no database, no clock and no JSON.  The journal loads a `MessageRecord`, lets
 one fact after the other change it, and writes it back with the events.
 
 Who may change what:
@@ -23,14 +23,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final as Constant
 
-from gdemoi.journal.story import (
+from gdemoi.journal.stored_form import (
     KEPT_FIRST,
     KEPT_LAST,
-    Attempt,
     AttemptOutcome,
-    Record,
-    Said,
-    Told,
+    MessageRecord,
+    StoredAttempt,
+    StoredEvent,
+    StoredReceipt,
     shorten,
     shorten_attempts,
 )
@@ -74,11 +74,11 @@ _TAKEN: Constant = State.SUBMITTED
 _DELIVERED: Constant = State.DELIVERED
 
 
-def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
+def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
     """Return the record of a new message, and its first events."""
     message = acceptance.message
     at = message.accepted_at
-    record = Record(message.expires_at, at=at, channel=acceptance.channel)
+    record = MessageRecord(message.expires_at, at=at, channel=acceptance.channel)
     following = acceptance.next
     if isinstance(following, Final):
         # refused at the door: nobody was ever told that it was accepted
@@ -95,7 +95,7 @@ def begin(acceptance: Acceptance) -> tuple[Record, list[Told]]:
     return record, told
 
 
-def apply(record: Record, fact: Fact) -> tuple[bool, list[Told]]:
+def apply(record: MessageRecord, fact: Fact) -> tuple[bool, list[StoredEvent]]:
     """Let one fact change the record; False: the message has moved past it."""
     if isinstance(fact, Answered):
         return _answered(record, fact)
@@ -107,8 +107,8 @@ def apply(record: Record, fact: Fact) -> tuple[bool, list[Told]]:
 
 
 def receive(
-    record: Record, receipt: Receipt, provider_id: str, now: float, by: str = ""
-) -> tuple[bool, list[Told]]:
+    record: MessageRecord, receipt: Receipt, provider_id: str, now: float, by: str = ""
+) -> tuple[bool, list[StoredEvent]]:
     """Let a receipt change the record; `provider_id` is as the record has it.
 
     `by` is the id, of those that the receipt names, which led here.
@@ -120,7 +120,7 @@ def receive(
     if counted and attempt is not None:
         counted = _mark(record, attempt, receipt, provider_id)
     record.receipts.append(
-        Said(
+        StoredReceipt(
             now,
             receipt.channel,
             receipt.provider_id,
@@ -146,7 +146,7 @@ def receive(
     return True, _weigh(record, attempt, receipt, now)
 
 
-def lapse(record: Record, now: float, receipt_ttl_s: float) -> list[Told]:
+def lapse(record: MessageRecord, now: float, receipt_ttl_s: float) -> list[StoredEvent]:
     """Let time pass: expire, tell held messages uncertain, settle."""
     if record.final or record.open:
         return []
@@ -169,7 +169,7 @@ def lapse(record: Record, now: float, receipt_ttl_s: float) -> list[Told]:
     return _end(record, Final(State.EXPIRED, EXPIRED), now)
 
 
-def deadline(record: Record, receipt_ttl_s: float) -> float | None:
+def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
     """Return when `lapse` has something to do; None: not before the next fact."""
     if record.final or record.open:
         return None
@@ -181,13 +181,13 @@ def deadline(record: Record, receipt_ttl_s: float) -> float | None:
 
 
 def _tell(
-    record: Record,
+    record: MessageRecord,
     state: State,
     at: float,
     error: Error | None = None,
     final: bool = False,
-    attempt: Attempt | None = None,
-) -> Told:
+    attempt: StoredAttempt | None = None,
+) -> StoredEvent:
     """Move the record to `state` and return the event that says so."""
     final = final or state in FINAL
     record.seq = seq = record.seq + 1
@@ -201,11 +201,11 @@ def _tell(
         attempt = record.attempts[-1]
     if attempt is None:
         number = record.attempt
-        told = Told(
+        told = StoredEvent(
             seq, state, final, at, record.channel, None, number, _NO_SEGMENTS, (), error
         )
     else:
-        told = Told(
+        told = StoredEvent(
             seq,
             state,
             final,
@@ -223,7 +223,7 @@ def _tell(
     return told
 
 
-def _wait(record: Record, following: Wait, at: float) -> Told:
+def _wait(record: MessageRecord, following: Wait, at: float) -> StoredEvent:
     """Put the message into a backlog and return the event of it."""
     record.channel = record.lane = following.channel
     record.due = following.until
@@ -231,9 +231,9 @@ def _wait(record: Record, following: Wait, at: float) -> Told:
     return _tell(record, State.WAITING, at, following.error)
 
 
-def _leave(record: Record, number: int, channel: str, at: float) -> None:
+def _leave(record: MessageRecord, number: int, channel: str, at: float) -> None:
     """Open an attempt."""
-    record.attempts.append(Attempt(number, channel, at))
+    record.attempts.append(StoredAttempt(number, channel, at))
     if number > KEPT_FIRST + KEPT_LAST:
         shorten_attempts(record)
     record.attempt = number
@@ -245,7 +245,9 @@ def _leave(record: Record, number: int, channel: str, at: float) -> None:
         record.tried = (*record.tried, channel)
 
 
-def _attempting(record: Record, fact: Attempting) -> tuple[bool, list[Told]]:
+def _attempting(
+    record: MessageRecord, fact: Attempting
+) -> tuple[bool, list[StoredEvent]]:
     if record.open:
         # the same intent once more (its first commit looked failed) is no news
         last = record.attempts[-1]
@@ -259,7 +261,7 @@ def _attempting(record: Record, fact: Attempting) -> tuple[bool, list[Told]]:
     return True, []
 
 
-def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
+def _answered(record: MessageRecord, fact: Answered) -> tuple[bool, list[StoredEvent]]:
     attempt = _attempt(record, fact.attempt)
     if attempt is None:
         return False, []
@@ -288,7 +290,9 @@ def _answered(record: Record, fact: Answered) -> tuple[bool, list[Told]]:
     return counted, told
 
 
-def _is_settled(record: Record, attempt: Attempt, outcome: Outcome) -> bool:
+def _is_settled(
+    record: MessageRecord, attempt: StoredAttempt, outcome: Outcome
+) -> bool:
     """Tell whether an attempt's outcome stands against a later one."""
     match attempt.outcome:
         case None:
@@ -300,7 +304,7 @@ def _is_settled(record: Record, attempt: Attempt, outcome: Outcome) -> bool:
     return True
 
 
-def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
+def _close(record: MessageRecord, attempt: StoredAttempt, fact: Answered) -> None:
     """Write the outcome into its attempt."""
     outcome: Outcome = fact.outcome
     attempt.answered_at = fact.at
@@ -324,7 +328,7 @@ def _close(record: Record, attempt: Attempt, fact: Answered) -> None:
         attempt.error = Error("gateway:uncertain", outcome.why)
 
 
-def _know(record: Record, attempt: Attempt, outcome: Outcome) -> None:
+def _know(record: MessageRecord, attempt: StoredAttempt, outcome: Outcome) -> None:
     """Keep which segments the far side has by an outcome, with their ids."""
     if isinstance(outcome, Accepted):
         attempt.segments = outcome.segments
@@ -341,7 +345,7 @@ def _know(record: Record, attempt: Attempt, outcome: Outcome) -> None:
         _learn(record, attempt, ids)
 
 
-def _learn(record: Record, attempt: Attempt, ids: tuple[str, ...]) -> None:
+def _learn(record: MessageRecord, attempt: StoredAttempt, ids: tuple[str, ...]) -> None:
     """Add the ids that an attempt does not know, once for each segment.
 
     What receipts said of an id before, to this attempt or to an earlier one whose
@@ -367,7 +371,9 @@ def _learn(record: Record, attempt: Attempt, ids: tuple[str, ...]) -> None:
     attempt.states = attempt.states + [said.get(i) for i in fresh]
 
 
-def _known_before(record: Record, attempt: Attempt, at: float) -> list[Told]:
+def _known_before(
+    record: MessageRecord, attempt: StoredAttempt, at: float
+) -> list[StoredEvent]:
     """Return the event, if any, that receipts from before the answer amount to."""
     for state in (s for s in attempt.states if s is not None):
         lost = state in FINAL and state is not _DELIVERED
@@ -382,8 +388,8 @@ def _known_before(record: Record, attempt: Attempt, at: float) -> list[Told]:
 
 
 def _follow(
-    record: Record, following: Next, at: float, attempt: Attempt | None
-) -> tuple[bool, list[Told]]:
+    record: MessageRecord, following: Next, at: float, attempt: StoredAttempt | None
+) -> tuple[bool, list[StoredEvent]]:
     """Do what was decided, as far as states may only move forward."""
     if isinstance(following, Submitted):
         return _submitted(record, following, at, attempt)
@@ -401,8 +407,8 @@ def _follow(
 
 
 def _end(
-    record: Record, last: Final, at: float, attempt: Attempt | None = None
-) -> list[Told]:
+    record: MessageRecord, last: Final, at: float, attempt: StoredAttempt | None = None
+) -> list[StoredEvent]:
     """Say the last word, unless an attempt other than `attempt` may be out.
 
     Then nobody knows, whatever became of the others: the message is `uncertain`.
@@ -415,7 +421,7 @@ def _end(
     return [_tell(record, State.UNCERTAIN, at, last.error)]
 
 
-def _may_be_out(record: Record, beside: Attempt | None = None) -> bool:
+def _may_be_out(record: MessageRecord, beside: StoredAttempt | None = None) -> bool:
     """Tell whether nobody knows what became of some attempt.
 
     One that lost a segment is known to have failed.
@@ -429,8 +435,11 @@ def _may_be_out(record: Record, beside: Attempt | None = None) -> bool:
 
 
 def _submitted(
-    record: Record, following: Submitted, at: float, attempt: Attempt | None
-) -> tuple[bool, list[Told]]:
+    record: MessageRecord,
+    following: Submitted,
+    at: float,
+    attempt: StoredAttempt | None,
+) -> tuple[bool, list[StoredEvent]]:
     record.held_until = record.lane = None
     state = _TAKEN
     if RANK[record.state] >= _SUBMITTED:
@@ -442,7 +451,7 @@ def _submitted(
     return True, [_tell(record, state, at, None, following.final, attempt)]
 
 
-def _decided(record: Record, fact: Decided) -> tuple[bool, list[Told]]:
+def _decided(record: MessageRecord, fact: Decided) -> tuple[bool, list[StoredEvent]]:
     if record.final or record.open:
         return False, []
     following = fact.next
@@ -458,7 +467,9 @@ def _decided(record: Record, fact: Decided) -> tuple[bool, list[Told]]:
     return _follow(record, following, fact.at, None)
 
 
-def _cancelled(record: Record, fact: Cancelled) -> tuple[bool, list[Told]]:
+def _cancelled(
+    record: MessageRecord, fact: Cancelled
+) -> tuple[bool, list[StoredEvent]]:
     gone = record.open or record.taken or record.held_until is not None
     gone = gone or any(a.outcome is AttemptOutcome.UNSURE for a in record.attempts)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
@@ -466,14 +477,16 @@ def _cancelled(record: Record, fact: Cancelled) -> tuple[bool, list[Told]]:
     return True, [_tell(record, State.CANCELLED, fact.at)]
 
 
-def _attempt(record: Record, number: int) -> Attempt | None:
+def _attempt(record: MessageRecord, number: int) -> StoredAttempt | None:
     for attempt in reversed(record.attempts):
         if attempt.number == number:
             return attempt
     return None
 
 
-def _owner_of(record: Record, receipt: Receipt, provider_id: str) -> Attempt | None:
+def _owner_of(
+    record: MessageRecord, receipt: Receipt, provider_id: str
+) -> StoredAttempt | None:
     """Return the attempt that a receipt is about."""
     for attempt in reversed(record.attempts):
         if provider_id and provider_id in attempt.provider_ids:
@@ -489,7 +502,9 @@ def _owner_of(record: Record, receipt: Receipt, provider_id: str) -> Attempt | N
     return None
 
 
-def _mark(record: Record, attempt: Attempt, receipt: Receipt, provider_id: str) -> bool:
+def _mark(
+    record: MessageRecord, attempt: StoredAttempt, receipt: Receipt, provider_id: str
+) -> bool:
     """Note a receipt in its attempt; False when it says nothing new."""
     ids = attempt.provider_ids
     if provider_id:
@@ -517,7 +532,7 @@ def _mark_these(states: list[State | None], places: list[int], state: State) -> 
     return bool(older)
 
 
-def _has_taken(record: Record, attempt: Attempt) -> bool:
+def _has_taken(record: MessageRecord, attempt: StoredAttempt) -> bool:
     """Tell whether an attempt is known to have left whole, and to have lost nothing."""
     if not _LOST.isdisjoint(attempt.states):
         return False
@@ -526,7 +541,7 @@ def _has_taken(record: Record, attempt: Attempt) -> bool:
     return any(attempt.states) and not _in_part(record, attempt)
 
 
-def _in_part(record: Record, attempt: Attempt) -> bool:
+def _in_part(record: MessageRecord, attempt: StoredAttempt) -> bool:
     """Tell whether only some segments of an attempt are known to have left.
 
     The whole is unsure then, or was refused, and what was decided about the message
@@ -543,8 +558,8 @@ def _in_part(record: Record, attempt: Attempt) -> bool:
 
 
 def _weigh(
-    record: Record, attempt: Attempt, receipt: Receipt, now: float
-) -> list[Told]:
+    record: MessageRecord, attempt: StoredAttempt, receipt: Receipt, now: float
+) -> list[StoredEvent]:
     """Return the event, if any, that the receipts of an attempt amount to."""
     if receipt.state is _DELIVERED:
         if attempt.delivered():

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.journal import Journal
-from gdemoi.journal.record import apply, begin, deadline, lapse, receive
+from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
 from gdemoi.life import Acceptance, Cancelled, Decided, Final, Held, Submitted, Wait
 from gdemoi.message import Accepted, Receipt, Refused, State, Unsure
 from tests.journal.lives import (

@@ -13,7 +13,7 @@ from gdemoi.journal.journal import BEAT_S, Journal
 AGAIN_S: Final = 1.0
 
 
-class Pulse:
+class WriteProbe:
     """Lets a journal beat, more often while it is in trouble."""
 
     def __init__(self, journal: Journal, clock: IReactorTime) -> None:

@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from gdemoi.journal.cached_message import WORDS, CachedMessage, blob, encode_record
 from gdemoi.journal.database import Database
-from gdemoi.journal.entry import WORDS, Entry, blob, encode_record
-from gdemoi.journal.known import CACHED, Known
-from gdemoi.journal.outbox import Outboxed, encode_chunk
-from gdemoi.journal.record import apply, begin, deadline
-from gdemoi.journal.story import Told
+from gdemoi.journal.message_cache import CACHED, MessageCache
+from gdemoi.journal.message_state import apply, begin, deadline
+from gdemoi.journal.outbox import OutboxRow, encode_chunk
+from gdemoi.journal.stored_form import StoredEvent
 from gdemoi.life import (
     Acceptance,
     Duplicate,
@@ -37,7 +37,7 @@ _ALL: Final = Report.ALL
 _FINAL: Final = Report.FINAL
 
 
-class Ledger:
+class Transaction:
     """Facts in, rows and events out; one transaction at a time."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Ledger:
     ) -> None:
         self.database = database
         self.statements = database.statements
-        self.known = Known(database, cached)
+        self.known = MessageCache(database, cached)
         self.owner = owner
         self.keep_s = keep_s
         self.receipt_ttl_s = receipt_ttl_s
@@ -69,10 +69,10 @@ class Ledger:
 
     def _clear(self) -> None:
         """Forget what the batch was about to write."""
-        self._over: list[Entry] = []
-        self._touched: dict[int, Entry] = {}
+        self._over: list[CachedMessage] = []
+        self._touched: dict[int, CachedMessage] = {}
         self._provider_rows: list[tuple[str, str, int, str]] = []
-        self._outbox: dict[str, list[Outboxed]] = defaultdict(list)
+        self._outbox: dict[str, list[OutboxRow]] = defaultdict(list)
         self._cursor_rows: dict[str, str] = {}
         # (owner, state before, state after) -> how many messages
         self._moves: dict[tuple[str, State | None, State], int] = {}
@@ -198,7 +198,7 @@ class Ledger:
             if values:
                 self.database.update(statement, values)
 
-    def _deadline(self, entry: Entry) -> float | None:
+    def _deadline(self, entry: CachedMessage) -> float | None:
         """Return when a sweep shall look at the message; rather early than late.
 
         A deadline that only moves away is left as it is in the row: a sweep finds
@@ -230,7 +230,7 @@ class Ledger:
             self.database.many(self.statements.insert_provider_id, self._provider_rows)
             self._provider_rows = []
 
-    def _count(self, entry: Entry) -> None:
+    def _count(self, entry: CachedMessage) -> None:
         """Carry what changed of an entry into counts and backlogs."""
         record = entry.record
         state, lane = record.state, record.lane
@@ -263,7 +263,9 @@ class Ledger:
             self.known.found[account, key] = rows
         return rows
 
-    def provided(self, entry: Entry, account: str, key: str, provider_id: str) -> None:
+    def provided(
+        self, entry: CachedMessage, account: str, key: str, provider_id: str
+    ) -> None:
         """Keep a provider id, under the key by which receipts are found."""
         known = self.known
         self._provider_rows.append((key, account, entry.n, provider_id))
@@ -286,12 +288,12 @@ class Ledger:
 
     def publish(self, routing_key: str, event_id: str, body: bytes) -> None:
         """Put an event that is about no message into our outbox."""
-        row = Outboxed(
+        row = OutboxRow(
             self.bump("seq", 1), event_id, routing_key=routing_key, body=body
         )
         self._outbox[self.owner].append(row)
 
-    def changed(self, entry: Entry, told: Sequence[Told]) -> None:
+    def changed(self, entry: CachedMessage, told: Sequence[StoredEvent]) -> None:
         """Note that an entry must be written, with its new events."""
         self._touched[entry.n] = entry
         if entry.record.final:
@@ -305,7 +307,7 @@ class Ledger:
                 counters = self.counters
                 counters["seq"] = seq = counters["seq"] + 1
                 self._outbox[entry.owner].append(
-                    Outboxed(
+                    OutboxRow(
                         seq,
                         event_id,
                         message.id,
@@ -331,12 +333,14 @@ class Ledger:
             return Reused()
         record, told = begin(acceptance)
         n = self.counters["n"] = self.counters["n"] + 1
-        entry = Entry(n, self.owner, message, record, acceptance.fingerprint, True)
+        entry = CachedMessage(
+            n, self.owner, message, record, acceptance.fingerprint, True
+        )
         self.known.live[message.id] = entry
         self.changed(entry, told)
         return _TAKEN
 
-    def note(self, fact: Fact) -> tuple[bool, Entry | None]:
+    def note(self, fact: Fact) -> tuple[bool, CachedMessage | None]:
         """Record a fact; False when the message has moved past it."""
         entry = self.known.entry(fact.id)
         if entry is None:
@@ -345,7 +349,7 @@ class Ledger:
         self.changed(entry, told)
         return counted, entry
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: CachedMessage) -> None:
         """Delete a message that is over, with its provider ids."""
         self.bump(f"state:{entry.owner}:{entry.state}", -1)
         self.known.drop(entry)

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gdemoi.journal.arriving import lapse_groups
-from gdemoi.journal.ledger import Ledger
-from gdemoi.journal.receiving import decode_receipt, remove_unmatched
-from gdemoi.journal.record import lapse
+from gdemoi.journal.inbound_sms import lapse_groups
+from gdemoi.journal.message_state import lapse
+from gdemoi.journal.receipts import decode_receipt, remove_unmatched
+from gdemoi.journal.transaction import Transaction
 
 CHUNK: Final = 500
 PROMOTE_AFTER_S: Final = 60.0
 UNMATCHED_KEEP_S: Final = 86_400.0
 
 
-def lapse_messages(ledger: Ledger, now: float) -> bool:
+def lapse_messages(ledger: Transaction, now: float) -> bool:
     """Expire, tell uncertain, settle."""
     ledger.now = max(ledger.now, now)
     rows = ledger.database.rows(ledger.statements.overdue, (ledger.owner, now, CHUNK))
@@ -31,7 +31,7 @@ def lapse_messages(ledger: Ledger, now: float) -> bool:
     return len(rows) == CHUNK
 
 
-def forget_messages(ledger: Ledger, now: float, after: int) -> int | None:
+def forget_messages(ledger: Transaction, now: float, after: int) -> int | None:
     """Delete old messages that are over, oldest first.
 
     Returns the row number to go on from, None when the rest is too young.  Who
@@ -48,7 +48,7 @@ def forget_messages(ledger: Ledger, now: float, after: int) -> int | None:
     return rows[-1][2] if len(rows) == CHUNK else None
 
 
-def promote(ledger: Ledger, lanes: Sequence[str], now: float) -> bool:
+def promote(ledger: Transaction, lanes: Sequence[str], now: float) -> bool:
     """Let what has been due for a while stand in its lane by priority.
 
     Not at once: a lane that read its head a moment ago asks for the next due time
@@ -60,7 +60,7 @@ def promote(ledger: Ledger, lanes: Sequence[str], now: float) -> bool:
     return False
 
 
-def forget_events(ledger: Ledger, now: float, passed: int | None) -> bool:
+def forget_events(ledger: Transaction, now: float, passed: int | None) -> bool:
     """Delete old events up to `passed` (None: no publisher to wait for)."""
     rows = ledger.database.rows(ledger.statements.oldest_events, (ledger.owner, CHUNK))
     last = 0
@@ -74,7 +74,7 @@ def forget_events(ledger: Ledger, now: float, passed: int | None) -> bool:
     return last == rows[-1][0] and len(rows) == CHUNK
 
 
-def forget_receipts(ledger: Ledger, now: float) -> bool:
+def forget_receipts(ledger: Transaction, now: float) -> bool:
     """Delete receipts that matched nothing for a day."""
     rows = ledger.database.rows(
         ledger.statements.old_unmatched, (now - UNMATCHED_KEEP_S, CHUNK)
@@ -84,7 +84,7 @@ def forget_receipts(ledger: Ledger, now: float) -> bool:
     return len(rows) == CHUNK
 
 
-def forget_arrivals(ledger: Ledger, now: float) -> bool:
+def forget_arrivals(ledger: Transaction, now: float) -> bool:
     """Tell long SMS as they are, and forget what could repeat no more."""
     ledger.database.run(ledger.statements.delete_arrivals, (now,))
     return lapse_groups(ledger, now, CHUNK) == CHUNK
