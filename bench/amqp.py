@@ -33,8 +33,8 @@ from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.amqp.topology import Topology
 from gdemoi.contract.envelope import Defaults, fingerprint
+from gdemoi.facts import Acceptance, OutboxEvent, Stored
 from gdemoi.journal import Journal
-from gdemoi.life import Acceptance, Event, Taken
 from gdemoi.message import Outbound
 
 Row = tuple[str, float, str, float | None]
@@ -85,11 +85,11 @@ class Source:
     """An outbox in memory, that counts what is confirmed by its bookmark."""
 
     def __init__(self) -> None:
-        self.rows: list[Event] = []
+        self.rows: list[OutboxEvent] = []
         self.told: Callable[[int], None] = lambda last: None
         self.reached: Deferred[None] = Deferred()
 
-    def events(self, after: int, limit: int) -> Deferred[list[Event]]:
+    def events(self, after: int, limit: int) -> Deferred[list[OutboxEvent]]:
         return succeed(self.rows[after : after + limit])
 
     def cursor(self, name: str) -> Deferred[str | None]:
@@ -106,7 +106,7 @@ class Source:
     def build(self) -> None:
         """Commit all events at once."""
         self.rows = [
-            Event(seq, f"event-{seq}", "status.delivered.office", body(seq))
+            OutboxEvent(seq, f"event-{seq}", "status.delivered.office", body(seq))
             for seq in range(1, COUNT + 1)
         ]
 
@@ -125,7 +125,7 @@ class Sink:
     def accept(self, messages: Sequence[Outbound]) -> Deferred[list[Any]]:
         if self.journal is None:
             self._count(len(messages))
-            return succeed([Taken()] * len(messages))
+            return succeed([Stored()] * len(messages))
         batch = [Acceptance(one, fingerprint(one), "office") for one in messages]
         return self.journal.accept(batch).addCallback(self._committed)
 

@@ -129,7 +129,7 @@ def opening(tally: Tally, received: Callable[..., Any]) -> Callable[..., Any]:
 
 def measure() -> tuple[int, int, int, Any]:
     """Run a gateway and return the least of many messages."""
-    from gdemoi.http import door as http_door
+    from gdemoi.http import access as http_door
 
     tally = Tally()
     submit = EsmeSession.submit

@@ -30,16 +30,16 @@ from zope.interface import implementer
 
 from gdemoi.goip.channel import GoipChannel, make
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
-from gdemoi.interfaces import IChannel, IChannelEvents, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
 from gdemoi.message import (
     Accepted,
     Inbound,
-    Match,
     Outbound,
     Outcome,
     Receipt,
+    ReceiptMatch,
     Refused,
-    Unsure,
+    Uncertain,
     provider_key,
 )
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality
@@ -49,7 +49,11 @@ LINES = 200
 OFFER_S = 3.0
 EPOCH = 1_700_000_000.0
 # how often an SMS went on the air, by what the gateway says of it
-EXPECTED: dict[type, tuple[int, ...]] = {Accepted: (1,), Refused: (0,), Unsure: (0, 1)}
+EXPECTED: dict[type, tuple[int, ...]] = {
+    Accepted: (1,),
+    Refused: (0,),
+    Uncertain: (0, 1),
+}
 
 
 @implementer(IChannelEvents)
@@ -78,12 +82,14 @@ class House:
         self.inbound_texts[inbound.text or ""] += 1
         return succeed(None)
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Match a receipt by its keys."""
         self.receipts += 1
         for key in receipt.keys:
             if key in self.keys:
-                return succeed(Match(self.keys.pop(key), receipt.provider_id, key))
+                return succeed(
+                    ReceiptMatch(self.keys.pop(key), receipt.provider_id, key)
+                )
         self.unmatched += 1
         return succeed(None)
 
@@ -126,7 +132,7 @@ class Soak:
             "soak",
             settings,
             given,
-            Surroundings(
+            ChannelContext(
                 reactor=_NoReactor(self.network),
                 clock=self.clock,
                 random=self.random.random,
@@ -291,7 +297,7 @@ def soak(
     rows: list[tuple[str, float, str, float | None]] = [
         (f"{name}: SMS accepted", outcomes["Accepted"], "SMS", None),
         (f"{name}: refused unsent, for the lane", outcomes["Refused"], "SMS", None),
-        (f"{name}: unsure", outcomes["Unsure"], "SMS", None),
+        (f"{name}: unsure", outcomes["Uncertain"], "SMS", None),
         (f"{name}: unsure, settled late", len(one.house.lates), "SMS", None),
         (f"{name}: verdict not as on the air", len(one.wrong), "SMS", 0),
         # a device gives an SMS up after its own repeats: nobody can help that

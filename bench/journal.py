@@ -22,16 +22,16 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
+from gdemoi.facts import Acceptance, AttemptEnded, Submitted
 from gdemoi.journal import Journal
-from gdemoi.life import Acceptance, Answered, Submitted
-from gdemoi.message import Accepted, Outbound, Receipt, State
+from gdemoi.message import Accepted, MessageState, Outbound, Receipt
 
 LIVES = {1: 300, 10: 3_000, 50: 30_000, 200: 48_000}
 # µs of wall time per life that were promised
 BUDGETS = {50: 30.0}
 GROUPS = 3
 Row = tuple[str, float, str, float | None]
-Facts = tuple[list[Acceptance], list[Answered], list[Receipt]]
+Facts = tuple[list[Acceptance], list[AttemptEnded], list[Receipt]]
 
 
 def _message(number: int, now: float) -> Outbound:
@@ -53,7 +53,7 @@ def _facts(first: int, batch: int) -> Facts:
     return (
         [Acceptance(m, b"fingerprint-0123", "smsc", True) for m in messages],
         [
-            Answered(m.id, 1, "smsc", "smsc", outcome, Submitted(), now)
+            AttemptEnded(m.id, 1, "smsc", "smsc", outcome, Submitted(), now)
             for m, outcome in zip(
                 messages, (Accepted(provider_ids=(i,)) for i in ids), strict=True
             )
@@ -63,7 +63,7 @@ def _facts(first: int, batch: int) -> Facts:
                 account="smsc",
                 channel="smsc",
                 provider_id=i,
-                state=State.DELIVERED,
+                state=MessageState.DELIVERED,
                 about=m.to[1:],
             )
             for m, i in zip(messages, ids, strict=True)

@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.contract.envelope import Defaults
-from gdemoi.contract.gateway import Page, Search
+from gdemoi.contract.gateway import MessagePage, Search
 from gdemoi.errors import InvalidMessage, OurFault
+from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
 from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
-from gdemoi.life import Cancelled, Event, Rejected, Verdict
 from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339
 from gdemoi.routing.dispatcher import Dispatcher
@@ -59,7 +59,7 @@ class RunningGateway:
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> Awaitable[Sequence[Verdict | Rejected]]:
+    ) -> Awaitable[Sequence[AcceptResult | Rejected]]:
         """Take messages; answers after the commit."""
         return self.dispatcher.intake.accept(messages, keep_rejected=keep_rejected)
 
@@ -67,7 +67,7 @@ class RunningGateway:
         """Return a message and all that happened to it."""
         return self.journal.story(message_id)
 
-    async def search(self, wanted: Search) -> Page:
+    async def search(self, wanted: Search) -> MessagePage:
         """Find messages."""
         filters = {
             word: value
@@ -87,7 +87,7 @@ class RunningGateway:
             )
         except ValueError as fault:
             raise InvalidMessage("invalid", str(fault), "cursor") from fault
-        return Page(rows, cursor)
+        return MessagePage(rows, cursor)
 
     async def cancel(self, message_id: str) -> bool | None:
         """Take a message back that has not left yet."""
@@ -100,7 +100,7 @@ class RunningGateway:
 
     # -- events ------------------------------------------------------------
 
-    def events(self, after: int, limit: int) -> Awaitable[Sequence[Event]]:
+    def events(self, after: int, limit: int) -> Awaitable[Sequence[OutboxEvent]]:
         """Return events beyond `after`."""
         return self.journal.events(after, limit)
 

@@ -16,26 +16,26 @@ from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
 
 from gdemoi.errors import CannotListen
-from gdemoi.life import (
+from gdemoi.facts import (
     Acceptance,
-    Event,
+    AcceptResult,
     Fact,
-    Interrupted,
-    Queued,
-    Verdict,
+    InterruptedAttempt,
+    OutboxEvent,
+    QueuedMessage,
 )
 from gdemoi.message import (
     Inbound,
-    Match,
     Outbound,
     Outcome,
     Progress,
     Receipt,
+    ReceiptMatch,
     Refused,
 )
 
 
-class Prepared(Protocol):
+class EncodedMessage(Protocol):
     """A message made ready for one channel: split, encoded, sender chosen.
 
     What became of its segments stands in the outcome (`Progress`), and so in the
@@ -76,10 +76,10 @@ class IChannel(Interface):
     def unable() -> str | None:
         """Return why nothing can be sent now, or None when it can."""
 
-    def prepare(message: Outbound) -> Prepared | Refused:
+    def prepare(message: Outbound) -> EncodedMessage | Refused:
         """Split and encode; pure.  Refused when the channel can never carry it."""
 
-    def submit(prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+    def submit(prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send it.  Fires with the outcome; never fails, never is cancelled."""
 
     def ask(message: Outbound, provider_ids: Sequence[str]) -> Deferred[Receipt | None]:
@@ -103,7 +103,7 @@ class IChannel(Interface):
 class IContinuing(Interface):
     """A channel that sends the missing parts of a message alone (beside `IChannel`)."""
 
-    def resume(message: Outbound, progress: Progress) -> Prepared | None:
+    def resume(message: Outbound, progress: Progress) -> EncodedMessage | None:
         """Return the message ready to go on where it stood; pure.
 
         None when the parts cannot leave in the form that the others had (settings
@@ -169,7 +169,7 @@ class IChannelEvents(Interface):
     def able(channel: IChannel) -> None:
         """Tell that `channel.unable()` may have changed, either way."""
 
-    def receipt(receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt; fires with the message it was about, if any.
 
         Fails with `Unavailable` when the journal cannot take it now.
@@ -193,7 +193,7 @@ class IChannelEvents(Interface):
 class IJournal(Interface):
     """The truth.  Every Deferred fires on the reactor thread, after the commit."""
 
-    def accept(batch: Sequence[Acceptance]) -> Deferred[list[Verdict]]:
+    def accept(batch: Sequence[Acceptance]) -> Deferred[list[AcceptResult]]:
         """Write new messages down; one verdict each, in order."""
 
     def note(fact: Fact) -> Deferred[bool]:
@@ -203,7 +203,7 @@ class IJournal(Interface):
         cancelled.
         """
 
-    def receipt(receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""
 
     def inbound(inbound: Inbound) -> Deferred[str | None]:
@@ -216,10 +216,10 @@ class IJournal(Interface):
 
     def take(
         channel: str, limit: int, now: float, skip: frozenset[str]
-    ) -> Deferred[list[Queued]]:
+    ) -> Deferred[list[QueuedMessage]]:
         """Read the head of a lane's backlog: due, by priority, then by age."""
 
-    def interrupted() -> Deferred[list[Interrupted]]:
+    def interrupted() -> Deferred[list[InterruptedAttempt]]:
         """Read the attempts without outcome and those of held messages (at start)."""
 
     def backlog() -> dict[str, int]:
@@ -231,7 +231,7 @@ class IJournal(Interface):
     def sweep(now: float) -> Deferred[None]:
         """Expire, tell held messages uncertain, settle, join, forget."""
 
-    def events(after: int, limit: int) -> Deferred[list[Event]]:
+    def events(after: int, limit: int) -> Deferred[list[OutboxEvent]]:
         """Read the outbox in order."""
 
     def cursor(name: str) -> Deferred[str | None]:
@@ -245,7 +245,7 @@ class IJournal(Interface):
 
 
 @frozen
-class Surroundings:
+class ChannelContext:
     """What a channel may use of the house, handed in when it is made."""
 
     reactor: Any
@@ -263,7 +263,7 @@ class Surroundings:
 
 
 @frozen
-class Kind:
+class ChannelKind:
     """A kind of channel: its sections in the ini, and how one is made.
 
     `settings` is the settings class of ``[name:…]``; `parts` maps further
@@ -274,6 +274,6 @@ class Kind:
 
     name: str
     settings: type
-    make: Callable[[str, Any, list[tuple[str, str, Any]], Surroundings], Any]
+    make: Callable[[str, Any, list[tuple[str, str, Any]], ChannelContext], Any]
     aliases: tuple[str, ...] = ()
     parts: Mapping[str, type] = field(factory=dict)

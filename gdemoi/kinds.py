@@ -9,8 +9,8 @@ from typing import Final
 
 from gdemoi.cloud.channel import KINDS as CLOUDS
 from gdemoi.goip.channel import KIND as GOIP
-from gdemoi.interfaces import Kind
+from gdemoi.interfaces import ChannelKind
 from gdemoi.smpp.channel import KIND as SMPP
 from gdemoi.yeastar.channel import KIND as YEASTAR
 
-KINDS: Final[tuple[Kind, ...]] = (SMPP, GOIP, YEASTAR, *CLOUDS)
+KINDS: Final[tuple[ChannelKind, ...]] = (SMPP, GOIP, YEASTAR, *CLOUDS)

@@ -47,7 +47,7 @@ _BAD_NEWS: Final = frozenset((LogLevel.warn, LogLevel.error, LogLevel.critical))
 
 
 @define
-class _Course:
+class _RepeatedLine:
     """One text: when it was last told and heard, and how often not told since."""
 
     told_at: float
@@ -71,11 +71,11 @@ class _Crowd:
     untold: int = 0
 
 
-class Repeats:
+class LogRepeats:
     """Which lines are told; pure, each call gives the events to write."""
 
     def __init__(self) -> None:
-        self._courses: dict[Hashable, _Course] = {}
+        self._courses: dict[Hashable, _RepeatedLine] = {}
         self._crowds: dict[Hashable, _Crowd] = {}
         self._next_at = float("-inf")
 
@@ -109,7 +109,7 @@ class Repeats:
             return False
         if len(self._courses) < MOST:
             welcome, forget_s = (0, FORGET_S) if is_bad else (WELCOME - 1, FIRST_S)
-            self._courses[key] = _Course(now, now, text, event, welcome, forget_s)
+            self._courses[key] = _RepeatedLine(now, now, text, event, welcome, forget_s)
         return True
 
     def _has_room(
@@ -151,12 +151,12 @@ class Repeats:
         return counts
 
 
-def _again(course: _Course, passed_s: float) -> str:
+def _again(course: _RepeatedLine, passed_s: float) -> str:
     times = "once" if course.untold == 1 else f"{course.untold:,} times"
     return f"(again {times} in {passed_s:.0f} s)"
 
 
-def _counted(of: _Course | _Crowd, now: float, count: str) -> Event:
+def _counted(of: _RepeatedLine | _Crowd, now: float, count: str) -> Event:
     """Return a line with its count; without a traceback, which stands above."""
     line = {name: value for name, value in of.last.items() if name in _KEPT}
     return line | {
@@ -179,10 +179,10 @@ def _text(event: Event) -> str:
 @implementer(ILogObserver)
 @define(eq=False)
 class Calm:
-    """An observer that hands to another what `Repeats` says, from any thread."""
+    """An observer that hands to another what `LogRepeats` says, from any thread."""
 
     observer: ILogObserver
-    repeats: Repeats = field(factory=Repeats)
+    repeats: LogRepeats = field(factory=LogRepeats)
     _lock: Lock = field(factory=Lock)
 
     def __call__(self, event: Event) -> None:

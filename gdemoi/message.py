@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 
-class State(StrEnum):
+class MessageState(StrEnum):
     """Where an outbound message stands; it only ever moves forward."""
 
     ACCEPTED = "accepted"
@@ -33,22 +33,22 @@ class State(StrEnum):
 
 FINAL: Final = frozenset(
     {
-        State.DELIVERED,
-        State.UNDELIVERED,
-        State.EXPIRED,
-        State.REJECTED,
-        State.CANCELLED,
+        MessageState.DELIVERED,
+        MessageState.UNDELIVERED,
+        MessageState.EXPIRED,
+        MessageState.REJECTED,
+        MessageState.CANCELLED,
     }
 )
 
 # The order of docs/events.rst, "States"; a state may follow one of lower rank, and
 # WAITING may repeat itself (each try is told).
-RANK: Final[dict[State, int]] = {
-    State.ACCEPTED: 0,
-    State.WAITING: 1,
-    State.SUBMITTED: 2,
-    State.UNCERTAIN: 3,
-    State.ENROUTE: 4,
+RANK: Final[dict[MessageState, int]] = {
+    MessageState.ACCEPTED: 0,
+    MessageState.WAITING: 1,
+    MessageState.SUBMITTED: 2,
+    MessageState.UNCERTAIN: 3,
+    MessageState.ENROUTE: 4,
     **dict.fromkeys(FINAL, 5),
 }
 
@@ -260,7 +260,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by_us: bool = False
 
 
-class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Uncertain(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The message may have gone out; nobody knows.  Never blindly repeated."""
 
     why: str
@@ -273,10 +273,10 @@ class Unsure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unanswered: bool = False
 
 
-Outcome = Accepted | Refused | Unsure
+Outcome = Accepted | Refused | Uncertain
 
 
-class Named(msgspec.Struct, frozen=True, gc=False):
+class ReceiptId(msgspec.Struct, frozen=True, gc=False):
     """An id that a receipt names beside its first, and its stored forms."""
 
     id: str
@@ -306,7 +306,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     account: str
     channel: str
     provider_id: str
-    state: State
+    state: MessageState
     keys: tuple[str, ...] = ()
     error: Error | None = None
     at: float | None = None
@@ -316,12 +316,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     verified: bool = True
     # the receipt as it came, for the story
     raw: str = ""
-    also: tuple[Named, ...] = ()
+    also: tuple[ReceiptId, ...] = ()
     # it speaks for all segments of the message, whichever id it names
     whole: bool = False
 
 
-class Match(msgspec.Struct, frozen=True, gc=False):
+class ReceiptMatch(msgspec.Struct, frozen=True, gc=False):
     """Which message a receipt was found to be about, and under which key."""
 
     message_id: str
@@ -329,7 +329,7 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
-class Part(msgspec.Struct, frozen=True, gc=False):
+class InboundSegment(msgspec.Struct, frozen=True, gc=False):
     """This inbound SMS is segment `number` (from 1) of `total`.
 
     `loose`: it may as well be counted from 0, and nobody knows.  The order is the
@@ -377,7 +377,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     charset: str = "gsm8"
     line: str | None = None
     sent_at: float | None = None
-    part: Part | None = None
+    part: InboundSegment | None = None
     complete: bool = True
     segments: int = 1
     dedup: str | None = None

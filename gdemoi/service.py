@@ -27,7 +27,7 @@ from gdemoi.faults import UNOPENED, of_port
 from gdemoi.gateway import PAUSED, RunningGateway
 from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
-from gdemoi.interfaces import IChannel, IListening, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel, IListening
 from gdemoi.journal import Journal
 from gdemoi.journal.write_probe import WriteProbe
 from gdemoi.logs import set_level, tell_counts
@@ -201,7 +201,7 @@ class GatewayService(Service):
     def _make(self, channel: ChannelSettings, whole: Configuration) -> _Made:
         http = whole.http
         made = _Made(self.webhooks)
-        surroundings = Surroundings(
+        surroundings = ChannelContext(
             reactor=self.reactor,
             clock=self.reactor,
             random=SystemRandom().random,

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.log_repeats import Repeats
+from gdemoi.log_repeats import LogRepeats
 
 
 class Logged:
@@ -19,7 +19,7 @@ class Logged:
         # what was handed to the log, written or not
         self.heard = 0
         self._seconds = seconds
-        self._repeats = Repeats()
+        self._repeats = LogRepeats()
         globalLogPublisher.addObserver(self)
         case.addCleanup(globalLogPublisher.removeObserver, self)
 

@@ -23,22 +23,22 @@ from gdemoi.amqp.topology import Topology
 from gdemoi.cli import main
 from gdemoi.contract.envelope import Envelope
 from gdemoi.contract.event_json import ChangeEvent, InboundEvent, Segments, StatusEvent
+from gdemoi.facts import Acceptance
 from gdemoi.http import metrics
 from gdemoi.http.api import Api
 from gdemoi.http.openapi import document
 from gdemoi.journal import Journal, queries
 from gdemoi.journal.stored_form import StoredAttempt, StoredReceipt
-from gdemoi.life import Acceptance
 from gdemoi.message import (
     Charset,
     Error,
     MessageClass,
+    MessageState,
     OnUnencodable,
     OnUnsure,
     Outbound,
     Report,
     SmppOptions,
-    State,
 )
 from gdemoi.tap import Options
 
@@ -276,7 +276,7 @@ class ReferenceTests(SynchronousTestCase):
             (ChangeEvent, "Channels and lines"),
         ):
             self.lacks(fields_of(event), "events.rst", title)
-        self.lacks({str(state) for state in State}, "events.rst", "States")
+        self.lacks({str(state) for state in MessageState}, "events.rst", "States")
 
     def test_every_field_of_a_story(self) -> None:
         """What ``GET /v1/messages/ID`` tells, down to attempts and receipts."""
@@ -288,7 +288,9 @@ class ReferenceTests(SynchronousTestCase):
         self.successResultOf(journal.close())
         assert story is not None
         attempt = queries._attempt(StoredAttempt(1, "here", 0.0))
-        said = queries._said(StoredReceipt(0.0, "here", "1", State.DELIVERED, True))
+        said = queries._said(
+            StoredReceipt(0.0, "here", "1", MessageState.DELIVERED, True)
+        )
         fields = {*story, *attempt, *said}
         self.lacks(fields, "events.rst", "The story of a message")
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.endpoints import HostEndpoint
 from gdemoi.hosts import Host
-from gdemoi.keeper import FAULTS, Keeper
+from gdemoi.reconnector import FAULTS, Reconnector
 from tests.names import NamedReactor
 
 FACTORY = Factory.forProtocol(Protocol)
@@ -136,7 +136,7 @@ class HostEndpointTests(SynchronousTestCase):
         """A lookup that is cancelled is no fault to try again after."""
         self.reactor.mute = True
         endpoint = HostEndpoint(self.reactor, Host("two.example", 7))
-        keeper: Keeper[Any] = Keeper(
+        keeper: Reconnector[Any] = Reconnector(
             self.clock,
             Logger(),
             "tried",

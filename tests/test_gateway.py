@@ -20,13 +20,13 @@ from gdemoi.interfaces import IChannel, ITraced
 from gdemoi.journal import Journal
 from gdemoi.message import (
     Error,
+    MessageState,
     OnUnsure,
     Outbound,
     Receipt,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
@@ -131,7 +131,7 @@ class GatewayTests(SynchronousTestCase):
         """In its state, with how many and since when, until the first answer."""
         for number in range(4):
             self.send(f"m{number}", channels=("a",), on_unsure=OnUnsure.HOLD)
-            self.channel.answer(Unsure(why="no answer in 30 s", unanswered=True))
+            self.channel.answer(Uncertain(why="no answer in 30 s", unanswered=True))
         first, second = self.gateway.channels()
         self.assertEqual(first["state"], "degraded")
         self.assertIn("4 submits unanswered since ", first["reason"])
@@ -148,7 +148,7 @@ class GatewayTests(SynchronousTestCase):
         for number, error in ((1, None), (2, Error("smpp:0x58", "no"))):
             receipt = Receipt(
                 account="account-a", channel="a", provider_id=f"X{number}",
-                state=State.DELIVERED, keys=(f"x{number}",), error=error, at=NOW - 60,
+                state=MessageState.DELIVERED, keys=(f"x{number}",), error=error, at=NOW - 60,
             )  # fmt: skip
             self.assertIsNone(self.result(self.dispatcher.receipt(receipt)))
             self.clock.advance(1)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 HOUSE = Path(__file__).parent.parent / "gdemoi"
 WORDS = {
-    *("message", "life", "errors", "interfaces", "contract"),
+    *("message", "facts", "errors", "interfaces", "contract"),
     *("cellrate", "ini", "text", "moments"),
 }
 PROTOCOLS = {"smpp", "goip", "yeastar", "cloud"}
@@ -15,7 +15,7 @@ SHELL_ROOMS = {"protocol", "http", "webhooks", "poller"}
 # beside the house, but allowed to put all of it together
 ASSEMBLIES = {"sandbox.assembly", "sandbox.tap", "sandbox.demo"}
 FLOOR_2 = {
-    *("keeper", "alarm", "tasks", "journal"),
+    *("reconnector", "alarm", "tasks", "journal"),
     *("hosts", "endpoints", "faults", "certificates"),
 }
 # seams: they name types of Twisted and define no behaviour

@@ -11,12 +11,12 @@ from twisted.logger import Logger, LogLevel, LogPublisher, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.log_repeats import BAD, FIRST_S, FORGET_S, MOST, WELCOME, Calm, Repeats
+from gdemoi.log_repeats import BAD, FIRST_S, FORGET_S, MOST, WELCOME, Calm, LogRepeats
 
 
 class RepeatsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.repeats = Repeats()
+        self.repeats = LogRepeats()
         self.now = 1000.0
 
     def hear(
@@ -150,7 +150,7 @@ class RepeatsTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=60))
     def test_nothing_is_lost(self, course: list[tuple[int, float]]) -> None:
         """What is told and what is counted together are what was heard."""
-        repeats, now, told = Repeats(), 0.0, []
+        repeats, now, told = LogRepeats(), 0.0, []
         for which, step_s in course:
             now += step_s
             told += repeats.heard(

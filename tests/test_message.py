@@ -4,16 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import FINAL, RANK, State, provider_key
+from gdemoi.message import FINAL, RANK, MessageState, provider_key
 
 
 class StateTests(SynchronousTestCase):
     def test_final_states_are_the_last(self) -> None:
         """Every final state ranks above every other, and above none of its kind."""
-        self.assertEqual(set(RANK), set(State))
+        self.assertEqual(set(RANK), set(MessageState))
         self.assertEqual({RANK[state] for state in FINAL}, {max(RANK.values())})
         self.assertLess(
-            max(RANK[state] for state in set(State) - FINAL), max(RANK.values())
+            max(RANK[state] for state in set(MessageState) - FINAL), max(RANK.values())
         )
 
 

@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 
 from gdemoi.contract.envelope import fingerprint
 from gdemoi.ini import key, text
-from gdemoi.interfaces import IChannelEvents, Kind, Surroundings
+from gdemoi.interfaces import ChannelContext, ChannelKind, IChannelEvents
 from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
 from gdemoi.service import GatewayService
 from gdemoi.settings import load
@@ -76,7 +76,7 @@ class ServiceTestCase(TestCase):
         self.made: dict[str, list[Standing]] = {}
         self.services: list[GatewayService] = []
         self.watch = Watch()
-        kind = Kind("hand", HandSettings, self.make)
+        kind = ChannelKind("hand", HandSettings, self.make)
         self.load = partial(load, kinds=[kind])
         # a service sets the level of whatever observes the log
         before = list(globalLogPublisher._observers)
@@ -92,9 +92,9 @@ class ServiceTestCase(TestCase):
         name: str,
         settings: HandSettings,
         parts: list[tuple[str, str, Any]],
-        around: Surroundings,
+        around: ChannelContext,
     ) -> Standing:
-        """Make a channel (`Kind.make`)."""
+        """Make a channel (`ChannelKind.make`)."""
         channel = Standing(
             name=name,
             account=name,

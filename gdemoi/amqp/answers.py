@@ -37,7 +37,7 @@ from gdemoi.contract.envelope import id_in, is_id
 from gdemoi.contract.event_json import Segments, StatusEvent
 from gdemoi.contract.fields import PSEUDO_QUEUES
 from gdemoi.errors import InvalidMessage, OurFault
-from gdemoi.message import Error, Outbound, Report, State
+from gdemoi.message import Error, MessageState, Outbound, Report
 from gdemoi.moments import rfc3339
 
 WINDOW: Final = 500
@@ -45,7 +45,7 @@ WINDOW: Final = 500
 TRY_AGAIN_S: Final = 5.0
 _NULL: Final = msgspec.Raw(b"null")
 _NO_SEGMENTS: Final = Segments(0, 0, 0, 0)
-_DUPLICATE: Final = cast(State, "duplicate")
+_DUPLICATE: Final = cast(MessageState, "duplicate")
 # What would have an effect of its own when an invalid body is published again:
 # user-id is checked against who publishes, an expiration would delete the body, a
 # reply-to may be refused, CC and BCC would route a copy (perhaps back to us).
@@ -149,7 +149,7 @@ class Answers:
             error = Error(f"gateway:{why.code}", _readable(why.text))
             self._tell(
                 told,
-                State.REJECTED,
+                MessageState.REJECTED,
                 error,
                 final=True,
                 correlation=_NULL,
@@ -165,7 +165,7 @@ class Answers:
             done()
             return
         error = Error("gateway:id_reused", "the id was used for another message")
-        self._tell_of(message, State.REJECTED, error, of, done)
+        self._tell_of(message, MessageState.REJECTED, error, of, done)
 
     def repeated(self, message: Outbound, of: bytes) -> None:
         """Tell that the message had been taken before."""
@@ -175,7 +175,7 @@ class Answers:
     def _tell_of(
         self,
         message: Outbound,
-        state: State,
+        state: MessageState,
         error: Error | None,
         of: bytes,
         done: Callable[[], None],
@@ -195,7 +195,7 @@ class Answers:
     def _tell(
         self,
         id_: str,
-        state: State,
+        state: MessageState,
         error: Error | None,
         *,
         final: bool,

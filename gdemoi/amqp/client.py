@@ -42,7 +42,7 @@ from gdemoi.amqp.spec import (
 )
 from gdemoi.errors import GdemoiError, TheirFault, Unavailable
 from gdemoi.faults import ANSWERS_TLS, in_words, of_loss, speaks_tls
-from gdemoi.keeper import LoginRefused
+from gdemoi.reconnector import LoginRefused
 from gdemoi.tasks import spawn
 
 # What we ask for where the broker sets no limit; RabbitMQ's own default.

@@ -36,8 +36,8 @@ from gdemoi.amqp.publisher import (
     json_properties,
 )
 from gdemoi.errors import Unavailable
+from gdemoi.facts import OutboxEvent
 from gdemoi.interfaces import IJournal
-from gdemoi.life import Event
 from gdemoi.tasks import spawn
 
 CURSOR: Final = "amqp"
@@ -63,7 +63,7 @@ _read_final: Final = msgspec.json.Decoder(_Final).decode
 class _Sent(NamedTuple):
     """One publish of an event: to the exchange, or to its reply-to queue."""
 
-    event: Event
+    event: OutboxEvent
     is_reply: bool
 
 
@@ -109,7 +109,7 @@ class EventsPublisher:
         self._settled: set[int] = set()
         # with the first of two publishes confirmed
         self._half_done: set[int] = set()
-        self._ready: deque[Event] = deque()
+        self._ready: deque[OutboxEvent] = deque()
         self._reading = False
         # bumped when all that is under way counts no more
         self._round = 0
@@ -219,7 +219,7 @@ class EventsPublisher:
         if not ready and self._known > self._read and room > 1:
             self._fetch()
 
-    def _publish(self, event: Event) -> int:
+    def _publish(self, event: OutboxEvent) -> int:
         reply_to = event.reply_to
         properties = json_properties(event.event_id, event.correlation_id)
         self._under_way.append(event.seq)
@@ -252,7 +252,7 @@ class EventsPublisher:
                 self._unroutable.pop(_kind(one.event), None)
         self._pump()
 
-    def _settle(self, event: Event) -> None:
+    def _settle(self, event: OutboxEvent) -> None:
         seq, under_way = event.seq, self._under_way
         if not under_way or not under_way[0] <= seq <= under_way[-1]:
             return  # of a round that counts no more
@@ -289,7 +289,7 @@ class EventsPublisher:
             if isinstance(why, Unroutable):
                 self._no_place()
 
-    def _hold(self, event: Event, why: Unroutable | Declined) -> None:
+    def _hold(self, event: OutboxEvent, why: Unroutable | Declined) -> None:
         self._tries += 1
         self._alone_up_to = max(self._alone_up_to, event.seq)
         text = f"event {event.seq} ({event.routing_key}): {_why(why)}"
@@ -360,11 +360,11 @@ class EventsPublisher:
             self._bookmark.set(self._clock.seconds() + BOOKMARK_AFTER_S)
 
 
-def _kind(event: Event) -> str:
+def _kind(event: OutboxEvent) -> str:
     return event.routing_key.partition(".")[0]
 
 
-def _must_arrive(event: Event) -> bool:
+def _must_arrive(event: OutboxEvent) -> bool:
     """Tell whether nobody would hear of it again: an inbound SMS, a final state."""
     if not event.routing_key.startswith("status."):
         return True

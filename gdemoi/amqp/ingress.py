@@ -30,7 +30,7 @@ from gdemoi.amqp.mapping import Reader
 from gdemoi.contract.envelope import fingerprint
 from gdemoi.contract.gateway import MessageIntake
 from gdemoi.errors import InvalidMessage, Unavailable
-from gdemoi.life import Duplicate, Rejected, Reused, Verdict
+from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected
 from gdemoi.message import Outbound
 from gdemoi.tasks import spawn
 
@@ -167,7 +167,7 @@ class Ingress:
         finally:
             self._handing_in -= 1
 
-    def _took(self, batch: _Batch, verdicts: Sequence[Verdict | Rejected]) -> None:
+    def _took(self, batch: _Batch, verdicts: Sequence[AcceptResult | Rejected]) -> None:
         self._pause_s = FIRST_PAUSE_S
         if self._refused:
             self._refused = False
@@ -177,7 +177,7 @@ class Ingress:
         for delivery, message, verdict in zip(
             batch.deliveries, batch.messages, verdicts, strict=True
         ):
-            if isinstance(verdict, Reused):
+            if isinstance(verdict, IdReused):
                 self._reused(batch.channel, delivery, message)
                 continue
             if isinstance(verdict, Duplicate) and not delivery.redelivered:

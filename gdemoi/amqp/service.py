@@ -36,7 +36,7 @@ from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import IJournal
-from gdemoi.keeper import Backoff, Keeper, KeeperState
+from gdemoi.reconnector import Backoff, Reconnector, ReconnectorState
 
 GOODBYE_S: Final = 3.0
 # One attempt on all brokers may take this much longer than its parts: the lookup
@@ -155,7 +155,7 @@ class AmqpService:
         self._unproven = False
         self._stopping = False
         count = len(settings.url)
-        self._keeper: Keeper[Client] = Keeper(
+        self._keeper: Reconnector[Client] = Reconnector(
             self._clock,
             self._log,
             "amqp",
@@ -293,16 +293,22 @@ class AmqpService:
             self._answers.pump()
             self._events.resume()
 
-    def _told(self, state: KeeperState, reason: str) -> None:
+    def _told(self, state: ReconnectorState, reason: str) -> None:
         broker = self._shown
-        if state is KeeperState.UP:
+        if state is ReconnectorState.UP:
             self._unproven = False
             self._hosts.present.held()
         else:
             self._upkeep.close()
-        if state in (KeeperState.PAUSED, KeeperState.REFUSED) and self._unproven:
+        if (
+            state in (ReconnectorState.PAUSED, ReconnectorState.REFUSED)
+            and self._unproven
+        ):
             self._failed()
-        if state in (KeeperState.PAUSED, KeeperState.REFUSED) and not self._stopping:
+        if (
+            state in (ReconnectorState.PAUSED, ReconnectorState.REFUSED)
+            and not self._stopping
+        ):
             self._log.warn(
                 "broker {broker}: {state}: {reason}; it is tried again and again",
                 broker=broker,
@@ -311,7 +317,7 @@ class AmqpService:
             )
             return
         # each try is nobody's news; that it is up, and at last stopped, is
-        is_news = state in (KeeperState.UP, KeeperState.STOPPED)
+        is_news = state in (ReconnectorState.UP, ReconnectorState.STOPPED)
         tell = self._log.info if is_news else self._log.debug
         tell("broker {broker}: {state}", broker=broker, state=state.value)
 

@@ -81,7 +81,7 @@ class Wires:
     probe: Callable[[SmppSettings], list[dict[str, Any]]] = _probe
 
 
-class Trouble(click.ClickException):
+class CliError(click.ClickException):
     """What a command tells instead of a traceback."""
 
     def __init__(
@@ -188,7 +188,7 @@ class Remote:
             return json.loads(octets)
         except ValueError:
             text = f"{self.url} answers, but not as a gdemoi gateway does"
-            raise Trouble(text, UNREACHABLE) from None
+            raise CliError(text, UNREACHABLE) from None
 
     def _request(
         self, method: str, path: str, body: Any = None
@@ -198,7 +198,7 @@ class Remote:
             request = urllib.request.Request(self.url + path, data, method=method)
         except ValueError as error:
             text = f"{self.url} is no address: {error}"
-            raise Trouble(text, UNREADABLE) from None
+            raise CliError(text, UNREADABLE) from None
         if data is not None:
             request.add_header("content-type", "application/json")
         if self._token:
@@ -217,10 +217,10 @@ class Remote:
             why = getattr(reason, "strerror", None) or str(reason)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-        raise Trouble(f"no gateway answers at {self.url}: {why}", UNREACHABLE)
+        raise CliError(f"no gateway answers at {self.url}: {why}", UNREACHABLE)
 
 
-def _refused(error: urllib.error.HTTPError) -> Trouble:
+def _refused(error: urllib.error.HTTPError) -> CliError:
     """Turn an answer of the API into words."""
     with error:
         octets = error.read()
@@ -229,14 +229,14 @@ def _refused(error: urllib.error.HTTPError) -> Trouble:
         said = body["error"]
         text, field = str(said["text"]), said.get("field")
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Trouble(f"the answer was HTTP {error.code}", REFUSED)
+        return CliError(f"the answer was HTTP {error.code}", REFUSED)
     if error.code == 401:
         text = "the token is missing or wrong; give --token, --config or GDEMOI_TOKEN"
     where = f"{field}: " if field and field not in text else ""
     code = str(said.get("code", ""))
     remedy = f"\n→ {REMEDIES[code]}" if code in REMEDIES else ""
     word = code.removeprefix("gateway:")
-    return Trouble(f"{where}{text} ({word}){remedy}", REFUSED, body)
+    return CliError(f"{where}{text} ({word}){remedy}", REFUSED, body)
 
 
 def _address(choices: Choices) -> tuple[str, str | None]:
@@ -260,20 +260,20 @@ def http_settings(file: str) -> HttpSettings:
     try:
         document = parse(file, Disk())
     except OSError as error:
-        raise Trouble(f"{file}: {error.strerror}", UNREADABLE) from None
+        raise CliError(f"{file}: {error.strerror}", UNREADABLE) from None
     for section in document.of_kind("http"):
         found = section.read(HttpSettings)
         if found is None:
             told = "\n".join(str(one) for one in document.errors)
-            raise Trouble(told, UNREADABLE)
+            raise CliError(told, UNREADABLE)
         return found
-    raise Trouble(f"{file} has no [http] section; give --url", UNREADABLE)
+    raise CliError(f"{file} has no [http] section; give --url", UNREADABLE)
 
 
 def _url_of(settings: HttpSettings) -> str:
     kind, _, rest = settings.listen.partition(":")
     if kind not in ("tcp", "tcp4", "tcp6", "ssl", "tls"):
-        raise Trouble(f"[http] listens at {settings.listen}; give --url", UNREADABLE)
+        raise CliError(f"[http] listens at {settings.listen}; give --url", UNREADABLE)
     port = rest.split(":")[0].removeprefix("port=")
     scheme = "https" if kind in ("ssl", "tls") else "http"
     host = "127.0.0.1"
@@ -302,7 +302,7 @@ def remote(command: Callable[..., Any]) -> Callable[..., Any]:
         choices = whole.over(config, url, token, as_json)
         try:
             command(Remote(choices), **options)
-        except Trouble as trouble:
+        except CliError as trouble:
             if not choices.as_json:
                 raise
             click.echo(json.dumps(trouble.body, ensure_ascii=False))

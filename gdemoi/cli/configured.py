@@ -15,7 +15,7 @@ from gdemoi.cli.asking import (
     REFUSED,
     UNREADABLE,
     Choices,
-    Trouble,
+    CliError,
     json_option,
 )
 from gdemoi.cli.listing import terminal
@@ -27,7 +27,7 @@ from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, reference
 from gdemoi.ini.units import likely
-from gdemoi.interfaces import IChannel, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel
 from gdemoi.routing.explain import explain as explained
 from gdemoi.routing.rules import Router
 from gdemoi.routing.settings import RouteSettings
@@ -72,7 +72,7 @@ def check(context: click.Context, file: str, as_json: bool) -> None:
     try:
         configuration, complaints = examine(file)
     except OSError as error:
-        raise Trouble(f"{file}: {error.strerror}", UNREADABLE) from None
+        raise CliError(f"{file}: {error.strerror}", UNREADABLE) from None
     if configuration is not None:
         complaints += _made(configuration) or look(configuration)
         if any(not one.warning for one in complaints):
@@ -139,7 +139,7 @@ def keys(context: click.Context, kind: str | None, as_json: bool) -> None:
         if kind not in known:
             meant = likely(kind, list(known))
             hint = f"; did you mean {meant}?" if meant else ""
-            raise Trouble(f"there is no section {kind}{hint}", UNREADABLE)
+            raise CliError(f"there is no section {kind}{hint}", UNREADABLE)
         parts = next((k.parts for k in known_kinds() if k.name == kind), {})
         wanted = {kind: known[kind], **parts}
     if _wants_json(context, as_json):
@@ -188,9 +188,9 @@ def loaded(config: str | None) -> Configuration:
     try:
         return load(config)
     except OSError as error:
-        raise Trouble(f"{config}: {error.strerror}", UNREADABLE) from None
+        raise CliError(f"{config}: {error.strerror}", UNREADABLE) from None
     except BadConfiguration as bad:
-        raise Trouble(f"the configuration cannot be used:\n{bad}") from None
+        raise CliError(f"the configuration cannot be used:\n{bad}") from None
 
 
 def explanation(configuration: Configuration, fields: dict[str, Any]) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def offline_channels(configuration: Configuration) -> dict[str, IChannel]:
         return succeed(None)
 
     http = configuration.http
-    surroundings = Surroundings(
+    surroundings = ChannelContext(
         reactor=reactor,
         clock=reactor,
         random=random.random,

@@ -10,9 +10,16 @@ from typing import Any, Final
 import click
 
 from gdemoi.cli import show
-from gdemoi.cli.asking import Remote, Trouble, quoted, remote
+from gdemoi.cli.asking import CliError, Remote, quoted, remote
 from gdemoi.ini import duration
-from gdemoi.message import Charset, MessageClass, OnUnencodable, OnUnsure, Report, State
+from gdemoi.message import (
+    Charset,
+    MessageClass,
+    MessageState,
+    OnUnencodable,
+    OnUnsure,
+    Report,
+)
 from gdemoi.moments import rfc3339
 
 _POLL_S: Final = 0.5
@@ -145,9 +152,9 @@ def send(asked: Remote, wait: float | None, **options: Any) -> None:
     told = _follow(asked, message_id, wait)
     if asked.as_json:
         asked.print_json(told)
-    if told["state"] != State.DELIVERED:
+    if told["state"] != MessageState.DELIVERED:
         ending = "is" if told["final"] else "is still"
-        raise Trouble(f"{message_id} {ending} {told['state']}", body=told)
+        raise CliError(f"{message_id} {ending} {told['state']}", body=told)
 
 
 def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:
@@ -181,7 +188,7 @@ def story(asked: Remote, message_id: str) -> None:
 @click.command("list")
 @click.option("--to", help="The number.")
 @click.option("--from", "from_", metavar="SENDER", help="The sender.")
-@click.option("--state", type=words(State))
+@click.option("--state", type=words(MessageState))
 @click.option("--channel")
 @click.option("--since", type=Moment(), help="Accepted since: a time, or 2h.")
 @click.option("--until", type=Moment(), help="Accepted before: a time, or 2h.")

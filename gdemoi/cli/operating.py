@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from gdemoi.cli import show_channels as show
-from gdemoi.cli.asking import UNREADABLE, Remote, Trouble, quoted, remote
+from gdemoi.cli.asking import UNREADABLE, CliError, Remote, quoted, remote
 
 _FOLLOW_S: Final = 0.5
 
@@ -20,7 +20,7 @@ def status(asked: Remote, every: bool) -> None:
     channels = asked.get("/v1/channels")["channels"]
     try:
         whole = asked.get("/v1/status")
-    except Trouble as trouble:
+    except CliError as trouble:
         whole = {"status": "unready", "reason": trouble.message}
     if asked.as_json:
         asked.print_json({"url": asked.url, "ready": whole, "channels": channels})
@@ -85,7 +85,7 @@ def _write(file: str, octets: bytes) -> None:
         with click.open_file(file, "wb") as opened:
             opened.write(octets)
     except OSError as error:
-        raise Trouble(f"{file}: {error.strerror}", UNREADABLE) from None
+        raise CliError(f"{file}: {error.strerror}", UNREADABLE) from None
 
 
 @click.command()
@@ -147,9 +147,9 @@ def _line(asked: Remote, name: str) -> tuple[str, str]:
         return meant[0]
     if meant:
         ways = ", ".join("/".join(pair) for pair in meant)
-        raise Trouble(f"there are several lines {name}: {ways}")
+        raise CliError(f"there are several lines {name}: {ways}")
     if slash:
         # The channel may know lines that it does not list.
         return wanted, rest
     lines = ", ".join(pair[1] for pair in known) or "none"
-    raise Trouble(f"there is no line {name}; lines are: {lines}")
+    raise CliError(f"there is no line {name}; lines are: {lines}")

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, Trouble, Wires, json_option
+from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, CliError, Wires, json_option
 from gdemoi.cli.configured import loaded
 from gdemoi.cli.listing import terminal
 from gdemoi.cli.show import plain
@@ -58,11 +58,11 @@ def _settings_of(configuration: Configuration, channel: str) -> SmppSettings:
     if channel not in known:
         meant = likely(channel, list(known))
         hint = f"; did you mean {meant}?" if meant else ""
-        raise Trouble(f"there is no channel {channel}{hint}", UNREADABLE)
+        raise CliError(f"there is no channel {channel}{hint}", UNREADABLE)
     settings = known[channel].settings
     if not isinstance(settings, SmppSettings):
         kind = known[channel].kind.name
-        raise Trouble(
+        raise CliError(
             f"{channel} is of kind {kind}; only smpp channels can be probed", UNREADABLE
         )
     return settings

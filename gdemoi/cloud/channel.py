@@ -22,7 +22,7 @@ from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_signature import ApplicationTokens
 from gdemoi.cloud.vonage_sms import VonageSms
 from gdemoi.errors import ConfigurationError, OurFault
-from gdemoi.interfaces import Kind, Surroundings
+from gdemoi.interfaces import ChannelContext, ChannelKind
 
 
 def provider_of(name: str, settings: CloudSettings) -> Provider:
@@ -56,7 +56,7 @@ def _maker(kind: str) -> Any:
         name: str,
         settings: CloudSettings,
         parts: list[tuple[str, str, Any]],
-        around: Surroundings,
+        around: ChannelContext,
     ) -> CloudChannel:
         agent, pool = make_agent(around.reactor, settings.in_flight)
         http = CloudHttp(
@@ -75,13 +75,13 @@ def _maker(kind: str) -> Any:
 
 
 KINDS: Final = (
-    Kind(name="twilio", settings=TwilioSettings, make=_maker("twilio")),
-    Kind(
+    ChannelKind(name="twilio", settings=TwilioSettings, make=_maker("twilio")),
+    ChannelKind(
         name="vonage",
         settings=VonageSettings,
         make=_maker("vonage"),
         aliases=("nexmo",),
     ),
-    Kind(name="textlocal", settings=TextlocalSettings, make=_maker("textlocal")),
-    Kind(name="tyntec", settings=TyntecSettings, make=_maker("tyntec")),
+    ChannelKind(name="textlocal", settings=TextlocalSettings, make=_maker("textlocal")),
+    ChannelKind(name="tyntec", settings=TyntecSettings, make=_maker("tyntec")),
 )

@@ -31,11 +31,11 @@ from gdemoi.cloud.vonage_reports import MAX_CALLBACK
 from gdemoi.cloud.webhooks import WebhookHandlers
 from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
 from gdemoi.interfaces import (
+    ChannelContext,
+    EncodedMessage,
     IChannel,
     IChannelEvents,
     IHalting,
-    Prepared,
-    Surroundings,
 )
 from gdemoi.message import (
     FINAL,
@@ -46,7 +46,7 @@ from gdemoi.message import (
     Receipt,
     Refused,
     Scope,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.tasks import background
 
@@ -63,7 +63,7 @@ class CloudChannel:
         name: str,
         settings: CloudSettings,
         provider: Provider,
-        around: Surroundings,
+        around: ChannelContext,
         http: CloudHttp,
     ) -> None:
         self.kind = kind
@@ -107,7 +107,7 @@ class CloudChannel:
             return wished
         return "none" if wished == "none" or not self._can_ask else "poll"
 
-    def _made_poller(self, around: Surroundings) -> Poller:
+    def _made_poller(self, around: ChannelContext) -> Poller:
         own = self._settings
         polls = own.inbound == "poll" and self.provider.capabilities.polls_inbound
         return Poller(
@@ -213,11 +213,11 @@ class CloudChannel:
             return "not started"
         return self._health.unable(self._clock.seconds())
 
-    def prepare(self, message: Outbound) -> Prepared | Refused:
+    def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Choose alphabet and sender; refuse what cannot go as it is."""
         return prepare(message, self.provider, self._settings, self._callback)
 
-    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+    def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send it; one outcome, whatever happens."""
         if not isinstance(prepared, CloudEncodedMessage):
             raise OurFault(f"{self.name} did not prepare this message")
@@ -248,17 +248,17 @@ class CloudChannel:
         except RequestUnanswered as why:
             self._silence(str(why))
             await self._confirmation.unanswered(message_id)
-            return Unsure(
+            return Uncertain(
                 why=f"{code}: {why}", segments=prepared.segments, unanswered=True
             )
         now = self._clock.seconds()
         outcome = self._cleaned(self.provider.outcome_of(answer, now), prepared)
         self._learn(outcome)
-        if isinstance(outcome, Unsure) and not outcome.provider_ids:
+        if isinstance(outcome, Uncertain) and not outcome.provider_ids:
             await self._confirmation.unanswered(message_id)
         else:
             self._confirmation.answered(message_id)
-        if isinstance(outcome, (Accepted, Unsure)):
+        if isinstance(outcome, (Accepted, Uncertain)):
             self._balance = self.provider.balance_of(answer) or self._balance
             price = self.provider.price_of(answer)
             if price is not None:
@@ -354,7 +354,7 @@ class CloudChannel:
                 segments=outcome.segments or prepared.segments,
                 receipt_expected=expected,
             )
-        if isinstance(outcome, Unsure):
+        if isinstance(outcome, Uncertain):
             why = redact(outcome.why, self.provider.secrets)
             segments = max(outcome.segments, prepared.segments)
             progress = outcome.progress

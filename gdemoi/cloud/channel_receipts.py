@@ -20,7 +20,7 @@ from gdemoi.cloud.poller import Poller
 from gdemoi.cloud.provider import WebhookContent
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
-from gdemoi.message import FINAL, Inbound, Match, Outbound, Receipt, State
+from gdemoi.message import FINAL, Inbound, MessageState, Outbound, Receipt, ReceiptMatch
 
 MOST_OWED: Final = 10_000
 MOST_STRAYS: Final = 1000
@@ -32,7 +32,7 @@ class WebhookForwarder:
 
     events: IChannelEvents | None = None
 
-    async def receipt(self, receipt: Receipt) -> Match | None:
+    async def receipt(self, receipt: Receipt) -> ReceiptMatch | None:
         """Record a receipt."""
         if self.events is None:
             raise Unavailable("not started")
@@ -143,7 +143,9 @@ class Confirmation:
             self._keep_stray(receipt)
         if not receipt.provider_id:
             # names our reference at best: worth a line in the message's story
-            hint = msgspec.structs.replace(receipt, state=State.ENROUTE, error=None)
+            hint = msgspec.structs.replace(
+                receipt, state=MessageState.ENROUTE, error=None
+            )
             await self.up.receipt(hint)
         # an id that we never sent is not asked for: nobody can make us ask
         if message is not None:

@@ -28,7 +28,7 @@ from gdemoi.cloud.provider import (
     StatusAnswer,
 )
 from gdemoi.errors import TheirFault, Unavailable
-from gdemoi.message import FINAL, Error, Inbound, Receipt, State
+from gdemoi.message import FINAL, Error, Inbound, MessageState, Receipt
 from gdemoi.tasks import background, spawn
 
 IN_FLIGHT: Final = 2  # questions at once
@@ -172,7 +172,7 @@ class Poller:
                 account=self.provider.account,
                 channel=self.channel,
                 provider_id=message.ids[0],
-                state=State.ENROUTE,
+                state=MessageState.ENROUTE,
                 error=Error(code, "the provider does not know the message"),
                 message_id=message.message_id,
             )

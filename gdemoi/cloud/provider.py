@@ -36,7 +36,7 @@ from gdemoi.message import (
     Receipt,
     Refused,
     Scope,
-    Unsure,
+    Uncertain,
 )
 
 
@@ -264,7 +264,7 @@ def outcome_of_error_class(
 ) -> Outcome:
     """Return the outcome that stands for `fate`."""
     if fate is ErrorClass.UNCERTAIN:
-        return Unsure(why=f"{code}: {text}")
+        return Uncertain(why=f"{code}: {text}")
     if fate is ErrorClass.REJECT:
         return Refused(error=Error(code, text))
     if fate in (ErrorClass.SENDER, ErrorClass.SENDER_BUSY):
@@ -287,12 +287,12 @@ def outcome_of_error_class(
     )
 
 
-def contradiction(name: str, why: str, ids: Iterable[str] = ()) -> Unsure:
+def contradiction(name: str, why: str, ids: Iterable[str] = ()) -> Uncertain:
     """Return the outcome of an answer that both takes a message and refuses it.
 
     By its ids the provider can be asked, and receipts will say which it was.
     """
-    return Unsure(
+    return Uncertain(
         why=f"{name}: the answer contradicts itself: {why}", provider_ids=tuple(ids)
     )
 

@@ -67,13 +67,13 @@ from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    MessageState,
     Outbound,
     Outcome,
     Receipt,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
     provider_key,
 )
 
@@ -159,7 +159,7 @@ class Textlocal:
         if answer.status == 200 and word == "failure":
             return self._refused(told, now)
         if answer.status == 200:
-            return Unsure(why="textlocal: an answer that says nothing readable")
+            return Uncertain(why="textlocal: an answer that says nothing readable")
         return outcome_of_error_class(
             error_class_of_status(answer.status),
             f"textlocal:http{answer.status}",
@@ -170,7 +170,7 @@ class Textlocal:
     def _refused(self, told: Mapping[str, Any], now: float) -> Outcome:
         code, text = _error_of(told)
         if code is None:
-            return Unsure(why="textlocal: a failure without a code")
+            return Uncertain(why="textlocal: a failure without a code")
         if code == CLOSED:
             # no question of pace: until then others may carry what waits
             return Refused(
@@ -238,7 +238,7 @@ class Textlocal:
         reference: str | None,
         verified: bool,
     ) -> Receipt:
-        state = STATUSES.get(word, State.ENROUTE)
+        state = STATUSES.get(word, MessageState.ENROUTE)
         error = None
         if word in STATUS_TEXTS:
             error = Error(f"textlocal:{word}", STATUS_TEXTS[word])

@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gdemoi.cloud.provider import ErrorClass
-from gdemoi.message import State
+from gdemoi.message import MessageState
 
 INDIA: Final = timezone(timedelta(hours=5, minutes=30))
 OPENS_AT_H: Final = 9  # code 192: promotional messages go from 9 to 21 in India
@@ -26,14 +26,14 @@ SUBMIT_FATES: Final[dict[str, ErrorClass]] = {
     "192": _R,
 }
 
-STATUSES: Final[dict[str, State]] = {
-    "P": State.ENROUTE,
-    "D": State.DELIVERED,
-    "U": State.UNDELIVERED,
-    "E": State.EXPIRED,
-    "I": State.REJECTED,
-    "B": State.REJECTED,
-    "?": State.ENROUTE,
+STATUSES: Final[dict[str, MessageState]] = {
+    "P": MessageState.ENROUTE,
+    "D": MessageState.DELIVERED,
+    "U": MessageState.UNDELIVERED,
+    "E": MessageState.EXPIRED,
+    "I": MessageState.REJECTED,
+    "B": MessageState.REJECTED,
+    "?": MessageState.ENROUTE,
 }
 STATUS_TEXTS: Final = {
     "U": "undelivered",

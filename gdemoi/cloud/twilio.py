@@ -62,7 +62,7 @@ from gdemoi.message import (
     Outbound,
     Outcome,
     Receipt,
-    Unsure,
+    Uncertain,
 )
 
 API: Final = "https://api.twilio.com"
@@ -171,7 +171,7 @@ class Twilio:
         code = number_of(told.get("code"))
         if answer.status in (200, 201):
             if not sid:
-                return Unsure(why=f"twilio: {answer.status} without a readable sid")
+                return Uncertain(why=f"twilio: {answer.status} without a readable sid")
             trouble = _trouble(told)
             if trouble is not None:
                 return contradiction("twilio", f"a sid and {trouble}", (sid,))

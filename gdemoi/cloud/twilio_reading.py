@@ -14,7 +14,7 @@ from attrs import frozen
 
 from gdemoi.cloud.reading import count_of, text_of
 from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES
-from gdemoi.message import Error, Inbound, Outbound, Receipt, State, provider_key
+from gdemoi.message import Error, Inbound, MessageState, Outbound, Receipt, provider_key
 
 SEARCH_SLACK_S: Final = 60.0  # their clock against ours
 
@@ -36,14 +36,14 @@ class TwilioReader:
         text: str | None = None,
     ) -> Receipt | None:
         """Return what a status word and an error code say; None: no news."""
-        state = STATUSES.get(word.lower(), State.ENROUTE)
+        state = STATUSES.get(word.lower(), MessageState.ENROUTE)
         if state is None:
             return None
         retryable = False
-        if code and state in (State.UNDELIVERED, State.REJECTED):
+        if code and state in (MessageState.UNDELIVERED, MessageState.REJECTED):
             state, retryable = ASYNC_CODES.get(code, (state, False))
         error = None
-        if code or state not in (State.DELIVERED, State.ENROUTE):
+        if code or state not in (MessageState.DELIVERED, MessageState.ENROUTE):
             error = Error(f"twilio:{code or word}", text or word, retryable)
         elif word.lower() not in STATUSES:
             error = Error("twilio:status", f"unknown status {word[:40]!r}")
@@ -93,7 +93,7 @@ class TwilioReader:
             channel=self.channel,
             provider_id=sid,
             keys=(provider_key(sid),),
-            state=State.ENROUTE,
+            state=MessageState.ENROUTE,
             about=message.to,
             raw=f"found as {text_of(found[0].get('status'))}",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from gdemoi.cloud.provider import ErrorClass
-from gdemoi.message import State
+from gdemoi.message import MessageState
 
 MAX_NAME: Final = 11  # alphanumeric sender
 
@@ -40,33 +40,33 @@ SUBMIT_FATES: Final[dict[int, ErrorClass]] = {
 }
 
 # None: the provider has it and nothing more is known, so nothing is told.
-STATUSES: Final[dict[str, State | None]] = {
+STATUSES: Final[dict[str, MessageState | None]] = {
     "accepted": None,
     "scheduled": None,
     "queued": None,
     "sending": None,
-    "sent": State.ENROUTE,
-    "partially_delivered": State.ENROUTE,
-    "delivered": State.DELIVERED,
-    "read": State.DELIVERED,
-    "undelivered": State.UNDELIVERED,
-    "failed": State.REJECTED,
-    "canceled": State.REJECTED,
+    "sent": MessageState.ENROUTE,
+    "partially_delivered": MessageState.ENROUTE,
+    "delivered": MessageState.DELIVERED,
+    "read": MessageState.DELIVERED,
+    "undelivered": MessageState.UNDELIVERED,
+    "failed": MessageState.REJECTED,
+    "canceled": MessageState.REJECTED,
 }
 
 # ErrorCode of a failed or undelivered message: (state, worth another message)
-ASYNC_CODES: Final[dict[str, tuple[State, bool]]] = {
+ASYNC_CODES: Final[dict[str, tuple[MessageState, bool]]] = {
     **dict.fromkeys(
         ("30001", "30003", "30008", "30017", "30022", "30410", "63017", "63018"),
-        (State.UNDELIVERED, True),
+        (MessageState.UNDELIVERED, True),
     ),
-    **dict.fromkeys(("30005", "30006", "30023"), (State.UNDELIVERED, False)),
+    **dict.fromkeys(("30005", "30006", "30023"), (MessageState.UNDELIVERED, False)),
     **dict.fromkeys(
         ("30002", "30004", "30007", "30010", "30018", "30024", "30032", "30034"),
-        (State.REJECTED, False),
+        (MessageState.REJECTED, False),
     ),
-    **dict.fromkeys(("30450", "21610"), (State.REJECTED, False)),
-    "30036": (State.EXPIRED, False),
+    **dict.fromkeys(("30450", "21610"), (MessageState.REJECTED, False)),
+    "30036": (MessageState.EXPIRED, False),
 }
 
 

@@ -60,11 +60,11 @@ from gdemoi.message import (
     Charset,
     Error,
     Inbound,
+    MessageState,
     Outbound,
     Outcome,
     Receipt,
-    State,
-    Unsure,
+    Uncertain,
     provider_key,
 )
 
@@ -74,13 +74,13 @@ SEPTETS_A_PART: Final = 152  # their figures for concatenated messages
 UCS2_A_PART: Final = 66
 
 # None: the provider has it and nothing more is known.
-STATES: Final[dict[str, State | None]] = {
+STATES: Final[dict[str, MessageState | None]] = {
     "ACCEPTED": None,
-    "BUFFERED": State.ENROUTE,
-    "DELIVERED": State.DELIVERED,
-    "EXPIRED": State.EXPIRED,
-    "REJECTED": State.REJECTED,
-    "UNDELIVERABLE": State.UNDELIVERED,
+    "BUFFERED": MessageState.ENROUTE,
+    "DELIVERED": MessageState.DELIVERED,
+    "EXPIRED": MessageState.EXPIRED,
+    "REJECTED": MessageState.REJECTED,
+    "UNDELIVERABLE": MessageState.UNDELIVERED,
 }
 # the worst comes first: one segment that failed spoils the message
 WORST_FIRST: Final = ("REJECTED", "UNDELIVERABLE", "EXPIRED", "DELIVERED")
@@ -190,7 +190,7 @@ class Tyntec:
             fate = fate_of_problem(400, text)
             return outcome_of_error_class(fate, f"tyntec:{code}", text)
         if not request_id:
-            return Unsure(why="tyntec: an answer without a requestId")
+            return Uncertain(why="tyntec: an answer without a requestId")
         trouble = text_of(told.get("errorCode"))
         if trouble:
             why = f"a requestId and errorCode {trouble}"
@@ -274,11 +274,11 @@ class Tyntec:
         self, request_id: str, told: Mapping[str, Any], verified: bool
     ) -> Receipt | None:
         word, code, text = worst_of(told)
-        state = STATES.get(word, State.ENROUTE)
+        state = STATES.get(word, MessageState.ENROUTE)
         if state is None:
             return None
         error = None
-        if state not in (State.DELIVERED, State.ENROUTE) or code:
+        if state not in (MessageState.DELIVERED, MessageState.ENROUTE) or code:
             error = Error(
                 f"tyntec:{code or word}", text or word, (code or "") in TEMPORARY
             )

@@ -62,10 +62,10 @@ from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    MessageState,
     Outcome,
     Receipt,
-    State,
-    Unsure,
+    Uncertain,
 )
 
 # The specification says 1000, the SDK 3200: the smaller one is safe.
@@ -131,7 +131,7 @@ class VonageMessages(VonageAccount):
         uuid = word_of(told.get("message_uuid"))
         if 200 <= answer.status < 300:
             if not uuid:
-                return Unsure(why=f"vonage: {answer.status} without a message_uuid")
+                return Uncertain(why=f"vonage: {answer.status} without a message_uuid")
             problem = _problem_text(told)
             if problem:
                 return contradiction("vonage", f"a message_uuid and {problem}", (uuid,))
@@ -210,7 +210,7 @@ class VonageMessages(VonageAccount):
         problem = error if isinstance(error, dict) else {}
         code = text_of(problem.get("title"))
         word = text_of(told.get("status")) or ""
-        if code == TTL_PASSED and STATUSES.get(word.lower()) is State.REJECTED:
+        if code == TTL_PASSED and STATUSES.get(word.lower()) is MessageState.REJECTED:
             word = "expired"
         return self.receipt(
             uuid,

@@ -38,9 +38,9 @@ from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Error,
     Inbound,
+    MessageState,
     Outbound,
     Receipt,
-    State,
     provider_key,
 )
 
@@ -50,18 +50,18 @@ MAX_NAME: Final = 11
 MAX_CALLBACK: Final = 100  # status 23 otherwise
 REPORT_WINDOW_S: Final = 86400.0
 
-STATUSES: Final[dict[str, State]] = {
-    "accepted": State.ENROUTE,
-    "buffered": State.ENROUTE,
-    "unknown": State.ENROUTE,
-    "submitted": State.ENROUTE,
-    "delivered": State.DELIVERED,
-    "read": State.DELIVERED,
-    "expired": State.EXPIRED,
-    "failed": State.UNDELIVERED,
-    "undeliverable": State.UNDELIVERED,
-    "deleted": State.UNDELIVERED,
-    "rejected": State.REJECTED,
+STATUSES: Final[dict[str, MessageState]] = {
+    "accepted": MessageState.ENROUTE,
+    "buffered": MessageState.ENROUTE,
+    "unknown": MessageState.ENROUTE,
+    "submitted": MessageState.ENROUTE,
+    "delivered": MessageState.DELIVERED,
+    "read": MessageState.DELIVERED,
+    "expired": MessageState.EXPIRED,
+    "failed": MessageState.UNDELIVERED,
+    "undeliverable": MessageState.UNDELIVERED,
+    "deleted": MessageState.UNDELIVERED,
+    "rejected": MessageState.REJECTED,
 }
 
 # err-code: what the network said; those in RESENDABLE may pass another time
@@ -142,7 +142,7 @@ class VonageAccount:
         verified: bool = True,
     ) -> Receipt:
         """Return the receipt that a status word and an error code stand for."""
-        state = STATUSES.get(word.lower(), State.ENROUTE)
+        state = STATUSES.get(word.lower(), MessageState.ENROUTE)
         error = None
         if code and code != "0":
             text = ERROR_TEXTS.get(code, f"error {code}")

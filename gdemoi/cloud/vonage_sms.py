@@ -58,10 +58,10 @@ from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    InboundSegment,
     Outcome,
-    Part,
     Progress,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.text import udh as headers
 
@@ -144,7 +144,7 @@ class VonageSms(VonageAccount):
             pause_s = retry_after_s(answer, now)
             return outcome_of_error_class(fate, code, f"HTTP {answer.status}", pause_s)
         if not entries:
-            return Unsure(why="vonage: an answer that says nothing readable")
+            return Uncertain(why="vonage: an answer that says nothing readable")
         return self._outcome_of(entries)
 
     def _outcome_of(self, entries: Sequence[Mapping[str, Any]]) -> Outcome:
@@ -161,7 +161,7 @@ class VonageSms(VonageAccount):
         taken = sum(map(_is_taken, entries))
         if taken:
             why = f"vonage:{code}: {taken} of {len(entries)} segments taken: {text}"
-            return Unsure(
+            return Uncertain(
                 why=why,
                 provider_ids=ids,
                 segments=len(entries),
@@ -273,7 +273,7 @@ def _udh(digits: str | None) -> bytes | None:
         return None
 
 
-def part_of(fields: Mapping[str, str]) -> Part | None:
+def part_of(fields: Mapping[str, str]) -> InboundSegment | None:
     """Return which segment of a long SMS this is; None for a whole one."""
     if fields.get("concat") != "true":
         return None
@@ -282,7 +282,7 @@ def part_of(fields: Mapping[str, str]) -> Part | None:
     )
     if not 1 <= number <= total:
         return None
-    return Part(fields.get("concat-ref", ""), total, number)
+    return InboundSegment(fields.get("concat-ref", ""), total, number)
 
 
 def scts_time(value: str | None) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gdemoi.message import Error, Inbound, State
+from gdemoi.message import Error, Inbound, MessageState
 from gdemoi.moments import rfc3339
 
 encode_event = msgspec.json.Encoder().encode
@@ -33,7 +33,7 @@ class StatusEvent(msgspec.Struct, gc=False):
     event_id: str
     id: str
     seq: int
-    state: State
+    state: MessageState
     final: bool
     at: str
     channel: str | None

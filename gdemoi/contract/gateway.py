@@ -2,7 +2,7 @@
 
 The assembly implements `Gateway`; they know nothing else of what is below.
 Records that only travel to JSON (stories, channels) are dicts of JSON values, all
-others are the words of `gdemoi.message` and `gdemoi.life`.
+others are the words of `gdemoi.message` and `gdemoi.facts`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from gdemoi.contract.envelope import Defaults
-from gdemoi.life import Event, Rejected, Verdict
+from gdemoi.facts import AcceptResult, OutboxEvent, Rejected
 from gdemoi.message import Outbound
 
 
@@ -37,7 +37,7 @@ class Search:
 
 
 @frozen
-class Page:
+class MessagePage:
     """A page of messages, newest first; `cursor` is None on the last."""
 
     messages: Sequence[dict[str, Any]]
@@ -55,7 +55,7 @@ class MessageIntake(Protocol):
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> Awaitable[Sequence[Verdict | Rejected]]:
+    ) -> Awaitable[Sequence[AcceptResult | Rejected]]:
         """Take messages with their fingerprints; one verdict each, after the commit.
 
         What no channel can carry is `Rejected`; with `keep_rejected` it is taken as
@@ -87,13 +87,13 @@ class Gateway(MessageIntake, Protocol):
         "The story of a message".
         """
 
-    def search(self, wanted: Search) -> Awaitable[Page]:
+    def search(self, wanted: Search) -> Awaitable[MessagePage]:
         """Find messages; raises `InvalidMessage` for a broken cursor."""
 
     def cancel(self, message_id: str) -> Awaitable[bool | None]:
         """Take a message back: True done, False too late, None unknown."""
 
-    def events(self, after: int, limit: int) -> Awaitable[Sequence[Event]]:
+    def events(self, after: int, limit: int) -> Awaitable[Sequence[OutboxEvent]]:
         """Return events with a seq beyond `after`, in order."""
 
     def events_after(self, after: int) -> Deferred[None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gdemoi.message import State
+from gdemoi.message import MessageState
 
 TEXTS: Final[dict[int, str]] = {
     1: "failed, no reason given (or: unassigned number)",
@@ -67,17 +67,17 @@ def text_of(code: int | None) -> str:
     return TEXTS.get(code, f"error status {code}")
 
 
-def state_of(status: int) -> State:
+def state_of(status: int) -> MessageState:
     """Return the state that a TP-Status tells.
 
     1–31 count as delivered (forwarded, only unconfirmed), since calling them
     undelivered would invite a second command; 2 was replaced on its way.
     """
     if status < 32:
-        return State.UNDELIVERED if status == 2 else State.DELIVERED
+        return MessageState.UNDELIVERED if status == 2 else MessageState.DELIVERED
     if status < 64 or status > 127:
-        return State.ENROUTE
-    return State.EXPIRED if status == 70 else State.UNDELIVERED
+        return MessageState.ENROUTE
+    return MessageState.EXPIRED if status == 70 else MessageState.UNDELIVERED
 
 
 STATUS_TEXTS: Final[dict[int, str]] = {

@@ -46,13 +46,13 @@ from gdemoi.goip.session_events import (
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
 from gdemoi.goip.view import line_view
 from gdemoi.interfaces import (
+    ChannelContext,
+    ChannelKind,
+    EncodedMessage,
     IChannel,
     IChannelEvents,
     IHalting,
     IListening,
-    Kind,
-    Prepared,
-    Surroundings,
 )
 from gdemoi.message import (
     Accepted,
@@ -82,7 +82,7 @@ class GoipChannel:
         name: str,
         settings: GoipSettings,
         lines: Sequence[tuple[str, GoipLineSettings]],
-        surroundings: Surroundings,
+        surroundings: ChannelContext,
     ) -> None:
         self.name = name
         self.account = settings.account or name
@@ -145,7 +145,7 @@ class GoipChannel:
             return None
         return self.session.standing(now)[1]
 
-    def prepare(self, message: Outbound) -> Prepared | Refused:
+    def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Make a message ready for any line, or for that of its sender."""
         bound = bound_line(message.from_, self.lines)
         if bound is None and message.from_ and self.settings.unknown_sender == "refuse":
@@ -156,7 +156,7 @@ class GoipChannel:
             likely = next(iter(self.lines.values()))
         return prepare(message, bound, likely, self.settings.max_segments)
 
-    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+    def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send it over a line."""
         assert isinstance(prepared, GoipEncodedMessage)
         message = prepared.message
@@ -373,7 +373,7 @@ def make(
     name: str,
     settings: GoipSettings,
     parts: list[tuple[str, str, Any]],
-    surroundings: Surroundings,
+    surroundings: ChannelContext,
 ) -> GoipChannel:
     """Make a channel of its section and those of its lines."""
     lines = [(line, given) for _, line, given in parts]
@@ -389,7 +389,7 @@ def make(
     return GoipChannel(name, settings, lines, surroundings)
 
 
-KIND: Final = Kind(
+KIND: Final = ChannelKind(
     name="goip",
     settings=GoipSettings,
     make=make,

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import define, field
 
-from gdemoi.message import Part
+from gdemoi.message import InboundSegment
 
 # "at most 15 parts" (vendor's notes): more of one sender begin a new SMS
 MOST_PARTS: Final = 15
@@ -38,7 +38,9 @@ class LongSmsJoiner:
         self._count = 0
         self._groups: OrderedDict[tuple[str, str], _LongSms] = OrderedDict()
 
-    def part(self, line: str, sender: str, recvid: str, now: float) -> Part | None:
+    def part(
+        self, line: str, sender: str, recvid: str, now: float
+    ) -> InboundSegment | None:
         """Return the place of an SMS, or None when nothing is joined."""
         if not self.window_s:
             return None
@@ -58,7 +60,7 @@ class LongSmsJoiner:
                 self._groups.popitem(last=False)
             place = _MIDDLE
         group.taken.add(place)
-        return Part(group.reference, MOST_PARTS, place)
+        return InboundSegment(group.reference, MOST_PARTS, place)
 
     def _place(self, group: _LongSms, recvid: int) -> int | None:
         """Return a free place: by recvid, which counts down, else after all."""

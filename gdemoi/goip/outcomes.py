@@ -20,12 +20,12 @@ from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    MessageState,
     Outcome,
     Receipt,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
 )
 
 # A message that one line refused may go over another soon.
@@ -62,7 +62,9 @@ def outcome_of(
         case SmsNotSent():
             after_s = over.after_s if isinstance(over, JobEnded) else None
             return _not_sent(result, after_s, line, able)
-    return Unsure(why=result.why, segments=units, line=line, unanswered=result.silent)
+    return Uncertain(
+        why=result.why, segments=units, line=line, unanswered=result.silent
+    )
 
 
 def _failed(
@@ -74,12 +76,12 @@ def _failed(
 ) -> Outcome:
     text, units = text_of(code), job.units
     if code in DOUBTFUL:
-        return Unsure(why=f"goip:{code} {text}", segments=units, line=line)
+        return Uncertain(why=f"goip:{code} {text}", segments=units, line=line)
     retryable = code is None or code in retry_errors
     if units > 1 and retryable and job.command and code in LINE_TROUBLE:
         # the line may have lost its network behind the first segment
         why = f"goip:{code} {text}; of {units} segments some may have gone"
-        return Unsure(why=why, segments=units, line=line)
+        return Uncertain(why=why, segments=units, line=line)
     if units > 1 and retryable and code not in LINE_TROUBLE:
         # nobody tells how many of the segments went out before
         text, retryable = f"{text}; of {units} segments some may have gone", False
@@ -115,7 +117,7 @@ def receipt_of(
     """Return the house's receipt for a DELIVER."""
     state = state_of(came.status)
     error = None
-    if state in (State.UNDELIVERED, State.EXPIRED):
+    if state in (MessageState.UNDELIVERED, MessageState.EXPIRED):
         error = Error(f"receipt:{came.status}", status_text(came.status))
     return Receipt(
         account=account,

@@ -100,7 +100,7 @@ def refuse(request: IRequest, problem: Problem) -> bytes:
     return answer(request, problem.body, problem.status)
 
 
-class Query:
+class QueryParameters:
     """The parameters of a request's URL; unknown or broken ones are refused."""
 
     def __init__(self, request: IRequest, known: Iterable[str]) -> None:

@@ -20,9 +20,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from gdemoi.contract.envelope import fingerprint, parse_many
 from gdemoi.contract.gateway import Gateway, Search
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
+from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected, Stored
+from gdemoi.http.access import AccessGuard, BoundedSite, unexpected
 from gdemoi.http.answers import (
     Problem,
-    Query,
+    QueryParameters,
     answer,
     download,
     error_of,
@@ -31,13 +33,11 @@ from gdemoi.http.answers import (
     refuse,
     static,
 )
-from gdemoi.http.door import BoundedSite, Door, unexpected
-from gdemoi.http.feed import Feed
+from gdemoi.http.event_stream import EventStream
 from gdemoi.http.metrics import CONTENT_TYPE, Metrics
 from gdemoi.http.openapi import document
 from gdemoi.http.settings import HttpSettings
-from gdemoi.life import Duplicate, Rejected, Reused, Taken, Verdict
-from gdemoi.message import Outbound, State
+from gdemoi.message import MessageState, Outbound
 
 log = Logger()
 
@@ -67,8 +67,8 @@ class Api:
     ) -> None:
         self._gateway = gateway
         self._settings = settings
-        self._feed = Feed(gateway, settings, clock)
-        self.resource: IResource = Door(self.app.resource(), settings.token)
+        self._feed = EventStream(gateway, settings, clock)
+        self.resource: IResource = AccessGuard(self.app.resource(), settings.token)
         self._metrics = Metrics(gateway)
         self.factory = BoundedSite(
             self.resource, settings.body_limit, clock, self._metrics.answered
@@ -88,7 +88,7 @@ class Api:
     @app.route("/v1/messages", methods=["POST"])
     async def post(self, request: IRequest) -> bytes:
         """Take a message, or up to 1000; answers after the commit."""
-        Query(request, ())
+        QueryParameters(request, ())
         gateway = self._gateway
         if gateway.full():
             raise Unavailable("the backlog is full")
@@ -115,9 +115,9 @@ class Api:
     @app.route("/v1/messages", methods=["GET"])
     async def search(self, request: IRequest) -> bytes:
         """Find messages."""
-        query = Query(request, _SEARCH)
+        query = QueryParameters(request, _SEARCH)
         state = query.text("state")
-        if state is not None and state not in set(State):
+        if state is not None and state not in set(MessageState):
             raise Problem(422, "invalid", f"{state!r} is not a state", "state")
         page = await self._gateway.search(
             Search(
@@ -136,7 +136,7 @@ class Api:
     @app.route("/v1/messages/<message_id>", methods=["GET"])
     async def story(self, request: IRequest, message_id: str) -> bytes:
         """Tell a message's whole story."""
-        Query(request, ())
+        QueryParameters(request, ())
         found = await self._gateway.story(_asked_for(message_id))
         if found is None:
             raise _unknown_message(message_id)
@@ -145,13 +145,13 @@ class Api:
     @app.route("/v1/messages/<message_id>", methods=["DELETE"])
     async def cancel(self, request: IRequest, message_id: str) -> bytes:
         """Take a message back that has not left yet."""
-        Query(request, ())
+        QueryParameters(request, ())
         done = await self._gateway.cancel(_asked_for(message_id))
         if done is None:
             raise _unknown_message(message_id)
         if not done:
             raise Problem(409, "too_late", "it has left, or is over, already")
-        return answer(request, {"id": message_id, "state": State.CANCELLED})
+        return answer(request, {"id": message_id, "state": MessageState.CANCELLED})
 
     @app.route("/v1/events", methods=["GET"])
     async def events(self, request: IRequest) -> bytes | None:
@@ -161,7 +161,7 @@ class Api:
     @app.route("/v1/explain", methods=["POST"])
     def explain(self, request: IRequest) -> bytes:
         """Tell what would happen to a message; sends nothing."""
-        Query(request, ())
+        QueryParameters(request, ())
         gateway = self._gateway
         body: bytes = request.content.read()
         if body.lstrip().startswith(b"["):
@@ -174,7 +174,7 @@ class Api:
     @app.route("/v1/receipts/unmatched", methods=["GET"])
     async def unmatched(self, request: IRequest) -> bytes:
         """Show the newest receipts that are about no message we know."""
-        query = Query(request, ("limit",))
+        query = QueryParameters(request, ("limit",))
         limit = query.count("limit", 100, 1, _PAGE_LIMIT)
         found = await self._gateway.unmatched(limit)
         total = await self._gateway.count_unmatched()
@@ -185,13 +185,13 @@ class Api:
     @app.route("/v1/channels", methods=["GET"])
     def channels(self, request: IRequest) -> bytes:
         """Show the channels."""
-        Query(request, ())
+        QueryParameters(request, ())
         return answer(request, {"channels": list(self._gateway.channels())})
 
     @app.route("/v1/channels/<name>/pause", methods=["POST"])
     async def pause(self, request: IRequest, name: str) -> bytes:
         """Send nothing there for now."""
-        Query(request, ())
+        QueryParameters(request, ())
         if not await self._gateway.pause(name):
             raise _unknown_channel(name)
         return answer(request, {"name": name, "paused": True})
@@ -199,7 +199,7 @@ class Api:
     @app.route("/v1/channels/<name>/resume", methods=["POST"])
     async def resume(self, request: IRequest, name: str) -> bytes:
         """Send there again."""
-        Query(request, ())
+        QueryParameters(request, ())
         if not await self._gateway.resume(name):
             raise _unknown_channel(name)
         return answer(request, {"name": name, "paused": False})
@@ -207,7 +207,7 @@ class Api:
     @app.route("/v1/channels/<name>/trace", methods=["GET"])
     def trace(self, request: IRequest, name: str) -> bytes:
         """Show what passed there lately, as lines or as a capture file."""
-        query = Query(request, ("after", "format"))
+        query = QueryParameters(request, ("after", "format"))
         after = query.count("after", 0, 0, _SEQ_LIMIT)
         try:
             match query.text("format") or "json":
@@ -234,7 +234,7 @@ class Api:
         self, request: IRequest, name: str, line: str, verb: str
     ) -> bytes:
         """Do a line command; its arguments are a JSON list of strings."""
-        Query(request, ())
+        QueryParameters(request, ())
         arguments = _arguments(request.content.read())
         try:
             said = await self._gateway.line_command(name, line, verb, arguments)
@@ -249,7 +249,7 @@ class Api:
     @app.route("/v1/status", methods=["GET"])
     async def status(self, request: IRequest) -> bytes:
         """Tell how the gateway stands, and its messages by state."""
-        Query(request, ())
+        QueryParameters(request, ())
         why = self._gateway.unready()
         found = {
             "name": self._gateway.name,
@@ -337,9 +337,9 @@ class Api:
         return answer(request, unexpected(), 500)
 
 
-def _verdict(message_id: str, verdict: Verdict | Rejected) -> tuple[int, Any]:
+def _verdict(message_id: str, verdict: AcceptResult | Rejected) -> tuple[int, Any]:
     match verdict:
-        case Taken():
+        case Stored():
             return 202, {"id": message_id, "state": "accepted"}
         case Duplicate():
             return 200, {
@@ -347,7 +347,7 @@ def _verdict(message_id: str, verdict: Verdict | Rejected) -> tuple[int, Any]:
                 "state": "duplicate",
                 "current": verdict.state,
             }
-        case Reused():
+        case IdReused():
             reused = error_of("id_reused", "this id was used for another content", "id")
             return 422, {"id": message_id, **reused}
         case Rejected():

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from gdemoi.contract.gateway import Gateway
 from gdemoi.errors import Unavailable
-from gdemoi.message import State
+from gdemoi.message import MessageState
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 # name of the metric -> (key of a channel's description, help)
@@ -103,7 +103,7 @@ class Metrics:
         messages = GaugeMetricFamily(
             "gdemoi_messages", "Messages in the journal by state", labels=("state",)
         )
-        for state in State:
+        for state in MessageState:
             messages.add_metric([state], self._counts.get(state, 0))
         yield messages
         unmatched = GaugeMetricFamily(

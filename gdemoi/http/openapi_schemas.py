@@ -13,7 +13,7 @@ import msgspec
 
 from gdemoi.contract.envelope import Envelope
 from gdemoi.contract.event_json import ChangeEvent, InboundEvent, StatusEvent
-from gdemoi.message import State
+from gdemoi.message import MessageState
 
 Schema = dict[str, Any]
 
@@ -22,7 +22,7 @@ NUMBER: Final[Schema] = {"type": "integer"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 YES_OR_NO: Final[Schema] = {"type": "boolean"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-STATE: Final[Schema] = {"enum": [str(state) for state in State]}
+STATE: Final[Schema] = {"enum": [str(state) for state in MessageState]}
 # What stands in an id, as `gdemoi.contract.envelope.is_id` has it.
 ID: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"}
 _CODE: Final = "namespaced: gateway:invalid, smpp:0x58, receipt:…"

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.journal.stored_form import MessageRecord
-from gdemoi.message import Outbound, State
+from gdemoi.message import MessageState, Outbound
 
 # plain strings: what drivers take without asking, and `.value` is slow
-WORDS: Final[dict[State, str]] = {state: state.value for state in State}
+WORDS: Final[dict[MessageState, str]] = {state: state.value for state in MessageState}
 
 encode_message = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Outbound).decode
@@ -61,7 +61,7 @@ class CachedMessage:
         self.fresh = fresh
         # as the row says at present
         self.lane = None if fresh else record.lane
-        self.state: State | None = None if fresh else record.state
+        self.state: MessageState | None = None if fresh else record.state
         self.channel = record.channel
         self.due = record.due
         self.deadline: float | None = None

@@ -18,6 +18,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.errors import ConfigurationError
+from gdemoi.facts import (
+    Acceptance,
+    AcceptResult,
+    Fact,
+    InterruptedAttempt,
+    OutboxEvent,
+    QueuedMessage,
+)
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts
 from gdemoi.journal.database import Database
@@ -31,8 +39,7 @@ from gdemoi.journal.queries import Queries
 from gdemoi.journal.transaction import Transaction
 from gdemoi.journal.worker import Inline, Threaded, Worker
 from gdemoi.journal.writer import BatchResult, JournalReader, JournalWriter
-from gdemoi.life import Acceptance, Event, Fact, Interrupted, Queued, Verdict
-from gdemoi.message import Inbound, Match, Receipt
+from gdemoi.message import Inbound, Receipt, ReceiptMatch
 from gdemoi.moments import rfc3339
 
 # The newest events, from which publishers are served without a query.
@@ -277,7 +284,7 @@ class Journal:
 
     # --- writing ---------------------------------------------------------
 
-    def accept(self, batch: Sequence[Acceptance]) -> Deferred[list[Verdict]]:
+    def accept(self, batch: Sequence[Acceptance]) -> Deferred[list[AcceptResult]]:
         """Write new messages down; one verdict each, in order."""
         return self._writes.put(
             self._ledger.accept, batch, ids=[a.message.id for a in batch]
@@ -287,7 +294,7 @@ class Journal:
         """Record a fact; False when the message has moved past it."""
         return self._writes.put(receipts.note, self._ledger, fact, ids=(fact.id,))
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""
         keys = all_keys_of(receipt) if self._database.shared else ()
         return self._writes.put(
@@ -357,7 +364,7 @@ class Journal:
 
     def take(
         self, channel: str, limit: int, now: float, skip: frozenset[str]
-    ) -> Deferred[list[Queued]]:
+    ) -> Deferred[list[QueuedMessage]]:
         """Read the head of a lane's backlog: due, by priority, then by age."""
         self._taken_at[channel] = now
         return self._reads.put(self._queries.take, channel, limit, now, skip)
@@ -367,7 +374,7 @@ class Journal:
         after = self._taken_at.get(channel, 0.0)
         return self._reads.put(self._queries.next_due, channel, after)
 
-    def interrupted(self) -> Deferred[list[Interrupted]]:
+    def interrupted(self) -> Deferred[list[InterruptedAttempt]]:
         """Read the attempts that have no outcome; to be asked after `open`."""
         return self._reads.put(self._queries.interrupted)
 
@@ -375,7 +382,7 @@ class Journal:
         """Return how many messages wait, by channel; kept in memory."""
         return self._backlog
 
-    def events(self, after: int, limit: int) -> Deferred[list[Event]]:
+    def events(self, after: int, limit: int) -> Deferred[list[OutboxEvent]]:
         """Read the outbox in order."""
         tail = self._tail
         if tail and not self._database.shared and after >= tail[0].seq - 1:

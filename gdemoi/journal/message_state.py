@@ -7,7 +7,7 @@ one fact after the other change it, and writes it back with the events.
 
 Who may change what:
 
-* `Attempting` opens an attempt, `Answered` closes it.  An answer to an attempt
+* `AttemptStarted` opens an attempt, `AttemptEnded` closes it.  An answer to an attempt
   that was closed as Unsure is a late one and still counts; so does the word that
   the far side has what it refused before, until the message is final.
 * what the far side has of a message in parts (`Progress`) is kept whatever the
@@ -23,6 +23,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final as Constant
 
+from gdemoi.facts import (
+    Acceptance,
+    AttemptEnded,
+    AttemptStarted,
+    Cancelled,
+    Decided,
+    Decision,
+    Fact,
+    Final,
+    Hold,
+    Submitted,
+    Wait,
+)
 from gdemoi.journal.stored_form import (
     KEPT_FIRST,
     KEPT_LAST,
@@ -34,44 +47,31 @@ from gdemoi.journal.stored_form import (
     shorten,
     shorten_attempts,
 )
-from gdemoi.life import (
-    Acceptance,
-    Answered,
-    Attempting,
-    Cancelled,
-    Decided,
-    Fact,
-    Final,
-    Held,
-    Next,
-    Submitted,
-    Wait,
-)
 from gdemoi.message import (
     FINAL,
     RANK,
     Accepted,
     Error,
+    MessageState,
     Outcome,
     Receipt,
     Refused,
-    State,
-    Unsure,
+    Uncertain,
     ids_in,
     provider_key,
 )
 
 EXPIRED: Constant = Error("gateway:expired", "the time to live has passed")
 NO_RECEIPT: Constant = Error("gateway:no_receipt", "no final receipt has come")
-_SUBMITTED: Constant = RANK[State.SUBMITTED]
-_ENROUTE: Constant = RANK[State.ENROUTE]
-_LOST: Constant = FINAL - {State.DELIVERED}
+_SUBMITTED: Constant = RANK[MessageState.SUBMITTED]
+_ENROUTE: Constant = RANK[MessageState.ENROUTE]
+_LOST: Constant = FINAL - {MessageState.DELIVERED}
 _NO_SEGMENTS: Constant = (0, 0, 0, 0)
 # the words of every life: Python 3.11 takes its time over an enum's attribute
-_ACCEPTED: Constant = State.ACCEPTED
-_WAITING: Constant = State.WAITING
-_TAKEN: Constant = State.SUBMITTED
-_DELIVERED: Constant = State.DELIVERED
+_ACCEPTED: Constant = MessageState.ACCEPTED
+_WAITING: Constant = MessageState.WAITING
+_TAKEN: Constant = MessageState.SUBMITTED
+_DELIVERED: Constant = MessageState.DELIVERED
 
 
 def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
@@ -97,9 +97,9 @@ def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
 
 def apply(record: MessageRecord, fact: Fact) -> tuple[bool, list[StoredEvent]]:
     """Let one fact change the record; False: the message has moved past it."""
-    if isinstance(fact, Answered):
+    if isinstance(fact, AttemptEnded):
         return _answered(record, fact)
-    if isinstance(fact, Attempting):
+    if isinstance(fact, AttemptStarted):
         return _attempting(record, fact)
     if isinstance(fact, Decided):
         return _decided(record, fact)
@@ -154,19 +154,19 @@ def lapse(record: MessageRecord, now: float, receipt_ttl_s: float) -> list[Store
         if record.held_until > now:
             return []
         record.held_until = None
-        if RANK[record.state] >= RANK[State.UNCERTAIN]:
+        if RANK[record.state] >= RANK[MessageState.UNCERTAIN]:
             return []
         why = record.held_why
         if why is None and record.attempts:
             why = record.attempts[-1].error
-        return [_tell(record, State.UNCERTAIN, now, why)]
+        return [_tell(record, MessageState.UNCERTAIN, now, why)]
     if RANK[record.state] >= _SUBMITTED:
         if record.at + receipt_ttl_s > now:
             return []
         return [_tell(record, record.state, now, NO_RECEIPT, final=True)]
     if record.expires_at > now:
         return []
-    return _end(record, Final(State.EXPIRED, EXPIRED), now)
+    return _end(record, Final(MessageState.EXPIRED, EXPIRED), now)
 
 
 def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
@@ -182,7 +182,7 @@ def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
 
 def _tell(
     record: MessageRecord,
-    state: State,
+    state: MessageState,
     at: float,
     error: Error | None = None,
     final: bool = False,
@@ -228,7 +228,7 @@ def _wait(record: MessageRecord, following: Wait, at: float) -> StoredEvent:
     record.channel = record.lane = following.channel
     record.due = following.until
     record.held_until = None
-    return _tell(record, State.WAITING, at, following.error)
+    return _tell(record, MessageState.WAITING, at, following.error)
 
 
 def _leave(record: MessageRecord, number: int, channel: str, at: float) -> None:
@@ -246,7 +246,7 @@ def _leave(record: MessageRecord, number: int, channel: str, at: float) -> None:
 
 
 def _attempting(
-    record: MessageRecord, fact: Attempting
+    record: MessageRecord, fact: AttemptStarted
 ) -> tuple[bool, list[StoredEvent]]:
     if record.open:
         # the same intent once more (its first commit looked failed) is no news
@@ -256,12 +256,14 @@ def _attempting(
     if past or record.held_until is not None or fact.attempt <= record.attempt:
         return False, []
     if fact.at >= record.expires_at:
-        return False, _end(record, Final(State.EXPIRED, EXPIRED), fact.at)
+        return False, _end(record, Final(MessageState.EXPIRED, EXPIRED), fact.at)
     _leave(record, fact.attempt, fact.channel, fact.at)
     return True, []
 
 
-def _answered(record: MessageRecord, fact: Answered) -> tuple[bool, list[StoredEvent]]:
+def _answered(
+    record: MessageRecord, fact: AttemptEnded
+) -> tuple[bool, list[StoredEvent]]:
     attempt = _attempt(record, fact.attempt)
     if attempt is None:
         return False, []
@@ -282,7 +284,7 @@ def _answered(record: MessageRecord, fact: Answered) -> tuple[bool, list[StoredE
         waits = record.lane is not None or record.open
         if record.taken and not waits and RANK[record.state] < _SUBMITTED:
             # a receipt said so while this attempt was out, but could not be told
-            return True, [_tell(record, State.ENROUTE, fact.at)]
+            return True, [_tell(record, MessageState.ENROUTE, fact.at)]
         return False, []
     counted, told = _follow(record, fact.next, fact.at, attempt)
     if any(attempt.states) and not record.final:
@@ -298,13 +300,13 @@ def _is_settled(
         case None:
             return False
         case AttemptOutcome.UNSURE:
-            return isinstance(outcome, Unsure)
+            return isinstance(outcome, Uncertain)
         case AttemptOutcome.REFUSED:
             return record.final or not isinstance(outcome, Accepted)
     return True
 
 
-def _close(record: MessageRecord, attempt: StoredAttempt, fact: Answered) -> None:
+def _close(record: MessageRecord, attempt: StoredAttempt, fact: AttemptEnded) -> None:
     """Write the outcome into its attempt."""
     outcome: Outcome = fact.outcome
     attempt.answered_at = fact.at
@@ -333,7 +335,7 @@ def _know(record: MessageRecord, attempt: StoredAttempt, outcome: Outcome) -> No
     if isinstance(outcome, Accepted):
         attempt.segments = outcome.segments
     else:
-        if isinstance(outcome, Unsure):
+        if isinstance(outcome, Uncertain):
             attempt.segments = max(attempt.segments, outcome.segments)
         progress = outcome.progress
         if progress is not None:
@@ -360,7 +362,7 @@ def _learn(record: MessageRecord, attempt: StoredAttempt, ids: tuple[str, ...]) 
             known[provider_id] -= 1
         elif provider_id:
             fresh.append(provider_id)
-    said: dict[str, State] = {}
+    said: dict[str, MessageState] = {}
     for one in record.attempts:
         if one is not attempt and one.account != attempt.account:
             continue
@@ -388,7 +390,7 @@ def _known_before(
 
 
 def _follow(
-    record: MessageRecord, following: Next, at: float, attempt: StoredAttempt | None
+    record: MessageRecord, following: Decision, at: float, attempt: StoredAttempt | None
 ) -> tuple[bool, list[StoredEvent]]:
     """Do what was decided, as far as states may only move forward."""
     if isinstance(following, Submitted):
@@ -396,7 +398,7 @@ def _follow(
     if isinstance(following, Final):
         told = _end(record, following, at, attempt)
         return bool(told), told
-    if isinstance(following, Held):
+    if isinstance(following, Hold):
         record.held_until = following.until
         record.held_why = following.error
         record.lane = None
@@ -416,9 +418,9 @@ def _end(
     if not _may_be_out(record, attempt):
         return [_tell(record, last.state, at, last.error)]
     record.lane = record.held_until = None
-    if RANK[record.state] >= RANK[State.UNCERTAIN]:
+    if RANK[record.state] >= RANK[MessageState.UNCERTAIN]:
         return []
-    return [_tell(record, State.UNCERTAIN, at, last.error)]
+    return [_tell(record, MessageState.UNCERTAIN, at, last.error)]
 
 
 def _may_be_out(record: MessageRecord, beside: StoredAttempt | None = None) -> bool:
@@ -444,8 +446,8 @@ def _submitted(
     state = _TAKEN
     if RANK[record.state] >= _SUBMITTED:
         # after `uncertain` there is no way back to `submitted`
-        known = record.state is State.UNCERTAIN
-        state = State.ENROUTE if known else record.state
+        known = record.state is MessageState.UNCERTAIN
+        state = MessageState.ENROUTE if known else record.state
         if not known and not following.final:
             return True, []
     return True, [_tell(record, state, at, None, following.final, attempt)]
@@ -458,7 +460,7 @@ def _decided(record: MessageRecord, fact: Decided) -> tuple[bool, list[StoredEve
     if (
         isinstance(following, Wait)
         and following.error is None
-        and record.state is State.WAITING
+        and record.state is MessageState.WAITING
         and record.lane == following.channel
     ):
         record.due = following.until
@@ -474,7 +476,7 @@ def _cancelled(
     gone = gone or any(a.outcome is AttemptOutcome.UNSURE for a in record.attempts)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
         return False, []
-    return True, [_tell(record, State.CANCELLED, fact.at)]
+    return True, [_tell(record, MessageState.CANCELLED, fact.at)]
 
 
 def _attempt(record: MessageRecord, number: int) -> StoredAttempt | None:
@@ -523,7 +525,9 @@ def _mark(
     return _mark_these(attempt.states, found, receipt.state)
 
 
-def _mark_these(states: list[State | None], places: list[int], state: State) -> bool:
+def _mark_these(
+    states: list[MessageState | None], places: list[int], state: MessageState
+) -> bool:
     """Note what a receipt says of some segments; False when it is no news."""
     rank = RANK[state]
     older = [i for i in places if (s := states[i]) is None or RANK[s] < rank]
@@ -574,4 +578,4 @@ def _weigh(
     record.lane = record.held_until = None
     if RANK[record.state] >= _ENROUTE:
         return []
-    return [_tell(record, State.ENROUTE, now, None, False, attempt)]
+    return [_tell(record, MessageState.ENROUTE, now, None, False, attempt)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from gdemoi.contract.event_json import Segments, StatusEvent, encode_event
+from gdemoi.facts import OutboxEvent
 from gdemoi.journal.stored_form import StoredEvent
-from gdemoi.life import Event
 from gdemoi.moments import rfc3339
 
 _NULL = msgspec.Raw(b"null")
@@ -62,19 +62,19 @@ encode_chunk = msgspec.msgpack.Encoder().encode
 _decode_chunk = msgspec.msgpack.Decoder(list[OutboxRow]).decode
 
 
-def events_of(chunk: bytes) -> list[Event]:
+def events_of(chunk: bytes) -> list[OutboxEvent]:
     """Return the events of a row of the outbox, ready to publish."""
     return [event_of(row) for row in _decode_chunk(chunk)]
 
 
-def event_of(row: OutboxRow) -> Event:
+def event_of(row: OutboxRow) -> OutboxEvent:
     """Return an event ready to publish."""
     key, body, told = row.routing_key, row.body, row.told
     if told is not None:
         correlation = msgspec.Raw(row.correlation)
         key = status_key(told)
         body = encode_event(status_event(row.message_id or "", correlation, told))
-    return Event(
+    return OutboxEvent(
         row.seq,
         row.event_id,
         key,

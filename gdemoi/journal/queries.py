@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 
 from gdemoi.contract.event_json import plain
+from gdemoi.facts import InterruptedAttempt, OutboxEvent, QueuedMessage
 from gdemoi.journal import schema as s
 from gdemoi.journal.cached_message import decode_message, decode_record
 from gdemoi.journal.database import Database
@@ -24,7 +25,6 @@ from gdemoi.journal.stored_form import (
     StoredReceipt,
     doubts_of,
 )
-from gdemoi.life import Event, Interrupted, Queued
 from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339
 
@@ -50,7 +50,7 @@ class Queries:
 
     def take(
         self, channel: str, limit: int, now: float, skip: frozenset[str]
-    ) -> list[Queued]:
+    ) -> list[QueuedMessage]:
         """Read the head of a lane: what is due, by priority, then by age.
 
         What became due since the last sweep stands beside the lane; its head is
@@ -68,9 +68,9 @@ class Queries:
         ][:limit]
 
     @staticmethod
-    def _queued(message: bytes, record_bytes: bytes, channel: str) -> Queued:
+    def _queued(message: bytes, record_bytes: bytes, channel: str) -> QueuedMessage:
         record = decode_record(record_bytes)
-        return Queued(
+        return QueuedMessage(
             decode_message(message),
             channel,
             record.tried,
@@ -102,7 +102,7 @@ class Queries:
         )
         return {lane: int(count) for lane, count in rows}
 
-    def interrupted(self) -> list[Interrupted]:
+    def interrupted(self) -> list[InterruptedAttempt]:
         """Read the attempts that have no outcome, and those of held messages."""
         rows = self._database.select(
             select(_m.message, _m.record)
@@ -116,7 +116,7 @@ class Queries:
             if record.open or (held and record.attempts):
                 last = record.attempts[-1]
                 found.append(
-                    Interrupted(
+                    InterruptedAttempt(
                         decode_message(message),
                         last.channel,
                         last.number,
@@ -129,10 +129,10 @@ class Queries:
                 )
         return found
 
-    def events(self, after: int, limit: int) -> list[Event]:
+    def events(self, after: int, limit: int) -> list[OutboxEvent]:
         """Read the outbox in order."""
         e = s.events.c
-        found: list[Event] = []
+        found: list[OutboxEvent] = []
         more = True
         while more and len(found) < limit:
             rows = self._database.select(

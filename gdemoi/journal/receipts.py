@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from gdemoi.facts import AttemptEnded, Fact
 from gdemoi.journal.cached_message import CachedMessage
 from gdemoi.journal.matching import (
     Candidate,
@@ -21,8 +22,7 @@ from gdemoi.journal.matching import (
 )
 from gdemoi.journal.message_state import receive
 from gdemoi.journal.transaction import Transaction
-from gdemoi.life import Answered, Fact
-from gdemoi.message import Match, Receipt, ids_in, provider_key
+from gdemoi.message import Receipt, ReceiptMatch, ids_in, provider_key
 
 # A carrier that sends us the receipts of somebody else must not fill the disk.
 UNMATCHED_LIMIT: Final = 100_000
@@ -37,7 +37,7 @@ decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 def note(ledger: Transaction, fact: Fact) -> bool:
     """Record a fact, and the provider ids that it brings."""
     counted, entry = ledger.note(fact)
-    if isinstance(fact, Answered) and entry is not None:
+    if isinstance(fact, AttemptEnded) and entry is not None:
         ids = ids_in(fact.outcome)
         if ids:
             _provide(ledger, entry, fact.account, ids)
@@ -79,7 +79,9 @@ def remove_unmatched(ledger: Transaction, n: int, receipt: Receipt) -> None:
     ledger.unmatched_count -= 1
 
 
-def note_receipt(ledger: Transaction, receipt: Receipt, now: float) -> Match | None:
+def note_receipt(
+    ledger: Transaction, receipt: Receipt, now: float
+) -> ReceiptMatch | None:
     """Record a receipt, matched or kept."""
     match = _give(ledger, receipt, now)
     if match is None:
@@ -100,7 +102,7 @@ def _keep(ledger: Transaction, receipt: Receipt, now: float) -> None:
     ledger.unmatched_count += 1
 
 
-def _give(ledger: Transaction, receipt: Receipt, now: float) -> Match | None:
+def _give(ledger: Transaction, receipt: Receipt, now: float) -> ReceiptMatch | None:
     """Let the message that a receipt is about have it."""
     found = _find(ledger, receipt, now)
     if found is None:
@@ -108,7 +110,7 @@ def _give(ledger: Transaction, receipt: Receipt, now: float) -> Match | None:
     entry, provider_id, key, by = found
     _, told = receive(entry.record, receipt, provider_id, now, by)
     ledger.changed(entry, told)
-    return Match(entry.id, provider_id or receipt.provider_id, key)
+    return ReceiptMatch(entry.id, provider_id or receipt.provider_id, key)
 
 
 def _find(ledger: Transaction, receipt: Receipt, now: float) -> Found | None:

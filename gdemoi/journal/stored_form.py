@@ -12,20 +12,20 @@ from typing import Final as Constant
 
 import msgspec
 
-from gdemoi.message import FINAL, Error, Progress, State
+from gdemoi.message import FINAL, Error, MessageState, Progress
 
 # A message that is tried again every few seconds for days must not grow without
 # bound: of each list the first and the last entries are kept.
 KEPT_FIRST: Constant = 16
 KEPT_LAST: Constant = 48
-_DELIVERED: Constant = State.DELIVERED
+_DELIVERED: Constant = MessageState.DELIVERED
 
 
 class StoredEvent(msgspec.Struct, array_like=True, gc=False):
     """One status event, without what is the same in all of its message."""
 
     seq: int
-    state: State
+    state: MessageState
     final: bool
     at: float
     channel: str | None
@@ -63,7 +63,7 @@ class StoredAttempt(msgspec.Struct, array_like=True, gc=False):
     segments: int = 0
     provider_ids: tuple[str, ...] = ()
     # what the receipts said, in the order of the provider ids
-    states: list[State | None] = []
+    states: list[MessageState | None] = []
     error: Error | None = None
     # segments that the far side is known to have, when it has not all of them
     taken: int = 0
@@ -112,7 +112,7 @@ class StoredReceipt(msgspec.Struct, array_like=True, gc=False):
     at: float
     channel: str
     provider_id: str
-    state: State
+    state: MessageState
     counted: bool
     error: Error | None = None
     stamp: float | None = None
@@ -126,7 +126,7 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     """Where one message stands, and its whole story."""
 
     expires_at: float
-    state: State = State.ACCEPTED
+    state: MessageState = MessageState.ACCEPTED
     final: bool = False
     seq: int = 0
     # the last fact

@@ -12,27 +12,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from gdemoi.facts import (
+    Acceptance,
+    AcceptResult,
+    Duplicate,
+    Fact,
+    IdReused,
+    Stored,
+)
 from gdemoi.journal.cached_message import WORDS, CachedMessage, blob, encode_record
 from gdemoi.journal.database import Database
 from gdemoi.journal.message_cache import CACHED, MessageCache
 from gdemoi.journal.message_state import apply, begin, deadline
 from gdemoi.journal.outbox import OutboxRow, encode_chunk
 from gdemoi.journal.stored_form import StoredEvent
-from gdemoi.life import (
-    Acceptance,
-    Duplicate,
-    Fact,
-    Reused,
-    Taken,
-    Verdict,
-)
-from gdemoi.message import Report, State, provider_key
+from gdemoi.message import MessageState, Report, provider_key
 
 # An attempt that is open needs no look before its message's expiry, and then seldom.
 OPEN_LOOK_S: Final = 300.0
 # How many events share a row.
 CHUNK: Final = 100
-_TAKEN: Final = Taken()
+_TAKEN: Final = Stored()
 _ALL: Final = Report.ALL
 _FINAL: Final = Report.FINAL
 
@@ -75,7 +75,7 @@ class Transaction:
         self._outbox: dict[str, list[OutboxRow]] = defaultdict(list)
         self._cursor_rows: dict[str, str] = {}
         # (owner, state before, state after) -> how many messages
-        self._moves: dict[tuple[str, State | None, State], int] = {}
+        self._moves: dict[tuple[str, MessageState | None, MessageState], int] = {}
         self._lanes: dict[str, int] = {}
 
     # --- one transaction -------------------------------------------------
@@ -320,17 +320,17 @@ class Transaction:
 
     # --- the jobs --------------------------------------------------------
 
-    def accept(self, batch: Sequence[Acceptance]) -> list[Verdict]:
+    def accept(self, batch: Sequence[Acceptance]) -> list[AcceptResult]:
         """Write new messages down."""
         return [self._accept(acceptance) for acceptance in batch]
 
-    def _accept(self, acceptance: Acceptance) -> Verdict:
+    def _accept(self, acceptance: Acceptance) -> AcceptResult:
         message = acceptance.message
         known = self.known.entry(message.id)
         if known is not None:
             if known.fingerprint == acceptance.fingerprint:
                 return Duplicate(known.record.state)
-            return Reused()
+            return IdReused()
         record, told = begin(acceptance)
         n = self.counters["n"] = self.counters["n"] + 1
         entry = CachedMessage(

@@ -20,36 +20,36 @@ from zope.interface import implementer
 
 from gdemoi.contract.numbers import certain
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IChannelEvents, IJournal
-from gdemoi.life import (
-    Answered,
+from gdemoi.facts import (
+    AttemptEnded,
     Decided,
+    Decision,
     Final,
-    Held,
-    Interrupted,
-    Next,
-    Queued,
+    Hold,
+    InterruptedAttempt,
+    QueuedMessage,
     Submitted,
     Wait,
 )
+from gdemoi.interfaces import IChannel, IChannelEvents, IJournal
 from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
-    Match,
+    MessageState,
     Numbering,
     Outbound,
     Outcome,
     Receipt,
+    ReceiptMatch,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.routing.flapping import Flapping
-from gdemoi.routing.head import Entry, must_fit, stranded
 from gdemoi.routing.intake import Intake
 from gdemoi.routing.lanes import Lane
+from gdemoi.routing.ready_queue import QueueEntry, must_fit, stranded
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from gdemoi.routing.rules import Router, first_able
 from gdemoi.tasks import spawn
@@ -93,8 +93,8 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         self.intake = Intake(journal, clock, router, self.lanes, backlog_limit)
         self.stopping = False
-        self._unsure: OrderedDict[tuple[str, int], Entry] = OrderedDict()
-        self._refused: OrderedDict[tuple[str, int], Entry] = OrderedDict()
+        self._unsure: OrderedDict[tuple[str, int], QueueEntry] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, int], QueueEntry] = OrderedDict()
         # state and reason of each channel that were told last
         self._standings: dict[str, tuple[str, str]] = {}
         for channel in channels:
@@ -143,27 +143,27 @@ class Dispatcher:
             await ending
         self._flapping.stop()
 
-    async def _settle(self, found: Interrupted) -> None:
+    async def _settle(self, found: InterruptedAttempt) -> None:
         """Give an attempt that has no outcome the only honest one, and ask."""
         why = "the gateway stopped before the answer came"
         progress = found.progress
         ids, segments = found.provider_ids, 1
         if progress is not None:
             ids, segments = ids or progress.provider_ids, progress.segments
-        outcome = Unsure(
+        outcome = Uncertain(
             why=why, provider_ids=ids, segments=segments, progress=progress
         )
         lane = self.lanes.get(found.channel)
         tried = found.tried if found.held else (*found.tried, found.channel)
         held = found.held
         doubts = found.doubts if held else found.doubts + 1
-        entry = Entry(found.message, tried, None, found.attempt, doubts)
+        entry = QueueEntry(found.message, tried, None, found.attempt, doubts)
         entry.progress = progress
         if not held:
             after = self._next(entry, outcome)
-            held = isinstance(after, Held)
+            held = isinstance(after, Hold)
             await self.journal.note(
-                Answered(
+                AttemptEnded(
                     found.message.id,
                     found.attempt,
                     found.channel,
@@ -213,16 +213,16 @@ class Dispatcher:
         finally:
             self._adopting.release()
 
-    async def _adopt(self, name: str, item: Queued) -> None:
+    async def _adopt(self, name: str, item: QueuedMessage) -> None:
         ways = self.ways(item.message)
         error = Error("gateway:no_route", f"channel {name} is gone")
         now = self.clock.seconds()
-        after: Wait | Held | Final = Final(State.REJECTED, error)
+        after: Wait | Hold | Final = Final(MessageState.REJECTED, error)
         if ways:
             after = Wait(item.due, ways[0])
         elif item.progress is not None and must_fit(item.message, item.progress):
             where = f"since channel {name} is gone"
-            after = Held(now, stranded(item.message, item.progress, where))
+            after = Hold(now, stranded(item.message, item.progress, where))
         await self.journal.note(Decided(item.message.id, after, now))
         if ways:
             self.lanes[ways[0]].more(item.due)
@@ -238,7 +238,7 @@ class Dispatcher:
         """Return the present route of a message."""
         return self.router.route(message).channels
 
-    def _next(self, entry: Entry, outcome: Outcome) -> Next:
+    def _next(self, entry: QueueEntry, outcome: Outcome) -> Decision:
         if isinstance(outcome, Accepted):
             # the common case: the route need not be looked at again
             return Submitted(final=not outcome.receipt_expected)
@@ -256,13 +256,13 @@ class Dispatcher:
         )
         return decide(outcome, known)
 
-    def _carries(self, name: str, entry: Entry) -> bool:
+    def _carries(self, name: str, entry: QueueEntry) -> bool:
         found = self.lanes[name].prepare(entry.message, entry.progress)
         return not isinstance(found, Refused)
 
-    def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
+    def decide(self, lane: Lane, entry: QueueEntry, outcome: Outcome) -> Decision:
         """Decide what follows an outcome."""
-        if isinstance(outcome, Unsure):
+        if isinstance(outcome, Uncertain):
             # now, since a late answer may come before this is written
             self._remember(entry)
         after = self._next(entry, outcome)
@@ -270,19 +270,21 @@ class Dispatcher:
             _keep(self._refused, entry, REFUSED_LIMIT)
         return after
 
-    def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
+    def decided(
+        self, lane: Lane, entry: QueueEntry, outcome: Outcome, after: Decision
+    ) -> None:
         """Let the committed decision have its effect on the lanes."""
         if isinstance(after, Wait):
             there = self.lanes.get(after.channel)
             if there is not None:
                 there.more(after.until)
                 there.pump()
-        if isinstance(outcome, Unsure) and isinstance(after, Held):
+        if isinstance(outcome, Uncertain) and isinstance(after, Hold):
             self._ask_later(lane, entry.message, outcome)
 
     def refused_here(
-        self, lane: Lane, entry: Entry, refused: Refused
-    ) -> Wait | Held | Final:
+        self, lane: Lane, entry: QueueEntry, refused: Refused
+    ) -> Wait | Hold | Final:
         """Find another way for a message that this channel cannot carry.
 
         Never, or not soon; if soon, it waits where it is for want of another way.
@@ -298,19 +300,19 @@ class Dispatcher:
             return Wait(now, there)
         if must_fit(entry.message, entry.progress):
             # a part has left, and the rest can never follow
-            return Held(now, refused.error)
-        return Final(State.REJECTED, refused.error)
+            return Hold(now, refused.error)
+        return Final(MessageState.REJECTED, refused.error)
 
     # -- unsure messages ---------------------------------------------------
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: QueueEntry) -> None:
         _keep(self._unsure, entry, UNSURE_LIMIT)
 
-    def _ask_later(self, lane: Lane, message: Outbound, outcome: Unsure) -> None:
+    def _ask_later(self, lane: Lane, message: Outbound, outcome: Uncertain) -> None:
         asking = self._ask(lane, message, outcome)
         spawn(asking, log, f"asking about {message.id}")
 
-    async def _ask(self, lane: Lane, message: Outbound, outcome: Unsure) -> None:
+    async def _ask(self, lane: Lane, message: Outbound, outcome: Uncertain) -> None:
         await deferLater(self.clock, ASK_AFTER_S)
         if self.stopping:
             return
@@ -326,7 +328,7 @@ class Dispatcher:
         if lane is not None:
             lane.pump()
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt."""
         return self.journal.receipt(receipt)
 
@@ -363,7 +365,7 @@ class Dispatcher:
         lane = self.lanes.get(entry.tried[-1])
         if lane is not None:
             lane.heard(outcome)
-        news = not isinstance(outcome, Unsure) or outcome.progress is not None
+        news = not isinstance(outcome, Uncertain) or outcome.progress is not None
         if lane is not None and news:
             spawn(
                 self._late(lane, entry, attempt, outcome),
@@ -372,14 +374,14 @@ class Dispatcher:
             )
 
     async def _late(
-        self, lane: Lane, entry: Entry, attempt: int, outcome: Outcome
+        self, lane: Lane, entry: QueueEntry, attempt: int, outcome: Outcome
     ) -> None:
         if isinstance(outcome, Accepted):
             self._unsure.pop((entry.message.id, attempt), None)
         elif outcome.progress is not None:
             entry.progress = outcome.progress
         after = self._next(entry, outcome)
-        fact = Answered(
+        fact = AttemptEnded(
             entry.message.id,
             attempt,
             lane.name,
@@ -393,7 +395,7 @@ class Dispatcher:
         elif isinstance(outcome, Refused) and isinstance(after, Wait):
             # `uncertain` was told: there is no way back into a lane, but it is
             # certain now that the message did not go out.
-            final = Final(State.UNDELIVERED, outcome.error)
+            final = Final(MessageState.UNDELIVERED, outcome.error)
             now = self.clock.seconds()
             await lane.persist(Decided(entry.message.id, final, now))
 
@@ -499,7 +501,9 @@ class Dispatcher:
             lane.remove(message_id)
 
 
-def _keep(known: OrderedDict[tuple[str, int], Entry], entry: Entry, limit: int) -> None:
+def _keep(
+    known: OrderedDict[tuple[str, int], QueueEntry], entry: QueueEntry, limit: int
+) -> None:
     """Remember an entry by its message and its last attempt; forget the oldest."""
     known[(entry.message.id, entry.attempts)] = entry
     while len(known) > limit:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from gdemoi.interfaces import Prepared
+from gdemoi.interfaces import EncodedMessage
 from gdemoi.message import Charset, Error, OnUnencodable, Outbound, Refused
 from gdemoi.routing.rules import Router, country_of, with_defaults
 from gdemoi.text.charset import fits
@@ -21,7 +21,7 @@ _NARROW: Final = frozenset({Charset.GSM7, Charset.GSM8, Charset.LATIN1})
 class Preparing(Protocol):
     """A lane, or a channel by itself: it makes a message ready, or says why not."""
 
-    def prepare(self, message: Outbound) -> Prepared | Refused:
+    def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Split and encode; Refused when it cannot carry the message."""
 
 

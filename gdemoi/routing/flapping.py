@@ -29,7 +29,7 @@ FLAPPING: Final = "changes often: told again when it has held for 2 min"
 
 
 @define(eq=False)
-class _Course:
+class _StateHistory:
     """What one channel or line did lately; `state` and `reason` are the latest."""
 
     alarm: Alarm
@@ -48,7 +48,7 @@ class Flapping:
     ) -> None:
         self._clock = clock
         self._tell = tell
-        self._courses: dict[Key, _Course] = {}
+        self._courses: dict[Key, _StateHistory] = {}
 
     def changed(self, channel: str, line: str | None, state: str, reason: str) -> None:
         """Hear of a change."""
@@ -56,7 +56,7 @@ class Flapping:
         course = self._courses.get(key)
         if course is None:
             alarm = Alarm(self._clock, lambda: self._held(key))
-            course = self._courses[key] = _Course(alarm)
+            course = self._courses[key] = _StateHistory(alarm)
         now = self._clock.seconds()
         course.state, course.reason = state, reason
         course.at.append(now)
@@ -94,6 +94,6 @@ class Flapping:
         reason = f"{course.reason}; {counted}" if course.reason else counted
         self._say(key, course, reason)
 
-    def _say(self, key: Key, course: _Course, reason: str) -> None:
+    def _say(self, key: Key, course: _StateHistory, reason: str) -> None:
         course.untold = 0
         self._tell(*key, course.state, reason)

@@ -12,11 +12,11 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IJournal, Prepared
-from gdemoi.life import Acceptance, Final, Rejected, Taken, Verdict
-from gdemoi.message import Error, Outbound, Refused, Scope, State
-from gdemoi.routing.head import Entry
+from gdemoi.facts import Acceptance, AcceptResult, Final, Rejected, Stored
+from gdemoi.interfaces import EncodedMessage, IJournal
+from gdemoi.message import Error, MessageState, Outbound, Refused, Scope
 from gdemoi.routing.lanes import Lane
+from gdemoi.routing.ready_queue import QueueEntry
 from gdemoi.routing.rules import Router, with_defaults
 
 
@@ -25,7 +25,7 @@ class _Place(msgspec.Struct):
 
     index: int
     acceptance: Acceptance
-    entry: Entry | None
+    entry: QueueEntry | None
     lane: Lane | None
     rides: bool = False
 
@@ -35,7 +35,7 @@ class _Way(msgspec.Struct):
 
     message: Outbound
     lane: Lane
-    prepared: Prepared | None
+    prepared: EncodedMessage | None
 
 
 class Intake:
@@ -70,7 +70,7 @@ class Intake:
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> list[Verdict | Rejected]:
+    ) -> list[AcceptResult | Rejected]:
         """Take messages (each with its fingerprint); returns after the commit.
 
         What no channel can carry is `Rejected`; with `keep_rejected` it is also
@@ -81,7 +81,7 @@ class Intake:
             raise Unavailable("the gateway is starting or stopping")
         if self.full():
             raise Unavailable("the backlog is full")
-        verdicts: list[Verdict | Rejected] = []
+        verdicts: list[AcceptResult | Rejected] = []
         places: list[_Place] = []
         for index, (message, fingerprint) in enumerate(messages):
             way = self._way(message)
@@ -90,7 +90,7 @@ class Intake:
                 if keep_rejected:
                     places.append(_refused_place(index, message, fingerprint, way))
                 continue
-            verdicts.append(Taken())
+            verdicts.append(Stored())
             places.append(self._place(index, fingerprint, way))
         if places:
             await self._commit(places, verdicts)
@@ -103,7 +103,7 @@ class Intake:
         way: _Way,
     ) -> _Place:
         message, lane = way.message, way.lane
-        entry = Entry(message, (), way.prepared)
+        entry = QueueEntry(message, (), way.prepared)
         rides = way.prepared is not None and lane.may_ride(message)
         if rides:
             lane.reserve(entry)
@@ -111,7 +111,7 @@ class Intake:
         return _Place(index, acceptance, entry, lane, rides)
 
     async def _commit(
-        self, places: list[_Place], verdicts: list[Verdict | Rejected]
+        self, places: list[_Place], verdicts: list[AcceptResult | Rejected]
     ) -> None:
         try:
             written = await self._journal.accept([p.acceptance for p in places])
@@ -121,7 +121,7 @@ class Intake:
             raise
         touched: set[Lane] = set()
         for place, verdict in zip(places, written, strict=True):
-            if not isinstance(verdict, Taken):
+            if not isinstance(verdict, Stored):
                 verdicts[place.index] = verdict
                 _give_back(place)
             elif place.entry is not None and place.lane is not None:
@@ -170,7 +170,11 @@ class Intake:
 def _refused_place(
     index: int, message: Outbound, fingerprint: bytes, error: Error
 ) -> _Place:
-    state = State.EXPIRED if error.code == "gateway:expired" else State.REJECTED
+    state = (
+        MessageState.EXPIRED
+        if error.code == "gateway:expired"
+        else MessageState.REJECTED
+    )
     final = Final(state, error)
     acceptance = Acceptance(message, fingerprint, None, next=final)
     return _Place(index, acceptance, None, None)

@@ -6,7 +6,7 @@ leaves in three steps: the intent is committed, the channel submits, the outcome
 is committed together with what was decided.  A slot of the window is taken from
 the first step to the channel's answer.
 
-Which message is next is the `Head`'s business; a throttled message goes back
+Which message is next is the `ReadyQueue`'s business; a throttled message goes back
 there with its segments' progress, and so does one that found the channel halted.
 
 A refused sender is no fault of the channel (`Senders`): its messages look for
@@ -25,8 +25,17 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IHalting, IJournal, IPaced, Prepared
-from gdemoi.life import Answered, Attempting, Decided, Fact, Final, Held, Next, Wait
+from gdemoi.facts import (
+    AttemptEnded,
+    AttemptStarted,
+    Decided,
+    Decision,
+    Fact,
+    Final,
+    Hold,
+    Wait,
+)
+from gdemoi.interfaces import EncodedMessage, IChannel, IHalting, IJournal, IPaced
 from gdemoi.message import (
     Accepted,
     Error,
@@ -35,10 +44,10 @@ from gdemoi.message import (
     Progress,
     Refused,
     Scope,
-    Unsure,
+    Uncertain,
 )
-from gdemoi.routing.head import Entry, Head, prepare
 from gdemoi.routing.pace import Pace
+from gdemoi.routing.ready_queue import QueueEntry, ReadyQueue, prepare
 from gdemoi.routing.senders import Senders
 from gdemoi.routing.silence import Silence
 from gdemoi.tasks import spawn
@@ -65,16 +74,18 @@ LONG_PAUSE_S = 30.0
 EXPIRED = Error("gateway:expired", "the time to live has passed")
 
 
-class Chief(Protocol):
+class LaneOwner(Protocol):
     """What a lane asks of the dispatcher."""
 
-    def decide(self, lane: Lane, entry: Entry, outcome: Outcome) -> Next:
+    def decide(self, lane: Lane, entry: QueueEntry, outcome: Outcome) -> Decision:
         """Decide what follows an outcome; the entry's `tried` includes it."""
 
-    def decided(self, lane: Lane, entry: Entry, outcome: Outcome, after: Next) -> None:
+    def decided(
+        self, lane: Lane, entry: QueueEntry, outcome: Outcome, after: Decision
+    ) -> None:
         """Hear that it is committed."""
 
-    def refused_here(self, lane: Lane, entry: Entry, refused: Refused) -> Next:
+    def refused_here(self, lane: Lane, entry: QueueEntry, refused: Refused) -> Decision:
         """Decide what follows when the channel cannot carry the message."""
 
     def rested(self, lane: Lane) -> None:
@@ -85,7 +96,11 @@ class Lane:
     """The way to one channel."""
 
     def __init__(
-        self, channel: IChannel, journal: IJournal, clock: IReactorTime, chief: Chief
+        self,
+        channel: IChannel,
+        journal: IJournal,
+        clock: IReactorTime,
+        chief: LaneOwner,
     ) -> None:
         self.channel = channel
         self.name = channel.name
@@ -94,7 +109,7 @@ class Lane:
             IPaced(channel).paced_by(self.pace)
         self.paused = False
         self.stopping = False
-        self.in_flight: set[Entry] = set()
+        self.in_flight: set[QueueEntry] = set()
         # ids in flight, with how often: a repeat holds a slot until it is known
         self._flying: dict[str, int] = {}
         self.sent = 0
@@ -102,7 +117,7 @@ class Lane:
         self._journal = journal
         self._clock = clock
         self._chief = chief
-        self._head = Head()
+        self._head = ReadyQueue()
         self._more = True
         self._refilling = False
         self._pumping = False
@@ -111,7 +126,7 @@ class Lane:
         self.senders = Senders()
         self.silence = Silence()
         # those of memory that wait for their sender, by id
-        self._senderless: dict[str, Entry] = {}
+        self._senderless: dict[str, QueueEntry] = {}
         self._long_pause = False
         self._due_at: float | None = None
         # numbers whose queue was full at the far side, and when that was said
@@ -162,7 +177,7 @@ class Lane:
 
     def prepare(
         self, message: Outbound, progress: Progress | None = None
-    ) -> Prepared | Refused:
+    ) -> EncodedMessage | Refused:
         """Let the channel prepare a message, unless its sender rests here."""
         prepared = prepare(self.channel, message, progress)
         if isinstance(prepared, Refused):
@@ -175,7 +190,7 @@ class Lane:
         """How many messages stand ready in memory."""
         return len(self._head) + self._head.parked + len(self._senderless)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[QueueEntry]:
         """Return the messages that stand ready, in order."""
         return list(self._head)
 
@@ -195,20 +210,20 @@ class Lane:
 
     # -- messages come -----------------------------------------------------
 
-    def reserve(self, entry: Entry) -> None:
+    def reserve(self, entry: QueueEntry) -> None:
         """Take a slot for a message whose attempt rides with its acceptance."""
         self._take_slot(entry)
 
-    def release(self, entry: Entry) -> None:
+    def release(self, entry: QueueEntry) -> None:
         """Give the slot back: the message was not taken."""
         self._free_slot(entry)
         self.pump()
 
-    def launch(self, entry: Entry) -> None:
+    def launch(self, entry: QueueEntry) -> None:
         """Send a message whose slot is reserved and whose intent is committed."""
         spawn(self._send(entry, committed=True), log, f"sending {entry.message.id}")
 
-    def admit(self, entry: Entry) -> None:
+    def admit(self, entry: QueueEntry) -> None:
         """Let a committed message in, to memory or by the journal's word."""
         not_before = entry.message.not_before or 0.0
         if not_before > self._clock.seconds():
@@ -227,7 +242,7 @@ class Lane:
         else:
             self._more = True
 
-    def remove(self, message_id: str) -> Entry | None:
+    def remove(self, message_id: str) -> QueueEntry | None:
         """Take a waiting message out of memory (cancelled, or moved away)."""
         entry = self._senderless.pop(message_id, None)
         if entry is None:
@@ -286,9 +301,9 @@ class Lane:
             return False
         return True
 
-    def _go(self, entry: Entry) -> None:
+    def _go(self, entry: QueueEntry) -> None:
         message = entry.message
-        found: Prepared | Refused
+        found: EncodedMessage | Refused
         if entry.prepared is None:
             found = self.prepare(message, entry.progress)
         else:
@@ -307,13 +322,13 @@ class Lane:
         self._take_slot(entry)
         spawn(self._send(entry, committed=False), log, f"sending {message.id}")
 
-    async def _send(self, entry: Entry, *, committed: bool) -> None:
+    async def _send(self, entry: QueueEntry, *, committed: bool) -> None:
         message = entry.message
         attempt = entry.attempts + 1
         now = self._clock.seconds()
         if not committed:
             try:
-                intent = Attempting(message.id, attempt, self.name, now)
+                intent = AttemptStarted(message.id, attempt, self.name, now)
                 may_leave = await self._journal.note(intent)
             except Unavailable:
                 self._free_slot(entry)
@@ -331,11 +346,11 @@ class Lane:
             outcome = Refused(error=EXPIRED, by_us=True)
         entry.tried = (*entry.tried, self.name)
         entry.attempts = attempt
-        entry.doubts += isinstance(outcome, Unsure)
+        entry.doubts += isinstance(outcome, Uncertain)
         self._free_slot(entry)
         await self._answered(entry, attempt, outcome)
 
-    async def _submit(self, entry: Entry, attempt: int) -> Outcome:
+    async def _submit(self, entry: QueueEntry, attempt: int) -> Outcome:
         assert entry.prepared is not None
         try:
             return await self.channel.submit(entry.prepared, attempt)
@@ -343,9 +358,11 @@ class Lane:
             log.failure(
                 "{lane} cannot submit {id}", lane=self.name, id=entry.message.id
             )
-            return Unsure(why="a fault of the gateway; see the log")
+            return Uncertain(why="a fault of the gateway; see the log")
 
-    async def _answered(self, entry: Entry, attempt: int, outcome: Outcome) -> None:
+    async def _answered(
+        self, entry: QueueEntry, attempt: int, outcome: Outcome
+    ) -> None:
         now = self._clock.seconds()
         self.heard(outcome)
         if isinstance(outcome, Refused):
@@ -362,7 +379,7 @@ class Lane:
         if isinstance(outcome, Refused):
             waits = self._waits_for_sender(outcome, after)
             after = self._keep(entry, outcome, after, now)
-        fact = Answered(
+        fact = AttemptEnded(
             entry.message.id,
             attempt,
             self.name,
@@ -394,7 +411,9 @@ class Lane:
             log.info("{lane} answers submits again", lane=self.name)
         self._chief.rested(self)
 
-    def _keep(self, entry: Entry, refused: Refused, after: Next, now: float) -> Next:
+    def _keep(
+        self, entry: QueueEntry, refused: Refused, after: Decision, now: float
+    ) -> Decision:
         """Let memory answer for what stays; return what follows for the journal."""
         stays = _stays_at_the_head(refused, after, self)
         # a lane that is stopping has no head to come back to
@@ -413,8 +432,10 @@ class Lane:
             self._queue_full(entry, after, now)
         return after
 
-    async def _decide(self, entry: Entry, refused: Refused, after: Next) -> None:
-        assert isinstance(after, Wait | Held | Final)
+    async def _decide(
+        self, entry: QueueEntry, refused: Refused, after: Decision
+    ) -> None:
+        assert isinstance(after, Wait | Hold | Final)
         fact = Decided(entry.message.id, after, self._clock.seconds())
         await self.persist(fact)
         self._head.held.discard(entry.message.id)
@@ -439,7 +460,7 @@ class Lane:
     def _again(self, _trapped: Any, fact: Fact) -> Deferred[bool]:
         return Deferred.fromCoroutine(self._persist_later(fact))
 
-    def _mind(self, entry: Entry, refused: Refused, now: float) -> Refused:
+    def _mind(self, entry: QueueEntry, refused: Refused, now: float) -> Refused:
         """Slow down or rest, as the refusal asks; return it with the pause."""
         if refused.scope is Scope.SENDER:
             return self._sender_refused(entry, refused, now)
@@ -465,7 +486,9 @@ class Lane:
 
     # -- senders -----------------------------------------------------------
 
-    def _sender_refused(self, entry: Entry, refused: Refused, now: float) -> Refused:
+    def _sender_refused(
+        self, entry: QueueEntry, refused: Refused, now: float
+    ) -> Refused:
         """Let the sender rest here, and no other."""
         sender = None if entry.prepared is None else entry.prepared.sender
         known = self.senders.refusal(sender, entry.message, now)
@@ -476,12 +499,12 @@ class Lane:
             self._chief.rested(self)
         return msgspec.structs.replace(refused, retry_after_s=until - now)
 
-    def _sender_taken(self, entry: Entry) -> None:
+    def _sender_taken(self, entry: QueueEntry) -> None:
         sender = None if entry.prepared is None else entry.prepared.sender
         if self.senders.taken(sender, entry.message):
             self._sender_rested()
 
-    def _waits_for_sender(self, refused: Refused, after: Next) -> bool:
+    def _waits_for_sender(self, refused: Refused, after: Decision) -> bool:
         """Whether a message is kept in memory until its sender may be used again."""
         return (
             refused.scope is Scope.SENDER
@@ -491,7 +514,7 @@ class Lane:
             and len(self._senderless) < HEAD_LIMIT
         )
 
-    def _block(self, entry: Entry, after: Next) -> None:
+    def _block(self, entry: QueueEntry, after: Decision) -> None:
         """Let later commands to the number wait behind one that is tried again."""
         if isinstance(after, Wait) and after.channel == self.name:
             self._head.block(entry, after.until + BLOCK_SPARE_S)
@@ -511,7 +534,7 @@ class Lane:
         self._chief.rested(self)
         self.pump()
 
-    def _queue_full(self, entry: Entry, after: Next, now: float) -> None:
+    def _queue_full(self, entry: QueueEntry, after: Decision, now: float) -> None:
         """Let the number wait; slow down when it is not the only one."""
         self._block(entry, after)
         full = self._full
@@ -539,7 +562,7 @@ class Lane:
 
     # -- the head ----------------------------------------------------------
 
-    def _take_slot(self, entry: Entry) -> None:
+    def _take_slot(self, entry: QueueEntry) -> None:
         self._head.begin(entry)
         self.in_flight.add(entry)
         message_id = entry.message.id
@@ -547,7 +570,7 @@ class Lane:
         segments = entry.prepared.segments if entry.prepared is not None else 1
         self.pace.spend(segments, self._clock.seconds())
 
-    def _free_slot(self, entry: Entry) -> None:
+    def _free_slot(self, entry: QueueEntry) -> None:
         self.in_flight.discard(entry)
         left = self._flying.pop(entry.message.id) - 1
         if left:
@@ -589,7 +612,9 @@ class Lane:
         for item in queued:
             message = item.message
             if not self._knows(message.id):
-                entry = Entry(message, item.tried, None, item.attempts, item.doubts)
+                entry = QueueEntry(
+                    message, item.tried, None, item.attempts, item.doubts
+                )
                 entry.progress = item.progress
                 self._head.push(entry)
         self._more = self._more or len(queued) >= room
@@ -598,7 +623,7 @@ class Lane:
         self.pump()
 
 
-def _stays_at_the_head(refused: Refused, after: Next, lane: Lane) -> bool:
+def _stays_at_the_head(refused: Refused, after: Decision, lane: Lane) -> bool:
     """Whether a message stands at the head again, to leave when the lane may."""
     if refused.throttled:
         return True

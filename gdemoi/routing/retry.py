@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from gdemoi.life import Final, Held, Next, Submitted, Wait
+from gdemoi.facts import Decision, Final, Hold, Submitted, Wait
 from gdemoi.message import (
     Accepted,
     Error,
+    MessageState,
     OnUnsure,
     Outbound,
     Outcome,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.routing.rules import first_able
 
@@ -89,7 +89,7 @@ class Situation:
         return self.attempts < self.policy.tries
 
 
-def after_unsure(outcome: Unsure, known: Situation) -> Next:
+def after_unsure(outcome: Uncertain, known: Situation) -> Decision:
     """Return what follows when nobody knows: what the message itself says.
 
     The policies are those of docs/contract.rst, "Classes and policies".
@@ -100,16 +100,16 @@ def after_unsure(outcome: Unsure, known: Situation) -> Next:
     message = known.message
     error = Error("gateway:uncertain", outcome.why, retryable=False)
     if message.on_unsure is OnUnsure.FAIL:
-        return Final(State.UNDELIVERED, error)
+        return Final(MessageState.UNDELIVERED, error)
     if message.on_unsure is OnUnsure.RESEND and known.doubts <= known.policy.resends:
         channel = _way_again(outcome, known)
         until = known.now + known.policy.resend_pause_s(known.doubts)
         if channel is not None and until < message.expires_at:
             return Wait(until, channel, error)
-    return Held(known.now + known.policy.hold_s)
+    return Hold(known.now + known.policy.hold_s)
 
 
-def _way_again(outcome: Unsure, known: Situation) -> str | None:
+def _way_again(outcome: Uncertain, known: Situation) -> str | None:
     """Return the channel for another try of what may have gone out.
 
     What has left in part goes on where it stood: a phone joins only what bears one
@@ -124,7 +124,7 @@ def _way_again(outcome: Unsure, known: Situation) -> str | None:
     return first_able(known.ways, known.unable)
 
 
-def after_refusal(refused: Refused, known: Situation) -> Next:
+def after_refusal(refused: Refused, known: Situation) -> Decision:
     """Return what follows when the message certainly did not go out."""
     here, now, error = known.tried[-1], known.now, refused.error
     if refused.throttled:
@@ -149,18 +149,18 @@ def after_refusal(refused: Refused, known: Situation) -> Next:
     return Wait(now + pause_s, here, error)
 
 
-def _refused_itself(error: Error, known: Situation, until: float) -> Next:
+def _refused_itself(error: Error, known: Situation, until: float) -> Decision:
     """Return what follows a refusal that is about the message."""
     if error.code == "gateway:expired":
-        return Final(State.EXPIRED, error)
+        return Final(MessageState.EXPIRED, error)
     if not error.retryable:
-        return Final(State.REJECTED, error)
+        return Final(MessageState.REJECTED, error)
     if not known.tries_left():
-        return Final(State.UNDELIVERED, error)
+        return Final(MessageState.UNDELIVERED, error)
     return Wait(until, known.tried[-1], error)
 
 
-def _without_sender(refused: Refused, known: Situation, until: float) -> Next:
+def _without_sender(refused: Refused, known: Situation, until: float) -> Decision:
     """Return what follows when the sender is refused here: another channel.
 
     One that is down at the moment will do: the message is good.  A sender that
@@ -173,15 +173,15 @@ def _without_sender(refused: Refused, known: Situation, until: float) -> Next:
         return Wait(until, here, error)
     if there is not None:
         return Wait(known.now, there, error)
-    return Final(State.REJECTED, error)
+    return Final(MessageState.REJECTED, error)
 
 
-def decide(outcome: Outcome, known: Situation) -> Next:
+def decide(outcome: Outcome, known: Situation) -> Decision:
     """Return what follows `outcome`."""
     match outcome:
         case Accepted():
             return Submitted(final=not outcome.receipt_expected)
-        case Unsure():
+        case Uncertain():
             return after_unsure(outcome, known)
         case Refused():
             return after_refusal(outcome, known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from gdemoi.message import Accepted, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, Outcome, Refused, Uncertain
 
 # So many submits in a row without an answer are no accident.
 LIMIT: Final = 3
@@ -27,7 +27,7 @@ class Silence:
 
     def heard(self, outcome: Outcome, now: float) -> bool:
         """Take an outcome in; True when there is something new to tell."""
-        if isinstance(outcome, Unsure) and outcome.unanswered:
+        if isinstance(outcome, Uncertain) and outcome.unanswered:
             self.count += 1
             self.since = now if self.since is None else self.since
             if self.count == LIMIT:

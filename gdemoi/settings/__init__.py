@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from os.path import normpath
 
 from gdemoi.ini import Complaint, Sources, parse
-from gdemoi.interfaces import Kind
+from gdemoi.interfaces import ChannelKind
 from gdemoi.settings.checks import Examination
 from gdemoi.settings.configuration import (
     BadConfiguration,
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-def known_kinds() -> tuple[Kind, ...]:
+def known_kinds() -> tuple[ChannelKind, ...]:
     """Return the kinds of channels there are."""
     # Imported late: the settings of one kind are read without loading them all.
     from gdemoi.kinds import KINDS
@@ -45,7 +45,7 @@ def known_kinds() -> tuple[Kind, ...]:
 def examine(
     file: str,
     *,
-    kinds: Sequence[Kind] | None = None,
+    kinds: Sequence[ChannelKind] | None = None,
     sources: Sources | None = None,
 ) -> tuple[Configuration | None, list[Complaint]]:
     """Return the configuration, if it can be used, and all complaints in order.
@@ -66,7 +66,7 @@ def examine(
 def load(
     file: str,
     *,
-    kinds: Sequence[Kind] | None = None,
+    kinds: Sequence[ChannelKind] | None = None,
     sources: Sources | None = None,
 ) -> Configuration:
     """Return the configuration; raise `BadConfiguration` with every complaint."""

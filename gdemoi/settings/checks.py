@@ -19,7 +19,7 @@ from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Document, Place, Section
 from gdemoi.ini.listeners import Listener
 from gdemoi.ini.units import likely
-from gdemoi.interfaces import Kind
+from gdemoi.interfaces import ChannelKind
 from gdemoi.routing.settings import RouteSettings
 from gdemoi.settings.configuration import ChannelSettings, Configuration
 from gdemoi.settings.gateway import GatewaySettings, journal_url
@@ -62,13 +62,13 @@ class Examination:
 
     file: str
     document: Document
-    kinds: Sequence[Kind]
+    kinds: Sequence[ChannelKind]
     own: dict[str, Section] = field(factory=dict)
     gateway: GatewaySettings | None = None
     http: HttpSettings | None = None
     amqp: AmqpSettings | None = None
     maps: dict[str, AmqpMapSettings] = field(factory=dict)
-    channels: dict[str, tuple[Section, Kind, Any]] = field(factory=dict)
+    channels: dict[str, tuple[Section, ChannelKind, Any]] = field(factory=dict)
     parts: list[tuple[Section, Any]] = field(factory=list)
     routes: list[tuple[Section, RouteSettings]] = field(factory=list)
     # every name that a channel's section claims, also of broken ones
@@ -132,7 +132,7 @@ class Examination:
             section.complain(None, f"needs a name: write [{section.kind}:NAME]")
         return section.name or ""
 
-    def _channel(self, section: Section, kind: Kind) -> None:
+    def _channel(self, section: Section, kind: ChannelKind) -> None:
         name = self._name(section)
         if name and not _CHANNEL_NAME.fullmatch(name):
             section.complain(None, "a channel's name is of letters, digits, _ and -")
@@ -147,7 +147,7 @@ class Examination:
         if settings is not None and before is section:
             self.channels[name] = (section, kind, settings)
 
-    def _part(self, section: Section, kind: Kind) -> None:
+    def _part(self, section: Section, kind: ChannelKind) -> None:
         self._name(section)
         settings = section.read(kind.parts[section.kind])
         if settings is not None:
@@ -170,7 +170,7 @@ class Examination:
                     "channel", f"[{owner.label}] is not of kind {kind.name}"
                 )
 
-    def _kind_of_part(self, part: str) -> Kind:
+    def _kind_of_part(self, part: str) -> ChannelKind:
         return next(kind for kind in self.kinds if part in kind.parts)
 
     def _check_routes(self) -> None:

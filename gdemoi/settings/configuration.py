@@ -11,7 +11,7 @@ from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, Place
-from gdemoi.interfaces import Kind, Surroundings
+from gdemoi.interfaces import ChannelContext, ChannelKind
 from gdemoi.routing.rules import Rule
 from gdemoi.routing.settings import RouteSettings
 from gdemoi.settings.gateway import GatewaySettings
@@ -21,7 +21,7 @@ from gdemoi.settings.gateway import GatewaySettings
 class ChannelSettings:
     """One configured channel: what its kind's `make` is called with."""
 
-    kind: Kind
+    kind: ChannelKind
     name: str
     settings: Any
     parts: tuple[tuple[str, str, Any], ...] = ()
@@ -54,7 +54,7 @@ class Configuration:
         """Return the routes as the router's rules, in file order."""
         return tuple(route.rule(name) for name, route in self.routes)
 
-    def make(self, channel: ChannelSettings, surroundings: Surroundings) -> Any:
+    def make(self, channel: ChannelSettings, surroundings: ChannelContext) -> Any:
         """Make a channel; raise `BadConfiguration`, with its place."""
         parts = list(channel.parts)
         try:

@@ -17,6 +17,9 @@ from zope.interface import implementer
 
 from gdemoi.errors import CannotListen, OurFault, Unavailable
 from gdemoi.interfaces import (
+    ChannelContext,
+    ChannelKind,
+    EncodedMessage,
     IChannel,
     IChannelEvents,
     IContinuing,
@@ -24,13 +27,10 @@ from gdemoi.interfaces import (
     IListening,
     IPaced,
     ITraced,
-    Kind,
-    Prepared,
     Rate,
-    Surroundings,
 )
-from gdemoi.keeper import KeeperState
 from gdemoi.message import Outbound, Outcome, Progress, Receipt, Refused
+from gdemoi.reconnector import ReconnectorState
 from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_describe import describe
@@ -87,7 +87,7 @@ class SmppChannel:
         self,
         name: str,
         settings: SmppSettings,
-        surroundings: Surroundings,
+        surroundings: ChannelContext,
         connect: Connect | None = None,
     ) -> None:
         self.name = name
@@ -159,7 +159,7 @@ class SmppChannel:
             return link.why
         return None if esme.session.bound else esme.session.state.value
 
-    def prepare(self, message: Outbound) -> Prepared | Refused:
+    def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Split and encode."""
         return self._preparer.prepare(message, self._clock.seconds(), tlvs=self._tlvs)
 
@@ -168,7 +168,7 @@ class SmppChannel:
         now = self._clock.seconds()
         return self._preparer.resume(message, progress, now, tlvs=self._tlvs)
 
-    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+    def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send what of the message the SMSC does not have yet."""
         assert isinstance(prepared, SmppPrepared)
         reason = self.unable()
@@ -341,16 +341,16 @@ class SmppChannel:
         for one in self.links:
             one.start()
 
-    def link_changed(self, link: Link, state: KeeperState, reason: str) -> None:
+    def link_changed(self, link: Link, state: ReconnectorState, reason: str) -> None:
         """Take note of a link's state, and tell the channel's."""
         if link not in self.links:
             return
-        if state is KeeperState.UP:
+        if state is ReconnectorState.UP:
             self._alarmed = False
             if link is self.submitting:
                 self.sender.esme = link.esme
                 self.sender.pump()
-        elif state is KeeperState.REFUSED and not self._alarmed:
+        elif state is ReconnectorState.REFUSED and not self._alarmed:
             self._alarmed = True
             log.critical(
                 "{channel}: {reason}; next try in {pause:g} s",
@@ -362,7 +362,9 @@ class SmppChannel:
 
     def _tell(self) -> None:
         """Tell the state of all binds together, when it changed."""
-        away = [link for link in self.links if link.keeper.state is not KeeperState.UP]
+        away = [
+            link for link in self.links if link.keeper.state is not ReconnectorState.UP
+        ]
         state = "up"
         if away:
             state = "degraded" if len(away) < len(self.links) else "down"
@@ -418,10 +420,10 @@ def make(
     name: str,
     settings: SmppSettings,
     parts: list[tuple[str, str, Any]],
-    surroundings: Surroundings,
+    surroundings: ChannelContext,
 ) -> SmppChannel:
     """Make the channel of a section."""
     return SmppChannel(name, settings, surroundings)
 
 
-KIND: Final = Kind(name="smpp", settings=SmppSettings, make=make)
+KIND: Final = ChannelKind(name="smpp", settings=SmppSettings, make=make)

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
-from gdemoi.message import Match, Receipt
+from gdemoi.message import Receipt, ReceiptMatch
 from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.inbound import DeliveryReader, DeliveryRepeats
 from gdemoi.smpp.pdus import DataSm, DeliverSm
@@ -110,7 +110,7 @@ class Deliveries:
 
     def _matched(
         self,
-        match: Match | None,
+        match: ReceiptMatch | None,
         esme: EsmeProtocol,
         pdu: DeliverSm | DataSm,
         receipt: Receipt,

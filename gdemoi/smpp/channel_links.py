@@ -24,8 +24,8 @@ from gdemoi.certificates import client_options
 from gdemoi.endpoints import HostEndpoint
 from gdemoi.faults import in_words
 from gdemoi.hosts import Host, Hosts
-from gdemoi.interfaces import Surroundings
-from gdemoi.keeper import FAULTS, TIMEOUTS, Backoff, Keeper, KeeperState
+from gdemoi.interfaces import ChannelContext
+from gdemoi.reconnector import FAULTS, TIMEOUTS, Backoff, Reconnector, ReconnectorState
 from gdemoi.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.session_events import Bound, SessionEvent
@@ -82,7 +82,7 @@ class LinkListener(Protocol):
     ) -> None:
         """Take what happened on a link."""
 
-    def link_changed(self, link: Link, state: KeeperState, reason: str) -> None:
+    def link_changed(self, link: Link, state: ReconnectorState, reason: str) -> None:
         """Take note that a link is up, or why it is not."""
 
 
@@ -152,7 +152,7 @@ class Link:
         channel: str,
         bind_command: int,
         settings: SmppSettings,
-        surroundings: Surroundings,
+        surroundings: ChannelContext,
         boss: LinkListener,
         connect: Connect,
         trace: Trace | None,
@@ -175,7 +175,7 @@ class Link:
         self._last_reason = ""
         self._going_home: IDelayedCall | None = None
         timeout_s = settings.link_timeout_s or 30.0
-        self.keeper: Keeper[EsmeProtocol] = Keeper(
+        self.keeper: Reconnector[EsmeProtocol] = Reconnector(
             surroundings.clock,
             log,
             f"{channel} ({self.name})",
@@ -241,21 +241,21 @@ class Link:
                 self.bound_as = happening
         self._boss.heard(self, esme, happenings)
 
-    def _told(self, state: KeeperState, reason: str) -> None:
+    def _told(self, state: ReconnectorState, reason: str) -> None:
         now = self._clock.seconds()
-        if state is KeeperState.UP:
+        if state is ReconnectorState.UP:
             self._up_since = now
             self._plan_home()
-        elif state in (KeeperState.PAUSED, KeeperState.REFUSED):
+        elif state in (ReconnectorState.PAUSED, ReconnectorState.REFUSED):
             self._forget_home()
             since, self._up_since = self._up_since, None
-            if since is None and state is KeeperState.PAUSED:
+            if since is None and state is ReconnectorState.PAUSED:
                 self._log_failure(reason)
             if self.keeper.held:
                 self.hosts.ended(now)
             else:
                 self.hosts.failed(now)
-        if reason or state is KeeperState.UP:
+        if reason or state is ReconnectorState.UP:
             self._last_reason = reason
         self._boss.link_changed(self, state, reason)
 

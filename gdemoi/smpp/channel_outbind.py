@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from gdemoi.errors import CannotListen
 from gdemoi.faults import UNOPENED, of_port
-from gdemoi.interfaces import Surroundings
+from gdemoi.interfaces import ChannelContext
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_links import terms_of
 from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
@@ -51,7 +51,7 @@ class OutbindPort:
         self,
         channel: str,
         settings: SmppSettings,
-        surroundings: Surroundings,
+        surroundings: ChannelContext,
         deliveries: Deliveries,
         trace: Trace | None,
     ) -> None:

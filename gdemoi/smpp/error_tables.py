@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from gdemoi.message import Error, State
+from gdemoi.message import Error, MessageState
 
 OURS: Final = Path(__file__).parent / "tables"
 LANGUAGES: Final = ("en", "ru", "es")
 _STATES: Final = frozenset(
     {
-        *(State.DELIVERED, State.ENROUTE, State.UNDELIVERED),
-        *(State.EXPIRED, State.REJECTED),
+        *(MessageState.DELIVERED, MessageState.ENROUTE, MessageState.UNDELIVERED),
+        *(MessageState.EXPIRED, MessageState.REJECTED),
     }
 )
 _KEYS: Final = frozenset({"state", "retryable", "es_meaning", *LANGUAGES})
@@ -33,7 +33,7 @@ class CodeMeaning:
     """What one value of `err` means."""
 
     code: str
-    state: State
+    state: MessageState
     retryable: bool
     text: dict[str, str]
     # the manual's own explanation, at length
@@ -42,7 +42,7 @@ class CodeMeaning:
     @property
     def final(self) -> bool:
         """Whether nothing more is to come after this code."""
-        return self.state is not State.ENROUTE
+        return self.state is not MessageState.ENROUTE
 
     def tell(self, language: str) -> str:
         """Return the meaning in `language`, or in the first one that there is."""
@@ -133,7 +133,7 @@ def _meaning(code: str, entry: Any) -> CodeMeaning:
         raise ValueError(f"code {code}: meanings are strings")
     return CodeMeaning(
         code.lstrip("0") or "0",
-        State(state),
+        MessageState(state),
         retryable,
         text,
         str(entry.get("es_meaning", "")),

@@ -11,7 +11,14 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
-from gdemoi.message import Error, Inbound, Named, Part, Receipt, State
+from gdemoi.message import (
+    Error,
+    Inbound,
+    InboundSegment,
+    MessageState,
+    Receipt,
+    ReceiptId,
+)
 from gdemoi.smpp.addresses import as_number, as_sender, numbering_of
 from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.pdus import DataSm, DeliverSm
@@ -173,7 +180,7 @@ class DeliveryReader:
         meaning = table.find(facts.err)
         state = facts.state
         if state is None:
-            state = meaning.state if meaning is not None else State.ENROUTE
+            state = meaning.state if meaning is not None else MessageState.ENROUTE
         zone = settings.receipt_time_zone
         return Receipt(
             account=self._account,
@@ -181,7 +188,7 @@ class DeliveryReader:
             provider_id=facts.id,
             state=state,
             keys=self._ids.keys(facts.id),
-            also=tuple([Named(name, self._ids.keys(name)) for name in facts.also]),
+            also=tuple([ReceiptId(name, self._ids.keys(name)) for name in facts.also]),
             error=self._error(facts, state),
             at=None if zone is None else parse_date(facts.done_date, zone),
             about=pdu.source_addr or None,
@@ -189,15 +196,15 @@ class DeliveryReader:
             whole=settings.receipt_per_message,
         )
 
-    def _error(self, facts: ReceiptFacts, state: State) -> Error | None:
-        if state is State.DELIVERED:
+    def _error(self, facts: ReceiptFacts, state: MessageState) -> Error | None:
+        if state is MessageState.DELIVERED:
             return None
         settings = self._settings
         table = settings.error_table
         err = facts.err or ""
         if err not in _NO_ERROR:
             return table.error(err, settings.error_language)
-        if state is State.ENROUTE:
+        if state is MessageState.ENROUTE:
             return None
         word = facts.word.lower() or "unknown"
         return Error(f"receipt:{word}", facts.word or "no state in the receipt")
@@ -269,7 +276,7 @@ def _ports(tlvs: tuple[Tlv, ...] | list[Tlv]) -> tuple[int | None, int | None]:
     )
 
 
-def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:
+def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> InboundSegment | None:
     """Return the segment by the SAR TLVs; only all three mean anything (§5.3.2.22).
 
     Segments count from 1 (§5.3.2.24); of an SMSC that counts from 0 the first one
@@ -284,7 +291,7 @@ def _sar_part(tlvs: tuple[Tlv, ...] | list[Tlv]) -> Part | None:
     given = Tag.sar_segment_seqnum in found
     if reference is None or not given or not 2 <= total <= 255:
         return None
-    part = Part(f"sar{reference.hex()}", total, number, loose=True)
+    part = InboundSegment(f"sar{reference.hex()}", total, number, loose=True)
     return part if part.possible else None
 
 

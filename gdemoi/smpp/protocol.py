@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from gdemoi.alarm import Alarm
 from gdemoi.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
-from gdemoi.keeper import LoginRefused
+from gdemoi.reconnector import LoginRefused
 from gdemoi.smpp.pdus import DataSm, DeliverSm
 from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.session_events import (
@@ -51,7 +51,7 @@ class SessionListener(Protocol):
 
 @implementer(IPushProducer, IHandshakeListener)
 class EsmeProtocol(protocol.Protocol):
-    """One connection to an SMSC; a `gdemoi.keeper.Conversation`.
+    """One connection to an SMSC; a `gdemoi.reconnector.Conversation`.
 
     Binds as soon as it is connected; with `may_bind`, when an outbind asks to and
     `may_bind` consents.
@@ -90,7 +90,7 @@ class EsmeProtocol(protocol.Protocol):
         # which connection this is, for those who hold several
         self.serial = 0
 
-    # -- gdemoi.keeper.Conversation
+    # -- gdemoi.reconnector.Conversation
 
     def ready(self) -> Deferred[None]:
         """Fire when bound; fail with `LoginRefused` when the SMSC said no."""

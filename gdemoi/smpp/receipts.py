@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from gdemoi.text import charset
 
 # esm_class bits 5-2, SMSC to ESME (SMPP 3.4 §5.2.12)
@@ -41,20 +41,20 @@ MESSAGE_STATES: Final[dict[int, str]] = {
 
 # UNKNOWN is missing on purpose: who does not know the state says none.  Then the
 # other witness (text, error code) counts, and the message stays open.
-_WORDS: Final[dict[State, tuple[str, ...]]] = {
-    State.DELIVERED: ("DELIVRD", "DELIVERED", "DELIVERD", "DELIV", "DELIVERY"),
-    State.EXPIRED: ("EXPIRED", "EXPIRD"),
-    State.UNDELIVERED: (
+_WORDS: Final[dict[MessageState, tuple[str, ...]]] = {
+    MessageState.DELIVERED: ("DELIVRD", "DELIVERED", "DELIVERD", "DELIV", "DELIVERY"),
+    MessageState.EXPIRED: ("EXPIRED", "EXPIRD"),
+    MessageState.UNDELIVERED: (
         *("UNDELIV", "UNDELIVERABLE", "UNDELIVERED", "UNDELIVRD", "FAILED"),
         *("FAIL", "DELETED", "SKIPPED", "ERROR"),
     ),
-    State.REJECTED: ("REJECTD", "REJECTED", "REJECT"),
-    State.ENROUTE: (
+    MessageState.REJECTED: ("REJECTD", "REJECTED", "REJECT"),
+    MessageState.ENROUTE: (
         *("ENROUTE", "ACCEPTD", "ACCEPTED", "BUFFRED", "BUFFERED", "BUFFERD"),
         *("ACKED", "SCHEDLD", "SCHEDULED", "QUEUED", "PENDING", "SENT"),
     ),
 }
-STATE_OF_WORD: Final[dict[str, State]] = {
+STATE_OF_WORD: Final[dict[str, MessageState]] = {
     word: state for state, words in _WORDS.items() for word in words
 }
 
@@ -189,7 +189,7 @@ class ReceiptFacts(msgspec.Struct, frozen=True):
 
     id: str
     word: str
-    state: State | None
+    state: MessageState | None
     err: str | None
     done_date: str | None
     intermediate: bool
@@ -223,8 +223,8 @@ def facts_of(
         return None
     word, state = _state_of(text, message_state)
     intermediate = bool(kind & TYPE_INTERMEDIATE)
-    if intermediate and state is not State.DELIVERED:
-        state = State.ENROUTE
+    if intermediate and state is not MessageState.DELIVERED:
+        state = MessageState.ENROUTE
     first, second = _id(receipted_message_id), text.id or ""
     return ReceiptFacts(
         first or second,
@@ -237,7 +237,9 @@ def facts_of(
     )
 
 
-def _state_of(text: ReceiptText, message_state: int | None) -> tuple[str, State | None]:
+def _state_of(
+    text: ReceiptText, message_state: int | None
+) -> tuple[str, MessageState | None]:
     """Return the word and the state; the TLV goes before the text if it knows."""
     word = (text.stat or "").upper()
     state = STATE_OF_WORD.get(word)

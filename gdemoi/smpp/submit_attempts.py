@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Uncertain
 from gdemoi.smpp.encoded import SmppEncodedMessage
 
 
@@ -146,7 +146,7 @@ class SubmitAttempt:
         if not (self._doubted or isinstance(outcome, Accepted)):
             # it was refused before, and is as far as it goes
             return None
-        certain = not (self.doubts > 0 or isinstance(outcome, Unsure))
+        certain = not (self.doubts > 0 or isinstance(outcome, Uncertain))
         if certain and not self.late:
             self.late = True
             return outcome
@@ -170,9 +170,9 @@ class SubmitAttempt:
             receipt_expected=self.prepared.receipt_expected and bool(ids),
         )
 
-    def _unsure(self) -> Unsure:
+    def _unsure(self) -> Uncertain:
         taken = self.prepared.taken
-        return Unsure(
+        return Uncertain(
             why=self.why or "not all segments were sent",
             provider_ids=tuple([id_ for id_ in taken if id_]),
             segments=len(taken),

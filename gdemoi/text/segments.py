@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.message import Charset, Part
+from gdemoi.message import Charset, InboundSegment
 from gdemoi.text import charset as charsets
 from gdemoi.text import gsm7
 from gdemoi.text.udh import CONCATENATION_8, CONCATENATION_16, Udh
@@ -54,7 +54,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     udh: bytes = b""
     text: str | None = None
-    part: Part | None = None
+    part: InboundSegment | None = None
     # SAR TLVs carry `part` (there is no header for it)
     sar: bool = False
 
@@ -268,7 +268,7 @@ def _segments(
                 units=units,
                 udh=head,
                 text=text,
-                part=Part(known, total, number),
+                part=InboundSegment(known, total, number),
                 sar=sar,
             )
         )

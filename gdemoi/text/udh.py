@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.message import Part
+from gdemoi.message import InboundSegment
 from gdemoi.text import gsm7
 
 CONCATENATION_8: Final = 0x00
@@ -70,7 +70,7 @@ class Udh(msgspec.Struct, frozen=True):
         return found
 
     @property
-    def part(self) -> Part | None:
+    def part(self) -> InboundSegment | None:
         """Which segment of a long SMS this is; None for one that stands alone.
 
         A total or number of 0, or a number over the total, is to be ignored
@@ -82,7 +82,7 @@ class Udh(msgspec.Struct, frozen=True):
                 continue
             total, number = data[-2], data[-1]
             if 1 <= number <= total:
-                return Part(data[:-2].hex(), total, number)
+                return InboundSegment(data[:-2].hex(), total, number)
         return None
 
     @property

@@ -23,15 +23,14 @@ from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.hosts import Host
 from gdemoi.interfaces import (
+    ChannelContext,
+    ChannelKind,
+    EncodedMessage,
     IChannel,
     IChannelEvents,
     IContinuing,
     IHalting,
-    Kind,
-    Prepared,
-    Surroundings,
 )
-from gdemoi.keeper import Keeper, KeeperState
 from gdemoi.message import (
     Accepted,
     Error,
@@ -42,8 +41,9 @@ from gdemoi.message import (
     Progress,
     Receipt,
     Refused,
-    Unsure,
+    Uncertain,
 )
+from gdemoi.reconnector import Reconnector, ReconnectorState
 from gdemoi.yeastar import session_events as told
 from gdemoi.yeastar.answers import ussd_of
 from gdemoi.yeastar.channel_lines import commands_of
@@ -78,7 +78,7 @@ class YeastarChannel:
         self,
         name: str,
         settings: YeastarSettings,
-        around: Surroundings,
+        around: ChannelContext,
         connect: Connect | None = None,
     ) -> None:
         self.name = name
@@ -102,7 +102,7 @@ class YeastarChannel:
             epoch=f"{around.clock.seconds():.3f}.{around.random():.9f}",
         )
         self._spool = Spool(name, around.clock, self._record)
-        self._keeper: Keeper[TgProtocol] = Keeper(
+        self._keeper: Reconnector[TgProtocol] = Reconnector(
             around.clock,
             log,
             f"yeastar:{name}",
@@ -117,12 +117,12 @@ class YeastarChannel:
         self._active = 0
         self._stopping = False
         self._idle: Deferred[None] | None = None
-        self._told: KeeperState | None = None
+        self._told: ReconnectorState | None = None
         self._told_lines: dict[int, str | None] = {}
         # by the ids of SMS: what a result may still change
-        self._late: OrderedDict[str, tuple[TgEncodedMessage, int, Unsure | Refused]] = (
-            OrderedDict()
-        )
+        self._late: OrderedDict[
+            str, tuple[TgEncodedMessage, int, Uncertain | Refused]
+        ] = OrderedDict()
 
     # -- IChannel: life -------------------------------------------------------
 
@@ -164,7 +164,7 @@ class YeastarChannel:
         """Return why nothing can be sent now."""
         if self._stopping:
             return "stopping"
-        if self._keeper.state is not KeeperState.UP:
+        if self._keeper.state is not ReconnectorState.UP:
             return self._keeper.reason or self._keeper.state.value
         return self._ports.unable(self._clock.seconds())
 
@@ -181,7 +181,7 @@ class YeastarChannel:
             return None
         return prepared if prepared.go_on(progress) else None
 
-    def submit(self, prepared: Prepared, attempt: int) -> Deferred[Outcome]:
+    def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send what is not yet taken of a message."""
         assert isinstance(prepared, TgEncodedMessage)
         return Deferred.fromCoroutine(self._submit(prepared, attempt))
@@ -206,11 +206,13 @@ class YeastarChannel:
                     error.code == NOT_TAKEN and _may_be_half_out(prepared)
                 ):
                     # it names no id: a result was the last that will be heard
-                    unsure = Unsure(why=f"{error.text}; some of it may have gone out")
+                    unsure = Uncertain(
+                        why=f"{error.text}; some of it may have gone out"
+                    )
                     return self._unsure(prepared, attempt, unsure)
                 case Refused():
                     return self._partly(prepared, outcome)
-                case Unsure():
+                case Uncertain():
                     return self._unsure(prepared, attempt, outcome)
                 case Accepted():
                     line = outcome.line
@@ -247,7 +249,7 @@ class YeastarChannel:
         sms_ids: Sequence[str],
         prepared: TgEncodedMessage,
         attempt: int,
-        outcome: Unsure | Refused,
+        outcome: Uncertain | Refused,
     ) -> None:
         """Remember what a result that comes late would be about."""
         for sms_id in sms_ids:
@@ -276,10 +278,10 @@ class YeastarChannel:
         return Refused(error=error, line=refused.line, progress=progress)
 
     def _unsure(
-        self, prepared: TgEncodedMessage, attempt: int, outcome: Unsure
-    ) -> Unsure:
+        self, prepared: TgEncodedMessage, attempt: int, outcome: Uncertain
+    ) -> Uncertain:
         self._may_come(outcome.provider_ids, prepared, attempt, outcome)
-        return Unsure(
+        return Uncertain(
             why=outcome.why,
             provider_ids=(*prepared.provider_ids, *outcome.provider_ids),
             segments=prepared.segments,
@@ -368,19 +370,23 @@ class YeastarChannel:
 
         return TgProtocol(begin, self._clock, self._hear)
 
-    def _kept(self, state: KeeperState, reason: str) -> None:
+    def _kept(self, state: ReconnectorState, reason: str) -> None:
         """Tell a change of the connection once, not each vain try."""
-        if state in (KeeperState.PAUSED, KeeperState.REFUSED):
+        if state in (ReconnectorState.PAUSED, ReconnectorState.REFUSED):
             if self._keeper.held:
                 self._host.held()
             else:
                 self._host.failed()
         events = self._events
-        telling = (KeeperState.UP, KeeperState.PAUSED, KeeperState.REFUSED)
+        telling = (
+            ReconnectorState.UP,
+            ReconnectorState.PAUSED,
+            ReconnectorState.REFUSED,
+        )
         if events is None or state not in telling or state is self._told:
             return
         self._told = state
-        up = state is KeeperState.UP
+        up = state is ReconnectorState.UP
         events.changed(self, "up" if up else "down", reason)
         if up:
             self._tell_lines()
@@ -468,10 +474,10 @@ def make(
     name: str,
     settings: YeastarSettings,
     parts: list[tuple[str, str, Any]],
-    around: Surroundings,
+    around: ChannelContext,
 ) -> YeastarChannel:
     """Make the channel of one section."""
     return YeastarChannel(name, settings, around)
 
 
-KIND: Final = Kind(name="yeastar", settings=YeastarSettings, make=make)
+KIND: Final = ChannelKind(name="yeastar", settings=YeastarSettings, make=make)

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from attrs import define, field
 
-from gdemoi.message import Inbound, Part
+from gdemoi.message import Inbound, InboundSegment
 from gdemoi.yeastar.ami import AmiBlock
 from gdemoi.yeastar.percent import Content, decode
 
@@ -165,7 +165,7 @@ class InboundReader:
         group.texts[sms.index] = plain.text
         if len(group.texts) == sms.total:
             self._close(key)
-        part = Part(group.reference, sms.total, sms.index, loose=True)
+        part = InboundSegment(group.reference, sms.total, sms.index, loose=True)
         return [msgspec.structs.replace(plain, part=part)]
 
     def _begin(self, key: Key, now: float) -> _SegmentGroup:

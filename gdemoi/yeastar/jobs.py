@@ -3,7 +3,7 @@
 States of a job: waiting (no port yet), queued (its port is reserved, the action
 stands in the dialogue), written (the command left), taken (the device printed no
 refusal).  Before "written" its end is a refusal: nothing left.  From "written" on
-nothing but the device's own word makes it a refusal; silence is `Unsure`.
+nothing but the device's own word makes it a refusal; silence is `Uncertain`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import define, field
 
-from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
+from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Uncertain
 from gdemoi.yeastar.ports import Port
 
 # An SMS waits for its port no longer than this beyond the port's rest.
@@ -87,9 +87,9 @@ class TgJob:
             receipt_expected=False,
         )
 
-    def unsure(self, why: str, *, silent: bool = False) -> Unsure:
+    def unsure(self, why: str, *, silent: bool = False) -> Uncertain:
         """Return: it may have gone out; `silent`: the device did not say."""
-        return Unsure(
+        return Uncertain(
             why=why,
             provider_ids=(self.id,),
             segments=self.sms.segments,
@@ -97,9 +97,9 @@ class TgJob:
             unanswered=silent,
         )
 
-    def contradicted(self, why: str) -> Unsure:
+    def contradicted(self, why: str) -> Uncertain:
         """Return: the device says of it that it went out, and that it did not."""
-        return Unsure(
+        return Uncertain(
             why=why, provider_ids=tuple(self.sms.ids), segments=self.sms.segments
         )
 

@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.keeper import LoginRefused
-from gdemoi.message import Outcome, Unsure
+from gdemoi.message import Outcome, Uncertain
+from gdemoi.reconnector import LoginRefused
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.jobs import SmsCommand
 from gdemoi.yeastar.session import ConnectionStage, TgSession
@@ -155,7 +155,7 @@ class TgProtocol(Protocol):
     def _tell(self, event: session_events.SessionEvent) -> None:
         match event:
             case session_events.SmsSettled(ticket, outcome):
-                self.worked = self.worked or not isinstance(outcome, Unsure)
+                self.worked = self.worked or not isinstance(outcome, Uncertain)
                 self._sending.pop(ticket).callback(outcome)
             case session_events.CommandOutput(ticket, output, error):
                 self._print(self._asking.pop(ticket), output, error)

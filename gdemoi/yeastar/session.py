@@ -5,7 +5,7 @@ is not told to what is no manager, then log in in any case (some servers greet
 late or never).  LOGGING_IN: nothing but the login leaves.  READY: one action at a
 time (`ActionQueue`); SMS take a port (`Ports`), go out as commands with an id of
 ours, and are settled by ``UpdateSMSSend`` of that id, before or after the
-command's own answer.  OVER: everything written and unsettled is `Unsure`, what
+command's own answer.  OVER: everything written and unsettled is `Uncertain`, what
 was not written is refused.
 
 Deadlines: the greeting, the answer to the present action (then the connection is
@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Unsure
+from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Uncertain
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.action_queue import Action, ActionPurpose, ActionQueue, sms_command
 from gdemoi.yeastar.ami import AmiBanner, AmiBlock, AmiFramer, NotAmi
@@ -425,7 +425,7 @@ class TgSession:
                     self.ports.works(port)
                 case Refused():
                     port.failed += 1
-                case Unsure():
+                case Uncertain():
                     port.unsure += 1
         self.jobs.remove(job)
         self._events.append(session_events.SmsSettled(job.ticket, outcome))

@@ -16,8 +16,8 @@ from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, url
 from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import Unavailable
-from gdemoi.life import Duplicate, Event, Reused, Taken
-from gdemoi.message import Outbound, State
+from gdemoi.facts import Duplicate, IdReused, OutboxEvent, Stored
+from gdemoi.message import MessageState, Outbound
 from tests.amqp.broker import Broker, Network, Side
 
 
@@ -25,7 +25,7 @@ class Outbox:
     """The journal's seam, as far as events go: rows in memory."""
 
     def __init__(self) -> None:
-        self.rows: list[Event] = []
+        self.rows: list[OutboxEvent] = []
         self.bookmark: str | None = None
         self.bookmarks = 0
         self.failing = False
@@ -37,17 +37,17 @@ class Outbox:
         reply_to: str | None = None,
         body: bytes | None = None,
         message_id: str | None = None,
-    ) -> Event:
+    ) -> OutboxEvent:
         """Commit one more event."""
         seq = len(self.rows) + 1
         body = json.dumps({"seq": seq}).encode() if body is None else body
-        event = Event(seq, f"e{seq}", routing_key, body, message_id, reply_to)
+        event = OutboxEvent(seq, f"e{seq}", routing_key, body, message_id, reply_to)
         self.rows.append(event)
         for told in self._told:
             told(seq)
         return event
 
-    def events(self, after: int, limit: int) -> Deferred[list[Event]]:
+    def events(self, after: int, limit: int) -> Deferred[list[OutboxEvent]]:
         if self.failing:
             return fail(Unavailable("no disk"))
         return succeed(self.rows[after : after + limit])
@@ -109,9 +109,9 @@ class Door:
     def verdict(self, message: Outbound) -> Any:
         known = self.taken.setdefault(message.id, message)
         if known is message:
-            return Taken()
+            return Stored()
         same = (known.to, known.text) == (message.to, message.text)
-        return Duplicate(State.ACCEPTED) if same else Reused()
+        return Duplicate(MessageState.ACCEPTED) if same else IdReused()
 
 
 class Case(SynchronousTestCase):

@@ -21,10 +21,10 @@ from twisted.trial.unittest import TestCase
 from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.contract.envelope import Defaults
+from gdemoi.facts import Acceptance, AttemptEnded, Stored, Submitted
 from gdemoi.journal import Journal
-from gdemoi.keeper import Backoff
-from gdemoi.life import Acceptance, Answered, Submitted, Taken
 from gdemoi.message import Accepted, Inbound, Outbound
+from gdemoi.reconnector import Backoff
 from gdemoi.tasks import spawn
 from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost, self_signed
 from tests.services import require_rabbitmq
@@ -60,14 +60,14 @@ class Gateway:
             [Acceptance(m, mark, "x", attempting=True) for m, mark in messages]
         )
         for (message, _), verdict in zip(messages, verdicts, strict=True):
-            if isinstance(verdict, Taken):
+            if isinstance(verdict, Stored):
                 spawn(self.leave(message.id), Logger(), "leaving")
         return verdicts
 
     async def leave(self, id_: str) -> None:
         outcome, over = Accepted(receipt_expected=False), Submitted(final=True)
         await self.journal.note(
-            Answered(id_, 1, "x", "x", outcome, over, reactor.seconds())
+            AttemptEnded(id_, 1, "x", "x", outcome, over, reactor.seconds())
         )
 
 

@@ -17,7 +17,7 @@ import gdemoi.settings
 from gdemoi.cli.show_configured import explanation
 from gdemoi.errors import ConfigurationError
 from gdemoi.ini import key, secret, text
-from gdemoi.interfaces import Kind
+from gdemoi.interfaces import ChannelKind
 from gdemoi.message import Error, Outbound, Refused
 from gdemoi.smpp.pdus import SubmitSm, encode
 from tests.cli.wires import Terminal
@@ -79,7 +79,9 @@ def make(name: str, settings: Any, parts: Any, surroundings: Any) -> Pigeons:
 
 
 KINDS = (
-    Kind("pigeon", PigeonSettings, make, ("dove",), {"pigeon-ring": RingSettings}),
+    ChannelKind(
+        "pigeon", PigeonSettings, make, ("dove",), {"pigeon-ring": RingSettings}
+    ),
 )
 GOOD = """\
 [gateway]

@@ -11,7 +11,7 @@ from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.show import story
-from gdemoi.contract.gateway import Page, Search
+from gdemoi.contract.gateway import MessagePage, Search
 from gdemoi.goip.lines import Line
 from gdemoi.goip.view import line_view
 from gdemoi.http.settings import HttpSettings
@@ -389,8 +389,8 @@ class Finds(House):
         super().__init__()
         self.rows = rows
 
-    async def search(self, wanted: Search) -> Page:
-        return Page(self.rows, None)
+    async def search(self, wanted: Search) -> MessagePage:
+        return MessagePage(self.rows, None)
 
 
 class Lines(House):

@@ -30,8 +30,8 @@ from gdemoi.cloud.settings import (
 )
 from gdemoi.cloud.webhooks import WebhookSite
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IChannelEvents, Surroundings
-from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt
+from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
+from gdemoi.message import Inbound, Outbound, Outcome, Receipt, ReceiptMatch
 from gdemoi.sandbox.clouds import Clouds, QuietSite, SandboxCloudsSettings
 
 NOW = 1770120865.0
@@ -200,7 +200,7 @@ class Upstairs:
     def able(self, channel: IChannel) -> None:
         """Hear that something may have changed."""
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Write a receipt down."""
         if self.down:
             return fail(Unavailable("the journal is away"))
@@ -243,7 +243,7 @@ class House:
         root = Resource()
         root.putChild(b"sms", self.sms)
         self.net.serve(22000, root)
-        around = Surroundings(
+        around = ChannelContext(
             reactor=self.net.clock,
             clock=self.net.clock,
             random=lambda: 0.5,

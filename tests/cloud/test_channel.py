@@ -16,13 +16,13 @@ from gdemoi.cloud.channel import KINDS, provider_of
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_sms import VonageSms
 from gdemoi.errors import ConfigurationError, OurFault
-from gdemoi.interfaces import IChannel, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel
 from tests.cloud.net import textlocal, twilio, tyntec, vonage
 
 
-def around(mounted: dict[str, Any]) -> Surroundings:
+def around(mounted: dict[str, Any]) -> ChannelContext:
     reactor = MemoryReactorClock()
-    return Surroundings(
+    return ChannelContext(
         reactor=reactor,
         clock=reactor,
         random=lambda: 0.5,

@@ -13,7 +13,7 @@ from twisted.web.server import NOT_DONE_YET
 from gdemoi.cloud.provider import HttpRequest
 from gdemoi.errors import ConfigurationError, OurFault
 from gdemoi.interfaces import IHalting
-from gdemoi.message import Accepted, Receipt, Refused, Scope, State, Unsure
+from gdemoi.message import Accepted, MessageState, Receipt, Refused, Scope, Uncertain
 from tests.cloud.net import (
     ACCOUNT,
     CLOUDS,
@@ -116,7 +116,7 @@ class SubmitTests(SynchronousTestCase):
         self.assertEqual(outcomes, [])
         house.net.advance(0.2)
         (outcome,) = outcomes
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         self.assertIn("deadline passed", outcome.why)
         self.assertEqual(outcome.segments, 2)
         self.assertTrue(outcome.unanswered)
@@ -156,7 +156,7 @@ class SubmitTests(SynchronousTestCase):
             (201, b'{"sid":"SM1"' + b" " * (1 << 20) + b"}", {}),
         ):
             outcome = self.house(reply).submit(message())
-            self.assertIsInstance(outcome, Unsure)
+            self.assertIsInstance(outcome, Uncertain)
 
     def test_a_stop_waits_for_answers_and_then_lets_go(self) -> None:
         """What has left without an answer is unsure; nothing is left running."""
@@ -173,7 +173,7 @@ class SubmitTests(SynchronousTestCase):
         house.net.advance(0.2)
         self.successResultOf(stopped)
         kinds = {type(outcome) for outcome in outcomes}
-        self.assertEqual(kinds, {Unsure, Refused})
+        self.assertEqual(kinds, {Uncertain, Refused})
         self.assertEqual(house.net.clock.getDelayedCalls(), [])
 
     def test_a_stop_is_done_when_the_last_answer_came(self) -> None:
@@ -256,7 +256,7 @@ class CallbackTests(SynchronousTestCase):
         self.assertNotIn(b"StatusCallback", sandbox.requests[0].body)
         self.assertEqual(house.sms.children, {})
         net.advance(10)
-        self.assertEqual(house.up.receipts[-1].state, State.DELIVERED)
+        self.assertEqual(house.up.receipts[-1].state, MessageState.DELIVERED)
 
 
 class AskTests(SynchronousTestCase):
@@ -273,12 +273,12 @@ class AskTests(SynchronousTestCase):
         house = House(
             twilio(base_url=CLOUDS, receipts="poll", inbound="none"), net=net
         ).start()
-        self.assertIsInstance(house.submit(message()), Unsure)
+        self.assertIsInstance(house.submit(message()), Uncertain)
         found = self.ask(house)
         assert found is not None
-        self.assertEqual((found.message_id, found.state), ("g1", State.ENROUTE))
+        self.assertEqual((found.message_id, found.state), ("g1", MessageState.ENROUTE))
         net.advance(10)
-        self.assertEqual(house.up.receipts[-1].state, State.DELIVERED)
+        self.assertEqual(house.up.receipts[-1].state, MessageState.DELIVERED)
 
     def test_vonage_is_searched_by_our_reference(self) -> None:
         """Where the paid reports are allowed."""
@@ -287,7 +287,7 @@ class AskTests(SynchronousTestCase):
             sandbox = clouds(net)
             sandbox.behaviour.push("lost")
             house = House(vonage(base_url=CLOUDS, reports=reports), net=net).start()
-            self.assertIsInstance(house.submit(message()), Unsure)
+            self.assertIsInstance(house.submit(message()), Uncertain)
             net.advance(5)
             found = self.ask(house)
             self.assertEqual(found is not None, reports)
@@ -308,7 +308,9 @@ class AskTests(SynchronousTestCase):
             net.advance(3)
             found = self.ask(house, *outcome.provider_ids)
             assert found is not None
-            self.assertEqual((found.state, found.message_id), (State.DELIVERED, "g1"))
+            self.assertEqual(
+                (found.state, found.message_id), (MessageState.DELIVERED, "g1")
+            )
 
     def test_who_cannot_be_asked_says_nothing(self) -> None:
         """No address, no answer, an answer that is none: None, and no failure."""
@@ -431,7 +433,7 @@ class VonageTruthTests(TruthTestCase):
         sandbox.behaviour.push("partial")
         self.open(vonage(base_url=CLOUDS), net=net)
         outcome = self.send(message("я" * 71))
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         self.assertEqual((len(outcome.provider_ids), outcome.segments), (1, 2))
         net.advance(10)
         self.assertNotIn("delivered", self.states())
@@ -474,7 +476,7 @@ class HintTests(TruthTestCase):
         first, last = self.house.up.receipts
         self.assertEqual((first.verified, first.message_id), (False, "g1"))
         self.assertIn("status=D", first.raw)
-        self.assertEqual((last.verified, last.state), (True, State.DELIVERED))
+        self.assertEqual((last.verified, last.state), (True, MessageState.DELIVERED))
         self.assertEqual(self.states()[-1], "delivered")
 
     def test_tl16_a_forged_receipt_does_not_win(self) -> None:
@@ -550,7 +552,9 @@ class HintTests(TruthTestCase):
         self.knock(told, "application/json")
         self.assertEqual(self.questions(), before + 1)
         (receipt,) = self.house.up.receipts
-        self.assertEqual((receipt.state, receipt.verified), (State.DELIVERED, True))
+        self.assertEqual(
+            (receipt.state, receipt.verified), (MessageState.DELIVERED, True)
+        )
         self.assertEqual(self.states()[-1], "delivered")
 
     def test_ty07_nobody_can_make_us_ask(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.message import Accepted, State, Unsure
+from gdemoi.message import Accepted, MessageState, Uncertain
 from gdemoi.sandbox.clouds import Clouds
 from tests.cloud.net import CLOUDS, House, Net, clouds, message, textlocal, tyntec
 
@@ -20,7 +20,7 @@ class LostAnswerTests(SynchronousTestCase):
         self.net = net
         return sandbox
 
-    def told(self) -> list[tuple[State, bool]]:
+    def told(self) -> list[tuple[MessageState, bool]]:
         return [(one.state, one.verified) for one in self.house.up.receipts]
 
     def questions(self, sandbox: Clouds) -> int:
@@ -30,9 +30,9 @@ class LostAnswerTests(SynchronousTestCase):
         """Tyntec names its id and our reference: it is asked, and its word counts."""
         sandbox = self.begin(tyntec(base_url=CLOUDS), "lost")
         outcome = self.house.submit(message())
-        self.assertIsInstance(outcome, Unsure)
+        self.assertIsInstance(outcome, Uncertain)
         self.net.advance(5)
-        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, True))
         self.assertEqual(self.house.up.receipts[-1].message_id, "g1")
         self.assertEqual(self.questions(sandbox), 2)
 
@@ -42,30 +42,30 @@ class LostAnswerTests(SynchronousTestCase):
         self.assertIsNone(self.house.submit(message(), 9))
         self.assertEqual((self.told(), self.questions(sandbox)), ([], 0))
         self.net.advance(2)
-        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, True))
 
     def test_without_an_id_the_receipt_is_all_there_is(self) -> None:
         """Textlocal names our reference only: it is believed, as not verified."""
         sandbox = self.begin(textlocal(base_url=CLOUDS), "lost")
-        self.assertIsInstance(self.house.submit(message()), Unsure)
+        self.assertIsInstance(self.house.submit(message()), Uncertain)
         self.net.advance(5)
-        self.assertEqual(self.told()[-1], (State.DELIVERED, False))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, False))
         self.assertEqual(self.questions(sandbox), 0)
 
     def test_without_an_id_and_quicker_than_the_loss(self) -> None:
         """On its way while the answer may come; then as the receipt says."""
         self.begin(textlocal(base_url=CLOUDS, timeout_s=10.0), "slow")
         self.assertIsNone(self.house.submit(message(), 9))
-        self.assertEqual({state for state, _ in self.told()}, {State.ENROUTE})
+        self.assertEqual({state for state, _ in self.told()}, {MessageState.ENROUTE})
         self.net.advance(2)
-        self.assertEqual(self.told()[-1], (State.DELIVERED, False))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, False))
 
     def test_an_answer_says_more_than_a_hint(self) -> None:
         """Receipt first, then the answer: the question is asked, the hint unused."""
         sandbox = self.begin(textlocal(base_url=CLOUDS), "early")
         outcome: Any = self.house.submit(message(), 6)
         self.assertIsInstance(outcome, Accepted)
-        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, True))
         self.assertEqual(self.questions(sandbox), 1)
 
     def test_the_journal_is_away_when_the_answer_is_lost(self) -> None:
@@ -96,11 +96,11 @@ class LostAnswerTests(SynchronousTestCase):
         sandbox = self.restarted(tyntec(base_url=CLOUDS), 5)
         self.assertEqual((self.told(), self.questions(sandbox)), ([], 0))
         self.ask()
-        self.assertEqual(self.told()[-1], (State.DELIVERED, True))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, True))
 
     def test_after_a_restart_the_question_waits_for_the_receipt(self) -> None:
         """It came after, and is believed as far as it would have been before."""
         self.restarted(textlocal(base_url=CLOUDS), 0)
         self.ask()
         self.net.advance(5)
-        self.assertEqual(self.told()[-1], (State.DELIVERED, False))
+        self.assertEqual(self.told()[-1], (MessageState.DELIVERED, False))

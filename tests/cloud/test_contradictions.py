@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.channel import provider_of
-from gdemoi.message import Accepted, Outcome, Refused, State, Unsure
+from gdemoi.message import Accepted, MessageState, Outcome, Refused, Uncertain
 from tests.cloud.net import (
     CLOUDS,
     NOW,
@@ -36,10 +36,10 @@ class AnswerTests(SynchronousTestCase):
         found: Outcome = provider.outcome_of(json_answer(status, **told), NOW)
         return found
 
-    def unsure(self, provider: Any, status: int, told: dict[str, Any]) -> Unsure:
+    def unsure(self, provider: Any, status: int, told: dict[str, Any]) -> Uncertain:
         """Return the outcome, which is that nobody knows."""
         outcome = self.outcome(provider, status, told)
-        assert isinstance(outcome, Unsure), (status, told, outcome)
+        assert isinstance(outcome, Uncertain), (status, told, outcome)
         self.assertIn("contradicts itself", outcome.why)
         return outcome
 
@@ -99,7 +99,7 @@ class AnswerTests(SynchronousTestCase):
     def test_success_without_an_id(self) -> None:
         """Nobody knows; only Vonage's status 0 is a plain word without it."""
         for provider, status in ((TWILIO, 201), (MESSAGES, 202), (TYNTEC, 200)):
-            self.assertIsInstance(self.outcome(provider, status, {}), Unsure)
+            self.assertIsInstance(self.outcome(provider, status, {}), Uncertain)
         taken = self.outcome(SMS, 200, self.entries({"status": "0"}))
         self.assertEqual(taken, Accepted(provider_ids=(), segments=1))
 
@@ -133,9 +133,11 @@ class ChannelTests(SynchronousTestCase):
             twilio(base_url=CLOUDS, receipts="poll", inbound="none"), net=net
         ).start()
         outcome = house.submit(message(), 2)
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         house.net.advance(60)
-        receipts = [one for one in house.up.receipts if one.state is State.DELIVERED]
+        receipts = [
+            one for one in house.up.receipts if one.state is MessageState.DELIVERED
+        ]
         self.assertEqual(receipts[0].provider_id, "SM1")
         methods = [method for method, *_ in far.requests]
         self.assertEqual(methods.count("POST"), 1)

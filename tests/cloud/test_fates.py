@@ -18,7 +18,7 @@ from gdemoi.cloud.provider import (
     WebhookContent,
     outcome_of_error_class,
 )
-from gdemoi.message import Error, Outcome, Refused, Scope, Unsure
+from gdemoi.message import Error, Outcome, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
 from tests.cloud.test_provider import PROVIDERS
 
@@ -45,7 +45,7 @@ TABLE: Final = {
 
 def kind_of(outcome: Outcome) -> str:
     """Return which of the four an outcome is."""
-    if isinstance(outcome, Unsure):
+    if isinstance(outcome, Uncertain):
         return UNCERTAIN
     assert isinstance(outcome, Refused)
     if outcome.scope is Scope.CHANNEL_UNTIL_MENDED:
@@ -70,7 +70,7 @@ class StatusTests(SynchronousTestCase):
     def test_what_an_outcome_says(self) -> None:
         """The code and words for the story; the pause only where one was asked for."""
         for fate, outcome in (
-            (ErrorClass.UNCERTAIN, Unsure(why="x:1: no")),
+            (ErrorClass.UNCERTAIN, Uncertain(why="x:1: no")),
             (ErrorClass.REJECT, Refused(error=Error("x:1", "no"))),
             (
                 ErrorClass.HALT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.health import HALT_LAST_S, Health
-from gdemoi.message import Accepted, Error, Refused, Scope, Unsure
+from gdemoi.message import Accepted, Error, Refused, Scope, Uncertain
 from tests.cloud.net import NOW
 
 HALT = Refused(error=Error("x:1", "no", True), scope=Scope.CHANNEL_UNTIL_MENDED)
@@ -32,7 +32,7 @@ class HealthTests(SynchronousTestCase):
     def test_what_is_about_one_message_changes_nothing(self) -> None:
         """Neither a refusal nor an unsure one."""
         health = Health()
-        for outcome in (Refused(error=Error("x:2", "no")), Unsure(why="?")):
+        for outcome in (Refused(error=Error("x:2", "no")), Uncertain(why="?")):
             self.assertFalse(health.learn(outcome, NOW))
         self.assertEqual(health.state, "up")
 
@@ -40,7 +40,7 @@ class HealthTests(SynchronousTestCase):
         """Three times in a row; any answer starts the count anew."""
         health = Health()
         self.assertEqual([health.silence("x") for _ in range(2)], [False, False])
-        health.learn(Unsure(why="?"), NOW)
+        health.learn(Uncertain(why="?"), NOW)
         told = [health.silence("x") for _ in range(4)]
         self.assertEqual(told, [False, False, True, False])
         self.assertEqual(health.state, "degraded")
@@ -48,7 +48,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_any_answer_ends_the_silence(self) -> None:
         """It was only silent: a refusal of one message shows that it is there."""
-        for outcome in (Refused(error=Error("x:2", "no")), Unsure(why="?")):
+        for outcome in (Refused(error=Error("x:2", "no")), Uncertain(why="?")):
             health = Health()
             for _ in range(3):
                 health.silence("x")

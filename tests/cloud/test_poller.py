@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
-from gdemoi.message import Accepted, State
+from gdemoi.message import Accepted, MessageState
 from tests.cloud.net import (
     ACCOUNT,
     CLOUDS,
@@ -201,11 +201,11 @@ class StatusTests(SynchronousTestCase):
         net.settle()
         self.successResultOf(stopped)
         told = [receipt.state for receipt in first.up.receipts]
-        self.assertNotIn(State.DELIVERED, told)
+        self.assertNotIn(MessageState.DELIVERED, told)
         second = House(settings, net=net, cursors=cursors).start()
         self.assertEqual(len(second.channel.messages), 1)
         net.advance(900)
-        self.assertEqual(second.up.receipts[-1].state, State.DELIVERED)
+        self.assertEqual(second.up.receipts[-1].state, MessageState.DELIVERED)
         self.assertEqual(second.up.receipts[-1].message_id, "g1")
         self.assertEqual(len(second.channel.messages), 0)
         self.assertEqual(
@@ -224,7 +224,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(len(house.channel.messages), 1)
         house.up.down = False
         net.advance(60)
-        self.assertEqual(house.up.receipts[-1].state, State.DELIVERED)
+        self.assertEqual(house.up.receipts[-1].state, MessageState.DELIVERED)
         self.assertEqual(house.channel.describe()["counts"], {"poll put off": 1})
 
     def test_two_questions_at_once_at_most(self) -> None:
@@ -242,7 +242,7 @@ class StatusTests(SynchronousTestCase):
         self.assertLessEqual(house.channel.describe()["counts"]["failed question"], 20)
         net.serve_clouds(22080, sandbox)
         net.advance(120)
-        delivered = [r for r in house.up.receipts if r.state is State.DELIVERED]
+        delivered = [r for r in house.up.receipts if r.state is MessageState.DELIVERED]
         self.assertEqual(len({r.message_id for r in delivered}), 20)
 
     def test_a_message_that_never_ends_is_given_up(self) -> None:
@@ -275,7 +275,9 @@ class StatusTests(SynchronousTestCase):
         net.advance(30)
         self.assertEqual(len(house.channel.messages), 0)
         delivered = {
-            r.provider_id for r in house.up.receipts if r.state is State.DELIVERED
+            r.provider_id
+            for r in house.up.receipts
+            if r.state is MessageState.DELIVERED
         }
         self.assertEqual(delivered, set(outcome.provider_ids))
 

@@ -27,7 +27,7 @@ from gdemoi.cloud.provider import (
 )
 from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
-from gdemoi.message import Accepted, Receipt, Refused, Unsure
+from gdemoi.message import Accepted, Receipt, Refused, Uncertain
 from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
 
 PROVIDERS = [
@@ -162,7 +162,7 @@ class RobustnessTests(SynchronousTestCase):
         answer = HttpAnswer(status=status, body=body)
         for provider in PROVIDERS:
             outcome = provider.outcome_of(answer, NOW)
-            self.assertIsInstance(outcome, (Accepted, Refused, Unsure))
+            self.assertIsInstance(outcome, (Accepted, Refused, Uncertain))
             self.assertIsInstance(provider.balance_of(answer), (Balance, type(None)))
             provider.price_of(answer)
 
@@ -179,7 +179,7 @@ class RobustnessTests(SynchronousTestCase):
     def read_everything(self, answer: HttpAnswer) -> None:
         for provider in PROVIDERS:
             outcome = provider.outcome_of(answer, NOW)
-            self.assertIsInstance(outcome, (Accepted, Refused, Unsure))
+            self.assertIsInstance(outcome, (Accepted, Refused, Uncertain))
             if isinstance(outcome, Accepted):
                 self.assertLessEqual(outcome.segments, 255)
             provider.balance_of(answer)

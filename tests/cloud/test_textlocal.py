@@ -27,11 +27,11 @@ from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
     MessageClass,
+    MessageState,
     Outbound,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
 )
 from tests.cloud.net import NOW, TOKEN, json_answer, message, textlocal, vectors
 
@@ -203,7 +203,11 @@ class OutcomeTests(SynchronousTestCase):
             if code.isdigit():
                 self.assertEqual(SUBMIT_FATES[code].name.lower(), fate, code)
         for word, ours in classes["status_map"]["textlocal"].items():
-            state = State.ENROUTE if ours in ("sent", "unknown") else State(ours)
+            state = (
+                MessageState.ENROUTE
+                if ours in ("sent", "unknown")
+                else MessageState(ours)
+            )
             self.assertEqual(STATUSES[word], state, word)
 
     def test_tl07_unreadable_answers_are_unsure(self) -> None:
@@ -215,7 +219,7 @@ class OutcomeTests(SynchronousTestCase):
             HttpAnswer(status=200, body=b'{"status":"failure"}'),
             HttpAnswer(status=200, body=b"\xff"),
         ):
-            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, answer)
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain, answer)
 
     def test_india_opens_at_nine(self) -> None:
         """The pause ends at nine in the morning there, today or tomorrow."""
@@ -230,7 +234,7 @@ class StatusTests(SynchronousTestCase):
         (receipt,) = told.receipts
         self.assertEqual(
             (receipt.state, receipt.verified, receipt.message_id, receipt.about),
-            (State.DELIVERED, False, "g1", "+79001234567"),
+            (MessageState.DELIVERED, False, "g1", "+79001234567"),
         )
         self.assertEqual((receipt.provider_id, receipt.keys), ("", ()))
         self.assertEqual(told.reply.status, 200)
@@ -245,18 +249,20 @@ class StatusTests(SynchronousTestCase):
             status="success",
         )
         (receipt,) = PROVIDER.status_of(answer, ["1151895224"], NOW).receipts
-        self.assertEqual((receipt.state, receipt.verified), (State.DELIVERED, True))
+        self.assertEqual(
+            (receipt.state, receipt.verified), (MessageState.DELIVERED, True)
+        )
 
     def test_tl10_every_status(self) -> None:
         """Each letter, and one that nobody has seen."""
         for word, state in (
-            ("U", State.UNDELIVERED),
-            ("I", State.REJECTED),
-            ("E", State.EXPIRED),
-            ("P", State.ENROUTE),
-            ("?", State.ENROUTE),
-            ("B", State.REJECTED),
-            ("X", State.ENROUTE),
+            ("U", MessageState.UNDELIVERED),
+            ("I", MessageState.REJECTED),
+            ("E", MessageState.EXPIRED),
+            ("P", MessageState.ENROUTE),
+            ("?", MessageState.ENROUTE),
+            ("B", MessageState.REJECTED),
+            ("X", MessageState.ENROUTE),
         ):
             told = hook({"number": "79001234567", "status": word, "customID": "g1"})
             self.assertEqual(told.receipts[0].state, state, word)

@@ -22,7 +22,7 @@ from gdemoi.cloud.twilio_reading import date_of
 from gdemoi.cloud.twilio_signature import signature
 from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES, SUBMIT_FATES, is_sender
 from gdemoi.errors import TheirFault
-from gdemoi.message import Accepted, Refused, Scope, State, Unsure
+from gdemoi.message import Accepted, MessageState, Refused, Scope, Uncertain
 from tests.cloud.net import ACCOUNT, NOW, json_answer, message, twilio, vectors
 
 BASE = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}"
@@ -224,7 +224,7 @@ class OutcomeTests(SynchronousTestCase):
                 continue
             outcome = PROVIDER.outcome_of(HttpAnswer(status=int(word)), NOW)
             if fate == "uncertain":
-                self.assertIsInstance(outcome, Unsure, word)
+                self.assertIsInstance(outcome, Uncertain, word)
                 continue
             assert isinstance(outcome, Refused)
             scope = {
@@ -236,13 +236,13 @@ class OutcomeTests(SynchronousTestCase):
     def test_a_server_error_is_unsure_whatever_its_code_says(self) -> None:
         """5xx: the message may have been taken."""
         answer = json_answer(503, code=21211, message="x")
-        self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
+        self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain)
 
     def test_an_answer_without_a_sid_is_unsure(self) -> None:
         """201 with anything but a sid tells nothing."""
         for body in (b"{}", b"[]", b"\xff\xfe", b"", b'{"sid": 5}'):
             answer = HttpAnswer(status=201, body=body)
-            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, body)
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain, body)
 
 
 class StatusTests(SynchronousTestCase):
@@ -255,7 +255,7 @@ class StatusTests(SynchronousTestCase):
         """delivered is final, verified, and names our own id; the answer is empty."""
         told = status("delivered")
         receipt = self.receipt(told)
-        self.assertEqual(receipt.state, State.DELIVERED)
+        self.assertEqual(receipt.state, MessageState.DELIVERED)
         self.assertTrue(receipt.verified)
         self.assertEqual(
             (receipt.provider_id, receipt.message_id, receipt.about, receipt.account),
@@ -266,30 +266,30 @@ class StatusTests(SynchronousTestCase):
     def test_tw13_error_codes_tell_expired_from_undelivered(self) -> None:
         """30036 is expired; other codes are kept raw."""
         self.assertEqual(
-            self.receipt(status("undelivered", "30036")).state, State.EXPIRED
+            self.receipt(status("undelivered", "30036")).state, MessageState.EXPIRED
         )
         receipt = self.receipt(status("undelivered", "30003"))
-        self.assertEqual(receipt.state, State.UNDELIVERED)
+        self.assertEqual(receipt.state, MessageState.UNDELIVERED)
         self.assertEqual(receipt.error.code, "twilio:30003")
         self.assertTrue(receipt.error.retryable)
         for code in ("30004", "30007", "30034"):
             self.assertEqual(
-                self.receipt(status("undelivered", code)).state, State.REJECTED
+                self.receipt(status("undelivered", code)).state, MessageState.REJECTED
             )
-        self.assertEqual(self.receipt(status("failed")).state, State.REJECTED)
+        self.assertEqual(self.receipt(status("failed")).state, MessageState.REJECTED)
         self.assertEqual(
-            self.receipt(status("failed", "30001")).state, State.UNDELIVERED
+            self.receipt(status("failed", "30001")).state, MessageState.UNDELIVERED
         )
 
     def test_every_status_and_code_of_the_vectors(self) -> None:
         """The state of each known status word and asynchronous code."""
         classes = vectors("error_and_status_classes")
-        words = {"accepted": None, "sent": State.ENROUTE}
+        words = {"accepted": None, "sent": MessageState.ENROUTE}
         for word, ours in classes["status_map"]["twilio"].items():
-            expected = words[ours] if ours in words else State(ours)
+            expected = words[ours] if ours in words else MessageState(ours)
             self.assertEqual(STATUSES[word], expected, word)
         for code, (ours, _) in classes["twilio_async"].items():
-            state = State(ours.rpartition(" ")[2])
+            state = MessageState(ours.rpartition(" ")[2])
             self.assertEqual(ASYNC_CODES[code][0], state, code)
 
     def test_what_says_nothing_new_tells_nothing(self) -> None:
@@ -302,7 +302,7 @@ class StatusTests(SynchronousTestCase):
         """A new status of Twilio's does not disturb, and is not final."""
         told = status("teleported")
         self.assertEqual(told.reply.status, 204)
-        self.assertEqual(self.receipt(told).state, State.ENROUTE)
+        self.assertEqual(self.receipt(told).state, MessageState.ENROUTE)
         self.assertIn("teleported", self.receipt(told).error.text)
         self.assertEqual(told.ignored, "unknown status word")
 
@@ -364,7 +364,7 @@ class StatusTests(SynchronousTestCase):
             if expected is not None:
                 self.assertEqual(told, expected)
             else:
-                self.assertEqual(self.receipt(told).state, State.DELIVERED)
+                self.assertEqual(self.receipt(told).state, MessageState.DELIVERED)
 
     def test_tw22_another_account_is_refused(self) -> None:
         """A well-signed webhook about another AccountSid is not ours."""
@@ -413,7 +413,7 @@ class StatusTests(SynchronousTestCase):
             headers=(("x-twilio-signature", signature("tok", url, [])),),
         )
         told = PROVIDER.events_of(hook, NOW)
-        self.assertEqual(self.receipt(told).state, State.ENROUTE)
+        self.assertEqual(self.receipt(told).state, MessageState.ENROUTE)
 
     def test_a_signed_body_without_a_sid_is_their_fault(self) -> None:
         """What Twilio cannot have meant is 400."""
@@ -468,7 +468,7 @@ class PollTests(SynchronousTestCase):
         (receipt,) = PROVIDER.status_of(failed, ["SM1"], NOW).receipts
         self.assertEqual(
             (receipt.state, receipt.error and receipt.error.code),
-            (State.UNDELIVERED, "twilio:30003"),
+            (MessageState.UNDELIVERED, "twilio:30003"),
         )
 
     def test_an_unsure_message_is_found_by_recipient_and_text(self) -> None:
@@ -486,11 +486,13 @@ class PollTests(SynchronousTestCase):
         }
         found = PROVIDER.found_in(json_answer(200, messages=[row]), ours)
         assert found is not None
-        self.assertEqual((found.provider_id, found.state), ("SM9", State.ENROUTE))
+        self.assertEqual(
+            (found.provider_id, found.state), ("SM9", MessageState.ENROUTE)
+        )
         sent = {**row, "status": "delivered"}
         found = PROVIDER.found_in(json_answer(200, messages=[sent]), ours)
         assert found is not None
-        self.assertEqual(found.state, State.DELIVERED)
+        self.assertEqual(found.state, MessageState.DELIVERED)
         for rows in (
             [row, row],
             [],

@@ -21,7 +21,7 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.tyntec import STATES, Tyntec, is_sender, worst_of
 from gdemoi.cloud.tyntec_signature import conversation_signature
 from gdemoi.errors import OurFault, TheirFault
-from gdemoi.message import Accepted, Charset, Refused, Scope, State, Unsure
+from gdemoi.message import Accepted, Charset, MessageState, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, TOKEN, json_answer, message, tyntec, vectors
 
 PROVIDER = Tyntec(tyntec(), "ch")
@@ -167,7 +167,7 @@ class OutcomeTests(SynchronousTestCase):
             HttpAnswer(status=201),
             HttpAnswer(status=202),
         ):
-            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain)
 
     def test_ty04_refused(self) -> None:
         """REJECTED and 400 are the message's, 401 and 403 the account's."""
@@ -219,7 +219,9 @@ class OutcomeTests(SynchronousTestCase):
         outcome = PROVIDER.outcome_of(answer, NOW)
         assert isinstance(outcome, Refused)
         self.assertEqual((outcome.throttled, outcome.retry_after_s), (True, 7.0))
-        self.assertIsInstance(PROVIDER.outcome_of(HttpAnswer(status=500), NOW), Unsure)
+        self.assertIsInstance(
+            PROVIDER.outcome_of(HttpAnswer(status=500), NOW), Uncertain
+        )
 
 
 class StatusTests(SynchronousTestCase):
@@ -227,7 +229,9 @@ class StatusTests(SynchronousTestCase):
         """It is not verified; the question that confirms it is one GET."""
         told = hook({"requestId": "r1", "status": "DELIVERED"})
         (receipt,) = told.receipts
-        self.assertEqual((receipt.state, receipt.verified), (State.DELIVERED, False))
+        self.assertEqual(
+            (receipt.state, receipt.verified), (MessageState.DELIVERED, False)
+        )
         request = PROVIDER.status_request(["r1"], NOW)
         assert request is not None
         self.assertEqual(request.url, "https://api.tyntec.com/messaging/v1/messages/r1")
@@ -235,7 +239,7 @@ class StatusTests(SynchronousTestCase):
         (receipt,) = PROVIDER.status_of(answer, ["r1"], NOW).receipts
         self.assertEqual(
             (receipt.state, receipt.verified, receipt.message_id),
-            (State.DELIVERED, True, "g1"),
+            (MessageState.DELIVERED, True, "g1"),
         )
 
     def test_ty07_three_shapes(self) -> None:
@@ -269,7 +273,7 @@ class StatusTests(SynchronousTestCase):
             }
         )
         (receipt,) = told.receipts
-        self.assertEqual(receipt.state, State.UNDELIVERED)
+        self.assertEqual(receipt.state, MessageState.UNDELIVERED)
         self.assertEqual(
             (receipt.error.code, receipt.error.retryable), ("tyntec:0006", True)
         )
@@ -278,12 +282,14 @@ class StatusTests(SynchronousTestCase):
         """The state of each known word, and of one that is not."""
         table = vectors("error_and_status_classes")["status_map"]["tyntec"]
         for word, ours in table.items():
-            known = {"accepted": None, "sent": State.ENROUTE}
-            expected = known[ours] if ours in known else State(ours)
+            known = {"accepted": None, "sent": MessageState.ENROUTE}
+            expected = known[ours] if ours in known else MessageState(ours)
             self.assertEqual(STATES[word], expected, word)
         self.assertEqual(hook({"requestId": "r", "status": "ACCEPTED"}).receipts, ())
         odd = hook({"requestId": "r", "status": "TELEPORTED"}).receipts[0]
-        self.assertEqual((odd.state, odd.error.code), (State.ENROUTE, "tyntec:status"))
+        self.assertEqual(
+            (odd.state, odd.error.code), (MessageState.ENROUTE, "tyntec:status")
+        )
 
     def test_ty13_a_question_may_come_too_early(self) -> None:
         """404 is missing; the poller knows how young the message is."""

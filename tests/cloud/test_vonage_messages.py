@@ -17,7 +17,7 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_signature import ApplicationTokens
 from gdemoi.errors import TheirFault
-from gdemoi.message import Accepted, Refused, Scope, State, Unsure
+from gdemoi.message import Accepted, MessageState, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, json_answer, message, vonage
 
 PROVIDER = VonageMessages(vonage(api="messages", signature_secret=None), "ch")
@@ -142,7 +142,7 @@ class OutcomeTests(SynchronousTestCase):
             HttpAnswer(status=202, body=b"\xff"),
             HttpAnswer(status=202, body=b"{}", cut=True),
         ):
-            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure)
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain)
 
 
 class StatusTests(SynchronousTestCase):
@@ -165,18 +165,22 @@ class StatusTests(SynchronousTestCase):
     def test_vm03_statuses(self) -> None:
         """rejected with 1360 is expired; the others by their word."""
         error = {"type": "x", "title": "1360", "detail": "TTL was exceeded"}
-        self.assertEqual(self.receipt("rejected", error=error).state, State.EXPIRED)
+        self.assertEqual(
+            self.receipt("rejected", error=error).state, MessageState.EXPIRED
+        )
         other = {**error, "title": "1330"}
-        self.assertEqual(self.receipt("rejected", error=other).state, State.REJECTED)
+        self.assertEqual(
+            self.receipt("rejected", error=other).state, MessageState.REJECTED
+        )
         self.assertEqual(
             self.receipt("rejected", error=other).error.code, "vonage:1330"
         )
-        self.assertEqual(self.receipt("undeliverable").state, State.UNDELIVERED)
-        self.assertEqual(self.receipt("submitted").state, State.ENROUTE)
+        self.assertEqual(self.receipt("undeliverable").state, MessageState.UNDELIVERED)
+        self.assertEqual(self.receipt("submitted").state, MessageState.ENROUTE)
         delivered = self.receipt("delivered")
         self.assertEqual(
             (delivered.state, delivered.at, delivered.message_id),
-            (State.DELIVERED, NOW, "g1"),
+            (MessageState.DELIVERED, NOW, "g1"),
         )
 
     def test_what_is_no_status(self) -> None:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from gdemoi.cloud.vonage_messages import VonageMessages
 from gdemoi.cloud.vonage_sms import VonageSms
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from tests.cloud.net import NOW, json_answer, message, vonage
 
 PROVIDER = VonageSms(vonage(reports=True), "ch")
@@ -61,7 +61,7 @@ class ReportsTests(SynchronousTestCase):
         (receipt,) = polled.receipts
         self.assertEqual(
             (receipt.provider_id, receipt.state, receipt.at),
-            ("A1", State.DELIVERED, NOW),
+            ("A1", MessageState.DELIVERED, NOW),
         )
         none = PROVIDER.status_of(
             json_answer(200, records=[], ids_not_found="A1,A2"), ["A1", "A2"], NOW

@@ -22,7 +22,14 @@ from gdemoi.cloud.vonage_reports import ERROR_TEXTS, RESENDABLE, STATUSES
 from gdemoi.cloud.vonage_signature import sms_signature
 from gdemoi.cloud.vonage_sms import SUBMIT_FATES, VonageSms, scts_time
 from gdemoi.errors import TheirFault
-from gdemoi.message import Accepted, Part, Refused, Scope, State, Unsure
+from gdemoi.message import (
+    Accepted,
+    InboundSegment,
+    MessageState,
+    Refused,
+    Scope,
+    Uncertain,
+)
 from tests.cloud.net import NOW, json_answer, message, vectors, vonage
 
 SETTINGS = vonage()
@@ -187,7 +194,7 @@ class OutcomeTests(SynchronousTestCase):
             {"status": "0", "message-id": "A1"},
             {"status": "5", "error-text": "Internal Error"},
         )
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         self.assertEqual((outcome.provider_ids, outcome.segments), (("A1",), 2))
         # the rest cannot be sent alone (field report A1)
         assert outcome.progress is not None
@@ -220,9 +227,9 @@ class OutcomeTests(SynchronousTestCase):
         """HTTP 200 with HTML, with no entries, or cut."""
         for body in (b"<html>", b'{"messages": []}', b"\xff", b"[]"):
             answer = HttpAnswer(status=200, body=body)
-            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Unsure, body)
+            self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain, body)
         cut = HttpAnswer(status=200, body=b'{"messages": [{"status":"0"}]}', cut=True)
-        self.assertIsInstance(PROVIDER.outcome_of(cut, NOW), Unsure)
+        self.assertIsInstance(PROVIDER.outcome_of(cut, NOW), Uncertain)
 
     def test_every_status_of_the_vectors(self) -> None:
         """The class of each known status, err-code and word."""
@@ -235,7 +242,11 @@ class OutcomeTests(SynchronousTestCase):
             self.assertTrue(code == "0" or code in ERROR_TEXTS)
         for api in ("vonage_sms", "vonage_messages"):
             for word, ours in classes["status_map"][api].items():
-                state = State.ENROUTE if ours in ("sent", "unknown") else State(ours)
+                state = (
+                    MessageState.ENROUTE
+                    if ours in ("sent", "unknown")
+                    else MessageState(ours)
+                )
                 self.assertEqual(STATUSES[word], state, word)
 
     def test_http_errors(self) -> None:
@@ -245,7 +256,9 @@ class OutcomeTests(SynchronousTestCase):
         )
         assert isinstance(throttled, Refused)
         self.assertEqual(throttled.retry_after_s, 3.0)
-        self.assertIsInstance(PROVIDER.outcome_of(HttpAnswer(status=502), NOW), Unsure)
+        self.assertIsInstance(
+            PROVIDER.outcome_of(HttpAnswer(status=502), NOW), Uncertain
+        )
 
 
 class StatusTests(SynchronousTestCase):
@@ -258,7 +271,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(told[0], told[1])
         self.assertEqual(told[1], told[2])
         (receipt,) = told[0].receipts
-        self.assertEqual(receipt.state, State.DELIVERED)
+        self.assertEqual(receipt.state, MessageState.DELIVERED)
         self.assertEqual(receipt.message_id, "g1")
         # 2020-01-01 14:00, the provider's time
         self.assertEqual(receipt.at, 1577887200.0)
@@ -276,7 +289,7 @@ class StatusTests(SynchronousTestCase):
         )
         first, second = one.receipts[0], two.receipts[0]
         self.assertNotEqual(first.provider_id, second.provider_id)
-        self.assertEqual(second.state, State.UNDELIVERED)
+        self.assertEqual(second.state, MessageState.UNDELIVERED)
         self.assertEqual(second.error.code, "vonage:8")
 
     def test_vs13_old_calls_are_refused(self) -> None:
@@ -351,7 +364,7 @@ class InboundTests(SynchronousTestCase):
         )
         self.assertEqual(one.udh, bytes.fromhex("0605040b8423f0"))
         part = self.inbound(**binary, udh="0500032a0201").part
-        self.assertEqual(part, Part("2a", 2, 1))
+        self.assertEqual(part, InboundSegment("2a", 2, 1))
         for udh in ("", "zz"):
             one = self.inbound(**binary, udh=udh)
             self.assertEqual((one.udh, one.dest_port, one.part), (None, None, None))
@@ -366,7 +379,7 @@ class InboundTests(SynchronousTestCase):
                 "concat-part": "2",
             }
         ).part
-        self.assertEqual(part, Part("7", 3, 2))
+        self.assertEqual(part, InboundSegment("7", 3, 2))
 
     def test_broken_segment_numbers_make_a_whole_message(self) -> None:
         """What cannot be joined is told alone."""

@@ -19,7 +19,7 @@ from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.twilio_signature import signature
 from gdemoi.cloud.vonage_signature import sms_signature
 from gdemoi.cloud.webhooks import MOST_OCTETS
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from tests.cloud.net import (
     ACCOUNT,
     NOW,
@@ -120,7 +120,7 @@ class TwilioDoorTests(WebhookTestCase):
         (receipt,) = self.house.up.receipts
         self.assertEqual(
             (receipt.state, receipt.verified, receipt.message_id),
-            (State.DELIVERED, True, "g1"),
+            (MessageState.DELIVERED, True, "g1"),
         )
 
     def test_tw11_a_repeat_is_told_once(self) -> None:
@@ -134,7 +134,7 @@ class TwilioDoorTests(WebhookTestCase):
     def test_tw15_unknown_words_are_counted(self) -> None:
         """They are told as receipts that settle nothing."""
         self.assertEqual(self.twilio(MessageStatus="teleported").status, 204)
-        self.assertEqual(self.house.up.receipts[0].state, State.ENROUTE)
+        self.assertEqual(self.house.up.receipts[0].state, MessageState.ENROUTE)
         self.assertEqual(
             self.house.channel.describe()["counts"], {"unknown status word": 1}
         )

@@ -8,9 +8,9 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.facts import Acceptance, AttemptEnded, Decision, Hold, Submitted
 from gdemoi.journal import Journal
-from gdemoi.life import Acceptance, Answered, Held, Next, Submitted
-from gdemoi.message import Accepted, Inbound, Match, Outbound, Receipt, Unsure
+from gdemoi.message import Accepted, Inbound, Outbound, Receipt, ReceiptMatch, Uncertain
 from tests.cloud.net import House, Upstairs
 
 
@@ -21,7 +21,7 @@ class Written(Upstairs):
         super().__init__()
         self._journal = journal
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Write a receipt down."""
         if self.down:
             return super().receipt(receipt)
@@ -60,11 +60,11 @@ class TruthTestCase(SynchronousTestCase):
         self.successResultOf(self.journal.accept([accepted]))
         outcome = self.house.submit(sms)
         assert outcome is not None
-        following: Next = Held(self.net.clock.seconds() + 120)
+        following: Decision = Hold(self.net.clock.seconds() + 120)
         if isinstance(outcome, Accepted):
             following = Submitted(final=not outcome.receipt_expected)
-        if isinstance(outcome, (Accepted, Unsure)):
-            answered = Answered(
+        if isinstance(outcome, (Accepted, Uncertain)):
+            answered = AttemptEnded(
                 sms.id,
                 1,
                 channel.name,

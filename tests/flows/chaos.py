@@ -25,24 +25,24 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
+from gdemoi.facts import Cancelled, Duplicate, Stored
 from gdemoi.interfaces import IChannel, IChannelEvents
 from gdemoi.journal import Journal
 from gdemoi.journal.worker import Job
 from gdemoi.journal.writer import BatchResult
-from gdemoi.life import Cancelled, Duplicate, Taken
 from gdemoi.message import (
     RANK,
     Accepted,
     Error,
     MessageClass,
+    MessageState,
     OnUnsure,
     Outbound,
     Outcome,
     Receipt,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
     provider_key,
 )
 from gdemoi.routing import lanes
@@ -74,7 +74,12 @@ REFUSALS = (
     Refused(error=BAD, scope=Scope.CHANNEL_FOR_A_WHILE, retry_after_s=9.0),
     Refused(error=BAD, scope=Scope.CHANNEL_UNTIL_MENDED),
 )
-RECEIPTS = (State.DELIVERED, State.ENROUTE, State.UNDELIVERED, State.EXPIRED)
+RECEIPTS = (
+    MessageState.DELIVERED,
+    MessageState.ENROUTE,
+    MessageState.UNDELIVERED,
+    MessageState.EXPIRED,
+)
 
 
 @define(eq=False)
@@ -92,7 +97,7 @@ class Submit:
     taken: bool | None = None
     outcome: Outcome | None = None
     late: Outcome | None = None
-    receipts: list[State] = field(factory=list)
+    receipts: list[MessageState] = field(factory=list)
     # what the gateway was told has certainly been written down
     known: bool = False
 
@@ -390,7 +395,7 @@ class Chaos:
                 and record.lane == far.name
                 and peer.not_before is None
                 and message.not_before is None
-                and record.state is State.ACCEPTED
+                and record.state is MessageState.ACCEPTED
             ):
                 self.complain(f"{message.id} overtakes {id_}")
 
@@ -428,7 +433,7 @@ class Chaos:
         if kind == 7 or kind == 8:
             submit.taken = submit.taken or bool(pick & 16)
             known = ids[: pick // 32 % (total + 1)] if submit.taken else ()
-            return Unsure(why="silence", provider_ids=known, segments=total)
+            return Uncertain(why="silence", provider_ids=known, segments=total)
         if kind == 9:
             return Accepted(segments=total, provider_ids=(), receipt_expected=False)
         return Accepted(provider_ids=ids, segments=total)
@@ -481,11 +486,11 @@ class Chaos:
                 return
             for message, again, verdict in zip(batch, repeated, found, strict=True):
                 self.trace.append(f"{self.now} {message.id} {verdict} {message}")
-                if isinstance(verdict, Taken) and again:
+                if isinstance(verdict, Stored) and again:
                     self.complain(f"{message.id} was taken twice")
-                if print_ is not None and not again and isinstance(verdict, Taken):
+                if print_ is not None and not again and isinstance(verdict, Stored):
                     self.complain(f"{message.id} taken by a test that changes nothing")
-                if isinstance(verdict, Taken | Duplicate):
+                if isinstance(verdict, Stored | Duplicate):
                     self.acknowledged.setdefault(message.id, len(self.acknowledged))
 
         if print_ is not None and not all(repeated):
@@ -516,14 +521,16 @@ class Chaos:
         unsure = [
             s
             for s in self.submits
-            if isinstance(s.outcome, Unsure) and s.late is None and s.life == self.life
+            if isinstance(s.outcome, Uncertain)
+            and s.late is None
+            and s.life == self.life
         ]
         if not unsure:
             return
         submit = unsure[x % len(unsure)]
         outcome = self.outcome(submit, y)
         known = bool(submit.outcome.provider_ids)  # type: ignore[union-attr]
-        if isinstance(outcome, Unsure) or (known and isinstance(outcome, Refused)):
+        if isinstance(outcome, Uncertain) or (known and isinstance(outcome, Refused)):
             return
         submit.taken = isinstance(outcome, Accepted)
         submit.late = outcome
@@ -714,29 +721,33 @@ class Chaos:
         events = story["events"]
         if [e["seq"] for e in events] != list(range(1, len(events) + 1)):
             self.complain(f"{id_}: seq has gaps")
-        ranks = [RANK[State(e["state"])] for e in events]
+        ranks = [RANK[MessageState(e["state"])] for e in events]
         if ranks != sorted(ranks):
             self.complain(f"{id_} goes back: {[e['state'] for e in events]}")
         finals = [e["final"] for e in events]
         if sum(finals) != 1 or not finals[-1]:
             self.complain(f"{id_} ends {[e['state'] for e in events]} {finals}")
-        self._tells_truth(id_, State(events[-1]["state"]), story)
+        self._tells_truth(id_, MessageState(events[-1]["state"]), story)
 
-    def _tells_truth(self, id_: str, state: State, story: Any) -> None:
+    def _tells_truth(self, id_: str, state: MessageState, story: Any) -> None:
         submits = self.by_id.get(id_, [])
         said = {r for s in submits for r in s.receipts}
-        unsent = {State.REJECTED, State.EXPIRED, State.CANCELLED}
-        failed = said - {State.DELIVERED, State.ENROUTE}
+        unsent = {MessageState.REJECTED, MessageState.EXPIRED, MessageState.CANCELLED}
+        failed = said - {MessageState.DELIVERED, MessageState.ENROUTE}
         if state in unsent and not failed and any(s.taken for s in submits):
             self.complain(f"{id_} is told {state}, but a channel took it")
-        if state in (State.ACCEPTED, State.WAITING):
+        if state in (MessageState.ACCEPTED, MessageState.WAITING):
             self.complain(f"{id_} ends {state}")
         heard = [s for s in submits if s.known and isinstance(s.outcome, Accepted)]
-        if heard and not said and state not in (State.SUBMITTED, State.ENROUTE):
+        if (
+            heard
+            and not said
+            and state not in (MessageState.SUBMITTED, MessageState.ENROUTE)
+        ):
             policy = self.offered[id_].on_unsure
             if policy is not OnUnsure.FAIL:
                 self.complain(f"{id_} was taken, but is told {state}")
-        if state is State.DELIVERED and State.DELIVERED not in said:
+        if state is MessageState.DELIVERED and MessageState.DELIVERED not in said:
             self.complain(f"{id_} is told delivered by nobody")
 
     def _look_at_outbox(self) -> None:

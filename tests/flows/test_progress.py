@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.hosts import Host
-from gdemoi.interfaces import Surroundings
+from gdemoi.interfaces import ChannelContext
 from gdemoi.journal import Journal
 from gdemoi.message import MessageClass, OnUnsure, Outbound
 from gdemoi.routing.dispatcher import Dispatcher
@@ -122,7 +122,7 @@ class Flow(SynchronousTestCase):
 
     def channel(self, host: str, **settings: Any) -> SmppChannel:
         """Make a channel to a host; a window that takes a long message whole."""
-        around = Surroundings(
+        around = ChannelContext(
             reactor=None,
             clock=self.clock,
             random=lambda: 0.1 + 0.1 * self.life,

@@ -17,16 +17,16 @@ from zope.interface import implementer
 from gdemoi.errors import Unavailable
 from gdemoi.goip.channel import GoipChannel, make
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
-from gdemoi.interfaces import IChannel, IChannelEvents, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
 from gdemoi.journal.matching import Candidate, choose, keys_of
 from gdemoi.message import (
     Accepted,
     Inbound,
-    Match,
     MessageClass,
     Outbound,
     Outcome,
     Receipt,
+    ReceiptMatch,
     Refused,
     provider_key,
 )
@@ -86,7 +86,7 @@ class House:
             self.inbounds.append(inbound)
         return self._committed(None)
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         if self.broken:
             return fail(Unavailable("the disk is full"))
         self.receipts.append(receipt)
@@ -96,7 +96,9 @@ class House:
         if found is None:
             return self._committed(None)
         self.matched.append((receipt, found.message_id))
-        return self._committed(Match(found.message_id, found.provider_id, found.key))
+        return self._committed(
+            ReceiptMatch(found.message_id, found.provider_id, found.key)
+        )
 
     def commit(self) -> None:
         """Let the slow commits end."""
@@ -176,7 +178,7 @@ class Rig:
             "office",
             self.settings,
             [("goip-line", name, one) for name, one in (lines or LINES).items()],
-            Surroundings(
+            ChannelContext(
                 reactor=self.reactor,
                 clock=self.clock,
                 random=Random(seed).random,

@@ -6,7 +6,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.goip.lines import Line
-from gdemoi.message import Accepted, State
+from gdemoi.message import Accepted, MessageState
 from tests.goip.rig import HOME, LINES, SECOND, Rig, line_settings
 
 FULL = (
@@ -368,7 +368,7 @@ class DeliverTests(SynchronousTestCase):
             f"sms_no:{sms_no};state:{state};num:{num}"
         )
 
-    def states(self) -> list[State]:
+    def states(self) -> list[MessageState]:
         """Return the states of the receipts that found their message."""
         return [receipt.state for receipt, _ in self.rig.house.matched]
 
@@ -376,7 +376,7 @@ class DeliverTests(SynchronousTestCase):
         """The receipt finds its SMS; a repeat is acknowledged and told once."""
         self.sent()
         self.assertEqual(self.deliver(count=1571812803), "DELIVER 1571812803 OK")
-        self.assertEqual(self.states(), [State.DELIVERED])
+        self.assertEqual(self.states(), [MessageState.DELIVERED])
         self.assertEqual(self.deliver(count=1571812803), "DELIVER 1571812803 OK")
         self.assertEqual(len(self.rig.house.receipts), 1)
 
@@ -385,7 +385,9 @@ class DeliverTests(SynchronousTestCase):
         self.sent()
         self.deliver(32, count=1)
         self.deliver(64, count=2)
-        self.assertEqual(self.states(), [State.ENROUTE, State.UNDELIVERED])
+        self.assertEqual(
+            self.states(), [MessageState.ENROUTE, MessageState.UNDELIVERED]
+        )
         error = self.rig.house.receipts[1].error
         assert error is not None
         self.assertEqual(error.code, "receipt:64")
@@ -428,7 +430,7 @@ class DeliverTests(SynchronousTestCase):
         self.rig.clock.advance(0.05)
         self.rig.heard()
         self.rig.say(f"OK {sendid} 1 117\n")
-        self.assertEqual(self.states(), [State.DELIVERED])
+        self.assertEqual(self.states(), [MessageState.DELIVERED])
         self.assertIn("DELIVER 1 OK\n", [one for _, one in self.rig.heard()])
 
     def test_g27_early_receipt_does_not_wait_forever(self) -> None:
@@ -457,7 +459,7 @@ class DeliverTests(SynchronousTestCase):
         outcomes = self.rig.submit(to="+79001234567")
         self.rig.until_send()
         self.rig.pass_time(30)
-        self.assertEqual(type(outcomes[0]).__name__, "Unsure")
+        self.assertEqual(type(outcomes[0]).__name__, "Uncertain")
         self.rig.register()
         self.assertEqual(self.deliver(), "DELIVER 1 OK")
         ((_, attempt, outcome),) = self.rig.house.lates

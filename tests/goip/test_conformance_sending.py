@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Scope, Unsure
+from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Scope, Uncertain
 from tests.goip.rig import HOME, SECOND, Rig, line_settings
 
 ONE = {"goipid1": line_settings()}
@@ -123,7 +123,7 @@ class SendingTests(SynchronousTestCase):
             self.rig.heard(),
             [(5, again), (10, again), (15, again), (20, f"DONE {sendid}\n")],
         )
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
         self.rig.pass_time(70)
         self.assertNotIn("SEND", str(self.rig.heard()))
 
@@ -169,7 +169,7 @@ class SendingTests(SynchronousTestCase):
             self.rig.clock.advance(1)
         done = [at for at, word in self.words() if word == "DONE"]
         self.assertEqual(done, [85.0])
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
 
     def test_g47_forms_of_ok(self) -> None:
         """Two numbers or three, with a trailing blank or without newline."""
@@ -226,7 +226,7 @@ class SendingTests(SynchronousTestCase):
                 assert isinstance(outcome, Refused)
                 self.assertTrue(outcome.error.retryable)
             else:
-                assert isinstance(outcome, Unsure)
+                assert isinstance(outcome, Uncertain)
                 self.assertEqual(outcome.segments, 2)
 
     def test_g48_failing_line_rests(self) -> None:
@@ -250,7 +250,7 @@ class SendingTests(SynchronousTestCase):
         """332: the SMS left the modem and nobody confirmed it."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"ERROR {sendid} 1 errorstatus:332\n")
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
 
     def test_g48_part_of_a_long_text_may_have_gone(self) -> None:
         """A long text that failed is not repeated by itself."""
@@ -277,14 +277,14 @@ class SendingTests(SynchronousTestCase):
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
         self.rig.say(f"ERROR {sendid} GSM_LOGOUT\n")
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
 
     def test_g50_gsm_logout_after_a_repeated_send(self) -> None:
         """The WAIT to the first SEND may have been lost."""
         sendid, outcomes = self.submitted()
         self.rig.pass_time(5)
         self.rig.say(f"ERROR {sendid} GSM_LOGOUT\n")
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
 
     def test_g50_session_unknown(self) -> None:
         """`ERROR s SENDID` without a WAIT opens a new exchange."""
@@ -302,7 +302,7 @@ class SendingTests(SynchronousTestCase):
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
         self.rig.say(f"ERROR {sendid} SENDID\n")
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
 
     def test_g50_session_always_unknown(self) -> None:
         """A device that forgets every exchange is not asked without end."""
@@ -387,7 +387,7 @@ class SendingTests(SynchronousTestCase):
         self.rig.clock.advance(5)
         self.successResultOf(stopped)
         self.assertIn(f"DONE {sendid}\n", [one for _, one in self.rig.heard()])
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
         self.assertTrue(self.rig.socket.closed)
         self.assertEqual(self.rig.clock.getDelayedCalls(), [])
         again = Rig(ONE, cursors=self.rig.cursors)
@@ -476,7 +476,7 @@ class OutOfOrderTests(SynchronousTestCase):
         sendid = self.rig.until_send()
         self.rig.pass_time(45)
         unsure = self.outcomes[0]
-        assert isinstance(unsure, Unsure)
+        assert isinstance(unsure, Uncertain)
         self.assertTrue(unsure.unanswered)
         self.rig.say(f"OK {sendid} 1 5\n")
         self.rig.say(f"OK {sendid} 1 5\n")
@@ -496,7 +496,7 @@ class OutOfOrderTests(SynchronousTestCase):
         rig.say(f"WAIT {sendid} 1\n")
         rig.say(f"ERROR {sendid} SENDID\n")
         for outcome in (self.outcomes[0], lost[0]):
-            assert isinstance(outcome, Unsure)
+            assert isinstance(outcome, Uncertain)
             self.assertFalse(outcome.unanswered)
 
     def test_an_ok_after_an_error_is_told(self) -> None:

@@ -18,7 +18,7 @@ from gdemoi.goip.exchange import (
 )
 from gdemoi.goip.line_selection import Affinity, NoUsableLine, bound_line, choose
 from gdemoi.goip.lines import Line
-from gdemoi.message import Accepted, Outcome, Unsure
+from gdemoi.message import Accepted, Outcome, Uncertain
 from tests.goip.rig import Rig, line_settings
 
 DELIVER = "DELIVER:{n};id:{line};password:{password};sms_no:{sms_no};state:0;num:{to};"
@@ -46,7 +46,7 @@ class DoubtCase(SynchronousTestCase):
         outcomes = self.rig.submit(to=to)
         self.rig.until_send()
         self.pass_time(20.5)
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
         return outcomes
 
     def deliver(self, to: str = TO, line: str = "a", sms_no: int = 7) -> None:
@@ -120,9 +120,9 @@ class EarlyTests(DoubtCase):
         """Of this SMS: not one that came before it, nor two that disagree."""
         for receipts, verdict in (
             (((TO, 7),), Accepted),
-            (((OTHER, 7),), Unsure),
-            (((TO, 7), (TO, 8)), Unsure),
-            ((), Unsure),
+            (((OTHER, 7),), Uncertain),
+            (((TO, 7), (TO, 8)), Uncertain),
+            ((), Uncertain),
         ):
             with self.subTest(receipts):
                 self.setUp()
@@ -141,7 +141,7 @@ class EarlyTests(DoubtCase):
         self.pass_time(60)
         second, _ = self.begun()
         self.pass_time(21)
-        self.assertIsInstance(second[0], Unsure)
+        self.assertIsInstance(second[0], Uncertain)
 
     def test_how_long_it_waits_for_the_ok(self) -> None:
         """Ten seconds; the device is answered when it is safe, not before."""

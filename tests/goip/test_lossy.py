@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, Outcome, Refused, Uncertain
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality
 from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
 from tests.goip.rig import Rig, line_settings
@@ -65,7 +65,7 @@ class BoxRig:
         return {text: count for (_, text), count in self.box.air.items()}
 
 
-EXPECTED = {Accepted: {1}, Refused: {0}, Unsure: {0, 1}}
+EXPECTED = {Accepted: {1}, Refused: {0}, Uncertain: {0, 1}}
 
 
 class LossyTests(SynchronousTestCase):
@@ -112,8 +112,8 @@ class LossyTests(SynchronousTestCase):
     def test_personalities(self) -> None:
         """Each misbehaviour ends in an outcome that agrees with the air."""
         for personality, kind in (
-            (Personality(waits_forever=True), Unsure),
-            (Personality(silent_to=frozenset({"SEND"})), Unsure),
+            (Personality(waits_forever=True), Uncertain),
+            (Personality(silent_to=frozenset({"SEND"})), Uncertain),
             (Personality(silent_to=frozenset({"MSG"})), Refused),
             (Personality(wrong_password=True), Refused),
             (Personality(rejects="busy"), Refused),

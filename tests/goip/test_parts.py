@@ -15,7 +15,7 @@ from gdemoi.goip.lines import FACTS_LIMIT, Line
 from gdemoi.goip.numbers import NumberFormat, agree, is_number, spell, unspell
 from gdemoi.goip.receipts import REMEMBERED, SentTable
 from gdemoi.goip.sources import TokenBucket
-from gdemoi.message import State, provider_key
+from gdemoi.message import MessageState, provider_key
 from tests.goip.rig import HOME, line_settings
 
 forms: st.SearchStrategy[NumberFormat] = st.sampled_from(
@@ -219,10 +219,10 @@ class CausesTests(SynchronousTestCase):
     def test_tp_status_ranges(self) -> None:
         """GSM 03.40: done, still trying, permanent, gave up."""
         for status, state in (
-            (0, State.DELIVERED), (1, State.DELIVERED), (2, State.UNDELIVERED),
-            (32, State.ENROUTE), (63, State.ENROUTE), (64, State.UNDELIVERED),
-            (70, State.EXPIRED), (96, State.UNDELIVERED), (127, State.UNDELIVERED),
-            (200, State.ENROUTE),
+            (0, MessageState.DELIVERED), (1, MessageState.DELIVERED), (2, MessageState.UNDELIVERED),
+            (32, MessageState.ENROUTE), (63, MessageState.ENROUTE), (64, MessageState.UNDELIVERED),
+            (70, MessageState.EXPIRED), (96, MessageState.UNDELIVERED), (127, MessageState.UNDELIVERED),
+            (200, MessageState.ENROUTE),
         ):  # fmt: skip
             self.assertEqual(state_of(status), state, status)
         self.assertEqual(status_text(70), "validity period expired")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.interfaces import IHalting
-from gdemoi.message import Accepted, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, Outcome, Refused, Uncertain
 from tests.goip.rig import HOME, SECOND, Rig, line_settings
 
 
@@ -79,7 +79,7 @@ class SilentLineTests(SynchronousTestCase):
             outcomes = self.rig.submit()
             self.rig.until_send()
             self.rig.pass_time(20)
-            self.assertIsInstance(outcomes[0], Unsure)
+            self.assertIsInstance(outcomes[0], Uncertain)
             rests.append(round(self.rests()))
         self.assertEqual(rests, [10, 20, 40])
 

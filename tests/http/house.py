@@ -12,12 +12,19 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from gdemoi.contract.envelope import Defaults
-from gdemoi.contract.gateway import Page, Search
+from gdemoi.contract.gateway import MessagePage, Search
 from gdemoi.errors import OurFault, Unavailable
+from gdemoi.facts import (
+    AcceptResult,
+    Duplicate,
+    IdReused,
+    OutboxEvent,
+    Rejected,
+    Stored,
+)
 from gdemoi.http.api import Api
 from gdemoi.http.settings import HttpSettings
-from gdemoi.life import Duplicate, Event, Rejected, Reused, Taken, Verdict
-from gdemoi.message import Error, Outbound, State
+from gdemoi.message import Error, MessageState, Outbound
 
 NOW = 1_795_000_000.0
 
@@ -29,7 +36,7 @@ class House:
     defaults: Defaults = field(factory=lambda: Defaults(home_country="RU"))
     name: str = "gdemoi-1"
     taken: dict[str, tuple[Outbound, bytes]] = field(factory=dict)
-    outbox: list[Event] = field(factory=list)
+    outbox: list[OutboxEvent] = field(factory=list)
     waiting: list[tuple[int, Deferred[None]]] = field(factory=list)
     searched: list[Search] = field(factory=list)
     paused: set[str] = field(factory=set)
@@ -58,21 +65,21 @@ class House:
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> Sequence[Verdict | Rejected]:
+    ) -> Sequence[AcceptResult | Rejected]:
         if self.broken is not None:
             raise self.broken
         if self.commit is not None:
             await self.commit
         return [self._take(message, mark) for message, mark in messages]
 
-    def _take(self, message: Outbound, mark: bytes) -> Verdict | Rejected:
+    def _take(self, message: Outbound, mark: bytes) -> AcceptResult | Rejected:
         if message.to.startswith("+999"):
             return Rejected(Error("gateway:no_route", "no route leads anywhere"))
         known = self.taken.get(message.id)
         if known is None:
             self.taken[message.id] = (message, mark)
-            return Taken()
-        return Duplicate(State.SUBMITTED) if known[1] == mark else Reused()
+            return Stored()
+        return Duplicate(MessageState.SUBMITTED) if known[1] == mark else IdReused()
 
     async def story(self, message_id: str) -> dict[str, Any] | None:
         if self.broken is not None:
@@ -81,16 +88,16 @@ class House:
             return None
         return {"id": message_id, "state": "accepted", "events": []}
 
-    async def search(self, wanted: Search) -> Page:
+    async def search(self, wanted: Search) -> MessagePage:
         self.searched.append(wanted)
-        return Page([{"id": one} for one in self.taken], "next")
+        return MessagePage([{"id": one} for one in self.taken], "next")
 
     async def cancel(self, message_id: str) -> bool | None:
         if message_id not in self.taken:
             return None
         return message_id != "gone"
 
-    async def events(self, after: int, limit: int) -> Sequence[Event]:
+    async def events(self, after: int, limit: int) -> Sequence[OutboxEvent]:
         return [event for event in self.outbox if event.seq > after][:limit]
 
     def events_after(self, after: int) -> Deferred[None]:
@@ -109,7 +116,7 @@ class House:
     def tell(self, body: str) -> None:
         """Let an event happen."""
         seq = self.last_event() + 1
-        self.outbox.append(Event(seq, f"e{seq}", "status.x.y", body.encode()))
+        self.outbox.append(OutboxEvent(seq, f"e{seq}", "status.x.y", body.encode()))
         waiting, self.waiting = self.waiting, []
         for _, wait in waiting:
             if not wait.called:

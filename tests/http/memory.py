@@ -18,7 +18,7 @@ from gdemoi.gateway import RunningGateway
 from gdemoi.http.api import Api
 from gdemoi.http.settings import HttpSettings
 from gdemoi.journal import Journal
-from gdemoi.message import Error, Receipt, State
+from gdemoi.message import Error, MessageState, Receipt
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from tests.http.house import NOW, Connection, parsed
@@ -75,12 +75,12 @@ class Whole:
         self.channel.answer()
         receipt = Receipt(
             account="account-a", channel="a", provider_id="p-lived", keys=("p-lived",),
-            state=State.DELIVERED, at=NOW, raw="id:p-lived stat:DELIVRD",
+            state=MessageState.DELIVERED, at=NOW, raw="id:p-lived stat:DELIVRD",
         )  # fmt: skip
         result(self.dispatcher.receipt(receipt))
         stray = Receipt(
             account="account-a", channel="a", provider_id="X", keys=("x",),
-            state=State.UNDELIVERED, at=NOW, error=Error("receipt:1", "no"),
+            state=MessageState.UNDELIVERED, at=NOW, error=Error("receipt:1", "no"),
         )  # fmt: skip
         result(self.dispatcher.receipt(stray))
 

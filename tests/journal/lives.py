@@ -9,28 +9,28 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal import Journal
-from gdemoi.life import (
+from gdemoi.facts import (
     Acceptance,
-    Answered,
-    Attempting,
+    AttemptEnded,
+    AttemptStarted,
+    Decision,
     Final,
-    Held,
-    Next,
+    Hold,
     Submitted,
     Wait,
 )
+from gdemoi.journal import Journal
 from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    MessageState,
     Outbound,
     Outcome,
     Progress,
     Receipt,
     Refused,
-    State,
-    Unsure,
+    Uncertain,
 )
 
 NOW = 1_000_000.0
@@ -69,26 +69,26 @@ def acceptance(
 
 def attempting(
     name: str = "m1", attempt: int = 1, channel: str = "mts", at: float = NOW
-) -> Attempting:
+) -> AttemptStarted:
     """Return the intent of an attempt."""
-    return Attempting(name, attempt, channel, at)
+    return AttemptStarted(name, attempt, channel, at)
 
 
 def answered(
     outcome: Outcome,
-    following: Next,
+    following: Decision,
     name: str = "m1",
     attempt: int = 1,
     channel: str = "mts",
     at: float = NOW + 1,
-) -> Answered:
+) -> AttemptEnded:
     """Return the end of an attempt."""
-    return Answered(name, attempt, channel, channel, outcome, following, at)
+    return AttemptEnded(name, attempt, channel, channel, outcome, following, at)
 
 
 def taken(
     *provider_ids: str, final: bool = False, segments: int = 0, **where: Any
-) -> Answered:
+) -> AttemptEnded:
     """Return an answer that accepts the message."""
     outcome = Accepted(
         provider_ids=provider_ids, segments=segments or len(provider_ids) or 1
@@ -96,15 +96,15 @@ def taken(
     return answered(outcome, Submitted(final), **where)
 
 
-def refused(following: Next, error: Error = BUSY, **where: Any) -> Answered:
+def refused(following: Decision, error: Error = BUSY, **where: Any) -> AttemptEnded:
     """Return an answer that refuses the message."""
     return answered(Refused(error=error), following, **where)
 
 
-def unsure(following: Next, *provider_ids: str, **where: Any) -> Answered:
+def unsure(following: Decision, *provider_ids: str, **where: Any) -> AttemptEnded:
     """Return an attempt of which nobody knows the end."""
     return answered(
-        Unsure(why="no answer", provider_ids=provider_ids), following, **where
+        Uncertain(why="no answer", provider_ids=provider_ids), following, **where
     )
 
 
@@ -113,20 +113,22 @@ def progress(*ids: str | None, account: str = "mts", form: str = "f") -> Progres
     return Progress(account=account, ids=ids, segments=len(ids), reference=7, form=form)
 
 
-def refused_in_part(following: Next, *ids: str | None, **where: Any) -> Answered:
+def refused_in_part(
+    following: Decision, *ids: str | None, **where: Any
+) -> AttemptEnded:
     """Return an answer that refuses a message of which some parts are taken."""
     outcome = Refused(error=BUSY, progress=progress(*ids))
     return answered(outcome, following, **where)
 
 
-def held(until: float = NOW + 60) -> Held:
+def held(until: float = NOW + 60) -> Hold:
     """Return the decision to send nothing."""
-    return Held(until)
+    return Hold(until)
 
 
 def receipt(
     provider_id: str = "a1",
-    state: State = State.DELIVERED,
+    state: MessageState = MessageState.DELIVERED,
     error: Error | None = None,
     **fields: Any,
 ) -> Receipt:

@@ -12,9 +12,9 @@ import msgspec
 from twisted.internet.task import Clock
 
 from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.facts import Cancelled, Final, Stored, Wait
 from gdemoi.journal import Journal
-from gdemoi.life import Cancelled, Final, Taken, Wait
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from tests.journal.lives import (
     BUSY,
     NOW,
@@ -71,7 +71,7 @@ class FileTests(FileTestCase):
 
     def test_numbers_go_on_after_everything_was_forgotten(self) -> None:
         """A publisher's cursor never meets an old number again."""
-        self.accept(acceptance("a", None, following=Final(State.REJECTED)))
+        self.accept(acceptance("a", None, following=Final(MessageState.REJECTED)))
         self.sweep(NOW + 40 * DAY)
         self.again()
         self.assertEqual(self.did(self.journal.events(0, 10)), [])
@@ -270,7 +270,7 @@ class FailingDiskTests(FileTestCase):
         self.assertIn("full", str(failure.value))
         self.failureResultOf(self.journal.note(taken("a1", name="before")), Unavailable)
         del self.journal._ledger.database.commit
-        self.assertEqual(self.accept(acceptance("during")), [Taken()])
+        self.assertEqual(self.accept(acceptance("during")), [Stored()])
         self.assertEqual(self.note(taken("a1", name="before")), [True])
         self.assertEqual(self.states("before")[-1], ("submitted", False))
         self.assertEqual(
@@ -288,7 +288,7 @@ class FailingDiskTests(FileTestCase):
         self.assertIn("full", str(failure.value))
         database.run("PRAGMA max_page_count = 1000000")
         self.assertEqual(self.journal.backlog(), {"mts": 1})
-        self.assertEqual(self.accept(*batch), [Taken()] * 200)
+        self.assertEqual(self.accept(*batch), [Stored()] * 200)
         self.assertEqual(self.journal.backlog(), {"mts": 201})
         seqs = [event.seq for event in self.did(self.journal.events(0, 999))]
         self.assertEqual(seqs, list(range(1, 202)))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import permutations
 
 from gdemoi.journal import inbound_sms
-from gdemoi.message import Inbound, Part
+from gdemoi.message import Inbound, InboundSegment
 from tests.journal.lives import NOW, JournalTestCase, inbound
 
 
 def part(number: int, text: str | None, total: int = 3, **fields) -> Inbound:
     """Return segment `number` of an SMS with reference 7."""
     reference = fields.pop("reference", "7")
-    return inbound(text, part=Part(reference, total, number), **fields)
+    return inbound(text, part=InboundSegment(reference, total, number), **fields)
 
 
 def octets(number: int, data: bytes, charset: str, total: int = 2, **fields) -> Inbound:
@@ -248,7 +248,7 @@ class InboundTests(JournalTestCase):
 
     def loose(self, index: int, text: str, total: int = 3, reference: str = "l") -> str:
         """Let a segment come whose device counts from 0 or from 1."""
-        place = Part(reference, total, index, loose=True)
+        place = InboundSegment(reference, total, index, loose=True)
         return self.came(inbound(text, part=place)) or ""
 
     def test_counted_from_0_or_from_1(self) -> None:

@@ -8,22 +8,29 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from gdemoi.facts import (
+    Cancelled,
+    Decided,
+    Decision,
+    Duplicate,
+    Final,
+    Hold,
+    IdReused,
+    Stored,
+    Wait,
+)
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import Journal
 from gdemoi.journal.cached_message import decode_record, encode_record
 from gdemoi.journal.stored_form import MessageRecord, StoredAttempt
-from gdemoi.life import (
-    Cancelled,
-    Decided,
-    Duplicate,
-    Final,
-    Held,
-    Next,
-    Reused,
-    Taken,
-    Wait,
+from gdemoi.message import (
+    Error,
+    MessageState,
+    ReceiptId,
+    Report,
+    Uncertain,
+    provider_key,
 )
-from gdemoi.message import Error, Named, Report, State, Unsure, provider_key
 from tests.journal.lives import (
     BAD,
     BUSY,
@@ -87,7 +94,7 @@ class LifeTests(JournalTestCase):
 
     def test_whole_life(self) -> None:
         """Accepted, submitted, delivered: as docs/events.rst, "States", has it."""
-        self.assertEqual(self.accept(acceptance(attempting=True)), [Taken()])
+        self.assertEqual(self.accept(acceptance(attempting=True)), [Stored()])
         self.assertEqual(self.note(taken("a1", "a2")), [True])
         self.receive(receipt("a1"))
         match = self.receive(receipt("a2"))
@@ -135,7 +142,7 @@ class LifeTests(JournalTestCase):
         """Events carry their key and what the AMQP side echoes."""
         self.accept(
             acceptance("m1", reply_to="answers", correlation_id="c-1"),
-            acceptance("m2", None, following=Final(State.REJECTED)),
+            acceptance("m2", None, following=Final(MessageState.REJECTED)),
         )
         events = self.did(self.journal.events(0, 10))
         self.assertEqual(
@@ -167,11 +174,13 @@ class LifeTests(JournalTestCase):
             acceptance("m1"),
             acceptance("m1", fingerprint=b"other"),
         )
-        here = Duplicate(State.ACCEPTED)
-        self.assertEqual(verdicts, [Taken(), here, Reused()])
+        here = Duplicate(MessageState.ACCEPTED)
+        self.assertEqual(verdicts, [Stored(), here, IdReused()])
         self.note(Cancelled("m1", NOW))
-        self.assertEqual(self.accept(acceptance("m1")), [Duplicate(State.CANCELLED)])
-        self.assertEqual(self.accept(acceptance("m1", fingerprint=b"x")), [Reused()])
+        self.assertEqual(
+            self.accept(acceptance("m1")), [Duplicate(MessageState.CANCELLED)]
+        )
+        self.assertEqual(self.accept(acceptance("m1", fingerprint=b"x")), [IdReused()])
         self.assertEqual(len(self.bodies()), 2)
 
     def test_one_batch_of_everything(self) -> None:
@@ -186,9 +195,9 @@ class LifeTests(JournalTestCase):
         ]
         writes.release()
         results = [self.did(answer) for answer in answers]
-        self.assertEqual(results[0], [Taken()])
+        self.assertEqual(results[0], [Stored()])
         self.assertEqual(results[2].message_id, "m1")
-        self.assertEqual(results[3], [Duplicate(State.DELIVERED)])
+        self.assertEqual(results[3], [Duplicate(MessageState.DELIVERED)])
         self.assertEqual(self.states()[-1], ("delivered", True))
 
     def test_unknown_message(self) -> None:
@@ -204,8 +213,8 @@ class LifeTests(JournalTestCase):
         bad = self.journal.accept([acceptance("bad", from_="\ud800")])
         also = self.journal.accept([acceptance("also")])
         writes.release()
-        self.assertEqual(self.did(good), [Taken()])
-        self.assertEqual(self.did(also), [Taken()])
+        self.assertEqual(self.did(good), [Stored()])
+        self.assertEqual(self.did(also), [Stored()])
         self.failureResultOf(bad, UnicodeEncodeError)
         self.assertIsNone(self.story("bad"))
 
@@ -249,7 +258,7 @@ class ReceiptTests(JournalTestCase):
             self.accept(acceptance(name, attempting=True))
             self.note(taken(own, name=name))
             found = receipt(first, keys=(provider_key(first),))
-            match = self.receive(replace(found, also=(Named(own, (own,)),)))
+            match = self.receive(replace(found, also=(ReceiptId(own, (own,)),)))
             self.assertEqual((match.message_id, match.provider_id), (name, own))
             self.assertEqual(self.states(name)[-1], ("delivered", True))
             [said] = self.story(name)["receipts"]
@@ -262,12 +271,12 @@ class ReceiptTests(JournalTestCase):
             acceptance("m1", attempting=True), acceptance("m2", attempting=True)
         )
         self.note(taken("ff", name="m1"), taken("1000", name="m2"))
-        found = receipt("255", keys=("255", "ff"), also=(Named("1000", ("1000",)),))
+        found = receipt("255", keys=("255", "ff"), also=(ReceiptId("1000", ("1000",)),))
         self.assertEqual(self.receive(found).message_id, "m2")
 
     def test_two_ids_before_the_answer(self) -> None:
         """A kept receipt is found by either, and kept no longer (field report A4)."""
-        found = receipt("FOREIGN99", also=(Named("1000", ("1000",)),))
+        found = receipt("FOREIGN99", also=(ReceiptId("1000", ("1000",)),))
         self.assertIsNone(self.receive(found))
         self.accept(acceptance(attempting=True))
         self.note(taken("1000"))
@@ -280,7 +289,7 @@ class ReceiptTests(JournalTestCase):
             name = f"m{index}"
             self.accept(acceptance(name, attempting=True))
             self.note(taken(*(f"{name}{i}" for i in "abc"), name=name))
-            self.receive(receipt(f"{name}{named}", State.ENROUTE, whole=True))
+            self.receive(receipt(f"{name}{named}", MessageState.ENROUTE, whole=True))
             self.receive(receipt(f"{name}{named}", whole=True))
             self.assertEqual(
                 self.states(name)[-2:], [("enroute", False), ("delivered", True)]
@@ -329,7 +338,7 @@ class ReceiptTests(JournalTestCase):
         self.accept(acceptance(attempting=True))
         self.note(taken("a1"))
         self.receive(receipt("a1"))
-        match = self.receive(receipt("a1", State.UNDELIVERED))
+        match = self.receive(receipt("a1", MessageState.UNDELIVERED))
         self.assertEqual(match.message_id, "m1")
         story = self.story()
         self.assertEqual(story["state"], "delivered")
@@ -341,7 +350,7 @@ class ProgressTests(JournalTestCase):
 
     WAIT = Wait(NOW + 5, "mts", BUSY)
 
-    def begun(self, *ids: str | None, following: Next = WAIT) -> None:
+    def begun(self, *ids: str | None, following: Decision = WAIT) -> None:
         """Take a message whose first attempt was refused in part."""
         self.accept(acceptance(attempting=True))
         self.note(refused_in_part(following, *ids))
@@ -360,7 +369,7 @@ class ProgressTests(JournalTestCase):
         self.note(attempting(attempt=2, at=NOW + 6))
         [found] = self.did(self.journal.interrupted())
         self.assertEqual((found.held, found.progress), (False, progress("a1", None)))
-        outcome = Unsure(
+        outcome = Uncertain(
             why="?",
             provider_ids=("a1",),
             segments=2,
@@ -384,7 +393,7 @@ class ProgressTests(JournalTestCase):
 
     def test_ids_of_a_final_refusal(self) -> None:
         """Receipts match, also spelled otherwise, and change nothing (A1)."""
-        self.begun("0A1", None, following=Final(State.REJECTED, BAD))
+        self.begun("0A1", None, following=Final(MessageState.REJECTED, BAD))
         self.assertEqual(self.receive(receipt("0A1")).message_id, "m1")
         self.assertEqual(self.did(self.journal.count_unmatched()), 0)
         self.assertEqual(self.states()[-1], ("rejected", True))
@@ -416,7 +425,7 @@ class ProgressTests(JournalTestCase):
         """What can never follow is told uncertain, with the reason (A1)."""
         self.begun("a1", None)
         why = Error("gateway:partly_sent", "the rest cannot follow")
-        self.assertEqual(self.note(Decided("m1", Held(NOW + 6, why), NOW + 6)), [True])
+        self.assertEqual(self.note(Decided("m1", Hold(NOW + 6, why), NOW + 6)), [True])
         self.assertEqual(self.note(Cancelled("m1", NOW + 6)), [False])
         self.assertEqual(self.journal.backlog(), {})
         self.sweep(NOW + 7)
@@ -536,7 +545,7 @@ class SweepTests(JournalTestCase):
         self.assertIsNotNone(self.story("open"))
         self.assertEqual(self.did(self.journal.counts()), {"accepted": 1})
         self.assertIsNone(self.receive(receipt("a1")))
-        self.assertEqual(self.accept(acceptance("over")), [Taken()])
+        self.assertEqual(self.accept(acceptance("over")), [Stored()])
 
     def test_counts_by_state(self) -> None:
         """The numbers of the status page follow the states."""

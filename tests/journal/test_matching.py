@@ -12,7 +12,7 @@ from gdemoi.journal.matching import (
     speaks_of,
     witnesses,
 )
-from gdemoi.message import Named, provider_key
+from gdemoi.message import ReceiptId, provider_key
 from tests.journal.lives import NOW, receipt
 
 
@@ -125,7 +125,7 @@ class ChooseTests(SynchronousTestCase):
 
     def test_every_id_that_a_receipt_names(self) -> None:
         """With the forms of each, the most trusted first."""
-        found = receipt("FF", also=(Named("10", ("10", "a")), Named("7")))
+        found = receipt("FF", also=(ReceiptId("10", ("10", "a")), ReceiptId("7")))
         self.assertEqual(
             [(one.provider_id, keys_of(one)) for one in witnesses(found)],
             [("FF", ("ff",)), ("10", ("10", "a")), ("7", ("7",))],

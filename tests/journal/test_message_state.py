@@ -8,19 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
-from gdemoi.journal.stored_form import MessageRecord, StoredEvent
-from gdemoi.life import (
-    Answered,
-    Attempting,
+from gdemoi.facts import (
+    AttemptEnded,
+    AttemptStarted,
     Cancelled,
     Decided,
     Final,
-    Held,
+    Hold,
     Submitted,
     Wait,
 )
-from gdemoi.message import FINAL, RANK, Accepted, Error, Refused, State, Unsure
+from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
+from gdemoi.journal.stored_form import MessageRecord, StoredEvent
+from gdemoi.message import (
+    FINAL,
+    RANK,
+    Accepted,
+    Error,
+    MessageState,
+    Refused,
+    Uncertain,
+)
 from tests.journal.lives import (
     BAD,
     BUSY,
@@ -76,7 +84,7 @@ class BeginningTests(SynchronousTestCase):
 
     def test_refused_at_the_door_has_one_event(self) -> None:
         """Nobody is told `accepted` of a message that is rejected at once."""
-        record, told = begin(acceptance(following=Final(State.REJECTED, BAD)))
+        record, told = begin(acceptance(following=Final(MessageState.REJECTED, BAD)))
         self.assertEqual(shown(told), [("rejected", True)])
         self.assertEqual((told[0].seq, told[0].error, record.lane), (1, BAD, None))
 
@@ -113,7 +121,7 @@ class AttemptTests(SynchronousTestCase):
 
     def test_refused_for_good(self) -> None:
         """Final says the last word with its error."""
-        _, told = apply(born(), refused(Final(State.UNDELIVERED, BAD)))
+        _, told = apply(born(), refused(Final(MessageState.UNDELIVERED, BAD)))
         self.assertEqual(shown(told), [("undelivered", True)])
         self.assertEqual(told[0].error, BAD)
 
@@ -167,8 +175,8 @@ class AttemptTests(SynchronousTestCase):
     def test_final_after_final_is_refused(self) -> None:
         """There is one last word."""
         record = born()
-        apply(record, refused(Final(State.UNDELIVERED, BAD)))
-        again = Decided("m1", Final(State.EXPIRED), NOW + 5)
+        apply(record, refused(Final(MessageState.UNDELIVERED, BAD)))
+        again = Decided("m1", Final(MessageState.EXPIRED), NOW + 5)
         self.assertEqual(apply(record, again), (False, []))
 
 
@@ -214,7 +222,7 @@ class UnsureTests(SynchronousTestCase):
         _, told = apply(record, taken("a1", at=NOW + 5))
         self.assertEqual(shown(told), [("submitted", False)])
         self.assertIsNone(record.lane)
-        again = Attempting("m1", 2, "mensatek", NOW + 15)
+        again = AttemptStarted("m1", 2, "mensatek", NOW + 15)
         self.assertEqual(apply(record, again), (False, []))
 
     def test_a_second_refusal_and_a_word_after_the_last_change_nothing(self) -> None:
@@ -222,7 +230,7 @@ class UnsureTests(SynchronousTestCase):
         record = born()
         apply(record, refused(LATER))
         self.assertEqual(apply(record, refused(LATER, at=NOW + 5)), (False, []))
-        apply(record, Decided("m1", Final(State.REJECTED, BAD), NOW + 6))
+        apply(record, Decided("m1", Final(MessageState.REJECTED, BAD), NOW + 6))
         self.assertEqual(apply(record, taken("a1", at=NOW + 7)), (False, []))
 
     def test_late_refusal_after_uncertain_cannot_wait(self) -> None:
@@ -231,7 +239,9 @@ class UnsureTests(SynchronousTestCase):
         apply(record, unsure(held()))
         lapse(record, NOW + 60, DAY)
         self.assertEqual(apply(record, refused(LATER, at=NOW + 90)), (False, []))
-        _, told = apply(record, Decided("m1", Final(State.UNDELIVERED, BAD), NOW + 91))
+        _, told = apply(
+            record, Decided("m1", Final(MessageState.UNDELIVERED, BAD), NOW + 91)
+        )
         self.assertEqual(shown(told), [("undelivered", True)])
 
     def test_resend_that_crosses_the_late_answer(self) -> None:
@@ -250,7 +260,7 @@ class UnsureTests(SynchronousTestCase):
         apply(record, unsure(LATER))
         apply(record, attempting(attempt=2))
         apply(record, taken("a1", at=NOW + 9))
-        over = refused(Final(State.UNDELIVERED, BAD), attempt=2)
+        over = refused(Final(MessageState.UNDELIVERED, BAD), attempt=2)
         self.assertEqual(apply(record, over), (False, []))
         _, told = receive(record, receipt(), "a1", NOW + 20)
         self.assertEqual(shown(told), [("delivered", True)])
@@ -281,7 +291,7 @@ class ReceiptTests(SynchronousTestCase):
         record = born()
         apply(record, taken("a1", "a2"))
         receive(record, receipt("a1"), "a1", NOW + 2)
-        lost = receipt("a2", State.UNDELIVERED, BAD)
+        lost = receipt("a2", MessageState.UNDELIVERED, BAD)
         _, told = receive(record, lost, "a2", NOW + 3)
         self.assertEqual(shown(told), [("undelivered", True)])
         self.assertEqual(told[0].segments, (2, 2, 1, 1))
@@ -299,7 +309,7 @@ class ReceiptTests(SynchronousTestCase):
         """Intermediate receipts that say nothing new are only kept."""
         record = born()
         apply(record, taken("a1"))
-        on_the_way = receipt("a1", State.ENROUTE)
+        on_the_way = receipt("a1", MessageState.ENROUTE)
         self.assertEqual(
             shown(receive(record, on_the_way, "a1", NOW + 2)[1]), [("enroute", False)]
         )
@@ -311,9 +321,9 @@ class ReceiptTests(SynchronousTestCase):
         record = born()
         apply(record, taken("a1"))
         receive(record, receipt(), "a1", NOW + 2)
-        other = receipt("a1", State.UNDELIVERED)
+        other = receipt("a1", MessageState.UNDELIVERED)
         self.assertEqual(receive(record, other, "a1", NOW + 3), (False, []))
-        self.assertIs(record.state, State.DELIVERED)
+        self.assertIs(record.state, MessageState.DELIVERED)
         self.assertEqual(len(record.receipts), 2)
 
     def test_receipt_that_names_our_own_id_before_the_answer(self) -> None:
@@ -332,7 +342,7 @@ class ReceiptTests(SynchronousTestCase):
         apply(record, unsure(LATER, "a1"))
         apply(record, attempting(attempt=2))
         apply(record, taken("b1", attempt=2))
-        lost = receipt("a1", State.UNDELIVERED)
+        lost = receipt("a1", MessageState.UNDELIVERED)
         self.assertEqual(receive(record, lost, "a1", NOW + 5), (True, []))
         _, told = receive(record, receipt("b1"), "b1", NOW + 6)
         self.assertEqual(shown(told), [("delivered", True)])
@@ -340,37 +350,39 @@ class ReceiptTests(SynchronousTestCase):
     def test_unsure_attempt_needs_a_receipt_for_every_segment(self) -> None:
         """Two of three segments may be all that left."""
         record = born()
-        outcome = Unsure(why="lost", provider_ids=("a1", "a2"), segments=3)
+        outcome = Uncertain(why="lost", provider_ids=("a1", "a2"), segments=3)
         apply(record, answered(outcome, held()))
         receive(record, receipt("a1"), "a1", NOW + 2)
         _, told = receive(record, receipt("a2"), "a2", NOW + 3)
         self.assertEqual(told, [])
-        self.assertIs(record.state, State.ACCEPTED)
+        self.assertIs(record.state, MessageState.ACCEPTED)
         self.assertEqual(shown(lapse(record, NOW + TTL, DAY)), [("uncertain", False)])
 
     def test_an_unsure_message_that_left_in_part_is_sent_again(self) -> None:
         """Receipts of some segments do not take it out of its lane."""
         record = born()
-        outcome = Unsure(why="lost", provider_ids=("a1", "a2"), segments=3)
+        outcome = Uncertain(why="lost", provider_ids=("a1", "a2"), segments=3)
         apply(record, answered(outcome, Wait(NOW + 9, "c")))
         receive(record, receipt("a1"), "a1", NOW + 2)
-        receive(record, receipt("a2", State.UNDELIVERED), "a2", NOW + 3)
-        self.assertIs(record.state, State.WAITING)
+        receive(record, receipt("a2", MessageState.UNDELIVERED), "a2", NOW + 3)
+        self.assertIs(record.state, MessageState.WAITING)
         self.assertEqual(record.lane, "c")
-        self.assertTrue(apply(record, Attempting("m", 2, "c", NOW + 9))[0])
+        self.assertTrue(apply(record, AttemptStarted("m", 2, "c", NOW + 9))[0])
         again = Refused(error=Error("x:1", "no"))
-        final = Final(State.REJECTED, Error("x:1", "no"))
-        self.assertTrue(apply(record, Answered("m", 2, "c", "a", again, final, NOW))[0])
-        self.assertIs(record.state, State.REJECTED)
+        final = Final(MessageState.REJECTED, Error("x:1", "no"))
+        self.assertTrue(
+            apply(record, AttemptEnded("m", 2, "c", "a", again, final, NOW))[0]
+        )
+        self.assertIs(record.state, MessageState.REJECTED)
 
     def test_what_may_have_gone_out_is_not_told_as_refused(self) -> None:
         """A refusal says nothing about an earlier attempt of which nobody knows."""
         record = born()
-        apply(record, answered(Unsure(why="lost"), Wait(NOW + 9, "c")))
-        apply(record, Attempting("m", 2, "c", NOW + 9))
+        apply(record, answered(Uncertain(why="lost"), Wait(NOW + 9, "c")))
+        apply(record, AttemptStarted("m", 2, "c", NOW + 9))
         error = Error("x:1", "no")
-        final = Final(State.REJECTED, error)
-        fact = Answered("m", 2, "c", "a", Refused(error=error), final, NOW + 10)
+        final = Final(MessageState.REJECTED, error)
+        fact = AttemptEnded("m", 2, "c", "a", Refused(error=error), final, NOW + 10)
         _, told = apply(record, fact)
         self.assertEqual(shown(told), [("uncertain", False)])
         self.assertIsNone(record.lane)
@@ -381,10 +393,10 @@ class ReceiptTests(SynchronousTestCase):
         """`expired` and `cancelled` say that a message was not sent."""
         for late in (False, True):
             record = born()
-            apply(record, answered(Unsure(why="lost"), Wait(NOW + 9, "c")))
+            apply(record, answered(Uncertain(why="lost"), Wait(NOW + 9, "c")))
             self.assertEqual(apply(record, Cancelled("m", NOW + 5)), (False, []))
             if late:
-                intent = Attempting("m", 2, "c", NOW + TTL)
+                intent = AttemptStarted("m", 2, "c", NOW + TTL)
                 left, told = apply(record, intent)
                 self.assertFalse(left)
             else:
@@ -395,11 +407,13 @@ class ReceiptTests(SynchronousTestCase):
     def test_a_receipt_while_a_later_attempt_is_out_is_not_forgotten(self) -> None:
         """The first attempt is on its way; the second one's silence changes nothing."""
         record = born()
-        outcome = Unsure(why="lost", provider_ids=("a1",))
+        outcome = Uncertain(why="lost", provider_ids=("a1",))
         apply(record, answered(outcome, Wait(NOW + 9, "c")))
-        apply(record, Attempting("m", 2, "c", NOW + 9))
+        apply(record, AttemptStarted("m", 2, "c", NOW + 9))
         record.taken = True
-        fact = Answered("m", 2, "c", "a", Unsure(why="lost"), Held(NOW + 60), NOW + 20)
+        fact = AttemptEnded(
+            "m", 2, "c", "a", Uncertain(why="lost"), Hold(NOW + 60), NOW + 20
+        )
         _, told = apply(record, fact)
         self.assertEqual(shown(told), [("enroute", False)])
         self.assertIsNotNone(deadline(record, DAY))
@@ -424,7 +438,7 @@ class PartTests(SynchronousTestCase):
             if outcome == whole:
                 apply(record, taken(*ids, segments=segments))
             else:
-                lost = Unsure(why="?", provider_ids=ids, segments=segments)
+                lost = Uncertain(why="?", provider_ids=ids, segments=segments)
                 apply(record, answered(lost, held()))
             for one in said:
                 receive(record, receipt(one), one, NOW + 2)
@@ -437,7 +451,7 @@ class PartTests(SynchronousTestCase):
         apply(record, refused_in_part(LATER, "a1", None, "a3"))
         for one in ("a1", "a3"):
             self.assertEqual(receive(record, receipt(one), one, NOW + 2), (True, []))
-        self.assertEqual((record.state, record.taken), (State.WAITING, False))
+        self.assertEqual((record.state, record.taken), (MessageState.WAITING, False))
         self.assertEqual(record.attempts[0].counts(), (3, 2, 2, 0))
         self.assertTrue(apply(record, attempting(attempt=2, at=NOW + 31))[0])
 
@@ -446,10 +460,10 @@ class PartTests(SynchronousTestCase):
         record = born()
         apply(record, refused_in_part(LATER, "a1", None, None))
         apply(record, attempting(attempt=2, at=NOW + 31))
-        lost = Unsure(why="?", segments=3, progress=progress("a1", "a2", None))
+        lost = Uncertain(why="?", segments=3, progress=progress("a1", "a2", None))
         apply(record, answered(lost, held(), attempt=2))
         self.assertEqual(record.progress, progress("a1", "a2", None))
-        more = Unsure(why="?", segments=3, progress=progress(None, None, "a3"))
+        more = Uncertain(why="?", segments=3, progress=progress(None, None, "a3"))
         self.assertEqual(apply(record, answered(more, held(), attempt=2)), (False, []))
         self.assertEqual(record.progress, progress("a1", "a2", "a3"))
         self.assertEqual(record.attempts[-1].provider_ids, ("a1", "a2", "a3"))
@@ -468,23 +482,23 @@ class PartTests(SynchronousTestCase):
     def test_a_copy_begins_without_receipts(self) -> None:
         """The same id for a whole new copy does not end it at once (A2)."""
         record = born()
-        apply(record, answered(Unsure(why="?", provider_ids=("7",)), LATER))
-        receive(record, receipt("7", State.ENROUTE), "7", NOW + 2)
+        apply(record, answered(Uncertain(why="?", provider_ids=("7",)), LATER))
+        receive(record, receipt("7", MessageState.ENROUTE), "7", NOW + 2)
         record = born()
-        lost = Unsure(why="?", provider_ids=("7",), segments=2)
+        lost = Uncertain(why="?", provider_ids=("7",), segments=2)
         apply(record, answered(lost, LATER))
-        receive(record, receipt("7", State.UNDELIVERED), "7", NOW + 2)
+        receive(record, receipt("7", MessageState.UNDELIVERED), "7", NOW + 2)
         apply(record, attempting(attempt=2, at=NOW + 31))
         apply(record, taken("7", "7", attempt=2, at=NOW + 32))
-        self.assertIs(record.state, State.SUBMITTED)
+        self.assertIs(record.state, MessageState.SUBMITTED)
 
     def test_late_acceptance_of_what_receipts_have_told(self) -> None:
         """The shared id was delivered before the answer came (field report A2)."""
         record = born()
-        lost = Unsure(why="?", provider_ids=("7",), segments=2)
+        lost = Uncertain(why="?", provider_ids=("7",), segments=2)
         apply(record, answered(lost, held()))
         receive(record, receipt("7"), "7", NOW + 2)
-        self.assertIs(record.state, State.ACCEPTED)
+        self.assertIs(record.state, MessageState.ACCEPTED)
         _, told = apply(record, taken("7", "7", segments=2, at=NOW + 3))
         self.assertEqual(shown(told), [("submitted", False), ("delivered", True)])
 
@@ -562,7 +576,7 @@ class TimeTests(SynchronousTestCase):
 AT = st.floats(NOW, NOW + 3 * TTL)
 WAYS = st.one_of(
     st.builds(Wait, AT, st.sampled_from(["mts", "beeline"]), st.none()),
-    st.builds(Held, AT),
+    st.builds(Hold, AT),
     st.builds(Final, st.sampled_from(sorted(FINAL)), st.just(BAD)),
     st.builds(Submitted, st.booleans()),
 )
@@ -573,7 +587,9 @@ OUTCOMES = st.one_of(
         segments=st.integers(1, 3),
     ),
     st.just(Refused(error=BUSY)),
-    st.builds(Unsure, why=st.just("lost"), provider_ids=st.sampled_from([(), ("a1",)])),
+    st.builds(
+        Uncertain, why=st.just("lost"), provider_ids=st.sampled_from([(), ("a1",)])
+    ),
 )
 NUMBERS = st.integers(1, 4)
 FACTS = st.one_of(
@@ -586,7 +602,7 @@ FACTS = st.one_of(
     st.builds(
         receipt,
         st.sampled_from(["a1", "a2"]),
-        st.sampled_from([State.ENROUTE, *sorted(FINAL)]),
+        st.sampled_from([MessageState.ENROUTE, *sorted(FINAL)]),
     ),
     AT,
 )
@@ -626,7 +642,7 @@ class AnyOrderTests(SynchronousTestCase):
             for before, after in pairwise(told)
             if before.state is after.state and not after.final
         ]
-        self.assertLessEqual(set(repeated), {State.WAITING})
+        self.assertLessEqual(set(repeated), {MessageState.WAITING})
         # what is over or on its way stands in no backlog
         if record.final or record.open:
             self.assertIsNone(record.lane)

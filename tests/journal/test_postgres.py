@@ -10,10 +10,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from gdemoi.errors import ConfigurationError
+from gdemoi.facts import Cancelled, Duplicate
 from gdemoi.journal import Journal
 from gdemoi.journal.schema import metadata
-from gdemoi.life import Cancelled, Duplicate
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from tests.journal import test_inbound_sms, test_journal
 from tests.journal.lives import (
     NOW,
@@ -113,7 +113,7 @@ class SharedTests(PostgresTestCase):
         """A message accepted there is a duplicate here."""
         self.accept(acceptance("m1"))
         answer = self.did(self.other.accept([acceptance("m1")]))
-        self.assertEqual(answer, [Duplicate(State.ACCEPTED)])
+        self.assertEqual(answer, [Duplicate(MessageState.ACCEPTED)])
 
     def test_receipt_that_comes_to_the_other_gateway(self) -> None:
         """It is matched, and told by the gateway whose message it is."""

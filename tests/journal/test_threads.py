@@ -11,8 +11,8 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import TestCase
 
 from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.facts import Stored
 from gdemoi.journal import Journal, worker
-from gdemoi.life import Taken
 from tests.journal.lives import acceptance, receipt, taken
 
 
@@ -54,8 +54,8 @@ class ThreadTests(TestCase):
             lambda verdicts: threads.append(threading.current_thread()) or verdicts
         )
         go.set()
-        self.assertEqual(await first, [Taken()])
-        self.assertEqual(await gatherResults(rest), [[Taken()]] * 99)
+        self.assertEqual(await first, [Stored()])
+        self.assertEqual(await gatherResults(rest), [[Stored()]] * 99)
         self.assertLessEqual(self.journal.commits - before, 3)
         self.assertEqual(threads, [threading.current_thread()])
 
@@ -116,7 +116,7 @@ class ThreadTests(TestCase):
         database.commit = full
         answer = self.journal.accept([acceptance("m0")])
         await self.assertFailure(answer, Unavailable)
-        self.assertEqual(await self.journal.accept([acceptance("m0")]), [Taken()])
+        self.assertEqual(await self.journal.accept([acceptance("m0")]), [Stored()])
         self.flushLoggedErrors()
 
     async def test_closing_what_never_opened(self) -> None:
@@ -136,6 +136,6 @@ class ThreadTests(TestCase):
         answer = self.journal.accept([acceptance("m0")])
         timer = threading.Timer(0.05, stranger.execute, ("ROLLBACK",))
         timer.start()
-        self.assertEqual(await answer, [Taken()])
+        self.assertEqual(await answer, [Stored()])
         timer.join()
         stranger.close()

@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.facts import Acceptance, Cancelled, Decided, Final, Hold, Submitted, Wait
 from gdemoi.journal import Journal
 from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
-from gdemoi.life import Acceptance, Cancelled, Decided, Final, Held, Submitted, Wait
-from gdemoi.message import Accepted, Receipt, Refused, State, Unsure
+from gdemoi.message import Accepted, MessageState, Receipt, Refused, Uncertain
 from tests.journal.lives import (
     BAD,
     BUSY,
@@ -35,14 +35,16 @@ WAITS = st.builds(
     st.sampled_from(["mts", "beeline"]),
     st.sampled_from([None, BUSY]),
 )
-ENDS = st.builds(Final, st.sampled_from([State.UNDELIVERED, State.REJECTED]))
+ENDS = st.builds(
+    Final, st.sampled_from([MessageState.UNDELIVERED, MessageState.REJECTED])
+)
 NAME = st.sampled_from(NAMES)
 AT = st.sampled_from([NOW, NOW + 60, NOW + TTL])
 
 FOLLOWING = {
     Accepted: st.builds(Submitted, st.sampled_from([False, False, True])),
     Refused: st.one_of(WAITS, ENDS),
-    Unsure: st.one_of(WAITS, st.builds(Held, AT)),
+    Uncertain: st.one_of(WAITS, st.builds(Hold, AT)),
 }
 ATTEMPT = st.sampled_from([1, 1, 1, 2, 3])
 
@@ -56,7 +58,7 @@ def endings(draw):
             [
                 Accepted(provider_ids=(f"id-{name}",)),
                 Refused(error=BAD),
-                Unsure(why="lost"),
+                Uncertain(why="lost"),
             ]
         )
     )

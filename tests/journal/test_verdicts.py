@@ -10,8 +10,8 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
-from gdemoi.life import Cancelled, Decided, Final, Submitted, Wait
-from gdemoi.message import Accepted, State, Unsure
+from gdemoi.facts import Cancelled, Decided, Final, Submitted, Wait
+from gdemoi.message import Accepted, MessageState, Uncertain
 from tests.journal.lives import (
     BAD,
     BUSY,
@@ -31,10 +31,10 @@ from tests.journal.lives import (
 )
 
 AGAIN = Wait(NOW + 5, "mts", BUSY)
-OVER = Final(State.REJECTED, BAD)
-FAILED = Final(State.UNDELIVERED, BAD)
-LOST, GONE = State.UNDELIVERED, State.EXPIRED
-OK, ON = State.DELIVERED, State.ENROUTE
+OVER = Final(MessageState.REJECTED, BAD)
+FAILED = Final(MessageState.UNDELIVERED, BAD)
+LOST, GONE = MessageState.UNDELIVERED, MessageState.EXPIRED
+OK, ON = MessageState.DELIVERED, MessageState.ENROUTE
 
 
 class LifeCase(JournalTestCase):
@@ -283,7 +283,7 @@ class AttemptsTests(LifeCase):
     def test_parts_that_are_unsure(self) -> None:
         """Of three parts two are known: their receipts are not the message's."""
         known = progress("a1", "a2", None)
-        lost = Unsure(why="?", provider_ids=("a1", "a2"), segments=3, progress=known)
+        lost = Uncertain(why="?", provider_ids=("a1", "a2"), segments=3, progress=known)
         for following, said, end in (
             (held(), (("a1", OK), ("a2", OK)), "accepted"),
             (held(), (("a1", OK), ("a2", LOST)), "accepted"),

@@ -13,8 +13,15 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannelEvents, Prepared, Surroundings
-from gdemoi.message import Inbound, Match, Outbound, Outcome, Receipt, provider_key
+from gdemoi.interfaces import ChannelContext, EncodedMessage, IChannelEvents
+from gdemoi.message import (
+    Inbound,
+    Outbound,
+    Outcome,
+    Receipt,
+    ReceiptMatch,
+    provider_key,
+)
 from gdemoi.smpp.channel import KIND, SmppChannel
 from gdemoi.smpp.settings import SmppSettings
 from tests.peers.peer import Peer
@@ -34,7 +41,7 @@ class Upstairs:
         self.inbounds: list[Inbound] = []
         self.lates: list[tuple[str, int, Outcome]] = []
         self.changes: list[tuple[str, str]] = []
-        self.matches: list[Match | None] = []
+        self.matches: list[ReceiptMatch | None] = []
         self.known: dict[str, str] = {}
         # not None: commits wait here until the test fires them
         self.commits: list[Deferred[Any]] | None = None
@@ -43,12 +50,12 @@ class Upstairs:
     def able(self, channel: Any) -> None:
         self.watch.look()
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         self.receipts.append(receipt)
         match = None
         for key in receipt.keys:
             if key in self.known:
-                match = Match(self.known[key], receipt.provider_id, key)
+                match = ReceiptMatch(self.known[key], receipt.provider_id, key)
                 break
         self.matches.append(match)
         return self._commit(match)
@@ -109,7 +116,7 @@ class PeerCase(TestCase):
             "reconnect_max_s": 0.1,
             **settings,
         }
-        around = Surroundings(
+        around = ChannelContext(
             reactor=reactor,
             clock=reactor,
             random=random,
@@ -176,7 +183,7 @@ class PeerCase(TestCase):
         prepared: Any = self.channel.prepare(message)
         return Deferred.fromCoroutine(self.send(prepared))
 
-    async def send(self, prepared: Prepared, attempt: int = 1) -> Outcome:
+    async def send(self, prepared: EncodedMessage, attempt: int = 1) -> Outcome:
         """Submit, and return the outcome when the peer's tellings are here too."""
         outcome = await self.channel.submit(prepared, attempt)
         await self.peer.catch_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gdemoi.message import Accepted, Refused, State, Unsure
+from gdemoi.message import Accepted, MessageState, Refused, Uncertain
 from gdemoi.smpp.settings import BindAs
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
@@ -159,7 +159,7 @@ class NetSmppTests(PerlCase):
         )
         (receipt,), (match,) = self.upstairs.receipts, self.upstairs.matches
         self.assertEqual(
-            (receipt.provider_id, receipt.state), ("1001", State.DELIVERED)
+            (receipt.provider_id, receipt.state), ("1001", MessageState.DELIVERED)
         )
         assert match is not None
         self.assertEqual(match.message_id, "m1")
@@ -177,7 +177,7 @@ class NetSmppTests(PerlCase):
         refused = await self.submit(self.message())
         assert isinstance(refused, Refused)
         self.assertTrue(refused.throttled)
-        self.assertIsInstance(await self.submit(self.message()), Unsure)
+        self.assertIsInstance(await self.submit(self.message()), Uncertain)
 
     async def test_query_sm(self) -> None:
         """The state that it tells is understood."""
@@ -185,7 +185,7 @@ class NetSmppTests(PerlCase):
         await self.bound(query=True)
         receipt = await self.ask("000003E9")
         assert receipt is not None
-        self.assertEqual(receipt.state, State.DELIVERED)
+        self.assertEqual(receipt.state, MessageState.DELIVERED)
         (query,) = self.peer.pdus("query_sm")
         self.assertEqual(query["read"]["message_id"], "000003E9")
 

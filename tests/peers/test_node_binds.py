@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gdemoi.keeper import KeeperState
 from gdemoi.message import Accepted
+from gdemoi.reconnector import ReconnectorState
 from gdemoi.smpp.settings import BindAs
 from gdemoi.text.segments import Method
 from tests.peers.case import NodeCase
@@ -66,7 +66,7 @@ class BindTests(NodeCase):
         channel = self.connect(credential_retry_s=300.0)
         (link,) = channel.links
         await self.upstairs.watch.until(
-            lambda: link.keeper.state is KeeperState.REFUSED, "a refusal"
+            lambda: link.keeper.state is ReconnectorState.REFUSED, "a refusal"
         )
         await self.peer.catch_up()
         self.assertIn("ESME_RINVPASWD", channel.unable() or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdemoi.message import Accepted, State
+from gdemoi.message import Accepted, MessageState
 from tests.peers.case import NodeCase
 from tests.peers.node_words import (
     CYRILLIC,
@@ -23,7 +23,9 @@ class ReceiptTests(NodeCase):
         sent = await self.peer.saw("sent", command="deliver_sm")
         self.assertEqual(answer["sequence"], sent["sequence"])
         (got,) = self.upstairs.receipts
-        self.assertEqual((got.provider_id, got.state), ("1001", State.UNDELIVERED))
+        self.assertEqual(
+            (got.provider_id, got.state), ("1001", MessageState.UNDELIVERED)
+        )
         assert got.error is not None
         self.assertEqual(got.error.code, "receipt:034")
         self.assertEqual(got.about, "79161234567")
@@ -47,7 +49,7 @@ class ReceiptTests(NodeCase):
         self.assertEqual((await self.peer.saw_pdu("data_sm_resp"))["status"], 0)
         self.assertEqual(
             [(one.provider_id, one.state) for one in self.upstairs.receipts],
-            [("1001", State.EXPIRED)] * 2,
+            [("1001", MessageState.EXPIRED)] * 2,
         )
 
     async def test_hexadecimal_here_and_decimal_there(self) -> None:
@@ -76,7 +78,7 @@ class ReceiptTests(NodeCase):
         outcome = await self.submit(self.message())
         self.assertEqual(outcome, Accepted(provider_ids=("1001",)))
         (got,) = self.upstairs.receipts
-        self.assertEqual((got.provider_id, got.state), ("1001", State.ENROUTE))
+        self.assertEqual((got.provider_id, got.state), ("1001", MessageState.ENROUTE))
 
     async def test_what_cannot_be_written_down_is_to_come_again(self) -> None:
         """ESME_RX_T_APPN while the journal is broken, ROK when it is mended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdemoi.message import Accepted, Refused, Scope, Unsure
+from gdemoi.message import Accepted, Refused, Scope, Uncertain
 from tests.peers.case import NodeCase
 from tests.peers.node_words import (
     GSM,
@@ -115,7 +115,7 @@ class LinkTests(NodeCase):
             sent = self.submit(self.message())
             await self.peer.saw_pdu("submit_sm", session=session)
             await self.peer.order(how)
-            self.assertIsInstance(await sent, Unsure)
+            self.assertIsInstance(await sent, Uncertain)
             await self.up(session + 1)
         self.assertEqual(len(self.peer.pdus("submit_sm")), 2)
         self.assertIsInstance(await self.submit(self.message()), Accepted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gdemoi.interfaces import Prepared
+from gdemoi.interfaces import EncodedMessage
 from gdemoi.message import Accepted, Charset, Refused
 from gdemoi.smpp.settings import Receipts, Tlvs, ValidityFormat
 from gdemoi.text.segments import Method
@@ -179,7 +179,7 @@ class SubmitTests(NodeCase):
         await self.peer.order("plan", command="submit_sm", how={})
         await self.peer.order("plan", command="submit_sm", how={"status": THROTTLED})
         message = self.message(CYRILLIC)
-        prepared: Prepared = self.channel.prepare(message)
+        prepared: EncodedMessage = self.channel.prepare(message)
         refused = await self.send(prepared, 1)
         assert isinstance(refused, Refused)
         self.assertTrue(refused.throttled)

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, State
+from gdemoi.message import Accepted, MessageState
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.settings import BindAs, Receipts, ValidityFormat
@@ -116,7 +116,7 @@ class TraceTests(SynchronousTestCase):
         asked: list[Any] = []
         house.channel.ask(house.message(), ["1001"]).addCallback(asked.append)
         house.advance(31)
-        self.assertEqual(asked[0].state, State.DELIVERED)
+        self.assertEqual(asked[0].state, MessageState.DELIVERED)
         house.stop()
         packets = self.judged(house)
         commands = [packet["smpp.command_id"][0][-3:] for packet in packets]

@@ -12,24 +12,24 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
+from gdemoi.facts import Cancelled, Duplicate, IdReused, Rejected, Stored
 from gdemoi.journal import Journal
 from gdemoi.journal.worker import Job
-from gdemoi.life import Cancelled, Duplicate, Rejected, Reused, Taken
 from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
+    InboundSegment,
     MessageClass,
+    MessageState,
     Numbering,
     OnUnsure,
     Outbound,
-    Part,
     Progress,
     Receipt,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
     provider_key,
 )
 from gdemoi.routing.dispatcher import Dispatcher
@@ -119,7 +119,9 @@ class Case(SynchronousTestCase):
         bodies = [json.loads(event.body) for event in events]
         return [b for b in bodies if b["type"] == "status" and b["id"] == id_]
 
-    def receipt(self, provider_id: str, state: State = State.DELIVERED) -> Receipt:
+    def receipt(
+        self, provider_id: str, state: MessageState = MessageState.DELIVERED
+    ) -> Receipt:
         return Receipt(
             account="account-a",
             channel="a",
@@ -132,7 +134,7 @@ class Case(SynchronousTestCase):
 class WayTests(Case):
     def test_a_message_goes_out_and_its_receipt_comes_back(self) -> None:
         """accepted, submitted, delivered: three events."""
-        self.assertEqual(self.accept(self.message()), [Taken()])
+        self.assertEqual(self.accept(self.message()), [Stored()])
         hand = self.hands["a"]
         self.assertEqual(hand.ids, ["m1"])
         hand.answer(Accepted(provider_ids=("77",)))
@@ -151,14 +153,14 @@ class WayTests(Case):
         self.accept(self.message())
         self.assertEqual(
             self.accept(self.message(), self.message(text="other")),
-            [Duplicate(State.ACCEPTED), Reused()],
+            [Duplicate(MessageState.ACCEPTED), IdReused()],
         )
         self.assertEqual(self.hands["a"].ids, ["m1"])
 
     def test_a_repeat_within_one_batch_is_not_sent(self) -> None:
         """Twice in one array is once on the air."""
         verdicts = self.accept(self.message(), self.message())
-        self.assertEqual(verdicts[0], Taken())
+        self.assertEqual(verdicts[0], Stored())
         self.assertIsInstance(verdicts[1], Duplicate)
         self.assertEqual(self.hands["a"].ids, ["m1"])
 
@@ -471,7 +473,7 @@ class UnsureTests(Case):
     def test_a_command_that_may_have_gone_out_is_told_uncertain(self) -> None:
         """Held, then `uncertain`; it is never sent again."""
         self.accept(self.command("c1"))
-        self.hands["a"].answer(Unsure(why="no answer in 30 s"))
+        self.hands["a"].answer(Uncertain(why="no answer in 30 s"))
         self.assertEqual(self.states("c1"), ["accepted"])
         for _ in range(40):
             self.clock.advance(1)
@@ -481,7 +483,7 @@ class UnsureTests(Case):
     def test_a_late_answer_settles_it(self) -> None:
         """The answer that came after its time counts."""
         self.accept(self.command("c1"))
-        self.hands["a"].answer(Unsure(why="no answer"))
+        self.hands["a"].answer(Uncertain(why="no answer"))
         self.clock.advance(5)
         self.house.late("c1", 1, Accepted(provider_ids=("9",)))
         self.successResultOf(self.house.receipt(self.receipt("9")))
@@ -490,7 +492,7 @@ class UnsureTests(Case):
     def test_a_late_refusal_is_certainly_not_sent(self) -> None:
         """After a late temporary refusal even a held command goes out again."""
         self.accept(self.command("c1"))
-        self.hands["a"].answer(Unsure(why="no answer"))
+        self.hands["a"].answer(Uncertain(why="no answer"))
         self.house.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
         for _ in range(12):
             self.clock.advance(1)
@@ -516,7 +518,7 @@ class UnsureTests(Case):
     def test_a_late_refusal_after_uncertain_is_the_last_word(self) -> None:
         """Once `uncertain` was told there is no way back, but now it is certain."""
         self.accept(self.command("c1"))
-        self.hands["a"].answer(Unsure(why="no answer"))
+        self.hands["a"].answer(Uncertain(why="no answer"))
         for _ in range(40):
             self.clock.advance(1)
         self.house.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
@@ -526,7 +528,7 @@ class UnsureTests(Case):
     def test_a_late_success_after_uncertain_as_the_manual_says(self) -> None:
         """Of a TG, which has no receipts: enroute, and final (field report B27)."""
         self.accept(self.command("c1"))
-        self.hands["a"].answer(Unsure(why="no result"))
+        self.hands["a"].answer(Uncertain(why="no result"))
         for _ in range(40):
             self.clock.advance(1)
         sent = Accepted(provider_ids=("9",), receipt_expected=False)
@@ -541,7 +543,7 @@ class UnsureTests(Case):
         hand = self.hands["a"]
         hand.knows = self.receipt("9")
         self.accept(self.command("c1"))
-        hand.answer(Unsure(why="no answer", provider_ids=("9",)))
+        hand.answer(Uncertain(why="no answer", provider_ids=("9",)))
         for _ in range(12):
             self.clock.advance(1)
         self.assertEqual(hand.asked, [("c1", "9")])
@@ -550,7 +552,7 @@ class UnsureTests(Case):
     def test_a_notification_is_sent_again(self) -> None:
         """`resend` is the policy of notifications, and only theirs."""
         self.accept(self.message("n1"))
-        self.hands["a"].answer(Unsure(why="no answer"))
+        self.hands["a"].answer(Uncertain(why="no answer"))
         for _ in range(12):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].ids, ["n1", "n1"])
@@ -683,7 +685,9 @@ class PartTests(Case):
 
     def test_resend_goes_on_where_it_stood(self) -> None:
         """Also a command's, and not by another carrier (field report A1)."""
-        lost = Unsure(why="?", provider_ids=("1",), progress=in_part("1", None, None))
+        lost = Uncertain(
+            why="?", provider_ids=("1",), progress=in_part("1", None, None)
+        )
         for message in (
             self.command("c1", on_unsure=OnUnsure.RESEND),
             self.message("n1", to="+79160000000"),
@@ -697,7 +701,7 @@ class PartTests(Case):
     def test_resend_of_what_cannot_go_on(self) -> None:
         """A cloud took two entries of three: a command is not sent again (A1)."""
         cut = in_part("1", "2", None, form="")
-        lost = Unsure(why="?", provider_ids=("1", "2"), progress=cut)
+        lost = Uncertain(why="?", provider_ids=("1", "2"), progress=cut)
         self.accept(self.command("c1", on_unsure=OnUnsure.RESEND))
         self.hands["a"].answer(lost)
         self.wait(60)
@@ -831,7 +835,7 @@ class SenderTests(Case):
         hand.answer(NOT_YOURS)
         self.assertEqual(self.states("m2"), ["accepted", "rejected"])
         (verdict,) = self.accept(self.message("m3", from_="BAD"))
-        self.assertIsInstance(verdict, Taken)
+        self.assertIsInstance(verdict, Stored)
         self.assertEqual(self.states("m3"), ["accepted", "rejected"])
         self.assertEqual(self.told("m3")[-1]["error"]["code"], "twilio:21606")
         self.assertEqual(hand.ids, ["m1"])
@@ -1094,8 +1098,8 @@ class InboundTests(Case):
 
     def test_segments_in_two_spellings_are_one_sms(self) -> None:
         """Two binds of one carrier may write the number otherwise."""
-        self.came("89161234567", part=Part("1", 2, 1))
-        told = self.came("79161234567", part=Part("1", 2, 2))
+        self.came("89161234567", part=InboundSegment("1", 2, 1))
+        told = self.came("79161234567", part=InboundSegment("1", 2, 2))
         self.assertEqual((told["text"], told["complete"]), ("hihi", True))
         self.assertEqual(told["from"], "+79161234567")
         self.assertEqual(told["from_raw"], "89161234567")
@@ -1106,7 +1110,7 @@ class InboundTests(Case):
         self.hands["a"].answer(Accepted(provider_ids=("00AB",)))
         receipt = Receipt(
             account="account-a", channel="a", provider_id="AB",
-            state=State.DELIVERED, keys=("ab",), about="89161234567",
+            state=MessageState.DELIVERED, keys=("ab",), about="89161234567",
         )  # fmt: skip
         self.successResultOf(self.house.receipt(receipt))
         self.assertEqual(self.states("m1")[-1], "delivered")
@@ -1150,7 +1154,7 @@ class StopTests(Case):
             account="account-a",
             channel="a",
             provider_id="9",
-            state=State.DELIVERED,
+            state=MessageState.DELIVERED,
             message_id="c1",
         )
         self.hands["a"] = HandChannel(account="account-a", knows=knows)
@@ -1166,7 +1170,7 @@ class StopTests(Case):
         many = evolve(POLICY, tries=20)
         self.house.policy = many
         self.accept(self.message(on_unsure=OnUnsure.RESEND))
-        hand.answer(Unsure(why="the link was lost"))
+        hand.answer(Uncertain(why="the link was lost"))
         self.end(self.house)
         self.house = self.build(self.journal)
         self.clock.advance(POLICY.resend_first_s + 1)
@@ -1175,7 +1179,7 @@ class StopTests(Case):
         self.house = self.build(self.journal)
         self.house.policy = many
         self.clock.pump([1.0] * 12)
-        hand.answer(Unsure(why="the link was lost"))
+        hand.answer(Uncertain(why="the link was lost"))
         self.clock.pump([1.0] * 120)
         self.assertEqual(hand.ids, ["m1", "m1", "m1"])
         self.assertEqual(self.states()[-1], "uncertain")
@@ -1183,7 +1187,7 @@ class StopTests(Case):
     def test_a_held_message_is_asked_about_also_after_a_restart(self) -> None:
         """The ids that were known before the restart are asked for."""
         self.accept(self.command("c1"))
-        self.hands["a"].answer(Unsure(why="no answer", provider_ids=("9",)))
+        self.hands["a"].answer(Uncertain(why="no answer", provider_ids=("9",)))
         self.run_to_end(self.house.stop(1.0))
         self.hands["a"] = HandChannel(account="account-a", knows=self.receipt("9"))
         self.build(self.journal)
@@ -1258,7 +1262,7 @@ class RaceTests(Case):
         self.accept(self.message())
         journal: Any = self.journal
         journal._writes.hold()
-        self.hands["a"].answer(Unsure(why="silence"))
+        self.hands["a"].answer(Uncertain(why="silence"))
         self.house.late("m1", 1, Accepted(provider_ids=("77",)))
         journal._writes.release()
         self.clock.pump([1.0] * 60)

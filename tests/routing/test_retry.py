@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.life import Final, Held, Next, Submitted, Wait
+from gdemoi.facts import Decision, Final, Hold, Submitted, Wait
 from gdemoi.message import (
     Accepted,
     Error,
+    MessageState,
     OnUnsure,
     Outcome,
     Refused,
     Scope,
-    State,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from tests.routing.test_rules import message
@@ -38,7 +38,7 @@ def after(
     rest_only: bool = False,
     cannot: tuple[str, ...] = (),
     **fields: Any,
-) -> Next:
+) -> Decision:
     """Decide, with two channels and all able unless told otherwise."""
     known = Situation(
         message(**fields),
@@ -70,7 +70,7 @@ class DecideTests(SynchronousTestCase):
     def test_a_final_refusal_ends_the_message(self) -> None:
         """What is wrong with the message is wrong on every channel."""
         no = refused()
-        self.assertEqual(after(no), Final(State.REJECTED, no.error))
+        self.assertEqual(after(no), Final(MessageState.REJECTED, no.error))
 
     def test_a_temporary_refusal_waits_longer_each_time(self) -> None:
         """Pauses double; after the last try it is undelivered."""
@@ -78,7 +78,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(after(no), Wait(1010.0, "a", no.error))
         self.assertEqual(after(no, tried=("a", "a")), Wait(1020.0, "a", no.error))
         self.assertEqual(
-            after(no, tried=("a", "a", "a")), Final(State.UNDELIVERED, no.error)
+            after(no, tried=("a", "a", "a")), Final(MessageState.UNDELIVERED, no.error)
         )
 
     def test_a_far_side_that_names_a_pause_gets_it(self) -> None:
@@ -94,10 +94,10 @@ class DecideTests(SynchronousTestCase):
                 decision = after(no, rest_only=True, down=down)
                 self.assertEqual(decision, Wait(1010.0, "a", no.error))
         again = {"on_unsure": OnUnsure.RESEND, "rest_only": True}
-        decision = after(Unsure(why="?"), down=("a",), **again)
+        decision = after(Uncertain(why="?"), down=("a",), **again)
         assert isinstance(decision, Wait)
         self.assertEqual(decision.channel, "a")
-        self.assertEqual(after(Unsure(why="?"), ways=("b",), **again), Held(1100.0))
+        self.assertEqual(after(Uncertain(why="?"), ways=("b",), **again), Hold(1100.0))
 
     def test_a_channel_at_fault_hands_over_at_once(self) -> None:
         """The next able channel takes the message without a pause."""
@@ -124,7 +124,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(after(no, ways=three, down=("b",)).channel, "c")  # type: ignore[union-attr]
         self.assertEqual(after(no, ways=three, cannot=("b",)).channel, "c")  # type: ignore[union-attr]
         self.assertEqual(after(no, down=("b",)), Wait(1000.0, "b", no.error))
-        rejected = Final(State.REJECTED, no.error)
+        rejected = Final(MessageState.REJECTED, no.error)
         self.assertEqual(after(no, ways=("a",)), rejected)
         self.assertEqual(after(no, cannot=("b",)), rejected)
         self.assertEqual(after(no, rest_only=True), rejected)
@@ -154,28 +154,29 @@ class DecideTests(SynchronousTestCase):
     def test_unsure_is_held(self) -> None:
         """`hold`: nothing is sent; the platform hears `uncertain` later."""
         self.assertEqual(
-            after(Unsure(why="silence"), on_unsure=OnUnsure.HOLD), Held(1100.0)
+            after(Uncertain(why="silence"), on_unsure=OnUnsure.HOLD), Hold(1100.0)
         )
 
     def test_unsure_is_failed(self) -> None:
         """`fail`: the last word at once, and it says why."""
-        decision = after(Unsure(why="silence"), on_unsure=OnUnsure.FAIL)
+        decision = after(Uncertain(why="silence"), on_unsure=OnUnsure.FAIL)
         self.assertEqual(
-            decision, Final(State.UNDELIVERED, Error("gateway:uncertain", "silence"))
+            decision,
+            Final(MessageState.UNDELIVERED, Error("gateway:uncertain", "silence")),
         )
 
     def test_unsure_is_sent_again_only_by_its_policy(self) -> None:
         """`resend`: again after a pause, until the tries are used up."""
-        unsure = Unsure(why="silence")
+        unsure = Uncertain(why="silence")
         again = after(unsure, on_unsure=OnUnsure.RESEND)
         self.assertEqual(
             again, Wait(1010.0, "a", Error("gateway:uncertain", "silence"))
         )
         self.assertEqual(
-            after(unsure, on_unsure=OnUnsure.RESEND, tried=("a",) * 3), Held(1100.0)
+            after(unsure, on_unsure=OnUnsure.RESEND, tried=("a",) * 3), Hold(1100.0)
         )
         self.assertEqual(
-            after(unsure, on_unsure=OnUnsure.RESEND, now=7195.0), Held(7295.0)
+            after(unsure, on_unsure=OnUnsure.RESEND, now=7195.0), Hold(7295.0)
         )
 
     def test_resends_have_a_limit_and_pauses_of_their_own(self) -> None:
@@ -184,14 +185,14 @@ class DecideTests(SynchronousTestCase):
         for doubts, attempts, expected in (
             (1, 1, Wait(1010.0, "a", error)),
             (2, 2, Wait(1020.0, "a", error)),
-            (3, 3, Held(1100.0)),
+            (3, 3, Hold(1100.0)),
             (1, 5, Wait(1010.0, "a", error)),
             (2, 9, Wait(1020.0, "a", error)),
-            (3, 9, Held(1100.0)),
+            (3, 9, Hold(1100.0)),
         ):
             with self.subTest(doubts=doubts, attempts=attempts):
                 decision = after(
-                    Unsure(why="silence"),
+                    Uncertain(why="silence"),
                     on_unsure=OnUnsure.RESEND,
                     tried=("a",) * attempts,
                     doubts=doubts,
@@ -199,7 +200,7 @@ class DecideTests(SynchronousTestCase):
                 self.assertEqual(decision, expected)
 
     @given(
-        st.sampled_from([Accepted(), Unsure(why="x")])
+        st.sampled_from([Accepted(), Uncertain(why="x")])
         | st.builds(
             refused,
             retryable=st.booleans(),
@@ -217,7 +218,7 @@ class DecideTests(SynchronousTestCase):
         decision = after(
             outcome, tried=tuple(tried), down=tuple(down), on_unsure=policy
         )
-        if isinstance(outcome, Unsure):
+        if isinstance(outcome, Uncertain):
             self.assertNotIsInstance(decision, Wait)
         if isinstance(decision, Wait):
             self.assertGreaterEqual(decision.until, 1000.0)

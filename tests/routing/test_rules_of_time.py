@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gdemoi.life import Attempting
-from gdemoi.message import Accepted, Error, Progress, Refused, State, Unsure
+from gdemoi.facts import AttemptStarted
+from gdemoi.message import Accepted, Error, MessageState, Progress, Refused, Uncertain
 from tests.routing.test_dispatcher import Case
 
 BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
@@ -33,7 +33,7 @@ class SlowJournal:
 
     def note(self, fact: Any) -> Deferred[Any]:
         noted: Deferred[Any] = self._journal.note(fact)
-        return self._later(noted) if isinstance(fact, Attempting) else noted
+        return self._later(noted) if isinstance(fact, AttemptStarted) else noted
 
     def _later(self, done: Deferred[Any]) -> Deferred[Any]:
         if not self.slow:
@@ -140,7 +140,7 @@ class LateTests(Case):
 
     def test_what_a_late_answer_is_worth(self) -> None:
         """A late doubt is no news; a late certainty is, once."""
-        nobody = Unsure(why="no answer", segments=2)
+        nobody = Uncertain(why="no answer", segments=2)
         for late, states, sent in (
             ((nobody,), ["accepted", "uncertain"], 1),
             ((nobody, nobody), ["accepted", "uncertain"], 1),
@@ -167,8 +167,8 @@ class LateTests(Case):
                 self.setUp()
                 make = self.command if policy == "c1" else self.message
                 self.accept(make(policy))
-                self.hands["a"].answer(Unsure(why="no answer", segments=2))
-                late = Unsure(
+                self.hands["a"].answer(Uncertain(why="no answer", segments=2))
+                late = Uncertain(
                     why="no answer",
                     provider_ids=("p1",),
                     segments=2,
@@ -184,11 +184,13 @@ class LateTests(Case):
     def test_a_late_answer_counts_after_a_resend(self) -> None:
         """The first SMS was taken after all: the second one's refusal ends nothing."""
         self.accept(self.message("n1"))
-        self.hands["a"].answer(Unsure(why="no answer"))
+        self.hands["a"].answer(Uncertain(why="no answer"))
         self.clock.pump([1.0] * 12)
         self.assertEqual(self.hands["a"].ids, ["n1", "n1"])
         self.house.late("n1", 1, Accepted(provider_ids=("p1",)))
         self.hands["a"].answer(Refused(error=Error("smpp:0x0b", "no such number")))
-        self.successResultOf(self.house.receipt(self.receipt("p1", State.DELIVERED)))
+        self.successResultOf(
+            self.house.receipt(self.receipt("p1", MessageState.DELIVERED))
+        )
         self.assertEqual(self.states("n1")[-1], "delivered")
         self.assertEqual([e["final"] for e in self.told("n1")].count(True), 1)

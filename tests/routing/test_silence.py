@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Error, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, Error, Outcome, Refused, Uncertain
 from gdemoi.routing.silence import LIMIT, Silence
 from tests.routing.test_dispatcher import Case
 
-SILENT = Unsure(why="no answer in 30 s", unanswered=True)
-BROKEN = Unsure(why="the connection was lost")
+SILENT = Uncertain(why="no answer in 30 s", unanswered=True)
+BROKEN = Uncertain(why="the connection was lost")
 OURS = Refused(error=Error("gateway:unavailable", "no bind", True), by_us=True)
 THEIRS = Refused(error=Error("smpp:0x0B", "bad number"))
 AT = 1_795_000_000.0

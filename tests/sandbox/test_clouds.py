@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.ini import reference
-from gdemoi.message import Accepted, Outcome, Refused, Scope, State, Unsure
+from gdemoi.message import Accepted, MessageState, Outcome, Refused, Scope, Uncertain
 from gdemoi.sandbox.clouds import SandboxCloudsSettings, make_service
 from gdemoi.sandbox.clouds_air import BEHAVIOURS, Behaviour, tracker
 from tests.cloud.net import (
@@ -57,7 +57,7 @@ class FlowTests(SynchronousTestCase):
         for name, settings in kinds().items():
             house = self.flow(settings)
             states = [receipt.state for receipt in house.up.receipts]
-            self.assertIn(State.DELIVERED, states, name)
+            self.assertIn(MessageState.DELIVERED, states, name)
             self.assertTrue(
                 all(receipt.message_id == "g1" for receipt in house.up.receipts), name
             )
@@ -86,7 +86,7 @@ class FlowTests(SynchronousTestCase):
             house = self.flow(attrs.evolve(settings, **changes))
             house.net.advance(120)
             states = [receipt.state for receipt in house.up.receipts]
-            self.assertIn(State.DELIVERED, states, name)
+            self.assertIn(MessageState.DELIVERED, states, name)
             if name != "tyntec":
                 texts = [inbound.text for inbound in house.up.inbounds]
                 self.assertTrue(any("Внуково" in (t or "") for t in texts), name)
@@ -97,8 +97,8 @@ class FlowTests(SynchronousTestCase):
         for name, settings in kinds().items():
             house = self.flow(settings, unreachable=("+79001234567", "79001234567"))
             states = {receipt.state for receipt in house.up.receipts}
-            self.assertIn(State.UNDELIVERED, states, name)
-            self.assertNotIn(State.DELIVERED, states, name)
+            self.assertIn(MessageState.UNDELIVERED, states, name)
+            self.assertNotIn(MessageState.DELIVERED, states, name)
 
     def test_doubled_and_disordered_receipts_lose_nothing(self) -> None:
         """However receipts come, the delivery is among them."""
@@ -106,7 +106,7 @@ class FlowTests(SynchronousTestCase):
             for name, settings in kinds().items():
                 house = self.flow(settings, receipts=receipts)
                 states = [receipt.state for receipt in house.up.receipts]
-                self.assertIn(State.DELIVERED, states, f"{name} {receipts}")
+                self.assertIn(MessageState.DELIVERED, states, f"{name} {receipts}")
 
     def test_a_receipt_may_come_before_the_answer(self) -> None:
         """What comes before the answer is not lost, whoever it names."""
@@ -122,7 +122,7 @@ class FlowTests(SynchronousTestCase):
             self.assertEqual(bool(early), name != "tyntec", name)
             net.advance(30)
             states = [receipt.state for receipt in house.up.receipts]
-            self.assertIn(State.DELIVERED, states, name)
+            self.assertIn(MessageState.DELIVERED, states, name)
 
 
 class BehaviourTests(SynchronousTestCase):
@@ -147,7 +147,7 @@ class BehaviourTests(SynchronousTestCase):
             self.assertTrue(throttled.throttled, name)
             for behaviour in ("500", "slow", "reset", "huge", "lost", "html"):
                 outcome = self.outcome(settings, behaviour)
-                self.assertIsInstance(outcome, Unsure, f"{name} {behaviour}")
+                self.assertIsInstance(outcome, Uncertain, f"{name} {behaviour}")
             away = self.outcome(settings, "redirect")
             assert isinstance(away, Refused), name
             self.assertEqual(away.scope, Scope.CHANNEL_UNTIL_MENDED, name)

@@ -10,15 +10,15 @@ from zope.interface import implementer
 
 from gdemoi.goip.channel import GoipChannel, make
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
-from gdemoi.interfaces import IChannel, IChannelEvents, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
 from gdemoi.message import (
     Accepted,
     Inbound,
-    Match,
     MessageClass,
     Outbound,
     Outcome,
     Receipt,
+    ReceiptMatch,
     Refused,
 )
 from gdemoi.sandbox.goip import BoxService, SandboxGoipSettings, make_service
@@ -50,7 +50,7 @@ class House:
             self.answered.callback(inbound)
         return succeed(None)
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         self.receipts.append(receipt)
         return succeed(None)
 
@@ -114,7 +114,7 @@ class LoopbackTests(TestCase):
                     GoipLineSettings(channel="office", password="secret1"),
                 )
             ],
-            Surroundings(
+            ChannelContext(
                 reactor=reactor,
                 clock=reactor,  # type: ignore[arg-type]
                 random=Random(5).random,

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.ini import integer, key
 from gdemoi.ini.listeners import Listener
-from gdemoi.interfaces import Kind
+from gdemoi.interfaces import ChannelKind
 from gdemoi.settings import load
 from gdemoi.settings.machine import look, unavailable
 
@@ -26,7 +26,7 @@ class EarSettings:
         yield Listener("port", "udp", "127.0.0.1", self.port)
 
 
-KINDS = (Kind("ear", EarSettings, lambda *_: None),)
+KINDS = (ChannelKind("ear", EarSettings, lambda *_: None),)
 
 
 class LookTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings, is_local
 from gdemoi.ini import boolean, key, secret, text
 from gdemoi.ini.listeners import Listener, listener
-from gdemoi.interfaces import Kind
+from gdemoi.interfaces import ChannelKind
 from gdemoi.message import MessageClass, OnUnsure
 from gdemoi.settings import BadConfiguration, Configuration, Disk, examine, load
 from tests.ini.sources import Memory
@@ -40,8 +40,8 @@ def nothing(*_: Any) -> None:
 
 
 KINDS = (
-    Kind("box", BoxSettings, nothing, parts={"box-line": LineSettings}),
-    Kind("cloud", BoxSettings, nothing, aliases=("nephos",)),
+    ChannelKind("box", BoxSettings, nothing, parts={"box-line": LineSettings}),
+    ChannelKind("cloud", BoxSettings, nothing, aliases=("nephos",)),
 )
 
 
@@ -147,7 +147,7 @@ class TogetherTests(SynchronousTestCase):
 
     def said(self, content: str) -> list[str]:
         """Return the complaints about doors."""
-        kinds = (Kind("door", DoorSettings, nothing),)
+        kinds = (ChannelKind("door", DoorSettings, nothing),)
         memory = Memory(files={"g.ini": content.encode()})
         return [str(one) for one in examine("g.ini", kinds=kinds, sources=memory)[1]]
 
@@ -224,7 +224,7 @@ class PlaceTests(SynchronousTestCase):
             raise ConfigurationError("[box:b] lacks a lid")
 
         memory = Memory(files={"g.ini": b"\n[box:b]\n"})
-        kinds = (Kind("box", BoxSettings, make),)
+        kinds = (ChannelKind("box", BoxSettings, make),)
         found = load("g.ini", kinds=kinds, sources=memory)
         around: Any = None
         with self.assertRaises(BadConfiguration) as caught:

@@ -8,14 +8,14 @@ from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
 from gdemoi.hosts import Host
-from gdemoi.interfaces import IChannelEvents, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannelEvents
 from gdemoi.message import (
     Inbound,
-    Match,
     Outbound,
     Outcome,
     Progress,
     Receipt,
+    ReceiptMatch,
     provider_key,
 )
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscProtocol
@@ -46,12 +46,12 @@ class Upstairs:
     def able(self, channel: Any) -> None:
         self.able_calls += 1
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         self.receipts.append(receipt)
         match = None
         for key in receipt.keys:
             if key in self.known:
-                match = Match(self.known[key], receipt.provider_id, key)
+                match = ReceiptMatch(self.known[key], receipt.provider_id, key)
                 break
         return self._write(match)
 
@@ -115,7 +115,7 @@ class House:
             **settings,
         }
         self.settings = SmppSettings(**values)
-        self.surroundings = Surroundings(
+        self.surroundings = ChannelContext(
             reactor=None,
             clock=self.clock,
             random=lambda: 0.5,

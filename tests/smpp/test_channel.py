@@ -2,7 +2,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
 from gdemoi.interfaces import IHalting
-from gdemoi.message import Accepted, Refused, State, Unsure
+from gdemoi.message import Accepted, MessageState, Refused, Uncertain
 from gdemoi.sandbox.smsc import Personality
 from tests.smpp.house import House
 
@@ -18,7 +18,7 @@ class ChannelTests(SynchronousTestCase):
         house.advance(1)
         (receipt,) = house.upstairs.receipts
         self.assertEqual(receipt.provider_id, "1001")
-        self.assertEqual(receipt.state, State.DELIVERED)
+        self.assertEqual(receipt.state, MessageState.DELIVERED)
         self.assertEqual(receipt.about, "79161234567")
         self.assertEqual([status for _, status in house.smsc.answered], [0])
         house.stop()
@@ -65,7 +65,7 @@ class ChannelTests(SynchronousTestCase):
         self.assertEqual(outcomes, [])
         house.advance(2)
         (outcome,) = outcomes
-        self.assertIsInstance(outcome, Unsure)
+        self.assertIsInstance(outcome, Uncertain)
         house.stop()
 
     def test_what_the_smsc_never_answers_is_told_to_be_unanswered(self) -> None:
@@ -86,7 +86,7 @@ class ChannelTests(SynchronousTestCase):
             if cut:
                 house.server.transport.abortConnection()
             house.advance(5)
-            found = [one[0] for one in outcomes if isinstance(one[0], Unsure)]
+            found = [one[0] for one in outcomes if isinstance(one[0], Uncertain)]
             self.assertEqual([one.unanswered for one in found], unanswered)
             house.stop()
 

@@ -12,7 +12,7 @@ from twisted.protocols import tls
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.log_repeats import Repeats
+from gdemoi.log_repeats import LogRepeats
 from gdemoi.message import Accepted
 from gdemoi.sandbox.smsc import Personality, Smsc, SmscFactory, SmscProtocol
 from gdemoi.smpp.channel import SmppChannel
@@ -24,7 +24,7 @@ from tests.smpp.test_tls import authority, certificate
 
 def warnings(house: House, seconds: float) -> list[str]:
     """Start and let time pass; return what the log has as a warning."""
-    repeats = Repeats()
+    repeats = LogRepeats()
     with capturedLogs() as events:
         house.channel.start(house.upstairs)
         house.advance(seconds)

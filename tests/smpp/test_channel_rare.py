@@ -12,7 +12,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.message import MessageClass, Outcome, State, Unsure
+from gdemoi.message import MessageClass, MessageState, Outcome, Uncertain
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
@@ -97,7 +97,9 @@ class QueryTests(SynchronousTestCase):
         house.advance(1)
         before = len(house.upstairs.receipts)
         (found,) = self.asked(house, "1001", "1002", from_=None)
-        self.assertEqual((found.provider_id, found.state), ("1002", State.DELIVERED))
+        self.assertEqual(
+            (found.provider_id, found.state), ("1002", MessageState.DELIVERED)
+        )
         self.assertEqual(len(house.upstairs.receipts), before + 1)
         house.upstairs.broken = True
         (found,) = self.asked(house, "1001", "1002")
@@ -170,7 +172,7 @@ class UpwardTests(SynchronousTestCase):
         house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
         house.turn()
         (receipt,) = house.upstairs.receipts
-        self.assertEqual(receipt.state, State.UNDELIVERED)
+        self.assertEqual(receipt.state, MessageState.UNDELIVERED)
         house.stop()
         house = House()
         house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
@@ -179,7 +181,7 @@ class UpwardTests(SynchronousTestCase):
         )
         house.turn()
         first, second = house.upstairs.receipts
-        self.assertEqual(first.state, State.ENROUTE)
+        self.assertEqual(first.state, MessageState.ENROUTE)
         assert second.error is not None
         self.assertEqual(second.error.code, "receipt:undeliv")
         house.stop()
@@ -221,7 +223,7 @@ class UpwardTests(SynchronousTestCase):
         (outcome,) = (house.submit(message),)
         house.advance(31)
         (unsure,) = outcome
-        assert isinstance(unsure, Unsure)
+        assert isinstance(unsure, Uncertain)
         progress = unsure.progress
         assert progress is not None
         self.assertEqual(unsure.provider_ids, ("1001",))
@@ -255,7 +257,7 @@ class UpwardTests(SynchronousTestCase):
             self.assertEqual(len(sending.todo), 3 if left else 0)
             if not left:
                 (unsure,) = outcomes
-                assert isinstance(unsure, Unsure)
+                assert isinstance(unsure, Uncertain)
                 assert unsure.progress is not None
                 self.assertEqual(unsure.progress.ids, ("1", None, None))
         house.stop()
@@ -296,7 +298,7 @@ class UpwardTests(SynchronousTestCase):
         house.server.send(pdus.GenericNack(sequence_number=2))
         house.turn()
         (outcome,) = outcomes
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         self.assertIn("contradict", outcome.why)
         house.stop()
 
@@ -306,7 +308,7 @@ class UpwardTests(SynchronousTestCase):
         house.server.dataReceived = lambda data: None
         outcomes = house.submit(house.message())
         house.advance(6)
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
         house.server.send(pdus.GenericNack(sequence_number=2))
         house.turn()
         self.assertEqual(house.upstairs.lates, [])

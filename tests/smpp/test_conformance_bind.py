@@ -6,8 +6,8 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.keeper import KeeperState
-from gdemoi.message import Accepted, State
+from gdemoi.message import Accepted, MessageState
+from gdemoi.reconnector import ReconnectorState
 from gdemoi.sandbox.smsc import Personality, SmscProtocol
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
@@ -77,7 +77,7 @@ class HostTests(SynchronousTestCase):
                 Personality(password="secret", refuse_bind=status), hosts=("a", "b")
             )
             (link,) = house.channel.links
-            self.assertEqual(link.keeper.state, KeeperState.PAUSED)
+            self.assertEqual(link.keeper.state, ReconnectorState.PAUSED)
             house.advance(1.5)
             self.assertEqual([h for h, _ in house.net.attempts][:2], ["a", "b"])
             house.stop()
@@ -240,7 +240,9 @@ class BindTests(SynchronousTestCase):
                 Personality(password="secret", refuse_bind=status),
                 credential_retry_s=300.0,
             )
-            self.assertEqual(house.channel.links[0].keeper.state, KeeperState.REFUSED)
+            self.assertEqual(
+                house.channel.links[0].keeper.state, ReconnectorState.REFUSED
+            )
             self.assertIn("ESME_RINV", house.channel.unable() or "")
             house.advance(299, step=10)
             self.assertEqual(len(house.net.attempts), 1)
@@ -343,7 +345,7 @@ class BindTests(SynchronousTestCase):
         house.submit(house.message())
         house.advance(1)
         receiver, transmitter = sorted(house.smsc.sessions, key=lambda s: s.kind)
-        self.assertEqual(house.upstairs.receipts[0].state, State.DELIVERED)
+        self.assertEqual(house.upstairs.receipts[0].state, MessageState.DELIVERED)
         transmitter.request(
             DeliverSm(esm_class=4, short_message=b"id:1 stat:UNDELIV err:001")
         )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Inbound, Receipt, Refused, Unsure
+from gdemoi.message import Accepted, Inbound, Receipt, Refused, Uncertain
 from gdemoi.smpp import pdus
 from gdemoi.smpp.pdus import DeliverSm, UnparsedPdu
 from gdemoi.smpp.session import EsmeSession
@@ -407,7 +407,7 @@ class SubmitAnswerTests(SynchronousTestCase):
             house.advance(after_s)
             house.server.transport.write(nack * nacks + answer)
             house.turn()
-            self.assertIsInstance(outcomes[0], Unsure)
+            self.assertIsInstance(outcomes[0], Uncertain)
             ((_, attempt, outcome),) = house.upstairs.lates
             assert isinstance(outcome, Accepted)
             self.assertEqual((attempt, outcome.provider_ids), (1, ("a1",)))

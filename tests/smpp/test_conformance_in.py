@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Inbound, Numbering, Part, State
+from gdemoi.message import Accepted, Inbound, InboundSegment, MessageState, Numbering
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
@@ -207,7 +207,9 @@ class ReceiptTests(SynchronousTestCase):
         house.submit(house.message())
         house.advance(1)
         states = [receipt.state for receipt in house.upstairs.receipts]
-        self.assertEqual(states, [State.ENROUTE] * 2 + [State.DELIVERED] * 2)
+        self.assertEqual(
+            states, [MessageState.ENROUTE] * 2 + [MessageState.DELIVERED] * 2
+        )
         house.stop()
 
     def test_mensatek(self) -> None:
@@ -224,9 +226,9 @@ class ReceiptTests(SynchronousTestCase):
         assert failed.error is not None and waiting.error is not None
         self.assertEqual(failed.error.code, "mensatek:104")
         self.assertEqual(failed.error.text, "El teléfono no es correcto")
-        self.assertEqual(failed.state, State.UNDELIVERED)
+        self.assertEqual(failed.state, MessageState.UNDELIVERED)
         self.assertEqual(waiting.error.code, "mensatek:121")
-        self.assertEqual(waiting.state, State.ENROUTE)
+        self.assertEqual(waiting.state, MessageState.ENROUTE)
         self.assertIsNone(delivered.error)
         self.assertIn("stat:DELIVRD", delivered.raw)
         house.stop()
@@ -238,7 +240,7 @@ class ReceiptTests(SynchronousTestCase):
         house.advance(1)
         (receipt,) = house.upstairs.receipts
         self.assertEqual(
-            (receipt.provider_id, receipt.state), ("1001", State.DELIVERED)
+            (receipt.provider_id, receipt.state), ("1001", MessageState.DELIVERED)
         )
         house.stop()
 
@@ -276,7 +278,7 @@ class ReceiptTests(SynchronousTestCase):
         deliver(house, DeliverSm(esm_class=4, data_coding=8, short_message=text))
         (receipt,) = house.upstairs.receipts
         self.assertEqual(
-            (receipt.provider_id, receipt.state), ("1001", State.DELIVERED)
+            (receipt.provider_id, receipt.state), ("1001", MessageState.DELIVERED)
         )
         house.stop()
 
@@ -305,7 +307,7 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual(len(receipts), len(bodies) * 8)
         self.assertEqual(
             {(one.provider_id, one.state) for one in receipts},
-            {("1001", State.DELIVERED)},
+            {("1001", MessageState.DELIVERED)},
         )
         house.stop()
 
@@ -317,7 +319,7 @@ class ReceiptTests(SynchronousTestCase):
             deliver(house, DeliverSm(esm_class=0x44, short_message=body))
         self.assertEqual(
             [(one.provider_id, one.state) for one in house.upstairs.receipts],
-            [("1001", State.DELIVERED)] * 3,
+            [("1001", MessageState.DELIVERED)] * 3,
         )
         house.stop()
 
@@ -336,12 +338,12 @@ class ReceiptTests(SynchronousTestCase):
         house = House(error_table=load_table("mensatek"))
         unknown = RECEIPT.replace(b"DELIVRD", b"UNKNOWN")
         for err, state in (
-            (b"000", State.ENROUTE),
-            (b"010", State.ENROUTE),
-            (b"121", State.ENROUTE),
-            (b"120", State.ENROUTE),
-            (b"011", State.DELIVERED),
-            (b"104", State.REJECTED),
+            (b"000", MessageState.ENROUTE),
+            (b"010", MessageState.ENROUTE),
+            (b"121", MessageState.ENROUTE),
+            (b"120", MessageState.ENROUTE),
+            (b"011", MessageState.DELIVERED),
+            (b"104", MessageState.REJECTED),
         ):
             body = unknown.replace(b"err:000", b"err:" + err)
             deliver(house, DeliverSm(esm_class=4, short_message=body))
@@ -386,7 +388,7 @@ class ReceiptTests(SynchronousTestCase):
         house.channel.ask(house.message(), ["1001"]).addCallback(found.append)
         house.channel.ask(house.message(), ["nobody"]).addCallback(found.append)
         house.turn()
-        self.assertEqual(found[0].state, State.DELIVERED)
+        self.assertEqual(found[0].state, MessageState.DELIVERED)
         self.assertIsNone(found[1])
         house.stop()
         house = House()
@@ -413,7 +415,9 @@ class InboundTests(SynchronousTestCase):
             (int(Tag.sar_segment_seqnum), b"\x02"),
         )
         deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
-        self.assertEqual(house.upstairs.inbounds[-1].part, Part("sar0102", 2, 2, True))
+        self.assertEqual(
+            house.upstairs.inbounds[-1].part, InboundSegment("sar0102", 2, 2, True)
+        )
         deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar[:2]))
         self.assertIsNone(house.upstairs.inbounds[-1].part)
         house.stop()
@@ -693,7 +697,7 @@ class EndTests(SynchronousTestCase):
         stopped: list[Any] = []
         house.channel.stop(10.0).addCallback(stopped.append)
         house.advance(14)
-        self.assertEqual(type(outcomes[0]).__name__, "Unsure")
+        self.assertEqual(type(outcomes[0]).__name__, "Uncertain")
         self.assertEqual(stopped, [])
         house.advance(2)
         self.assertEqual(len(stopped), 1)

@@ -5,7 +5,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.message import Accepted, Refused, Scope, Unsure
+from gdemoi.message import Accepted, Refused, Scope, Uncertain
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
@@ -208,10 +208,10 @@ class WindowTests(SynchronousTestCase):
         )
         (first,) = [house.submit(house.message("x" * 200, id="m1"), attempt=3)]
         house.advance(31)
-        self.assertIsInstance(first[0], Unsure)
+        self.assertIsInstance(first[0], Uncertain)
         house.advance(10)
         (_, _, news), *rest = house.upstairs.lates
-        assert isinstance(news, Unsure)
+        assert isinstance(news, Uncertain)
         self.assertEqual(news.provider_ids, ("1001",))
         self.assertEqual(
             rest, [("m1", 3, Accepted(provider_ids=("1001", "1002"), segments=2))]
@@ -271,7 +271,7 @@ class ThrottleTests(SynchronousTestCase):
         house.server.transport.abortConnection()
         house.turn()
         kinds = [type(one).__name__ for (one,) in outcomes]
-        self.assertEqual(kinds, ["Accepted", "Unsure"] * 3)
+        self.assertEqual(kinds, ["Accepted", "Uncertain"] * 3)
         house.stop()
 
     def test_g33_what_has_not_left_is_refused_for_now(self) -> None:
@@ -281,7 +281,7 @@ class ThrottleTests(SynchronousTestCase):
         house.server.transport.abortConnection()
         house.turn()
         kinds = [type(one).__name__ for (one,) in outcomes]
-        self.assertEqual(kinds, ["Unsure", "Unsure", "Refused", "Refused"])
+        self.assertEqual(kinds, ["Uncertain", "Uncertain", "Refused", "Refused"])
         refused = outcomes[3][0]
         assert isinstance(refused, Refused)
         self.assertIs(refused.scope, Scope.CHANNEL_FOR_A_WHILE)
@@ -297,7 +297,7 @@ class ThrottleTests(SynchronousTestCase):
         house.server.transport.abortConnection()
         house.turn()
         (unsure,) = first
-        assert isinstance(unsure, Unsure)
+        assert isinstance(unsure, Uncertain)
         house.advance(3)
         house.submit(message, attempt=2, progress=unsure.progress)
         numbers = [taken.pdu.short_message[5] for taken in house.smsc.taken]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from gdemoi.smpp.error_tables import NO_TABLE, load_table, read_table
 
 DELIVERED = {11, 13, 14, 70, 106}
@@ -14,18 +14,18 @@ MANUAL = json.loads(
 )
 # what the manual's own words make of a code, the first that is found
 WORDS = (
-    ("se retiene", State.ENROUTE),
-    ("reintentando la entrega", State.ENROUTE),
-    ("Reintentando", State.ENROUTE),
-    ("Esperando entrega", State.ENROUTE),
-    ("Programado", State.ENROUTE),
-    ("Entregado", State.DELIVERED),
-    ("ha expirado", State.EXPIRED),
-    ("Cancelado", State.REJECTED),
-    ("Lista Negra", State.REJECTED),
-    ("Bloqueado", State.REJECTED),
-    ("no es correcto", State.REJECTED),
-    ("Rechazado", State.REJECTED),
+    ("se retiene", MessageState.ENROUTE),
+    ("reintentando la entrega", MessageState.ENROUTE),
+    ("Reintentando", MessageState.ENROUTE),
+    ("Esperando entrega", MessageState.ENROUTE),
+    ("Programado", MessageState.ENROUTE),
+    ("Entregado", MessageState.DELIVERED),
+    ("ha expirado", MessageState.EXPIRED),
+    ("Cancelado", MessageState.REJECTED),
+    ("Lista Negra", MessageState.REJECTED),
+    ("Bloqueado", MessageState.REJECTED),
+    ("no es correcto", MessageState.REJECTED),
+    ("Rechazado", MessageState.REJECTED),
 )
 
 
@@ -38,15 +38,15 @@ class MensatekTests(SynchronousTestCase):
             self.assertEqual(set(meaning.text), {"es", "en", "ru"}, code)
             self.assertTrue(meaning.es_meaning, code)
             wanted = (
-                State.DELIVERED
+                MessageState.DELIVERED
                 if int(code) in DELIVERED
-                else State.ENROUTE
+                else MessageState.ENROUTE
                 if int(code) in WAITING
                 else None
             )
             if wanted is None:
                 self.assertTrue(meaning.final, code)
-                self.assertIsNot(meaning.state, State.DELIVERED, code)
+                self.assertIsNot(meaning.state, MessageState.DELIVERED, code)
             else:
                 self.assertIs(meaning.state, wanted, code)
 
@@ -59,7 +59,7 @@ class MensatekTests(SynchronousTestCase):
             self.assertEqual(meaning.text["es"], row["description"])
             self.assertEqual(meaning.es_meaning, row["meaning"])
             said = f"{row['description']} {row['meaning']}"
-            state = next((s for w, s in WORDS if w in said), State.UNDELIVERED)
+            state = next((s for w, s in WORDS if w in said), MessageState.UNDELIVERED)
             self.assertIs(meaning.state, state, row["code"])
 
     def test_what_the_carrier_keeps_or_calls_fatal_is_not_sent_again(self) -> None:
@@ -68,7 +68,7 @@ class MensatekTests(SynchronousTestCase):
         for row in MANUAL:
             meaning = table.codes[row["code"]]
             fatal = row["description"] == "Error Fatal"
-            if fatal or not meaning.final or meaning.state is State.DELIVERED:
+            if fatal or not meaning.final or meaning.state is MessageState.DELIVERED:
                 self.assertFalse(meaning.retryable, row["code"])
 
     def test_codes_come_with_zeros(self) -> None:

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.keeper import LoginRefused
+from gdemoi.reconnector import LoginRefused
 from gdemoi.smpp import pdus
 from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
 from gdemoi.smpp.states import SessionState

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import State
+from gdemoi.message import MessageState
 from gdemoi.moments import rfc3339
 from gdemoi.smpp.receipts import (
     NOTHING,
@@ -125,7 +125,9 @@ class FactsTests(SynchronousTestCase):
         for esm_class in (0x04, 0x44, 0x07):
             facts = facts_of(esm_class, PLAIN)
             assert facts is not None
-            self.assertEqual((facts.id, facts.state), ("4d0fe926", State.DELIVERED))
+            self.assertEqual(
+                (facts.id, facts.state), ("4d0fe926", MessageState.DELIVERED)
+            )
 
     def test_a_phone_cannot_forge_one(self) -> None:
         """The text alone makes no receipt, unless the operator says so."""
@@ -137,13 +139,15 @@ class FactsTests(SynchronousTestCase):
         """Id and state of the TLVs are trusted first."""
         facts = facts_of(0x04, PLAIN, b"other-id\0", 5)
         assert facts is not None
-        self.assertEqual((facts.id, facts.state), ("other-id", State.UNDELIVERED))
+        self.assertEqual(
+            (facts.id, facts.state), ("other-id", MessageState.UNDELIVERED)
+        )
 
     def test_tlvs_alone(self) -> None:
         """A receipt without text and without class is known by its two TLVs."""
         facts = facts_of(0x00, b"", b"77", 2, b"\x03\x00\x0b")
         assert facts is not None
-        self.assertEqual((facts.id, facts.state), ("77", State.DELIVERED))
+        self.assertEqual((facts.id, facts.state), ("77", MessageState.DELIVERED))
         self.assertEqual(facts.err, "11")
         self.assertIsNone(facts_of(0x00, b"", b"77"))
 
@@ -159,7 +163,7 @@ class FactsTests(SynchronousTestCase):
         text = PLAIN.replace(b"DELIVRD", b"UNDELIV")
         facts = facts_of(0x20, text)
         assert facts is not None
-        self.assertEqual(facts.state, State.ENROUTE)
+        self.assertEqual(facts.state, MessageState.ENROUTE)
 
     def test_unknown_states_are_data(self) -> None:
         """A word nobody knows is no state, and does not raise."""
@@ -168,7 +172,7 @@ class FactsTests(SynchronousTestCase):
         self.assertIsNone(facts.state)
         facts = facts_of(0x04, PLAIN, b"1", 200)
         assert facts is not None
-        self.assertEqual(facts.state, State.DELIVERED)
+        self.assertEqual(facts.state, MessageState.DELIVERED)
 
     def test_unknown_is_no_last_word(self) -> None:
         """stat:UNKNOWN and message_state 7 tell no state (field report A12)."""
@@ -189,7 +193,9 @@ class FactsTests(SynchronousTestCase):
             facts_of(0x04, PLAIN.replace(b"DELIVRD", b"UNKNOWN"), b"1", 2),
         ):
             assert facts is not None
-            self.assertEqual((facts.word, facts.state), ("DELIVRD", State.DELIVERED))
+            self.assertEqual(
+                (facts.word, facts.state), ("DELIVRD", MessageState.DELIVERED)
+            )
 
     def test_both_ids_are_told(self) -> None:
         """The TLV's id first, then the text's; one id once (field report A4)."""
@@ -210,7 +216,7 @@ class FactsTests(SynchronousTestCase):
             self.assertIsNone(facts_of(esm_class & ~0x24, b"hello"), hex(esm_class))
         facts = facts_of(0x24, PLAIN.replace(b"DELIVRD", b"UNDELIV"))
         assert facts is not None
-        self.assertIs(facts.state, State.ENROUTE)
+        self.assertIs(facts.state, MessageState.ENROUTE)
 
     def test_one_tlv_and_the_text(self) -> None:
         """esm_class 0 with either TLV and a receipt's text (field report A3)."""
@@ -221,13 +227,13 @@ class FactsTests(SynchronousTestCase):
     def test_full_words_and_lower_case(self) -> None:
         """DELIVERED, delivrd and BUFFRED mean what they say."""
         for word, state in (
-            (b"DELIVERED", State.DELIVERED),
-            (b"delivrd", State.DELIVERED),
-            (b"BUFFRED", State.ENROUTE),
-            (b"FAILED", State.UNDELIVERED),
-            (b"REJECTED", State.REJECTED),
+            (b"DELIVERED", MessageState.DELIVERED),
+            (b"delivrd", MessageState.DELIVERED),
+            (b"BUFFRED", MessageState.ENROUTE),
+            (b"FAILED", MessageState.UNDELIVERED),
+            (b"REJECTED", MessageState.REJECTED),
         ):
             facts = facts_of(0x04, PLAIN.replace(b"DELIVRD", word))
             assert facts is not None
             self.assertEqual(facts.state, state, word)
-        self.assertEqual(STATE_OF_WORD["EXPIRED"], State.EXPIRED)
+        self.assertEqual(STATE_OF_WORD["EXPIRED"], MessageState.EXPIRED)

@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Error, MessageClass, Outcome, Refused, Unsure
+from gdemoi.message import Accepted, Error, MessageClass, Outcome, Refused, Uncertain
 from gdemoi.sandbox.smsc import Personality
 from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.settings import SmppSettings
@@ -55,7 +55,7 @@ class SendingTests(SendingCase):
         self.assertEqual(outcomes, [])
         sending.accepted(2, "3")
         (outcome,) = outcomes
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         self.assertEqual(outcome.provider_ids, ("1", "3"))
 
     def test_a_late_refusal_stops_the_rest(self) -> None:
@@ -205,7 +205,7 @@ class TableTests(SendingCase):
                 else:
                     self.answer(sending, place, letter)
             (outcome,) = outcomes
-            assert isinstance(outcome, Unsure)
+            assert isinstance(outcome, Uncertain)
             self.assertEqual((letters, outcome.why), (letters, why))
             self.assertEqual((letters, outcome.unanswered), (letters, silent))
             self.assertEqual(outcome.segments, 3)

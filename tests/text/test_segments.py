@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Charset, OnUnencodable, Part
+from gdemoi.message import Charset, InboundSegment, OnUnencodable
 from gdemoi.text import charset, gsm7, segments, udh
 from gdemoi.text.segments import Method, Segment, TooLong, Unit
 from gdemoi.text.udh import Udh
@@ -77,7 +77,7 @@ class SplitTests(SynchronousTestCase):
         found = cut(text, Charset.GSM8, reference=0x1A7, method="sar")
         self.assertEqual([s.udh for s in found], [b""] * 3)
         self.assertTrue(all(s.sar for s in found))
-        self.assertEqual(found[2].part, Part("01a7", 3, 3))
+        self.assertEqual(found[2].part, InboundSegment("01a7", 3, 3))
         found = cut(text, Charset.GSM8, method="payload")
         self.assertEqual(
             [(s.user_data, s.part, s.units) for s in found], [(b"b" * 400, None, 400)]

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Part
+from gdemoi.message import InboundSegment
 from gdemoi.text import udh
 from gdemoi.text.udh import Udh
 
@@ -19,9 +19,9 @@ class ParseTests(SynchronousTestCase):
     def test_reads_both_concatenations(self) -> None:
         """References of 8 and of 16 bits."""
         header, text = parsed("050003a7030178")
-        self.assertEqual((header.part, text), (Part("a7", 3, 1), b"x"))
+        self.assertEqual((header.part, text), (InboundSegment("a7", 3, 1), b"x"))
         header, text = parsed("06080401a7030278")
-        self.assertEqual((header.part, text), (Part("01a7", 3, 2), b"x"))
+        self.assertEqual((header.part, text), (InboundSegment("01a7", 3, 2), b"x"))
         self.assertFalse(header.broken)
 
     def test_impossible_parts_stand_alone(self) -> None:
@@ -32,7 +32,7 @@ class ParseTests(SynchronousTestCase):
     def test_the_last_of_two_counts(self) -> None:
         """TS 23.040: of elements that exclude each other the later one."""
         header, _ = parsed("0a000301020100030a0202")
-        self.assertEqual(header.part, Part("0a", 2, 2))
+        self.assertEqual(header.part, InboundSegment("0a", 2, 2))
 
     def test_reads_ports(self) -> None:
         """Application ports of 8 and 16 bits: destination, then source."""
@@ -57,7 +57,9 @@ class ParseTests(SynchronousTestCase):
     def test_an_element_past_the_header_ends_it(self) -> None:
         """What was read before it counts, the text begins where it should."""
         header, text = parsed("080003a70301050978")
-        self.assertEqual((header.part, header.broken), (Part("a7", 3, 1), True))
+        self.assertEqual(
+            (header.part, header.broken), (InboundSegment("a7", 3, 1), True)
+        )
         self.assertEqual(text, b"")
         header, text = parsed("0305040178")
         self.assertEqual((header.ports, header.broken, text), (None, True, b"x"))

@@ -17,7 +17,7 @@ from gdemoi.message import (
     Outbound,
     Refused,
     Scope,
-    Unsure,
+    Uncertain,
 )
 from gdemoi.sandbox.tg_box import HONEST
 from gdemoi.sandbox.tg_dialects import DIALECTS
@@ -70,7 +70,7 @@ class SendingTests(ChannelCase):
         outcomes = world.submit()
         world.later(61.0)
         (unsure,) = outcomes
-        assert isinstance(unsure, Unsure)
+        assert isinstance(unsure, Uncertain)
         self.assertEqual(world.house.lates, [])
         world.later(40.0)
         ((message_id, attempt, outcome),) = world.house.lates
@@ -85,7 +85,7 @@ class SendingTests(ChannelCase):
         world.box.plan.append("silent")
         outcomes = world.submit()
         world.later(30.0)
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
         self.assertEqual(world.connections, 2)
         self.assertIsNone(world.channel.unable())
         self.assertEqual(world.on_air(), 1)
@@ -98,7 +98,7 @@ class SendingTests(ChannelCase):
             outcomes = world.submit()
             world.later(1.0)
             (unsure,) = outcomes
-            self.assertIsInstance(unsure, Unsure)
+            self.assertIsInstance(unsure, Uncertain)
             world.later(60.0)
             self.assertEqual(world.on_air(), sent)
             self.assertIsNone(world.channel.unable())
@@ -110,7 +110,7 @@ class SendingTests(ChannelCase):
         world.later(1.0)
         world.box.usual = "none"
         world.cut()
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
         world.later(1.5)
         second = world.submit("other", "m2")
         world.later(20.0)
@@ -133,7 +133,7 @@ class SendingTests(ChannelCase):
                 world.later(20.0)
             world.later(60.0)
             (unsure,) = outcomes
-            assert isinstance(unsure, Unsure)
+            assert isinstance(unsure, Uncertain)
             self.assertEqual(unsure.unanswered, unanswered, fates)
 
     def test_results_that_contradict_a_refusal(self) -> None:
@@ -268,7 +268,7 @@ class SendingTests(ChannelCase):
     def test_split_notification_after_a_restart(self) -> None:
         """A channel made anew goes on where the other stood (field report A1)."""
         text = "Слово за словом. " * 6
-        for fate, kind in (("failed", Refused), ("silent", Unsure)):
+        for fate, kind in (("failed", Refused), ("silent", Uncertain)):
             world = self.world(max_line=300).up()
             world.box.plan.extend(["ok", fate])
             outcomes = world.submit(text, class_=MessageClass.NOTIFICATION)
@@ -307,7 +307,7 @@ class SendingTests(ChannelCase):
             outcomes = world.submit(text, **fields)
             world.later(60.0)
             (outcome,) = outcomes
-            self.assertIsInstance(outcome, Refused if sure else Unsure)
+            self.assertIsInstance(outcome, Refused if sure else Uncertain)
 
     def test_split_notification_given_up(self) -> None:
         """A part that is refused again and again ends it, for good."""
@@ -379,7 +379,7 @@ class FatesTests(ChannelCase):
                     self.assertEqual(on_air, 1)
                 case Refused():
                     self.assertEqual(on_air, 0)
-                case Unsure():
+                case Uncertain():
                     self.assertLessEqual(on_air, 1)
         for message_id, _, late in world.house.lates:
             on_air = world.box.air[(TO, f"text {message_id[1:]}")]
@@ -485,7 +485,7 @@ class ConnectionTests(ChannelCase):
         stopping = world.channel.stop(0.0)
         world.later(3.0)
         self.assertTrue(stopping.called)
-        self.assertIsInstance(outcomes[0], Unsure)
+        self.assertIsInstance(outcomes[0], Uncertain)
 
 
 class InboundTests(ChannelCase):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.journal.joining import SegmentGroup, joined
-from gdemoi.message import Inbound, Part
+from gdemoi.message import Inbound, InboundSegment
 from gdemoi.moments import rfc3339
 from gdemoi.yeastar.ami import AmiBlock, AmiFramer
 from gdemoi.yeastar.inbound import GROUP_LIMIT, InboundReader, read
@@ -201,11 +201,11 @@ class SegmentsTests(SynchronousTestCase):
         """Nothing is held back in memory: the journal joins."""
         gateway = Gateway()
         (first,) = gateway.part(1, 2)
-        self.assertEqual(first.part, Part("244.0", 2, 1, True))
+        self.assertEqual(first.part, InboundSegment("244.0", 2, 1, True))
         self.assertEqual(first.join_window_s, 300.0)
         self.assertEqual(first.binary, b"part1")
         (second,) = gateway.part(2, 2)
-        self.assertEqual(second.part, Part("244.0", 2, 2, True))
+        self.assertEqual(second.part, InboundSegment("244.0", 2, 2, True))
 
     def test_a_letter_cut_in_two_is_whole_again(self) -> None:
         """The journal joins octets, so that no segment's border spoils a letter."""

@@ -9,8 +9,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
-from gdemoi.keeper import LoginRefused
-from gdemoi.message import Accepted, Unsure
+from gdemoi.message import Accepted, Uncertain
+from gdemoi.reconnector import LoginRefused
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.jobs import SmsCommand, SmsIds
 from gdemoi.yeastar.ports import Ports
@@ -114,19 +114,19 @@ class ProtocolTests(SynchronousTestCase):
         asking = self.protocol.query("gsm show spans", 10.0)
         self.clock.pump([1.0] * 10)
         self.assertEqual(self.successResultOf(over), "no answer to send in 10 s")
-        self.assertIsInstance(self.successResultOf(sending), Unsure)
+        self.assertIsInstance(self.successResultOf(sending), Uncertain)
         self.failureResultOf(asking, Unavailable)
         self.lose()
         # nothing can be sent over it any more
         late = self.protocol.send(SmsCommand("+7900", "Hi"))
-        self.assertNotIsInstance(self.successResultOf(late), Unsure)
+        self.assertNotIsInstance(self.successResultOf(late), Uncertain)
 
     def test_abort_settles_at_once(self) -> None:
         """A stop need not wait for the transport."""
         self.protocol.dataReceived(BANNER + ACCEPTED)
         sending = self.protocol.send(SmsCommand("+7900", "Hi"))
         self.protocol.abort()
-        self.assertIsInstance(self.successResultOf(sending), Unsure)
+        self.assertIsInstance(self.successResultOf(sending), Uncertain)
 
     def test_goodbye(self) -> None:
         """Fires when the connection is closed; without a login, at once."""

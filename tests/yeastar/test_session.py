@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Outcome, Refused, Scope, Unsure
+from gdemoi.message import Accepted, Outcome, Refused, Scope, Uncertain
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.jobs import SmsCommand, SmsIds
 from gdemoi.yeastar.percent import encode
@@ -240,7 +240,7 @@ class SendingTests(SynchronousTestCase):
 
     def test_t07_failed_and_unknown_status(self) -> None:
         """0 was not sent; 2, or no status, tells nothing: unsure, and noted."""
-        for status, kind in (("0", Refused), ("2", Unsure), (None, Unsure)):
+        for status, kind in (("0", Refused), ("2", Uncertain), (None, Uncertain)):
             device = Device().log_in()
             device.send()
             sms_id = device.sent_id()
@@ -248,7 +248,7 @@ class SendingTests(SynchronousTestCase):
             outcome = device.outcome()
             self.assertIsInstance(outcome, kind)
             self.assertEqual(
-                len(device.of(session_events.ConnectionNotice)), int(kind is Unsure)
+                len(device.of(session_events.ConnectionNotice)), int(kind is Uncertain)
             )
         device = Device().log_in()
         device.send()
@@ -268,7 +268,7 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(device.of(session_events.SmsSettled), [])
         device.later(0.1)
         unsure = device.outcome()
-        assert isinstance(unsure, Unsure)
+        assert isinstance(unsure, Uncertain)
         self.assertEqual(unsure.provider_ids, (sms_id,))
         self.assertNotIn("gsm send sms", device.written())
         device.says(result(sms_id))
@@ -288,7 +288,7 @@ class SendingTests(SynchronousTestCase):
         (over,) = device.of(session_events.ConnectionEnded)
         self.assertIn("no answer", over.why)
         first, second = device.of(session_events.SmsSettled)
-        self.assertIsInstance(first.outcome, Unsure)
+        self.assertIsInstance(first.outcome, Uncertain)
         self.assertEqual(second.ticket, waiting)
         refused = second.outcome
         assert isinstance(refused, Refused)
@@ -351,7 +351,7 @@ class SendingTests(SynchronousTestCase):
             device.says(follows("No GSM running on span 2\n") + result(first, "1"))
             written = device.written()
             unsure = device.outcome()
-            assert isinstance(unsure, Unsure)
+            assert isinstance(unsure, Uncertain)
             self.assertIn(first, unsure.provider_ids)
             self.assertEqual("gsm send sms" in written, False)
             device.later(20.0)
@@ -371,7 +371,7 @@ class SendingTests(SynchronousTestCase):
         second = device.sent_id()
         device.says(result(first, "1"))
         unsure = device.outcome()
-        assert isinstance(unsure, Unsure)
+        assert isinstance(unsure, Uncertain)
         self.assertEqual(unsure.provider_ids, (first, second))
         device.says(TAKEN, result(second))
         self.assertEqual(
@@ -397,7 +397,7 @@ class SendingTests(SynchronousTestCase):
         device.says(TAKEN, result(sms_id).replace(b"Smsc", b"ID: 77\r\nSmsc"))
         self.assertEqual(device.of(session_events.SmsSettled), [])
         device.says(result(sms_id, "0\r\nStatus: 1"))
-        self.assertIsInstance(device.outcome(), Unsure)
+        self.assertIsInstance(device.outcome(), Uncertain)
 
     def test_a_port_that_is_asked_for_does_not_stop_the_others(self) -> None:
         """Its SIM is gone: that is about this SMS while another port works."""
@@ -557,7 +557,7 @@ class LivenessTests(SynchronousTestCase):
         device.later(10.0)
         (over,) = device.of(session_events.ConnectionEnded)
         self.assertEqual(over.why, "no answer to ping in 10 s")
-        self.assertIsInstance(device.outcome(), Unsure)
+        self.assertIsInstance(device.outcome(), Uncertain)
 
     def test_t29_end_in_the_middle_of_an_event(self) -> None:
         """The partial event is discarded; the end is told once."""

@@ -13,14 +13,14 @@ from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
-from gdemoi.interfaces import IChannel, IChannelEvents, Surroundings
+from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
 from gdemoi.message import (
     Inbound,
-    Match,
     MessageClass,
     Outbound,
     Outcome,
     Receipt,
+    ReceiptMatch,
     Refused,
 )
 from gdemoi.sandbox.tg import BoxConnection
@@ -46,7 +46,7 @@ class House:
     def able(self, channel: IChannel) -> None:
         self.ables += 1
 
-    def receipt(self, receipt: Receipt) -> Deferred[Match | None]:
+    def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         raise AssertionError("a TG has no receipts")
 
     def inbound(self, inbound: Inbound) -> Deferred[None]:
@@ -87,9 +87,9 @@ class World:
             "tg400", self.settings, self.surroundings(), self.connect
         )
 
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> ChannelContext:
         """Return the house as far as a channel may use it."""
-        return Surroundings(
+        return ChannelContext(
             reactor=self.clock,
             clock=self.clock,
             random=lambda: 0.5,

@@ -9,8 +9,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
+from gdemoi.facts import OutboxEvent
 from gdemoi.http.settings import HttpSettings
-from gdemoi.life import Event
 from tests.http.house import Client, House, parsed
 
 STREAM = {"accept": "text/event-stream"}
@@ -192,7 +192,7 @@ class StreamTests(SynchronousTestCase):
         """The reader comes again with its place; nothing is thrown at it."""
 
         class Broken(House):
-            async def events(self, after: int, limit: int) -> Sequence[Event]:
+            async def events(self, after: int, limit: int) -> Sequence[OutboxEvent]:
                 if self.outbox:
                     raise Unavailable("disk gone")
                 return []

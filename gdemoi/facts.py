@@ -1,6 +1,6 @@
 """Facts about an outbound message, in the order in which they may be told.
 
-The dispatcher decides (`Next`), the journal records (`Fact`): each fact is
+The dispatcher decides (`Decision`), the journal records (`Fact`): each fact is
 written in one transaction together with the events that it causes.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gdemoi.message import Error, Outbound, Outcome, Progress, State
+from gdemoi.message import Error, MessageState, Outbound, Outcome, Progress
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
@@ -25,7 +25,7 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     error: Error | None = None
 
 
-class Held(msgspec.Struct, frozen=True, gc=False):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """May have gone out: nothing is sent; `uncertain` is told at `until`.
 
     `error` says why, where the last attempt's own does not.
@@ -38,11 +38,11 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class Final(msgspec.Struct, frozen=True, gc=False):
     """This is the last word."""
 
-    state: State
+    state: MessageState
     error: Error | None = None
 
 
-Next = Submitted | Wait | Held | Final
+Decision = Submitted | Wait | Hold | Final
 
 
 class Acceptance(msgspec.Struct, frozen=True, gc=False):
@@ -61,17 +61,17 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
     next: Wait | Final | None = None
 
 
-class Taken(msgspec.Struct, frozen=True, gc=False):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """The message is in the journal."""
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):
     """The same message was taken before; it stands at `state`."""
 
-    state: State
+    state: MessageState
 
 
-class Reused(msgspec.Struct, frozen=True, gc=False):
+class IdReused(msgspec.Struct, frozen=True, gc=False):
     """The id was used before for another content: `id_reused`."""
 
 
@@ -81,10 +81,10 @@ class Rejected(msgspec.Struct, frozen=True):
     error: Error
 
 
-Verdict = Taken | Duplicate | Reused
+AcceptResult = Stored | Duplicate | IdReused
 
 
-class Attempting(msgspec.Struct, frozen=True, gc=False):
+class AttemptStarted(msgspec.Struct, frozen=True, gc=False):
     """Attempt number `attempt` (from 1) on `channel` is about to leave."""
 
     id: str
@@ -93,7 +93,7 @@ class Attempting(msgspec.Struct, frozen=True, gc=False):
     at: float
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
+class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     """Attempt `attempt` ended in `outcome`; `next` is what was decided."""
 
     id: str
@@ -101,7 +101,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     channel: str
     account: str
     outcome: Outcome
-    next: Next
+    next: Decision
     at: float
 
 
@@ -109,7 +109,7 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     """Without an attempt: wait longer, move to another lane, hold it, or end it."""
 
     id: str
-    next: Wait | Held | Final
+    next: Wait | Hold | Final
     at: float
 
 
@@ -120,10 +120,10 @@ class Cancelled(msgspec.Struct, frozen=True, gc=False):
     at: float
 
 
-Fact = Attempting | Answered | Decided | Cancelled
+Fact = AttemptStarted | AttemptEnded | Decided | Cancelled
 
 
-class Queued(msgspec.Struct, frozen=True, gc=False):
+class QueuedMessage(msgspec.Struct, frozen=True, gc=False):
     """A message that waits for its lane, with the channels tried so far.
 
     `attempts` is the number of the last attempt, 0 before the first; `progress` says
@@ -140,7 +140,7 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
     progress: Progress | None = None
 
 
-class Interrupted(msgspec.Struct, frozen=True, gc=False):
+class InterruptedAttempt(msgspec.Struct, frozen=True, gc=False):
     """An unsure attempt, found when the journal was opened.
 
     Its outcome was never heard, or (`held`) it was Unsure and the message is held;
@@ -158,7 +158,7 @@ class Interrupted(msgspec.Struct, frozen=True, gc=False):
     progress: Progress | None = None
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class OutboxEvent(msgspec.Struct, frozen=True, gc=False):
     """One row of the outbox, ready to publish.
 
     `seq` numbers all events of this journal; `routing_key` is relative to the

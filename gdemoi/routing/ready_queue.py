@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from attrs import define
 from twisted.logger import Logger
 
-from gdemoi.interfaces import IChannel, IContinuing, Prepared
+from gdemoi.interfaces import EncodedMessage, IChannel, IContinuing
 from gdemoi.message import Error, MessageClass, Outbound, Progress, Refused
 
 log = Logger()
@@ -22,12 +22,12 @@ _UNPLACED = (0, 0.0, 0)
 
 
 @define(slots=True, eq=False)
-class Entry:
+class QueueEntry:
     """A message in memory, on its way through one lane."""
 
     message: Outbound
     tried: tuple[str, ...]
-    prepared: Prepared | None
+    prepared: EncodedMessage | None
     # the number of the last attempt
     attempts: int = 0
     # how many attempts ended unsure
@@ -38,7 +38,7 @@ class Entry:
     # which of its parts left in an earlier attempt
     progress: Progress | None = None
 
-    def __lt__(self, other: Entry) -> bool:
+    def __lt__(self, other: QueueEntry) -> bool:
         return self.order < other.order
 
     @property
@@ -47,12 +47,12 @@ class Entry:
         return self.message.class_ is not MessageClass.NOTIFICATION
 
 
-class Head:
+class ReadyQueue:
     """The messages that stand ready, and the numbers that are busy."""
 
     def __init__(self) -> None:
-        self._heap: list[Entry] = []
-        self._busy: dict[str, list[Entry]] = {}
+        self._heap: list[QueueEntry] = []
+        self._busy: dict[str, list[QueueEntry]] = {}
         # numbers whose command waits for its next try: its id, and until when
         self._blocked: dict[str, tuple[str, float]] = {}
         # ids of all that memory answers for, beside what is in flight
@@ -62,7 +62,7 @@ class Head:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[QueueEntry]:
         return iter(sorted(self._heap))
 
     @property
@@ -70,20 +70,20 @@ class Head:
         """How many wait behind a busy number."""
         return sum(map(len, self._busy.values()))
 
-    def push(self, entry: Entry) -> None:
+    def push(self, entry: QueueEntry) -> None:
         """Let a message stand in line, at the place that it had before."""
         self.place(entry)
         self.held.add(entry.message.id)
         heappush(self._heap, entry)
 
-    def place(self, entry: Entry) -> None:
+    def place(self, entry: QueueEntry) -> None:
         """Give a message its place in the order, once and for all."""
         if entry.order is _UNPLACED:
             self._count += 1
             message = entry.message
             entry.order = (-message.priority, message.accepted_at, self._count)
 
-    def pop(self) -> Entry | None:
+    def pop(self) -> QueueEntry | None:
         """Take the next one whose number is free; None: all others are parked."""
         while self._heap:
             entry = heappop(self._heap)
@@ -94,7 +94,7 @@ class Head:
             return entry
         return None
 
-    def _is_parked(self, entry: Entry) -> bool:
+    def _is_parked(self, entry: QueueEntry) -> bool:
         number = entry.message.to
         if not entry.serial or number not in self._busy:
             return False
@@ -106,7 +106,7 @@ class Head:
         self._free(number)
         return False
 
-    def block(self, entry: Entry, until: float) -> None:
+    def block(self, entry: QueueEntry, until: float) -> None:
         """Keep later commands to a number behind one that will be tried again.
 
         It stands in the journal until then; at `until` nobody waits for it any more
@@ -128,7 +128,7 @@ class Head:
                 del self._blocked[number]
                 self._free(number)
 
-    def remove(self, message_id: str) -> Entry | None:
+    def remove(self, message_id: str) -> QueueEntry | None:
         """Take a message out of the line (cancelled, or moved away)."""
         for entry in self._heap:
             if entry.message.id == message_id:
@@ -142,13 +142,13 @@ class Head:
         """Whether a command to this number is under way."""
         return number in self._busy
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: QueueEntry) -> None:
         """A message is under way: its number is busy, if it is a command."""
         self.place(entry)
         if entry.serial:
             self._busy.setdefault(entry.message.to, [])
 
-    def end(self, entry: Entry) -> None:
+    def end(self, entry: QueueEntry) -> None:
         """It is no longer: what was parked behind it stands in line again."""
         if entry.serial:
             self._free(entry.message.to)
@@ -175,7 +175,7 @@ def stranded(message: Outbound, progress: Progress, where: str) -> Error:
 
 def prepare(
     channel: IChannel, message: Outbound, progress: Progress | None = None
-) -> Prepared | Refused:
+) -> EncodedMessage | Refused:
     """Let a channel prepare a message; a fault of ours costs only this message.
 
     What has left in part goes on where it stood, where that is possible.

@@ -72,7 +72,7 @@ def _too_large(limit: int) -> Problem:
     return Problem(413, _TOO_LARGE, f"the body is over {limit} octets")
 
 
-class Door(Resource):
+class AccessGuard(Resource):
     """Lets through to the resource behind it who may pass."""
 
     isLeaf = True

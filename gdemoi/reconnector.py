@@ -64,7 +64,7 @@ class Conversation(Protocol):
         """
 
 
-class KeeperState(Enum):
+class ReconnectorState(Enum):
     """Where the loop stands."""
 
     IDLE = "idle"
@@ -114,7 +114,7 @@ FAULTS = (Unavailable, TheirFault, ConnectError, ConnectionClosed, OSError)
 TIMEOUTS = (DeferredTimeoutError, ConnectTimeoutError)
 
 
-class Keeper(Generic[C]):
+class Reconnector(Generic[C]):
     """Runs the loop.  `told(state, reason)` hears of each change of state.
 
     `connect()` awaits a fresh, connected conversation (and picks the host);
@@ -129,7 +129,7 @@ class Keeper(Generic[C]):
         log: Logger,
         name: str,
         connect: Callable[[], Awaitable[C]],
-        told: Callable[[KeeperState, str], None],
+        told: Callable[[ReconnectorState, str], None],
         random: Callable[[], float],
         *,
         backoff: Backoff | None = None,
@@ -138,7 +138,7 @@ class Keeper(Generic[C]):
         has_others: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
-        self.state = KeeperState.IDLE
+        self.state = ReconnectorState.IDLE
         self.reason = ""
         self.conversation: C | None = None
         self.failures = 0
@@ -169,7 +169,7 @@ class Keeper(Generic[C]):
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.cancel()
-        self._enter(KeeperState.STOPPED, "stopped")
+        self._enter(ReconnectorState.STOPPED, "stopped")
 
     def hurry(self) -> None:
         """Cut the present pause short (someone changed something)."""
@@ -190,7 +190,9 @@ class Keeper(Generic[C]):
             if pause_s is None:
                 pause_s = self._backoff.pause_s(self.failures, self._random())
             self.next_try_at = self._clock.seconds() + pause_s
-            self._enter(KeeperState.REFUSED if refused else KeeperState.PAUSED, reason)
+            self._enter(
+                ReconnectorState.REFUSED if refused else ReconnectorState.PAUSED, reason
+            )
             await self._sleep(pause_s)
             self.next_try_at = None
 
@@ -198,17 +200,17 @@ class Keeper(Generic[C]):
         """Hold one conversation; return why it ended and a pause asked for."""
         conversation: C | None = None
         try:
-            self._enter(KeeperState.CONNECTING, "")
+            self._enter(ReconnectorState.CONNECTING, "")
             conversation = await self._in_time(
                 self._connect(), self._connect_timeout_s, "no connection"
             )
-            self._enter(KeeperState.LOGGING_IN, "")
+            self._enter(ReconnectorState.LOGGING_IN, "")
             await self._in_time(
                 conversation.ready(), self._ready_timeout_s, "no answer to the login"
             )
             self.conversation = conversation
             since = self._clock.seconds()
-            self._enter(KeeperState.UP, "")
+            self._enter(ReconnectorState.UP, "")
             reason = await conversation.over()
             lasted_s = self._clock.seconds() - since
             self.held = conversation.worked or lasted_s >= self._backoff.stable_s
@@ -249,7 +251,7 @@ class Keeper(Generic[C]):
             if call.active():
                 call.cancel()
 
-    def _enter(self, state: KeeperState, reason: str) -> None:
+    def _enter(self, state: ReconnectorState, reason: str) -> None:
         self.state = state
         self.reason = reason
         self._told(state, reason)

@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from gdemoi.contract.gateway import Gateway
 from gdemoi.errors import Unavailable
-from gdemoi.http.answers import Problem, Query, answer
+from gdemoi.facts import OutboxEvent
+from gdemoi.http.answers import Problem, QueryParameters, answer
 from gdemoi.http.settings import HttpSettings
-from gdemoi.life import Event
 
 log = Logger()
 
@@ -31,7 +31,7 @@ _LIMIT: Final = 1000
 
 
 @implementer(IPushProducer)
-class Tap:
+class StreamProducer:
     """Holds a stream back while its reader is slow."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Tap:
             await self._shut
 
 
-class Feed:
+class EventStream:
     """All readers of events over HTTP."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Feed:
 
     async def serve(self, request: IRequest) -> bytes | None:
         """Answer ``GET /v1/events``, as a poll or a stream."""
-        query = Query(request, ("after", "limit", "wait"))
+        query = QueryParameters(request, ("after", "limit", "wait"))
         accepts = request.getHeader(b"accept") or b""
         streams = b"text/event-stream" in accepts
         after = await self._place(request, query, streams)
@@ -96,7 +96,9 @@ class Feed:
         finally:
             self.readers -= 1
 
-    async def _place(self, request: IRequest, query: Query, streams: bool) -> int:
+    async def _place(
+        self, request: IRequest, query: QueryParameters, streams: bool
+    ) -> int:
         given = query.text("after")
         if streams:
             last = request.getHeader(b"last-event-id")
@@ -161,7 +163,7 @@ class Feed:
         # nginx would hold the stream back
         request.setHeader(b"x-accel-buffering", b"no")
         request.write(b": gdemoi\n\n")
-        tap = Tap()
+        tap = StreamProducer()
         request.registerProducer(tap, True)
         try:
             await self._flow(request, tap, after)
@@ -170,7 +172,7 @@ class Feed:
         # A reader that went has cancelled this coroutine, and has no producer.
         request.unregisterProducer()
 
-    async def _flow(self, request: Any, tap: Tap, after: int) -> None:
+    async def _flow(self, request: Any, tap: StreamProducer, after: int) -> None:
         while not self._closed:
             events = await self._gateway.events(after, STREAM_BATCH)
             if events:
@@ -181,7 +183,7 @@ class Feed:
                 request.write(b":\n\n")
 
 
-def _lines(events: Sequence[Event]) -> bytes:
+def _lines(events: Sequence[OutboxEvent]) -> bytes:
     return b"".join(
         [b"id: %d\ndata: %s\n\n" % (event.seq, event.body) for event in events]
     )

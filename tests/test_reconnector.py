@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
-from gdemoi.keeper import Backoff, Keeper, KeeperState, LoginRefused
+from gdemoi.reconnector import Backoff, LoginRefused, Reconnector, ReconnectorState
 
 
 class FarSide:
@@ -39,8 +39,8 @@ class KeeperTests(SynchronousTestCase):
         self.clock = Clock()
         self.met: list[FarSide] = []
         self.answers: list[Deferred[FarSide]] = []
-        self.told: list[tuple[KeeperState, str]] = []
-        self.keeper: Keeper[FarSide] = Keeper(
+        self.told: list[tuple[ReconnectorState, str]] = []
+        self.keeper: Reconnector[FarSide] = Reconnector(
             self.clock,
             Logger(),
             "test",
@@ -68,7 +68,9 @@ class KeeperTests(SynchronousTestCase):
         self.answers = [self.hanging()]
         self.keeper.start()
         self.clock.advance(10.0)
-        self.assertEqual(self.told[-1], (KeeperState.PAUSED, "no connection in 10 s"))
+        self.assertEqual(
+            self.told[-1], (ReconnectorState.PAUSED, "no connection in 10 s")
+        )
         self.clock.advance(1.0)
         self.assertEqual(len(self.met), 1)
 
@@ -77,7 +79,7 @@ class KeeperTests(SynchronousTestCase):
         self.answers = [self.hanging()]
         self.keeper.start()
         self.keeper.stop()
-        self.assertEqual(self.told[-1][0], KeeperState.STOPPED)
+        self.assertEqual(self.told[-1][0], ReconnectorState.STOPPED)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def connect(self) -> Deferred[FarSide]:
@@ -89,10 +91,10 @@ class KeeperTests(SynchronousTestCase):
     def test_is_up_after_the_login(self) -> None:
         """A conversation whose login succeeds is the keeper's conversation."""
         self.keeper.start()
-        self.assertEqual(self.keeper.state, KeeperState.LOGGING_IN)
+        self.assertEqual(self.keeper.state, ReconnectorState.LOGGING_IN)
         self.assertIsNone(self.keeper.conversation)
         self.met[0].logged_in.callback(None)
-        self.assertEqual(self.keeper.state, KeeperState.UP)
+        self.assertEqual(self.keeper.state, ReconnectorState.UP)
         self.assertIs(self.keeper.conversation, self.met[0])
 
     def test_starts_over_when_the_conversation_ends(self) -> None:
@@ -101,7 +103,7 @@ class KeeperTests(SynchronousTestCase):
         self.met[0].logged_in.callback(None)
         self.clock.advance(60)
         self.met[0].ended.callback("gone")
-        self.assertEqual(self.told[-1], (KeeperState.PAUSED, "gone"))
+        self.assertEqual(self.told[-1], (ReconnectorState.PAUSED, "gone"))
         self.assertIsNone(self.keeper.conversation)
         self.assertTrue(self.met[0].aborted)
         self.clock.advance(1.0)
@@ -123,7 +125,7 @@ class KeeperTests(SynchronousTestCase):
         """With a pause of its own the state is REFUSED and nothing is tried."""
         self.keeper.start()
         self.met[0].logged_in.errback(LoginRefused("bad password", pause_s=300.0))
-        self.assertEqual(self.keeper.state, KeeperState.REFUSED)
+        self.assertEqual(self.keeper.state, ReconnectorState.REFUSED)
         self.clock.advance(299)
         self.assertEqual(len(self.met), 1)
         self.clock.advance(1)
@@ -179,7 +181,7 @@ class KeeperTests(SynchronousTestCase):
         """A host that cannot be reached is tried again."""
         self.answers = [fail(ConnectionRefusedError("no"))]
         self.keeper.start()
-        self.assertEqual(self.keeper.state, KeeperState.PAUSED)
+        self.assertEqual(self.keeper.state, ReconnectorState.PAUSED)
         self.clock.advance(1)
         self.assertEqual(len(self.met), 1)
 
@@ -188,11 +190,13 @@ class KeeperTests(SynchronousTestCase):
         self.answers = [Deferred()]
         self.keeper.start()
         self.clock.advance(10)
-        self.assertEqual(self.told[-1], (KeeperState.PAUSED, "no connection in 10 s"))
+        self.assertEqual(
+            self.told[-1], (ReconnectorState.PAUSED, "no connection in 10 s")
+        )
         self.clock.advance(1)
         self.clock.advance(10)
         self.assertEqual(
-            self.told[-1], (KeeperState.PAUSED, "no answer to the login in 10 s")
+            self.told[-1], (ReconnectorState.PAUSED, "no answer to the login in 10 s")
         )
         self.assertTrue(self.met[0].aborted)
 
@@ -209,7 +213,7 @@ class KeeperTests(SynchronousTestCase):
                 self.met[0].ended.callback("gone")
             self.keeper.stop()
             self.assertEqual(self.clock.getDelayedCalls(), [])
-            self.assertEqual(self.keeper.state, KeeperState.STOPPED)
+            self.assertEqual(self.keeper.state, ReconnectorState.STOPPED)
             if stage in (1, 2):
                 self.assertTrue(self.met[0].aborted)
             self.clock.advance(1000)
