@@ -42,7 +42,7 @@ from gdemoi.message import (
     Uncertain,
     provider_key,
 )
-from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality
+from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality
 from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
 
 LINES = 200
@@ -169,7 +169,7 @@ class Soak:
             f"secret{n}",
             f"+7916{n:07d}",
             send,
-            Personality(sending_s=0.8, receipt_after_s=1.5, repeats=8),
+            GoipPersonality(sending_s=0.8, receipt_after_s=1.5, repeats=8),
         )
         self.clock.callLater(self.random.random() * 30, line.start)
         return box

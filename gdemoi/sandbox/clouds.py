@@ -32,7 +32,13 @@ from gdemoi.sandbox.clouds_air import (
     silent,
     tracker,
 )
-from gdemoi.sandbox.clouds_face import Asked, Courier, Face, Route, Said
+from gdemoi.sandbox.clouds_face import (
+    CloudReply,
+    CloudRequest,
+    CloudRoute,
+    Courier,
+    Face,
+)
 from gdemoi.sandbox.clouds_textlocal import TextlocalFace
 from gdemoi.sandbox.clouds_twilio import TwilioFace
 from gdemoi.sandbox.clouds_tyntec import TyntecFace
@@ -124,7 +130,7 @@ class Clouds(Resource):
         self.behaviour = Behaviour(own.behaviour)
         self.courier = Courier(agent, clock)
         # "METHOD path" of every request, in order
-        self.requests: list[Asked] = []
+        self.requests: list[CloudRequest] = []
         air = Air(
             clock,
             own.delivery_s,
@@ -158,7 +164,7 @@ class Clouds(Resource):
 
     def render(self, request: Any) -> Any:
         """Find whose address it is, and let it answer in its way."""
-        asked = Asked(
+        asked = CloudRequest(
             method=request.method.decode("ascii"),
             path=request.path.decode("ascii"),
             query={
@@ -178,14 +184,14 @@ class Clouds(Resource):
             found = re.fullmatch(route.pattern, asked.path)
             if found is not None and route.method == asked.method:
                 return self._answer(request, route, face, asked, found.groups())
-        return _write(request, Said(404, b"{}"))
+        return _write(request, CloudReply(404, b"{}"))
 
     def _answer(
         self,
         request: Any,
-        route: Route,
+        route: CloudRoute,
         face: Face,
-        asked: Asked,
+        asked: CloudRequest,
         words: tuple[str, ...],
     ) -> Any:
         word = self.behaviour.next() if route.sends else "ok"
@@ -193,9 +199,9 @@ class Clouds(Resource):
             return _write(request, face.problem(int(word)))
         if word == "redirect":
             away = {"location": "http://evil.example/"}
-            return _write(request, Said(301, b"", headers=away))
+            return _write(request, CloudReply(301, b"", headers=away))
         if word == "html":
-            return _write(request, Said(200, b"<html>hello</html>", "text/html"))
+            return _write(request, CloudReply(200, b"<html>hello</html>", "text/html"))
         if word == "partial":
             self.vonage.partial = True
         said = route.answer(asked, *words)
@@ -214,7 +220,7 @@ class Clouds(Resource):
                 return NOT_DONE_YET
         return _write(request, said)
 
-    def _slow(self, request: Any, said: Said) -> Any:
+    def _slow(self, request: Any, said: CloudReply) -> Any:
         """Write one octet a second."""
         gone: list[bool] = []
         request.notifyFinish().addErrback(lambda _: gone.append(True))
@@ -247,19 +253,19 @@ class Clouds(Resource):
         return NOT_DONE_YET
 
 
-def _begin(request: Any, said: Said) -> None:
+def _begin(request: Any, said: CloudReply) -> None:
     request.setResponseCode(said.status)
     request.setHeader("content-type", said.content_type)
     for name, value in said.headers.items():
         request.setHeader(name, value)
 
 
-def _write(request: Any, said: Said) -> bytes:
+def _write(request: Any, said: CloudReply) -> bytes:
     _begin(request, said)
     return said.body
 
 
-def _finish(request: Any, said: Said) -> None:
+def _finish(request: Any, said: CloudReply) -> None:
     if request.channel is None:
         return
     _begin(request, said)
@@ -267,7 +273,7 @@ def _finish(request: Any, said: Said) -> None:
     request.finish()
 
 
-def _reset(request: Any, said: Said) -> Any:
+def _reset(request: Any, said: CloudReply) -> Any:
     """Break the connection in the middle of the answer."""
     _begin(request, said)
     request.setHeader("content-length", str(len(said.body)))

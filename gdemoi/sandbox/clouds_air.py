@@ -50,7 +50,7 @@ def silent(text: str) -> tuple[str, float] | None:
 
 
 @define(eq=False)
-class Sms:
+class CloudSms:
     """One message that a provider took; `state` is in our neutral words."""
 
     id: str
@@ -88,10 +88,13 @@ class Air:
     phone: Phone = tracker
     unreachable: frozenset[str] = frozenset()
     receipts: str = "once"
-    sent: list[Sms] = field(factory=list)
+    sent: list[CloudSms] = field(factory=list)
 
     def carry(
-        self, sms: Sms, told: Callable[[Sms], None], answered: Callable[[Sms], None]
+        self,
+        sms: CloudSms,
+        told: Callable[[CloudSms], None],
+        answered: Callable[[CloudSms], None],
     ) -> None:
         """Take a message to its phone."""
         self.sent.append(sms)
@@ -104,7 +107,9 @@ class Air:
         if last == "delivered":
             self._let_answer(sms, answered)
 
-    def _become(self, sms: Sms, state: str, told: Callable[[Sms], None]) -> None:
+    def _become(
+        self, sms: CloudSms, state: str, told: Callable[[CloudSms], None]
+    ) -> None:
         """Tell a state; the books keep the last word, whatever the order."""
         kept = sms.state
         sms.state = state
@@ -115,14 +120,14 @@ class Air:
         elif state != "sent":
             sms.done_at = self.clock.seconds()
 
-    def _let_answer(self, sms: Sms, answered: Callable[[Sms], None]) -> None:
+    def _let_answer(self, sms: CloudSms, answered: Callable[[CloudSms], None]) -> None:
         answer = self.phone(sms.text)
         if answer is None:
             return
         text, after_s = answer
 
         def send() -> None:
-            reply = Sms(
+            reply = CloudSms(
                 id="",
                 to=sms.from_,
                 from_=sms.to,

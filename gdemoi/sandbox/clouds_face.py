@@ -17,7 +17,7 @@ from twisted.web.iweb import IAgent
 from gdemoi.cloud.http import CloudHttp
 from gdemoi.cloud.provider import HttpRequest
 from gdemoi.errors import Unavailable
-from gdemoi.sandbox.clouds_air import Air, Sms
+from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.tasks import spawn
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -29,7 +29,7 @@ log = Logger()
 
 
 @frozen
-class Asked:
+class CloudRequest:
     """A request that a sandbox provider got; header names in lower case."""
 
     method: str
@@ -53,7 +53,7 @@ class Asked:
 
 
 @frozen
-class Said:
+class CloudReply:
     """What a sandbox provider answers."""
 
     status: int
@@ -62,21 +62,21 @@ class Said:
     headers: dict[str, str] = field(factory=dict)
 
 
-def said(status: int, value: Any, **headers: str) -> Said:
+def said(status: int, value: Any, **headers: str) -> CloudReply:
     """Return a JSON answer."""
     body = json.dumps(value, ensure_ascii=False).encode("utf-8")
-    return Said(
+    return CloudReply(
         status, body, headers={k.replace("_", "-"): v for k, v in headers.items()}
     )
 
 
 @frozen
-class Route:
+class CloudRoute:
     """One address of a provider; `sends`: misbehaviour applies here."""
 
     method: str
     pattern: str
-    answer: Callable[..., Said]
+    answer: Callable[..., CloudReply]
     sends: bool = False
 
 
@@ -126,8 +126,8 @@ class Face(ABC):
         self.air = air
         self.courier = courier
         self.incoming = incoming
-        self.books: dict[str, Sms] = {}
-        self.received: list[Sms] = []
+        self.books: dict[str, CloudSms] = {}
+        self.received: list[CloudSms] = []
         self.balance = 100.0
         self._count = 0
 
@@ -137,19 +137,19 @@ class Face(ABC):
         return self.air.clock.seconds()
 
     @abstractmethod
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[CloudRoute]:
         """Return the addresses this provider answers at."""
 
-    def problem(self, status: int) -> Said:
+    def problem(self, status: int) -> CloudReply:
         """Return an error answer as this provider writes it."""
         return said(status, {"title": f"error {status}", "detail": "sandbox"})
 
     @abstractmethod
-    def tell(self, sms: Sms) -> None:
+    def tell(self, sms: CloudSms) -> None:
         """Bring a receipt for the message's state."""
 
     @abstractmethod
-    def receive(self, sms: Sms) -> None:
+    def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent."""
 
     def number(self) -> int:
@@ -157,13 +157,13 @@ class Face(ABC):
         self._count += 1
         return self._count
 
-    def take(self, sms: Sms) -> None:
+    def take(self, sms: CloudSms) -> None:
         """Enter a message in the books and let it go on the air."""
         self.books[sms.id] = sms
         self.balance -= 0.05 * sms.parts
         self.air.carry(sms, self.tell, self._answered)
 
-    def _answered(self, sms: Sms) -> None:
+    def _answered(self, sms: CloudSms) -> None:
         sms.number = self.number()
         self.received.append(sms)
         self.receive(sms)

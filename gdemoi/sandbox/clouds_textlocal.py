@@ -7,8 +7,16 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from gdemoi.sandbox.clouds_air import Air, Sms
-from gdemoi.sandbox.clouds_face import FORM, Asked, Courier, Face, Route, Said, said
+from gdemoi.sandbox.clouds_air import Air, CloudSms
+from gdemoi.sandbox.clouds_face import (
+    FORM,
+    CloudReply,
+    CloudRequest,
+    CloudRoute,
+    Courier,
+    Face,
+    said,
+)
 
 WORDS: Final = {
     "accepted": "P",
@@ -30,42 +38,42 @@ class TextlocalFace(Face):
         self.key = key
         self.interact = False
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[CloudRoute]:
         """Return the addresses, all of them form posts."""
         return [
-            Route("POST", "/send/", self._send, sends=True),
-            Route("POST", "/status_message/", self._asked(self._status)),
-            Route("POST", "/get_inboxes/", self._asked(self._inboxes)),
-            Route("POST", "/get_messages/", self._asked(self._messages)),
-            Route("POST", "/balance/", self._asked(self._balance)),
+            CloudRoute("POST", "/send/", self._send, sends=True),
+            CloudRoute("POST", "/status_message/", self._asked(self._status)),
+            CloudRoute("POST", "/get_inboxes/", self._asked(self._inboxes)),
+            CloudRoute("POST", "/get_messages/", self._asked(self._messages)),
+            CloudRoute("POST", "/balance/", self._asked(self._balance)),
         ]
 
-    def problem(self, status: int) -> Said:
+    def problem(self, status: int) -> CloudReply:
         """Return Textlocal's failure, which is HTTP 200 but for the gateway's own."""
         if status in (429, 500):
-            return Said(status, b"<html>try again</html>", "text/html")
+            return CloudReply(status, b"<html>try again</html>", "text/html")
         return _failure(3, "Invalid login details")
 
     def _asked(self, answer: Any) -> Any:
-        def checked(asked: Asked) -> Said:
+        def checked(asked: CloudRequest) -> CloudReply:
             form = asked.form()
             if self.interact:
                 return _failure(2, "Unknown command")
             if form.get("apikey") != self.key:
                 return self.problem(401)
-            told: Said = answer(form)
+            told: CloudReply = answer(form)
             return told
 
         return checked
 
-    def _send(self, asked: Asked) -> Said:
+    def _send(self, asked: CloudRequest) -> CloudReply:
         form = asked.form()
         if form.get("apikey") != self.key:
             return self.problem(401)
         if not form.get("numbers", "").isdigit():
             return _failure(51, "No valid numbers specified", "Invalid number")
         number = self.number()
-        sms = Sms(
+        sms = CloudSms(
             id=str(1151895224 + number),
             to=form["numbers"],
             from_=form.get("sender") or "TXTLCL",
@@ -96,7 +104,7 @@ class TextlocalFace(Face):
             },
         )
 
-    def _status(self, form: dict[str, str]) -> Said:
+    def _status(self, form: dict[str, str]) -> CloudReply:
         sms = self.books.get(form.get("message_id", ""))
         if sms is None:
             return _failure(8, "Invalid message ID")
@@ -109,13 +117,13 @@ class TextlocalFace(Face):
         }
         return said(200, {"message": message, "status": "success"})
 
-    def _inboxes(self, form: dict[str, str]) -> Said:
+    def _inboxes(self, form: dict[str, str]) -> CloudReply:
         inbox = {"id": INBOX, "number": 60777, "keyword": "NH3BR"}
         inbox["num_messages"] = len(self.received)
         told = {"num_inboxes": 1, "inboxes": [inbox]}
         return said(200, {**told, "status": "success"})
 
-    def _messages(self, form: dict[str, str]) -> Said:
+    def _messages(self, form: dict[str, str]) -> CloudReply:
         since = float(form.get("min_time", 0))
         start, limit = int(form.get("start", 0)), int(form.get("limit", 100))
         found = [sms for sms in self.received if sms.at >= since]
@@ -133,10 +141,10 @@ class TextlocalFace(Face):
         told = {"inbox_id": form.get("inbox_id"), "num_messages": len(found)}
         return said(200, {**told, "messages": rows, "status": "success"})
 
-    def _balance(self, form: dict[str, str]) -> Said:
+    def _balance(self, form: dict[str, str]) -> CloudReply:
         return said(200, {"balance": {"sms": 1162, "mms": 4}, "status": "success"})
 
-    def tell(self, sms: Sms) -> None:
+    def tell(self, sms: CloudSms) -> None:
         """Bring a receipt: number, status and our reference, unsigned."""
         fields = {
             "number": sms.to,
@@ -146,7 +154,7 @@ class TextlocalFace(Face):
         }
         self._post(sms.callback, fields)
 
-    def receive(self, sms: Sms) -> None:
+    def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent: no id, no time, unsigned."""
         fields = {
             "sender": sms.from_,
@@ -164,7 +172,7 @@ class TextlocalFace(Face):
         self.courier.bring(url, body, {"Content-Type": FORM})
 
 
-def _failure(code: int, text: str, warning: str | None = None) -> Said:
+def _failure(code: int, text: str, warning: str | None = None) -> CloudReply:
     told: dict[str, Any] = {"errors": [{"code": code, "message": text}]}
     if warning is not None:
         told["warnings"] = [{"code": 3, "message": warning}]

@@ -9,8 +9,16 @@ from urllib.parse import urlencode
 
 from gdemoi.cloud.asking import basic
 from gdemoi.cloud.twilio_signature import signature
-from gdemoi.sandbox.clouds_air import Air, Sms
-from gdemoi.sandbox.clouds_face import FORM, Asked, Courier, Face, Route, Said, said
+from gdemoi.sandbox.clouds_air import Air, CloudSms
+from gdemoi.sandbox.clouds_face import (
+    FORM,
+    CloudReply,
+    CloudRequest,
+    CloudRoute,
+    Courier,
+    Face,
+    said,
+)
 
 WORDS: Final = {"accepted": "queued", "undelivered": "undelivered"}
 PAGE: Final = 50
@@ -26,23 +34,23 @@ class TwilioFace(Face):
         self.sid = sid
         self.token = token
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[CloudRoute]:
         """Return Messages and Balance of API 2010-04-01."""
         account = f"/2010-04-01/Accounts/{self.sid}"
         return [
-            Route("POST", f"{account}/Messages\\.json", self._send, sends=True),
-            Route("GET", f"{account}/Messages\\.json", self._list),
-            Route("GET", f"{account}/Messages/(\\w+)\\.json", self._one),
-            Route("GET", f"{account}/Balance\\.json", self._balance),
+            CloudRoute("POST", f"{account}/Messages\\.json", self._send, sends=True),
+            CloudRoute("GET", f"{account}/Messages\\.json", self._list),
+            CloudRoute("GET", f"{account}/Messages/(\\w+)\\.json", self._one),
+            CloudRoute("GET", f"{account}/Balance\\.json", self._balance),
         ]
 
-    def problem(self, status: int) -> Said:
+    def problem(self, status: int) -> CloudReply:
         """Return Twilio's error body."""
         code = {429: 20429, 401: 20003, 404: 20404, 500: 20500}.get(status, 21602)
         told = {"code": code, "message": "sandbox error", "status": status}
         return said(status, {**told, "more_info": f"https://example.org/{code}"})
 
-    def _send(self, asked: Asked) -> Said:
+    def _send(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         form = asked.form()
@@ -50,7 +58,7 @@ class TwilioFace(Face):
             told = {"code": 21211, "message": "Invalid 'To' Phone Number"}
             return said(400, {**told, "status": 400})
         number = self.number()
-        sms = Sms(
+        sms = CloudSms(
             id=f"SM{number:032x}",
             to=form["To"],
             from_=form.get("From") or "+15005550006",
@@ -62,13 +70,13 @@ class TwilioFace(Face):
         self.take(sms)
         return said(201, self._resource(sms, "queued"))
 
-    def _one(self, asked: Asked, sid: str) -> Said:
+    def _one(self, asked: CloudRequest, sid: str) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         sms = self.books.get(sid)
         return self.problem(404) if sms is None else said(200, self._resource(sms))
 
-    def _list(self, asked: Asked) -> Said:
+    def _list(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         size = int(asked.query.get("PageSize", PAGE))
@@ -97,16 +105,16 @@ class TwilioFace(Face):
             },
         )
 
-    def _balance(self, asked: Asked) -> Said:
+    def _balance(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         told = {"account_sid": self.sid, "balance": f"{self.balance:.2f}"}
         return said(200, {**told, "currency": "USD"})
 
-    def _knows(self, asked: Asked) -> bool:
+    def _knows(self, asked: CloudRequest) -> bool:
         return asked.headers.get("authorization") == basic(self.sid, self.token)[1]
 
-    def _resource(self, sms: Sms, status: str | None = None) -> dict[str, Any]:
+    def _resource(self, sms: CloudSms, status: str | None = None) -> dict[str, Any]:
         if sms.inbound and not sms.id:
             sms.id = f"SM{sms.number:032x}"
         sent = format_datetime(datetime.fromtimestamp(sms.at, UTC))
@@ -133,7 +141,7 @@ class TwilioFace(Face):
             "uri": f"/2010-04-01/Accounts/{self.sid}/Messages/{sms.id}.json",
         }
 
-    def tell(self, sms: Sms) -> None:
+    def tell(self, sms: CloudSms) -> None:
         """Bring a signed status callback; the first status has none."""
         word = WORDS.get(sms.state, sms.state)
         pairs = [
@@ -150,7 +158,7 @@ class TwilioFace(Face):
             pairs.append(("ErrorCode", "30003"))
         self._post(sms.callback, pairs)
 
-    def receive(self, sms: Sms) -> None:
+    def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent, signed."""
         sms.id = f"SM{sms.number:032x}"
         pairs = [

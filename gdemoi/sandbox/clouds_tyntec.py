@@ -7,8 +7,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from gdemoi.sandbox.clouds_air import Air, Sms
-from gdemoi.sandbox.clouds_face import JSON, Asked, Courier, Face, Route, Said, said
+from gdemoi.sandbox.clouds_air import Air, CloudSms
+from gdemoi.sandbox.clouds_face import (
+    JSON,
+    CloudReply,
+    CloudRequest,
+    CloudRoute,
+    Courier,
+    Face,
+    said,
+)
 
 WORDS: Final = {
     "accepted": "ACCEPTED",
@@ -27,19 +35,19 @@ class TyntecFace(Face):
         super().__init__(air, courier, incoming)
         self.key = key
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[CloudRoute]:
         """Return the SMS API v1."""
         return [
-            Route("POST", "/messaging/v1/sms", self._send, sends=True),
-            Route("GET", "/messaging/v1/messages/([\\w-]+)", self._one),
+            CloudRoute("POST", "/messaging/v1/sms", self._send, sends=True),
+            CloudRoute("GET", "/messaging/v1/messages/([\\w-]+)", self._one),
         ]
 
-    def problem(self, status: int) -> Said:
+    def problem(self, status: int) -> CloudReply:
         """Return an RFC 7807 problem."""
         told = {"type": "about:blank", "title": "sandbox error", "status": status}
         return said(status, {**told, "detail": "sandbox"})
 
-    def _send(self, asked: Asked) -> Said:
+    def _send(self, asked: CloudRequest) -> CloudReply:
         if asked.headers.get("apikey") != self.key:
             return self.problem(401)
         told = asked.json()
@@ -47,7 +55,7 @@ class TyntecFace(Face):
             return self.problem(400)
         text = str(told.get("message", ""))
         number = self.number()
-        sms = Sms(
+        sms = CloudSms(
             id=str(uuid4()),
             to=told["to"],
             from_=str(told.get("from", "")),
@@ -61,13 +69,13 @@ class TyntecFace(Face):
         self.take(sms)
         return said(200, self._message(sms))
 
-    def _one(self, asked: Asked, request_id: str) -> Said:
+    def _one(self, asked: CloudRequest, request_id: str) -> CloudReply:
         if asked.headers.get("apikey") != self.key:
             return self.problem(401)
         sms = self.books.get(request_id)
         return self.problem(404) if sms is None else said(200, self._message(sms))
 
-    def _message(self, sms: Sms) -> dict[str, Any]:
+    def _message(self, sms: CloudSms) -> dict[str, Any]:
         state = WORDS[sms.state]
         part: dict[str, Any] = {"deliveryState": state, "price": "0.05"}
         if state == "UNDELIVERABLE":
@@ -85,11 +93,11 @@ class TyntecFace(Face):
             "parts": [{**part, "partId": str(n + 1)} for n in range(sms.parts)],
         }
 
-    def tell(self, sms: Sms) -> None:
+    def tell(self, sms: CloudSms) -> None:
         """Bring a receipt: the message as a question would show it."""
         self._post(sms.callback, self._message(sms))
 
-    def receive(self, sms: Sms) -> None:
+    def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent."""
         sms.id = str(uuid4())
         told = {

@@ -14,15 +14,15 @@ import jwt
 from gdemoi.cloud.asking import basic
 from gdemoi.cloud.vonage_signature import sms_signature
 from gdemoi.message import Charset
-from gdemoi.sandbox.clouds_air import Air, Sms
+from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (
     FORM,
     JSON,
-    Asked,
+    CloudReply,
+    CloudRequest,
+    CloudRoute,
     Courier,
     Face,
-    Route,
-    Said,
     said,
 )
 from gdemoi.text import gsm7
@@ -53,22 +53,22 @@ class VonageFace(Face):
         self.signature_secret = signature_secret
         self.partial = False
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[CloudRoute]:
         """Return both APIs, balance and Reports."""
         return [
-            Route("POST", "/sms/json", self._send_sms, sends=True),
-            Route("POST", "/v1/messages", self._send_message, sends=True),
-            Route("GET", "/account/get-balance", self._balance),
-            Route("GET", "/v2/reports/records", self._records),
+            CloudRoute("POST", "/sms/json", self._send_sms, sends=True),
+            CloudRoute("POST", "/v1/messages", self._send_message, sends=True),
+            CloudRoute("GET", "/account/get-balance", self._balance),
+            CloudRoute("GET", "/v2/reports/records", self._records),
         ]
 
-    def _knows(self, asked: Asked) -> bool:
+    def _knows(self, asked: CloudRequest) -> bool:
         given = asked.headers.get("authorization", "")
         return given == basic(self.key, self.secret)[1] or given.startswith("Bearer ")
 
     # -- SMS API ------------------------------------------------------------
 
-    def _send_sms(self, asked: Asked) -> Said:
+    def _send_sms(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return _entries([{"status": "4", "error-text": "Invalid Credentials"}])
         form = asked.form()
@@ -86,7 +86,7 @@ class VonageFace(Face):
         self.partial = False
         return _entries(entries)
 
-    def _entry(self, sms: Sms) -> dict[str, str]:
+    def _entry(self, sms: CloudSms) -> dict[str, str]:
         return {
             "to": sms.to,
             "message-id": sms.id,
@@ -97,9 +97,9 @@ class VonageFace(Face):
             "client-ref": sms.reference,
         }
 
-    def _enter(self, to: str, from_: str, text: str) -> Sms:
+    def _enter(self, to: str, from_: str, text: str) -> CloudSms:
         number = self.number()
-        return Sms(
+        return CloudSms(
             id=f"{number:016X}",
             to=to,
             from_=from_,
@@ -110,7 +110,7 @@ class VonageFace(Face):
 
     # -- Messages API -------------------------------------------------------
 
-    def _send_message(self, asked: Asked) -> Said:
+    def _send_message(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         told = asked.json()
@@ -128,12 +128,12 @@ class VonageFace(Face):
 
     # -- balance and Reports ------------------------------------------------
 
-    def _balance(self, asked: Asked) -> Said:
+    def _balance(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         return said(200, {"value": round(self.balance, 2), "autoReload": False})
 
-    def _records(self, asked: Asked) -> Said:
+    def _records(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         query = asked.query
@@ -151,7 +151,7 @@ class VonageFace(Face):
         told: dict[str, Any] = {"records": [self._record(sms) for sms in rows]}
         return said(200, {**told, "ids_not_found": ",".join(missing)})
 
-    def _record(self, sms: Sms) -> dict[str, Any]:
+    def _record(self, sms: CloudSms) -> dict[str, Any]:
         done = None if sms.done_at is None else _iso(sms.done_at)
         return {
             "account_id": self.key,
@@ -169,7 +169,7 @@ class VonageFace(Face):
 
     # -- callbacks ----------------------------------------------------------
 
-    def tell(self, sms: Sms) -> None:
+    def tell(self, sms: CloudSms) -> None:
         """Bring a receipt in the shape of the API that took the message."""
         if is_message(sms.id):
             self._tell_message(sms)
@@ -187,7 +187,7 @@ class VonageFace(Face):
         }
         self._post_signed(sms.callback, fields)
 
-    def _tell_message(self, sms: Sms) -> None:
+    def _tell_message(self, sms: CloudSms) -> None:
         told = {
             "message_uuid": sms.id,
             "channel": "sms",
@@ -202,7 +202,7 @@ class VonageFace(Face):
         }
         self._post_token(sms.callback, told)
 
-    def receive(self, sms: Sms) -> None:
+    def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent, part by part or whole, as the API does it."""
         if is_message(sms.answers):
             sms.id = str(uuid4())
@@ -276,7 +276,7 @@ def parts_of(text: str) -> list[str]:
     return [segment.text or "" for segment in segments]
 
 
-def _entries(entries: list[dict[str, str]]) -> Said:
+def _entries(entries: list[dict[str, str]]) -> CloudReply:
     return said(200, {"message-count": str(len(entries)), "messages": entries})
 
 
@@ -284,7 +284,7 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-def _within(sms: Sms, query: dict[str, str]) -> bool:
+def _within(sms: CloudSms, query: dict[str, str]) -> bool:
     start, end = (
         datetime.fromisoformat(query[name]).timestamp()
         for name in ("date_start", "date_end")

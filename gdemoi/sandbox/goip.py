@@ -28,20 +28,20 @@ from gdemoi.ini import (
     key,
     words,
 )
-from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality, tracker
+from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality, tracker
 from gdemoi.sandbox.goip_net import Weather, Wire
 
 # word of `behaviour` -> how all lines behave
-BEHAVIOURS: Final[dict[str, Personality]] = {
-    "plain": Personality(),
-    "old": Personality(ok_form="old", receipt_after_s=None),
-    "polled": Personality(pushes_verdict=False),
-    "waits": Personality(waits_forever=True),
-    "silent": Personality(silent_to=frozenset({"SEND"})),
-    "rejects": Personality(rejects="too many sessions"),
-    "wrong-password": Personality(wrong_password=True),
-    "logged-out": Personality(gsm_logout=True),
-    "forgets": Personality(forgets=True),
+BEHAVIOURS: Final[dict[str, GoipPersonality]] = {
+    "plain": GoipPersonality(),
+    "old": GoipPersonality(ok_form="old", receipt_after_s=None),
+    "polled": GoipPersonality(pushes_verdict=False),
+    "waits": GoipPersonality(waits_forever=True),
+    "silent": GoipPersonality(silent_to=frozenset({"SEND"})),
+    "rejects": GoipPersonality(rejects="too many sessions"),
+    "wrong-password": GoipPersonality(wrong_password=True),
+    "logged-out": GoipPersonality(gsm_logout=True),
+    "forgets": GoipPersonality(forgets=True),
 }
 
 
@@ -172,7 +172,7 @@ class BoxService(Service):
         return Deferred.fromCoroutine(self._close())
 
 
-def _behaviour(given: SandboxGoipSettings) -> Personality:
+def _behaviour(given: SandboxGoipSettings) -> GoipPersonality:
     base = BEHAVIOURS[given.behaviour]
     after_s = None if base.receipt_after_s is None else given.receipt_after_s
     return evolve(

@@ -5,7 +5,7 @@ five bulk exchanges at a time, ten telids remembered for each, RECEIVE and DELIV
 repeated until acknowledged.  It keeps the books strictly: every SMS that really went
 on the air is counted in `air`, so that a test sees each double send.
 
-`Personality` switches misbehaviour on.  The far side imports nothing of the
+`GoipPersonality` switches misbehaviour on.  The far side imports nothing of the
 gateway's session, only the codec.
 """
 
@@ -30,7 +30,7 @@ REPEAT_S: Final = 3.0
 
 
 @frozen(kw_only=True)
-class Personality:
+class GoipPersonality:
     """How a line behaves.  All times are seconds."""
 
     # from SEND to the verdict
@@ -59,7 +59,7 @@ class Personality:
     part_length: int = 67
 
 
-class Aired(msgspec.Struct, frozen=True):
+class GoipAiredSms(msgspec.Struct, frozen=True):
     """One SMS that really left a SIM."""
 
     line: str
@@ -79,7 +79,7 @@ class Telid:
 
 
 @define(eq=False)
-class Bulk:
+class BoxExchange:
     """One exchange that the server opened."""
 
     text: bytes
@@ -106,7 +106,7 @@ class BoxLine:
     password: str
     number: str
     send: Callable[[bytes], None]
-    personality: Personality = field(factory=Personality)
+    personality: GoipPersonality = field(factory=GoipPersonality)
     gsm_status: str = "LOGIN"
     signal: int = 21
     registered: bool = False
@@ -116,7 +116,7 @@ class BoxLine:
     _count: int = 0
     _sms_no: int = 0
     _recvid: int = 0
-    _bulks: dict[int, Bulk] = field(factory=dict)
+    _bulks: dict[int, BoxExchange] = field(factory=dict)
     _pushes: dict[tuple[str, str], Repeated] = field(factory=dict)
     _keepalive: IDelayedCall | None = None
 
@@ -250,7 +250,7 @@ class BoxLine:
                 self.box.crowded += 1
                 self._answer("ERROR", said.sendid, b"too many sessions")
                 return
-            self._bulks[said.sendid] = Bulk(said.rest, now + SESSION_S)
+            self._bulks[said.sendid] = BoxExchange(said.rest, now + SESSION_S)
         self._answer("PASSWORD", said.sendid)
 
     def _password(self, said: ExchangeStep) -> None:
@@ -293,14 +293,14 @@ class BoxLine:
         detail = b"%d" % telid + known.detail
         self._answer(known.answer or "WAIT", sendid, detail)
 
-    def _bulk(self, sendid: int) -> Bulk | None:
+    def _bulk(self, sendid: int) -> BoxExchange | None:
         bulk = self._bulks.get(sendid)
         if bulk is not None and self.box.clock.seconds() > bulk.until:
             del self._bulks[sendid]
             return None
         return bulk
 
-    def _air(self, sendid: int, telid: int, bulk: Bulk) -> None:
+    def _air(self, sendid: int, telid: int, bulk: BoxExchange) -> None:
         """The modem has done its work: the SMS went out, or failed."""
         known = bulk.telids[telid]
         fault = self.personality.fails.get(known.number)
@@ -380,7 +380,7 @@ class GoipBox:
     lines: dict[str, BoxLine] = field(factory=dict)
     # (number, text) -> how often it really went out
     air: Counter[tuple[str, str]] = field(factory=Counter)
-    last: list[Aired] = field(factory=list)
+    last: list[GoipAiredSms] = field(factory=list)
     heard: Counter[str] = field(factory=Counter)
     odd: int = 0
     crowded: int = 0
@@ -394,10 +394,12 @@ class GoipBox:
         password: str,
         number: str,
         send: Callable[[bytes], None],
-        personality: Personality | None = None,
+        personality: GoipPersonality | None = None,
     ) -> BoxLine:
         """Put a SIM in."""
-        line = BoxLine(self, name, password, number, send, personality or Personality())
+        line = BoxLine(
+            self, name, password, number, send, personality or GoipPersonality()
+        )
         self.lines[name] = line
         return line
 
@@ -406,7 +408,7 @@ class GoipBox:
         self.aired_total += 1
         self.air[number, text] += 1
         now = self.clock.seconds()
-        self.last.append(Aired(line.name, number, text, now, sms_no))
+        self.last.append(GoipAiredSms(line.name, number, text, now, sms_no))
         del self.last[: -self.keep]
         after_s = line.personality.receipt_after_s
         if after_s is not None:

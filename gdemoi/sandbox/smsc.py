@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from gdemoi.ini import key, text
 from gdemoi.sandbox.smsc_centre import Bind, Smsc
-from gdemoi.sandbox.smsc_personality import Personality, read_personality
+from gdemoi.sandbox.smsc_personality import SmscPersonality, read_personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.framing import LostFrame, PduFramer
 from gdemoi.smpp.pdus import DeliverSm, Pdu, SubmitSm, UnparsedPdu
@@ -29,10 +29,10 @@ from gdemoi.smpp.statuses import Status
 from gdemoi.smpp.tlvs import Tag
 
 __all__ = [
-    "Personality",
     "SandboxSmscSettings",
     "Smsc",
     "SmscFactory",
+    "SmscPersonality",
     "SmscProtocol",
     "make_service",
 ]
@@ -45,7 +45,7 @@ class SmscProtocol(protocol.Protocol):
         self.smsc = smsc
         self.system_id = ""
         self.kind = ""
-        self.how = Personality()
+        self.how = SmscPersonality()
         self.ended = False
         self.unread: list[bytes] = []
         self._framer = PduFramer()
@@ -227,7 +227,7 @@ class SandboxSmscSettings:
         default="tcp:2775:interface=127.0.0.1",
         doc="where it listens, a Twisted endpoint",
     )
-    accounts: dict[str, Personality] = key(
+    accounts: dict[str, SmscPersonality] = key(
         read_personality,
         name="account.*",
         default={},

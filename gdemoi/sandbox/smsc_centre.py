@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gdemoi.message import Charset
-from gdemoi.sandbox.smsc_messages import Taken, receipt, spelled, text_of
-from gdemoi.sandbox.smsc_personality import Personality
+from gdemoi.sandbox.smsc_messages import SmscMessage, receipt, spelled, text_of
+from gdemoi.sandbox.smsc_personality import SmscPersonality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.statuses import Status
@@ -33,11 +33,13 @@ _KEPT: Final = 10_000
 class Smsc:
     """The centre: accounts, sessions, messages."""
 
-    def __init__(self, accounts: dict[str, Personality], clock: IReactorTime) -> None:
+    def __init__(
+        self, accounts: dict[str, SmscPersonality], clock: IReactorTime
+    ) -> None:
         self.accounts = accounts
         self.clock = clock
         self.sessions: list[SmscProtocol] = []
-        self.taken: list[Taken] = []
+        self.taken: list[SmscMessage] = []
         self.refused: list[tuple[SubmitSm, int]] = []
         # answers to our deliver_sm: (PDU sent, command_status)
         self.answered: list[tuple[DeliverSm, int]] = []
@@ -134,7 +136,9 @@ class Smsc:
         for pdu in self._undelivered.pop(session.system_id, ()):
             session.request(pdu)
 
-    def take(self, session: SmscProtocol, pdu: SubmitSm) -> tuple[int, Taken | None]:
+    def take(
+        self, session: SmscProtocol, pdu: SubmitSm
+    ) -> tuple[int, SmscMessage | None]:
         """Return the command_status of a submit, and the message when it is 0."""
         how = session.how
         words = text_of(pdu)
@@ -147,7 +151,7 @@ class Smsc:
                 del self.refused[: _KEPT // 2]
             return status, None
         self._number += 1
-        taken = Taken(
+        taken = SmscMessage(
             self._number,
             spelled(self._number, how.ids),
             session.system_id,
@@ -170,7 +174,7 @@ class Smsc:
         self._spent[session.system_id] = (second, count)
         return count > limit
 
-    def follow(self, taken: Taken, how: Personality) -> None:
+    def follow(self, taken: SmscMessage, how: SmscPersonality) -> None:
         """Let a message reach its end: receipts, and the device's answer."""
         stat, err = how.fate_of(taken.pdu.destination_addr)
         if taken.pdu.registered_delivery & _REPORT and how.receipts != "none":
@@ -183,14 +187,16 @@ class Smsc:
         if how.tracker and stat == "DELIVRD" and taken.text.endswith("?"):
             self.later(how.receipt_delay_s, self._answer_command, taken)
 
-    def _report(self, taken: Taken, how: Personality, stat: str, err: str) -> None:
+    def _report(
+        self, taken: SmscMessage, how: SmscPersonality, stat: str, err: str
+    ) -> None:
         taken.err = err
         pdu = receipt(taken, how, stat, err, self.clock.seconds())
         taken.state = pdu.tlv_int(Tag.message_state) or (2 if stat == "DELIVRD" else 5)
         for _ in range(2 if how.duplicates else 1):
             self.deliver(taken.system_id, pdu)
 
-    def _answer_command(self, taken: Taken) -> None:
+    def _answer_command(self, taken: SmscMessage) -> None:
         phone, service = taken.pdu.destination_addr, taken.pdu.source_addr
         plus = "+" if taken.pdu.dest_addr_ton == 1 else ""
         words = f"OK {taken.text.strip().removesuffix('?')}"
@@ -202,7 +208,7 @@ class Smsc:
         if len(self.answered) > _KEPT:
             del self.answered[: _KEPT // 2]
 
-    def find(self, message_id: str) -> Taken | None:
+    def find(self, message_id: str) -> SmscMessage | None:
         """Return a message by the id that it was given."""
         for taken in reversed(self.taken):
             if taken.message_id == message_id:

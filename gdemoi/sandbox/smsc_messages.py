@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import define
 
-from gdemoi.sandbox.smsc_personality import Personality
+from gdemoi.sandbox.smsc_personality import SmscPersonality
 from gdemoi.smpp.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.receipts import MESSAGE_STATES
 from gdemoi.smpp.tlvs import Tag, Tlv
@@ -24,7 +24,7 @@ _STATE_OF: Final = {word: number for number, word in MESSAGE_STATES.items()}
 
 
 @define
-class Taken:
+class SmscMessage:
     """A submit_sm that the sandbox took."""
 
     number: int
@@ -66,7 +66,7 @@ def text_of(pdu: SubmitSm) -> str:
 
 
 def receipt(
-    taken: Taken, how: Personality, stat: str, err: str, now: float
+    taken: SmscMessage, how: SmscPersonality, stat: str, err: str, now: float
 ) -> DeliverSm:
     """Return a receipt for a message, in the account's dialect."""
     form = how.ids if how.receipt_ids == "same" else how.receipt_ids
@@ -96,7 +96,9 @@ def receipt(
     )
 
 
-def _receipt_text(taken: Taken, spelling: str, stat: str, err: str, now: float) -> str:
+def _receipt_text(
+    taken: SmscMessage, spelling: str, stat: str, err: str, now: float
+) -> str:
     delivered = "001" if stat == "DELIVRD" else "000"
     return (
         f"id:{spelling} sub:001 dlvrd:{delivered}"

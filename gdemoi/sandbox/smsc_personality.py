@@ -35,7 +35,7 @@ class Failure:
 
 
 @frozen(kw_only=True)
-class Personality:
+class SmscPersonality:
     """One account's behaviour; the defaults behave well."""
 
     password: str = ""
@@ -134,13 +134,13 @@ _READ: Final[dict[str, Any]] = {
 }
 
 
-def read_personality(value: str) -> Personality:
+def read_personality(value: str) -> SmscPersonality:
     """Read the words of an account; ValueError says what is wrong."""
-    names = {one.name.removesuffix("_s"): one.name for one in fields(Personality)}
+    names = {one.name.removesuffix("_s"): one.name for one in fields(SmscPersonality)}
     values: dict[str, Any] = {}
     for word in value.split():
         name, equals, what = word.partition("=")
         if not equals or name not in names:
             raise ValueError(f"{word!r}: the words are {', '.join(names)}, each with =")
         values[names[name]] = _READ.get(name, boolean)(what)
-    return Personality(**values)
+    return SmscPersonality(**values)

@@ -9,7 +9,7 @@ from twisted.python.usage import UsageError
 from gdemoi.sandbox.assembly import make_sandbox
 
 
-class Options(UsageOptions):
+class SandboxOptions(UsageOptions):
     """The options of the sandbox."""
 
     optParameters = [  # noqa: RUF012
@@ -22,7 +22,7 @@ class Options(UsageOptions):
             raise UsageError("--config FILE is missing")
 
 
-def makeService(options: Options) -> IService:
+def makeService(options: SandboxOptions) -> IService:
     """Make the far sides."""
     from twisted.internet import reactor
 

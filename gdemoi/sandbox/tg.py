@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gdemoi.ini import boolean, choice, duration, integer, key, secret, text
-from gdemoi.sandbox.tg_box import FATES, BoxPort, Done, TgBox, tracker
+from gdemoi.sandbox.tg_box import FATES, BoxPort, TgBox, TgSendDone, tracker
 from gdemoi.sandbox.tg_dialects import DIALECTS
 
 log = Logger()
@@ -188,12 +188,12 @@ class BoxConnection(Protocol):
         else:
             self._print(done, tail)
 
-    def _finish(self, done: Done, tail: str) -> None:
+    def _finish(self, done: TgSendDone, tail: str) -> None:
         self._busy = False
         self._print(done, tail)
         self._next()
 
-    def _print(self, done: Done, tail: str) -> None:
+    def _print(self, done: TgSendDone, tail: str) -> None:
         if done.printed is not None:
             self._write(
                 f"Response: Follows\r\nPrivilege: SMSCommand\r\n{tail}{done.printed}"

@@ -72,7 +72,7 @@ def tracker(number: str, text: str) -> tuple[str, float] | None:
 
 
 @frozen
-class Aired:
+class TgAiredSms:
     """An SMS that really left."""
 
     at: float
@@ -94,7 +94,7 @@ class BoxPort:
 
 
 @frozen
-class Done:
+class TgSendDone:
     """What a command printed; None: the device does not answer.
 
     `cut`: the connection breaks now.  `error`: ``Response: Error`` instead.
@@ -131,7 +131,7 @@ class TgBox:
     ports: dict[int, BoxPort] = field(factory=dict)
     plan: deque[str] = field(factory=deque)
     air: Counter[tuple[str, str]] = field(factory=Counter)
-    last: list[Aired] = field(factory=list)
+    last: list[TgAiredSms] = field(factory=list)
     inbox: list[tuple[int, str, str]] = field(factory=list)
     commands: list[str] = field(factory=list)
     too_fast: int = 0
@@ -231,27 +231,27 @@ class TgBox:
 
     # -- commands ----------------------------------------------------------------------
 
-    def run(self, command: str) -> Done:
+    def run(self, command: str) -> TgSendDone:
         """Do one ``smscommand``."""
         self.commands = [*self.commands[-self.keep :], command]
         if found := _send_sms(command):
             text = found[3] if found[3] is not None else found[4]
             return self._send(int(found[1]), found[2], text, found[5], command)
         if command.strip() == "gsm show spans":
-            return Done("".join(map(self._span_line, self.ports.values())))
+            return TgSendDone("".join(map(self._span_line, self.ports.values())))
         if found := _show_span(command):
             return self._show(int(found[2]), short=not found[1], command=command)
         if found := _send_ussd(command):
             return self._ussd(int(found[1]), found[2])
         if found := _send_at(command):
             known = int(found[1]) - 1 in self.ports
-            return Done("" if known else self._no_gsm(int(found[1])))
+            return TgSendDone("" if known else self._no_gsm(int(found[1])))
         if found := _power(command):
             return self._powered(int(found[2]), found[1] == "on")
         return self._unknown(command)
 
-    def _unknown(self, command: str) -> Done:
-        return Done(
+    def _unknown(self, command: str) -> TgSendDone:
+        return TgSendDone(
             f"No such command '{command}' (type 'core show help {command}' for other"
             " possible commands)\n"
         )
@@ -267,13 +267,13 @@ class TgBox:
     def _span_line(self, port: BoxPort) -> str:
         return f"GSM span {port.number + 1}: {self._status(port)}\n"
 
-    def _show(self, span: int, *, short: bool, command: str) -> Done:
+    def _show(self, span: int, *, short: bool, command: str) -> TgSendDone:
         port = self.ports.get(span - 1)
         if short and not self.dialect.short_show:
             return self._unknown(command)
         if port is None:
-            return Done(self._no_gsm(span))
-        return Done(
+            return TgSendDone(self._no_gsm(span))
+        return TgSendDone(
             f"D-channel: {span}\n"
             f"Status: {self._status(port)}\n"
             "Type: CPE\nManufacturer: Sandbox\nModel Name: TG\n"
@@ -288,42 +288,42 @@ class TgBox:
             f"Last send AT: AT+CREG?{self.dialect.literal_end}"
         )
 
-    def _ussd(self, span: int, code: str) -> Done:
+    def _ussd(self, span: int, code: str) -> TgSendDone:
         port = self.ports.get(span - 1)
         if port is None:
-            return Done(self._no_gsm(span))
+            return TgSendDone(self._no_gsm(span))
         if not code.endswith("#"):
-            return Done(f"0:Send USSD failed on span {span}\n", after_s=1.0)
+            return TgSendDone(f"0:Send USSD failed on span {span}\n", after_s=1.0)
         said = f"{code}: баланс 123.45 р.\r\n\r\nспасибо".encode("utf-16-be").hex()
-        return Done(
+        return TgSendDone(
             f"1:{self.dialect.ussd_success} {span}\n\tUSSD Responses: 1\n"
             f"\tUSSD Code: 72\n\tUSSD Len: {len(said)}\n"
             f"\tUSSD Message: {said.upper()}\n",
             after_s=2.0,
         )
 
-    def _powered(self, span: int, on: bool) -> Done:
+    def _powered(self, span: int, on: bool) -> TgSendDone:
         port = self.ports.get(span - 1)
         if port is None:
-            return Done(self._no_gsm(span))
+            return TgSendDone(self._no_gsm(span))
         port.powered = on
-        return Done(f"Power {'on' if on else 'off'} span {span} OK\n")
+        return TgSendDone(f"Power {'on' if on else 'off'} span {span} OK\n")
 
     # -- SMS that go out ------------------------------------------------------
 
     def _send(
         self, span: int, to: str, written: str, sms_id: str | None, command: str
-    ) -> Done:
+    ) -> TgSendDone:
         port = self.ports.get(span - 1)
         fate = self.plan.popleft() if self.plan else self.usual
         if port is None or not port.powered or fate == "no-gsm":
-            return Done(self._no_gsm(span))
+            return TgSendDone(self._no_gsm(span))
         if fate == "denied":
-            return Done(error="Permission denied")
+            return TgSendDone(error="Permission denied")
         if fate == "command-failed":
-            return Done(f"Command '{command}' failed.\n")
+            return TgSendDone(f"Command '{command}' failed.\n")
         if fate == "cut-before":
-            return Done(cut=True)
+            return TgSendDone(cut=True)
         if not self.plus_is_blank:
             written = written.replace("+", "%2B")
         text = unquote_plus(written)
@@ -331,8 +331,8 @@ class TgBox:
             self._on_air(port, to, text, sms_id or "")
         self._plan_results(fate, sms_id or "(null)")
         if fate == "error-sent":
-            return Done(error="Out of order")
-        return Done(None if fate == "silent" else "", cut=fate == "cut-after")
+            return TgSendDone(error="Out of order")
+        return TgSendDone(None if fate == "silent" else "", cut=fate == "cut-after")
 
     def _plan_results(self, fate: str, sms_id: str) -> None:
         after_s = self.late_s if fate == "late" else self.result_s
@@ -348,7 +348,7 @@ class TgBox:
         self.air[(to, text)] += 1
         self.last = [
             *self.last[-self.keep :],
-            Aired(now, port.number, to, text, sms_id),
+            TgAiredSms(now, port.number, to, text, sms_id),
         ]
         answer = self.phone(to, text)
         if answer is not None:

@@ -25,7 +25,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from gdemoi.message import FINAL
-from gdemoi.sandbox.smsc import Personality, Smsc, SmscFactory
+from gdemoi.sandbox.smsc import Smsc, SmscFactory, SmscPersonality
 from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost
 from tests.services import require_rabbitmq
 from tests.watch import until
@@ -70,7 +70,7 @@ class CountingSmsc(Smsc):
     """An SMSC that counts what it took, by phone."""
 
     def __init__(self) -> None:
-        account = Personality(password="demo", receipt_delay_s=0.05, tracker=False)
+        account = SmscPersonality(password="demo", receipt_delay_s=0.05, tracker=False)
         super().__init__({"demo": account}, reactor)
         self.counts: Counter[str] = Counter()
 

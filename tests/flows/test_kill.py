@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from gdemoi.sandbox.smsc import Smsc, SmscFactory
-from gdemoi.sandbox.smsc_personality import Personality
+from gdemoi.sandbox.smsc_personality import SmscPersonality
 from tests.flows.process import GONE, GatewayProcess
 from tests.watch import LIMIT_S, LOOK_EVERY_S, until
 
@@ -41,7 +41,7 @@ class KillTests(TestCase):
     timeout = 580
 
     async def setUp(self) -> None:
-        how = Personality(
+        how = SmscPersonality(
             password="demo", response_delay_s=0.02, receipt_delay_s=0.05, tracker=False
         )
         self.smsc = Smsc({"demo": how}, reactor)

@@ -25,7 +25,7 @@ from gdemoi.message import MessageClass, OnUnsure, Outbound
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
-from gdemoi.sandbox.smsc import Personality, Smsc, SmscProtocol
+from gdemoi.sandbox.smsc import Smsc, SmscPersonality, SmscProtocol
 from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
@@ -96,7 +96,7 @@ class Flow(SynchronousTestCase):
         self.left: list[Left] = []
         self.sessions: dict[str, ScriptedSmsc] = {}
         self.life = 0
-        how = Personality(password="secret", tracker=False, receipts="none")
+        how = SmscPersonality(password="secret", tracker=False, receipts="none")
         self.smsc = Smsc({"esme": how}, self.clock)
         self.net = MemoryNet(self.clock)
         for host in self.hosts:

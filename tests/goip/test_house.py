@@ -13,7 +13,7 @@ from gdemoi.message import MessageClass, OnUnsure
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
-from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality
+from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality
 from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
 from tests.goip.rig import Rig, line_settings
 
@@ -24,7 +24,7 @@ class HouseTests(SynchronousTestCase):
     def build(
         self,
         weather: Weather | None = None,
-        personality: Personality | None = None,
+        personality: GoipPersonality | None = None,
         **settings: Any,
     ) -> None:
         self.rig = Rig(
@@ -50,14 +50,14 @@ class HouseTests(SynchronousTestCase):
         self.addCleanup(lambda: self.house.stop(0.0).close())
         self.box = GoipBox(self.clock)
         for n, name in enumerate(("a", "b")):
-            self._plug(n, name, personality or Personality())
+            self._plug(n, name, personality or GoipPersonality())
         self.pass_time(10)
 
     def _listen(self, port: int, protocol: Any, interface: str = "") -> Any:
         self.network.attach(protocol)
         return self.network
 
-    def _plug(self, n: int, name: str, personality: Personality) -> None:
+    def _plug(self, n: int, name: str, personality: GoipPersonality) -> None:
         lines: list[BoxLine] = []
         send = self.network.plug(
             ("192.0.2.9", 10991 + n), lambda datagram: lines[0].receive(datagram)
@@ -91,7 +91,7 @@ class HouseTests(SynchronousTestCase):
         """Each command is delivered once, in order, and each answer comes in."""
         self.build(
             Weather(loss=0.3, doubled=0.05, delay_s=0.2),
-            Personality(repeats=20),
+            GoipPersonality(repeats=20),
             answer_timeout_s=1.0,
             repeats=12,
             poll_interval_s=1.0,
@@ -112,12 +112,14 @@ class HouseTests(SynchronousTestCase):
 
     def test_ok_lost_and_receipt_found(self) -> None:
         """Nobody said OK, but DELIVER came: delivered, and never sent again."""
-        self.build(personality=Personality(pushes_verdict=False, receipt_after_s=40.0))
+        self.build(
+            personality=GoipPersonality(pushes_verdict=False, receipt_after_s=40.0)
+        )
         self.accept("c1", "open")
         self.pass_time(0.5)
         # from now on the line hears nothing about this exchange
         line = next(one for one in self.box.lines.values() if one._bulks)
-        line.personality = Personality(
+        line.personality = GoipPersonality(
             silent_to=frozenset({"SEND", "DONE"}), receipt_after_s=40.0,
             pushes_verdict=False,
         )  # fmt: skip
@@ -127,7 +129,7 @@ class HouseTests(SynchronousTestCase):
 
     def test_silence_is_uncertain_and_final_for_the_line(self) -> None:
         """A command whose verdict never comes is told uncertain, and kept so."""
-        self.build(personality=Personality(waits_forever=True))
+        self.build(personality=GoipPersonality(waits_forever=True))
         self.accept("c1", "open")
         self.pass_time(300)
         self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
@@ -136,7 +138,7 @@ class HouseTests(SynchronousTestCase):
     def test_a_dead_line_does_not_lose_the_message(self) -> None:
         """Silence before SEND: the message goes over the other line."""
         self.build()
-        self.box.lines["a"].personality = Personality(silent_to=frozenset({"MSG"}))
+        self.box.lines["a"].personality = GoipPersonality(silent_to=frozenset({"MSG"}))
         self.accept("c1", "open")
         self.pass_time(60)
         self.assertEqual(self.states("c1")[-1], "delivered")

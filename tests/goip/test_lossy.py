@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Outcome, Refused, Uncertain
-from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality
+from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality
 from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
 from tests.goip.rig import Rig, line_settings
 
@@ -17,7 +17,7 @@ class BoxRig:
     def __init__(
         self,
         weather: Weather,
-        personality: Personality | None = None,
+        personality: GoipPersonality | None = None,
         lines: int = 2,
         seed: int = 1,
         **settings: object,
@@ -36,10 +36,10 @@ class BoxRig:
         self.network.attach(self.rig.channel.protocol)
         self.box = GoipBox(self.clock)
         for n, name in enumerate(names):
-            self._plug(n, name, personality or Personality())
+            self._plug(n, name, personality or GoipPersonality())
         self.rig.pass_time(125, 1)
 
-    def _plug(self, n: int, name: str, personality: Personality) -> None:
+    def _plug(self, n: int, name: str, personality: GoipPersonality) -> None:
         lines: list[BoxLine] = []
         send = self.network.plug(
             ("192.0.2.9", 10991 + n), lambda datagram: lines[0].receive(datagram)
@@ -90,7 +90,7 @@ class LossyTests(SynchronousTestCase):
         """With 30 % loss each way every SMS goes out, once, and is answered."""
         rig = BoxRig(
             Weather(loss=0.3, doubled=0.05, delay_s=0.3),
-            Personality(repeats=15),
+            GoipPersonality(repeats=15),
             answer_timeout_s=1.0,
             repeats=12,
             poll_interval_s=1.0,
@@ -112,18 +112,18 @@ class LossyTests(SynchronousTestCase):
     def test_personalities(self) -> None:
         """Each misbehaviour ends in an outcome that agrees with the air."""
         for personality, kind in (
-            (Personality(waits_forever=True), Uncertain),
-            (Personality(silent_to=frozenset({"SEND"})), Uncertain),
-            (Personality(silent_to=frozenset({"MSG"})), Refused),
-            (Personality(wrong_password=True), Refused),
-            (Personality(rejects="busy"), Refused),
-            (Personality(gsm_logout=True), Refused),
-            (Personality(forgets=True), Refused),
-            (Personality(ok_form="old"), Accepted),
-            (Personality(ok_form="blank"), Accepted),
-            (Personality(pushes_verdict=False), Accepted),
-            (Personality(fails={"+79260000000": "38"}), Refused),
-            (Personality(fails={"+79260000000": ""}), Refused),
+            (GoipPersonality(waits_forever=True), Uncertain),
+            (GoipPersonality(silent_to=frozenset({"SEND"})), Uncertain),
+            (GoipPersonality(silent_to=frozenset({"MSG"})), Refused),
+            (GoipPersonality(wrong_password=True), Refused),
+            (GoipPersonality(rejects="busy"), Refused),
+            (GoipPersonality(gsm_logout=True), Refused),
+            (GoipPersonality(forgets=True), Refused),
+            (GoipPersonality(ok_form="old"), Accepted),
+            (GoipPersonality(ok_form="blank"), Accepted),
+            (GoipPersonality(pushes_verdict=False), Accepted),
+            (GoipPersonality(fails={"+79260000000": "38"}), Refused),
+            (GoipPersonality(fails={"+79260000000": ""}), Refused),
         ):
             rig = BoxRig(Weather(), personality, lines=1)
             outcomes = rig.send(1)
@@ -152,7 +152,7 @@ class LossyTests(SynchronousTestCase):
         """Whatever the network does: no double SMS, no false word about one."""
         rig = BoxRig(
             Weather(loss=loss, doubled=doubled, delay_s=delay_s),
-            Personality(sending_s=max(sending_s, delay_s), pushes_verdict=pushes),
+            GoipPersonality(sending_s=max(sending_s, delay_s), pushes_verdict=pushes),
             seed=seed,
             answer_timeout_s=2.0,
             poll_interval_s=2.0,

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, MessageState
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.settings import BindAs, Receipts, ValidityFormat
 from gdemoi.smpp.trace import Direction
@@ -103,7 +103,7 @@ class TraceTests(SynchronousTestCase):
     def test_a_whole_conversation(self) -> None:
         """Bind, submit, receipt, SMS from a phone, query, enquire_link, unbind."""
         house = House(
-            Personality(password="secret", intermediate=True),
+            SmscPersonality(password="secret", intermediate=True),
             query=True,
             receipts=Receipts.ALL,
             validity_period=ValidityFormat.ABSOLUTE,

@@ -13,7 +13,7 @@ from gdemoi.goip.datagrams import (
     parse,
     password_request,
 )
-from gdemoi.sandbox.goip_box import BoxLine, GoipBox, Personality, tracker
+from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality, tracker
 
 
 class BoxTests(SynchronousTestCase):
@@ -25,7 +25,7 @@ class BoxTests(SynchronousTestCase):
 
     def plug(self, name: str, **personality: Any) -> BoxLine:
         return self.box.add(
-            name, "pw", "+7900", self.said.append, Personality(**personality)
+            name, "pw", "+7900", self.said.append, GoipPersonality(**personality)
         )
 
     def ask(self, *datagrams: bytes, line: BoxLine | None = None) -> list[bytes]:

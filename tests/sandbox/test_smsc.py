@@ -5,9 +5,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Charset
 from gdemoi.sandbox.smsc import (
-    Personality,
     SandboxSmscSettings,
     Smsc,
+    SmscPersonality,
     SmscProtocol,
     make_service,
 )
@@ -22,7 +22,7 @@ from gdemoi.smpp.tlvs import Tag
 class Far:
     """An ESME by hand: writes PDUs, collects what comes back."""
 
-    def __init__(self, how: Personality, bind: Pdu | None = None) -> None:
+    def __init__(self, how: SmscPersonality, bind: Pdu | None = None) -> None:
         self.clock = Clock()
         self.smsc = Smsc({"esme": how}, self.clock)
         self.seen: list[Any] = []
@@ -68,14 +68,14 @@ class Far:
 
 
 class BindTests(SynchronousTestCase):
-    def status_of(self, how: Personality, bind: Pdu) -> int:
+    def status_of(self, how: SmscPersonality, bind: Pdu) -> int:
         """Return the status of a bind's answer."""
         (answer,) = Far(how, bind).seen
         return int(answer.command_status)
 
     def test_binds(self) -> None:
         """Known logins bind; wrong ones are told which part is wrong."""
-        good = Personality(password="p")
+        good = SmscPersonality(password="p")
         bind = pdus.BindTransceiver(system_id="esme", password="p")
         self.assertEqual(self.status_of(good, bind), 0)
         for wrong, status in (
@@ -83,16 +83,16 @@ class BindTests(SynchronousTestCase):
             (pdus.BindTransceiver(system_id="esme", password="q"), 0x0E),
         ):
             self.assertEqual(self.status_of(good, wrong), status)
-        old = Personality(password="p", transceiver=False)
+        old = SmscPersonality(password="p", transceiver=False)
         self.assertEqual(self.status_of(old, bind), 0x03)
-        self.assertEqual(self.status_of(Personality(refuse_bind=0x58), bind), 0x58)
+        self.assertEqual(self.status_of(SmscPersonality(refuse_bind=0x58), bind), 0x58)
 
     def test_what_is_not_allowed(self) -> None:
         """Submits before the bind or on a receiver, a second bind, nonsense."""
-        far = Far(Personality(), pdus.EnquireLink(sequence_number=3))
+        far = Far(SmscPersonality(), pdus.EnquireLink(sequence_number=3))
         self.assertEqual(far.seen[0].sequence_number, 3)
         self.assertEqual(far.submit()[0].command_status, 0x04)
-        far = Far(Personality(), pdus.BindReceiver(system_id="esme"))
+        far = Far(SmscPersonality(), pdus.BindReceiver(system_id="esme"))
         self.assertEqual(far.submit()[0].command_status, 0x04)
         again = far.say(pdus.BindReceiver(system_id="esme"))
         self.assertEqual(again[0].command_status, 0x05)
@@ -103,7 +103,7 @@ class BindTests(SynchronousTestCase):
 
     def test_unbind(self) -> None:
         """Answered, and closed."""
-        far = Far(Personality())
+        far = Far(SmscPersonality())
         (answer,) = far.say(pdus.Unbind(sequence_number=9))
         self.assertIsInstance(answer, pdus.UnbindResp)
         far.clock.advance(1)
@@ -114,7 +114,7 @@ class BindTests(SynchronousTestCase):
 class MessageTests(SynchronousTestCase):
     def test_a_receipt_after_a_while(self) -> None:
         """Text and TLVs agree."""
-        far = Far(Personality(receipt_delay_s=1.0))
+        far = Far(SmscPersonality(receipt_delay_s=1.0))
         (answer,) = far.submit()
         self.assertEqual(answer.message_id, "1001")
         far.clock.advance(1)
@@ -161,7 +161,7 @@ class MessageTests(SynchronousTestCase):
 
     def test_deliveries_wait_for_a_receiver(self) -> None:
         """What came while nobody was bound is kept for the next bind."""
-        far = Far(Personality())
+        far = Far(SmscPersonality())
         far.transport.abortConnection()
         far.clock.advance(0)
         far.smsc.send_mo("esme", "+7", "+3", "ж" * 100, Charset.UCS2)
@@ -190,7 +190,7 @@ class SettingsTests(SynchronousTestCase):
         how = read_personality("password=p ids=hex response_delay=50ms one_session=yes")
         self.assertEqual(
             how,
-            Personality(
+            SmscPersonality(
                 password="p", ids="hex", response_delay_s=0.05, one_session=True
             ),
         )
@@ -207,7 +207,7 @@ class SettingsTests(SynchronousTestCase):
 
     def test_a_service(self) -> None:
         """Made from the settings; it listens only when started."""
-        settings = SandboxSmscSettings(accounts={"esme": Personality()})
+        settings = SandboxSmscSettings(accounts={"esme": SmscPersonality()})
         service: Any = make_service(settings, Clock())
         self.assertEqual(list(service.smsc.accounts), ["esme"])
         self.assertFalse(service.running)

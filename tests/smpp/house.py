@@ -18,13 +18,13 @@ from gdemoi.message import (
     ReceiptMatch,
     provider_key,
 )
-from gdemoi.sandbox.smsc import Personality, Smsc, SmscProtocol
+from gdemoi.sandbox.smsc import Smsc, SmscPersonality, SmscProtocol
 from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.settings import SmppSettings
 
 NOW = 1_795_000_000.0
-PLAIN = Personality(password="secret", tracker=False)
+PLAIN = SmscPersonality(password="secret", tracker=False)
 
 
 @implementer(IChannelEvents)
@@ -93,7 +93,7 @@ class House:
 
     def __init__(
         self,
-        personality: Personality = PLAIN,
+        personality: SmscPersonality = PLAIN,
         *,
         latency_s: float = 0.0,
         hosts: tuple[str, ...] = ("smsc.example",),

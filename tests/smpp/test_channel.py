@@ -3,7 +3,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import OurFault
 from gdemoi.interfaces import IHalting
 from gdemoi.message import Accepted, MessageState, Refused, Uncertain
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from tests.smpp.house import House
 
 
@@ -50,7 +50,7 @@ class ChannelTests(SynchronousTestCase):
 
     def test_a_refused_message_is_refused(self) -> None:
         """The number of the command_status is in the error's code."""
-        house = House(Personality(password="secret", refuse=_refuse("7999*:0x0B")))
+        house = House(SmscPersonality(password="secret", refuse=_refuse("7999*:0x0B")))
         (outcome,) = house.submit(house.message(to="+79990000000"))
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.error.code, "smpp:0x0B")
@@ -59,7 +59,9 @@ class ChannelTests(SynchronousTestCase):
 
     def test_silence_is_unsure(self) -> None:
         """No answer in response_timeout: it may have gone out."""
-        house = House(Personality(password="secret", silent=1), response_timeout_s=30.0)
+        house = House(
+            SmscPersonality(password="secret", silent=1), response_timeout_s=30.0
+        )
         outcomes = house.submit(house.message())
         house.advance(29)
         self.assertEqual(outcomes, [])
@@ -70,8 +72,8 @@ class ChannelTests(SynchronousTestCase):
 
     def test_what_the_smsc_never_answers_is_told_to_be_unanswered(self) -> None:
         """In time, or in all of a session; not what a good session's end cut off."""
-        never = Personality(password="secret", silent=1)
-        second = Personality(password="secret", silent=2)
+        never = SmscPersonality(password="secret", silent=1)
+        second = SmscPersonality(password="secret", silent=2)
         for how, texts, cut, unanswered in (
             (never, ["a", "b"], False, [True, True]),
             (never, ["a", "b"], True, [True, True]),

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.log_repeats import LogRepeats
 from gdemoi.message import Accepted
-from gdemoi.sandbox.smsc import Personality, Smsc, SmscFactory, SmscProtocol
+from gdemoi.sandbox.smsc import Smsc, SmscFactory, SmscPersonality, SmscProtocol
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_probe import probe
 from tests.names import NamedReactor
@@ -69,7 +69,7 @@ class AddressHouse(House):
 
     def refusing(self, status: int = 0x0D) -> SmscProtocol:
         """Make the SMSC's end of a connection whose binds are refused."""
-        how = Personality(password="secret", refuse_bind=status)
+        how = SmscPersonality(password="secret", refuse_bind=status)
         return SmscProtocol(Smsc({"esme": how}, self.clock))
 
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
 from gdemoi.message import MessageClass, MessageState, Outcome, Uncertain
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
 from gdemoi.smpp.channel_outbind import LISTEN_AGAIN_S, OutbindPort
@@ -28,7 +28,7 @@ from gdemoi.smpp.tlvs import Tag
 from gdemoi.text.segments import Method
 from tests.smpp.house import NOW, House
 
-PLAIN = Personality(password="secret", tracker=False)
+PLAIN = SmscPersonality(password="secret", tracker=False)
 
 
 class RebindTests(SynchronousTestCase):
@@ -36,7 +36,7 @@ class RebindTests(SynchronousTestCase):
         """Prepared for TLVs, sent without: headers instead, under one reference."""
         house = House(long_messages=Method.SAR)
         prepared = house.channel.prepare(house.message("x" * 400))
-        house.smsc.accounts["esme"] = Personality(
+        house.smsc.accounts["esme"] = SmscPersonality(
             password="secret", tracker=False, version=0
         )
         house.server.transport.abortConnection()
@@ -71,7 +71,7 @@ class RebindTests(SynchronousTestCase):
     def test_a_bind_that_is_refused_while_stopping_makes_no_pair(self) -> None:
         """No new links then."""
         house = House(
-            Personality(password="secret", transceiver=False),
+            SmscPersonality(password="secret", transceiver=False),
             latency_s=1.0,
             start=False,
         )
@@ -218,7 +218,7 @@ class UpwardTests(SynchronousTestCase):
 
     def test_only_what_would_be_the_same_goes_on(self) -> None:
         """The same id with other content is another message (field report A1)."""
-        house = House(Personality(password="secret", silent=2, tracker=False))
+        house = House(SmscPersonality(password="secret", silent=2, tracker=False))
         message = house.message("x" * 200, id="one")
         (outcome,) = (house.submit(message),)
         house.advance(31)

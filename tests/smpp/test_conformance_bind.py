@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, MessageState
 from gdemoi.reconnector import ReconnectorState
-from gdemoi.sandbox.smsc import Personality, SmscProtocol
+from gdemoi.sandbox.smsc import SmscPersonality, SmscProtocol
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_outbind import OutbindPort
@@ -74,7 +74,7 @@ class HostTests(SynchronousTestCase):
         """0x05, 0x0D, 0x08, 0x58 at bind: the ordinary pause, the next host."""
         for status in (0x05, 0x0D, 0x08, 0x58):
             house = House(
-                Personality(password="secret", refuse_bind=status), hosts=("a", "b")
+                SmscPersonality(password="secret", refuse_bind=status), hosts=("a", "b")
             )
             (link,) = house.channel.links
             self.assertEqual(link.keeper.state, ReconnectorState.PAUSED)
@@ -152,7 +152,9 @@ class BindTests(SynchronousTestCase):
 
     def test_g03_a_refused_transceiver_becomes_a_pair(self) -> None:
         """ESME_RINVCMDID to bind_transceiver: two binds from now on."""
-        house = House(Personality(password="secret", transceiver=False, tracker=False))
+        house = House(
+            SmscPersonality(password="secret", transceiver=False, tracker=False)
+        )
         house.advance(3)
         kinds = sorted(one.kind for one in house.smsc.sessions)
         self.assertEqual(kinds, ["receiver", "transmitter"])
@@ -194,7 +196,7 @@ class BindTests(SynchronousTestCase):
         for method in (Method.SAR, Method.PAYLOAD):
             for version in (0, 0x33):
                 house = House(
-                    Personality(password="secret", tracker=False, version=version),
+                    SmscPersonality(password="secret", tracker=False, version=version),
                     long_messages=method,
                     vendor_tlvs={"0x1403": b"1"},
                 )
@@ -225,7 +227,7 @@ class BindTests(SynchronousTestCase):
     def test_g06_the_operator_knows_better(self) -> None:
         """`tlvs = yes` sends them to an SMSC that does not say its version."""
         house = House(
-            Personality(password="secret", tracker=False, version=0),
+            SmscPersonality(password="secret", tracker=False, version=0),
             tlvs=Tlvs.YES,
             vendor_tlvs={"0x1403": b"1"},
         )
@@ -237,7 +239,7 @@ class BindTests(SynchronousTestCase):
         """0x0E, 0x0F, 0x53: one alarm, a long pause, no busy loop."""
         for status in (0x0E, 0x0F, 0x53):
             house = House(
-                Personality(password="secret", refuse_bind=status),
+                SmscPersonality(password="secret", refuse_bind=status),
                 credential_retry_s=300.0,
             )
             self.assertEqual(
@@ -252,8 +254,8 @@ class BindTests(SynchronousTestCase):
 
     def test_g09_mended_credentials_bind(self) -> None:
         """After someone acted, the next try succeeds."""
-        house = House(Personality(password="other"), credential_retry_s=300.0)
-        house.smsc.accounts["esme"] = Personality(password="secret")
+        house = House(SmscPersonality(password="other"), credential_retry_s=300.0)
+        house.smsc.accounts["esme"] = SmscPersonality(password="secret")
         house.advance(301, step=10)
         self.assertIsNone(house.channel.unable())
         house.stop()
@@ -365,7 +367,9 @@ class BindTests(SynchronousTestCase):
 
     def test_one_session_per_credential(self) -> None:
         """The old connection is gone before the new one binds."""
-        house = House(Personality(password="secret", one_session=True, tracker=False))
+        house = House(
+            SmscPersonality(password="secret", one_session=True, tracker=False)
+        )
         for _ in range(3):
             house.advance(11)
             house.server.transport.abortConnection()

@@ -8,7 +8,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Inbound, InboundSegment, MessageState, Numbering
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.channel_deliveries import Deliveries
@@ -140,7 +140,7 @@ class AnswerTests(SynchronousTestCase):
 class ReceiptTests(SynchronousTestCase):
     def test_g47_receipts_before_the_answer(self) -> None:
         """They go up at once; the journal matches them when the id is known."""
-        house = House(Personality(password="secret", early=True, tracker=False))
+        house = House(SmscPersonality(password="secret", early=True, tracker=False))
         (outcome,) = house.submit(house.message())
         self.assertEqual(outcome, Accepted(provider_ids=("1001",)))
         (receipt,) = house.upstairs.receipts
@@ -183,7 +183,7 @@ class ReceiptTests(SynchronousTestCase):
             ("uuid", "same", IdForm.SAME),
         ):
             for setting in (form, IdForm.AUTO):
-                how = Personality(
+                how = SmscPersonality(
                     password="secret", ids=ids, receipt_ids=receipt_ids, tracker=False
                 )
                 house = House(how, receipt_id=setting)
@@ -200,7 +200,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_g52_intermediate_then_final_then_again(self) -> None:
         """ENROUTE goes up as such; finals go up each time, the journal decides."""
-        how = Personality(
+        how = SmscPersonality(
             password="secret", intermediate=True, duplicates=True, tracker=False
         )
         house = House(how)
@@ -235,7 +235,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_receipts_by_tlvs_alone(self) -> None:
         """No text at all."""
-        house = House(Personality(password="secret", receipts="tlv", tracker=False))
+        house = House(SmscPersonality(password="secret", receipts="tlv", tracker=False))
         house.submit(house.message())
         house.advance(1)
         (receipt,) = house.upstairs.receipts
@@ -669,7 +669,7 @@ class EndTests(SynchronousTestCase):
 
     def test_g58_our_stop(self) -> None:
         """Answers are awaited, deliveries answered, then unbind and close."""
-        how = Personality(password="secret", response_delay_s=2.0, tracker=False)
+        how = SmscPersonality(password="secret", response_delay_s=2.0, tracker=False)
         house = House(how)
         outcomes = house.submit(house.message())
         stopped: list[Any] = []
@@ -691,7 +691,7 @@ class EndTests(SynchronousTestCase):
 
     def test_g59_a_silent_smsc_does_not_hold_us(self) -> None:
         """grace for the answers, five seconds for unbind_resp, no more."""
-        house = House(Personality(password="secret", silent=1, tracker=False))
+        house = House(SmscPersonality(password="secret", silent=1, tracker=False))
         outcomes = house.submit(house.message())
         house.server.dataReceived = lambda data: None
         stopped: list[Any] = []

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
 from gdemoi.message import Accepted, Refused, Scope, Uncertain
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.session_events import ResponseMissing, SessionEnded
@@ -187,7 +187,7 @@ class WindowTests(SynchronousTestCase):
     def test_g29_answers_out_of_order_and_late(self) -> None:
         """Each outcome once; a late answer corrects an unsure one."""
         house = House(
-            Personality(password="secret", disorder=True, tracker=False), window=50
+            SmscPersonality(password="secret", disorder=True, tracker=False), window=50
         )
         outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(20)]
         house.advance(1)
@@ -203,7 +203,7 @@ class WindowTests(SynchronousTestCase):
         Before it, that one segment more is taken (field report A1).
         """
         house = House(
-            Personality(password="secret", response_delay_s=40.0, tracker=False),
+            SmscPersonality(password="secret", response_delay_s=40.0, tracker=False),
             response_timeout_s=30.0,
         )
         (first,) = [house.submit(house.message("x" * 200, id="m1"), attempt=3)]
@@ -231,7 +231,7 @@ class ThrottleTests(SynchronousTestCase):
     def test_g31_throttled_segments_are_sent_again_and_no_others(self) -> None:
         """Refused(throttled); the same Prepared goes on where it stood."""
         house = House(
-            Personality(password="secret", throttle=2.0, tracker=False), window=1
+            SmscPersonality(password="secret", throttle=2.0, tracker=False), window=1
         )
         prepared = house.channel.prepare(house.message("x" * 600, id="long"))
         outcomes: list[Any] = []
@@ -266,7 +266,7 @@ class ThrottleTests(SynchronousTestCase):
 
     def test_g33_timeout_and_lost_session_are_unsure(self) -> None:
         """Exactly one of answered or unsure happens for each."""
-        house = House(Personality(password="secret", silent=2, tracker=False))
+        house = House(SmscPersonality(password="secret", silent=2, tracker=False))
         outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(6)]
         house.server.transport.abortConnection()
         house.turn()
@@ -276,7 +276,9 @@ class ThrottleTests(SynchronousTestCase):
 
     def test_g33_what_has_not_left_is_refused_for_now(self) -> None:
         """Messages that waited for the window were certainly not sent."""
-        house = House(Personality(password="secret", silent=1, tracker=False), window=2)
+        house = House(
+            SmscPersonality(password="secret", silent=1, tracker=False), window=2
+        )
         outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(4)]
         house.server.transport.abortConnection()
         house.turn()
@@ -290,7 +292,9 @@ class ThrottleTests(SynchronousTestCase):
 
     def test_g33_progress_is_kept_for_the_next_try(self) -> None:
         """Segments that the SMSC has are not sent again after a reconnect."""
-        house = House(Personality(password="secret", silent=3, tracker=False), window=1)
+        house = House(
+            SmscPersonality(password="secret", silent=3, tracker=False), window=1
+        )
         message = house.message("x" * 400, id="long")
         (first,) = [house.submit(message)]
         house.turn(12)

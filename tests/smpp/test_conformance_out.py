@@ -15,7 +15,7 @@ from gdemoi.message import (
     SmppOptions,
     Transliteration,
 )
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp import pdus
 from gdemoi.smpp.encoded import SmppEncodedMessage
 from gdemoi.smpp.pdus import SubmitSm
@@ -359,7 +359,7 @@ class FieldTests(SynchronousTestCase):
 
     def test_g43_an_empty_message_id(self) -> None:
         """The message is sent; no receipt can find it."""
-        house = House(Personality(password="secret", ids="empty", tracker=False))
+        house = House(SmscPersonality(password="secret", ids="empty", tracker=False))
         (outcome,) = house.submit(house.message())
         self.assertEqual(outcome, Accepted(provider_ids=(), receipt_expected=False))
         house.stop()

@@ -3,7 +3,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.channel_probe import probe
 from gdemoi.smpp.probe import Probed
 from tests.smpp.house import House
@@ -59,7 +59,7 @@ class ProbeTests(SynchronousTestCase):
             (0x400, "system_id"),
         ):
             house = House(
-                Personality(password="secret", refuse_bind=status), start=False
+                SmscPersonality(password="secret", refuse_bind=status), start=False
             )
             (found,) = probed(house)
             self.assertFalse(found.bound)
@@ -89,7 +89,7 @@ class ProbeTests(SynchronousTestCase):
     def test_what_could_be_better(self) -> None:
         """No version told; a window too small for the rate."""
         house = House(
-            Personality(password="secret", version=0),
+            SmscPersonality(password="secret", version=0),
             latency_s=0.1,
             window=5,
             rate=100.0,

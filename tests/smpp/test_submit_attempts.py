@@ -7,7 +7,7 @@ from itertools import permutations, product
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Error, MessageClass, Outcome, Refused, Uncertain
-from gdemoi.sandbox.smsc import Personality
+from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.submit_attempts import SubmitAttempt
@@ -244,7 +244,7 @@ class TableTests(SendingCase):
 class LateTests(SynchronousTestCase):
     def test_late_answers_with_window_one_do_not_stop_the_channel(self) -> None:
         """Each answer takes longer than response_timeout: an outcome, and only one."""
-        slow = Personality(password="secret", tracker=False, response_delay_s=3.0)
+        slow = SmscPersonality(password="secret", tracker=False, response_delay_s=3.0)
         house = House(slow, window=1, response_timeout_s=2.0)
         first = house.submit(house.message("Внимание! " * 15))
         second = house.submit(house.message("short"))
