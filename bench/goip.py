@@ -235,15 +235,15 @@ class Soak:
 
     def _forget(self) -> None:
         """Drop what is settled, so that the bench's own books stay flat."""
-        came = self.house.inbound_texts
+        received = self.house.inbound_texts
         for text in list(self.sent_inbound):
-            if came[text] == 1 and int(text[3:]) < self.serial - 5000:
-                del self.sent_inbound[text], came[text]
+            if received[text] == 1 and int(text[3:]) < self.serial - 5000:
+                del self.sent_inbound[text], received[text]
         for box in self.boxes:
             for what in [one for one in box.air if one[1] not in self.open]:
                 del box.air[what]
 
-    def run(self, hours: float, told: Callable[[float], None]) -> None:
+    def run(self, hours: float, reported: Callable[[float], None]) -> None:
         """Let simulated time pass, with an audit every five minutes."""
         for step in range(int(hours * 3600 / OFFER_S)):
             self.offer()
@@ -251,7 +251,7 @@ class Soak:
                 self.clock.advance(OFFER_S / 30)
             if step % 100 == 99:
                 self.audit()
-                told((step + 1) * OFFER_S / 3600)
+                reported((step + 1) * OFFER_S / 3600)
 
     def drain(self) -> None:
         """Offer nothing more, let all end, and audit."""
@@ -269,7 +269,7 @@ def soak(
     sizes: list[float] = []
     began = time.process_time()
 
-    def told(hour: float) -> None:
+    def reported(hour: float) -> None:
         gc.collect()
         size = resident_mb()
         sizes.append(size)
@@ -279,7 +279,7 @@ def soak(
             flush=True,
         )
 
-    one.run(hours, told)
+    one.run(hours, reported)
     one.drain()
     for wrong in one.wrong[:10]:
         print(wrong)
@@ -288,8 +288,8 @@ def soak(
         for line in box.lines.values():
             line.stop()
             gave_up += line.given_up
-    came = one.house.inbound_texts
-    lost = sum(not came[text] for text in one.sent_inbound)
+    received = one.house.inbound_texts
+    lost = sum(not received[text] for text in one.sent_inbound)
     print(one.refusals.most_common(8))
     print(f"CPU {time.process_time() - began:.0f} s; devices gave up {dict(gave_up)}")
     name = f"GoIP soak, {lines} lines, {hours:g} h, 20 % lost"
@@ -302,7 +302,12 @@ def soak(
         (f"{name}: verdict not as on the air", len(one.wrong), "SMS", 0),
         # a device gives an SMS up after its own repeats: nobody can help that
         (f"{name}: inbound lost by us", lost - gave_up["RECEIVE"], "SMS", 0),
-        (f"{name}: inbound told twice", sum(n > 1 for n in came.values()), "SMS", 0),
+        (
+            f"{name}: inbound told twice",
+            sum(n > 1 for n in received.values()),
+            "SMS",
+            0,
+        ),
         (f"{name}: receipts unmatched", one.house.unmatched, "SMS", None),
     ]
     if len(sizes) > 6:

@@ -136,7 +136,7 @@ class QueuedMessage(msgspec.Struct, frozen=True, gc=False):
     due: float
     attempts: int = 0
     # how many of them ended unsure
-    doubts: int = 0
+    uncertain_attempts: int = 0
     progress: Progress | None = None
 
 
@@ -154,7 +154,7 @@ class InterruptedAttempt(msgspec.Struct, frozen=True, gc=False):
     held: bool = False
     provider_ids: tuple[str, ...] = ()
     # how many attempts ended unsure, without one that has no outcome yet
-    doubts: int = 0
+    uncertain_attempts: int = 0
     progress: Progress | None = None
 
 

@@ -85,7 +85,7 @@ class GatewayService(Service):
             home_country=settings.home_country,
         )
         for one in made:
-            one.stand()
+            one.activate()
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
         self.gateway = RunningGateway(
             self.dispatcher, self.journal, reactor, defaults, settings.name
@@ -309,7 +309,7 @@ class GatewayService(Service):
     async def _open_channel(self, made: _Made) -> None:
         """Open a lane for a channel while the others run."""
         paused = await self._is_paused(made.channel.name)
-        made.stand()
+        made.activate()
         lane = self.dispatcher.add_channel(made.channel)
         if paused:
             lane.pause()
@@ -373,17 +373,17 @@ class _Made:
     def __init__(self, webhooks: Webhooks) -> None:
         self._webhooks = webhooks
         self._mounts: list[tuple[str, IResource]] = []
-        self._stands = False
+        self._active = False
 
     def mount(self, channel: str, resource: IResource) -> None:
         """Serve `resource` for a channel, now or when it stands."""
-        if self._stands:
+        if self._active:
             self._webhooks.mount(channel, resource)
         else:
             self._mounts.append((channel, resource))
 
-    def stand(self) -> None:
+    def activate(self) -> None:
         """Take the place of a predecessor."""
-        self._stands = True
+        self._active = True
         for channel, resource in self._mounts:
             self._webhooks.mount(channel, resource)

@@ -128,7 +128,7 @@ class AmqpService:
         self._topology = Topology(
             settings.prefix, settings.queue_type, settings.declare
         )
-        self._upkeep = Upkeep(self._topology, self._clock, self._log, self._mended)
+        self._upkeep = Upkeep(self._topology, self._clock, self._log, self._repaired)
         self._answers = Answers(
             self._topology, self._clock, self._log, self._upkeep.ask
         )
@@ -275,7 +275,7 @@ class AmqpService:
         await self._events.attach(client)
         await self._ingress.attach(client)
 
-    def _mended(self) -> None:
+    def _repaired(self) -> None:
         self._answers.try_now()
         self._events.try_now()
 

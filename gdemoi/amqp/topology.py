@@ -104,7 +104,7 @@ class Topology:
 class Upkeep:
     """Keeps a topology there: on each connection, and while one lives.
 
-    `mended()` is called after a look that found, or put, everything in its place:
+    `repaired()` is called after a look that found, or put, everything in its place:
     what no queue took may be published again.
     """
 
@@ -113,14 +113,14 @@ class Upkeep:
         topology: Topology,
         clock: IReactorTime,
         log: Logger,
-        mended: Callable[[], None],
+        repaired: Callable[[], None],
     ) -> None:
         # what is missing or refused, as it was told
         self.missing: dict[str, str] = {}
         self._topology = topology
         self._clock = clock
         self._log = log
-        self._mended = mended
+        self._repaired = repaired
         self._client: Client | None = None
         self._scratch: _Scratch | None = None
         self._alarm = Alarm(clock, self._look_soon)
@@ -188,7 +188,7 @@ class Upkeep:
         self._next_look()
         if whole and (asked or self._asked):
             self._asked = False
-            self._mended()
+            self._repaired()
 
     async def _see_to_all(self) -> bool:
         """Return whether all is in its place now; raise when the link is over."""

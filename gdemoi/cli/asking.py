@@ -264,8 +264,8 @@ def http_settings(file: str) -> HttpSettings:
     for section in document.of_kind("http"):
         found = section.read(HttpSettings)
         if found is None:
-            told = "\n".join(str(one) for one in document.errors)
-            raise CliError(told, UNREADABLE)
+            data = "\n".join(str(one) for one in document.errors)
+            raise CliError(data, UNREADABLE)
         return found
     raise CliError(f"{file} has no [http] section; give --url", UNREADABLE)
 

@@ -172,12 +172,12 @@ def explain(config: str | None, as_json: bool, **options: Any) -> None:
     whole = context.obj
     if config is None and isinstance(whole, Choices):
         config = whole.config
-    told = explanation(loaded(config), envelope(options))
+    data = explanation(loaded(config), envelope(options))
     if _wants_json(context, as_json):
-        _print(told)
+        _print(data)
     else:
-        show_explanation(terminal(), told)
-    if told["error"] is not None:
+        show_explanation(terminal(), data)
+    if data["error"] is not None:
         context.exit(REFUSED)
 
 

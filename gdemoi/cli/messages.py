@@ -149,12 +149,12 @@ def send(asked: Remote, wait: float | None, **options: Any) -> None:
         return
     if not asked.as_json:
         show.taken(asked.console, answer)
-    told = _follow(asked, message_id, wait)
+    data = _follow(asked, message_id, wait)
     if asked.as_json:
-        asked.print_json(told)
-    if told["state"] != MessageState.DELIVERED:
-        ending = "is" if told["final"] else "is still"
-        raise CliError(f"{message_id} {ending} {told['state']}", body=told)
+        asked.print_json(data)
+    if data["state"] != MessageState.DELIVERED:
+        ending = "is" if data["final"] else "is still"
+        raise CliError(f"{message_id} {ending} {data['state']}", body=data)
 
 
 def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:
@@ -162,14 +162,14 @@ def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:
     until = asked.wires.monotonic() + wait_s
     shown = 0
     while True:
-        told = asked.get(f"/v1/messages/{quoted(message_id)}")
-        fresh = [event for event in told.get("events", ()) if event["seq"] > shown]
+        data = asked.get(f"/v1/messages/{quoted(message_id)}")
+        fresh = [event for event in data.get("events", ()) if event["seq"] > shown]
         for event in fresh:
             shown = event["seq"]
             if not asked.as_json:
                 show.event(asked.console, event)
-        if told["final"] or asked.wires.monotonic() >= until:
-            return told
+        if data["final"] or asked.wires.monotonic() >= until:
+            return data
         asked.wires.sleep(_POLL_S)
 
 
@@ -178,11 +178,11 @@ def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:
 @remote
 def story(asked: Remote, message_id: str) -> None:
     """Tell all that happened to a message."""
-    told = asked.get(f"/v1/messages/{quoted(message_id)}")
+    data = asked.get(f"/v1/messages/{quoted(message_id)}")
     if asked.as_json:
-        asked.print_json(told)
+        asked.print_json(data)
     else:
-        show.story(asked.console, told)
+        show.story(asked.console, data)
 
 
 @click.command("list")

@@ -171,12 +171,12 @@ def _details(one: Json) -> str:
     )
 
 
-def story(console: Console, told: Json) -> None:
+def story(console: Console, data: Json) -> None:
     """Show all that happened to a message as a timeline."""
-    console.print(_head(told))
+    console.print(_head(data))
     # of one moment: what left and what was answered before the state it led to
-    rows = sorted(_moments(told), key=lambda row: row[:2])
-    start = _moment(str(told.get("accepted_at") or (rows[0][0] if rows else "")))
+    rows = sorted(_moments(data), key=lambda row: row[:2])
+    start = _moment(str(data.get("accepted_at") or (rows[0][0] if rows else "")))
     table = columns()
     for name, style in (("time", "dim"), ("after", "dim"), ("", ""), ("", "dim")):
         justify: Any = "right" if name == "after" else "left"
@@ -185,44 +185,44 @@ def story(console: Console, told: Json) -> None:
     for at, _, what, detail in rows:
         table.add_row(_clock(at), _after(start, at), what, plain(detail))
     console.print(table)
-    if told.get("omitted"):
-        console.print(f"{told['omitted']} entries in between are omitted", style="dim")
+    if data.get("omitted"):
+        console.print(f"{data['omitted']} entries in between are omitted", style="dim")
 
 
-def _head(told: Json) -> Panel:
-    message = told.get("message") or {}
+def _head(data: Json) -> Panel:
+    message = data.get("message") or {}
     lines = Table.grid(padding=(0, 2))
     content = message.get("text")
     content = repr(content) if content is not None else message.get("binary")
-    segments = (told.get("segments") or {}).get("total")
+    segments = (data.get("segments") or {}).get("total")
     for name, value in (
-        ("to", told.get("to")),
-        ("from", told.get("from")),
+        ("to", data.get("to")),
+        ("from", data.get("from")),
         ("text" if message.get("text") is not None else "binary", content),
-        ("class", told.get("class")),
+        ("class", data.get("class")),
         ("segments", segments),
-        ("channel", told.get("channel")),
-        ("account", told.get("account")),
-        ("accepted", day(told.get("accepted_at"))),
-        ("expires", day(told.get("expires_at"))),
-        ("due", day(told.get("due"))),
-        ("error", error_words(told.get("error"))),
+        ("channel", data.get("channel")),
+        ("account", data.get("account")),
+        ("accepted", day(data.get("accepted_at"))),
+        ("expires", day(data.get("expires_at"))),
+        ("due", day(data.get("due"))),
+        ("error", error_words(data.get("error"))),
     ):
         if value:
             lines.add_row(plain(name, "dim"), plain(value))
-    title = Text(f" {told.get('id')} ", style="bold")
-    title.append_text(state_of(str(told.get("state"))))
+    title = Text(f" {data.get('id')} ", style="bold")
+    title.append_text(state_of(str(data.get("state"))))
     title.append(" ")
     return Panel(lines, title=title, title_align="left", expand=False)
 
 
-def _moments(told: Json) -> Iterable[tuple[str, int, Text, str]]:
+def _moments(data: Json) -> Iterable[tuple[str, int, Text, str]]:
     """Yield (when, order within that moment, what, details)."""
-    for one in told.get("events") or ():
+    for one in data.get("events") or ():
         state = str(one.get("state"))
         order = 0 if state == "accepted" else 4
         yield str(one.get("at")), order, state_of(state), _details(one)
-    for one in told.get("attempts") or ():
+    for one in data.get("attempts") or ():
         number, channel = one.get("attempt"), one.get("channel")
         what = Text(f"  attempt {number}", style="bright_black")
         yield str(one.get("at")), 1, what, f"leaves by {channel}"
@@ -236,7 +236,7 @@ def _moments(told: Json) -> Iterable[tuple[str, int, Text, str]]:
             )
             what = Text("  answer", style="bright_black")
             yield str(one["answered_at"]), 2, what, said
-    for one in told.get("receipts") or ():
+    for one in data.get("receipts") or ():
         said = joined(
             one.get("state"),
             f"id {one.get('provider_id')}",

@@ -41,40 +41,40 @@ def keys(console: Console, label: str, doc: str, found: Sequence[KeyReference]) 
     console.print()
 
 
-def explanation(console: Console, told: Json) -> None:
+def explanation(console: Console, data: Json) -> None:
     """Show which way a message would go, and its bytes."""
     head = Table.grid(padding=(0, 2))
     names = ("to", "country", "route", "sender", "transliterated", "charset")
     for name in (*names, "data_coding"):
-        if name == "transliterated" and name not in told:
+        if name == "transliterated" and name not in data:
             continue
-        value = told.get(name)
+        value = data.get(name)
         if name == "data_coding" and isinstance(value, int):
             value = f"0x{value:02x}"
         head.add_row(plain(name, "dim"), plain("–" if value is None else value))
-        addresses = _addresses(told) if name == "sender" else ""
+        addresses = _addresses(data) if name == "sender" else ""
         if addresses:
             head.add_row(plain("TON/NPI", "dim"), plain(addresses))
     console.print(head)
-    console.print(Group(*_rules(told), *_ways(told)))
-    for number, segment in enumerate(told.get("segments") or (), 1):
-        count = len(told["segments"])
+    console.print(Group(*_rules(data), *_ways(data)))
+    for number, segment in enumerate(data.get("segments") or (), 1):
+        count = len(data["segments"])
         title = Text(f"segment {number} of {count}", style="bold")
         title.append(f"  {segment['units']} units", style="dim")
         console.print(title)
         console.print(plain(segment["user_data"]), soft_wrap=True)
         for piece in segment["wire"]:
             console.print(plain(piece, "dim"), soft_wrap=True)
-    if told.get("error"):
-        console.print(Text(f"✗ {error_words(told['error'])}", style="bold red"))
-        remedy = REMEDIES.get(str(told["error"].get("code")))
+    if data.get("error"):
+        console.print(Text(f"✗ {error_words(data['error'])}", style="bold red"))
+        remedy = REMEDIES.get(str(data["error"].get("code")))
         if remedy:
             console.print(Text(f"→ {remedy}", style="yellow"))
 
 
-def _addresses(told: Json) -> str:
+def _addresses(data: Json) -> str:
     """Return TON/NPI of the addresses, when what would leave is a submit_sm."""
-    segments = told.get("segments") or ()
+    segments = data.get("segments") or ()
     if not segments:
         return ""
     try:
@@ -90,17 +90,17 @@ def _addresses(told: Json) -> str:
     return f"source {source}, destination {pdu.dest_addr_ton}/{pdu.dest_addr_npi}"
 
 
-def _rules(told: Json) -> list[Text]:
+def _rules(data: Json) -> list[Text]:
     return [
         _mark(bool(rule["matched"]), f"route {rule['name']}", rule["why"])
-        for rule in told.get("rules") or ()
+        for rule in data.get("rules") or ()
     ]
 
 
-def _ways(told: Json) -> list[Text]:
+def _ways(data: Json) -> list[Text]:
     """Return a line for each channel; those with one reason share theirs."""
     alike: dict[tuple[bool, Any], list[str]] = {}
-    for way in told.get("channels") or ():
+    for way in data.get("channels") or ():
         alike.setdefault((bool(way["able"]), way["why"]), []).append(way["name"])
     return [
         line

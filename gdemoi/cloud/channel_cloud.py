@@ -98,7 +98,7 @@ class CloudChannel:
             confirms=self._confirms,
         )
         if around.public_url is not None and settings.wants_webhooks:
-            around.mount(name, self._doors(around.public_url).resource())
+            around.mount(name, self._handlers(around.public_url).resource())
 
     def _receipts_by(self, public_url: str | None) -> str:
         """Return how receipts are learnt here, whatever was wished."""
@@ -118,14 +118,14 @@ class CloudChannel:
             random=around.random,
             channel=self.name,
             inbound_every_s=own.poll_every_s if polls else None,
-            tell_receipt=self._up.receipt,
-            tell_inbound=self._up.inbound,
+            report_receipt=self._up.receipt,
+            report_inbound=self._up.inbound,
             cursor=around.cursor,
             set_cursor=around.set_cursor,
             counts=self._counts,
         )
 
-    def _doors(self, public_url: str) -> WebhookHandlers:
+    def _handlers(self, public_url: str) -> WebhookHandlers:
         own = self._settings
         wanted = (
             (WebhookKind.INCOMING, own.inbound),
@@ -135,7 +135,7 @@ class CloudChannel:
             provider=self.provider,
             public_url=public_url,
             token=own.webhook_token,
-            open_doors=frozenset(door for door, how in wanted if how == "webhook"),
+            open_handlers=frozenset(door for door, how in wanted if how == "webhook"),
             clock=self._clock,
             take=self._confirmation.take,
             channel=self.name,

@@ -70,14 +70,14 @@ class Confirmation:
     _owed: dict[str, _PendingSend] = field(factory=dict)
     _strays: dict[str, Receipt] = field(factory=dict)
 
-    async def take(self, told: WebhookContent) -> None:
+    async def take(self, content: WebhookContent) -> None:
         """Record what a webhook told."""
-        for receipt in told.receipts:
+        for receipt in content.receipts:
             if receipt.verified or not self.confirms:
                 await self._settle(receipt)
             else:
                 await self._take_hint(receipt)
-        for inbound in told.inbounds:
+        for inbound in content.inbounds:
             await self.up.inbound(inbound)
 
     # -- sends and their answers ---------------------------------------------
@@ -140,7 +140,7 @@ class Confirmation:
         if owed is not None and (owed.hint is None or receipt.state in FINAL):
             owed.hint = receipt
         if not known:
-            self._keep_stray(receipt)
+            self._keep_unexpected(receipt)
         if not receipt.provider_id:
             # names our reference at best: worth a line in the message's story
             hint = msgspec.structs.replace(
@@ -152,7 +152,7 @@ class Confirmation:
             self.messages.hasten(message, now)
             self.poller.wake()
 
-    def _keep_stray(self, receipt: Receipt) -> None:
+    def _keep_unexpected(self, receipt: Receipt) -> None:
         """Keep what fits nothing: its message may be one from before a restart."""
         name = receipt.message_id
         if name and (name not in self._strays or receipt.state in FINAL):

@@ -54,8 +54,8 @@ class Poller:
     random: Callable[[], float]
     channel: str
     inbound_every_s: float | None
-    tell_receipt: Callable[[Receipt], Awaitable[Any]]
-    tell_inbound: Callable[[Inbound], Awaitable[Any]]
+    report_receipt: Callable[[Receipt], Awaitable[Any]]
+    report_inbound: Callable[[Inbound], Awaitable[Any]]
     cursor: Callable[[str], Deferred[str | None]]
     set_cursor: Callable[[str, str], Deferred[None]]
     counts: Counter[str] = field(factory=Counter)
@@ -155,7 +155,7 @@ class Poller:
             if polled.missing:
                 await self._missing(message)
         for receipt in polled.receipts:
-            await self.tell_receipt(named(receipt, message.message_id))
+            await self.report_receipt(named(receipt, message.message_id))
             if receipt.state in FINAL:
                 self.messages.settle(receipt.provider_id)
 
@@ -167,7 +167,7 @@ class Poller:
         self.counts["unknown there"] += 1
         self.messages.close(message.message_id)
         code = f"{self.provider.name}:unknown"
-        await self.tell_receipt(
+        await self.report_receipt(
             Receipt(
                 account=self.provider.account,
                 channel=self.channel,
@@ -326,7 +326,7 @@ class Poller:
             mark = inbound.dedup or ""
             if mark in self._seen:
                 continue
-            await self.tell_inbound(inbound)
+            await self.report_inbound(inbound)
             self._seen[mark] = None
             while len(self._seen) > 10_000:
                 del self._seen[next(iter(self._seen))]

@@ -168,10 +168,10 @@ class SignatureProof(msgspec.Struct, frozen=True):
     signed_at: float | None = None
     mark: str | None = None
 
-    def of(self, told: WebhookContent, remembered_s: float) -> WebhookContent:
+    def of(self, content: WebhookContent, remembered_s: float) -> WebhookContent:
         """Return what was told with its proof; the mark is good for `remembered_s`."""
         return msgspec.structs.replace(
-            told,
+            content,
             replay_key=self.mark,
             replay_window_s=remembered_s,
             signed_at=self.signed_at,
@@ -251,29 +251,29 @@ def fate_of_problem(status: int, text: str) -> ErrorClass:
 
     What is said of sender or recipient is about this message, whatever the status is.
     """
-    fate = error_class_of_status(status)
-    if fate is ErrorClass.REJECT or status in (403, 404):
+    error_class = error_class_of_status(status)
+    if error_class is ErrorClass.REJECT or status in (403, 404):
         if _OF_SENDER.search(text):
             return ErrorClass.SENDER
-        return ErrorClass.REJECT if _OF_RECIPIENT.search(text) else fate
-    return fate
+        return ErrorClass.REJECT if _OF_RECIPIENT.search(text) else error_class
+    return error_class
 
 
 def outcome_of_error_class(
-    fate: ErrorClass, code: str, text: str, retry_after_s: float | None = None
+    error_class: ErrorClass, code: str, text: str, retry_after_s: float | None = None
 ) -> Outcome:
-    """Return the outcome that stands for `fate`."""
-    if fate is ErrorClass.UNCERTAIN:
+    """Return the outcome that stands for `error_class`."""
+    if error_class is ErrorClass.UNCERTAIN:
         return Uncertain(why=f"{code}: {text}")
-    if fate is ErrorClass.REJECT:
+    if error_class is ErrorClass.REJECT:
         return Refused(error=Error(code, text))
-    if fate in (ErrorClass.SENDER, ErrorClass.SENDER_BUSY):
+    if error_class in (ErrorClass.SENDER, ErrorClass.SENDER_BUSY):
         return Refused(
-            error=Error(code, text, retryable=fate is ErrorClass.SENDER_BUSY),
+            error=Error(code, text, retryable=error_class is ErrorClass.SENDER_BUSY),
             scope=Scope.SENDER,
             retry_after_s=retry_after_s,
         )
-    if fate is ErrorClass.HALT:
+    if error_class is ErrorClass.HALT:
         return Refused(
             error=Error(code, text, retryable=True),
             scope=Scope.CHANNEL_UNTIL_MENDED,

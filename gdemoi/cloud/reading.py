@@ -52,7 +52,7 @@ def read_json(body: bytes) -> Any:
         raise TheirFault(f"not JSON: {why}") from None
 
 
-def read_mended(body: bytes) -> tuple[Any, dict[str, bytes]]:
+def read_repaired(body: bytes) -> tuple[Any, dict[str, bytes]]:
     """Read JSON that may hold broken UTF-8 or half an emoji in its texts.
 
     An SMS must not be lost for one octet.  Beside the value: mended text -> its

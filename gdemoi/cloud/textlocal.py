@@ -49,7 +49,7 @@ from gdemoi.cloud.reading import (
     plussed,
     price_sum,
     read_json,
-    read_mended,
+    read_repaired,
     text_of,
     with_octets,
 )
@@ -178,8 +178,8 @@ class Textlocal:
                 scope=Scope.CHANNEL_FOR_A_WHILE,
                 retry_after_s=seconds_to_opening(now),
             )
-        fate = SUBMIT_FATES.get(code) or fate_of_problem(400, text)
-        return outcome_of_error_class(fate, f"textlocal:{code}", text)
+        error_class = SUBMIT_FATES.get(code) or fate_of_problem(400, text)
+        return outcome_of_error_class(error_class, f"textlocal:{code}", text)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the cost: credits, or money after the move to Interact."""
@@ -197,7 +197,7 @@ class Textlocal:
         fields = webhook.fields()
         if webhook.door is WebhookKind.INCOMING:
             octets = webhook.broken_octets("content")
-            return self._inbound_told(fields, octets, now)
+            return self._inbound_reported(fields, octets, now)
         word, number = fields.get("status", ""), fields.get("number", "")
         if not word or not (number or fields.get("customID")):
             return WebhookContent(ignored="no status, or nobody it is about")
@@ -209,7 +209,7 @@ class Textlocal:
             receipts=(receipt,), ignored=None if known else "unknown status word"
         )
 
-    def _inbound_told(
+    def _inbound_reported(
         self, fields: Mapping[str, str], octets: bytes | None, now: float
     ) -> WebhookContent:
         sender, number = fields.get("sender", ""), fields.get("inNumber")
@@ -271,7 +271,7 @@ class Textlocal:
             return StatusAnswer(stopped="status_message is not there (Webex Interact)")
         if answer.status != 200 or answer.cut:
             return StatusAnswer(failed=f"HTTP {answer.status}")
-        told = mapping_of(read_mended(answer.body)[0])
+        told = mapping_of(read_repaired(answer.body)[0])
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
@@ -300,7 +300,7 @@ class Textlocal:
         """Return the ids of the inboxes."""
         if answer is None:
             return self.settings.inboxes
-        told = mapping_of(read_mended(answer.body)[0])
+        told = mapping_of(read_repaired(answer.body)[0])
         rows = mappings_of(told.get("inboxes") or [])
         return tuple(known for row in rows if (known := text_of(row.get("id"))))
 
@@ -324,7 +324,7 @@ class Textlocal:
             return InboundPage(stopped="get_messages is not there (Webex Interact)")
         if answer.status != 200 or answer.cut:
             return InboundPage(failed=f"HTTP {answer.status}")
-        read, spoilt = read_mended(answer.body)
+        read, spoilt = read_repaired(answer.body)
         told = mapping_of(read)
         if told.get("status") != "success":
             code, text = _error_of(told)

@@ -46,7 +46,7 @@ from gdemoi.cloud.reading import (
     mappings_of,
     number_of,
     read_json,
-    read_mended,
+    read_repaired,
     text_of,
     with_octets,
     word_of,
@@ -181,21 +181,21 @@ class Twilio:
         if sid:
             return contradiction("twilio", f"HTTP {answer.status} and a sid", (sid,))
         text = text_of(told.get("message")) or f"HTTP {answer.status}"
-        fate = error_class_of_status(answer.status)
+        error_class = error_class_of_status(answer.status)
         if code is None:
             return outcome_of_error_class(
-                fate,
+                error_class,
                 f"twilio:http{answer.status}",
                 text,
                 retry_after_s(answer, now),
             )
         if answer.status < 500:
             problem = fate_of_problem(answer.status, text)
-            fate = SUBMIT_FATES.get(int(code), problem)
+            error_class = SUBMIT_FATES.get(int(code), problem)
         pause_s = retry_after_s(answer, now)
         if code == 21611:
             pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)
-        return outcome_of_error_class(fate, f"twilio:{int(code)}", text, pause_s)
+        return outcome_of_error_class(error_class, f"twilio:{int(code)}", text, pause_s)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """The price is null until the message has gone."""
@@ -220,10 +220,12 @@ class Twilio:
         if not (fields.get("MessageSid") or fields.get("SmsSid")):
             raise TheirFault("no MessageSid")
         if webhook.door is WebhookKind.INCOMING:
-            return self._inbound_told(fields, now)
-        return self._status_told(fields, query.get("m"))
+            return self._inbound_reported(fields, now)
+        return self._status_reported(fields, query.get("m"))
 
-    def _inbound_told(self, fields: Mapping[str, str], now: float) -> WebhookContent:
+    def _inbound_reported(
+        self, fields: Mapping[str, str], now: float
+    ) -> WebhookContent:
         sid = fields.get("MessageSid") or fields["SmsSid"]
         inbound = self._reader.inbound(
             sid,
@@ -237,7 +239,7 @@ class Twilio:
             inbounds=(inbound,), reply=EMPTY_TWIML, replay_key=f"in:{sid}"
         )
 
-    def _status_told(
+    def _status_reported(
         self, fields: Mapping[str, str], reference: str | None
     ) -> WebhookContent:
         sid = fields.get("MessageSid") or fields["SmsSid"]
@@ -307,7 +309,7 @@ class Twilio:
         """Return one page; the next page's address is relative to the host."""
         if answer.status != 200 or answer.cut:
             return InboundPage(failed=f"HTTP {answer.status}")
-        read, spoilt = read_mended(answer.body)
+        read, spoilt = read_repaired(answer.body)
         told = mapping_of(read)
         rows = [
             row

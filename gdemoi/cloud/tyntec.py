@@ -47,7 +47,7 @@ from gdemoi.cloud.reading import (
     plussed,
     price_sum,
     read_json,
-    read_mended,
+    read_repaired,
     text_of,
     with_octets,
     word_of,
@@ -187,8 +187,8 @@ class Tyntec:
         if told.get("status") == "REJECTED":
             code = text_of(told.get("errorCode")) or "REJECTED"
             text = text_of(told.get("errorReason")) or "rejected"
-            fate = fate_of_problem(400, text)
-            return outcome_of_error_class(fate, f"tyntec:{code}", text)
+            error_class = fate_of_problem(400, text)
+            return outcome_of_error_class(error_class, f"tyntec:{code}", text)
         if not request_id:
             return Uncertain(why="tyntec: an answer without a requestId")
         trouble = text_of(told.get("errorCode"))
@@ -233,7 +233,7 @@ class Tyntec:
     def _told(self, webhook: Webhook, now: float) -> WebhookContent:
         told: Mapping[str, Any]
         if webhook.method == "POST" and webhook.content_type == JSON:
-            read, spoilt = read_mended(webhook.body)
+            read, spoilt = read_repaired(webhook.body)
             told = mapping_of(read)
         else:
             told, spoilt = webhook.fields(), {}

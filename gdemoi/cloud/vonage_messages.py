@@ -41,7 +41,7 @@ from gdemoi.cloud.reading import (
     objects_in,
     plussed,
     read_json,
-    read_mended,
+    read_repaired,
     text_of,
     with_octets,
     word_of,
@@ -140,11 +140,11 @@ class VonageMessages(VonageAccount):
             why = f"HTTP {answer.status} and a message_uuid"
             return contradiction("vonage", why, (uuid,))
         text = _problem_text(told) or f"HTTP {answer.status}"
-        fate = fate_of_problem(answer.status, text)
-        if fate is ErrorClass.REJECT and _blames_sender(told):
-            fate = ErrorClass.SENDER
+        error_class = fate_of_problem(answer.status, text)
+        if error_class is ErrorClass.REJECT and _blames_sender(told):
+            error_class = ErrorClass.SENDER
         return outcome_of_error_class(
-            fate,
+            error_class,
             f"vonage:http{answer.status}",
             text,
             retry_after_s(answer, now),
@@ -166,7 +166,7 @@ class VonageMessages(VonageAccount):
         return proof.of(self._told(webhook, now), self.settings.remembered_s)
 
     def _told(self, webhook: Webhook, now: float) -> WebhookContent:
-        read, spoilt = read_mended(webhook.body)
+        read, spoilt = read_repaired(webhook.body)
         told = mapping_of(read)
         uuid = text_of(told.get("message_uuid"))
         if not uuid:

@@ -29,7 +29,7 @@ from gdemoi.cloud.reading import (
     objects_in,
     plussed,
     read_json,
-    read_mended,
+    read_repaired,
     text_of,
     with_octets,
 )
@@ -249,7 +249,7 @@ class VonageAccount:
         """Return one page of inbound records."""
         if answer.status != 200 or answer.cut:
             return InboundPage(failed=f"HTTP {answer.status}")
-        read, spoilt = read_mended(answer.body)
+        read, spoilt = read_repaired(answer.body)
         records = _records_in(read)
         dates = [at for r in records if (at := iso_time(r.get("date_received")))]
         return InboundPage(
@@ -261,7 +261,7 @@ class VonageAccount:
         )
 
     def _next_of(self, answer: HttpAnswer) -> HttpRequest | None:
-        links = mapping_of(read_mended(answer.body)[0]).get("_links")
+        links = mapping_of(read_repaired(answer.body)[0]).get("_links")
         following = links.get("next") if isinstance(links, dict) else None
         href = following.get("href") if isinstance(following, dict) else None
         base = self.settings.base_url or API

@@ -140,9 +140,11 @@ class VonageSms(VonageAccount):
                 why = f"HTTP {answer.status} and a message-id"
                 return contradiction("vonage", why, ids)
             code = f"vonage:http{answer.status}"
-            fate = error_class_of_status(answer.status)
+            error_class = error_class_of_status(answer.status)
             pause_s = retry_after_s(answer, now)
-            return outcome_of_error_class(fate, code, f"HTTP {answer.status}", pause_s)
+            return outcome_of_error_class(
+                error_class, code, f"HTTP {answer.status}", pause_s
+            )
         if not entries:
             return Uncertain(why="vonage: an answer that says nothing readable")
         return self._outcome_of(entries)
@@ -167,9 +169,9 @@ class VonageSms(VonageAccount):
                 segments=len(entries),
                 progress=_progress(entries),
             )
-        fate = SUBMIT_FATES.get(code, ErrorClass.REJECT)
-        pause = _patience_s(text) if fate is ErrorClass.RETRY else None
-        return outcome_of_error_class(fate, f"vonage:{code}", text, pause)
+        error_class = SUBMIT_FATES.get(code, ErrorClass.REJECT)
+        pause = _patience_s(text) if error_class is ErrorClass.RETRY else None
+        return outcome_of_error_class(error_class, f"vonage:{code}", text, pause)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return what the segments cost together."""

@@ -56,7 +56,7 @@ class WebhookHandlers:
     provider: Provider
     public_url: str
     token: str | None = field(repr=False)
-    open_doors: frozenset[WebhookKind]
+    open_handlers: frozenset[WebhookKind]
     clock: IReactorTime
     take: Take
     channel: str
@@ -67,7 +67,7 @@ class WebhookHandlers:
     def resource(self) -> Resource:
         """Return what is mounted at /sms/<channel>/."""
         root = _NotFoundResource()
-        for door in self.open_doors:
+        for door in self.open_handlers:
             root.putChild(door.value.encode("ascii"), WebhookResource(self, door))
         return root
 
@@ -75,21 +75,21 @@ class WebhookHandlers:
         """Return how a webhook is answered, once what it told is safe."""
         now = self.clock.seconds()
         try:
-            told = self.provider.events_of(webhook, now)
+            content = self.provider.events_of(webhook, now)
         except TheirFault as why:
             return self._refused(webhook, WebhookDenied(400, str(why)))
-        if isinstance(told, WebhookDenied):
-            return self._refused(webhook, told)
-        if told.signed_at is not None:
-            self._look_at_clocks(webhook, told.signed_at, now)
-        if told.ignored is not None:
-            self.counts[told.ignored] += 1
-        mark = told.replay_key
+        if isinstance(content, WebhookDenied):
+            return self._refused(webhook, content)
+        if content.signed_at is not None:
+            self._look_at_clocks(webhook, content.signed_at, now)
+        if content.ignored is not None:
+            self.counts[content.ignored] += 1
+        mark = content.replay_key
         if mark is not None and self.seen.knows(mark, now):
             self.counts["repeated webhook"] += 1
-            return told.reply
+            return content.reply
         try:
-            await self.take(told)
+            await self.take(content)
         except Unavailable as why:
             self.counts["webhook put off"] += 1
             log.warn(
@@ -97,8 +97,8 @@ class WebhookHandlers:
             )
             return WebhookReply(503)
         if mark is not None:
-            self.seen.remember(mark, now + told.replay_window_s)
-        return told.reply
+            self.seen.remember(mark, now + content.replay_window_s)
+        return content.reply
 
     def _look_at_clocks(self, webhook: Webhook, at: float, now: float) -> None:
         """Say when the provider's clock and ours are apart; seldom, for both last."""
@@ -142,23 +142,23 @@ class WebhookResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, doors: WebhookHandlers, door: WebhookKind) -> None:
+    def __init__(self, handlers: WebhookHandlers, door: WebhookKind) -> None:
         super().__init__()
-        self._doors = doors
+        self._handlers = handlers
         self._door = door
 
     def render(self, request: Any) -> Any:
         """Refuse what is not for this door, then read it."""
         status = self._status_of(request)
         if status is not None:
-            self._doors.counts["refused webhook"] += 1
+            self._handlers.counts["refused webhook"] += 1
             return finish(request, WebhookReply(status))
         spawn(self._serve(request), log, "webhook")
         return NOT_DONE_YET
 
     def _status_of(self, request: Any) -> int | None:
         """Return why the request is refused before anything in it is read."""
-        token = self._doors.token
+        token = self._handlers.token
         given = [word.decode("utf-8", "replace") for word in request.postpath]
         if token is None and given not in ([], [""]):
             return 404
@@ -166,7 +166,7 @@ class WebhookResource(Resource):
             return 404
         if getattr(request, "too_large", False) or size_of(request) > MOST_OCTETS:
             return 413
-        takes = self._doors.provider.takes(self._door)
+        takes = self._handlers.provider.takes(self._door)
         method = request.method.decode("ascii", "replace")
         if method not in takes:
             request.setHeader(b"allow", ", ".join(takes).encode("ascii"))
@@ -188,7 +188,7 @@ class WebhookResource(Resource):
             door=self._door,
             method=request.method.decode("ascii"),
             # Host and X-Forwarded-* are whatever the caller says they are
-            url=self._doors.public_url + request.uri.decode("latin-1"),
+            url=self._handlers.public_url + request.uri.decode("latin-1"),
             headers=tuple(
                 (name.decode("latin-1").lower(), value.decode("utf-8", "replace"))
                 for name, values in request.requestHeaders.getAllRawHeaders()
@@ -196,7 +196,7 @@ class WebhookResource(Resource):
             ),
             body=request.content.read(MOST_OCTETS + 1),
         )
-        reply = await self._doors.answer(webhook)
+        reply = await self._handlers.answer(webhook)
         if not gone:
             body = finish(request, reply)
             if body:

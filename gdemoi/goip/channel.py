@@ -96,11 +96,11 @@ class GoipChannel:
         )
         self.lines = self.session.lines
         self.window = max(1, sum(given.enabled for _, given in lines))
-        self.protocol = GoipProtocol(name, self.session, self._clock, self._told)
+        self.protocol = GoipProtocol(name, self.session, self._clock, self._on_events)
         self._memory = ChannelMemory(
             name,
             self.lines,
-            self.session.sender.talks,
+            self.session.sender.affinity,
             self._clock,
             surroundings.cursor,
             surroundings.set_cursor,
@@ -151,7 +151,7 @@ class GoipChannel:
         if bound is None and message.from_ and self.settings.unknown_sender == "refuse":
             text = f"{message.from_!r} is no line of {self.name}, nor its number"
             return Refused(error=Error("gateway:sender_not_allowed", text))
-        likely = self.lines.get(self.session.sender.talks.line(message.to) or "")
+        likely = self.lines.get(self.session.sender.affinity.line(message.to) or "")
         if likely is None and len(self.lines) == 1:
             likely = next(iter(self.lines.values()))
         return prepare(message, bound, likely, self.settings.max_segments)
@@ -228,7 +228,7 @@ class GoipChannel:
 
     # -- what the session tells --------------------------------------------
 
-    def _told(self, events: Sequence[SessionEvent]) -> None:
+    def _on_events(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
             self._hear(event)
         if self._idle is not None and not self.session.sender.unfinished:
@@ -247,7 +247,7 @@ class GoipChannel:
             case ReceiptReceived():
                 spawn(self._upward.receipt(event), self.log, f"{self.name}: a receipt")
             case LineStateChanged():
-                self._line_stands(event)
+                self._line_state_changed(event)
             case LineAddressChanged():
                 self._line_moved(event)
             case LineCommandEnded():
@@ -277,16 +277,16 @@ class GoipChannel:
         self._memory.changed()
         self._jobs.pop(over.job).callback(outcome)
 
-    def _line_stands(self, event: LineStateChanged) -> None:
+    def _line_state_changed(self, event: LineStateChanged) -> None:
         if event.state == "up":
             self._up.add(event.line)
         else:
             self._up.discard(event.line)
         self._events.changed(self, event.state, event.reason, event.line)
-        self._tell_state()
+        self._report_state()
         self._events.able(self)
 
-    def _tell_state(self) -> None:
+    def _report_state(self) -> None:
         """Tell the channel's own state when the lines have changed it."""
         up, total = len(self._up), len(self.lines)
         state = "up" if up == total else "degraded" if up else "down"
@@ -312,7 +312,7 @@ class GoipChannel:
 
     @staticmethod
     def _keep_balance(answer: str, line: Line) -> str:
-        line.told["balance"] = " ".join(answer.split())[:160]
+        line.reported["balance"] = " ".join(answer.split())[:160]
         return answer
 
     # -- coming and going --------------------------------------------------

@@ -40,12 +40,12 @@ class InboundForwarder:
         self._clock = clock
         self._events = events
 
-    async def sms(self, came: SmsReceived) -> None:
+    async def sms(self, received: SmsReceived) -> None:
         """Tell an SMS upward; acknowledge it when it is safe."""
         now = self._clock.seconds()
-        number = self._session.lines[came.line].number
-        inbound = inbound_of(came, self._name, number, now)
-        part = self._joiner.part(came.line, came.srcnum, came.recvid, now)
+        number = self._session.lines[received.line].number
+        inbound = inbound_of(received, self._name, number, now)
+        part = self._joiner.part(received.line, received.srcnum, received.recvid, now)
         if part is not None:
             inbound = msgspec.structs.replace(
                 inbound, part=part, join_window_s=self._joiner.window_s
@@ -55,26 +55,26 @@ class InboundForwarder:
             await self._events.inbound(inbound)
             safe = True
         except Unavailable as fault:
-            self._not_safe(came.line, fault)
+            self._not_safe(received.line, fault)
         finally:
-            self._settle(came.key, safe)
+            self._settle(received.key, safe)
 
-    async def receipt(self, came: ReceiptReceived) -> None:
+    async def receipt(self, received: ReceiptReceived) -> None:
         """Tell a receipt upward; acknowledge it when it is safe."""
         now = self._clock.seconds()
-        receipt = receipt_of(came, self._account, self._name, now)
+        receipt = receipt_of(received, self._account, self._name, now)
         safe = False
         try:
             match = await self._events.receipt(receipt)
             safe = True
-            if match is None and not came.known:
-                self._unmatched(came, now)
+            if match is None and not received.known:
+                self._unmatched(received, now)
         except Unavailable as fault:
-            self._not_safe(came.line, fault)
+            self._not_safe(received.line, fault)
         finally:
-            self._settle(came.key, safe)
+            self._settle(received.key, safe)
 
-    def _unmatched(self, came: ReceiptReceived, now: float) -> None:
+    def _unmatched(self, received: ReceiptReceived, now: float) -> None:
         """A receipt about no SMS that we know: perhaps the unsure one.
 
         When the OK was lost, DELIVER is the device's later word on the same fact;
@@ -82,27 +82,29 @@ class InboundForwarder:
         is waiting for its verdict.
         """
         sender, job = self._session.sender, None
-        if came.keys and sender.is_open_with(
-            self._session.lines[came.line], came.about
+        if received.keys and sender.is_open_with(
+            self._session.lines[received.line], received.about
         ):
-            if sender.unsure.is_empty_for(came.line, came.about):
+            if sender.unsure.is_empty_for(received.line, received.about):
                 sender.unsure.keep(
-                    UnmatchedReceipt(came.line, came.about, came.sms_no, now)
+                    UnmatchedReceipt(
+                        received.line, received.about, received.sms_no, now
+                    )
                 )
-        elif came.keys:
-            job = sender.unsure.claim(came.line, came.about, now)
+        elif received.keys:
+            job = sender.unsure.claim(received.line, received.about, now)
         if job is None:
             self.log.info(
                 "{channel}: line {line}: a receipt for the unknown sms_no {sms_no}",
                 channel=self._name,
-                line=came.line,
-                sms_no=came.sms_no,
+                line=received.line,
+                sms_no=received.sms_no,
             )
             return
         outcome = Accepted(
-            provider_ids=(provider_id_of(came.line, came.sms_no, now),),
+            provider_ids=(provider_id_of(received.line, received.sms_no, now),),
             segments=job.units,
-            line=came.line,
+            line=received.line,
         )
         self._events.late(job.message_id, job.attempt, outcome)
 

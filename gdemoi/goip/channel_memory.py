@@ -25,7 +25,7 @@ TALKS_PAUSE_S: Final = 60.0
 
 _encode = msgspec.json.Encoder().encode
 _counts = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
-_talks = msgspec.json.Decoder(dict[str, str]).decode
+_affinity = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class ChannelMemory:
@@ -37,33 +37,33 @@ class ChannelMemory:
         self,
         channel: str,
         lines: Mapping[str, Line],
-        talks: Affinity,
+        affinity: Affinity,
         clock: IReactorTime,
         cursor: Callable[[str], Deferred[str | None]],
         set_cursor: Callable[[str, str], Deferred[None]],
     ) -> None:
         self._counts_name = f"goip:{channel}:counts"
-        self._talks_name = f"goip:{channel}:talks"
+        self._affinity_name = f"goip:{channel}:talks"
         self._lines = lines
-        self._talks = talks
+        self._affinity = affinity
         self._clock = clock
         self._cursor = cursor
         self._set_cursor = set_cursor
         self._saved_counts = ""
         self._counts_alarm = Alarm(clock, self._ring_counts)
-        self._talks_alarm = Alarm(clock, self._ring_talks)
+        self._affinity_alarm = Alarm(clock, self._affinity_due)
         self._armed = False
 
     async def load(self) -> None:
         """Take back what the process before this one knew."""
         try:
             counts = await self._cursor(self._counts_name)
-            talks = await self._cursor(self._talks_name)
+            affinity = await self._cursor(self._affinity_name)
             for name, (day, sent) in _counts(counts or "{}").items():
                 line = self._lines.get(name)
                 if line is not None and line.day == 0:
                     line.day, line.sent_today = day, sent
-            self._talks.load(_talks(talks or "{}"))
+            self._affinity.load(_affinity(affinity or "{}"))
         except (Unavailable, msgspec.DecodeError) as fault:
             self.log.warn("daily counts are not known: {fault}", fault=str(fault))
 
@@ -72,23 +72,23 @@ class ChannelMemory:
         if not self._armed:
             self._armed = True
             self._counts_alarm.set(self._clock.seconds() + COUNTS_PAUSE_S)
-        if self._talks.changed:
-            self._talks.changed = False
-            self._talks_alarm.set(self._clock.seconds() + TALKS_PAUSE_S)
+        if self._affinity.changed:
+            self._affinity.changed = False
+            self._affinity_alarm.set(self._clock.seconds() + TALKS_PAUSE_S)
 
     async def save(self) -> None:
         """Save now, and no more; for the end."""
         self._counts_alarm.cancel()
-        self._talks_alarm.cancel()
+        self._affinity_alarm.cancel()
         await self._save_counts()
-        await self._save_talks()
+        await self._save_affinity()
 
     def _ring_counts(self) -> None:
         self._armed = False
         spawn(self._save_counts(), self.log, "saving daily counts")
 
-    def _ring_talks(self) -> None:
-        spawn(self._save_talks(), self.log, "saving who talked with whom")
+    def _affinity_due(self) -> None:
+        spawn(self._save_affinity(), self.log, "saving who talked with whom")
 
     async def _save_counts(self) -> None:
         counts = {
@@ -104,10 +104,10 @@ class ChannelMemory:
         ):
             self._saved_counts = text
 
-    async def _save_talks(self) -> None:
-        talks = self._talks.saved()
-        if talks:
-            await self._save(self._talks_name, _encode(talks).decode())
+    async def _save_affinity(self) -> None:
+        affinity = self._affinity.saved()
+        if affinity:
+            await self._save(self._affinity_name, _encode(affinity).decode())
 
     async def _save(self, name: str, text: str) -> bool:
         try:

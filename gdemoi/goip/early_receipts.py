@@ -30,7 +30,7 @@ def number_of(push: Push) -> str:
     return push.fields.get("num", b"").decode("utf-8", "replace")
 
 
-def receipt_came(line: Line, key: Key, push: Push, now: float) -> ReceiptReceived:
+def receipt_received(line: Line, key: Key, push: Push, now: float) -> ReceiptReceived:
     """Return a DELIVER with what is known of its SMS."""
     sms_no, number = sms_no_of(push), number_of(push)
     status = int(push.fields["state"])
@@ -74,7 +74,7 @@ class EarlyReceipts:
         for one in self._waiting:
             known = one.line.sent.match(sms_no_of(one.push), number_of(one.push), now)
             if known is not None or now >= one.until:
-                found.append(receipt_came(one.line, one.key, one.push, now))
+                found.append(receipt_received(one.line, one.key, one.push, now))
             else:
                 kept.append(one)
         self._waiting = kept

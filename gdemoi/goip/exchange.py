@@ -246,7 +246,7 @@ class Exchange:
 
     def _error(self, rest: bytes, now: float) -> list[bytes]:
         words = rest.split()
-        told = _readable(rest)
+        reported = _readable(rest)
         if _is_ours(words) and self.sends:
             _, _, code = rest.partition(b"errorstatus:")
             digits = code.strip()[:4]
@@ -256,10 +256,10 @@ class Exchange:
         if self.stage in (ExchangeStage.DONE, ExchangeStage.CLOSED):
             self.unexpected += 1
             return []
-        self.complaint = told
-        if told == "SENDID":
+        self.complaint = reported
+        if reported == "SENDID":
             return self._unknown_there(now)
-        if told == "GSM_LOGOUT":
+        if reported == "GSM_LOGOUT":
             refused = SmsNotSent(
                 "GSM_LOGOUT", "the line is not on its network", 0.0, True
             )
@@ -268,10 +268,10 @@ class Exchange:
             # about an earlier step, or unclear: the poll will tell
             self.unexpected += 1
             return []
-        if told == "PASSWORD":
+        if reported == "PASSWORD":
             refused = SmsNotSent("PASSWORD", "wrong password", WRONG_PASSWORD_S)
         else:
-            refused = SmsNotSent("ERROR", f"rejected: {told}", BUSY_DEVICE_S)
+            refused = SmsNotSent("ERROR", f"rejected: {reported}", BUSY_DEVICE_S)
         return self._finish(refused, now)
 
     def _refused_unheard(self, refused: SmsNotSent, now: float) -> list[bytes]:

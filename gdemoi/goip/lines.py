@@ -74,10 +74,10 @@ class Line:
     gsm_status: str | None = None
     signal: int | None = None
     facts: dict[str, str] = field(factory=dict)
-    told: dict[str, str] = field(factory=dict)
+    reported: dict[str, str] = field(factory=dict)
     bad_auth: int = 0
-    rest_until: float = 0.0
-    rest_why: str = ""
+    suspended_until: float = 0.0
+    suspended_why: str = ""
     # SMS that the network refused, one after the other
     failures: int = 0
     # exchanges to which the line did not do its part, since its last success
@@ -162,10 +162,10 @@ class Line:
     def hear(self, push: Push) -> None:
         """Keep what another push tells of the line."""
         if push.verb == "USSN" and push.text is not None:
-            self.told["USSN"] = words_of(push.text)
+            self.reported["USSN"] = words_of(push.text)
             return
         shown = [words_of(push.fields.get(name, b"")) for name in TOLD[push.verb]]
-        self.told[push.verb] = " ".join(shown)
+        self.reported[push.verb] = " ".join(shown)
 
     def is_lost(self, now: float) -> bool:
         """Whether keepalives have failed to come for too long."""
@@ -179,8 +179,8 @@ class Line:
             return "down", "no keepalive" if self.seen_at else "no keepalive yet"
         if self.gsm_status not in (None, "LOGIN"):
             return "degraded", f"GSM {self.gsm_status or 'status unknown'}"
-        if now < self.rest_until:
-            return "degraded", self.rest_why
+        if now < self.suspended_until:
+            return "degraded", self.suspended_why
         return "up", ""
 
     def unusable(self, now: float) -> str | None:
@@ -219,13 +219,13 @@ class Line:
 
     def rest(self, why: str, until: float) -> None:
         """Leave the line alone until then; a longer rest is not cut short."""
-        if until >= self.rest_until:
-            self.rest_why, self.rest_until = why, until
+        if until >= self.suspended_until:
+            self.suspended_why, self.suspended_until = why, until
 
     def works(self) -> None:
         """The line sent an SMS: what it failed at before is forgotten."""
         self.failures = self.troubles = 0
-        self.rest_until = 0.0
+        self.suspended_until = 0.0
 
     @property
     def busy(self) -> bool:

@@ -112,42 +112,44 @@ def _not_sent(
 
 
 def receipt_of(
-    came: ReceiptReceived, account: str, channel: str, now: float
+    received: ReceiptReceived, account: str, channel: str, now: float
 ) -> Receipt:
     """Return the house's receipt for a DELIVER."""
-    state = state_of(came.status)
+    state = state_of(received.status)
     error = None
     if state in (MessageState.UNDELIVERED, MessageState.EXPIRED):
-        error = Error(f"receipt:{came.status}", status_text(came.status))
+        error = Error(f"receipt:{received.status}", status_text(received.status))
     return Receipt(
         account=account,
         channel=channel,
-        provider_id=f"{came.line}:{came.sms_no}",
+        provider_id=f"{received.line}:{received.sms_no}",
         state=state,
-        keys=came.keys,
+        keys=received.keys,
         error=error,
         at=now,
-        about=came.about or None,
-        line=came.line,
-        raw=came.raw,
+        about=received.about or None,
+        line=received.line,
+        raw=received.raw,
     )
 
 
-def inbound_of(came: SmsReceived, channel: str, to: str | None, now: float) -> Inbound:
+def inbound_of(
+    received: SmsReceived, channel: str, to: str | None, now: float
+) -> Inbound:
     """Return the house's inbound SMS; broken UTF-8 also comes whole, as octets."""
     try:
-        text, binary = came.text.decode("utf-8"), None
+        text, binary = received.text.decode("utf-8"), None
     except UnicodeDecodeError:
-        text, binary = came.text.decode("utf-8", "replace"), came.text
+        text, binary = received.text.decode("utf-8", "replace"), received.text
     return Inbound(
         channel=channel,
-        from_=came.srcnum,
-        from_raw=came.raw,
+        from_=received.srcnum,
+        from_raw=received.raw,
         to=to,
         received_at=now,
         text=text,
         binary=binary,
         charset="utf8",
-        line=came.line,
-        dedup=came.dedup,
+        line=received.line,
+        dedup=received.dedup,
     )

@@ -27,7 +27,7 @@ ODD_PERIOD_S: Final = 60.0
 class GoipProtocol(DatagramProtocol):
     """Carries datagrams between the socket and the session.
 
-    `told(events)` hears everything that the session tells, but for oddities,
+    `reported(events)` hears everything that the session tells, but for oddities,
     which are logged here.
     """
 
@@ -39,16 +39,16 @@ class GoipProtocol(DatagramProtocol):
         name: str,
         session: GoipSession,
         clock: IReactorTime,
-        told: Callable[[Sequence[SessionEvent]], None],
+        reported: Callable[[Sequence[SessionEvent]], None],
     ) -> None:
         self.name = name
         self.session = session
         self.unwritten = 0
         self._clock = clock
-        self._told = told
+        self._on_events = reported
         self._alarm = Alarm(clock, self._ring)
-        self._odd_since = float("-inf")
-        self._odd_count = 0
+        self._rejected_since = float("-inf")
+        self._rejected_count = 0
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         """Take a datagram from the socket."""
@@ -64,9 +64,9 @@ class GoipProtocol(DatagramProtocol):
             ]
             for event in events:
                 if isinstance(event, DatagramRejected):
-                    self._log_odd(event)
+                    self._log_rejected(event)
             if heard:
-                self._told(heard)
+                self._on_events(heard)
 
     def flush(self) -> None:
         """Write what the session wants written; follow its next deadline."""
@@ -97,22 +97,22 @@ class GoipProtocol(DatagramProtocol):
     def _ring(self) -> None:
         self.settle(self.session.tick(self._clock.seconds()))
 
-    def _log_odd(self, odd: DatagramRejected) -> None:
+    def _log_rejected(self, rejected: DatagramRejected) -> None:
         now = self._clock.seconds()
-        if now - self._odd_since >= ODD_PERIOD_S:
-            if self._odd_count > ODD_LINES:
+        if now - self._rejected_since >= ODD_PERIOD_S:
+            if self._rejected_count > ODD_LINES:
                 self.log.info(
                     "{channel}: {count} more datagrams were not taken",
                     channel=self.name,
-                    count=self._odd_count - ODD_LINES,
+                    count=self._rejected_count - ODD_LINES,
                 )
-            self._odd_since, self._odd_count = now, 0
-        self._odd_count += 1
-        if self._odd_count <= ODD_LINES:
+            self._rejected_since, self._rejected_count = now, 0
+        self._rejected_count += 1
+        if self._rejected_count <= ODD_LINES:
             self.log.info(
                 "{channel}: a datagram from {host}:{port} was not taken: {why}",
                 channel=self.name,
-                host=odd.host,
-                port=odd.port,
-                why=odd.why,
+                host=rejected.host,
+                port=rejected.port,
+                why=rejected.why,
             )

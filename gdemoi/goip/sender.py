@@ -68,7 +68,7 @@ class ExchangeAttempt:
     exchange: Exchange | None
     device: str
     began_at: float = 0.0
-    told: bool = False
+    reported: bool = False
     released: bool = False
     ended_at: float = 0.0
 
@@ -84,7 +84,7 @@ class GoipSender:
         random: Callable[[], float],
         write: Callable[[bytes, Address], None],
     ) -> None:
-        self.talks = Affinity()
+        self.affinity = Affinity()
         self.unsure = UncertainSms()
         self.unexpected = 0
         self._settings = settings
@@ -93,7 +93,7 @@ class GoipSender:
         self._timers = timers
         self._random = random
         self._write = write
-        self._begun: dict[int, ExchangeAttempt] = {}
+        self._attempts: dict[int, ExchangeAttempt] = {}
         self._ended: OrderedDict[int, ExchangeAttempt] = OrderedDict()
         self._places: dict[str, set[int]] = {}
         self._queues: dict[str, deque[Line]] = {}
@@ -108,7 +108,7 @@ class GoipSender:
         bound = self._lines.get(job.line) if job.line else None
         known = None
         if self._settings.affinity != "no":
-            known = self._lines.get(self.talks.line(job.to) or "")
+            known = self._lines.get(self.affinity.line(job.to) or "")
         required = self._settings.affinity == "require"
         chosen = choose(
             self._lines.values(),
@@ -149,8 +149,8 @@ class GoipSender:
         self, said: ExchangeStep, address: Address, now: float
     ) -> tuple[bool, list[SessionEvent]]:
         """Take an answer; return whether its sendid is an exchange's."""
-        begun = self._begun.get(said.sendid)
-        known = begun or self._ended.get(said.sendid)
+        attempt = self._attempts.get(said.sendid)
+        known = attempt or self._ended.get(said.sendid)
         if known is None:
             return False, []
         if address != known.line.address or known.exchange is None:
@@ -161,11 +161,11 @@ class GoipSender:
 
     def ring(self, sendid: int, now: float) -> list[SessionEvent]:
         """Tell an exchange that its deadline has come."""
-        begun = self._begun.get(sendid)
-        if begun is None or begun.exchange is None:
+        attempt = self._attempts.get(sendid)
+        if attempt is None or attempt.exchange is None:
             return []
-        self._send(begun, begun.exchange.tick(now))
-        return self._after(sendid, begun, now)
+        self._send(attempt, attempt.exchange.tick(now))
+        return self._after(sendid, attempt, now)
 
     def stop(self, now: float) -> list[SessionEvent]:
         """Give back what has not begun; end what has not said SEND."""
@@ -177,26 +177,26 @@ class GoipSender:
                 events.append(
                     _not_sent(job, line.name, "stopping", "the channel stops", 5.0)
                 )
-        for sendid, begun in list(self._begun.items()):
-            if begun.exchange is not None and not begun.exchange.sends:
-                events += self._abort(sendid, begun, now)
+        for sendid, attempt in list(self._attempts.items()):
+            if attempt.exchange is not None and not attempt.exchange.sends:
+                events += self._abort(sendid, attempt, now)
         return events
 
     def abort(self, now: float) -> list[SessionEvent]:
         """End every exchange now; what said SEND is `SmsUncertain`."""
         events: list[SessionEvent] = []
-        for sendid, begun in list(self._begun.items()):
-            events += self._abort(sendid, begun, now)
+        for sendid, attempt in list(self._attempts.items()):
+            events += self._abort(sendid, attempt, now)
         return events
 
     @property
     def unfinished(self) -> int:
         """How many jobs still await their result."""
-        return sum(not begun.told for begun in self._begun.values())
+        return sum(not attempt.reported for attempt in self._attempts.values())
 
     def is_taken(self, sendid: int) -> bool:
         """Whether a sendid is, or was lately, in use."""
-        return sendid in self._begun or sendid in self._ended
+        return sendid in self._attempts or sendid in self._ended
 
     def new_sendid(self, others: Callable[[int], bool] = lambda _: False) -> int:
         """Return a random 31-bit sendid that was not used lately."""
@@ -215,8 +215,8 @@ class GoipSender:
     def forget(self, now: float) -> None:
         """Drop what is too old to matter."""
         while self._ended:
-            sendid, begun = next(iter(self._ended.items()))
-            if now - begun.ended_at < REMEMBER_S:
+            sendid, attempt = next(iter(self._ended.items()))
+            if now - attempt.ended_at < REMEMBER_S:
                 return
             del self._ended[sendid]
 
@@ -232,42 +232,42 @@ class GoipSender:
             line.password,
             self._exchange_timers,
         )
-        begun = ExchangeAttempt(job, line, exchange, line.address[0], now)
-        self._begun[sendid] = begun
-        self._places.setdefault(begun.device, set()).add(sendid)
+        attempt = ExchangeAttempt(job, line, exchange, line.address[0], now)
+        self._attempts[sendid] = attempt
+        self._places.setdefault(attempt.device, set()).add(sendid)
         line.exchange = exchange
         line.next_at = now + line.settings.min_interval_s
-        self._send(begun, exchange.begin(now))
-        return self._after(sendid, begun, now)
+        self._send(attempt, exchange.begin(now))
+        return self._after(sendid, attempt, now)
 
-    def _send(self, begun: ExchangeAttempt, datagrams: list[bytes]) -> None:
-        address = begun.line.address
+    def _send(self, attempt: ExchangeAttempt, datagrams: list[bytes]) -> None:
+        address = attempt.line.address
         if address is not None:
             for datagram in datagrams:
                 self._write(datagram, address)
 
     def _after(
-        self, sendid: int, begun: ExchangeAttempt, now: float
+        self, sendid: int, attempt: ExchangeAttempt, now: float
     ) -> list[SessionEvent]:
         """Look at an exchange after each step: count, tell, release, close."""
-        exchange = begun.exchange
+        exchange = attempt.exchange
         assert exchange is not None
-        if exchange.sends and not exchange.counted and begun.job is not None:
+        if exchange.sends and not exchange.counted and attempt.job is not None:
             exchange.counted = True
-            self._count(begun.line, begun.job.units, now)
-            self.talks.note(begun.job.to, begun.line.name)
+            self._count(attempt.line, attempt.job.units, now)
+            self.affinity.note(attempt.job.to, attempt.line.name)
         events: list[SessionEvent] = []
-        if exchange.result is not None and not begun.told:
-            begun.told = True
-            events += self._tell(begun, exchange.result, now)
-        if exchange.late is not None and begun.job is not None:
-            events += self._tell_late(begun, begun.job, exchange.late, now)
+        if exchange.result is not None and not attempt.reported:
+            attempt.reported = True
+            events += self._tell(attempt, exchange.result, now)
+        if exchange.late is not None and attempt.job is not None:
+            events += self._report_late(attempt, attempt.job, exchange.late, now)
         self._timers.set(("exchange", sendid), exchange.deadline)
-        if exchange.released and not begun.released:
-            begun.released = True
-            events += self._release(sendid, begun, now)
-        if exchange.stage is ExchangeStage.CLOSED and sendid in self._begun:
-            self._close(sendid, begun, now)
+        if exchange.released and not attempt.released:
+            attempt.released = True
+            events += self._release(sendid, attempt, now)
+        if exchange.stage is ExchangeStage.CLOSED and sendid in self._attempts:
+            self._close(sendid, attempt, now)
         return events
 
     def _count(self, line: Line, units: int, now: float) -> None:
@@ -277,9 +277,9 @@ class GoipSender:
             self._timers.set(("day", line.name), line.next_day(now))
 
     def _tell(
-        self, begun: ExchangeAttempt, result: Result, now: float
+        self, attempt: ExchangeAttempt, result: Result, now: float
     ) -> list[SessionEvent]:
-        job, line = begun.job, begun.line
+        job, line = attempt.job, attempt.line
         assert job is not None
         provider_id = None
         match result:
@@ -290,38 +290,38 @@ class GoipSender:
                 if sms_no is not None:
                     provider_id = line.sent.note(sms_no, job.to, now).provider_id
             case SmsNotSent():
-                self._blame(line, result, now)
+                self._penalise(line, result, now)
             case SmsUncertain(why):
-                orphan = self.unsure.adopt(line.name, job.to, begun.began_at)
-                if orphan is not None:
-                    known = provider_id_of(line.name, orphan.sms_no, orphan.at)
+                unmatched = self.unsure.adopt(line.name, job.to, attempt.began_at)
+                if unmatched is not None:
+                    known = provider_id_of(line.name, unmatched.sms_no, unmatched.at)
                     line.works()
-                    return [JobEnded(job, line.name, SmsSent(orphan.sms_no), known)]
+                    return [JobEnded(job, line.name, SmsSent(unmatched.sms_no), known)]
                 self.unsure.note(line.name, job, now)
-                self._mind_trouble(line, why, SILENT_DEVICE_S, now)
+                self._back_off(line, why, SILENT_DEVICE_S, now)
             case SmsFailed(code):
-                self._mind_failure(line, code, now)
+                self._count_failure(line, code, now)
         return [JobEnded(job, line.name, result, provider_id)]
 
     def _again(self, job: GoipJob, line: Line, now: float) -> list[SessionEvent]:
         job.again += 1
         if job.again > AGAIN_LIMIT:
             why = "the device loses its exchanges"
-            self._mind_trouble(line, why, BUSY_DEVICE_S, now)
+            self._back_off(line, why, BUSY_DEVICE_S, now)
             return [_not_sent(job, line.name, "SENDID", why)]
         line.waiting.appendleft(job)
         line.next_at = now
         return []
 
-    def _blame(self, line: Line, result: SmsNotSent, now: float) -> None:
+    def _penalise(self, line: Line, result: SmsNotSent, now: float) -> None:
         rest_s = result.rest_s
         if result.logged_out:
             line.gsm_status = "LOGOUT"
             # its next keepalive is believed, unless it was wrong before
             rest_s = BUSY_DEVICE_S / 2 if line.troubles else 0.0
-        self._mind_trouble(line, result.why, rest_s, now)
+        self._back_off(line, result.why, rest_s, now)
 
-    def _mind_trouble(self, line: Line, why: str, first_s: float, now: float) -> None:
+    def _back_off(self, line: Line, why: str, first_s: float, now: float) -> None:
         """Rest a line that did not do its part, twice as long for each time.
 
         Its keepalives may be good all the while: only an SMS that goes out proves
@@ -333,9 +333,9 @@ class GoipSender:
     def _rest(self, line: Line, why: str, pause_s: float, now: float) -> None:
         if pause_s:
             line.rest(why, now + min(LONGEST_REST_S, pause_s))
-            self._timers.set(("rest", line.name), line.rest_until)
+            self._timers.set(("rest", line.name), line.suspended_until)
 
-    def _mind_failure(self, line: Line, code: int | None, now: float) -> None:
+    def _count_failure(self, line: Line, code: int | None, now: float) -> None:
         """Rest a line that fails again and again: it would take every SMS first."""
         line.failures += 1
         # it spoke, whatever it said
@@ -345,17 +345,17 @@ class GoipSender:
             pause_s = FAILING_FIRST_S * 2.0 ** min(more, 10)
             self._rest(line, f"fails: {text_of(code)}", pause_s, now)
 
-    def _tell_late(
+    def _report_late(
         self,
-        begun: ExchangeAttempt,
+        attempt: ExchangeAttempt,
         job: GoipJob,
         result: SmsSent | SmsFailed,
         now: float,
     ) -> list[SessionEvent]:
-        line = begun.line
-        begun.job = None
-        assert begun.exchange is not None
-        was_unknown = isinstance(begun.exchange.result, SmsUncertain)
+        line = attempt.line
+        attempt.job = None
+        assert attempt.exchange is not None
+        was_unknown = isinstance(attempt.exchange.result, SmsUncertain)
         if was_unknown and not self.unsure.settle(line.name, job):
             # a receipt told it before
             return []
@@ -367,12 +367,12 @@ class GoipSender:
         return [LateResult(job, line.name, result, provider_id)]
 
     def _abort(
-        self, sendid: int, begun: ExchangeAttempt, now: float
+        self, sendid: int, attempt: ExchangeAttempt, now: float
     ) -> list[SessionEvent]:
-        if begun.exchange is None:
+        if attempt.exchange is None:
             return []
-        self._send(begun, begun.exchange.abort(now, "the channel stops"))
-        return self._after(sendid, begun, now)
+        self._send(attempt, attempt.exchange.abort(now, "the channel stops"))
+        return self._after(sendid, attempt, now)
 
     # -- places and lines --------------------------------------------------
 
@@ -388,35 +388,35 @@ class GoipSender:
         return False
 
     def _release(
-        self, sendid: int, begun: ExchangeAttempt, now: float
+        self, sendid: int, attempt: ExchangeAttempt, now: float
     ) -> list[SessionEvent]:
         """The line may go on, and another line of the device too."""
-        places = self._places.get(begun.device, set())
+        places = self._places.get(attempt.device, set())
         places.discard(sendid)
         if not places:
-            self._places.pop(begun.device, None)
-        line = begun.line
-        if line.exchange is begun.exchange:
+            self._places.pop(attempt.device, None)
+        line = attempt.line
+        if line.exchange is attempt.exchange:
             line.exchange = None
         events = self.advance(line, now) if not self._stopping else []
-        queue = self._queues.get(begun.device)
-        while queue and self._has_free_place(begun.device):
+        queue = self._queues.get(attempt.device)
+        while queue and self._has_free_place(attempt.device):
             events += self.advance(queue.popleft(), now)
         if queue is not None and not queue:
-            self._queues.pop(begun.device, None)
+            self._queues.pop(attempt.device, None)
         return events
 
     def _has_free_place(self, device: str) -> bool:
         taken = len(self._places.get(device, ()))
         return taken < self._settings.sessions_per_device
 
-    def _close(self, sendid: int, begun: ExchangeAttempt, now: float) -> None:
-        del self._begun[sendid]
-        exchange = begun.exchange
+    def _close(self, sendid: int, attempt: ExchangeAttempt, now: float) -> None:
+        del self._attempts[sendid]
+        exchange = attempt.exchange
         if exchange is not None and not exchange.may_be_contradicted:
-            begun.exchange = begun.job = None
-        begun.ended_at = now
-        self._ended[sendid] = begun
+            attempt.exchange = attempt.job = None
+        attempt.ended_at = now
+        self._ended[sendid] = attempt
         self.forget(now)
 
     def _hand_on(self, line: Line, now: float) -> list[SessionEvent]:

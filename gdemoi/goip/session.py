@@ -31,7 +31,12 @@ from gdemoi.goip.datagrams import (
     taken,
 )
 from gdemoi.goip.deadlines import DeadlineHeap
-from gdemoi.goip.early_receipts import EarlyReceipts, number_of, receipt_came, sms_no_of
+from gdemoi.goip.early_receipts import (
+    EarlyReceipts,
+    number_of,
+    receipt_received,
+    sms_no_of,
+)
 from gdemoi.goip.inbound_repeats import InboundRepeats, Key, key_of
 from gdemoi.goip.line_commands import LineCommand, order_of
 from gdemoi.goip.lines import TOLD, Line
@@ -86,7 +91,7 @@ class GoipSession:
     def receive(self, data: bytes, address: Address, now: float) -> list[SessionEvent]:
         """Take one datagram; any bytes, from anywhere."""
         if not self._sources.is_allowed(address[0]):
-            return self._odd(address, "not in allow_src")
+            return self._rejected(address, "not in allow_src")
         known = address in self._by_address
         if not self._sources.admit(address, known, now):
             self.counts["limited"] += 1
@@ -100,7 +105,7 @@ class GoipSession:
             case Push():
                 return self._push(datagram, len(data), address, now)
             case UnparsedDatagram():
-                return self._odd(address, datagram.why)
+                return self._rejected(address, datagram.why)
 
     def submit(self, job: GoipJob, now: float) -> list[SessionEvent]:
         """Send one SMS; its end comes as `Over`, perhaps at once."""
@@ -188,10 +193,10 @@ class GoipSession:
             return "up", ""
         reasons = Counter(line.unusable(now) for line in self.lines.values())
         reasons.pop(None, None)
-        told = ", ".join(f"{count} {why}" for why, count in reasons.most_common(3))
+        reported = ", ".join(f"{count} {why}" for why, count in reasons.most_common(3))
         if usable:
-            return "degraded", f"{len(usable)} of {total} lines usable: {told}"
-        return "down", told or "no lines are configured"
+            return "degraded", f"{len(usable)} of {total} lines usable: {reported}"
+        return "down", reported or "no lines are configured"
 
     # -- what devices tell -------------------------------------------------
 
@@ -199,13 +204,13 @@ class GoipSession:
         self, push: Push, size: int, address: Address, now: float
     ) -> list[SessionEvent]:
         if push.verb != "req" and not push.verb.isupper():
-            return self._odd(address, "unknown word")
+            return self._rejected(address, "unknown word")
         line = self._by_id.get(push.id)
         if line is None or not line.knows(push.password):
             return self._bad_auth(push, line, size, address)
         if not line.may_be_at(address):
             self.counts["wrong_place"] += 1
-            return self._odd(address, f"{line.name} is pinned to another address")
+            return self._rejected(address, f"{line.name} is pinned to another address")
         match push.verb:
             case "req":
                 return self._keepalive(push, line, address, now)
@@ -229,7 +234,7 @@ class GoipSession:
         if answer and len(answer) <= size:
             self._write(answer, address)
         who = "unknown id" if line is None else f"wrong password for {line.name}"
-        return self._odd(address, who)
+        return self._rejected(address, who)
 
     def _keepalive(
         self, push: Push, line: Line, address: Address, now: float
@@ -261,7 +266,7 @@ class GoipSession:
         raw = srcnum.decode("utf-8", "replace")
         sender = line.unspelled(raw)
         if sender:
-            self.sender.talks.note(sender, line.name)
+            self.sender.affinity.note(sender, line.name)
         recvid = push.count.decode("ascii")
         return [
             SmsReceived(
@@ -284,7 +289,7 @@ class GoipSession:
         number = push.fields.get("num", b"")
         numeric = sms_no.isdigit() and status.isdigit()
         if not numeric or len(sms_no) > 20 or len(status) > 3 or len(number) > 64:
-            return self._odd(address, f"DELIVER of {line.name} that names no SMS")
+            return self._rejected(address, f"DELIVER of {line.name} that names no SMS")
         key = key_of(line.name, "DELIVER", push.count, sms_no, status, number)
         if not self._is_first(key, push, address, now):
             return []
@@ -294,7 +299,7 @@ class GoipSession:
         if early and self._early.keep(line, key, push, now):
             self._timers.set(("early", ""), self._early.next())
             return []
-        return [receipt_came(line, key, push, now)]
+        return [receipt_received(line, key, push, now)]
 
     def _is_first(self, key: Key, push: Push, address: Address, now: float) -> bool:
         """Whether to tell it upward; a repeat of what is safe is answered."""
@@ -327,7 +332,7 @@ class GoipSession:
         found = self._orders.get(said.sendid)
         if found is None or found[0].address != address:
             self.counts["stray"] += 1
-            return self._odd(address, "an answer to nothing that was asked")
+            return self._rejected(address, "an answer to nothing that was asked")
         line, order = found
         return self._after_order(line, order, order.receive(said.word, said.rest, now))
 
@@ -408,7 +413,7 @@ class GoipSession:
         self._timers.set(("early", ""), self._early.next())
         return events
 
-    def _odd(self, address: Address, why: str) -> list[SessionEvent]:
+    def _rejected(self, address: Address, why: str) -> list[SessionEvent]:
         self.counts["odd"] += 1
         return [DatagramRejected(address[0], address[1], why)]
 

@@ -50,9 +50,9 @@ class UncertainSms:
         kept = self._lines.get(line, ())
         return not any(agree(one.job.to, number) for one in kept)
 
-    def keep(self, orphan: UnmatchedReceipt) -> None:
+    def keep(self, unmatched: UnmatchedReceipt) -> None:
         """Remember a receipt that came while its SMS may be under way."""
-        self._orphans.append(orphan)
+        self._orphans.append(unmatched)
 
     def adopt(self, line: str, number: str, since: float) -> UnmatchedReceipt | None:
         """Return the one orphan that can be about an SMS begun at `since`."""

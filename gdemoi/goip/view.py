@@ -43,8 +43,8 @@ def line_view(line: Line, now: float) -> dict[str, Any]:
         "sent": line.sent_total,
         "received": line.received_total,
         "bad_auth": line.bad_auth,
-        "call": line.told.get("STATE"),
-        "balance": line.told.get("balance"),
+        "call": line.reported.get("STATE"),
+        "balance": line.reported.get("balance"),
     }
     for field, word in _WORDS.items():
         view[word] = line.facts.get(field) or None
@@ -52,6 +52,6 @@ def line_view(line: Line, now: float) -> dict[str, Any]:
         name: value for name, value in line.facts.items() if name not in _SHOWN
     }
     view["told"] = {
-        name: value for name, value in line.told.items() if name != "balance"
+        name: value for name, value in line.reported.items() if name != "balance"
     }
     return view

@@ -67,7 +67,7 @@ class Api:
     ) -> None:
         self._gateway = gateway
         self._settings = settings
-        self._feed = EventStream(gateway, settings, clock)
+        self._stream = EventStream(gateway, settings, clock)
         self.resource: IResource = AccessGuard(self.app.resource(), settings.token)
         self._metrics = Metrics(gateway)
         self.factory = BoundedSite(
@@ -77,11 +77,11 @@ class Api:
     @property
     def readers(self) -> int:
         """Return how many clients poll or stream events now."""
-        return self._feed.readers
+        return self._stream.readers
 
     def close(self) -> None:
         """End what waits for events; the gateway is stopping."""
-        self._feed.close()
+        self._stream.close()
 
     # -- messages ----------------------------------------------------------
 
@@ -156,7 +156,7 @@ class Api:
     @app.route("/v1/events", methods=["GET"])
     async def events(self, request: IRequest) -> bytes | None:
         """Tell events, as a poll or as a stream."""
-        return await self._feed.serve(request)
+        return await self._stream.serve(request)
 
     @app.route("/v1/explain", methods=["POST"])
     def explain(self, request: IRequest) -> bytes:

@@ -163,22 +163,22 @@ class EventStream:
         # nginx would hold the stream back
         request.setHeader(b"x-accel-buffering", b"no")
         request.write(b": gdemoi\n\n")
-        tap = StreamProducer()
-        request.registerProducer(tap, True)
+        producer = StreamProducer()
+        request.registerProducer(producer, True)
         try:
-            await self._flow(request, tap, after)
+            await self._flow(request, producer, after)
         except Unavailable as fault:
             log.warn("a stream of events ends early: {fault}", fault=fault)
         # A reader that went has cancelled this coroutine, and has no producer.
         request.unregisterProducer()
 
-    async def _flow(self, request: Any, tap: StreamProducer, after: int) -> None:
+    async def _flow(self, request: Any, producer: StreamProducer, after: int) -> None:
         while not self._closed:
             events = await self._gateway.events(after, STREAM_BATCH)
             if events:
                 after = events[-1].seq
                 request.write(_lines(events))
-                await tap.open()
+                await producer.open()
             elif not await self._wait(after, STREAM_SILENCE_S):
                 request.write(b":\n\n")
 

@@ -1,6 +1,6 @@
 """The journal: the truth about every message, on SQLite or PostgreSQL.
 
-Read `record` first (what facts do to a message), then `ledger` (how that becomes
+Read `record` first (what facts do to a message), then `transaction` (how that becomes
 rows), `known` (which messages are in memory), `writer` and `worker` (group
 commit), and `journal` (what the house calls).
 """

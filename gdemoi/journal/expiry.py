@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gdemoi.journal.inbound_sms import lapse_groups
-from gdemoi.journal.message_state import lapse
+from gdemoi.journal.inbound_sms import flush_incomplete
+from gdemoi.journal.message_state import apply_deadlines
 from gdemoi.journal.receipts import decode_receipt, remove_unmatched
 from gdemoi.journal.transaction import Transaction
 
@@ -21,34 +21,40 @@ PROMOTE_AFTER_S: Final = 60.0
 UNMATCHED_KEEP_S: Final = 86_400.0
 
 
-def lapse_messages(ledger: Transaction, now: float) -> bool:
+def expire_messages(transaction: Transaction, now: float) -> bool:
     """Expire, tell uncertain, settle."""
-    ledger.now = max(ledger.now, now)
-    rows = ledger.database.rows(ledger.statements.overdue, (ledger.owner, now, CHUNK))
+    transaction.now = max(transaction.now, now)
+    rows = transaction.database.rows(
+        transaction.statements.overdue, (transaction.owner, now, CHUNK)
+    )
     for row in rows:
-        entry = ledger.known.adopt(row)
-        ledger.changed(entry, lapse(entry.record, now, ledger.receipt_ttl_s))
+        entry = transaction.cache.adopt(row)
+        transaction.changed(
+            entry, apply_deadlines(entry.record, now, transaction.receipt_ttl_s)
+        )
     return len(rows) == CHUNK
 
 
-def forget_messages(ledger: Transaction, now: float, after: int) -> int | None:
+def forget_messages(transaction: Transaction, now: float, after: int) -> int | None:
     """Delete old messages that are over, oldest first.
 
     Returns the row number to go on from, None when the rest is too young.  Who
     accepted a message does not matter here: its age is the same for all.
     """
-    rows = ledger.database.rows(ledger.statements.oldest_messages, (after, CHUNK))
-    young = now - ledger.keep_s
+    rows = transaction.database.rows(
+        transaction.statements.oldest_messages, (after, CHUNK)
+    )
+    young = now - transaction.keep_s
     for *row, accepted_at in rows:
         if accepted_at > young:
             return None
-        entry = ledger.known.adopt(row)
+        entry = transaction.cache.adopt(row)
         if entry.record.final and entry.record.at <= young:
-            ledger.remove(entry)
+            transaction.remove(entry)
     return rows[-1][2] if len(rows) == CHUNK else None
 
 
-def promote(ledger: Transaction, lanes: Sequence[str], now: float) -> bool:
+def promote(transaction: Transaction, lanes: Sequence[str], now: float) -> bool:
     """Let what has been due for a while stand in its lane by priority.
 
     Not at once: a lane that read its head a moment ago asks for the next due time
@@ -56,35 +62,41 @@ def promote(ledger: Transaction, lanes: Sequence[str], now: float) -> bool:
     """
     risen = now - PROMOTE_AFTER_S
     for lane in lanes:
-        ledger.database.run(ledger.statements.promote, (ledger.owner, lane, risen))
+        transaction.database.run(
+            transaction.statements.promote, (transaction.owner, lane, risen)
+        )
     return False
 
 
-def forget_events(ledger: Transaction, now: float, passed: int | None) -> bool:
+def forget_events(transaction: Transaction, now: float, passed: int | None) -> bool:
     """Delete old events up to `passed` (None: no publisher to wait for)."""
-    rows = ledger.database.rows(ledger.statements.oldest_events, (ledger.owner, CHUNK))
+    rows = transaction.database.rows(
+        transaction.statements.oldest_events, (transaction.owner, CHUNK)
+    )
     last = 0
     for seq, at in rows:
-        if at + ledger.keep_s > now or (passed is not None and seq > passed):
+        if at + transaction.keep_s > now or (passed is not None and seq > passed):
             break
         last = seq
     if not last:
         return False
-    ledger.database.run(ledger.statements.delete_events, (ledger.owner, last))
+    transaction.database.run(
+        transaction.statements.delete_events, (transaction.owner, last)
+    )
     return last == rows[-1][0] and len(rows) == CHUNK
 
 
-def forget_receipts(ledger: Transaction, now: float) -> bool:
+def forget_receipts(transaction: Transaction, now: float) -> bool:
     """Delete receipts that matched nothing for a day."""
-    rows = ledger.database.rows(
-        ledger.statements.old_unmatched, (now - UNMATCHED_KEEP_S, CHUNK)
+    rows = transaction.database.rows(
+        transaction.statements.old_unmatched, (now - UNMATCHED_KEEP_S, CHUNK)
     )
     for n, _, body in rows:
-        remove_unmatched(ledger, n, decode_receipt(body))
+        remove_unmatched(transaction, n, decode_receipt(body))
     return len(rows) == CHUNK
 
 
-def forget_arrivals(ledger: Transaction, now: float) -> bool:
+def forget_arrivals(transaction: Transaction, now: float) -> bool:
     """Tell long SMS as they are, and forget what could repeat no more."""
-    ledger.database.run(ledger.statements.delete_arrivals, (now,))
-    return lapse_groups(ledger, now, CHUNK) == CHUNK
+    transaction.database.run(transaction.statements.delete_arrivals, (now,))
+    return flush_incomplete(transaction, now, CHUNK) == CHUNK

@@ -25,18 +25,18 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SegmentGroup).decode
 
 
-def arrive(ledger: Transaction, inbound: Inbound, now: float) -> str | None:
+def arrive(transaction: Transaction, inbound: Inbound, now: float) -> str | None:
     """Record an inbound SMS; the id it got, None for a repeat."""
-    if inbound.dedup is not None and _seen(ledger, inbound, inbound.dedup, now):
+    if inbound.dedup is not None and _seen(transaction, inbound, inbound.dedup, now):
         return None
     if inbound.part is not None and inbound.part.total > 1:
-        inbound_id = _gather(ledger, inbound, now)
+        inbound_id = _gather(transaction, inbound, now)
     else:
-        inbound_id = ledger.new_id()
-        tell_inbound(ledger, inbound, inbound_id)
+        inbound_id = transaction.new_id()
+        report_inbound(transaction, inbound, inbound_id)
     if inbound.dedup is not None and inbound_id is not None:
-        ledger.database.run(
-            ledger.statements.put_arrival,
+        transaction.database.run(
+            transaction.statements.put_arrival,
             (
                 inbound.origin,
                 inbound.dedup[:_DEDUP_LIMIT],
@@ -47,27 +47,27 @@ def arrive(ledger: Transaction, inbound: Inbound, now: float) -> str | None:
     return inbound_id
 
 
-def _seen(ledger: Transaction, inbound: Inbound, dedup: str, now: float) -> bool:
-    find = ledger.statements.find_arrival
+def _seen(transaction: Transaction, inbound: Inbound, dedup: str, now: float) -> bool:
+    find = transaction.statements.find_arrival
     # by the channel: as it was written before accounts were the key
     for origin in dict.fromkeys((inbound.origin, inbound.channel)):
-        rows = ledger.database.rows(find, (origin, dedup[:_DEDUP_LIMIT]))
+        rows = transaction.database.rows(find, (origin, dedup[:_DEDUP_LIMIT]))
         if rows and rows[0][1] > now:
             return True
     return False
 
 
-def _gather(ledger: Transaction, inbound: Inbound, now: float) -> str | None:
+def _gather(transaction: Transaction, inbound: Inbound, now: float) -> str | None:
     """Keep a segment; tell the SMS when it was the last one missing."""
     part = inbound.part
     assert part is not None
     if not part.possible:
         # no place in any group: it goes up alone rather than get lost
-        inbound_id = ledger.new_id()
-        tell_inbound(ledger, inbound, inbound_id)
+        inbound_id = transaction.new_id()
+        report_inbound(transaction, inbound, inbound_id)
         return inbound_id
     key = group_key(inbound)
-    rows = ledger.database.rows(ledger.statements.find_group, (key,))
+    rows = transaction.database.rows(transaction.statements.find_group, (key,))
     group = _decode(rows[0][0]) if rows else None
     if group is not None:
         known = repeats(group, inbound)
@@ -75,54 +75,56 @@ def _gather(ledger: Transaction, inbound: Inbound, now: float) -> str | None:
             return None
         if known is None or group.done:
             # the same reference for another SMS: what was there is over
-            finish(ledger, group)
+            finish(transaction, group)
             group = None
     if group is None:
-        if ledger.bump("groups", 0 if rows else 1) > GROUP_LIMIT:
-            lapse_groups(ledger, float("inf"), 10)
-        group = SegmentGroup(ledger.new_id(), now + inbound.join_window_s, part.total)
+        if transaction.bump("groups", 0 if rows else 1) > GROUP_LIMIT:
+            flush_incomplete(transaction, float("inf"), 10)
+        group = SegmentGroup(
+            transaction.new_id(), now + inbound.join_window_s, part.total
+        )
     group.parts.append(inbound)
     if len(group.parts) == group.total:
-        finish(ledger, group)
-    _keep(ledger, key, group)
+        finish(transaction, group)
+    _keep(transaction, key, group)
     return group.id
 
 
-def _keep(ledger: Transaction, key: str, group: SegmentGroup) -> None:
-    ledger.database.run(
-        ledger.statements.put_group,
-        (key, ledger.owner, group.deadline, int(group.done), _encode(group)),
+def _keep(transaction: Transaction, key: str, group: SegmentGroup) -> None:
+    transaction.database.run(
+        transaction.statements.put_group,
+        (key, transaction.owner, group.deadline, int(group.done), _encode(group)),
     )
 
 
-def finish(ledger: Transaction, group: SegmentGroup) -> None:
+def finish(transaction: Transaction, group: SegmentGroup) -> None:
     """Tell what there is of a long SMS, once."""
     if not group.done and group.parts:
-        tell_inbound(ledger, joined(group), group.id)
+        report_inbound(transaction, joined(group), group.id)
         group.done = True
 
 
-def lapse_groups(ledger: Transaction, until: float, limit: int) -> int:
+def flush_incomplete(transaction: Transaction, until: float, limit: int) -> int:
     """Tell the long SMS that waited `until` then, as they are; return how many."""
-    rows = ledger.database.rows(ledger.statements.old_groups, (until, limit))
+    rows = transaction.database.rows(transaction.statements.old_groups, (until, limit))
     for key, body, _ in rows:
-        finish(ledger, _decode(body))
-        ledger.database.run(ledger.statements.delete_group, (key,))
-        ledger.bump("groups", -1)
+        finish(transaction, _decode(body))
+        transaction.database.run(transaction.statements.delete_group, (key,))
+        transaction.bump("groups", -1)
     return len(rows)
 
 
-def tell_inbound(ledger: Transaction, inbound: Inbound, inbound_id: str) -> None:
+def report_inbound(transaction: Transaction, inbound: Inbound, inbound_id: str) -> None:
     """Put an inbound SMS into the outbox."""
     if inbound.text is not None:
         inbound = msgspec.structs.replace(inbound, text=unmarked(inbound.text))
-    event_id = ledger.new_id()
+    event_id = transaction.new_id()
     body = inbound_body(inbound, inbound_id, event_id)
-    ledger.publish(f"inbound.{inbound.channel}", event_id, body)
+    transaction.publish(f"inbound.{inbound.channel}", event_id, body)
 
 
 def change(
-    ledger: Transaction,
+    transaction: Transaction,
     channel: str,
     line: str | None,
     state: str,
@@ -130,6 +132,6 @@ def change(
     at: float,
 ) -> None:
     """Put news of a channel or line into the outbox."""
-    event_id = ledger.new_id()
+    event_id = transaction.new_id()
     body = change_body(channel, line, state, reason, at, event_id)
-    ledger.publish(change_key(channel, line), event_id, body)
+    transaction.publish(change_key(channel, line), event_id, body)

@@ -91,7 +91,7 @@ class Journal:
         self._database = Database(url, name)
         # SQLite belongs to one gateway whatever its name is now
         owner = name if self._database.shared else ""
-        self._ledger = Transaction(
+        self._transaction = Transaction(
             self._database,
             owner=owner,
             token=os.urandom(6).hex(),
@@ -100,7 +100,7 @@ class Journal:
             cached=cached,
         )
         writer = JournalWriter(
-            self._ledger, reactor.seconds, self._deliver, patient=not inline
+            self._transaction, reactor.seconds, self._deliver, patient=not inline
         )
         self._writer = writer
         self._mark: HighWaterMarkFile | None = None
@@ -195,7 +195,7 @@ class Journal:
 
     async def _compare(self, mark: HighWaterMark, accepted: bool) -> None:
         """See whether the journal has all that the mark says it had."""
-        counters = self._ledger.counters
+        counters = self._transaction.counters
         have = HighWaterMark(counters["n"], counters["seq"])
         if not mark.beyond(have):
             return
@@ -207,11 +207,13 @@ class Journal:
 
     def _own_up(self, mark: HighWaterMark, text: str) -> None:
         """Write the loss down, tell it, and leave out the numbers that were used."""
-        ledger, now = self._ledger, self._reactor.seconds()
+        transaction, now = self._transaction, self._reactor.seconds()
         for name, value in (("n", mark.n), ("seq", mark.seq)):
-            ledger.counters[name] = max(ledger.counters[name], value) + LEFT_OUT
-        ledger.set_cursor(LOST, f"{rfc3339(now)} {text}")
-        inbound_sms.change(ledger, NO_CHANNEL, None, "degraded", text, now)
+            transaction.counters[name] = (
+                max(transaction.counters[name], value) + LEFT_OUT
+            )
+        transaction.set_cursor(LOST, f"{rfc3339(now)} {text}")
+        inbound_sms.change(transaction, NO_CHANNEL, None, "degraded", text, now)
 
     def close(self) -> Deferred[None]:
         """Finish what was taken, then let go of the database."""
@@ -287,19 +289,19 @@ class Journal:
     def accept(self, batch: Sequence[Acceptance]) -> Deferred[list[AcceptResult]]:
         """Write new messages down; one verdict each, in order."""
         return self._writes.put(
-            self._ledger.accept, batch, ids=[a.message.id for a in batch]
+            self._transaction.accept, batch, ids=[a.message.id for a in batch]
         )
 
     def note(self, fact: Fact) -> Deferred[bool]:
         """Record a fact; False when the message has moved past it."""
-        return self._writes.put(receipts.note, self._ledger, fact, ids=(fact.id,))
+        return self._writes.put(receipts.note, self._transaction, fact, ids=(fact.id,))
 
     def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""
         keys = all_keys_of(receipt) if self._database.shared else ()
         return self._writes.put(
             receipts.note_receipt,
-            self._ledger,
+            self._transaction,
             receipt,
             self._reactor.seconds(),
             receipt_keys=[(receipt.account, key) for key in keys],
@@ -308,7 +310,7 @@ class Journal:
     def inbound(self, inbound: Inbound) -> Deferred[str | None]:
         """Record an inbound SMS; the id it got, None for a repeat."""
         return self._writes.put(
-            inbound_sms.arrive, self._ledger, inbound, self._reactor.seconds()
+            inbound_sms.arrive, self._transaction, inbound, self._reactor.seconds()
         )
 
     def changed(
@@ -316,12 +318,12 @@ class Journal:
     ) -> Deferred[None]:
         """Record that a channel or line went up or down, as an event."""
         return self._writes.put(
-            inbound_sms.change, self._ledger, channel, line, state, reason, at
+            inbound_sms.change, self._transaction, channel, line, state, reason, at
         )
 
     def set_cursor(self, name: str, value: str) -> Deferred[None]:
         """Write a named bookmark."""
-        return self._writes.put(self._ledger.set_cursor, name, value)
+        return self._writes.put(self._transaction.set_cursor, name, value)
 
     # --- time ------------------------------------------------------------
 
@@ -330,25 +332,27 @@ class Journal:
         return Deferred.fromCoroutine(self._sweep(now))
 
     async def _sweep(self, now: float) -> None:
-        ledger = self._ledger
+        transaction = self._transaction
         passed = None
         for name in self._keep_for:
             value = await self.cursor(name)
             seq = int(value) if value is not None and value.isdecimal() else 0
             passed = seq if passed is None else min(passed, seq)
         jobs: tuple[tuple[Any, ...], ...] = (
-            (expiry.lapse_messages, ledger, now),
-            (expiry.promote, ledger, tuple(self._backlog), now),
-            (expiry.forget_arrivals, ledger, now),
-            (expiry.forget_receipts, ledger, now),
-            (expiry.forget_events, ledger, now, passed),
+            (expiry.expire_messages, transaction, now),
+            (expiry.promote, transaction, tuple(self._backlog), now),
+            (expiry.forget_arrivals, transaction, now),
+            (expiry.forget_receipts, transaction, now),
+            (expiry.forget_events, transaction, now, passed),
         )
         for job in jobs:
             while await self._writes.put(*job):
                 pass
         after: int | None = 0
         while after is not None:
-            after = await self._writes.put(expiry.forget_messages, ledger, now, after)
+            after = await self._writes.put(
+                expiry.forget_messages, transaction, now, after
+            )
         if self._database.shared:
             await self._look_around()
 

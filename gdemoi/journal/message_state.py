@@ -14,7 +14,8 @@ Who may change what:
   outcome was; the next attempt that sends the rest takes over ids and receipts.
 * a receipt counts for the attempt that owns its provider id; before that the
   journal keeps it unmatched.
-* time (`lapse`) expires what waits, tells what is held `uncertain`, and settles
+* time (`apply_deadlines`) expires what waits, tells what is held `uncertain`, and
+settles
   what waits for a receipt that does not come.
 """
 
@@ -143,10 +144,12 @@ def receive(
         record.taken = any(_has_taken(record, one) for one in record.attempts)
     else:
         record.taken = record.taken or not _in_part(record, attempt)
-    return True, _weigh(record, attempt, receipt, now)
+    return True, _state_by_receipts(record, attempt, receipt, now)
 
 
-def lapse(record: MessageRecord, now: float, receipt_ttl_s: float) -> list[StoredEvent]:
+def apply_deadlines(
+    record: MessageRecord, now: float, receipt_ttl_s: float
+) -> list[StoredEvent]:
     """Let time pass: expire, tell held messages uncertain, settle."""
     if record.final or record.open:
         return []
@@ -170,7 +173,7 @@ def lapse(record: MessageRecord, now: float, receipt_ttl_s: float) -> list[Store
 
 
 def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
-    """Return when `lapse` has something to do; None: not before the next fact."""
+    """Return when `apply_deadlines` has something to do; None: not before the next fact."""
     if record.final or record.open:
         return None
     if record.held_until is not None:
@@ -269,7 +272,7 @@ def _answered(
         return False, []
     if _is_settled(record, attempt, fact.outcome):
         # nothing new of the whole; but a segment may have been taken after all
-        _know(record, attempt, fact.outcome)
+        _record_ids(record, attempt, fact.outcome)
         return False, []
     _close(record, attempt, fact)
     if record.final:
@@ -316,7 +319,7 @@ def _close(record: MessageRecord, attempt: StoredAttempt, fact: AttemptEnded) ->
         record.open = False
     if not record.final:
         record.at = fact.at
-    _know(record, attempt, outcome)
+    _record_ids(record, attempt, outcome)
     if isinstance(outcome, Accepted):
         attempt.outcome = AttemptOutcome.ACCEPTED
         attempt.error = None
@@ -330,7 +333,9 @@ def _close(record: MessageRecord, attempt: StoredAttempt, fact: AttemptEnded) ->
         attempt.error = Error("gateway:uncertain", outcome.why)
 
 
-def _know(record: MessageRecord, attempt: StoredAttempt, outcome: Outcome) -> None:
+def _record_ids(
+    record: MessageRecord, attempt: StoredAttempt, outcome: Outcome
+) -> None:
     """Keep which segments the far side has by an outcome, with their ids."""
     if isinstance(outcome, Accepted):
         attempt.segments = outcome.segments
@@ -522,10 +527,10 @@ def _mark(
         return True
     if receipt.whole:
         found = list(range(len(attempt.states)))
-    return _mark_these(attempt.states, found, receipt.state)
+    return _note_segments(attempt.states, found, receipt.state)
 
 
-def _mark_these(
+def _note_segments(
     states: list[MessageState | None], places: list[int], state: MessageState
 ) -> bool:
     """Note what a receipt says of some segments; False when it is no news."""
@@ -561,7 +566,7 @@ def _in_part(record: MessageRecord, attempt: StoredAttempt) -> bool:
     )
 
 
-def _weigh(
+def _state_by_receipts(
     record: MessageRecord, attempt: StoredAttempt, receipt: Receipt, now: float
 ) -> list[StoredEvent]:
     """Return the event, if any, that the receipts of an attempt amount to."""

@@ -23,7 +23,7 @@ from gdemoi.journal.stored_form import (
     MessageRecord,
     StoredAttempt,
     StoredReceipt,
-    doubts_of,
+    uncertain_attempts_of,
 )
 from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339
@@ -76,7 +76,7 @@ class Queries:
             record.tried,
             record.due,
             record.attempt,
-            doubts_of(record),
+            uncertain_attempts_of(record),
             record.progress,
         )
 
@@ -123,7 +123,7 @@ class Queries:
                         record.tried,
                         held,
                         last.provider_ids,
-                        doubts_of(record),
+                        uncertain_attempts_of(record),
                         record.progress,
                     )
                 )

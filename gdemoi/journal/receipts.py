@@ -34,18 +34,18 @@ _encode = msgspec.msgpack.Encoder().encode
 decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 
 
-def note(ledger: Transaction, fact: Fact) -> bool:
+def note(transaction: Transaction, fact: Fact) -> bool:
     """Record a fact, and the provider ids that it brings."""
-    counted, entry = ledger.note(fact)
+    counted, entry = transaction.note(fact)
     if isinstance(fact, AttemptEnded) and entry is not None:
         ids = ids_in(fact.outcome)
         if ids:
-            _provide(ledger, entry, fact.account, ids)
+            _provide(transaction, entry, fact.account, ids)
     return counted
 
 
 def _provide(
-    ledger: Transaction,
+    transaction: Transaction,
     entry: CachedMessage,
     account: str,
     provider_ids: tuple[str, ...],
@@ -56,106 +56,110 @@ def _provide(
         if provider_id not in known:
             continue
         key = provider_key(provider_id)
-        ledger.provided(entry, account, key, provider_id)
-        if ledger.unmatched_count:
-            _match_early(ledger, account, key)
+        transaction.provided(entry, account, key, provider_id)
+        if transaction.unmatched_count:
+            _match_early(transaction, account, key)
 
 
-def _match_early(ledger: Transaction, account: str, key: str) -> None:
+def _match_early(transaction: Transaction, account: str, key: str) -> None:
     """Give receipts that came before the answer to their message."""
-    found = ledger.statements.find_unmatched
-    for n, body in ledger.database.rows(found, (account, key)):
+    found = transaction.statements.find_unmatched
+    for n, body in transaction.database.rows(found, (account, key)):
         receipt = decode_receipt(body)
-        if _give(ledger, receipt, ledger.now) is not None:
-            remove_unmatched(ledger, n, receipt)
+        if _give(transaction, receipt, transaction.now) is not None:
+            remove_unmatched(transaction, n, receipt)
 
 
-def remove_unmatched(ledger: Transaction, n: int, receipt: Receipt) -> None:
+def remove_unmatched(transaction: Transaction, n: int, receipt: Receipt) -> None:
     """Take a receipt out of the unmatched ones."""
-    s = ledger.statements
-    ledger.database.run(s.delete_unmatched, (n,))
+    s = transaction.statements
+    transaction.database.run(s.delete_unmatched, (n,))
     for key in all_keys_of(receipt):
-        ledger.database.run(s.delete_unmatched_key, (receipt.account, key, n))
-    ledger.unmatched_count -= 1
+        transaction.database.run(s.delete_unmatched_key, (receipt.account, key, n))
+    transaction.unmatched_count -= 1
 
 
 def note_receipt(
-    ledger: Transaction, receipt: Receipt, now: float
+    transaction: Transaction, receipt: Receipt, now: float
 ) -> ReceiptMatch | None:
     """Record a receipt, matched or kept."""
-    match = _give(ledger, receipt, now)
+    match = _give(transaction, receipt, now)
     if match is None:
-        _keep(ledger, receipt, now)
+        _keep(transaction, receipt, now)
     return match
 
 
-def _keep(ledger: Transaction, receipt: Receipt, now: float) -> None:
+def _keep(transaction: Transaction, receipt: Receipt, now: float) -> None:
     """Keep a receipt that matches nothing yet; the oldest one makes room."""
-    s = ledger.statements
-    if ledger.unmatched_count >= UNMATCHED_LIMIT:
-        for n, _, body in ledger.database.rows(s.old_unmatched, (now, 1)):
-            remove_unmatched(ledger, n, decode_receipt(body))
-    n = ledger.bump("n", 1)
-    ledger.database.run(s.insert_unmatched, (n, now, _encode(receipt)))
+    s = transaction.statements
+    if transaction.unmatched_count >= UNMATCHED_LIMIT:
+        for n, _, body in transaction.database.rows(s.old_unmatched, (now, 1)):
+            remove_unmatched(transaction, n, decode_receipt(body))
+    n = transaction.bump("n", 1)
+    transaction.database.run(s.insert_unmatched, (n, now, _encode(receipt)))
     rows = [(receipt.account, key, n) for key in dict.fromkeys(all_keys_of(receipt))]
-    ledger.database.many(s.insert_unmatched_key, rows)
-    ledger.unmatched_count += 1
+    transaction.database.many(s.insert_unmatched_key, rows)
+    transaction.unmatched_count += 1
 
 
-def _give(ledger: Transaction, receipt: Receipt, now: float) -> ReceiptMatch | None:
+def _give(
+    transaction: Transaction, receipt: Receipt, now: float
+) -> ReceiptMatch | None:
     """Let the message that a receipt is about have it."""
-    found = _find(ledger, receipt, now)
+    found = _find(transaction, receipt, now)
     if found is None:
         return None
     entry, provider_id, key, by = found
     _, told = receive(entry.record, receipt, provider_id, now, by)
-    ledger.changed(entry, told)
+    transaction.changed(entry, told)
     return ReceiptMatch(entry.id, provider_id or receipt.provider_id, key)
 
 
-def _find(ledger: Transaction, receipt: Receipt, now: float) -> Found | None:
+def _find(transaction: Transaction, receipt: Receipt, now: float) -> Found | None:
     """Return the message of a receipt, and what led there."""
     provider_id = receipt.provider_id
-    entry = ledger.known.by_provider.get((receipt.account, provider_id))
+    entry = transaction.cache.by_provider.get((receipt.account, provider_id))
     if entry is not None and not entry.record.final:
         key = provider_key(provider_id)
         certain = not receipt.keys or key in receipt.keys
         if certain and speaks_of(receipt.about, entry.message.to):
             return entry, provider_id, key, provider_id
     if receipt.message_id is not None:
-        entry = ledger.known.entry(receipt.message_id)
+        entry = transaction.cache.entry(receipt.message_id)
         if entry is not None and receipt.channel in entry.record.tried:
             ids = [i for a in entry.record.attempts for i in a.provider_ids]
             known = provider_id if provider_id in ids else ""
             return entry, known, "", known or receipt.message_id
-    return _by_witness(ledger, receipt, now)
+    return _by_receipt_ids(transaction, receipt, now)
 
 
-def _by_witness(ledger: Transaction, receipt: Receipt, now: float) -> Found | None:
+def _by_receipt_ids(
+    transaction: Transaction, receipt: Receipt, now: float
+) -> Found | None:
     """Ask each id that the receipt names; one spelled the same goes first."""
     best: Found | None = None
-    for witness in witnesses(receipt):
-        candidates, entries = _candidates(ledger, witness)
-        chosen = choose(witness, candidates, now)
+    for receipt_id in witnesses(receipt):
+        candidates, entries = _candidates(transaction, receipt_id)
+        chosen = choose(receipt_id, candidates, now)
         if chosen is None:
             continue
         entry = entries[chosen.message_id]
-        found = entry, chosen.provider_id, chosen.key, witness.provider_id
-        if not receipt.also or chosen.provider_id == witness.provider_id:
+        found = entry, chosen.provider_id, chosen.key, receipt_id.provider_id
+        if not receipt.also or chosen.provider_id == receipt_id.provider_id:
             return found
         best = best or found
     return best
 
 
 def _candidates(
-    ledger: Transaction, receipt: Receipt
+    transaction: Transaction, receipt: Receipt
 ) -> tuple[list[Candidate], dict[str, CachedMessage]]:
     """Read the messages that a receipt may be about."""
     found, entries = [], {}
     for key in dict.fromkeys(keys_of(receipt)):
-        for row in ledger.found(receipt.account, key):
+        for row in transaction.found(receipt.account, key):
             stored_key, provider_id, *whole = row
-            entry = ledger.known.adopt(whole)
+            entry = transaction.cache.adopt(whole)
             record = entry.record
             entries[entry.id] = entry
             found.append(

@@ -154,7 +154,7 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     held_why: Error | None = None
 
 
-def doubts_of(record: MessageRecord) -> int:
+def uncertain_attempts_of(record: MessageRecord) -> int:
     """Return how many attempts ended unsure; none of them is ever forgotten."""
     return sum(
         1 for attempt in record.attempts if attempt.outcome is AttemptOutcome.UNSURE

@@ -52,7 +52,7 @@ class Transaction:
     ) -> None:
         self.database = database
         self.statements = database.statements
-        self.known = MessageCache(database, cached)
+        self.cache = MessageCache(database, cached)
         self.owner = owner
         self.keep_s = keep_s
         self.receipt_ttl_s = receipt_ttl_s
@@ -97,12 +97,12 @@ class Transaction:
         try:
             database.begin()
             if self.shared:
-                self.known.clear()
+                self.cache.clear()
             if self.shared or not self.counters:
                 self.load_counters()
-            self.known.load(ids)
+            self.cache.load(ids)
             if self.shared:
-                self.known.look_up(keys)
+                self.cache.look_up(keys)
             answers = work()
             lanes = self._flush()
             database.commit()
@@ -111,7 +111,7 @@ class Transaction:
             raise
         events = self._outbox[self.owner]
         self._counted = dict(self.counters)
-        self.known.forget(self._over)
+        self.cache.forget(self._over)
         self._clear()
         return answers, events, lanes
 
@@ -126,7 +126,7 @@ class Transaction:
     def _abandon(self) -> None:
         """Give up the batch: memory says again what the database says."""
         self.database.rollback()
-        self.known.clear()
+        self.cache.clear()
         self._clear()
         self.counters.clear()
 
@@ -253,21 +253,21 @@ class Transaction:
 
     def found(self, account: str, key: str) -> list[Any]:
         """Return (key, provider id, message …) of all that have a provider key."""
-        rows = self.known.found.get((account, key))
+        rows = self.cache.found.get((account, key))
         if rows is None:
             # a query must see what this batch has not written yet
             self._flush_inserts()
             self._flush_provider_ids()
             find = self.statements.find_provider_id
             rows = self.database.rows(find, (account, key))
-            self.known.found[account, key] = rows
+            self.cache.found[account, key] = rows
         return rows
 
     def provided(
         self, entry: CachedMessage, account: str, key: str, provider_id: str
     ) -> None:
         """Keep a provider id, under the key by which receipts are found."""
-        known = self.known
+        known = self.cache
         self._provider_rows.append((key, account, entry.n, provider_id))
         if known.found:
             known.found.pop((account, key), None)
@@ -326,7 +326,7 @@ class Transaction:
 
     def _accept(self, acceptance: Acceptance) -> AcceptResult:
         message = acceptance.message
-        known = self.known.entry(message.id)
+        known = self.cache.entry(message.id)
         if known is not None:
             if known.fingerprint == acceptance.fingerprint:
                 return Duplicate(known.record.state)
@@ -336,13 +336,13 @@ class Transaction:
         entry = CachedMessage(
             n, self.owner, message, record, acceptance.fingerprint, True
         )
-        self.known.live[message.id] = entry
+        self.cache.live[message.id] = entry
         self.changed(entry, told)
         return _TAKEN
 
     def note(self, fact: Fact) -> tuple[bool, CachedMessage | None]:
         """Record a fact; False when the message has moved past it."""
-        entry = self.known.entry(fact.id)
+        entry = self.cache.entry(fact.id)
         if entry is None:
             return False, None
         counted, told = apply(entry.record, fact)
@@ -352,8 +352,8 @@ class Transaction:
     def remove(self, entry: CachedMessage) -> None:
         """Delete a message that is over, with its provider ids."""
         self.bump(f"state:{entry.owner}:{entry.state}", -1)
-        self.known.drop(entry)
-        self.known.found.clear()
+        self.cache.drop(entry)
+        self.cache.found.clear()
         self._touched.pop(entry.n, None)
         self._flush_provider_ids()
         for attempt in entry.record.attempts:

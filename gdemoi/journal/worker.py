@@ -94,8 +94,8 @@ class Worker(Protocol):
 class Inline:
     """Does each job in the caller; `hold` gathers them, as commits would."""
 
-    def __init__(self, crew: BatchRunner) -> None:
-        self._crew = crew
+    def __init__(self, runner: BatchRunner) -> None:
+        self._runner = runner
         self._held: list[Job] | None = None
         self._open = True
 
@@ -116,7 +116,7 @@ class Inline:
         if self._held is not None:
             self._held.append(job)
         else:
-            self._crew.deliver(self._crew.work([job]))
+            self._runner.deliver(self._runner.work([job]))
         return job.answer
 
     def hold(self) -> None:
@@ -127,7 +127,7 @@ class Inline:
         """Do all that were gathered, as one batch."""
         jobs, self._held = self._held or [], None
         if jobs:
-            self._crew.deliver(self._crew.work(jobs))
+            self._runner.deliver(self._runner.work(jobs))
 
     def stop(self) -> Deferred[None]:
         """Take no more."""
@@ -141,9 +141,9 @@ class Threaded:
     """Does the jobs in one thread, in order, all that wait at a time."""
 
     def __init__(
-        self, crew: BatchRunner, reactor: IReactorFromThreads, name: str
+        self, runner: BatchRunner, reactor: IReactorFromThreads, name: str
     ) -> None:
-        self._crew = crew
+        self._runner = runner
         self._reactor = reactor
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -199,11 +199,11 @@ class Threaded:
                     break
             more = job is not None
             if jobs:
-                done = tried(self._crew.work, jobs)
+                done = tried(self._runner.work, jobs)
                 if isinstance(done, Failure):
-                    call(self._crew.failed, jobs, done)
+                    call(self._runner.failed, jobs, done)
                 else:
-                    call(self._crew.deliver, done)
+                    call(self._runner.deliver, done)
         call(self._gone)
 
     def _gone(self) -> None:

@@ -54,13 +54,13 @@ class JournalWriter:
 
     def __init__(
         self,
-        ledger: Transaction,
+        transaction: Transaction,
         seconds: Callable[[], float],
         delivered: Callable[[BatchResult], None],
         patient: bool,
     ) -> None:
         self._seconds = seconds
-        self._ledger = ledger
+        self._transaction = transaction
         self._delivered = delivered
         self._pause_s = 0.0
         # why nothing can be written now, and how many batches were refused so far
@@ -98,7 +98,7 @@ class JournalWriter:
                 self._work([job], done)
 
     def _together(self, jobs: Sequence[Job], done: BatchResult) -> None:
-        answers, events, lanes = self._ledger.transact(
+        answers, events, lanes = self._transaction.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
             [i for job in jobs for i in job.ids],
             [key for job in jobs for key in job.receipt_keys],
@@ -107,7 +107,7 @@ class JournalWriter:
         if self.trouble is not None:
             self._recovered()
         if self.mark is not None:
-            counters = self._ledger.counters
+            counters = self._transaction.counters
             self.mark.put(counters["n"], counters["seq"], self._seconds())
         done.answers += answers
         done.events += events
@@ -154,7 +154,7 @@ class JournalWriter:
         if 0 <= now - self._checkpoint_at < CHECKPOINT_S:
             return
         self._checkpoint_at = now
-        failure = tried(self._ledger.database.checkpoint)
+        failure = tried(self._transaction.database.checkpoint)
         if failure is not None:
             # nothing is lost by it, and the next commit tells what is wrong
             self.log.warn("no checkpoint: {why}", why=failure.value)

@@ -100,7 +100,7 @@ class Dispatcher:
         for channel in channels:
             self.add_channel(channel)
         self._adopting = DeferredLock()
-        self._flapping = Flapping(clock, self._tell_change)
+        self._flapping = Flapping(clock, self._notify_change)
         self._sweeper = LoopingCall(self._sweep)
         self._failover = LoopingCall(self._move_from_unable)
         self._sweeper.clock = self._failover.clock = clock
@@ -156,8 +156,12 @@ class Dispatcher:
         lane = self.lanes.get(found.channel)
         tried = found.tried if found.held else (*found.tried, found.channel)
         held = found.held
-        doubts = found.doubts if held else found.doubts + 1
-        entry = QueueEntry(found.message, tried, None, found.attempt, doubts)
+        uncertain_attempts = (
+            found.uncertain_attempts if held else found.uncertain_attempts + 1
+        )
+        entry = QueueEntry(
+            found.message, tried, None, found.attempt, uncertain_attempts
+        )
         entry.progress = progress
         if not held:
             after = self._next(entry, outcome)
@@ -250,7 +254,7 @@ class Dispatcher:
             self.unable,
             self.clock.seconds(),
             self.policy,
-            entry.doubts,
+            entry.uncertain_attempts,
             must_fit(entry.message, entry.progress),
             lambda name: self._carries(name, entry),
         )
@@ -421,7 +425,7 @@ class Dispatcher:
             self._standings[lane.name] = standing
             self._flapping.changed(lane.name, None, *standing)
 
-    def _tell_change(
+    def _notify_change(
         self, channel: str, line: str | None, state: str, reason: str
     ) -> None:
         log.info(

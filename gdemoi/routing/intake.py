@@ -27,7 +27,7 @@ class _Place(msgspec.Struct):
     acceptance: Acceptance
     entry: QueueEntry | None
     lane: Lane | None
-    rides: bool = False
+    fast_path: bool = False
 
 
 class _Way(msgspec.Struct):
@@ -104,11 +104,11 @@ class Intake:
     ) -> _Place:
         message, lane = way.message, way.lane
         entry = QueueEntry(message, (), way.prepared)
-        rides = way.prepared is not None and lane.may_ride(message)
-        if rides:
+        fast_path = way.prepared is not None and lane.may_use_fast_path(message)
+        if fast_path:
             lane.reserve(entry)
-        acceptance = Acceptance(message, fingerprint, lane.name, rides)
-        return _Place(index, acceptance, entry, lane, rides)
+        acceptance = Acceptance(message, fingerprint, lane.name, fast_path)
+        return _Place(index, acceptance, entry, lane, fast_path)
 
     async def _commit(
         self, places: list[_Place], verdicts: list[AcceptResult | Rejected]
@@ -125,7 +125,7 @@ class Intake:
                 verdicts[place.index] = verdict
                 _give_back(place)
             elif place.entry is not None and place.lane is not None:
-                if place.rides:
+                if place.fast_path:
                     place.lane.launch(place.entry)
                 else:
                     place.lane.admit(place.entry)
@@ -181,5 +181,5 @@ def _refused_place(
 
 
 def _give_back(place: _Place) -> None:
-    if place.rides and place.lane is not None and place.entry is not None:
+    if place.fast_path and place.lane is not None and place.entry is not None:
         place.lane.release(place.entry)

@@ -100,7 +100,7 @@ class Lane:
         channel: IChannel,
         journal: IJournal,
         clock: IReactorTime,
-        chief: LaneOwner,
+        owner: LaneOwner,
     ) -> None:
         self.channel = channel
         self.name = channel.name
@@ -116,13 +116,13 @@ class Lane:
         self.unable_since: float | None = None
         self._journal = journal
         self._clock = clock
-        self._chief = chief
+        self._owner = owner
         self._head = ReadyQueue()
         self._more = True
         self._refilling = False
         self._pumping = False
-        self._rest_until = 0.0
-        self._rest_why = ""
+        self._suspended_until = 0.0
+        self._suspended_why = ""
         self.senders = Senders()
         self.silence = Silence()
         # those of memory that wait for their sender, by id
@@ -133,7 +133,7 @@ class Lane:
         self._full: dict[str, float] = {}
         self._pace_alarm = Alarm(clock, self._paced)
         self._due_alarm = Alarm(clock, self._due)
-        self._rest_alarm = Alarm(clock, self._rested)
+        self._suspend_alarm = Alarm(clock, self._rested)
         self._sender_alarm = Alarm(clock, self._sender_rested)
 
     # -- what others ask ---------------------------------------------------
@@ -142,8 +142,8 @@ class Lane:
         """Return why nothing can leave here now, None when it can."""
         if self.paused:
             return "paused by an operator"
-        if self._rest_until > self._clock.seconds():
-            return self._rest_why
+        if self._suspended_until > self._clock.seconds():
+            return self._suspended_why
         return self.channel.unable()
 
     def seconds(self) -> float:
@@ -163,8 +163,8 @@ class Lane:
         now = self._clock.seconds()
         if state == "down":
             return state, reason
-        if self._rest_until > now:
-            return "down", self._rest_why
+        if self._suspended_until > now:
+            return "down", self._suspended_why
         limited = self.senders.reason(now)
         if self._long_pause and self.pace.paused(now):
             limited = "the far side asks us to wait"
@@ -188,13 +188,13 @@ class Lane:
     @property
     def waiting(self) -> int:
         """How many messages stand ready in memory."""
-        return len(self._head) + self._head.parked + len(self._senderless)
+        return len(self._head) + self._head.blocked + len(self._senderless)
 
     def entries(self) -> list[QueueEntry]:
         """Return the messages that stand ready, in order."""
         return list(self._head)
 
-    def may_ride(self, message: Outbound) -> bool:
+    def may_use_fast_path(self, message: Outbound) -> bool:
         """Whether attempt 1 may ride in the commit of the acceptance."""
         return (
             not self.stopping
@@ -231,7 +231,7 @@ class Lane:
         elif self._more or self._refilling or len(self._head) >= HEAD_LIMIT:
             # older ones come from the journal first
             self._more = True
-        elif not self._knows(entry.message.id):
+        elif not self._has(entry.message.id):
             # a refill may have seen the commit before we heard of it
             self._head.push(entry)
 
@@ -247,7 +247,7 @@ class Lane:
         entry = self._senderless.pop(message_id, None)
         if entry is None:
             return self._head.remove(message_id)
-        self._head.held.discard(message_id)
+        self._head.in_memory.discard(message_id)
         return entry
 
     def pause(self) -> None:
@@ -257,18 +257,18 @@ class Lane:
     def resume(self) -> None:
         """Go on, and try again at once whatever was left alone: someone acted."""
         self.paused = False
-        self._rest_until = 0.0
+        self._suspended_until = 0.0
         self.senders.lift()
         self.pace.lift(self._clock.seconds())
         if IHalting.providedBy(self.channel):
             IHalting(self.channel).mended()
-        self._chief.rested(self)
+        self._owner.rested(self)
         self._sender_rested()
 
     def stop(self) -> None:
         """Start nothing new; what is in flight goes on."""
         self.stopping = True
-        for alarm in (self._pace_alarm, self._due_alarm, self._rest_alarm):
+        for alarm in (self._pace_alarm, self._due_alarm, self._suspend_alarm):
             alarm.cancel()
         self._sender_alarm.cancel()
 
@@ -280,7 +280,7 @@ class Lane:
             return
         self._pumping = True
         try:
-            while (len(self._head) or self._head.parked) and self._may_go():
+            while (len(self._head) or self._head.blocked) and self._may_go():
                 entry = self._head.pop()
                 if entry is None:
                     break
@@ -310,8 +310,8 @@ class Lane:
             sender, now = entry.prepared.sender, self._clock.seconds()
             found = self.senders.refusal(sender, message, now) or entry.prepared
         if isinstance(found, Refused):
-            after = self._chief.refused_here(self, entry, found)
-            self._head.held.add(message.id)
+            after = self._owner.refused_here(self, entry, found)
+            self._head.in_memory.add(message.id)
             if self._waits_for_sender(found, after):
                 self._block(entry, after)
                 self._senderless[message.id] = entry
@@ -332,7 +332,7 @@ class Lane:
                 may_leave = await self._journal.note(intent)
             except Unavailable:
                 self._free_slot(entry)
-                self._rest("the journal cannot write", JOURNAL_PAUSE_S)
+                self._suspend("the journal cannot write", JOURNAL_PAUSE_S)
                 self._head.push(entry)
                 return
             if not may_leave:
@@ -346,7 +346,7 @@ class Lane:
             outcome = Refused(error=EXPIRED, by_us=True)
         entry.tried = (*entry.tried, self.name)
         entry.attempts = attempt
-        entry.doubts += isinstance(outcome, Uncertain)
+        entry.uncertain_attempts += isinstance(outcome, Uncertain)
         self._free_slot(entry)
         await self._answered(entry, attempt, outcome)
 
@@ -366,7 +366,7 @@ class Lane:
         now = self._clock.seconds()
         self.heard(outcome)
         if isinstance(outcome, Refused):
-            outcome = self._mind(entry, outcome, now)
+            outcome = self._back_off(entry, outcome, now)
         else:
             self.sent += 1
         if isinstance(outcome, Accepted):
@@ -374,7 +374,7 @@ class Lane:
             self._sender_taken(entry)
         if not isinstance(outcome, Accepted) and outcome.progress is not None:
             entry.progress = outcome.progress
-        after = self._chief.decide(self, entry, outcome)
+        after = self._owner.decide(self, entry, outcome)
         waits = entry.throttled = False
         if isinstance(outcome, Refused):
             waits = self._waits_for_sender(outcome, after)
@@ -399,7 +399,7 @@ class Lane:
             if self.senders.next_end(self._clock.seconds()) is None:
                 self._sender_rested()
         else:
-            self._chief.decided(self, entry, outcome, after)
+            self._owner.decided(self, entry, outcome, after)
 
     def heard(self, outcome: Outcome) -> None:
         """Take note whether the far side answers, in time or late."""
@@ -409,7 +409,7 @@ class Lane:
             log.warn("{lane}: {why}", lane=self.name, why=self.silence.reason)
         else:
             log.info("{lane} answers submits again", lane=self.name)
-        self._chief.rested(self)
+        self._owner.rested(self)
 
     def _keep(
         self, entry: QueueEntry, refused: Refused, after: Decision, now: float
@@ -422,11 +422,11 @@ class Lane:
             # by the next try the channel may want it otherwise
             entry.prepared = None
         if entry.throttled and isinstance(after, Wait):
-            self._head.held.add(entry.message.id)
+            self._head.in_memory.add(entry.message.id)
             wait_until = now + self.pace.wait_s(now)
             return Wait(max(after.until, wait_until), self.name, after.error)
         if self._waits_for_sender(refused, after):
-            self._head.held.add(entry.message.id)
+            self._head.in_memory.add(entry.message.id)
             self._block(entry, after)
         elif refused.queue_full:
             self._queue_full(entry, after, now)
@@ -438,8 +438,8 @@ class Lane:
         assert isinstance(after, Wait | Hold | Final)
         fact = Decided(entry.message.id, after, self._clock.seconds())
         await self.persist(fact)
-        self._head.held.discard(entry.message.id)
-        self._chief.decided(self, entry, refused, after)
+        self._head.in_memory.discard(entry.message.id)
+        self._owner.decided(self, entry, refused, after)
 
     def persist(self, fact: Fact) -> Deferred[Any]:
         """Write a fact that must not be forgotten: try until it is written."""
@@ -449,7 +449,7 @@ class Lane:
         )
 
     async def _persist_later(self, fact: Fact) -> bool:
-        self._rest("the journal cannot write", JOURNAL_PAUSE_S)
+        self._suspend("the journal cannot write", JOURNAL_PAUSE_S)
         while True:
             await deferLater(self._clock, JOURNAL_PAUSE_S)
             try:
@@ -460,7 +460,7 @@ class Lane:
     def _again(self, _trapped: Any, fact: Fact) -> Deferred[bool]:
         return Deferred.fromCoroutine(self._persist_later(fact))
 
-    def _mind(self, entry: QueueEntry, refused: Refused, now: float) -> Refused:
+    def _back_off(self, entry: QueueEntry, refused: Refused, now: float) -> Refused:
         """Slow down or rest, as the refusal asks; return it with the pause."""
         if refused.scope is Scope.SENDER:
             return self._sender_refused(entry, refused, now)
@@ -469,10 +469,10 @@ class Lane:
             self._pace_alarm.set(now + pause_s)
             if pause_s >= LONG_PAUSE_S and not self._long_pause:
                 self._long_pause = True
-                self._chief.rested(self)
+                self._owner.rested(self)
         elif refused.scope is Scope.CHANNEL_FOR_A_WHILE:
-            self._rest(_words(refused), refused.retry_after_s or REST_S)
-            self._chief.rested(self)
+            self._suspend(_words(refused), refused.retry_after_s or REST_S)
+            self._owner.rested(self)
         elif refused.scope is Scope.CHANNEL_UNTIL_MENDED:
             log.error(
                 "{lane} halts until someone acts: {code} {text}",
@@ -480,8 +480,8 @@ class Lane:
                 code=refused.error.code,
                 text=refused.error.text,
             )
-            self._rest(_words(refused), refused.retry_after_s or MENDED_S)
-            self._chief.rested(self)
+            self._suspend(_words(refused), refused.retry_after_s or MENDED_S)
+            self._owner.rested(self)
         return refused
 
     # -- senders -----------------------------------------------------------
@@ -496,7 +496,7 @@ class Lane:
         if known is None:
             log.warn("{lane}: {why}", lane=self.name, why=self.senders.reason(now))
             self._sender_alarm_at(now)
-            self._chief.rested(self)
+            self._owner.rested(self)
         return msgspec.structs.replace(refused, retry_after_s=until - now)
 
     def _sender_taken(self, entry: QueueEntry) -> None:
@@ -531,7 +531,7 @@ class Lane:
         for entry in waiting.values():
             self._head.push(entry)
         self._sender_alarm_at(self._clock.seconds())
-        self._chief.rested(self)
+        self._owner.rested(self)
         self.pump()
 
     def _queue_full(self, entry: QueueEntry, after: Decision, now: float) -> None:
@@ -544,20 +544,20 @@ class Lane:
         if len(full) >= FULL_NUMBERS:
             self._pace_alarm.set(now + self.pace.throttled(now))
 
-    def _rest(self, why: str, pause_s: float) -> None:
-        self._rest_why = why
-        self._rest_until = self._clock.seconds() + pause_s
+    def _suspend(self, why: str, pause_s: float) -> None:
+        self._suspended_why = why
+        self._suspended_until = self._clock.seconds() + pause_s
         if not self.stopping:
-            self._rest_alarm.set(self._rest_until)
+            self._suspend_alarm.set(self._suspended_until)
 
     def _rested(self) -> None:
-        self._chief.rested(self)
+        self._owner.rested(self)
         self.pump()
 
     def _paced(self) -> None:
         if self._long_pause and not self.pace.paused(self._clock.seconds()):
             self._long_pause = False
-            self._chief.rested(self)
+            self._owner.rested(self)
         self.pump()
 
     # -- the head ----------------------------------------------------------
@@ -591,29 +591,29 @@ class Lane:
             self._due_alarm_at(blocked_until)
         self.pump()
 
-    def _knows(self, message_id: str) -> bool:
-        return message_id in self._head.held or message_id in self._flying
+    def _has(self, message_id: str) -> bool:
+        return message_id in self._head.in_memory or message_id in self._flying
 
     async def _refill(self) -> None:
         """Read the next messages of this lane out of the journal."""
         room = HEAD_LIMIT - len(self._head)
         now = self._clock.seconds()
-        skip = frozenset(self._head.held.union(self._flying))
+        skip = frozenset(self._head.in_memory.union(self._flying))
         self._more = False
         try:
             queued = await self._journal.take(self.name, room, now, skip)
             due = await self._journal.next_due(self.name)
         except Unavailable:
             self._more = True
-            self._rest("the journal cannot read", JOURNAL_PAUSE_S)
+            self._suspend("the journal cannot read", JOURNAL_PAUSE_S)
             return
         finally:
             self._refilling = False
         for item in queued:
             message = item.message
-            if not self._knows(message.id):
+            if not self._has(message.id):
                 entry = QueueEntry(
-                    message, item.tried, None, item.attempts, item.doubts
+                    message, item.tried, None, item.attempts, item.uncertain_attempts
                 )
                 entry.progress = item.progress
                 self._head.push(entry)

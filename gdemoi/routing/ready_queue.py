@@ -31,7 +31,7 @@ class QueueEntry:
     # the number of the last attempt
     attempts: int = 0
     # how many attempts ended unsure
-    doubts: int = 0
+    uncertain_attempts: int = 0
     order: tuple[int, float, int] = _UNPLACED
     # stands at the head again although its time in the journal is later
     throttled: bool = False
@@ -56,7 +56,7 @@ class ReadyQueue:
         # numbers whose command waits for its next try: its id, and until when
         self._blocked: dict[str, tuple[str, float]] = {}
         # ids of all that memory answers for, beside what is in flight
-        self.held: set[str] = set()
+        self.in_memory: set[str] = set()
         self._count = 0
 
     def __len__(self) -> int:
@@ -66,14 +66,14 @@ class ReadyQueue:
         return iter(sorted(self._heap))
 
     @property
-    def parked(self) -> int:
+    def blocked(self) -> int:
         """How many wait behind a busy number."""
         return sum(map(len, self._busy.values()))
 
     def push(self, entry: QueueEntry) -> None:
         """Let a message stand in line, at the place that it had before."""
         self.place(entry)
-        self.held.add(entry.message.id)
+        self.in_memory.add(entry.message.id)
         heappush(self._heap, entry)
 
     def place(self, entry: QueueEntry) -> None:
@@ -87,14 +87,14 @@ class ReadyQueue:
         """Take the next one whose number is free; None: all others are parked."""
         while self._heap:
             entry = heappop(self._heap)
-            if self._is_parked(entry):
+            if self._is_blocked(entry):
                 heappush(self._busy[entry.message.to], entry)
                 continue
-            self.held.discard(entry.message.id)
+            self.in_memory.discard(entry.message.id)
             return entry
         return None
 
-    def _is_parked(self, entry: QueueEntry) -> bool:
+    def _is_blocked(self, entry: QueueEntry) -> bool:
         number = entry.message.to
         if not entry.serial or number not in self._busy:
             return False
@@ -134,7 +134,7 @@ class ReadyQueue:
             if entry.message.id == message_id:
                 self._heap.remove(entry)
                 heapify(self._heap)
-                self.held.discard(message_id)
+                self.in_memory.discard(message_id)
                 return entry
         return None
 
@@ -154,8 +154,8 @@ class ReadyQueue:
             self._free(entry.message.to)
 
     def _free(self, number: str) -> None:
-        for parked in self._busy.pop(number, ()):
-            heappush(self._heap, parked)
+        for blocked in self._busy.pop(number, ()):
+            heappush(self._heap, blocked)
 
 
 def must_fit(message: Outbound, progress: Progress | None) -> bool:

@@ -48,9 +48,9 @@ class RetryPolicy:
         exponent = min(max(attempt, 1) - 1, 30)
         return min(self.last_s, self.first_s * 2.0**exponent)
 
-    def resend_pause_s(self, doubts: int) -> float:
-        """Return the pause after the `doubts`-th unsure outcome (from 1)."""
-        return self.resend_first_s * 2.0 ** (max(doubts, 1) - 1)
+    def resend_pause_s(self, uncertain_attempts: int) -> float:
+        """Return the pause after the `uncertain_attempts`-th unsure outcome (from 1)."""
+        return self.resend_first_s * 2.0 ** (max(uncertain_attempts, 1) - 1)
 
 
 def _any_channel(_name: str) -> bool:
@@ -61,8 +61,8 @@ def _any_channel(_name: str) -> bool:
 class Situation:
     """What a decision about one message rests on.
 
-    `tried` are the channels so far, the last one being that of the outcome;
-    `attempts` is its number; `doubts` counts those that ended unsure, this one
+    `tried` are the channels so far, the last one being that of the outcome; `attempts`
+    is its number; `uncertain_attempts` counts those that ended unsure, this one
     included.  `ways` is the message's route as it is now; `unable` tells why a channel
     cannot send at the moment.  `rest_only`: parts of it have left over the last
     channel, and nothing but the missing ones may follow.  `carries` tells whether a
@@ -76,7 +76,7 @@ class Situation:
     unable: Callable[[str], str | None]
     now: float
     policy: RetryPolicy
-    doubts: int = 0
+    uncertain_attempts: int = 0
     rest_only: bool = False
     carries: Callable[[str], bool] = _any_channel
 
@@ -101,9 +101,12 @@ def after_unsure(outcome: Uncertain, known: Situation) -> Decision:
     error = Error("gateway:uncertain", outcome.why, retryable=False)
     if message.on_unsure is OnUnsure.FAIL:
         return Final(MessageState.UNDELIVERED, error)
-    if message.on_unsure is OnUnsure.RESEND and known.doubts <= known.policy.resends:
+    if (
+        message.on_unsure is OnUnsure.RESEND
+        and known.uncertain_attempts <= known.policy.resends
+    ):
         channel = _way_again(outcome, known)
-        until = known.now + known.policy.resend_pause_s(known.doubts)
+        until = known.now + known.policy.resend_pause_s(known.uncertain_attempts)
         if channel is not None and until < message.expires_at:
             return Wait(until, channel, error)
     return Hold(known.now + known.policy.hold_s)

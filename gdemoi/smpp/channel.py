@@ -266,41 +266,39 @@ class SmppChannel:
             for command in commands
         ]
 
-    def heard(
+    def session_event(
         self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
     ) -> None:
         """Take what happened on a link (`gdemoi.smpp.channel_links.Boss`)."""
-        for happening in happenings:
-            if isinstance(happening, ResponseReceived):
-                self.sender.answered(happening.context, happening.pdu)
-            elif isinstance(happening, DeliveryReceived):
-                self.deliveries.came(esme, happening.pdu)
+        for event in happenings:
+            if isinstance(event, ResponseReceived):
+                self.sender.answered(event.context, event.pdu)
+            elif isinstance(event, DeliveryReceived):
+                self.deliveries.came(esme, event.pdu)
             else:
-                self._heard_more(link, esme, happening)
+                self._rare_event(link, esme, event)
         self.sender.pump()
 
-    def _heard_more(
-        self, link: Link, esme: EsmeProtocol, happening: SessionEvent
-    ) -> None:
+    def _rare_event(self, link: Link, esme: EsmeProtocol, event: SessionEvent) -> None:
         """Take what happens seldom."""
-        match happening:
+        match event:
             case ResponseMissing():
                 # a session that breaks may have answered soon; one that never
                 # answered anything is no better than silence
-                silent = happening.timed_out or not esme.worked
-                self.sender.unanswered(happening.context, happening.why, silent=silent)
+                silent = event.timed_out or not esme.worked
+                self.sender.unanswered(event.context, event.why, silent=silent)
             case LateResponseReceived():
-                self.sender.answered_late(happening.context, happening.pdu)
+                self.sender.answered_late(event.context, event.pdu)
             case Bound() if link is self.submitting:
-                self._tlvs = happening.tlvs
+                self._tlvs = event.tlvs
             case UnbindReceived() if esme is self.sender.esme:
                 self.sender.give_back("the SMSC unbound")
             case BindRefused(command_status=status) if status == INVCMDID:
                 self._become_a_pair(link)
             case SessionEnded():
-                self._ended(esme, happening.why)
+                self._ended(esme, event.why)
             case SessionNotice():
-                self._note(link, happening)
+                self._note(link, event)
             case _:
                 pass
 

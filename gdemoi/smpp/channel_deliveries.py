@@ -75,7 +75,7 @@ class Deliveries:
         self._ids = ids
         self._held: set[EsmeProtocol] = set()
         self._untold = 0
-        self._told_at = float("-inf")
+        self._notified_at = float("-inf")
 
     def came(self, esme: EsmeProtocol, pdu: DeliverSm | DataSm) -> None:
         """Take a delivery; it is answered over the same connection."""
@@ -119,7 +119,7 @@ class Deliveries:
         self._ids.learn(_named(receipt, key), key)
         if match is None:
             self.unmatched += 1
-            self._tell_unmatched(receipt)
+            self._report_unmatched(receipt)
         self._written(None, esme, pdu)
 
     def _written(self, _: Any, esme: EsmeProtocol, pdu: DeliverSm | DataSm) -> None:
@@ -146,10 +146,10 @@ class Deliveries:
             for one in held:
                 one.hold(False)
 
-    def _tell_unmatched(self, receipt: Receipt) -> None:
+    def _report_unmatched(self, receipt: Receipt) -> None:
         self._untold += 1
         now = self._clock.seconds()
-        if now - self._told_at < TELL_UNMATCHED_S:
+        if now - self._notified_at < TELL_UNMATCHED_S:
             return
         log.info(
             "{channel}: {count} receipts match no message, the last {id!a}: {raw!a}",
@@ -158,5 +158,5 @@ class Deliveries:
             id=receipt.provider_id,
             raw=receipt.raw,
         )
-        self._told_at = now
+        self._notified_at = now
         self._untold = 0

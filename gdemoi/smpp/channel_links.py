@@ -77,7 +77,7 @@ class SingleProtocolFactory(protocol.Factory):
 class LinkListener(Protocol):
     """What a link tells its channel."""
 
-    def heard(
+    def session_event(
         self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
     ) -> None:
         """Take what happened on a link."""
@@ -153,7 +153,7 @@ class Link:
         bind_command: int,
         settings: SmppSettings,
         surroundings: ChannelContext,
-        boss: LinkListener,
+        listener: LinkListener,
         connect: Connect,
         trace: Trace | None,
     ) -> None:
@@ -167,7 +167,7 @@ class Link:
         self._channel = channel
         self._settings = settings
         self._clock = surroundings.clock
-        self._boss = boss
+        self._listener = listener
         self._endpoint = connect
         self._trace = None if trace is None else trace.for_link(self.name)
         self._terms = terms_of(settings, bind_command)
@@ -234,12 +234,14 @@ class Link:
         await self._endpoint(self.hosts.present).connect(SingleProtocolFactory(esme))
         return esme
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
+    def session_event(
+        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
+    ) -> None:
         """Pass on what happened (`gdemoi.smpp.protocol.Ear`)."""
-        for happening in happenings:
-            if isinstance(happening, Bound):
-                self.bound_as = happening
-        self._boss.heard(self, esme, happenings)
+        for event in happenings:
+            if isinstance(event, Bound):
+                self.bound_as = event
+        self._listener.session_event(self, esme, happenings)
 
     def _told(self, state: ReconnectorState, reason: str) -> None:
         now = self._clock.seconds()
@@ -257,7 +259,7 @@ class Link:
                 self.hosts.failed(now)
         if reason or state is ReconnectorState.UP:
             self._last_reason = reason
-        self._boss.link_changed(self, state, reason)
+        self._listener.link_changed(self, state, reason)
 
     def _log_failure(self, reason: str) -> None:
         """Log why there is no bind; that it is the same again, the log counts."""

@@ -138,12 +138,14 @@ class OutbindPort:
             )
         return good
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
+    def session_event(
+        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
+    ) -> None:
         """Pass deliveries up (`gdemoi.smpp.protocol.Ear`)."""
-        for happening in happenings:
-            if isinstance(happening, DeliveryReceived):
-                self._deliveries.came(esme, happening.pdu)
-            elif isinstance(happening, SessionEnded) and esme in self.sessions:
+        for event in happenings:
+            if isinstance(event, DeliveryReceived):
+                self._deliveries.came(esme, event.pdu)
+            elif isinstance(event, SessionEnded) and esme in self.sessions:
                 self.sessions.remove(esme)
                 now = self._surroundings.clock.seconds()
                 self._deliveries.reader.session_ended(esme.serial, now)

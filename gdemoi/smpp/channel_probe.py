@@ -65,16 +65,18 @@ class _Listener:
         self.refused: BindRefused | None = None
         self.why = ""
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
+    def session_event(
+        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
+    ) -> None:
         """Take what happened."""
-        for happening in happenings:
-            match happening:
+        for event in happenings:
+            match event:
                 case Bound():
-                    self.bound = happening
+                    self.bound = event
                 case BindRefused():
-                    self.refused = happening
+                    self.refused = event
                 case SessionEnded():
-                    self.why = happening.why
+                    self.why = event.why
                 case _:
                     pass
 

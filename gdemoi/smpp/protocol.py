@@ -45,7 +45,9 @@ CLOSE_TIMEOUT_S: Final = 2.0
 class SessionListener(Protocol):
     """Whoever holds a conversation and hears what happens in it."""
 
-    def heard(self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]) -> None:
+    def session_event(
+        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
+    ) -> None:
         """Take what happened, in order."""
 
 
@@ -61,7 +63,7 @@ class EsmeProtocol(protocol.Protocol):
         self,
         terms: SessionParameters,
         clock: IReactorTime,
-        ear: SessionListener,
+        listener: SessionListener,
         trace: Trace | None = None,
         *,
         credential_retry_s: float = 300.0,
@@ -69,7 +71,7 @@ class EsmeProtocol(protocol.Protocol):
     ) -> None:
         self.session = EsmeSession(terms, clock.seconds(), trace)
         self._clock = clock
-        self._ear = ear
+        self._listener = listener
         self._credential_retry_s = credential_retry_s
         self._may_bind = may_bind
         self._alarm = Alarm(clock, self._ring)
@@ -242,22 +244,22 @@ class EsmeProtocol(protocol.Protocol):
         if not happenings:
             return
         # whoever waits for `ready` finds that the channel knows the bind's terms
-        self._ear.heard(self, happenings)
-        for happening in happenings:
-            match happening:
+        self._listener.session_event(self, happenings)
+        for event in happenings:
+            match event:
                 case Bound():
                     self._bound = True
                     waiting, self._await_ready = self._await_ready, []
                     for ready in waiting:
                         ready.callback(None)
                 case BindRefused():
-                    fatal = happening.command_status in BAD_CREDENTIALS
+                    fatal = event.command_status in BAD_CREDENTIALS
                     pause_s = self._credential_retry_s if fatal else None
-                    self._refusal = LoginRefused(happening.why, pause_s)
+                    self._refusal = LoginRefused(event.why, pause_s)
                 case OutbindReceived() if self._may_bind is not None:
-                    self._knocked(happening)
+                    self._knocked(event)
                 case SessionEnded():
-                    self._close(happening.why)
+                    self._close(event.why)
                 case _:
                     pass
 

@@ -112,7 +112,7 @@ class EsmeSession:
         self._unbind_number = 0
         self._drain_to_unbind = False
         self._stage_deadline: float | None = None
-        self._heard_at = now
+        self._received_at = now
         self._enquire_number = 0
         self._enquire_sent_at: float | None = None
         self._enquire_deadline: float | None = None
@@ -218,7 +218,7 @@ class EsmeSession:
         terms = self.terms
         if terms.enquire_link_s <= 0 or terms.link_timeout_s <= 0:
             return None
-        return self._heard_at + terms.enquire_link_s
+        return self._received_at + terms.enquire_link_s
 
     def tick(self, now: float) -> list[SessionEvent]:
         """Do what is due at `now`."""
@@ -230,7 +230,7 @@ class EsmeSession:
         link = self._link_deadline()
         if link is not None and now >= link:
             if self._enquire_deadline is not None:
-                silence_s = now - self._heard_at
+                silence_s = now - self._received_at
                 return found + self._over(f"nothing heard for {silence_s:.0f} s")
             self.enquire(now)
         if found and self.state is SessionState.DRAINING:
@@ -294,7 +294,7 @@ class EsmeSession:
             lost = fault
             frames = fault.frames
         if frames:
-            self._heard_at = now
+            self._received_at = now
             self._enquire_deadline = None
         found: list[SessionEvent] = []
         for frame in frames:
@@ -375,7 +375,7 @@ class EsmeSession:
             tlvs is Tlvs.AUTO and min(self.terms.version, version or 0) >= 0x34
         )
         self._stage(BOUND_BY[self.terms.bind_command], now, None)
-        self._heard_at = now
+        self._received_at = now
         self.round_trip_s = now - self._bind_sent_at
         return [Bound(system_id, version, self.tlvs, self.round_trip_s)]
 

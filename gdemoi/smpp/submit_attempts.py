@@ -28,7 +28,7 @@ class SubmitAttempt:
             "_refused",
             "_silent",
             "attempt",
-            "doubts",
+            "uncertain_segments",
             "late",
             "octets",
         ),
@@ -47,7 +47,7 @@ class SubmitAttempt:
         # places of segments that have not left in this try, the next one last
         self.todo: list[int] = []
         self.waiting = 0
-        self.doubts = 0
+        self.uncertain_segments = 0
         self.why = ""
         self.refusal: Refused | None = None
         self.over = False
@@ -70,7 +70,7 @@ class SubmitAttempt:
         """
         notification = self.prepared.message.class_ is MessageClass.NOTIFICATION
         if not notification and not self.prepared.fits(tlvs=tlvs):
-            self.doubts += 1
+            self.uncertain_segments += 1
             self.why = "a part has left, and the rest would not fit to it"
             self.conclude()
             return
@@ -107,7 +107,7 @@ class SubmitAttempt:
 
     def unsure(self, why: str, *, silent: bool = False) -> None:
         """Nobody knows what became of a segment; `silent`: for want of an answer."""
-        self.doubts += 1
+        self.uncertain_segments += 1
         self._doubted = True
         self._silent = self._silent or silent
         self._heard = self._heard or not silent
@@ -124,7 +124,7 @@ class SubmitAttempt:
     def _settle(self, late: bool) -> None:
         # a late answer takes a doubt away; the others are still waited for
         if late:
-            self.doubts -= 1
+            self.uncertain_segments -= 1
         else:
             self.waiting -= 1
         self.conclude()
@@ -146,7 +146,7 @@ class SubmitAttempt:
         if not (self._doubted or isinstance(outcome, Accepted)):
             # it was refused before, and is as far as it goes
             return None
-        certain = not (self.doubts > 0 or isinstance(outcome, Uncertain))
+        certain = not (self.uncertain_segments > 0 or isinstance(outcome, Uncertain))
         if certain and not self.late:
             self.late = True
             return outcome
@@ -155,7 +155,7 @@ class SubmitAttempt:
     def outcome(self) -> Outcome:
         """Return what is known now."""
         refusal = self.refusal
-        doubtful = self.doubts > 0
+        doubtful = self.uncertain_segments > 0
         if refusal is not None and not (doubtful and refusal.error.retryable):
             if not self.prepared.partly_taken:
                 return refusal

@@ -44,7 +44,7 @@ from gdemoi.message import (
     Uncertain,
 )
 from gdemoi.reconnector import Reconnector, ReconnectorState
-from gdemoi.yeastar import session_events as told
+from gdemoi.yeastar import session_events as events
 from gdemoi.yeastar.answers import ussd_of
 from gdemoi.yeastar.channel_lines import commands_of
 from gdemoi.yeastar.channel_spool import Spool
@@ -395,18 +395,18 @@ class YeastarChannel:
     def _hear(self, event: News) -> None:
         assert self._events is not None
         match event:
-            case told.TgSmsReceived(sms):
+            case events.TgSmsReceived(sms):
                 for inbound in self._arrivals.take(sms, self._clock.seconds()):
                     self._spool.put(inbound)
-            case told.UnexpectedResult(sms_id, status):
+            case events.UnexpectedResult(sms_id, status):
                 self._late_result(sms_id, status)
-            case told.PortsChanged():
+            case events.PortsChanged():
                 self._tell_lines()
                 self._events.able(self)
-            case told.PortReady():
+            case events.PortReady():
                 self._tell_lines()
                 self._events.able(self)
-            case told.ConnectionNotice(what):
+            case events.ConnectionNotice(what):
                 log.warn("{channel}: {what}", channel=self.name, what=what)
 
     def _record(self, inbound: Inbound) -> Deferred[None]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 
 _BOM: Final = b"\xef\xbb\xbf"
-_find_stray: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+_find_unexpected: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 # What ends a header, what Asterisk's command parser takes for its own, and what
 # a device would decode.
 UNSPEAKABLE_RAW: Final = frozenset('\r\n"\\%\x00')
@@ -38,7 +38,7 @@ def encode(text: str) -> str:
 def decode(raw: bytes) -> Content:
     """Return what a ``Content`` header says; never raises."""
     octets = unquote_to_bytes(raw.replace(b"+", b" ")).removeprefix(_BOM)
-    broken = _find_stray(raw) is not None
+    broken = _find_unexpected(raw) is not None
     try:
         return Content(octets.decode("utf-8"), octets, broken)
     except UnicodeDecodeError:

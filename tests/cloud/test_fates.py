@@ -69,7 +69,7 @@ class StatusTests(SynchronousTestCase):
 
     def test_what_an_outcome_says(self) -> None:
         """The code and words for the story; the pause only where one was asked for."""
-        for fate, outcome in (
+        for error_class, outcome in (
             (ErrorClass.UNCERTAIN, Uncertain(why="x:1: no")),
             (ErrorClass.REJECT, Refused(error=Error("x:1", "no"))),
             (
@@ -90,7 +90,9 @@ class StatusTests(SynchronousTestCase):
                 ),
             ),
         ):
-            self.assertEqual(outcome_of_error_class(fate, "x:1", "no", 7.0), outcome)
+            self.assertEqual(
+                outcome_of_error_class(error_class, "x:1", "no", 7.0), outcome
+            )
 
     def test_a_mark_of_a_signature(self) -> None:
         """What a webhook told is remembered under it, for as long as it is good."""

@@ -21,7 +21,7 @@ from gdemoi.cloud.reading import (
     plussed,
     price_sum,
     read_json,
-    read_mended,
+    read_repaired,
     redact,
     same,
     text_of,
@@ -129,18 +129,18 @@ class ReadingTests(SynchronousTestCase):
         ):
             with self.assertRaises(TheirFault):
                 read_json(body)
-            self.assertEqual(read_mended(body), ({"t": text}, {text: octets}))
-        self.assertEqual(read_mended(b'{"t":["x"]}'), ({"t": ["x"]}, {}))
+            self.assertEqual(read_repaired(body), ({"t": text}, {text: octets}))
+        self.assertEqual(read_repaired(b'{"t":["x"]}'), ({"t": ["x"]}, {}))
         for body in (b"", b"{", b"[" * 100_000, b"\xff", b"NaN", b"1e400", b"{'a':1}"):
             with self.assertRaises(TheirFault):
-                read_mended(body)
+                read_repaired(body)
 
     @given(st.binary(max_size=30), st.text(max_size=10))
     def test_mended_texts_can_be_written(self, octets: bytes, text: str) -> None:
         """Any octets in a JSON text, and any text, give what UTF-8 can carry."""
         for body in (b'{"t":"' + octets + b'"}', octets, json.dumps(text).encode()):
             try:
-                value, spoilt = read_mended(body)
+                value, spoilt = read_repaired(body)
             except TheirFault:
                 continue
             msgspec.json.encode(value)

@@ -199,9 +199,9 @@ class OutcomeTests(SynchronousTestCase):
     def test_every_code_of_the_vectors(self) -> None:
         """The class of each known error and status."""
         classes = vectors("error_and_status_classes")
-        for code, fate in classes["textlocal"].items():
+        for code, error_class in classes["textlocal"].items():
             if code.isdigit():
-                self.assertEqual(SUBMIT_FATES[code].name.lower(), fate, code)
+                self.assertEqual(SUBMIT_FATES[code].name.lower(), error_class, code)
         for word, ours in classes["status_map"]["textlocal"].items():
             state = (
                 MessageState.ENROUTE

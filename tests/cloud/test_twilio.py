@@ -213,24 +213,24 @@ class OutcomeTests(SynchronousTestCase):
         """The class of each known error code."""
         table = vectors("error_and_status_classes")["twilio_submit"]
         self.assertEqual({str(code) for code in SUBMIT_FATES}, set(table))
-        for code, fate in table.items():
-            self.assertEqual(SUBMIT_FATES[int(code)].name.lower(), fate, code)
+        for code, error_class in table.items():
+            self.assertEqual(SUBMIT_FATES[int(code)].name.lower(), error_class, code)
 
     def test_every_http_status_of_the_vectors(self) -> None:
         """The class of a status alone, without a readable code."""
         table = vectors("error_and_status_classes")["http"]
-        for word, fate in table.items():
+        for word, error_class in table.items():
             if not word.isdigit():
                 continue
             outcome = PROVIDER.outcome_of(HttpAnswer(status=int(word)), NOW)
-            if fate == "uncertain":
+            if error_class == "uncertain":
                 self.assertIsInstance(outcome, Uncertain, word)
                 continue
             assert isinstance(outcome, Refused)
             scope = {
                 "retry": Scope.CHANNEL_FOR_A_WHILE,
                 "halt": Scope.CHANNEL_UNTIL_MENDED,
-            }.get(fate, Scope.MESSAGE)
+            }.get(error_class, Scope.MESSAGE)
             self.assertEqual(outcome.scope, scope, word)
 
     def test_a_server_error_is_unsure_whatever_its_code_says(self) -> None:

@@ -234,9 +234,9 @@ class OutcomeTests(SynchronousTestCase):
     def test_every_status_of_the_vectors(self) -> None:
         """The class of each known status, err-code and word."""
         classes = vectors("error_and_status_classes")
-        for code, fate in classes["vonage_sms_submit"].items():
-            if fate != "ok":
-                self.assertEqual(SUBMIT_FATES[code].name.lower(), fate, code)
+        for code, error_class in classes["vonage_sms_submit"].items():
+            if error_class != "ok":
+                self.assertEqual(SUBMIT_FATES[code].name.lower(), error_class, code)
         for code, (_, may) in classes["vonage_dlr_err"].items():
             self.assertEqual(code in RESENDABLE, may.startswith("may resend"), code)
             self.assertTrue(code == "0" or code in ERROR_TEXTS)

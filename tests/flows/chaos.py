@@ -155,8 +155,8 @@ class FarSide:
 class Frail:
     """The journal's crew on a machine that may stop: at a commit, or after it."""
 
-    def __init__(self, crew: Any, world: Chaos, writes: bool) -> None:
-        self.crew, self.world, self.writes = crew, world, writes
+    def __init__(self, runner: Any, world: Chaos, writes: bool) -> None:
+        self.runner, self.world, self.writes = runner, world, writes
         self.slow = False
         self._late: list[Any] = []
 
@@ -166,7 +166,7 @@ class Frail:
         if self.writes and self.world.disk_full:
             why = Failure(Unavailable("disk full"))
             return BatchResult(answers=[(job.answer, why) for job in jobs])
-        done = self.crew.work(jobs)
+        done = self.runner.work(jobs)
         if self.writes and self.world.fuse is not None:
             self.world.fuse -= 1
             self.world.dead = self.world.fuse <= 0
@@ -178,7 +178,7 @@ class Frail:
         if self.slow:
             self._late.append(done)
         else:
-            self.crew.deliver(done)
+            self.runner.deliver(done)
 
     def deliver_all(self) -> None:
         """Catch up, in order: what comes of it stands behind what waits."""
@@ -186,7 +186,7 @@ class Frail:
         while self._late:
             done = self._late.pop(0)
             if not self.world.dead:
-                self.crew.deliver(done)
+                self.runner.deliver(done)
         self.slow = False
 
     @property
@@ -194,7 +194,7 @@ class Frail:
         return not self._late
 
     def failed(self, jobs: Sequence[Job], failure: Failure) -> None:
-        self.crew.failed(jobs, failure)
+        self.runner.failed(jobs, failure)
 
 
 @cache
@@ -258,7 +258,7 @@ class Chaos:
         self.writes: Any = self.journal._writes
         self.reads: Any = self.journal._reads
         for worker, is_writer in ((self.writes, True), (self.reads, False)):
-            worker._crew = Frail(worker._crew, self, is_writer)
+            worker._runner = Frail(worker._runner, self, is_writer)
         self.far = {name: FarSide(self, name) for name in NAMES}
         self.house = Dispatcher(
             self.journal,
@@ -315,7 +315,7 @@ class Chaos:
         held = self.writes._held is not None
         # what could not be written is tried again each second
         mended = self.now - self.full_at > 2 * lanes.JOURNAL_PAUSE_S
-        return mended and not held and self.writes._crew.idle
+        return mended and not held and self.writes._runner.idle
 
     def submitted(
         self, far: FarSide, prepared: Ready, attempt: int
@@ -626,9 +626,9 @@ class Chaos:
         if x % 2 and self.writes._held is None:
             self.writes.hold()
         elif x % 3 == 0:
-            self.reads._crew.slow = True
+            self.reads._runner.slow = True
         else:
-            self.writes._crew.slow = True
+            self.writes._runner.slow = True
 
     def step_release(self, x: int, y: int) -> None:
         """Let the journal catch up."""
@@ -638,13 +638,13 @@ class Chaos:
         self._let_reads()
 
     def _let_writes(self) -> None:
-        crew = self.writes._crew
+        runner = self.writes._runner
         if self.writes._held is not None:
             self.writes.release()
-        crew.deliver_all()
+        runner.deliver_all()
 
     def _let_reads(self) -> None:
-        self.reads._crew.deliver_all()
+        self.reads._runner.deliver_all()
 
     def step_time(self, x: int, y: int) -> None:
         """Time passes."""

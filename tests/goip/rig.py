@@ -261,11 +261,11 @@ class Rig:
         assert not isinstance(prepared, Refused), prepared
         outcomes: list[Outcome] = []
 
-        def came(outcome: Outcome) -> None:
+        def received(outcome: Outcome) -> None:
             self.house.accepted(message.id, message.to, outcome)
             outcomes.append(outcome)
 
-        self.channel.submit(prepared, 1).addCallback(came)
+        self.channel.submit(prepared, 1).addCallback(received)
         return outcomes
 
     def heard(self) -> list[tuple[float, str]]:

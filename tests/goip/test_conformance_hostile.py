@@ -67,10 +67,10 @@ class HostileTests(SynchronousTestCase):
                 f"RECEIVE:{number};id:goipid1;password:password1;srcnum:{source};"
                 f"msg:{text}"
             )
-        came = self.rig.house.inbounds
-        self.assertEqual([(one.from_, one.text) for one in came],
+        received = self.rig.house.inbounds
+        self.assertEqual([(one.from_, one.text) for one in received],
                          [(source, text) for text in texts])  # fmt: skip
-        for one in came:
+        for one in received:
             self.assertEqual(json.loads(msgspec.json.encode(one))["text"], one.text)
         self.rig.say(f"req:2;id:goipid1;pass:password1;pro:a\nb;num:{source};")
         self.rig.say(

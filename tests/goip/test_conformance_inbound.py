@@ -177,9 +177,11 @@ class ReceiveTests(SynchronousTestCase):
     def test_g13_seed_example(self) -> None:
         """The user's document's own example, which the vendor's server refuses."""
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
-        (came,) = self.house.inbounds
-        self.assertEqual((came.from_, came.text), ("+8613513415667", "just a test"))
-        self.assertEqual((came.channel, came.line), ("office", "goipid1"))
+        (received,) = self.house.inbounds
+        self.assertEqual(
+            (received.from_, received.text), ("+8613513415667", "just a test")
+        )
+        self.assertEqual((received.channel, received.line), ("office", "goipid1"))
 
     def test_a_sender_in_the_form_of_its_operator(self) -> None:
         """As the line's settings read it, and as it came beside that."""
@@ -187,14 +189,18 @@ class ReceiveTests(SynchronousTestCase):
         rig = Rig({"goipid1": line_settings(**settings)})
         rig.register()
         rig.asked(SEED.replace("+8613513415667", "89161234567"))
-        (came,) = rig.house.inbounds
-        self.assertEqual((came.from_, came.from_raw), ("+79161234567", "89161234567"))
+        (received,) = rig.house.inbounds
+        self.assertEqual(
+            (received.from_, received.from_raw), ("+79161234567", "89161234567")
+        )
 
     def test_a_sender_in_national_form_goes_up_as_it_came(self) -> None:
         """Without settings the line knows no country; the house may."""
         self.rig.asked(SEED.replace("+8613513415667", "89161234567"))
-        (came,) = self.house.inbounds
-        self.assertEqual((came.from_, came.numbering), ("89161234567", "unknown"))
+        (received,) = self.house.inbounds
+        self.assertEqual(
+            (received.from_, received.numbering), ("89161234567", "unknown")
+        )
 
     def test_g14_password_spelled_out(self) -> None:
         """The format line of the same document."""
@@ -231,14 +237,14 @@ class ReceiveTests(SynchronousTestCase):
         """Everything after `msg:` is text, whatever it looks like."""
         text = "a;b:c;id:goipid2;password:zz;msg:x\nsecond"
         self.assertEqual(self.rig.asked(receive(text)), "RECEIVE 1 OK")
-        (came,) = self.house.inbounds
-        self.assertEqual((came.text, came.line), (text, "goipid1"))
+        (received,) = self.house.inbounds
+        self.assertEqual((received.text, received.line), (text, "goipid1"))
 
     def test_g18_service_centre_number(self) -> None:
         """`smscnum` before the text is a field and no text."""
         self.rig.say(receive("hi", source="+79", more="smscnum:+7911;"))
-        (came,) = self.house.inbounds
-        self.assertEqual((came.text, came.from_), ("hi", "+79"))
+        (received,) = self.house.inbounds
+        self.assertEqual((received.text, received.from_), ("hi", "+79"))
 
     def test_g19_empty_text_and_odd_senders(self) -> None:
         """An empty text, no sender, and a sender of letters are all SMS."""
@@ -247,8 +253,8 @@ class ReceiveTests(SynchronousTestCase):
         ):
             answer = self.rig.asked(receive(text, recvid, source))
             self.assertEqual(answer, f"RECEIVE {recvid} OK")
-        came = [(one.from_, one.text) for one in self.house.inbounds]
-        self.assertEqual(came, [("+7916", ""), ("", "x"), ("MegaFon", "x")])
+        received = [(one.from_, one.text) for one in self.house.inbounds]
+        self.assertEqual(received, [("+7916", ""), ("", "x"), ("MegaFon", "x")])
 
     def test_g20_utf8(self) -> None:
         """Cyrillic comes exactly; broken UTF-8 as far as readable, and whole."""
@@ -514,11 +520,11 @@ class OtherPushTests(SynchronousTestCase):
             answer = rig.asked(f"{verb}:{number};id:goipid1;password:password1;{tail}")
             self.assertEqual(answer, f"{verb} {number} OK")
         self.assertEqual(rig.house.inbounds, [])
-        told = rig.channel.describe()["lines"][0]["told"]
-        self.assertEqual(told["STATE"], "DIALING:999999999")
-        self.assertEqual(told["HANGUP"], ",cause:Normal call clearing")
-        self.assertEqual(told["CELLINFO"], '"LAC:5815,CELL ID:9487"')
-        self.assertEqual(told["USSN"], "Balance;low?second")
+        reported = rig.channel.describe()["lines"][0]["told"]
+        self.assertEqual(reported["STATE"], "DIALING:999999999")
+        self.assertEqual(reported["HANGUP"], ",cause:Normal call clearing")
+        self.assertEqual(reported["CELLINFO"], '"LAC:5815,CELL ID:9487"')
+        self.assertEqual(reported["USSN"], "Balance;low?second")
 
     def test_g30_unknown_verbs(self) -> None:
         """Unknown verbs are acknowledged if wanted; lower case never."""

@@ -336,8 +336,8 @@ class SendingTests(SynchronousTestCase):
         self.rig.say(f"OK {sendid} 1 1\n")
         self.rig.say(f"DONE {sendid}\n")
         self.rig.pass_time(6, 0.5)
-        begun = [at for at, word in self.words() if word == "MSG"]
-        self.assertEqual(begun[:2], [0.0, 3.0])
+        attempt = [at for at, word in self.words() if word == "MSG"]
+        self.assertEqual(attempt[:2], [0.0, 3.0])
 
     def test_g52_five_exchanges_of_a_device(self) -> None:
         """Six lines of one device: the sixth waits for a place."""
@@ -348,9 +348,9 @@ class SendingTests(SynchronousTestCase):
         rig.heard()
         for _ in names:
             rig.submit()
-        begun = [one for _, one in rig.heard()]
-        self.assertEqual(len(begun), 5)
-        sendid = int(begun[0].split()[1])
+        attempt = [one for _, one in rig.heard()]
+        self.assertEqual(len(attempt), 5)
+        sendid = int(attempt[0].split()[1])
         for word in ("PASSWORD {}", "SEND {}", "OK {} 1 1"):
             rig.say(word.format(sendid), ("192.0.2.7", 10991))
         rig.heard()

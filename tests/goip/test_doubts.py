@@ -80,7 +80,7 @@ class HourOfDoubtTests(DoubtCase):
 
     def test_whose_receipt_settles_it(self) -> None:
         """That line, that phone, and only one such SMS: else nobody can tell."""
-        for unsure_to, told, settled in (
+        for unsure_to, reported, settled in (
             ((TO,), (TO, "a"), True),
             ((TO,), ("9001234567", "a"), True),
             ((TO,), (OTHER, "a"), False),
@@ -88,13 +88,13 @@ class HourOfDoubtTests(DoubtCase):
             ((TO, OTHER), (TO, "a"), True),
             ((TO, TO), (TO, "a"), False),
         ):
-            with self.subTest((unsure_to, told)):
+            with self.subTest((unsure_to, reported)):
                 self.setUp()
                 for to in unsure_to:
                     self.unsure(to)
                     self.pass_time(90)
                 self.rig.register("b", ("127.0.0.1", 10995))
-                to, line = told
+                to, line = reported
                 before = len(self.rig.house.lates)
                 if line == "b":
                     self.rig.say(
@@ -111,7 +111,7 @@ class HourOfDoubtTests(DoubtCase):
 class EarlyTests(DoubtCase):
     """A receipt before its OK."""
 
-    def begun(self, to: str = TO) -> tuple[list[Outcome], int]:
+    def attempt(self, to: str = TO) -> tuple[list[Outcome], int]:
         """Submit an SMS up to its SEND."""
         outcomes = self.rig.submit(to=to)
         return outcomes, self.rig.until_send()
@@ -126,7 +126,7 @@ class EarlyTests(DoubtCase):
         ):
             with self.subTest(receipts):
                 self.setUp()
-                outcomes, _ = self.begun()
+                outcomes, _ = self.attempt()
                 for to, sms_no in receipts:
                     self.deliver(to, sms_no=sms_no)
                 self.pass_time(21)
@@ -134,12 +134,12 @@ class EarlyTests(DoubtCase):
 
     def test_one_from_before_the_sms_is_not_its_verdict(self) -> None:
         """The line spoke of an older SMS to the same phone."""
-        first, _ = self.begun()
+        first, _ = self.attempt()
         self.deliver()
         self.pass_time(21)
         self.assertIsInstance(first[0], Accepted)
         self.pass_time(60)
-        second, _ = self.begun()
+        second, _ = self.attempt()
         self.pass_time(21)
         self.assertIsInstance(second[0], Uncertain)
 
@@ -148,7 +148,7 @@ class EarlyTests(DoubtCase):
         for ok_after_s, answered_after_s in ((0.5, 0.5), (9.0, 9.0), (12.0, 10.0)):
             with self.subTest(ok_after_s):
                 self.setUp()
-                _, sendid = self.begun()
+                _, sendid = self.attempt()
                 self.rig.say(f"WAIT {sendid} 1\n")
                 began = self.rig.clock.seconds()
                 self.rig.heard()
@@ -316,11 +316,11 @@ class VerdictTests(SynchronousTestCase):
             (4.0, "PASSWORD", 14.0, "SEND", 14.0, "WAIT 1"),
             (14.9, "PASSWORD", 14.9, "SEND", 19.0, "WAIT 1"),
         ):
-            begun = sum(step for step in steps if isinstance(step, float))
-            waits = self.led(*steps, 84.9 - begun)
+            attempt = sum(step for step in steps if isinstance(step, float))
+            waits = self.led(*steps, 84.9 - attempt)
             self.assertIsNone(waits.result, steps)
             self.assertEqual(waits.deadline, 85.0, steps)
-            over = self.led(*steps, 85.0 - begun)
+            over = self.led(*steps, 85.0 - attempt)
             self.assertIsInstance(over.result, SmsUncertain, steps)
 
     def test_a_passive_exchange_ends_too(self) -> None:
@@ -440,15 +440,15 @@ class BoundTests(SynchronousTestCase):
 
     def test_the_line_that_talked_last(self) -> None:
         """In whatever spelling; only what is new is to be saved."""
-        talks = Affinity()
-        talks.note("+79161112233", "a")
-        self.assertTrue(talks.changed)
-        self.assertEqual(talks.saved(), {"161112233": "a"})
-        self.assertFalse(talks.changed)
-        talks.note("89161112233", "a")
-        self.assertFalse(talks.changed)
-        talks.note("9161112233", "b")
-        self.assertTrue(talks.changed)
-        self.assertEqual(talks.line("+79161112233"), "b")
-        self.assertIsNone(talks.line("+79161112234"))
-        self.assertEqual(len(talks), 1)
+        affinity = Affinity()
+        affinity.note("+79161112233", "a")
+        self.assertTrue(affinity.changed)
+        self.assertEqual(affinity.saved(), {"161112233": "a"})
+        self.assertFalse(affinity.changed)
+        affinity.note("89161112233", "a")
+        self.assertFalse(affinity.changed)
+        affinity.note("9161112233", "b")
+        self.assertTrue(affinity.changed)
+        self.assertEqual(affinity.line("+79161112233"), "b")
+        self.assertIsNone(affinity.line("+79161112234"))
+        self.assertEqual(len(affinity), 1)

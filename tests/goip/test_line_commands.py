@@ -123,9 +123,9 @@ class OrderTests(SynchronousTestCase):
     def test_an_unknown_verb_is_told_all_there_are(self) -> None:
         """Also `balance`, which dials the line's code."""
         asked = self.rig.channel.command("a", "dance", [])
-        told = str(self.failureResultOf(asked, OurFault).value)
+        reported = str(self.failureResultOf(asked, OurFault).value)
         for verb in ("ussd", "balance", "reboot-device"):
-            self.assertIn(verb, told)
+            self.assertIn(verb, reported)
 
     def test_busy_or_down(self) -> None:
         """One command at a time; none to a line that is away."""

@@ -73,8 +73,8 @@ class LossyTests(SynchronousTestCase):
         """Compare what is said of each SMS with what went on the air."""
         self.assertEqual(rig.box.doubles(), {})
         air = rig.air()
-        for text, came in outcomes.items():
-            (outcome,) = came
+        for text, received in outcomes.items():
+            (outcome,) = received
             self.assertIn(air.get(text, 0), EXPECTED[type(outcome)], (text, outcome))
             if isinstance(outcome, Accepted) and outcome.provider_ids:
                 self.assertEqual(self.named(rig, outcome.provider_ids[0]), text)
@@ -97,7 +97,9 @@ class LossyTests(SynchronousTestCase):
         )
         outcomes = rig.send(20)
         self.check(rig, outcomes)
-        self.assertEqual({type(came[0]) for came in outcomes.values()}, {Accepted})
+        self.assertEqual(
+            {type(received[0]) for received in outcomes.values()}, {Accepted}
+        )
         rig.rig.pass_time(60, 0.5)
         house = rig.rig.house
         self.assertEqual(len(house.inbounds), 20)
@@ -159,5 +161,7 @@ class LossyTests(SynchronousTestCase):
         )
         if rig.rig.channel.unable() is None:
             outcomes = rig.send(4)
-            self.check(rig, {t: came for t, came in outcomes.items() if came})
+            self.check(
+                rig, {t: received for t, received in outcomes.items() if received}
+            )
             self.assertTrue(all(outcomes.values()))

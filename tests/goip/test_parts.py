@@ -161,20 +161,20 @@ class ArrivalsTests(SynchronousTestCase):
 class OtherTableTests(SynchronousTestCase):
     def test_talks_are_bounded(self) -> None:
         """The numbers that were silent longest are forgotten."""
-        talks = Affinity()
+        affinity = Affinity()
         for number in range(TALKS_LIMIT + 10):
-            talks.note(f"+7916{number:07d}", "a")
-        self.assertEqual(len(talks), TALKS_LIMIT)
-        self.assertIsNone(talks.line("+79160000000"))
-        self.assertEqual(talks.line(f"+7916{TALKS_LIMIT:07d}"), "a")
+            affinity.note(f"+7916{number:07d}", "a")
+        self.assertEqual(len(affinity), TALKS_LIMIT)
+        self.assertIsNone(affinity.line("+79160000000"))
+        self.assertEqual(affinity.line(f"+7916{TALKS_LIMIT:07d}"), "a")
 
     def test_loaded_talks_do_not_override(self) -> None:
         """What was learned since the start is newer than what was saved."""
-        talks = Affinity()
-        talks.note("+79160000001", "new")
-        talks.load({"160000001": "old", "160000002": "old"})
-        self.assertEqual(talks.line("+79160000001"), "new")
-        self.assertEqual(talks.line("+79160000002"), "old")
+        affinity = Affinity()
+        affinity.note("+79160000001", "new")
+        affinity.load({"160000001": "old", "160000002": "old"})
+        self.assertEqual(affinity.line("+79160000001"), "new")
+        self.assertEqual(affinity.line("+79160000002"), "old")
 
     def test_joiner_is_bounded_and_never_repeats_a_place(self) -> None:
         """Each part has its own place; the sixteenth begins a new SMS."""

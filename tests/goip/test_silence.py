@@ -19,12 +19,12 @@ class SilentLineTests(SynchronousTestCase):
 
     def rests(self) -> float:
         """Return how long the line rests from now on, its keepalives going on."""
-        begun = self.rig.clock.seconds()
+        attempt = self.rig.clock.seconds()
         while self.rig.channel.unable() is not None:
             self.rig.pass_time(1)
-            if int(self.rig.clock.seconds() - begun) % 30 == 0:
+            if int(self.rig.clock.seconds() - attempt) % 30 == 0:
                 self.rig.register("a")
-        return self.rig.clock.seconds() - begun
+        return self.rig.clock.seconds() - attempt
 
     def silent(self) -> list[Outcome]:
         """Submit one SMS, and let the line say nothing to it."""
@@ -161,7 +161,7 @@ class OnTrialTests(SynchronousTestCase):
 
     def test_a_known_number_does_not_queue_there_either(self) -> None:
         """The tracker's line is on trial and busy: the other one sends (A16)."""
-        self.rig.session.sender.talks.note("+79165550007", "a")
+        self.rig.session.sender.affinity.note("+79165550007", "a")
         self.rig.submit(to="+79165550007")
         self.assertIsNotNone(self.rig.channel.lines["a"].exchange)
         self.rig.submit(to="+79165550007")

@@ -187,12 +187,12 @@ class CrashTests(FileTestCase):
     def test_what_was_acknowledged_is_there_and_nothing_else(self) -> None:
         """The process ends between writing and commit."""
         self.accept(acceptance("told", attempting=True))
-        ledger = self.journal._ledger
-        commits = ledger.database.commit
-        ledger.database.commit = lambda: 1 / 0
+        transaction = self.journal._transaction
+        commits = transaction.database.commit
+        transaction.database.commit = lambda: 1 / 0
         self.failureResultOf(self.journal.accept([acceptance("untold")]))
-        del ledger.database.commit
-        self.assertEqual(ledger.database.commit, commits)
+        del transaction.database.commit
+        self.assertEqual(transaction.database.commit, commits)
         # the far side of the crash: files as they lie on the disk
         self.copy_as_found()
         self.assertIsNone(self.story("untold"))
@@ -258,7 +258,7 @@ class FailingDiskTests(FileTestCase):
         def commit() -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
-        self.journal._ledger.database.commit = commit
+        self.journal._transaction.database.commit = commit
 
     def test_refused_and_mended(self) -> None:
         """While nothing can be written callers hear Unavailable; then it goes on."""
@@ -269,7 +269,7 @@ class FailingDiskTests(FileTestCase):
         )
         self.assertIn("full", str(failure.value))
         self.failureResultOf(self.journal.note(taken("a1", name="before")), Unavailable)
-        del self.journal._ledger.database.commit
+        del self.journal._transaction.database.commit
         self.assertEqual(self.accept(acceptance("during")), [Stored()])
         self.assertEqual(self.note(taken("a1", name="before")), [True])
         self.assertEqual(self.states("before")[-1], ("submitted", False))
@@ -280,7 +280,7 @@ class FailingDiskTests(FileTestCase):
     def test_a_disk_that_is_really_full(self) -> None:
         """SQLite's own words; what was written before is still whole."""
         self.accept(acceptance("before"))
-        database = self.journal._ledger.database
+        database = self.journal._transaction.database
         [[pages]] = database.rows("PRAGMA page_count")
         database.run(f"PRAGMA max_page_count = {pages + 2}")
         batch = [acceptance(f"m{n}", text="x" * 500) for n in range(200)]
@@ -297,12 +297,14 @@ class FailingDiskTests(FileTestCase):
         """Its facts find nothing and make no blank row; the others are written."""
         batch = [acceptance(f"m{n}", attempting=True) for n in range(3)]
         self.accept(*batch)
-        self.journal._ledger.database.run("DELETE FROM messages WHERE id = 'm1'")
+        self.journal._transaction.database.run("DELETE FROM messages WHERE id = 'm1'")
         self.journal._writes.hold()
         noted = [self.journal.note(taken(f"a{n}", name=f"m{n}")) for n in range(3)]
         self.journal._writes.release()
         self.assertEqual([self.did(one) for one in noted], [True, False, True])
-        counts = self.journal._ledger.database.rows("SELECT id, state FROM messages")
+        counts = self.journal._transaction.database.rows(
+            "SELECT id, state FROM messages"
+        )
         self.assertEqual(counts, [("m0", "submitted"), ("m2", "submitted")])
 
     def test_receipt_and_inbound_are_refused_too(self) -> None:

@@ -300,5 +300,5 @@ class InboundTests(JournalTestCase):
         bodies = self.bodies()
         self.assertGreaterEqual(len(bodies), 20)
         self.assertEqual(bodies[0]["complete"], False)
-        counters = self.journal._ledger.counters
+        counters = self.journal._transaction.counters
         self.assertLessEqual(counters["groups"], 21)

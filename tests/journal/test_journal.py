@@ -622,6 +622,6 @@ class MemoryTests(SynchronousTestCase):
                 journal.receipt(receipt(f"a{n}")),
             ):
                 self.successResultOf(answer)
-        self.assertEqual(len(journal._ledger.known.live), 0)
-        self.assertEqual(len(journal._ledger.known.by_provider), 0)
+        self.assertEqual(len(journal._transaction.cache.live), 0)
+        self.assertEqual(len(journal._transaction.cache.by_provider), 0)
         self.successResultOf(journal.close())

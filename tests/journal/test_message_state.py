@@ -18,7 +18,13 @@ from gdemoi.facts import (
     Submitted,
     Wait,
 )
-from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
+from gdemoi.journal.message_state import (
+    apply,
+    apply_deadlines,
+    begin,
+    deadline,
+    receive,
+)
 from gdemoi.journal.stored_form import MessageRecord, StoredEvent
 from gdemoi.message import (
     FINAL,
@@ -185,12 +191,12 @@ class UnsureTests(SynchronousTestCase):
         """Nothing is told until `until`; then uncertain, which is not final."""
         record = born()
         self.assertEqual(apply(record, unsure(held())), (True, []))
-        self.assertEqual(lapse(record, NOW + 59, DAY), [])
-        told = lapse(record, NOW + 60, DAY)
+        self.assertEqual(apply_deadlines(record, NOW + 59, DAY), [])
+        told = apply_deadlines(record, NOW + 60, DAY)
         self.assertEqual(shown(told), [("uncertain", False)])
         assert told[0].error is not None
         self.assertEqual(told[0].error.text, "no answer")
-        self.assertEqual(lapse(record, NOW + 61, DAY), [])
+        self.assertEqual(apply_deadlines(record, NOW + 61, DAY), [])
 
     def test_late_answer_before_uncertain_was_told(self) -> None:
         """A late answer in time is an answer."""
@@ -204,7 +210,7 @@ class UnsureTests(SynchronousTestCase):
         """There is no way back to submitted."""
         record = born()
         apply(record, unsure(held()))
-        lapse(record, NOW + 60, DAY)
+        apply_deadlines(record, NOW + 60, DAY)
         _, told = apply(record, taken("a1", at=NOW + 90))
         self.assertEqual(shown(told), [("enroute", False)])
 
@@ -237,7 +243,7 @@ class UnsureTests(SynchronousTestCase):
         """States do not go back; the dispatcher hears False and may end it."""
         record = born()
         apply(record, unsure(held()))
-        lapse(record, NOW + 60, DAY)
+        apply_deadlines(record, NOW + 60, DAY)
         self.assertEqual(apply(record, refused(LATER, at=NOW + 90)), (False, []))
         _, told = apply(
             record, Decided("m1", Final(MessageState.UNDELIVERED, BAD), NOW + 91)
@@ -356,7 +362,9 @@ class ReceiptTests(SynchronousTestCase):
         _, told = receive(record, receipt("a2"), "a2", NOW + 3)
         self.assertEqual(told, [])
         self.assertIs(record.state, MessageState.ACCEPTED)
-        self.assertEqual(shown(lapse(record, NOW + TTL, DAY)), [("uncertain", False)])
+        self.assertEqual(
+            shown(apply_deadlines(record, NOW + TTL, DAY)), [("uncertain", False)]
+        )
 
     def test_an_unsure_message_that_left_in_part_is_sent_again(self) -> None:
         """Receipts of some segments do not take it out of its lane."""
@@ -386,7 +394,7 @@ class ReceiptTests(SynchronousTestCase):
         _, told = apply(record, fact)
         self.assertEqual(shown(told), [("uncertain", False)])
         self.assertIsNone(record.lane)
-        end = lapse(record, NOW + 10 + DAY, DAY)
+        end = apply_deadlines(record, NOW + 10 + DAY, DAY)
         self.assertEqual(shown(end), [("uncertain", True)])
 
     def test_what_may_have_gone_out_does_not_expire(self) -> None:
@@ -400,7 +408,7 @@ class ReceiptTests(SynchronousTestCase):
                 left, told = apply(record, intent)
                 self.assertFalse(left)
             else:
-                told = lapse(record, NOW + TTL, DAY)
+                told = apply_deadlines(record, NOW + TTL, DAY)
             self.assertEqual(shown(told), [("uncertain", False)])
             self.assertIsNone(record.lane)
 
@@ -521,25 +529,27 @@ class TimeTests(SynchronousTestCase):
         """Waiting messages end as expired at their time."""
         record = born(on_its_way=False)
         self.assertEqual(deadline(record, DAY), NOW + TTL)
-        self.assertEqual(lapse(record, NOW + TTL - 1, DAY), [])
-        self.assertEqual(shown(lapse(record, NOW + TTL, DAY)), [("expired", True)])
+        self.assertEqual(apply_deadlines(record, NOW + TTL - 1, DAY), [])
+        self.assertEqual(
+            shown(apply_deadlines(record, NOW + TTL, DAY)), [("expired", True)]
+        )
 
     def test_an_open_attempt_does_not_expire(self) -> None:
         """What is on its way is not called expired behind its back."""
         record = born()
         self.assertIsNone(deadline(record, DAY))
-        self.assertEqual(lapse(record, NOW + 10 * DAY, DAY), [])
+        self.assertEqual(apply_deadlines(record, NOW + 10 * DAY, DAY), [])
 
     def test_settled_when_no_receipt_comes(self) -> None:
         """The same state once more, final, and why."""
         record = born()
         apply(record, taken("a1"))
         self.assertEqual(deadline(record, DAY), NOW + 1 + DAY)
-        told = lapse(record, NOW + 1 + DAY, DAY)
+        told = apply_deadlines(record, NOW + 1 + DAY, DAY)
         self.assertEqual(shown(told), [("submitted", True)])
         assert told[0].error is not None
         self.assertEqual(told[0].error.code, "gateway:no_receipt")
-        self.assertEqual(lapse(record, NOW + 9 * DAY, DAY), [])
+        self.assertEqual(apply_deadlines(record, NOW + 9 * DAY, DAY), [])
 
     def test_cancelled_only_before_it_left(self) -> None:
         """Open, held and accepted messages cannot be taken back."""
@@ -624,7 +634,7 @@ class AnyOrderTests(SynchronousTestCase):
         record, told = begin(first)
         for fact in facts:
             if isinstance(fact, float):
-                more = lapse(record, fact, TTL)
+                more = apply_deadlines(record, fact, TTL)
             elif hasattr(fact, "provider_id"):
                 ids = [i for a in record.attempts for i in a.provider_ids]
                 known = fact.provider_id if fact.provider_id in ids else ""
@@ -653,7 +663,7 @@ class AnyOrderTests(SynchronousTestCase):
         record = born()
         for fact in facts:
             if isinstance(fact, float):
-                lapse(record, fact, TTL)
+                apply_deadlines(record, fact, TTL)
             elif hasattr(fact, "provider_id"):
                 receive(record, fact, "", NOW)
             else:
@@ -663,5 +673,5 @@ class AnyOrderTests(SynchronousTestCase):
         for _ in range(4):
             at = deadline(record, TTL)
             if at is not None:
-                lapse(record, at, TTL)
+                apply_deadlines(record, at, TTL)
         self.assertTrue(record.final)

@@ -154,7 +154,7 @@ class SharedTests(PostgresTestCase):
         self.accept(acceptance("before"))
         self.did(
             self.other._writes.put(
-                self.other._ledger.database.rows,
+                self.other._transaction.database.rows,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'gdemoi gdemoi'",
             )

@@ -29,7 +29,7 @@ class ThreadTests(TestCase):
 
     def stall(self) -> threading.Event:
         """Let the next commit wait until the returned event is set."""
-        go, database = threading.Event(), self.journal._ledger.database
+        go, database = threading.Event(), self.journal._transaction.database
         commit = database.commit
 
         def wait() -> None:
@@ -107,7 +107,7 @@ class ThreadTests(TestCase):
 
     async def test_goes_on_after_a_failed_commit(self) -> None:
         """The batch hears Unavailable, the next one is written."""
-        database = self.journal._ledger.database
+        database = self.journal._transaction.database
 
         def full() -> None:
             del database.commit

@@ -14,7 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.facts import Acceptance, Cancelled, Decided, Final, Hold, Submitted, Wait
 from gdemoi.journal import Journal
-from gdemoi.journal.message_state import apply, begin, deadline, lapse, receive
+from gdemoi.journal.message_state import (
+    apply,
+    apply_deadlines,
+    begin,
+    deadline,
+    receive,
+)
 from gdemoi.message import Accepted, MessageState, Receipt, Refused, Uncertain
 from tests.journal.lives import (
     BAD,
@@ -103,7 +109,7 @@ class ModelTests(SynchronousTestCase):
                 self.clock.rightNow = max(now, self.clock.rightNow)
                 self.successResultOf(journal.sweep(self.clock.rightNow))
                 for record in records.values():
-                    lapse(record, self.clock.rightNow, RECEIPT_TTL)
+                    apply_deadlines(record, self.clock.rightNow, RECEIPT_TTL)
         return records
 
     def step(self, journal: Journal, records, step) -> Deferred[Any]:
@@ -189,7 +195,7 @@ class ModelTests(SynchronousTestCase):
             [event.seq for event in published], list(range(1, len(published) + 1))
         )
         self.assertEqual(len(published), sum(r.seq for r in records.values()))
-        rows = journal._ledger.database.rows("SELECT id, deadline FROM messages")
+        rows = journal._transaction.database.rows("SELECT id, deadline FROM messages")
         for name, at in rows:
             true = deadline(records[name], RECEIPT_TTL)
             self.assertEqual(at is None, records[name].final)

@@ -34,7 +34,7 @@ def after(
     ways: tuple[str, ...] = ("a", "b"),
     down: tuple[str, ...] = (),
     now: float = 1000.0,
-    doubts: int | None = None,
+    uncertain_attempts: int | None = None,
     rest_only: bool = False,
     cannot: tuple[str, ...] = (),
     **fields: Any,
@@ -48,7 +48,7 @@ def after(
         lambda name: "down" if name in down else None,
         now,
         POLICY,
-        len(tried) if doubts is None else doubts,
+        len(tried) if uncertain_attempts is None else uncertain_attempts,
         rest_only,
         lambda name: name not in cannot,
     )
@@ -182,7 +182,7 @@ class DecideTests(SynchronousTestCase):
     def test_resends_have_a_limit_and_pauses_of_their_own(self) -> None:
         """Two by default, whatever `tries` allows or refusals cost (A5, B26)."""
         error = Error("gateway:uncertain", "silence")
-        for doubts, attempts, expected in (
+        for uncertain_attempts, attempts, expected in (
             (1, 1, Wait(1010.0, "a", error)),
             (2, 2, Wait(1020.0, "a", error)),
             (3, 3, Hold(1100.0)),
@@ -190,12 +190,12 @@ class DecideTests(SynchronousTestCase):
             (2, 9, Wait(1020.0, "a", error)),
             (3, 9, Hold(1100.0)),
         ):
-            with self.subTest(doubts=doubts, attempts=attempts):
+            with self.subTest(uncertain_attempts=uncertain_attempts, attempts=attempts):
                 decision = after(
                     Uncertain(why="silence"),
                     on_unsure=OnUnsure.RESEND,
                     tried=("a",) * attempts,
-                    doubts=doubts,
+                    uncertain_attempts=uncertain_attempts,
                 )
                 self.assertEqual(decision, expected)
 

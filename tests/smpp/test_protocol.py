@@ -19,7 +19,7 @@ class Ear:
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    def heard(self, esme: EsmeProtocol, happenings: Any) -> None:
+    def session_event(self, esme: EsmeProtocol, happenings: Any) -> None:
         self.told += happenings
 
 
@@ -41,18 +41,18 @@ class Wire(StringTransport):
 
 def connected(**given_: Any) -> tuple[EsmeProtocol, Wire, Clock, Ear]:
     """Return a protocol on a wire that has sent its bind."""
-    clock, ear, wire = Clock(), Ear(), Wire()
-    esme = EsmeProtocol(terms(**given_), clock, ear)
+    clock, listener, wire = Clock(), Ear(), Wire()
+    esme = EsmeProtocol(terms(**given_), clock, listener)
     esme.makeConnection(wire)
-    return esme, wire, clock, ear
+    return esme, wire, clock, listener
 
 
 def bound(**given_: Any) -> tuple[EsmeProtocol, Wire, Clock, Ear]:
     """Return a protocol that is bound, with nothing written."""
-    esme, wire, clock, ear = connected(**given_)
+    esme, wire, clock, listener = connected(**given_)
     esme.dataReceived(pdus.encode(bind_answer()))
     wire.writes.clear()
-    return esme, wire, clock, ear
+    return esme, wire, clock, listener
 
 
 class ShellTests(SynchronousTestCase):
@@ -126,13 +126,13 @@ class ShellTests(SynchronousTestCase):
 
     def test_abort_settles_and_is_harmless_twice(self) -> None:
         """What was unanswered is told, once."""
-        esme, _, clock, ear = bound()
+        esme, _, clock, listener = bound()
         esme.submit(SUBMIT, "m")
         clock.advance(0)
         esme.abort()
         esme.abort()
         esme.connectionLost()
-        contexts = [one.context for one in ear.told if hasattr(one, "context")]
+        contexts = [one.context for one in listener.told if hasattr(one, "context")]
         self.assertEqual(contexts, ["m"])
         self.assertEqual(clock.getDelayedCalls(), [])
 
@@ -159,13 +159,13 @@ class PropertyTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=60), max_size=6))
     def test_whole_frames_keep_the_bind(self, bodies: list[bytes]) -> None:
         """deliver_sm of any body is answered, and the bind stays."""
-        esme, wire, _, ear = bound()
+        esme, wire, _, listener = bound()
         for number, body in enumerate(bodies):
             size = (16 + len(body)).to_bytes(4, "big")
             esme.dataReceived(
                 size + b"\0\0\0\5\0\0\0\0" + number.to_bytes(4, "big") + body
             )
-        came = [one for one in ear.told if type(one).__name__ == "Came"]
+        came = [one for one in listener.told if type(one).__name__ == "Came"]
         for one in came:
             esme.answer(one.pdu, 0)
         esme._flush()
