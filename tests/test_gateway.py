@@ -148,7 +148,8 @@ class GatewayTests(SynchronousTestCase):
         for number, error in ((1, None), (2, Error("smpp:0x58", "no"))):
             receipt = Receipt(
                 account="account-a", channel="a", provider_id=f"X{number}",
-                state=MessageState.DELIVERED, keys=(f"x{number}",), error=error, at=NOW - 60,
+                state=MessageState.DELIVERED, keys=(f"x{number}",),
+                error=error, at=NOW - 60,
             )  # fmt: skip
             self.assertIsNone(self.result(self.dispatcher.receipt(receipt)))
             self.clock.advance(1)

@@ -228,7 +228,10 @@ class CloudHttp:
         return await self.send(request)
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
-        """Send a request and read its answer; raises `RequestNotSent` or `RequestUnanswered`."""
+        """Send a request and read its answer.
+
+        Raises `RequestNotSent` or `RequestUnanswered`.
+        """
         if not (self._insecure or is_private(request.url)):
             raise RequestNotSent("plain http leads to another machine")
         body = _Body(request.body) if request.body else None

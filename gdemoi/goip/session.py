@@ -114,7 +114,7 @@ class GoipSession:
     def order(
         self, line_name: str, verb: str, arguments: Sequence[str], now: float
     ) -> int:
-        """Begin a line command; its end comes as `LineCommandEnded` under this sendid."""
+        """Begin a line command; returns the sendid that `LineCommandEnded` bears."""
         line = self.lines.get(line_name)
         if line is None:
             raise OurFault(f"no line {line_name!r}")

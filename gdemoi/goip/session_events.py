@@ -40,7 +40,7 @@ class JobEnded(msgspec.Struct, frozen=True):
 
 
 class LateResult(msgspec.Struct, frozen=True):
-    """The verdict on a job that had ended as `SmsUncertain`, or an OK after an ERROR."""
+    """The verdict on a job that ended as `SmsUncertain`, or an OK after an ERROR."""
 
     job: GoipJob
     line: str

@@ -173,7 +173,7 @@ def apply_deadlines(
 
 
 def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
-    """Return when `apply_deadlines` has something to do; None: not before the next fact."""
+    """Return when `apply_deadlines` has something to do; None: not before a fact."""
     if record.final or record.open:
         return None
     if record.held_until is not None:

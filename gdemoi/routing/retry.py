@@ -49,7 +49,7 @@ class RetryPolicy:
         return min(self.last_s, self.first_s * 2.0**exponent)
 
     def resend_pause_s(self, uncertain_attempts: int) -> float:
-        """Return the pause after the `uncertain_attempts`-th unsure outcome (from 1)."""
+        """Return the pause after so many uncertain attempts (from 1)."""
         return self.resend_first_s * 2.0 ** (max(uncertain_attempts, 1) - 1)
 
 
