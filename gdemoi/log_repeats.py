@@ -53,7 +53,7 @@ class _RepeatedLine:
     told_at: float
     heard_at: float
     text: str
-    last: Event
+    head: Event
     welcome: int
     forget_s: float
     window_s: float = FIRST_S
@@ -66,7 +66,7 @@ class _Crowd:
 
     since: float
     text: str
-    last: Event
+    head: Event
     told: int = 0
     untold: int = 0
 
@@ -103,13 +103,14 @@ class LogRepeats:
                 course.told_at = now
                 return True
             course.untold += 1
-            course.last = event
             return False
         if not self._has_room(kind, text, event, now, BAD if is_bad else GOOD):
             return False
         if len(self._courses) < MOST:
             welcome, forget_s = (0, FORGET_S) if is_bad else (WELCOME - 1, FIRST_S)
-            self._courses[key] = _RepeatedLine(now, now, text, event, welcome, forget_s)
+            self._courses[key] = _RepeatedLine(
+                now, now, text, _head(event), welcome, forget_s
+            )
         return True
 
     def _has_room(
@@ -117,12 +118,12 @@ class LogRepeats:
     ) -> bool:
         crowd = self._crowds.get(kind)
         if crowd is None:
-            crowd = self._crowds[kind] = _Crowd(now, text, event)
+            crowd = self._crowds[kind] = _Crowd(now, text, _head(event))
         if crowd.told < most:
             crowd.told += 1
             return True
         crowd.untold += 1
-        crowd.text, crowd.last = text, event
+        crowd.text = text
         return False
 
     def due(self, now: float, *, all_of_it: bool = False) -> list[Event]:
@@ -158,8 +159,7 @@ def _again(course: _RepeatedLine, passed_s: float) -> str:
 
 def _counted(of: _RepeatedLine | _Crowd, now: float, count: str) -> Event:
     """Return a line with its count; without a traceback, which stands above."""
-    line = {name: value for name, value in of.last.items() if name in _KEPT}
-    return line | {
+    return of.head | {
         "log_time": now,
         "log_format": "{text} {count}",
         "text": of.text,
@@ -167,7 +167,10 @@ def _counted(of: _RepeatedLine | _Crowd, now: float, count: str) -> Event:
     }
 
 
-_KEPT: Final = ("log_level", "log_namespace", "log_source", "log_logger", "log_system")
+def _head(event: Event) -> Event:
+    """Return where a line comes from; not the line, which may hold much alive."""
+    names = ("log_level", "log_namespace", "log_system")
+    return {name: event[name] for name in names if name in event}
 
 
 def _text(event: Event) -> str:

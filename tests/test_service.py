@@ -13,14 +13,16 @@ from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
+from zope.interface import implementer
 
 from gdemoi.contract.envelope import fingerprint
+from gdemoi.errors import CannotListen
 from gdemoi.ini import key, text
-from gdemoi.interfaces import ChannelContext, ChannelKind, IChannelEvents
+from gdemoi.interfaces import ChannelContext, ChannelKind, IChannelEvents, IListening
 from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
 from gdemoi.service import GatewayService
 from gdemoi.settings import load
@@ -36,6 +38,7 @@ class HandSettings:
     down: str | None = key(text, default=None, doc="why nothing can be sent")
 
 
+@implementer(IListening)
 @define(eq=False)
 class Standing(HandChannel):
     """A channel that writes down when it starts and stops."""
@@ -52,6 +55,10 @@ class Standing(HandChannel):
         answer = super().submit(prepared, attempt)
         self.watch.look()
         return answer
+
+    def listening(self) -> Deferred[CannotListen | None]:
+        deaf = CannotListen("host", "the port is taken")
+        return succeed(deaf if self.host == "deaf" else None)
 
     def stop(self, grace_s: float) -> Deferred[None]:
         self.diary.append(f"{self.name} stops")
@@ -250,6 +257,22 @@ class StartTests(ServiceTestCase):
         self.assertFalse(service.failed)
         self.assertEqual([e for e in events if e["log_level"].name == "critical"], [])
         await self.running()
+
+    async def test_a_channel_that_cannot_listen(self) -> None:
+        """The start ends: its line has the place of the key that names the port."""
+        self.write(A, "[hand:b]\nhost = deaf", BOTH)
+        said = await self.refused(self.service())
+        self.assertIn("gateway.ini:8: [hand:b] host: the port is taken", said)
+
+    async def test_a_channel_that_cannot_listen_any_more(self) -> None:
+        """While it runs it goes on: the channel tries again, the log has the place."""
+        self.write(A, B, BOTH)
+        service = await self.running()
+        self.write(A, "[hand:b]\nhost = deaf", BOTH)
+        (said,) = [one for one in await self.reload(service) if "taken" in one]
+        self.assertIn("[hand:b] host: the port is taken; it is tried again", said)
+        self.assertFalse(service.failed)
+        self.assertTrue(service.running)
 
 
 class _Stops:

@@ -98,9 +98,11 @@ class PduLog(StrEnum):
     HEX = "hex"
 
 
-def _endpoint(value: str) -> str:
+def endpoint(value: str) -> str:
     """Read an endpoint to listen on, such as tcp:2776."""
-    if value and (value.partition(":")[0] not in KINDS or ":" not in value):
+    kind = value.partition(":")[0]
+    is_port = not kind.startswith("tcp") or listener("", value) is not None
+    if value and (kind not in KINDS or ":" not in value or not is_port):
         raise ValueError(f"{value!r} is not an endpoint like tcp:2776")
     return value
 
@@ -205,7 +207,7 @@ class SmppSettings:
         doc="time on another host before the first is tried; 0: do not try",
     )
     outbind_listen: str = key(
-        _endpoint,
+        endpoint,
         default="",
         doc="endpoint where the SMSC may knock (outbind); empty: not at all",
         example="tcp:2776",

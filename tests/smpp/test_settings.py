@@ -9,6 +9,7 @@ from gdemoi.smpp.addresses import address, as_number
 from gdemoi.smpp.settings import (
     SmppSettings,
     Tlvs,
+    endpoint,
     hexadecimal,
     time_zone,
     ton_or_npi,
@@ -60,6 +61,17 @@ class SettingsTests(SynchronousTestCase):
         ):
             with self.assertRaises(ValueError):
                 convert(bad)  # type: ignore[operator]
+
+    def test_where_outbind_listens(self) -> None:
+        """A description that opens a port; one with a slip is told at once."""
+        for good in ("", "tcp:2776", r"tcp6:2776:interface=\:\:1", "unix:/run/x"):
+            self.assertEqual(endpoint(good), good)
+        for bad in ("2776", "tcp", "tcp:", "tcp:x", "udp:2776", "tcp:27a"):
+            with self.assertRaises(ValueError):
+                endpoint(bad)
+        settings = SmppSettings(**GOOD, outbind_listen="tcp:2776")
+        self.assertEqual([str(one) for one in settings.listeners()], ["0.0.0.0:2776"])
+        self.assertEqual(list(SmppSettings(**GOOD).listeners()), [])
 
     def test_the_password_is_not_shown(self) -> None:
         """Not in the record's repr."""
