@@ -18,12 +18,15 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.ssl import VerificationError
 
 ANSWERS_TLS: Final = "the far side speaks TLS at this port"
+_PLAIN: Final = (
+    "the far side does not speak TLS at this port; without: tls = no, amqp://"
+)
 # What OpenSSL calls it, and what it mostly is.
 _TLS: Final = (
-    ("wrong version number", "the far side does not speak TLS at this port"),
+    ("wrong version number", _PLAIN),
     ("http request", "the far side speaks plain HTTP, not TLS, at this port"),
-    ("record layer failure", "the far side does not speak TLS at this port"),
-    ("packet length too long", "the far side does not speak TLS at this port"),
+    ("record layer failure", _PLAIN),
+    ("packet length too long", _PLAIN),
     ("unexpected eof", "the far side hung up while TLS was agreed upon"),
     (
         "certificate verify failed",
@@ -35,7 +38,7 @@ _TLS: Final = (
     ("handshake failure", "the far side refuses our TLS"),
 )
 NOT_AGREED: Final = (
-    "TLS was not agreed upon; a port that does not speak it needs the plain settings"
+    "TLS was not agreed upon: does this port speak it? (without: tls = no, amqp://)"
 )
 _PORTS: Final = {
     errno.EADDRINUSE: "another program has this port, or another gateway runs; see"

@@ -313,7 +313,7 @@ class AmqpService:
                 "broker {broker}: {state}: {reason}; it is tried again and again",
                 broker=broker,
                 state=state.value,
-                reason=reason,
+                reason=reason.rstrip("."),
             )
             return
         # each try is nobody's news; that it is up, and at last stopped, is
