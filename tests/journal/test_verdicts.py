@@ -129,6 +129,15 @@ class AttemptsTests(LifeCase):
             ((first, second, late_refused, refused(OVER, BAD, attempt=2)), "rejected!"),
             ((first, second, taken("b1", attempt=2), late_refused), "submitted"),
             # what is certain is not taken back
+            (
+                (
+                    refused_in_part(AGAIN, "a1", None, None),
+                    ("a1", LOST),
+                    second,
+                    refused_in_part(AGAIN, "a1", "a2", None, attempt=2),
+                ),
+                "waiting",
+            ),
             ((taken("a1"), refused(OVER)), "submitted"),
             ((refused(AGAIN), taken("a1")), "submitted"),
         ):
@@ -196,6 +205,7 @@ class AttemptsTests(LifeCase):
             ((unsure(held()), cancel), "accepted"),
             ((unsure(held()), cancel, 70.0), "uncertain"),
             ((cancel,), "accepted"),
+            ((refused_in_part(held(), "a1", None), cancel), "accepted"),
             ((taken("a1"), cancel, expired), "submitted"),
             ((unsure(AGAIN, "a1"), ("a1", LOST), expired), "undelivered!"),
             (
@@ -301,6 +311,11 @@ class AttemptsTests(LifeCase):
         )
         self.assertEqual(self.live(*steps), "submitted")
         self.assertEqual(self.live(*steps, ("a3", OK)), "delivered!")
+        # what was heard of the rest after it had been sent
+        after = [one for one in steps if not isinstance(one, tuple)]
+        for order in permutations((("a1", OK), ("a2", OK), ("a3", OK))):
+            self.assertEqual(self.live(*after, *order[:2]), "enroute")
+            self.assertEqual(self.live(*after, *order), "delivered!")
         self.assertEqual(self.live(*steps, ("a3", LOST)), "undelivered!")
 
 
@@ -314,6 +329,14 @@ class OwnIdTests(LifeCase):
         for steps, end in (
             ((unsure(held()),), "delivered!"),
             ((refused(AGAIN),), "waiting"),
+            (
+                (
+                    unsure(AGAIN),
+                    attempting(attempt=2, at=NOW + 6),
+                    refused(AGAIN, attempt=2),
+                ),
+                "delivered!",
+            ),
             (
                 (
                     unsure(other),

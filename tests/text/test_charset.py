@@ -212,3 +212,69 @@ class PackedTests(SynchronousTestCase):
         for text in ("1234567", "1234567\r", "12345678", "123456"):
             octets = gsm7.pack(gsm7.encode(text))
             self.assertEqual(charset.decode(octets, "gsm7"), text.rstrip("\r"))
+
+
+class ChoiceTests(SynchronousTestCase):
+    """What goes out, by the text, the wish and what the carrier takes."""
+
+    def test_what_is_chosen(self) -> None:
+        """Unchanged in an alphabet that all of them take, or refused at its letter."""
+        auto, gsm, ucs2, latin1 = (
+            Charset.AUTO,
+            Charset.GSM8,
+            Charset.UCS2,
+            Charset.LATIN1,
+        )
+        reject, wide, near = REJECT, UCS2, TRANSLITERATE
+        for text, wanted, policy, default, expected in (
+            ("€", auto, reject, "gsm8", ("€", gsm)),
+            ("€", auto, reject, "gsm7", ("€", gsm)),
+            ("€", auto, reject, "latin1", ("€", ucs2)),
+            ("€", gsm, reject, "latin1", 0),
+            ("a€", gsm, reject, "ascii", 1),
+            ("é", gsm, reject, "latin1", ("é", gsm)),
+            ("aé", gsm, reject, "ascii", 1),
+            ("aé", gsm, near, "ascii", 1),
+            ("aé", gsm, wide, "ascii", ("aé", ucs2)),
+            ("aé", auto, near, "ascii", ("aé", ucs2)),
+            ("é", gsm, reject, "utf8", ("é", gsm)),
+            ("âé", gsm, reject, "latin1", 0),
+            ("Где", gsm, reject, "gsm8", 0),
+            ("Где", gsm, near, "gsm8", ("Gde", gsm)),
+            ("Где", auto, near, "gsm8", ("Gde", gsm)),
+            ("Где", auto, reject, "gsm8", ("Где", ucs2)),
+            ("Где", latin1, reject, "gsm8", 0),
+            ("Где", latin1, wide, "gsm8", ("Где", ucs2)),
+            ("âé", latin1, reject, "gsm8", ("âé", latin1)),
+            ("€", latin1, reject, "gsm8", 0),
+            ("a\ud83d", ucs2, reject, "gsm8", 1),
+            ("x漢", gsm, near, "gsm8", 1),
+            ("x漢", auto, near, "gsm8", ("x漢", ucs2)),
+        ):
+            case = (text, wanted, policy, default)
+            try:
+                found: tuple[str, Charset] | int = charset.choose(*case)
+            except charset.Unencodable as why:
+                found = why.position
+            self.assertEqual((case, found), (case, expected))
+
+    def test_national_tables(self) -> None:
+        """Turkish, both shifts, in octets and in packed septets."""
+        septets = bytes((0x04, 0x1B, 0x53, 0x41))
+        for single, locking, text in (
+            (0, 0, "è?A"),
+            (1, 0, "èŞA"),
+            (0, 1, "€?A"),
+            (1, 1, "€ŞA"),
+        ):
+            for octets, word in (
+                (septets, "gsm8"),
+                (gsm7.pack(septets), "gsm7"),
+            ):
+                found = charset.decode(octets, word, single, locking)
+                # what an extension table lacks may be shown as the basic letter
+                self.assertEqual(
+                    (word, single, locking, found[0], found[-1]),
+                    (word, single, locking, text[0], "A"),
+                )
+                self.assertEqual("Ş" in found, bool(single))
