@@ -19,7 +19,7 @@ from gdemoi.goip.exchange import (
 from gdemoi.goip.line_selection import Affinity, NoUsableLine, bound_line, choose
 from gdemoi.goip.lines import Line
 from gdemoi.message import Accepted, Outcome, Uncertain
-from tests.goip.rig import Rig, line_settings
+from tests.goip.rig import HOME, SECOND, Rig, line_settings
 
 DELIVER = "DELIVER:{n};id:{line};password:{password};sms_no:{sms_no};state:0;num:{to};"
 TO, OTHER = "+79001234567", "+79009999999"
@@ -142,6 +142,38 @@ class EarlyTests(DoubtCase):
         second, _ = self.attempt()
         self.pass_time(21)
         self.assertIsInstance(second[0], Uncertain)
+
+    def test_one_that_was_left_over_is_not_its_verdict(self) -> None:
+        """It spoke of an SMS of another counter, while the first was under way."""
+        first, sendid = self.attempt()
+        self.rig.say(f"WAIT {sendid} 1\n")
+        self.deliver(sms_no=9)
+        self.pass_time(12)
+        self.rig.say(f"OK {sendid} 1 7\n")
+        self.rig.say(f"DONE {sendid}\n")
+        self.assertIsInstance(first[0], Accepted)
+        self.pass_time(60)
+        second, _ = self.attempt()
+        self.pass_time(21)
+        self.assertIsInstance(second[0], Uncertain)
+
+    def test_one_of_another_line_is_not_its_verdict(self) -> None:
+        """Two lines send to one phone, and one of them speaks."""
+        self.rig.register("b", SECOND)
+        outcomes = []
+        for line, address in (("a", HOME), ("b", SECOND)):
+            outcomes.append(self.rig.submit(to=TO, from_=line))
+            sendid = self.rig.sendid()
+            for word in ("PASSWORD", "SEND"):
+                self.rig.say(f"{word} {sendid}\n", address)
+        self.rig.say(
+            DELIVER.format(n=1, line="b", password="password1", sms_no=7, to=TO),
+            SECOND,
+        )
+        self.pass_time(21)
+        a, b = outcomes
+        self.assertIsInstance(a[0], Uncertain)
+        self.assertIsInstance(b[0], Accepted)
 
     def test_how_long_it_waits_for_the_ok(self) -> None:
         """Ten seconds; the device is answered when it is safe, not before."""
