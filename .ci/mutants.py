@@ -139,6 +139,7 @@ class Bench:
             "pytest_add_cli_args": ["-q", "-x", "-p", "no:cacheprovider"],
         }
         lines = ["", "[mutmut]", "source_paths=gdemoi", "use_git_change_detection=0"]
+        lines += ["track_dependencies=0"]
         # a loaded machine takes its time, and a timeout counts as a kill
         lines += ["timeout_constant=15"]
         for key, values in lists.items():

@@ -64,6 +64,26 @@ class PrepareTests(SynchronousTestCase):
         self.assertEqual(found.user_data(), [("4869", 2)])
         self.assertEqual((found.segments, found.charset), (1, "gsm8"))
 
+    def test_which_span_is_shown(self) -> None:
+        """Of the port whose number the sender is, else of the first one."""
+        numbers = {"3": "+79160000003", "4": "+79160000004"}
+        for ports, sender, span in (
+            ((), None, 2),
+            ((3, 4), None, 4),
+            ((3, 4), "+79160000004", 5),
+            ((3, 4), "+79160000003", 4),
+        ):
+            found = self.prepared(
+                command("Hi", from_=sender), ports=ports, numbers=numbers
+            )
+            self.assertIn(f"gsm send sms {span} ", found.wire()[0][1])
+        refused = prepare(
+            command("Hi", from_="GdeMoi"),
+            settings(numbers=numbers, unknown_sender="refuse"),
+        )
+        assert isinstance(refused, Refused)
+        self.assertEqual(refused.error.text, "no port has the number 'GdeMoi'")
+
     def test_t11_one_line_of_plain_letters(self) -> None:
         """Quotes, line feeds and backslashes do not reach the command parser."""
         text = 'Привет "мир" 100% a+b\nx\\y'

@@ -258,6 +258,19 @@ class SendingTests(SynchronousTestCase):
         self.assertTrue(refused.error.retryable)
         self.assertIs(refused.scope, Scope.MESSAGE)
 
+    def test_what_a_port_counts(self) -> None:
+        """Sent, failed, unsure: each SMS in one of them."""
+        for status, counts in (("1", (1, 0, 0)), ("0", (0, 1, 0)), ("2", (0, 0, 1))):
+            device = Device().log_in()
+            device.send()
+            device.says(TAKEN, result(device.sent_id(), status))
+            (port,) = device.ports.by_number.values()
+            shown = port.describe(device.now)
+            found = tuple(shown[word] for word in ("sent", "failed", "unsure"))
+            self.assertEqual((status, found), (status, counts))
+            self.assertEqual((shown["name"], shown["span"]), ("1", 2))
+            self.assertEqual((shown["busy"], shown["free_in_s"]), (False, 10.0))
+
     def test_t08_no_result(self) -> None:
         """A minute after it was taken an SMS is unsure, and not sent again."""
         device = Device().log_in()
