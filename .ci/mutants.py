@@ -71,14 +71,14 @@ GROUPS: Final = {
         ("__init__", "channel*", "settings", "http", "webhooks", "poller"),
     ),
     "routing": Group(
-        tuple(f"routing/{name}" for name in ("retry", "pace", "rules", "head")),
+        tuple(f"routing/{name}" for name in ("retry", "pace", "rules", "ready_queue")),
         ("tests/routing",),
     ),
     "journal": Group(
-        ("journal/record", "journal/story", "journal/matching"),
+        ("journal/message_state", "journal/stored_form", "journal/matching"),
         tuple(
             f"tests/journal/test_{name}.py"
-            for name in ("record", "matching", "verdicts", "journal", "arriving")
+            for name in ("message_state", "matching", "verdicts", "journal")
         ),
     ),
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.joiner import MOST_PARTS, Joiner
-from gdemoi.message import Refused, Unsure
+from gdemoi.goip.joiner import MOST_PARTS, LongSmsJoiner
+from gdemoi.message import Refused, Uncertain
 from tests.goip.rig import Rig, line_settings
 
 
@@ -42,7 +42,7 @@ class ToldTests(SynchronousTestCase):
         rig.until_send()
         rig.pass_time(21)
         (outcome,) = outcomes
-        assert isinstance(outcome, Unsure)
+        assert isinstance(outcome, Uncertain)
         self.assertEqual((outcome.why, outcome.line), ("no answer to SEND", "a"))
 
     def test_when_to_ask_again(self) -> None:
@@ -91,7 +91,7 @@ class JoinerTests(SynchronousTestCase):
             ((100, 107, 108), [8, 1, 9]),
             ((100, 100, 100), [8, 9, 10]),
         ):
-            joiner = Joiner(60.0)
+            joiner = LongSmsJoiner(60.0)
             parts = [joiner.part("a", "+79", str(one), 0.0) for one in recvids]
             assert parts[0] is not None
             found = [
