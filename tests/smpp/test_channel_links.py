@@ -31,7 +31,7 @@ def warnings(house: House, seconds: float) -> list[str]:
     return [
         formatEvent(event)
         for one in events
-        for event in repeats.session_event(one)
+        for event in repeats.heard(one)
         if event["log_level"].name == "warn" and "trying again" in formatEvent(event)
     ]
 
