@@ -56,7 +56,7 @@ FLOOD: Final = "tests/smpp/test_conformance_hostile.py::FloodTests"
 GROUPS: Final = {
     "text": Group(("text/*",), ("tests/text",)),
     "smpp": Group(
-        ("smpp/*",),
+        ("smpp/*", "smpp/pdu/*"),
         # thousands of PDUs, and mutmut counts each call
         ("tests/smpp", f"--deselect={FLOOD}"),
         ("__init__", "channel*", "protocol", "settings", "hosts", "probe", "pcap"),
@@ -170,8 +170,8 @@ class Bench:
             meta = meta.with_name(f"{meta.name}.meta")
             if meta.exists():
                 data = json.loads(meta.read_text(encoding="utf-8"))
-                module = f"{path.parent.name}.{path.stem}"
-                found[module] = data["exit_code_by_key"]
+                parts = path.relative_to(self.folder / "gdemoi").with_suffix("").parts
+                found[".".join(parts)] = data["exit_code_by_key"]
         return found
 
     def seen(self) -> set[str]:
@@ -216,7 +216,7 @@ class Bench:
 
 def module_of(mutant: str) -> str:
     """Return the module of a mutant, as tables name it."""
-    return ".".join(mutant.split(".")[1:3])
+    return ".".join(mutant.split(".")[1:-1])
 
 
 def function_of(mutant: str) -> str:

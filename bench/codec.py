@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gdemoi.message import Charset
-from gdemoi.smpp import pdus, tlvs
-from gdemoi.smpp.framing import PduFramer
-from gdemoi.smpp.pdus import Tag
+from gdemoi.smpp.pdu import pdus, tlvs
+from gdemoi.smpp.pdu.framing import PduFramer
+from gdemoi.smpp.pdu.pdus import Tag
 from gdemoi.text import charset, segments
 
 Row = tuple[str, float, str, float | None]

@@ -12,7 +12,7 @@ from struct import pack
 from typing import Any
 
 from gdemoi.message import Outbound
-from gdemoi.smpp import pdus
+from gdemoi.smpp.pdu import pdus
 from tests.smpp.house import NOW, House
 
 COUNT = 20_000

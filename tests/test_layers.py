@@ -91,6 +91,18 @@ class LayersTests(SynchronousTestCase):
                     wrong.append(f"{name} (floor {own}) imports {below} ({theirs})")
         self.assertEqual(wrong, [])
 
+    def test_the_smpp_codec_stands_alone(self) -> None:
+        """PDUs know nothing of the sessions and channels that send them."""
+        wrong = [
+            f"{name} imports {target}"
+            for name, path in modules().items()
+            if name.startswith("smpp.pdu")
+            for target in imports(path)
+            if target.startswith("gdemoi.")
+            and not target.startswith(("gdemoi.smpp.pdu", "gdemoi.errors"))
+        ]
+        self.assertEqual(wrong, [])
+
     def test_protocol_packages_do_not_know_each_other(self) -> None:
         """What two protocols share lives below both."""
         wrong = [

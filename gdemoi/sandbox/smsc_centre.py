@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from gdemoi.message import Charset
 from gdemoi.sandbox.smsc_messages import SmscMessage, receipt, spelled, text_of
 from gdemoi.sandbox.smsc_personality import SmscPersonality
-from gdemoi.smpp import pdus
-from gdemoi.smpp.pdus import DeliverSm, SubmitSm
-from gdemoi.smpp.statuses import Status
-from gdemoi.smpp.tlvs import Tag
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
+from gdemoi.smpp.pdu.statuses import Status
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.text import charset as charsets
 from gdemoi.text.segments import TooLong, split
 

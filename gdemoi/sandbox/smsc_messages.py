@@ -11,9 +11,9 @@ from typing import Final
 from attrs import define
 
 from gdemoi.sandbox.smsc_personality import SmscPersonality
-from gdemoi.smpp.pdus import DeliverSm, SubmitSm
+from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
+from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.receipts import MESSAGE_STATES
-from gdemoi.smpp.tlvs import Tag, Tlv
 from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 

@@ -19,7 +19,7 @@ from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Receipt, ReceiptMatch
 from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.inbound import DeliveryReader, DeliveryRepeats
-from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import SmppSettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gdemoi.smpp.statuses import name_of
+from gdemoi.smpp.pdu.statuses import name_of
 
 if TYPE_CHECKING:
     from gdemoi.smpp.channel import SmppChannel

@@ -26,7 +26,7 @@ from gdemoi.faults import in_words
 from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import ChannelContext
 from gdemoi.reconnector import FAULTS, TIMEOUTS, Backoff, Reconnector, ReconnectorState
-from gdemoi.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
+from gdemoi.smpp.pdu.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.session_events import Bound, SessionEvent
 from gdemoi.smpp.settings import SmppSettings

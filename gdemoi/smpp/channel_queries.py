@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from gdemoi.message import Receipt
 from gdemoi.smpp.addresses import Address
-from gdemoi.smpp.pdus import Pdu, QuerySm, QuerySmResp, UnparsedPdu, encode
+from gdemoi.smpp.pdu.pdus import Pdu, QuerySm, QuerySmResp, UnparsedPdu, encode
 from gdemoi.smpp.receipts import MESSAGE_STATES, STATE_OF_WORD
 
 # Answered of a message that the SMSC has forgotten, too: no news.

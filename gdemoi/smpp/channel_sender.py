@@ -19,12 +19,12 @@ from gdemoi.interfaces import IChannelEvents, Rate
 from gdemoi.message import Error, Outcome, Refused, Scope
 from gdemoi.smpp.channel_queries import PendingQuery
 from gdemoi.smpp.encoded import SmppEncodedMessage
-from gdemoi.smpp.pdus import Pdu, SubmitSmResp, UnparsedPdu
+from gdemoi.smpp.pdu.pdus import Pdu, SubmitSmResp, UnparsedPdu
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.states import INVBNDSTS, ROK
 from gdemoi.smpp.submit_attempts import SubmitAttempt
-from gdemoi.smpp.tlvs import Tag
 from gdemoi.smpp.verdicts import refusal
 
 _SUBMIT_SM_RESP: Final = SubmitSmResp.command_id

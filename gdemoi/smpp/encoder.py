@@ -28,10 +28,10 @@ from gdemoi.smpp.addresses import (
     is_number,
 )
 from gdemoi.smpp.encoded import References, SmppEncodedMessage
-from gdemoi.smpp.pdus import SubmitSm, encode
+from gdemoi.smpp.pdu.pdus import SubmitSm, encode
+from gdemoi.smpp.pdu.tlvs import Tag, Tlv
+from gdemoi.smpp.pdu.wire import absolute, relative
 from gdemoi.smpp.settings import Receipts, SmppSettings, ValidityFormat
-from gdemoi.smpp.times import absolute, relative
-from gdemoi.smpp.tlvs import Tag, Tlv
 from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 from gdemoi.text.segments import (

@@ -21,7 +21,8 @@ from gdemoi.message import (
 )
 from gdemoi.smpp.addresses import as_number, as_sender, numbering_of
 from gdemoi.smpp.ids import IdForms
-from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.receipts import (
     TYPE_MASK,
     ReceiptFacts,
@@ -30,7 +31,6 @@ from gdemoi.smpp.receipts import (
     text_of,
 )
 from gdemoi.smpp.settings import SmppSettings
-from gdemoi.smpp.tlvs import Tag, Tlv
 from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 from gdemoi.text.udh import Udh

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.settings import SmppSettings
-from gdemoi.smpp.statuses import name_of
 
 
 class Advice(msgspec.Struct, frozen=True):

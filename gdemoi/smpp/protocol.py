@@ -25,7 +25,7 @@ from zope.interface import implementer
 from gdemoi.alarm import Alarm
 from gdemoi.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
 from gdemoi.reconnector import LoginRefused
-from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.session_events import (
     BindRefused,

@@ -31,9 +31,10 @@ from __future__ import annotations
 from typing import Any
 
 from gdemoi.errors import OurFault
-from gdemoi.smpp import pdus
-from gdemoi.smpp.framing import LostFrame, PduFramer
-from gdemoi.smpp.pdus import DataSm, DeliverSm, UnparsedPdu
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.framing import LostFrame, PduFramer
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm, UnparsedPdu
+from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.requests import Requests
 from gdemoi.smpp.session_events import (
     BindRefused,
@@ -79,7 +80,6 @@ from gdemoi.smpp.states import (
     SessionParameters,
     SessionState,
 )
-from gdemoi.smpp.statuses import name_of
 from gdemoi.smpp.trace import Direction, Trace
 
 

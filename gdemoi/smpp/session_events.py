@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gdemoi.smpp.pdus import DataSm, DeliverSm, Pdu, UnparsedPdu
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm, Pdu, UnparsedPdu
 
 
 class Bound(msgspec.Struct, frozen=True):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from gdemoi.smpp import pdus
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.states import BINDS, DATA_SM, DELIVER_SM, RESPONSE, ROK
-from gdemoi.smpp.tlvs import Tag
 
 HEADER: Final = Struct(">IIII")
 BIND_ANSWERS: Final = frozenset(command | RESPONSE for command in BINDS)

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from gdemoi.smpp import pdus
 from gdemoi.smpp.pcap import pcap
-from gdemoi.smpp.pdus import DeliverSm, SubmitSm
-from gdemoi.smpp.statuses import name_of
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
+from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from gdemoi.message import Error, Refused, Scope
-from gdemoi.smpp.statuses import name_of
+from gdemoi.smpp.pdu.statuses import name_of
 
 
 class Verdict(StrEnum):

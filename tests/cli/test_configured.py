@@ -19,7 +19,7 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.ini import key, secret, text
 from gdemoi.interfaces import ChannelKind
 from gdemoi.message import Error, Outbound, Refused
-from gdemoi.smpp.pdus import SubmitSm, encode
+from gdemoi.smpp.pdu.pdus import SubmitSm, encode
 from tests.cli.wires import Terminal
 
 SEGMENT = {"user_data": "78", "units": 1}

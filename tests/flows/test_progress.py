@@ -27,9 +27,9 @@ from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
 from gdemoi.sandbox.smsc import Smsc, SmscPersonality, SmscProtocol
 from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
-from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
-from gdemoi.smpp.pdus import DeliverSm, SubmitSm
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.text.segments import Method
 

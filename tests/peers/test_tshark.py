@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, MessageState
 from gdemoi.sandbox.smsc import SmscPersonality
-from gdemoi.smpp import pdus
+from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.settings import BindAs, Receipts, ValidityFormat
 from gdemoi.smpp.trace import Direction
 from gdemoi.text import gsm7

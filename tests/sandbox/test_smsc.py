@@ -14,9 +14,9 @@ from gdemoi.sandbox.smsc import (
 from gdemoi.sandbox.smsc_memory import MemoryTransport
 from gdemoi.sandbox.smsc_messages import spelled
 from gdemoi.sandbox.smsc_personality import read_personality
-from gdemoi.smpp import pdus
-from gdemoi.smpp.pdus import Pdu
-from gdemoi.smpp.tlvs import Tag
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import Pdu
+from gdemoi.smpp.pdu.tlvs import Tag
 
 
 class Far:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from gdemoi.smpp import pdus
-from gdemoi.smpp.pdus import Pdu, SubmitSm
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import Pdu, SubmitSm
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.session_events import SessionEvent
 from gdemoi.smpp.states import BIND_TRANSCEIVER, SessionParameters, SessionState
-from gdemoi.smpp.tlvs import Tag
 
 NOW = 1000.0
 BIND = {

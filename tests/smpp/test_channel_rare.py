@@ -14,17 +14,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import OurFault
 from gdemoi.message import MessageClass, MessageState, Outcome, Uncertain
 from gdemoi.sandbox.smsc import SmscPersonality
-from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
 from gdemoi.smpp.channel_outbind import LISTEN_AGAIN_S, OutbindPort
 from gdemoi.smpp.encoded import SmppEncodedMessage
 from gdemoi.smpp.inbound import DeliveryRepeats
-from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.requests import Requests
 from gdemoi.smpp.session_events import SessionNotice
 from gdemoi.smpp.states import LATE_LIMIT
 from gdemoi.smpp.submit_attempts import SubmitAttempt
-from gdemoi.smpp.tlvs import Tag
 from gdemoi.text.segments import Method
 from tests.smpp.house import NOW, House
 

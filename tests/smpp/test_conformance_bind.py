@@ -9,12 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.message import Accepted, MessageState
 from gdemoi.reconnector import ReconnectorState
 from gdemoi.sandbox.smsc import SmscPersonality, SmscProtocol
-from gdemoi.smpp import pdus
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_outbind import OutbindPort
-from gdemoi.smpp.pdus import DeliverSm
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DeliverSm
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.settings import BindAs, SmppSettings, Tlvs
-from gdemoi.smpp.tlvs import Tag
 from gdemoi.text.segments import Method
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, bound, give, sent

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Inbound, Receipt, Refused, Uncertain
-from gdemoi.smpp import pdus
-from gdemoi.smpp.pdus import DeliverSm, UnparsedPdu
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DeliverSm, UnparsedPdu
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.session_events import (
     BindRefused,
@@ -20,7 +21,6 @@ from gdemoi.smpp.session_events import (
     SessionEnded,
     SessionNotice,
 )
-from gdemoi.smpp.tlvs import Tag
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, SUBMIT, bind_answer, bound, give, sent, terms
 

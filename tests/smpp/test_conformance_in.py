@@ -10,15 +10,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.message import Accepted, Inbound, InboundSegment, MessageState, Numbering
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.sandbox.smsc_personality import read_personality
-from gdemoi.smpp import pdus
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.error_tables import load_table
 from gdemoi.smpp.ids import IdForm, IdForms
-from gdemoi.smpp.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.session_events import SessionEnded, UnbindReceived
 from gdemoi.smpp.settings import BindAs, DefaultCharset, PduLog
 from gdemoi.smpp.states import SessionState as SessionState
-from gdemoi.smpp.tlvs import Tag
 from gdemoi.text import gsm7
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, sent

@@ -8,7 +8,7 @@ from gdemoi.errors import OurFault
 from gdemoi.message import Accepted, Refused, Scope, Uncertain
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.sandbox.smsc_personality import read_personality
-from gdemoi.smpp import pdus
+from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.session_events import ResponseMissing, SessionEnded
 from gdemoi.smpp.states import LAST_NUMBER, SessionState
 from gdemoi.smpp.verdicts import StatusRule, Verdict, read_rule, read_status, refusal

@@ -16,11 +16,11 @@ from gdemoi.message import (
     Transliteration,
 )
 from gdemoi.sandbox.smsc import SmscPersonality
-from gdemoi.smpp import pdus
 from gdemoi.smpp.encoded import SmppEncodedMessage
-from gdemoi.smpp.pdus import SubmitSm
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.pdus import SubmitSm
+from gdemoi.smpp.pdu.wire import absolute, relative
 from gdemoi.smpp.settings import DefaultCharset, Receipts, ValidityFormat
-from gdemoi.smpp.times import absolute, relative
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
 from tests.smpp.house import NOW, House

@@ -7,7 +7,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.reconnector import LoginRefused
-from gdemoi.smpp import pdus
+from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
 from gdemoi.smpp.states import SessionState
 from tests.smpp.sessions import SUBMIT, bind_answer, terms

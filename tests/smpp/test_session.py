@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.smpp import pdus
-from gdemoi.smpp.framing import LostFrame
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.framing import LostFrame
 from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.session_events import (
     Bound,

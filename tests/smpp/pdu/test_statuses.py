@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.smpp.statuses import MEANINGS, VENDOR, Status, name_of
+from gdemoi.smpp.pdu.statuses import MEANINGS, VENDOR, Status, name_of
 
 
 class StatusTests(SynchronousTestCase):

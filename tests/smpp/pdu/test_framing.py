@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import TheirFault
-from gdemoi.smpp.framing import MOST_OCTETS, LostFrame, PduFramer
+from gdemoi.smpp.pdu.framing import MOST_OCTETS, LostFrame, PduFramer
 
 
 def frame(body: bytes, number: int = 1) -> bytes:

@@ -1,8 +1,8 @@
-"""The types of fields in the body of a PDU (SMPP 3.4 §3.1).
+"""The types of fields in the body of a PDU (SMPP 3.4 §3.1), and how times are written.
 
 A PDU class's annotations are its table: ``Annotated[str, CString(21)]``.  Each
 type knows how it is read and checked by hand, and which lines of code do the same
-in the encoders and decoders that `pdus_code` generates.
+in the encoders and decoders that `gdemoi.smpp.pdu.pdus` generates.
 
 Strict in what is written, lenient in what is read: strings over their size and
 values outside the specification are taken, as long as the frame holds them.
@@ -11,6 +11,7 @@ values outside the specification are taken, as long as the frame holds them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, get_args, get_type_hints
 
 import msgspec
@@ -354,3 +355,28 @@ def table_of(cls: type) -> dict[str, FieldType]:
             if hasattr(hint, "__metadata__")
         }
     return known
+
+
+# -- times: YYMMDDhhmmsstnnp (SMPP 3.4 §7.1.1)
+
+# A relative time has no months of its own here: thirty days is its last.
+_LONGEST_S: Final = 30 * 86400
+_FARTHEST_S: Final = 366 * 86400
+
+
+def relative(seconds: float) -> str:
+    """Return a time counted from the SMSC's now, in whole seconds and at least one."""
+    whole = max(1, min(int(seconds), _LONGEST_S))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    day, hour = divmod(hours, 24)
+    return f"0000{day:02}{hour:02}{minute:02}{second:02}000R"
+
+
+def absolute(at: float, now: float) -> str:
+    """Return a moment, in UTC, of the next year.
+
+    Of a year only two digits are told: what is far ahead would be long ago.
+    """
+    near = min(at, now + _FARTHEST_S)
+    return datetime.fromtimestamp(near, UTC).strftime("%y%m%d%H%M%S") + "000+"

@@ -3,9 +3,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.smpp import wire
-from gdemoi.smpp.pdus import SubmitMulti, UnsuccessSme
-from gdemoi.smpp.wire import CString, Integer, InvalidBody, Rows, ShortMessage, Time
+from gdemoi.smpp.pdu import wire
+from gdemoi.smpp.pdu.pdus import SubmitMulti, UnsuccessSme
+from gdemoi.smpp.pdu.wire import CString, Integer, InvalidBody, Rows, ShortMessage, Time
 
 
 class ReadTests(SynchronousTestCase):

@@ -3,9 +3,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
-from gdemoi.smpp import tlvs
-from gdemoi.smpp.tlvs import CutTlv, Tag
-from tests.smpp.pdu_cases import some_tlvs
+from gdemoi.smpp.pdu import tlvs
+from gdemoi.smpp.pdu.tlvs import CutTlv, Tag
+from tests.smpp.pdu.cases import some_tlvs
 
 # SMPP 3.4 table 5-7, tag by tag, as the specification prints it.
 TAGS = """

@@ -1,22 +1,27 @@
-"""PDUs to octets and back (SMPP 3.4 §3, §4); the door of this codec.
+"""PDUs to octets and back (SMPP 3.4 §3, §4): the interface of the codec.
 
 `encode` refuses what breaks a limit of the specification (`OurFault`).  `decode`
 turns every whole frame into a value: a PDU, or `UnparsedPdu`, which says what is
 wrong and what answers it.  A response is read as far as it goes, since what it
-answers has happened whatever its body looks like.  The classes themselves are in
-`pdus_table` and `pdus_base`; all of them can be had from here.
+answers has happened whatever its body looks like.
+
+One encoder and one decoder for each class are generated at import from the class's
+table, as attrs and dataclasses generate their methods.  Generated code only knows
+well-formed PDUs, and is as fast as unrolled code; where it fails, the table is walked
+field by field, to say what is wrong and where or to take what can be read.
+
+The classes are in `gdemoi.smpp.pdu.commands`; all of them can be imported from here.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gdemoi.errors import OurFault, TheirFault
-from gdemoi.smpp import pdus_code, wire
-from gdemoi.smpp.pdus_base import Pdu, UnparsedPdu
-from gdemoi.smpp.pdus_table import (
+from gdemoi.smpp.pdu import wire
+from gdemoi.smpp.pdu.commands import (
     V33,
     V34,
     AlertNotification,
@@ -38,6 +43,7 @@ from gdemoi.smpp.pdus_table import (
     EnquireLinkResp,
     GenericNack,
     Outbind,
+    Pdu,
     QuerySm,
     QuerySmResp,
     ReplaceSm,
@@ -48,11 +54,20 @@ from gdemoi.smpp.pdus_table import (
     SubmitSmResp,
     Unbind,
     UnbindResp,
+    UnparsedPdu,
     UnsuccessSme,
 )
-from gdemoi.smpp.statuses import Status
-from gdemoi.smpp.tlvs import CutTlv, Tag, Tlv
-from gdemoi.smpp.tlvs import read as read_tlvs
+from gdemoi.smpp.pdu.statuses import Status
+from gdemoi.smpp.pdu.tlvs import CutTlv, Tag, Tlv
+from gdemoi.smpp.pdu.tlvs import read as read_tlvs
+from gdemoi.smpp.pdu.tlvs import write as write_tlvs
+from gdemoi.smpp.pdu.wire import (
+    HEADER_OCTETS,
+    DecoderSource,
+    EncoderSource,
+    Integer,
+    table_of,
+)
 
 __all__ = [
     "ALL",
@@ -135,13 +150,94 @@ ALL: Final[tuple[type[Pdu], ...]] = (
 BY_ID: Final[dict[int, type[Pdu]]] = {cls.command_id: cls for cls in ALL}
 
 _HEADER: Final = struct.Struct(">IIII")
+# An octet as the character of Latin-1 that it is encoded from.
+_OCTET: Final = {number: chr(number) for number in range(256)}
 _WORD: Final = 1 << 32
 
+
+# -- generated code
+
+
+M = TypeVar("M", bound=Pdu)
+
+
+def make_encoder(cls: type[M]) -> Callable[[M], bytes]:
+    """Generate the function that writes a whole PDU of class `cls`."""
+    table = table_of(cls)
+    code = EncoderSource()
+    for name, kind in table.items():
+        kind.writes(code, name)
+    code.close()
+    size = " + ".join([str(HEADER_OCTETS), *(f"len({piece})" for piece in code.octets)])
+    body = "".join(f" + {piece}" for piece in code.octets)
+    header = f"{cls.command_id}, _pdu.command_status, _pdu.sequence_number"
+    lines = [
+        *code.lines,
+        "if _pdu.tlvs or _pdu.rest:",
+        "    _tail = _write_tlvs(_pdu.tlvs) + _pdu.rest",
+        f"    return _head({size} + len(_tail), {header}){body} + _tail",
+        f"return _head({size}, {header}){body}",
+    ]
+    known = {
+        "_octet": _OCTET,
+        "_head": _HEADER.pack,
+        "_kinds": table,
+        "_write_tlvs": write_tlvs,
+    }
+    made: Callable[[M], bytes] = _function(cls, "encode", "_pdu", lines, known)
+    return made
+
+
+def make_decoder(cls: type[M]) -> Callable[[bytes, int, int, int], M]:
+    """Generate the function that reads a whole PDU of class `cls`.
+
+    It takes the octets, their number, command_status and sequence_number; raises
+    `ValueError` or `IndexError` when the body is not what it should be.
+    """
+    table = table_of(cls)
+    code = DecoderSource()
+    for name, kind in table.items():
+        kind.reads(code, name)
+    place = code.place()
+    needs_text = any("_text" in line for line in code.lines)
+    values = ", ".join(["_status", "_number", "_tlvs", "_nothing", *table])
+    lines = [
+        *(["_text = _octets.decode('latin-1')"] if needs_text else []),
+        *code.lines,
+        f"_tlvs = _read_tlvs(_octets, {place}) if {place} < _size else ()",
+        f"return _class({values})",
+    ]
+    known = {
+        "_class": cls,
+        "_integer": _integer,
+        "_kinds": table,
+        "_nothing": b"",
+        "_read_tlvs": read_tlvs,
+    }
+    made: Callable[[bytes, int, int, int], M] = _function(
+        cls, "decode", "_octets, _size, _status, _number", lines, known
+    )
+    return made
+
+
+def _integer(octets: bytes, offset: int, size: int) -> int:
+    return Integer(size).read(octets, offset)[0]
+
+
+def _function(
+    cls: type, verb: str, arguments: str, lines: list[str], known: dict[str, Any]
+) -> Any:
+    name = f"{verb}_{cls.__name__}"
+    source = f"def {name}({arguments}):\n" + "".join(f"    {line}\n" for line in lines)
+    exec(compile(source, f"<{verb} {cls.__name__}>", "exec"), known)
+    return known[name]
+
+
 _encoders: Final[dict[type[Pdu], Callable[[Any], bytes]]] = {
-    cls: pdus_code.make_encoder(cls) for cls in ALL
+    cls: make_encoder(cls) for cls in ALL
 }
 _decoders: Final[dict[int, Callable[[bytes, int, int, int], Pdu]]] = {
-    cls.command_id: pdus_code.make_decoder(cls) for cls in ALL
+    cls.command_id: make_decoder(cls) for cls in ALL
 }
 
 

@@ -1,7 +1,14 @@
+""" """
+
+from __future__ import annotations
+
+import struct
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.smpp import pdus, pdus_table, wire
-from gdemoi.smpp.wire import CString, Integer, ShortMessage, Time
+from gdemoi.smpp.pdu import commands, pdus, wire
+from gdemoi.smpp.pdu.pdus import Tag
+from gdemoi.smpp.pdu.wire import CString, Integer, ShortMessage, Time
 
 REQUESTS = [cls for cls in pdus.ALL if not cls.command_id & pdus.RESPONSE]
 
@@ -29,7 +36,7 @@ class TableTests(SynchronousTestCase):
         """§4.4.1, row by row."""
         one = Integer(1)
         self.assertEqual(
-            list(wire.table_of(pdus_table.SubmitSm).items()),
+            list(wire.table_of(commands.SubmitSm).items()),
             [
                 ("service_type", CString(6)),
                 ("source_addr_ton", one),
@@ -65,3 +72,45 @@ class TableTests(SynchronousTestCase):
         """They hold no cycles, and there are many of them."""
         for cls in pdus.ALL:
             self.assertFalse(cls.__struct_config__.gc)
+
+
+class TlvAccessTests(SynchronousTestCase):
+    def test_values_of_any_size(self) -> None:
+        """Numbers of a wrong width and ids without their NUL are taken."""
+        pdu = pdus.DeliverSm(
+            tlvs=(
+                (Tag.message_state, b"\0\0\0\2"),
+                (Tag.receipted_message_id, b"4d0fe926"),
+                (Tag.additional_status_info_text, b"late\0junk"),
+                (Tag.network_error_code, b""),
+                (Tag.callback_num, b"1"),
+                (Tag.callback_num, b"2"),
+            )
+        )
+        self.assertEqual(pdu.tlv_int(Tag.message_state), 2)
+        self.assertEqual(pdu.tlv_text(Tag.receipted_message_id), "4d0fe926")
+        self.assertEqual(pdu.tlv_text(Tag.additional_status_info_text), "late")
+        self.assertIsNone(pdu.tlv_int(Tag.network_error_code))
+        self.assertEqual(pdu.tlv(Tag.network_error_code), b"")
+        self.assertEqual(pdu.tlv(Tag.callback_num), b"1")
+        self.assertIsNone(pdu.tlv(Tag.message_payload))
+        self.assertIsNone(pdu.tlv_int(Tag.sar_msg_ref_num))
+        self.assertIsNone(pdu.tlv_text(Tag.sar_msg_ref_num))
+
+
+class ReprTests(SynchronousTestCase):
+    def test_g56_no_password_and_no_control_octets(self) -> None:
+        """Neither reaches a log; what differs from the default does."""
+        bind = pdus.BindTransceiver(
+            system_id="es\nme", password="hush", sequence_number=4
+        )
+        self.assertNotIn("hush", repr(bind))
+        self.assertNotIn("\n", repr(bind))
+        self.assertIn(r"system_id='es\nme'", repr(bind))
+        cut = pdus.decode(struct.pack(">IIII", 25, 0x0B, 0, 1) + b"smsc\0hush")
+        self.assertNotIn("hush", repr(cut))
+        self.assertIn("password", repr(cut))
+        nack = pdus.GenericNack(command_status=3)
+        self.assertEqual(
+            repr(nack), "GenericNack(command_status=0x03, sequence_number=0)"
+        )

@@ -6,11 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gdemoi.smpp import pdus, tlvs, wire
-from gdemoi.smpp.pdus import Pdu
+from gdemoi.smpp.pdu import pdus, tlvs, wire
+from gdemoi.smpp.pdu.pdus import Pdu
 
 VECTORS: list[dict[str, Any]] = json.loads(
-    Path(__file__).with_name("vectors").joinpath("pdu.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "vectors" / "pdu.json").read_text("utf-8")
 )["pdu"]
 
 BY_COMMAND = {cls.command: cls for cls in pdus.ALL}
