@@ -45,7 +45,7 @@ news: $(VENV)/.test
 bench: $(VENV)/.test
 	@$(BIN)/python -m bench $(ONLY)
 
-# a sample of each package; ARGS="text", ARGS="goip.line_selection": all mutants of it
+# a sample of each package; ARGS="text", ARGS="goip.lines": all mutants of it
 mutants: $(VENV)/.mutants
 	@$(BIN)/python .ci/mutants.py $(ARGS)
 

@@ -2,7 +2,7 @@
 
     make mutants                       a sample of each package
     make mutants ARGS="text"           every mutant of one package
-    make mutants ARGS="goip.line_selection"    ... of one module
+    make mutants ARGS="goip.lines"         ... of one module
     make mutants ARGS="--each 40 smpp" a sample of forty of each module
     make mutants ARGS="--check"        what .ci/run does: a small sample, and a ratchet
 

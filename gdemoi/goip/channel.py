@@ -1,8 +1,8 @@
 """GoIP as a channel: `IChannel` over a `GoipSession` at one UDP port.
 
-Upward goes everything through `IChannelEvents`, and a device is acknowledged only
-after that Deferred fired.  This file knows the house; datagrams and rules are
-below it.
+`GoipChannel` turns the events of the session into calls of `IChannelEvents`.
+`InboundForwarder` hands inbound SMS and receipts to the journal, and lets the device
+be acknowledged only after the commit.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
+import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.errors import CannotListen, ConfigurationError, OurFault, Unavailable
 from gdemoi.faults import of_port
-from gdemoi.goip.channel_inbound import InboundForwarder
 from gdemoi.goip.channel_memory import ChannelMemory
 from gdemoi.goip.datagrams import WORD_LIMIT
 from gdemoi.goip.encoded import GoipEncodedMessage, prepare
-from gdemoi.goip.joiner import LongSmsJoiner
-from gdemoi.goip.line_selection import bound_line
-from gdemoi.goip.lines import Line
-from gdemoi.goip.outcomes import outcome_of
+from gdemoi.goip.inbound import InboundKey, LongSmsJoiner
+from gdemoi.goip.lines import Line, bound_line, line_view
+from gdemoi.goip.outcomes import inbound_of, outcome_of, receipt_of
 from gdemoi.goip.protocol import GoipProtocol
+from gdemoi.goip.receipts import UnmatchedReceipt, provider_id_of
 from gdemoi.goip.session import GoipSession
 from gdemoi.goip.session_events import (
     DatagramRejected,
@@ -44,7 +44,6 @@ from gdemoi.goip.session_events import (
     SmsReceived,
 )
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
-from gdemoi.goip.view import line_view
 from gdemoi.interfaces import (
     ChannelContext,
     ChannelKind,
@@ -113,7 +112,7 @@ class GoipChannel:
         self._why_deaf = "not started"
         self._listened: Deferred[CannotListen | None] = Deferred()
         self._jobs: dict[GoipJob, Deferred[Outcome]] = {}
-        self._orders: dict[int, Deferred[str]] = {}
+        self._commands: dict[int, Deferred[str]] = {}
         self._up: set[str] = set()
         self._state = ""
         self._idle: Deferred[None] | None = None
@@ -204,7 +203,7 @@ class GoipChannel:
         }
 
     def mended(self) -> None:
-        """Try out at once the lines that rest."""
+        """End the suspension of all lines: try them at once."""
         if self._port is not None:
             self.protocol.settle(self.session.mended(self._clock.seconds()))
             self._events.able(self)
@@ -216,11 +215,13 @@ class GoipChannel:
         if asks_balance and found is not None and not arguments:
             verb, arguments = "ussd", [found.settings.balance_ussd]
         try:
-            sendid = self.session.order(line, verb, arguments, self._clock.seconds())
+            sendid = self.session.begin_command(
+                line, verb, arguments, self._clock.seconds()
+            )
         except (OurFault, Unavailable):
             return fail()
         answer: Deferred[str] = Deferred()
-        self._orders[sendid] = answer
+        self._commands[sendid] = answer
         self.protocol.flush()
         if asks_balance and found is not None:
             return answer.addCallback(self._keep_balance, found)
@@ -251,7 +252,7 @@ class GoipChannel:
             case LineAddressChanged():
                 self._line_moved(event)
             case LineCommandEnded():
-                self._order_over(event)
+                self._command_ended(event)
             case LineAvailable():
                 self._events.able(self)
             case LineReported() | DatagramRejected():
@@ -303,8 +304,8 @@ class GoipChannel:
             port=event.port,
         )
 
-    def _order_over(self, event: LineCommandEnded) -> None:
-        waiting = self._orders.pop(event.sendid)
+    def _command_ended(self, event: LineCommandEnded) -> None:
+        waiting = self._commands.pop(event.sendid)
         if event.fault is not None:
             waiting.errback(Unavailable(f"line {event.line}: {event.fault}"))
         else:
@@ -395,3 +396,112 @@ KIND: Final = ChannelKind(
     make=make,
     parts={"goip-line": GoipLineSettings},
 )
+
+
+# -- inbound SMS and receipts ------------------------------------------------
+
+
+class InboundForwarder:
+    """Hands inbound SMS and receipts to the journal; then acknowledges them."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        account: str,
+        protocol: GoipProtocol,
+        joiner: LongSmsJoiner,
+        clock: IReactorTime,
+        events: IChannelEvents,
+    ) -> None:
+        self._name = name
+        self._account = account
+        self._protocol = protocol
+        self._session = protocol.session
+        self._joiner = joiner
+        self._clock = clock
+        self._events = events
+
+    async def sms(self, received: SmsReceived) -> None:
+        """Hand an SMS to the journal; acknowledge it after the commit."""
+        now = self._clock.seconds()
+        number = self._session.lines[received.line].number
+        inbound = inbound_of(received, self._name, number, now)
+        part = self._joiner.part(received.line, received.srcnum, received.recvid, now)
+        if part is not None:
+            inbound = msgspec.structs.replace(
+                inbound, part=part, join_window_s=self._joiner.window_s
+            )
+        safe = False
+        try:
+            await self._events.inbound(inbound)
+            safe = True
+        except Unavailable as fault:
+            self._not_safe(received.line, fault)
+        finally:
+            self._settle(received.key, safe)
+
+    async def receipt(self, received: ReceiptReceived) -> None:
+        """Hand a receipt to the journal; acknowledge it after the commit."""
+        now = self._clock.seconds()
+        receipt = receipt_of(received, self._account, self._name, now)
+        safe = False
+        try:
+            match = await self._events.receipt(receipt)
+            safe = True
+            if match is None and not received.known:
+                self._unmatched(received, now)
+        except Unavailable as fault:
+            self._not_safe(received.line, fault)
+        finally:
+            self._settle(received.key, safe)
+
+    def _unmatched(self, received: ReceiptReceived, now: float) -> None:
+        """A receipt about no SMS that we know: perhaps the unsure one.
+
+        When the OK was lost, DELIVER is the device's later word on the same fact;
+        it counts when exactly one SMS of this line to this number is unsure, or
+        is waiting for its verdict.
+        """
+        sender, job = self._session.sender, None
+        if received.keys and sender.is_open_with(
+            self._session.lines[received.line], received.about
+        ):
+            if sender.unsure.is_empty_for(received.line, received.about):
+                sender.unsure.keep(
+                    UnmatchedReceipt(
+                        received.line, received.about, received.sms_no, now
+                    )
+                )
+        elif received.keys:
+            job = sender.unsure.claim(received.line, received.about, now)
+        if job is None:
+            self.log.info(
+                "{channel}: line {line}: a receipt for the unknown sms_no {sms_no}",
+                channel=self._name,
+                line=received.line,
+                sms_no=received.sms_no,
+            )
+            return
+        outcome = Accepted(
+            provider_ids=(provider_id_of(received.line, received.sms_no, now),),
+            segments=job.units,
+            line=received.line,
+        )
+        self._events.late(job.message_id, job.attempt, outcome)
+
+    def _not_safe(self, line: str, fault: Unavailable) -> None:
+        self.log.warn(
+            "{channel}: line {line}: not acknowledged, since {fault}",
+            channel=self._name,
+            line=line,
+            fault=str(fault),
+        )
+
+    def _settle(self, key: InboundKey, safe: bool) -> None:
+        if safe:
+            self._session.stored(key, self._clock.seconds())
+        else:
+            self._session.not_stored(key)
+        self._protocol.flush()

@@ -1,7 +1,7 @@
-"""What a GoIP channel keeps over a restart: daily counts, and who talked with whom.
+"""What a GoIP channel keeps over a restart: daily counts, and affinities.
 
-Written to the house's bookmarks a little after it changes: the counts soon,
-because a daily limit must hold; the talks rarely, because they are many.
+Written to the journal's cursors a little after it changes: the counts soon, because
+a daily limit must hold; the affinities rarely, because they are many.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from twisted.logger import Logger
 
 from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
-from gdemoi.goip.line_selection import Affinity
-from gdemoi.goip.lines import Line
+from gdemoi.goip.lines import Affinity, Line
 from gdemoi.tasks import spawn
 
 COUNTS_PAUSE_S: Final = 5.0

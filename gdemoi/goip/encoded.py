@@ -17,12 +17,12 @@ from gdemoi.goip.datagrams import (
     TEXT_LIMIT,
     bulk_request,
     end_request,
+    is_number,
     number_request,
     password_request,
 )
 from gdemoi.goip.exchange import TELID
 from gdemoi.goip.lines import Line
-from gdemoi.goip.numbers import is_number
 from gdemoi.message import Charset, Error, Outbound, Refused
 from gdemoi.text import charset as charsets
 from gdemoi.text import gsm7, segments

@@ -1,7 +1,10 @@
-"""One bulk exchange: one SMS to one number over one line, without any I/O.
+"""Exchanges that we open with a line, without any I/O: an SMS, or a line command.
 
-Theory of operation ("GOIP SMS Interface", Process for Bulk SMS).  We speak
-first, and every step may be lost, doubled or late::
+Each runs under a random `sendid` of its own.  `begin`, `receive` and `tick` return
+the datagrams to send; `deadline` says when the next `tick` is due.
+
+`Exchange` sends one SMS to one number ("GOIP SMS Interface", Process for Bulk SMS).
+Every datagram may be lost, doubled or late::
 
     MSG ──PASSWORD──▶ AUTH ──SEND──▶ SUBMIT ──OK│ERROR──▶ DONE ──DONE──▶ CLOSED
 
@@ -9,35 +12,47 @@ MSG, PASSWORD and DONE may be repeated freely.  SEND is repeated with the same
 telid: the device remembers its last ten telids and answers with the status, it
 does not send again.  After WAIT the same SEND is the poll for the status.
 
-What may be said of the SMS hangs on one fact: has SEND left us?  Before it,
-every end is `SmsNotSent`.  After it, only the device's own word ends it well or ill
-(`SmsSent`, `SmsFailed`); silence is `SmsUncertain`.  The device drops an exchange 90 s
-after MSG, so it is closed before.  DONE is said in every case.  An OK that comes
-after an ERROR contradicts it: the SMS may be out, and is not to be sent again
+What is known of the SMS hangs on one fact: has SEND left us?  Before it, every end
+is `SmsNotSent`.  After it, only an answer of the device proves success or failure
+(`SmsSent`, `SmsFailed`); silence is `SmsUncertain`.  The device drops an exchange
+90 s after MSG, so it is closed before.  DONE is sent in every case.  An OK that
+comes after an ERROR contradicts it: the SMS may be out, and is not to be sent again
 (`late`).
 
 The answer "session unknown" (`ERROR sendid SENDID`) to a SEND that left us once,
-and to which nothing else was ever said, proves that it was not taken (`ExchangeLost`).
-The same answer to a repeated SEND proves nothing, as the WAIT may have been lost.
+and to which nothing else was ever answered, proves that it was not taken
+(`ExchangeLost`).  The same answer to a repeated SEND proves nothing, as the WAIT may
+have been lost.
+
+`LineCommand` is one request and one answer (2015-10-28, "server commands"), with
+the password in the request.  What may be repeated is repeated; a restart is not, and
+a USSD code at most once, because each may have been done although its answer was
+lost.  Changing an IMEI is not offered.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from enum import Enum
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Final
 
 import msgspec
 from attrs import define, frozen
 
+from gdemoi.errors import OurFault
 from gdemoi.goip.datagrams import (
     bulk_request,
     end_request,
+    line_request,
     number_request,
     password_request,
 )
 
 TELID: Final = 1
-# How long a line is left alone after what it answered, at first.
+# How long a line is suspended after what it answered, the first time.
 BUSY_DEVICE_S: Final = 10.0
 SILENT_DEVICE_S: Final = 10.0
 WRONG_PASSWORD_S: Final = 300.0
@@ -68,13 +83,13 @@ class SmsFailed(msgspec.Struct, frozen=True):
 class SmsNotSent(msgspec.Struct, frozen=True):
     """SEND never left us, or was refused unheard: another try is safe.
 
-    `word` names the reason in error codes; the line is better left alone for
-    `rest_s`; `logged_out`: until its keepalive says LOGIN.
+    `word` names the reason in error codes; the line is better suspended for
+    `suspend_s`; `logged_out`: until its keepalive says LOGIN.
     """
 
     word: str
     why: str
-    rest_s: float = 0.0
+    suspend_s: float = 0.0
     logged_out: bool = False
 
 
@@ -105,10 +120,10 @@ class ExchangeTimers:
 
 @define(eq=False)
 class Exchange:
-    """The conversation under one sendid.
+    """The exchange that sends one SMS.
 
-    `receive` and `tick` return the datagrams to send; then look at `result`
-    (set once) and at `released` (the line may go on to its next SMS).
+    After each step look at `result` (set once) and at `released` (the line may go
+    on to its next SMS).
     """
 
     sendid: int
@@ -120,12 +135,12 @@ class Exchange:
     result: Result | None = None
     deadline: float | None = None
     released: bool = False
-    # how often SEND left us, and whether the device ever spoke of it
+    # how often SEND left us, and whether the device ever answered WAIT
     sends: int = 0
     waited: bool = False
     # the SMS stands in the line's daily count
     counted: bool = False
-    # an answer after `SmsUncertain` had been told, or an OK after an ERROR
+    # an answer after `SmsUncertain` was reported, or an OK after an ERROR
     late: SmsSent | SmsFailed | None = None
     unexpected: int = 0
     complaint: str = ""
@@ -319,3 +334,194 @@ def _readable(rest: bytes) -> str:
 
 def _is_ours(words: list[bytes]) -> bool:
     return bool(words) and words[0].isdigit() and int(words[0]) == TELID
+
+
+# -- line commands ------------------------------------------------------------
+
+_USSD_CODE: Final = re.compile(r"[0-9*#+]{1,64}\Z")
+_DIGITS: Final = re.compile(r"-?[0-9]{1,9}\Z")
+_NUMBER: Final = re.compile(r"\+?[0-9]{3,20}\Z")
+
+
+@frozen
+class CommandVerb:
+    """How one of our words is spelled to the device.
+
+    `value` checks the argument; `good` and `bad` are the words of its answers
+    (always the asked word and ERROR); `again`: repeating it does no harm.
+    """
+
+    word: str
+    value: re.Pattern[str] | None = None
+    good: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    again: bool = True
+    password_first: bool = False
+    # the server closes the exchange with DONE
+    close: bool = False
+
+
+VERBS: Final[dict[str, CommandVerb]] = {
+    "ussd": CommandVerb(
+        "USSD", _USSD_CODE, (), ("USSDERROR",), False, password_first=True, close=True
+    ),
+    "ussd-exit": CommandVerb("USSDEXIT"),
+    "number": CommandVerb("get_gsm_num"),
+    "set-number": CommandVerb("set_gsm_num", _NUMBER),
+    "state": CommandVerb("get_gsm_state"),
+    "remain": CommandVerb("get_remain_time"),
+    "reset-remain": CommandVerb("reset_remain_time"),
+    "expiry": CommandVerb("get_exp_time"),
+    "set-expiry": CommandVerb("set_exp_time", _DIGITS),
+    "imei": CommandVerb("get_imei"),
+    "call-interval": CommandVerb("get_out_call_interval"),
+    "set-call-interval": CommandVerb("set_out_call_interval", _DIGITS),
+    "drop-call": CommandVerb("svr_drop_call"),
+    "cells": CommandVerb("get_cells_list"),
+    "info": CommandVerb("GSM"),
+    "reboot": CommandVerb("svr_reboot_module", again=False),
+    "reboot-device": CommandVerb("svr_reboot_dev", again=False),
+}
+
+
+def command_of(verb: str, arguments: Sequence[str]) -> tuple[CommandVerb, bytes | None]:
+    """Return the verb's table row and its checked argument, or raise `OurFault`."""
+    row = VERBS.get(verb)
+    if row is None:
+        # `balance` is the channel's own: it dials the line's balance_ussd
+        known = ", ".join([*VERBS, "balance"])
+        raise OurFault(f"no line command {verb!r}; there are: {known}")
+    wanted = 0 if row.value is None else 1
+    if len(arguments) != wanted:
+        raise OurFault(f"{verb} takes {wanted or 'no'} argument")
+    if row.value is None:
+        return row, None
+    if not row.value.match(arguments[0]):
+        raise OurFault(f"{verb}: {arguments[0]!r} is not a value for it")
+    return row, arguments[0].encode("ascii")
+
+
+@define(eq=False)
+class LineCommand:
+    """One line command under its sendid; `answer` or `fault` is set at its end."""
+
+    sendid: int
+    verb: CommandVerb
+    value: bytes | None
+    password: bytes
+    answer_timeout_s: float = 5.0
+    repeats: int = 3
+    # for USSD: repeated once after this, 0: never; no answer after twice this
+    ussd_repeat_s: float = 30.0
+    answer: str | None = None
+    fault: str | None = None
+    deadline: float | None = None
+    _left: int = 0
+    _pause_s: float = 0.0
+
+    def begin(self, now: float) -> list[bytes]:
+        """Ask."""
+        ussd = self.verb.word == "USSD"
+        self._left = self.repeats if self.verb.again else 0
+        self._pause_s = self.answer_timeout_s * (1 if self.verb.again else 4)
+        if ussd:
+            self._left = 1 if self.ussd_repeat_s else 0
+            self._pause_s = self.ussd_repeat_s or 30.0
+        return self._say(now)
+
+    def receive(self, word: str, rest: bytes, now: float) -> list[bytes]:
+        """Take an answer under our sendid."""
+        if self.deadline is None:
+            return []
+        text = rest.decode("utf-8", "replace")
+        if word == self.verb.word or word in self.verb.good:
+            if word == "USSD" and text.strip() == "USSD send failed!":
+                self.fault = text.strip()
+            else:
+                self.answer = self._without_value(text)
+        elif word == "ERROR" or word in self.verb.bad:
+            self.fault = f"{word} {text}"[:160].strip()
+        else:
+            return []
+        self.deadline = None
+        return [end_request(self.sendid)] if self.verb.close else []
+
+    def tick(self, now: float) -> list[bytes]:
+        """Tell that time has passed."""
+        if self.deadline is None or now < self.deadline:
+            return []
+        if self._left == 0:
+            self.fault, self.deadline = "no answer", None
+            return [end_request(self.sendid)] if self.verb.close else []
+        self._left -= 1
+        return self._say(now)
+
+    def _say(self, now: float) -> list[bytes]:
+        self.deadline = now + self._pause_s
+        values = [self.password] if self.value is None else [self.value, self.password]
+        if self.verb.password_first:
+            values.reverse()
+        return [line_request(self.verb.word, self.sendid, values)]
+
+    def _without_value(self, text: str) -> str:
+        """``set_gsm_num i num ok`` answers ok; USSD text stays as it is."""
+        if self.verb.word != "USSD" and self.value is not None:
+            return text.removeprefix(self.value.decode("ascii")).strip()
+        return text
+
+
+# -- deadlines ----------------------------------------------------------------
+
+# (kind, name of the line or sendid)
+TimerKey = tuple[str, str | int]
+
+
+class DeadlineHeap:
+    """The deadlines of a session by key; setting one again replaces it.
+
+    A deadline that was moved stays in the heap until it is the earliest: the dict
+    says which entries still count.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[TimerKey, float] = {}
+        self._heap: list[tuple[float, int, TimerKey]] = []
+        self._count = count()
+
+    def set(self, key: TimerKey, at: float | None) -> None:
+        """Set the deadline of `key` to `at`, or remove it."""
+        if at is None:
+            self._at.pop(key, None)
+        elif self._at.get(key) != at:
+            self._at[key] = at
+            heappush(self._heap, (at, next(self._count), key))
+            if len(self._heap) > 64 + 4 * len(self._at):
+                self._rebuild()
+
+    def next(self) -> float | None:
+        """Return the earliest deadline."""
+        while self._heap:
+            at, _, key = self._heap[0]
+            if self._at.get(key) == at:
+                return at
+            heappop(self._heap)
+        return None
+
+    def due(self, now: float) -> list[TimerKey]:
+        """Take out the keys whose time has come, in order."""
+        found = []
+        while (at := self.next()) is not None and at <= now:
+            key = heappop(self._heap)[2]
+            del self._at[key]
+            found.append(key)
+        return found
+
+    def __contains__(self, key: TimerKey) -> bool:
+        return key in self._at
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def _rebuild(self) -> None:
+        self._heap = [(at, next(self._count), key) for key, at in self._at.items()]
+        heapify(self._heap)

@@ -1,29 +1,35 @@
-"""One SIM line: where it is, what it tells of itself, whether it may send.
+"""The SIM lines: where each is, whether it may send, and which of them sends.
 
 A line is alive while its keepalives come (every 30 s), and usable when it is
-alive, on its GSM network, not left alone after a fault, and under its daily
-limit.  Its address is that of its last good keepalive, guarded: a forged keepalive
-moves the address and gets the next PASSWORD datagram, so a living line moves only
-after two good keepalives in a row from the new place.
+alive, on its GSM network, not suspended after a fault, and under its daily limit.
+Its address is that of its last good keepalive, guarded: a forged keepalive would move
+the address and get the next PASSWORD datagram, so a living line moves only after two
+good keepalives in a row from the new place.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from gdemoi.goip.datagrams import NOTHING, Push
-from gdemoi.goip.numbers import NumberFormat, spell, unspell
+from gdemoi.goip.datagrams import (
+    NOTHING,
+    NumberFormat,
+    Push,
+    agree,
+    is_number,
+    spell,
+    tail,
+    unspell,
+)
+from gdemoi.goip.exchange import Exchange, LineCommand
 from gdemoi.goip.receipts import SentTable
+from gdemoi.goip.session_events import GoipJob
 from gdemoi.goip.settings import GoipLineSettings
-
-if TYPE_CHECKING:
-    from gdemoi.goip.exchange import Exchange
-    from gdemoi.goip.line_commands import LineCommand
-    from gdemoi.goip.session_events import GoipJob
 
 Address = tuple[str, int]
 
@@ -31,12 +37,12 @@ Address = tuple[str, int]
 MOVE_AT_ONCE_S: Final = 60.0
 MOVE_AFTER: Final = 2
 DAY_S: Final = 86400.0
-# What one line may make us remember of its own words.
+# How much of its own words one line may make us remember.
 FACTS_LIMIT: Final = 40
 FACT_LIMIT: Final = 160
 
-# What each push verb tells, as facts of the line.
-TOLD: Final[dict[str, tuple[str, ...]]] = {
+# The fields that are kept of each kind of push, for people to read.
+REPORT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "STATE": ("gsm_remain_state",),
     "RECORD": ("dir", "num"),
     "REMAIN": ("gsm_remain_time",),
@@ -86,7 +92,7 @@ class Line:
     exchange: Exchange | None = None
     waiting: deque[GoipJob] = field(factory=deque)
     next_at: float = 0.0
-    order: LineCommand | None = None
+    command: LineCommand | None = None
     sent: SentTable = field(init=False)
     # the count of daily_limit
     day: int = 0
@@ -159,12 +165,14 @@ class Line:
         signal = push.fields.get("signal", b"")
         self.signal = int(signal) if signal.isdigit() and len(signal) < 4 else None
 
-    def hear(self, push: Push) -> None:
+    def note_report(self, push: Push) -> None:
         """Keep what another push tells of the line."""
         if push.verb == "USSN" and push.text is not None:
             self.reported["USSN"] = words_of(push.text)
             return
-        shown = [words_of(push.fields.get(name, b"")) for name in TOLD[push.verb]]
+        shown = [
+            words_of(push.fields.get(name, b"")) for name in REPORT_FIELDS[push.verb]
+        ]
         self.reported[push.verb] = " ".join(shown)
 
     def is_lost(self, now: float) -> bool:
@@ -217,13 +225,13 @@ class Line:
         self.day = self.today(now)
         self.sent_total += units
 
-    def rest(self, why: str, until: float) -> None:
-        """Leave the line alone until then; a longer rest is not cut short."""
+    def suspend(self, why: str, until: float) -> None:
+        """Send nothing over the line until then; a longer suspension stays."""
         if until >= self.suspended_until:
             self.suspended_why, self.suspended_until = why, until
 
     def works(self) -> None:
-        """The line sent an SMS: what it failed at before is forgotten."""
+        """The line has sent an SMS: forget its failures, and the suspension."""
         self.failures = self.troubles = 0
         self.suspended_until = 0.0
 
@@ -245,7 +253,171 @@ class Line:
         return spell(number, form, given.country_code, given.trunk_prefix)
 
     def unspelled(self, number: str) -> str:
-        """Return the international form of a number that the line told."""
+        """Return the international form of a number that the device wrote."""
         given = self.settings
         form: NumberFormat = given.number_format  # type: ignore[assignment]
         return unspell(number, form, given.country_code, given.trunk_prefix)
+
+
+# -- which line sends --------------------------------------------------------
+# In this order: the line that the message names by its sender; the line that last
+# exchanged SMS with the number, since trackers obey the numbers they know; the line
+# with the least to do, then the fewest SMS today.
+
+TALKS_LIMIT: Final = 10_000
+
+
+class Affinity:
+    """Which line last exchanged SMS with which number; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, str] = OrderedDict()
+        self.changed = False
+
+    def note(self, number: str, line: str) -> None:
+        """Remember a talk."""
+        key = tail(number)
+        if self._lines.get(key) != line:
+            self._lines[key] = line
+            self.changed = True
+            if len(self._lines) > TALKS_LIMIT:
+                self._lines.popitem(last=False)
+        self._lines.move_to_end(key)
+
+    def line(self, number: str) -> str | None:
+        """Return the line of the last talk."""
+        return self._lines.get(tail(number))
+
+    def saved(self) -> dict[str, str]:
+        """Return all of it, to keep over a restart."""
+        self.changed = False
+        return dict(self._lines)
+
+    def load(self, saved: Mapping[str, str]) -> None:
+        """Take back what was saved, under what was learned since."""
+        merged = {**saved, **self._lines}
+        self._lines = OrderedDict(list(merged.items())[-TALKS_LIMIT:])
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
+@frozen
+class NoUsableLine:
+    """No line can take the message now; `after_s` is when to ask again.
+
+    `one`: it is about the one line that may send it, others may be usable.
+    """
+
+    why: str
+    after_s: float
+    one: bool = False
+
+
+def bound_line(sender: str | None, lines: Mapping[str, Line]) -> Line | None:
+    """Return the line that a sender names: its name, or its SIM's number."""
+    if not sender:
+        return None
+    named = lines.get(sender)
+    if named is not None or not is_number(sender):
+        return named
+    for line in lines.values():
+        number = line.number
+        if number and (number == sender or (len(number) > 6 and agree(number, sender))):
+            return line
+    return None
+
+
+def choose(
+    lines: Iterable[Line],
+    bound: Line | None,
+    known: Line | None,
+    now: float,
+    *,
+    required: bool = False,
+    patient: bool = True,
+) -> Line | NoUsableLine:
+    """Return the line to send from.
+
+    `bound` is the only choice when given, and so is `known` (it last talked with
+    the number) when `required`.  Else `known` comes first while it is usable; an
+    SMS that is not `patient` goes elsewhere when others wait there.  A line that
+    failed to answer is tried out with one SMS, while others can take the rest.
+    """
+    only = bound or (known if required else None)
+    if only is not None:
+        why = only.unusable(now)
+        return (
+            only
+            if why is None
+            else NoUsableLine(f"line {only.name}: {why}", 60.0, True)
+        )
+    if known is not None and known.unusable(now) is None:
+        kept = patient or not known.waiting
+        if kept and not known.on_trial:
+            return known
+    best: Line | None = None
+    best_rank: tuple[bool, int, int, float, str] | None = None
+    for line in lines:
+        if line.unusable(now) is not None:
+            continue
+        busy = line.exchange is not None and not line.exchange.released
+        begins = max(line.next_at, now)
+        load = len(line.waiting) + busy
+        rank = (line.on_trial, load, line.counted(now), begins, line.name)
+        if best_rank is None or rank < best_rank:
+            best, best_rank = line, rank
+    return best or NoUsableLine("no usable line", 5.0)
+
+
+# -- what an operator sees of a line -----------------------------------------
+
+# fields of a keepalive -> our names; the rest is shown under `facts`
+_WORDS: Final = {
+    "imei": "imei",
+    "imsi": "imsi",
+    "iccid": "iccid",
+    "pro": "operator",
+    "CELLINFO": "cell",
+    "remain_time": "remain_time",
+    "voip_status": "voip_status",
+    "SMS_LOGIN": "sms_login",
+}
+_SHOWN: Final = frozenset({"num", "signal", "gsm_status", *_WORDS})
+
+
+def line_view(line: Line, now: float) -> dict[str, Any]:
+    """Return the present state of one line: JSON-ready, no secrets."""
+    state, reason = line.standing(now)
+    unusable = line.unusable(now)
+    if state == "up" and unusable is not None:
+        state, reason = "degraded", unusable
+    exchange = line.exchange
+    view: dict[str, Any] = {
+        "name": line.name,
+        "state": state,
+        "reason": reason,
+        "number": line.number,
+        "signal": line.signal,
+        "gsm_status": line.gsm_status,
+        "address": None if line.address is None else "{}:{}".format(*line.address),
+        "seen_at": line.seen_at,
+        "sending": None if exchange is None else exchange.stage.value,
+        "waiting": len(line.waiting),
+        "sent_today": line.counted(now),
+        "daily_limit": line.settings.daily_limit or None,
+        "sent": line.sent_total,
+        "received": line.received_total,
+        "bad_auth": line.bad_auth,
+        "call": line.reported.get("STATE"),
+        "balance": line.reported.get("balance"),
+    }
+    for fact, word in _WORDS.items():
+        view[word] = line.facts.get(fact) or None
+    view["facts"] = {
+        name: value for name, value in line.facts.items() if name not in _SHOWN
+    }
+    view["told"] = {
+        name: value for name, value in line.reported.items() if name != "balance"
+    }
+    return view

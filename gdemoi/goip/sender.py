@@ -1,6 +1,6 @@
 """Sending: jobs wait at their line, exchanges run, devices have five at a time.
 
-Theory of operation.  A job is given to a line when it comes (`choice`), and waits
+Theory of operation.  A job is given to a line when it comes (`choose`), and waits
 there for its turn: the exchange before it is released, `min_interval` has passed,
 and the device (its IP address) has a place free.  When the line becomes unusable,
 jobs that have not begun are given to other lines or back upward; an exchange that
@@ -8,7 +8,7 @@ has begun goes on by its own timers.
 
 An answer counts only under a sendid of ours and from its line's address.  Ended
 exchanges are remembered for ten minutes: so long a sendid is not used again, and
-a late verdict on an `SmsUncertain` is still told.
+a late verdict on an `SmsUncertain` is still reported.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from typing import Final
 
 from attrs import define
 
-from gdemoi.goip.causes import LINE_TROUBLE, text_of
-from gdemoi.goip.datagrams import ExchangeStep
-from gdemoi.goip.deadlines import DeadlineHeap
+from gdemoi.goip.datagrams import ExchangeStep, agree
 from gdemoi.goip.exchange import (
     BUSY_DEVICE_S,
     SILENT_DEVICE_S,
+    DeadlineHeap,
     Exchange,
     ExchangeLost,
     ExchangeStage,
@@ -34,13 +33,11 @@ from gdemoi.goip.exchange import (
     SmsSent,
     SmsUncertain,
 )
-from gdemoi.goip.line_selection import Affinity, NoUsableLine, choose
-from gdemoi.goip.lines import Line
-from gdemoi.goip.numbers import agree
-from gdemoi.goip.receipts import provider_id_of
+from gdemoi.goip.lines import Affinity, Line, NoUsableLine, choose
+from gdemoi.goip.outcomes import LINE_TROUBLE, text_of
+from gdemoi.goip.receipts import UncertainSms, provider_id_of
 from gdemoi.goip.session_events import GoipJob, JobEnded, LateResult, SessionEvent
 from gdemoi.goip.settings import GoipSettings
-from gdemoi.goip.uncertain import UncertainSms
 
 Address = tuple[str, int]
 
@@ -49,11 +46,11 @@ REMEMBER_S: Final = 600.0
 SENDID_LIMIT: Final = 2**31 - 1
 # "session unknown, start again with MSG": so often for one job
 AGAIN_LIMIT: Final = 2
-# So many SMS refused in a row, and the line rests: twice as long each time.
+# So many SMS refused in a row suspend the line: twice as long each time.
 FAILURES_LIMIT: Final = 3
 FAILING_FIRST_S: Final = 60.0
-# The longest rest: a line that is mended is tried again within a quarter of an hour.
-LONGEST_REST_S: Final = 900.0
+# A line that was repaired is tried again within a quarter of an hour.
+LONGEST_SUSPENSION_S: Final = 900.0
 
 
 @define(eq=False, slots=True)
@@ -249,7 +246,7 @@ class GoipSender:
     def _after(
         self, sendid: int, attempt: ExchangeAttempt, now: float
     ) -> list[SessionEvent]:
-        """Look at an exchange after each step: count, tell, release, close."""
+        """Look at an exchange after each step: count, report, release, close."""
         exchange = attempt.exchange
         assert exchange is not None
         if exchange.sends and not exchange.counted and attempt.job is not None:
@@ -259,7 +256,7 @@ class GoipSender:
         events: list[SessionEvent] = []
         if exchange.result is not None and not attempt.reported:
             attempt.reported = True
-            events += self._tell(attempt, exchange.result, now)
+            events += self._report(attempt, exchange.result, now)
         if exchange.late is not None and attempt.job is not None:
             events += self._report_late(attempt, attempt.job, exchange.late, now)
         self._timers.set(("exchange", sendid), exchange.deadline)
@@ -276,7 +273,7 @@ class GoipSender:
         if line.is_spent(now):
             self._timers.set(("day", line.name), line.next_day(now))
 
-    def _tell(
+    def _report(
         self, attempt: ExchangeAttempt, result: Result, now: float
     ) -> list[SessionEvent]:
         job, line = attempt.job, attempt.line
@@ -314,36 +311,36 @@ class GoipSender:
         return []
 
     def _penalise(self, line: Line, result: SmsNotSent, now: float) -> None:
-        rest_s = result.rest_s
+        pause_s = result.suspend_s
         if result.logged_out:
             line.gsm_status = "LOGOUT"
             # its next keepalive is believed, unless it was wrong before
-            rest_s = BUSY_DEVICE_S / 2 if line.troubles else 0.0
-        self._back_off(line, result.why, rest_s, now)
+            pause_s = BUSY_DEVICE_S / 2 if line.troubles else 0.0
+        self._back_off(line, result.why, pause_s, now)
 
     def _back_off(self, line: Line, why: str, first_s: float, now: float) -> None:
-        """Rest a line that did not do its part, twice as long for each time.
+        """Suspend a line that did not do its part, twice as long for each time.
 
         Its keepalives may be good all the while: only an SMS that goes out proves
         that it works.
         """
-        self._rest(line, why, first_s * 2.0 ** min(line.troubles, 10), now)
+        self._suspend(line, why, first_s * 2.0 ** min(line.troubles, 10), now)
         line.troubles += 1
 
-    def _rest(self, line: Line, why: str, pause_s: float, now: float) -> None:
+    def _suspend(self, line: Line, why: str, pause_s: float, now: float) -> None:
         if pause_s:
-            line.rest(why, now + min(LONGEST_REST_S, pause_s))
-            self._timers.set(("rest", line.name), line.suspended_until)
+            line.suspend(why, now + min(LONGEST_SUSPENSION_S, pause_s))
+            self._timers.set(("suspended", line.name), line.suspended_until)
 
     def _count_failure(self, line: Line, code: int | None, now: float) -> None:
-        """Rest a line that fails again and again: it would take every SMS first."""
+        """Suspend a line that fails again and again: it would take every SMS first."""
         line.failures += 1
         # it spoke, whatever it said
         line.troubles = 0
         if code in LINE_TROUBLE or line.failures >= FAILURES_LIMIT:
             more = max(0, line.failures - FAILURES_LIMIT)
             pause_s = FAILING_FIRST_S * 2.0 ** min(more, 10)
-            self._rest(line, f"fails: {text_of(code)}", pause_s, now)
+            self._suspend(line, f"fails: {text_of(code)}", pause_s, now)
 
     def _report_late(
         self,
@@ -357,7 +354,7 @@ class GoipSender:
         assert attempt.exchange is not None
         was_unknown = isinstance(attempt.exchange.result, SmsUncertain)
         if was_unknown and not self.unsure.settle(line.name, job):
-            # a receipt told it before
+            # a receipt has settled it before
             return []
         provider_id = None
         if isinstance(result, SmsSent):

@@ -1,14 +1,14 @@
 """The conversation with all devices at one UDP port, without I/O.
 
 Theory of operation.  Each SIM line is a client of its own: own id, own password,
-own source address, which its keepalive (`req`) tells every 30 s.  Devices speak at
-any time (`Push`): keepalives, inbound SMS, receipts, states; each is checked by
+own source address, known by its keepalive (`req`) every 30 s.  Devices speak at any
+time (`Push`): keepalives, inbound SMS, receipts, states; each is checked by
 id, password and, where pinned, address, and answered once.  We speak to a line's
-address only: bulk exchanges (`sender`) and line commands (`orders`); their answers
+address only: bulk exchanges (`sender`) and line commands (`LineCommand`); their answers
 (`ExchangeStep`) count only from that address and under our sendid.
 
-Deadlines: a line without keepalives, exchanges and orders, the pause between two
-SMS, the end of a rest, receipts that overtook the OK of their SMS.
+Deadlines: a line without keepalives, exchanges and commands, the pause between two
+SMS, the end of a suspension, receipts that overtook the OK of their SMS.
 
 Safe against strangers: no answer is longer than what it answers unless the line
 proved its password; one answer for a datagram; every table is bounded.
@@ -30,16 +30,15 @@ from gdemoi.goip.datagrams import (
     registered,
     taken,
 )
-from gdemoi.goip.deadlines import DeadlineHeap
-from gdemoi.goip.early_receipts import (
+from gdemoi.goip.exchange import DeadlineHeap, LineCommand, command_of
+from gdemoi.goip.inbound import InboundKey, InboundRepeats, SourceFilter, key_of
+from gdemoi.goip.lines import REPORT_FIELDS, Line
+from gdemoi.goip.receipts import (
     EarlyReceipts,
     number_of,
     receipt_received,
     sms_no_of,
 )
-from gdemoi.goip.inbound_repeats import InboundRepeats, Key, key_of
-from gdemoi.goip.line_commands import LineCommand, order_of
-from gdemoi.goip.lines import TOLD, Line
 from gdemoi.goip.sender import GoipSender
 from gdemoi.goip.session_events import (
     DatagramRejected,
@@ -53,16 +52,15 @@ from gdemoi.goip.session_events import (
     SmsReceived,
 )
 from gdemoi.goip.settings import GoipSettings
-from gdemoi.goip.sources import SourceFilter
 
 Address = tuple[str, int]
 
 # Kinds of datagram that carry no id: answers to our own line commands.
-_ORDER_ANSWERS: Final = frozenset({"GSM", "AT"})
+_COMMAND_ANSWERS: Final = frozenset({"GSM", "AT"})
 
 
 class GoipSession:
-    """All lines of one channel.  Verbs: receive, submit, order, tick, outbox."""
+    """All lines of one channel; each verb returns the events that follow."""
 
     def __init__(
         self,
@@ -79,7 +77,7 @@ class GoipSession:
         self._arrivals = InboundRepeats()
         self._timers = DeadlineHeap()
         self._out: list[tuple[bytes, Address]] = []
-        self._orders: dict[int, tuple[Line, LineCommand]] = {}
+        self._commands: dict[int, tuple[Line, LineCommand]] = {}
         self._early = EarlyReceipts()
         self._stood: dict[str, str] = {}
         self.sender = GoipSender(
@@ -100,32 +98,32 @@ class GoipSession:
         match datagram:
             case ExchangeStep():
                 return self._said(datagram, address, now)
-            case Push() if datagram.verb in _ORDER_ANSWERS:
-                return self._order_push(datagram, data, address, now)
+            case Push() if datagram.verb in _COMMAND_ANSWERS:
+                return self._command_answer(datagram, data, address, now)
             case Push():
                 return self._push(datagram, len(data), address, now)
             case UnparsedDatagram():
                 return self._rejected(address, datagram.why)
 
     def submit(self, job: GoipJob, now: float) -> list[SessionEvent]:
-        """Send one SMS; its end comes as `Over`, perhaps at once."""
+        """Send one SMS; its end comes as `JobEnded`, perhaps at once."""
         return self._with_lines(self.sender.submit(job, now), now)
 
-    def order(
+    def begin_command(
         self, line_name: str, verb: str, arguments: Sequence[str], now: float
     ) -> int:
         """Begin a line command; returns the sendid that `LineCommandEnded` bears."""
         line = self.lines.get(line_name)
         if line is None:
             raise OurFault(f"no line {line_name!r}")
-        row, value = order_of(verb, arguments)
+        row, value = command_of(verb, arguments)
         if not line.alive or line.address is None:
             raise Unavailable(f"line {line_name} is down")
-        if line.order is not None:
+        if line.command is not None:
             raise Unavailable(f"line {line_name} is busy with another command")
-        sendid = self.sender.new_sendid(self._orders.__contains__)
+        sendid = self.sender.new_sendid(self._commands.__contains__)
         given = self.settings
-        order = LineCommand(
+        command = LineCommand(
             sendid,
             row,
             value,
@@ -134,16 +132,16 @@ class GoipSession:
             given.repeats,
             given.ussd_repeat_s,
         )
-        self._orders[sendid] = (line, order)
-        line.order = order
-        self._after_order(line, order, order.begin(now))
+        self._commands[sendid] = (line, command)
+        line.command = command
+        self._after_command(line, command, command.begin(now))
         return sendid
 
-    def stored(self, key: Key, now: float) -> None:
-        """Hear that an arrival is safe: acknowledge it."""
+    def stored(self, key: InboundKey, now: float) -> None:
+        """Hear that an arrival is committed: acknowledge it."""
         self._out += self._arrivals.stored(key, now)
 
-    def not_stored(self, key: Key) -> None:
+    def not_stored(self, key: InboundKey) -> None:
         """Hear that an arrival could not be written: let it be repeated."""
         self._arrivals.not_stored(key)
         self.counts["not_stored"] += 1
@@ -172,13 +170,13 @@ class GoipSession:
     def abort(self, now: float) -> list[SessionEvent]:
         """End everything now, with DONE."""
         events = self.sender.abort(now)
-        for line, order in list(self._orders.values()):
-            order.fault, order.deadline = "the channel stops", None
-            events += self._after_order(line, order, [])
+        for line, command in list(self._commands.values()):
+            command.fault, command.deadline = "the channel stops", None
+            events += self._after_command(line, command, [])
         return self._with_lines(events, now)
 
     def mended(self, now: float) -> list[SessionEvent]:
-        """Let no line rest any more: someone acted."""
+        """End all suspensions: an operator says that the cause is removed."""
         events: list[SessionEvent] = []
         for line in self.lines.values():
             line.works()
@@ -274,7 +272,6 @@ class GoipSession:
                 line.name,
                 recvid,
                 sender,
-                _text_or_none(push.fields.get("smscnum")),
                 push.text,
                 f"goip:{line.name}:{recvid}:{key[3].hex()}",
                 raw,
@@ -301,8 +298,10 @@ class GoipSession:
             return []
         return [receipt_received(line, key, push, now)]
 
-    def _is_first(self, key: Key, push: Push, address: Address, now: float) -> bool:
-        """Whether to tell it upward; a repeat of what is safe is answered."""
+    def _is_first(
+        self, key: InboundKey, push: Push, address: Address, now: float
+    ) -> bool:
+        """Whether to report it; a repeat of what is committed is answered."""
         answer = taken(push.verb, push.count)
         first, safe = self._arrivals.arrive(key, answer, address, now)
         if safe:
@@ -312,12 +311,12 @@ class GoipSession:
         return first
 
     def _other(self, push: Push, line: Line, address: Address) -> list[SessionEvent]:
-        if push.verb not in TOLD:
+        if push.verb not in REPORT_FIELDS:
             self.counts["unknown_verb"] += 1
             if self.settings.ack_unknown:
                 self._write(taken(push.verb, push.count), address)
             return []
-        line.hear(push)
+        line.note_report(push)
         self._write(taken(push.verb, push.count), address)
         return [LineReported(line.name, push.verb)]
 
@@ -329,14 +328,16 @@ class GoipSession:
         mine, events = self.sender.said(said, address, now)
         if mine:
             return self._with_lines(events, now)
-        found = self._orders.get(said.sendid)
+        found = self._commands.get(said.sendid)
         if found is None or found[0].address != address:
             self.counts["stray"] += 1
             return self._rejected(address, "an answer to nothing that was asked")
-        line, order = found
-        return self._after_order(line, order, order.receive(said.word, said.rest, now))
+        line, command = found
+        return self._after_command(
+            line, command, command.receive(said.word, said.rest, now)
+        )
 
-    def _order_push(
+    def _command_answer(
         self, push: Push, data: bytes, address: Address, now: float
     ) -> list[SessionEvent]:
         """``GSM:sendid;…`` answers a command; it has neither id nor password."""
@@ -344,29 +345,31 @@ class GoipSession:
         rest = data.partition(b";")[2]
         return self._said(ExchangeStep(push.verb, sendid, rest), address, now)
 
-    def _after_order(
-        self, line: Line, order: LineCommand, datagrams: list[bytes]
+    def _after_command(
+        self, line: Line, command: LineCommand, datagrams: list[bytes]
     ) -> list[SessionEvent]:
         if line.address is not None:
             for datagram in datagrams:
                 self._write(datagram, line.address)
-        self._timers.set(("order", order.sendid), order.deadline)
-        if order.answer is None and order.fault is None:
+        self._timers.set(("command", command.sendid), command.deadline)
+        if command.answer is None and command.fault is None:
             return []
-        del self._orders[order.sendid]
-        line.order = None
-        return [LineCommandEnded(order.sendid, line.name, order.answer, order.fault)]
+        del self._commands[command.sendid]
+        line.command = None
+        return [
+            LineCommandEnded(command.sendid, line.name, command.answer, command.fault)
+        ]
 
     # -- time and lines ----------------------------------------------------
 
     def _ring(self, what: str, name: str | int, now: float) -> list[SessionEvent]:
         if what == "exchange":
             return self.sender.ring(int(name), now)
-        if what == "order":
-            found = self._orders.get(int(name))
+        if what == "command":
+            found = self._commands.get(int(name))
             if found is None:
                 return []
-            return self._after_order(*found, found[1].tick(now))
+            return self._after_command(*found, found[1].tick(now))
         if what == "early":
             return self._early_receipts(now)
         line = self.lines[str(name)]
@@ -419,7 +422,3 @@ class GoipSession:
 
     def _write(self, datagram: bytes, address: Address) -> None:
         self._out.append((datagram, address))
-
-
-def _text_or_none(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")

@@ -6,7 +6,7 @@ import msgspec
 from attrs import define
 
 from gdemoi.goip.exchange import SmsFailed, SmsNotSent, SmsSent, SmsUncertain
-from gdemoi.goip.inbound_repeats import Key
+from gdemoi.goip.inbound import InboundKey
 
 
 @define(eq=False, kw_only=True)
@@ -71,11 +71,10 @@ class SmsReceived(msgspec.Struct, frozen=True):
     it came.
     """
 
-    key: Key
+    key: InboundKey
     line: str
     recvid: str
     srcnum: str
-    smscnum: str | None
     text: bytes
     dedup: str
     raw: str
@@ -87,7 +86,7 @@ class ReceiptReceived(msgspec.Struct, frozen=True):
     `about` is the phone in the form that the message had, as far as known.
     """
 
-    key: Key
+    key: InboundKey
     line: str
     sms_no: str
     status: int
@@ -98,7 +97,7 @@ class ReceiptReceived(msgspec.Struct, frozen=True):
 
 
 class LineReported(msgspec.Struct, frozen=True):
-    """A line told something else about itself (call, cell, USSD of the network)."""
+    """A device reported something else of a line (call, cell, USSD of the network)."""
 
     line: str
     verb: str

@@ -12,9 +12,9 @@ from typing import Final
 
 from attrs import frozen
 
-from gdemoi.goip.causes import RETRY
 from gdemoi.goip.datagrams import WORD_LIMIT
 from gdemoi.goip.exchange import ExchangeTimers
+from gdemoi.goip.outcomes import RETRY
 from gdemoi.ini import (
     Converter,
     boolean,

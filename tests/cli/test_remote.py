@@ -12,8 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.show import story
 from gdemoi.contract.gateway import MessagePage, Search
-from gdemoi.goip.lines import Line
-from gdemoi.goip.view import line_view
+from gdemoi.goip.lines import Line, line_view
 from gdemoi.http.settings import HttpSettings
 from gdemoi.moments import EARLIEST, LATEST
 from tests.cli.wires import Terminal

@@ -7,7 +7,7 @@ import msgspec
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.sources import TABLE_LIMIT, SourceFilter
+from gdemoi.goip.inbound import TABLE_LIMIT, SourceFilter
 from tests.goip.rig import HOME, Rig
 
 STRANGER = ("198.51.100.9", 4321)

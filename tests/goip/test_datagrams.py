@@ -8,10 +8,13 @@ from gdemoi.goip.datagrams import (
     DATAGRAM_LIMIT,
     TEXT_LIMIT,
     ExchangeStep,
+    NumberFormat,
     Push,
     UnparsedDatagram,
+    agree,
     bulk_request,
     end_request,
+    is_number,
     line_request,
     not_taken,
     number_request,
@@ -21,7 +24,13 @@ from gdemoi.goip.datagrams import (
     push,
     registered,
     say,
+    spell,
     taken,
+    unspell,
+)
+
+forms: st.SearchStrategy[NumberFormat] = st.sampled_from(
+    ["as_is", "plus", "noplus", "local"]
 )
 
 plain = st.binary(max_size=60).filter(lambda value: not set(value) & set(b";\x00\r\n"))
@@ -188,3 +197,32 @@ class RequestTests(SynchronousTestCase):
         self.assertIsInstance(
             parse_request(b"MSG 1 6 " + "Привет\n".encode()), UnparsedDatagram
         )
+
+
+class NumberTests(SynchronousTestCase):
+    @given(forms, st.integers(10**9, 10**10 - 1))
+    def test_spelling_comes_back(self, form: NumberFormat, national: int) -> None:
+        """What a line is told in its form is read back as E.164."""
+        number = f"+7{national}"
+        spelled = spell(number, form, "7", "8")
+        self.assertTrue(is_number(spelled))
+        self.assertEqual(unspell(spelled, form, "7", "8"), number)
+        self.assertTrue(agree(spelled, number))
+
+    @given(forms, st.sampled_from(["100", "2121", "MegaFon", "", "+"]))
+    def test_short_numbers_and_names_stay(self, form: NumberFormat, given: str) -> None:
+        """Service numbers and names are never respelled."""
+        self.assertEqual(spell(given, form, "7", "8").lstrip("+"), given.lstrip("+"))
+        self.assertEqual(unspell(given, form, "7", "8"), given)
+
+    @given(st.text(max_size=25))
+    def test_is_number_lets_no_word_in(self, number: str) -> None:
+        """What passes cannot be more than one word of the datagram."""
+        if is_number(number):
+            self.assertEqual(number.encode("ascii").split(), [number.encode("ascii")])
+
+    def test_other_numbers_do_not_agree(self) -> None:
+        """The last nine digits tell phones apart; short numbers as a whole."""
+        self.assertFalse(agree("+79160000001", "+79160000002"))
+        self.assertFalse(agree("100", "2100"))
+        self.assertTrue(agree("+79160000001", "89160000001"))

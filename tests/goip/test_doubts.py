@@ -16,8 +16,7 @@ from gdemoi.goip.exchange import (
     SmsSent,
     SmsUncertain,
 )
-from gdemoi.goip.line_selection import Affinity, NoUsableLine, bound_line, choose
-from gdemoi.goip.lines import Line
+from gdemoi.goip.lines import Affinity, Line, NoUsableLine, bound_line, choose
 from gdemoi.message import Accepted, Outcome, Uncertain
 from tests.goip.rig import HOME, SECOND, Rig, line_settings
 

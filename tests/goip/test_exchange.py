@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.goip.exchange import (
+    DeadlineHeap,
     Exchange,
     ExchangeLost,
     ExchangeStage,
@@ -115,3 +116,34 @@ class ExchangeTests(SynchronousTestCase):
             self.assertFalse(exchange.waited)
         else:
             self.fail("no result")
+
+
+class DeadlineHeapTests(SynchronousTestCase):
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from("abcd"), st.none() | st.integers(0, 50)),
+            max_size=60,
+        )
+    )
+    def test_rings_what_was_set_last(self, steps: list[tuple[str, int | None]]) -> None:
+        """As a plain dict of deadlines would."""
+        timers, plain = DeadlineHeap(), {}
+        for name, at in steps:
+            timers.set((name, 0), at)
+            plain[name] = at
+        wanted = {name: at for name, at in plain.items() if at is not None}
+        self.assertEqual(timers.next(), min(wanted.values(), default=None))
+        self.assertEqual(len(timers), len(wanted))
+        rang = timers.due(25)
+        self.assertEqual(
+            {name for name, _ in rang}, {n for n, at in wanted.items() if at <= 25}
+        )
+        self.assertEqual([plain[n] for n, _ in rang], sorted(plain[n] for n, _ in rang))
+
+    def test_heap_stays_small(self) -> None:
+        """A deadline that moves ten thousand times does not fill memory."""
+        timers = DeadlineHeap()
+        for number in range(10_000):
+            timers.set(("a", 1), float(number))
+        self.assertLess(len(timers._heap), 100)
+        self.assertEqual(timers.next(), 9999.0)

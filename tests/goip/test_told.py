@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.joiner import MOST_PARTS, LongSmsJoiner
+from gdemoi.goip.inbound import MOST_PARTS, LongSmsJoiner
 from gdemoi.message import Refused, Uncertain
 from tests.goip.rig import Rig, line_settings
 
@@ -28,7 +28,7 @@ class ToldTests(SynchronousTestCase):
         self.assertEqual(line.standing(now), ("degraded", "GSM LOGOUT"))
         rig.register("a")
         self.assertEqual(line.standing(now), ("up", ""))
-        line.rest("silent", now + 10)
+        line.suspend("silent", now + 10)
         self.assertEqual(line.standing(now + 9.9), ("degraded", "silent"))
         self.assertEqual(line.standing(now + 10), ("up", ""))
         rig.pass_time(100)

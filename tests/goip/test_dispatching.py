@@ -18,7 +18,7 @@ from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
 from tests.goip.rig import Rig, line_settings
 
 
-class HouseTests(SynchronousTestCase):
+class DispatchingTests(SynchronousTestCase):
     """A box behind a network, a gateway before it, in memory."""
 
     def build(
@@ -38,16 +38,16 @@ class HouseTests(SynchronousTestCase):
         self.rig.reactor.listenUDP = self._listen  # type: ignore[assignment]
         self.journal = Journal("sqlite://", self.clock, inline=True)
         self.successResultOf(self.journal.open())
-        self.house = Dispatcher(
+        self.dispatcher = Dispatcher(
             self.journal,
             self.clock,
             Router([], ("office",)),
             [self.rig.channel],
             policy=RetryPolicy(hold_s=60.0),
         )
-        self.successResultOf(Deferred.fromCoroutine(self.house.start()))
+        self.successResultOf(Deferred.fromCoroutine(self.dispatcher.start()))
         self.addCleanup(self.journal.close)
-        self.addCleanup(lambda: self.house.stop(0.0).close())
+        self.addCleanup(lambda: self.dispatcher.stop(0.0).close())
         self.box = GoipBox(self.clock)
         for n, name in enumerate(("a", "b")):
             self._plug(n, name, personality or GoipPersonality())
@@ -77,7 +77,7 @@ class HouseTests(SynchronousTestCase):
             on_unsure=OnUnsure.HOLD,
             **more,
         )
-        accepting = self.house.intake.accept([(message, text.encode())])
+        accepting = self.dispatcher.intake.accept([(message, text.encode())])
         self.successResultOf(Deferred.fromCoroutine(accepting))
 
     def events(self) -> list[dict[str, Any]]:
