@@ -238,7 +238,7 @@ class ArchitectureTests(SynchronousTestCase):
             "gdemoi/smpp/encoder.py",
             "gdemoi/journal/matching.py",
             "gdemoi/routing/retry.py",
-            "gdemoi/cloud/twilio_signature.py",
+            "gdemoi/cloud/twilio/signature.py",
         ):
             self.assertIn(most_wanted, tour)
 

@@ -1,5 +1,7 @@
-"""SMS providers behind HTTP: Twilio, Vonage (Nexmo), Textlocal, Tyntec.
+"""SMS providers behind HTTP.
 
-Read `provider` (the shared shapes) first, then one provider file; these are pure.
-`http`, `webhooks` and `poller` are the shells; `channel` puts them together.
+Read `provider` (what a provider is, and the shapes it speaks in) first, then one
+provider: a file, or a folder whose `provider` comes first.  These are pure.  `http`,
+`webhooks` and `poller` are the shells; `channel_cloud` puts them together, and
+`channel` lists the providers.
 """

@@ -27,7 +27,6 @@ from gdemoi.cloud.poller import Poller, named
 from gdemoi.cloud.provider import Balance, Provider, WebhookKind
 from gdemoi.cloud.reading import redact
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.cloud.vonage_reports import MAX_CALLBACK
 from gdemoi.cloud.webhooks import WebhookHandlers
 from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
 from gdemoi.interfaces import (
@@ -62,7 +61,7 @@ class CloudChannel:
         kind: str,
         name: str,
         settings: CloudSettings,
-        provider: Provider,
+        provider: Provider[Any],
         around: ChannelContext,
         http: CloudHttp,
     ) -> None:
@@ -150,10 +149,11 @@ class CloudChannel:
         callback = f"{public_url}/sms/{self.name}/status" + (
             f"/{token}" if token else ""
         )
-        if self.provider.name == "vonage" and len(callback) > MAX_CALLBACK:
+        limit = self.provider.capabilities.callback_length
+        if limit is not None and len(callback) > limit:
             raise ConfigurationError(
                 f"[{self.kind}:{self.name}]: the receipt address would have"
-                f" {len(callback)} characters, Vonage takes {MAX_CALLBACK}"
+                f" {len(callback)} characters, {self.provider.name} takes {limit}"
             )
         return callback
 

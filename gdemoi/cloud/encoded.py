@@ -6,10 +6,12 @@ reason, before anything leaves: text is payload.
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import define
 
 from gdemoi.cloud.provider import CloudMessage, Provider
-from gdemoi.cloud.settings import CloudSettings, TwilioSettings
+from gdemoi.cloud.settings import CloudSettings
 from gdemoi.message import Charset, Error, Outbound, Refused
 from gdemoi.text import gsm7
 from gdemoi.text.charset import Unencodable, choose
@@ -29,7 +31,7 @@ class CloudEncodedMessage:
     sender: str | None
     charset: str
     draft: CloudMessage
-    provider: Provider
+    provider: Provider[Any]
     parts: tuple[Segment, ...]
     data_coding: int | None = None
 
@@ -48,7 +50,7 @@ class CloudEncodedMessage:
 
 def prepare(
     message: Outbound,
-    provider: Provider,
+    provider: Provider[Any],
     settings: CloudSettings,
     callback: str | None,
 ) -> CloudEncodedMessage | Refused:
@@ -84,18 +86,15 @@ def sender_of(message: Outbound, settings: CloudSettings) -> str | Error | None:
     wanted = message.from_
     if wanted is not None and wanted in settings.sender_map:
         return settings.sender_map[wanted]
-    default = settings.default_sender
-    if isinstance(settings, TwilioSettings) and settings.messaging_service_sid:
-        default = None
     if wanted is None or settings.sender_policy == "fixed":
-        return default
+        return None if settings.provider_chooses_sender else settings.default_sender
     if wanted in settings.allowed_sender or "*" in settings.allowed_sender:
         return wanted
     return Error("gateway:sender_not_allowed", f"{wanted} may not be used here")
 
 
 def too_long(
-    draft: CloudMessage, parts: list[Segment], provider: Provider
+    draft: CloudMessage, parts: list[Segment], provider: Provider[Any]
 ) -> Error | None:
     """Return why the text is longer than the provider or the message allows."""
     limit = draft.message.max_segments
@@ -116,7 +115,7 @@ def too_long(
     return Error("gateway:too_long", f"{units} of {most} characters")
 
 
-def _uncarried(message: Outbound, provider: Provider) -> str | None:
+def _uncarried(message: Outbound, provider: Provider[Any]) -> str | None:
     able = provider.capabilities
     if message.binary is not None and not able.binary:
         return f"{provider.name} carries text only"

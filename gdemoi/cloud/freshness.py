@@ -1,7 +1,7 @@
 """How old a signed webhook may be, and whether the sender's clock is ours.
 
-A provider repeats what we did not answer with the time of its first try (Vonage for
-24 hours, Tyntec for 48): a window that is narrower loses what an outage held up.  So
+A provider repeats what we did not answer with the time of its first try (some for
+24 hours, some for 48): a window that is narrower loses what an outage held up.  So
 age only bounds how long an id has to be remembered; the ids tell the repeats.  Pure.
 """
 

@@ -47,7 +47,7 @@ log = Logger()
 class Poller:
     """All questions of one channel."""
 
-    provider: Provider
+    provider: Provider[Any]
     http: CloudHttp
     messages: OpenMessages
     clock: IReactorTime

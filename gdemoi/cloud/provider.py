@@ -1,4 +1,4 @@
-"""The shapes that every cloud provider file speaks in: requests, answers, webhooks.
+"""What a cloud provider is, and the shapes it speaks in: requests, answers, webhooks.
 
 It knows HTTP as values (a request that leaves, an answer that came, a webhook and
 its reply), the fates that a status code stands for, and how a time to live is
@@ -9,34 +9,44 @@ request is listed in it, so that nothing which shows the request shows the secre
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import Enum, StrEnum
-from typing import Final, Protocol
+from functools import cache
+from typing import Any, ClassVar, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from attrs import frozen
 
 from gdemoi.cloud.reading import (
+    FORM,
     JSON,
     mapping_of,
     octets_in,
     pairs_of,
+    plussed,
     read_json,
     redact,
     text_of,
 )
-from gdemoi.errors import TheirFault
+from gdemoi.cloud.settings import CloudSettings
+from gdemoi.errors import OurFault, TheirFault
+from gdemoi.ini import secret
+from gdemoi.ini.declared import keys_of
 from gdemoi.message import (
     Error,
     Inbound,
+    MessageState,
     Outbound,
     Outcome,
     Receipt,
     Refused,
     Scope,
     Uncertain,
+    provider_key,
 )
 
 
@@ -71,6 +81,13 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     body: bytes = b""
     cut: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """Return the JSON object in the body, an empty one when there is none whole."""
+        try:
+            return {} if self.cut else mapping_of(read_json(self.body))
+        except TheirFault:
+            return {}
 
 
 class WebhookKind(StrEnum):
@@ -355,6 +372,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     polls_inbound: bool = True
     # one inbound question may span no more than this
     inbound_window_s: float | None = None
+    # the longest address for receipts, in characters
+    callback_length: int | None = None
 
 
 class CloudMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -406,75 +425,196 @@ class Balance(msgspec.Struct, frozen=True):
     currency: str | None = None
 
 
-class Provider(Protocol):
-    """One cloud provider as pure functions over its settings."""
+S = TypeVar("S", bound=CloudSettings)
+
+
+@frozen
+class Provider(ABC, Generic[S]):
+    """One cloud provider as pure functions over its settings.
+
+    Needed of a subclass: `name`, `capabilities`, `request_for`, `outcome_of` and
+    `events_of`.  What else there is answers for a provider that cannot be asked.
+    """
+
+    settings: S
+    channel: str
+
+    # the namespace of its error codes
+    name: ClassVar[str]
+    # its codes for refused sends; those that are not here, see `refused`
+    errors: ClassVar[Mapping[str, ErrorClass]] = {}
 
     @property
-    def name(self) -> str:
-        """The namespace of its error codes."""
-
-    @property
-    def account(self) -> str:
-        """The carrier account that receipts are matched by; no secret."""
-
-    @property
+    @abstractmethod
     def capabilities(self) -> Capabilities:
         """What it can carry."""
 
     @property
+    def account(self) -> str:
+        """The carrier account that receipts are matched by; no secret.
+
+        The channel's name stands for an account that is known by a secret key only.
+        """
+        return f"{self.name}:{self.channel}"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret that may appear in its requests or answers."""
+        """Every secret that may appear in its requests or answers: the settings'."""
+        own: type = type(self.settings)
+        names = _secret_fields(own)
+        return tuple(word for name in names if (word := getattr(self.settings, name)))
+
+    # -- sends ---------------------------------------------------------------
 
     def refusal(self, draft: CloudMessage) -> Error | None:
         """Return why the provider would refuse or alter this draft, if so."""
+        return None
 
+    @abstractmethod
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the request that sends the draft."""
 
+    @abstractmethod
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to a send means."""
 
+    def refused(
+        self,
+        answer: HttpAnswer,
+        now: float,
+        *,
+        code: str | None = None,
+        text: str | None = None,
+    ) -> Outcome:
+        """Return the outcome of an error answer: by `errors`, else status and words."""
+        text = text or f"HTTP {answer.status}"
+        error_class = fate_of_problem(answer.status, text)
+        if answer.status < 500:
+            # a server that failed may have the message, whatever it complains of
+            error_class = self.errors.get(code or "", error_class)
+        return outcome_of_error_class(
+            error_class,
+            f"{self.name}:{code or f'http{answer.status}'}",
+            text,
+            retry_after_s(answer, now),
+        )
+
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return what the answer to a send says that it cost."""
+        return None
+
+    # -- webhooks ------------------------------------------------------------
 
     def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return methods and the content types of their bodies for a door."""
+        return {"POST": (JSON, FORM)}
 
+    @abstractmethod
     def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Check a webhook and return what it tells; TheirFault for a broken body."""
 
+    def new_receipt(
+        self, provider_id: str, state: MessageState, **facts: Any
+    ) -> Receipt:
+        """Return a receipt of this account; `facts` are further fields of it.
+
+        It proves nothing (`verified`) where webhooks are not signed, unless said.
+        """
+        facts.setdefault("verified", not self.capabilities.unsigned)
+        return Receipt(
+            account=self.account,
+            channel=self.channel,
+            provider_id=provider_id,
+            keys=(provider_key(provider_id),) if provider_id else (),
+            state=state,
+            **facts,
+        )
+
+    def new_inbound(
+        self, dedup: str, from_: str, to: str | None, text: str | None, **facts: Any
+    ) -> Inbound:
+        """Return an inbound message of this account; `dedup` tells it from others.
+
+        Numbers of E.164 without their plus get it.
+        """
+        facts.setdefault("charset", "utf-8")
+        return Inbound(
+            channel=self.channel,
+            account=self.account,
+            from_=plussed(from_),
+            to=None if to is None else plussed(to),
+            text=text,
+            dedup=f"{self.account}:{dedup}",
+            **facts,
+        )
+
+    # -- questions: what became of a message ---------------------------------
+
     def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
         """Return the question what became of a message, by provider ids."""
+        return None
 
     def status_of(
         self, answer: HttpAnswer, ids: Sequence[str], now: float
     ) -> StatusAnswer:
         """Return what the answer to `status_request` says."""
+        return StatusAnswer(stopped=f"{self.name} has no such question")
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """Return the question for a message whose provider id we never got."""
+        return None
 
     def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Return the one message that the search found, as a receipt."""
+        return None
+
+    # -- questions: inbound messages, where `polls_inbound` ------------------
 
     def sources_request(self) -> HttpRequest | None:
-        """Return the question which inboxes there are; None: `sources` knows."""
+        """Return the question which inboxes there are; None: `sources_of` knows."""
+        return None
 
     def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return the inboxes to poll (numbers, ids, or one empty word)."""
+        return ()
 
     def inbound_request(
         self, source: str, since: float, until: float, now: float
     ) -> HttpRequest:
         """Return the question for inbound messages of a source in a time span."""
+        raise OurFault(f"{self.name} has no such question")
 
     def inbound_of(
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return the page of inbound messages that `asked` brought."""
+        return InboundPage(stopped=f"{self.name} has no such question")
+
+    # -- questions: money ----------------------------------------------------
 
     def balance_request(self, now: float) -> HttpRequest | None:
         """Return the question for the balance, where there is one."""
+        return None
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance out of any answer that tells it."""
+        return None
+
+
+@cache
+def _secret_fields(settings: type) -> tuple[str, ...]:
+    return tuple(one.field for one in keys_of(settings) if one.converter is secret)
+
+
+@frozen
+class ProviderKind:
+    """How a provider is known in the ini, and made: its one entry in the list.
+
+    `make(settings, channel)` gives the provider, mostly its class; it raises
+    `ConfigurationError` when a file that the settings name is of no use.
+    """
+
+    name: str
+    settings: type[CloudSettings]
+    make: Callable[[Any, str], Provider[Any]]
+    aliases: tuple[str, ...] = ()

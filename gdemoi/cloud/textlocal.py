@@ -9,11 +9,12 @@ Interact keep only the send address, so that nothing can be asked there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 
@@ -22,9 +23,12 @@ from gdemoi.cloud.provider import (
     Balance,
     Capabilities,
     CloudMessage,
+    ErrorClass,
     HttpAnswer,
     HttpRequest,
     InboundPage,
+    Provider,
+    ProviderKind,
     StatusAnswer,
     ValidityLimits,
     Webhook,
@@ -32,10 +36,8 @@ from gdemoi.cloud.provider import (
     WebhookDenied,
     WebhookKind,
     contradiction,
-    error_class_of_status,
     fate_of_problem,
     outcome_of_error_class,
-    retry_after_s,
 )
 from gdemoi.cloud.reading import (
     FORM,
@@ -53,22 +55,14 @@ from gdemoi.cloud.reading import (
     text_of,
     with_octets,
 )
-from gdemoi.cloud.settings import TextlocalSettings
-from gdemoi.cloud.textlocal_words import (
-    STATUS_TEXTS,
-    STATUSES,
-    SUBMIT_FATES,
-    ZONES,
-    is_sender,
-    seconds_to_opening,
-)
+from gdemoi.cloud.settings import CloudSettings
 from gdemoi.errors import TheirFault
+from gdemoi.ini import choice, integer, key, rate, secret, words
 from gdemoi.message import (
     Accepted,
     Error,
     Inbound,
     MessageState,
-    Outbound,
     Outcome,
     Receipt,
     Refused,
@@ -84,16 +78,77 @@ PAGE_SIZE: Final = 100
 REPEAT_WINDOW_S: Final = 60.0  # inbound posts carry neither id nor time
 UNKNOWN_COMMAND: Final = "2"
 CLOSED: Final = "192"  # promotional messages of India, at night
+INDIA: Final = timezone(timedelta(hours=5, minutes=30))
+OPENS_AT_H: Final = 9  # code 192: promotional messages go from 9 to 21 in India
+
+_R, _J, _H = ErrorClass.RETRY, ErrorClass.REJECT, ErrorClass.HALT
+ERRORS: Final[dict[str, ErrorClass]] = {
+    **dict.fromkeys(("1", "2", "3", "7"), _H),
+    # a sender's name that is not allowed, or none at all
+    **dict.fromkeys(("43", "44"), ErrorClass.SENDER),
+    **dict.fromkeys(("4", "5", "6", "8", "9", "10", "11"), _J),
+    **dict.fromkeys(("32", "33", "34", "51", "80", "191", "204"), _J),
+    "192": _R,
+}
+
+STATUSES: Final[dict[str, MessageState]] = {
+    "P": MessageState.ENROUTE,
+    "D": MessageState.DELIVERED,
+    "U": MessageState.UNDELIVERED,
+    "E": MessageState.EXPIRED,
+    "I": MessageState.REJECTED,
+    "B": MessageState.REJECTED,
+    "?": MessageState.ENROUTE,
+}
+STATUS_TEXTS: Final = {
+    "U": "undelivered",
+    "E": "expired",
+    "I": "invalid number",
+    "B": "blocked: do not disturb",
+    "?": "no receipt after four days",
+}
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return UTC
+
+
+ZONES: Final[dict[str, tzinfo]] = {"uk": _zone("Europe/London"), "in": INDIA}
+
+
+@frozen(kw_only=True)
+class TextlocalSettings(CloudSettings):
+    """Textlocal of the United Kingdom or India."""
+
+    api_key: str = key(secret, doc="an API key of the account")
+    # Textlocal publishes no limits; these have been borne
+    in_flight: int = key(
+        integer(1, 100), default=2, doc="requests at the same time at most"
+    )
+    rate: float | None = key(
+        rate, default=5.0, name="throughput", doc="segments per second"
+    )
+    host: str = key(choice("uk", "in"), default="uk", doc="which Textlocal")
+    inboxes: tuple[str, ...] = key(
+        words, default=(), doc="ids of inboxes to poll; absent: all"
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from CloudSettings.complaints(self)
+        if self.wants_webhooks and self.webhook_token is None:
+            yield "webhook_token", "is needed: Textlocal does not sign its webhooks"
 
 
 @frozen
-class Textlocal:
+class Textlocal(Provider[TextlocalSettings]):
     """One Textlocal account of one channel."""
 
-    settings: TextlocalSettings
-    channel: str
-
     name = "textlocal"
+    errors = ERRORS
     capabilities = Capabilities(
         gsm_units=MAX_SEPTETS,
         ucs2_units=MAX_UCS2,
@@ -101,17 +156,6 @@ class Textlocal:
         validity=ValidityLimits("timestamp", 60, 259200),
         unsigned=True,
     )
-
-    @property
-    def account(self) -> str:
-        """The channel's name: the account is known by its secret key only."""
-        return f"textlocal:{self.channel}"
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The key, and the token in the receipt address."""
-        token = self.settings.webhook_token
-        return (self.settings.api_key, *((token,) if token else ()))
 
     def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Textlocal would alter or refuse."""
@@ -142,10 +186,7 @@ class Textlocal:
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer means; HTTP 200 tells nothing yet."""
-        try:
-            told = {} if answer.cut else mapping_of(read_json(answer.body))
-        except TheirFault:
-            told = {}
+        told = answer.told()
         word = told.get("status")
         rows = objects_in(told.get("messages"))
         ids = [one for row in rows if (one := text_of(row.get("id")))]
@@ -160,12 +201,7 @@ class Textlocal:
             return self._refused(told, now)
         if answer.status == 200:
             return Uncertain(why="textlocal: an answer that says nothing readable")
-        return outcome_of_error_class(
-            error_class_of_status(answer.status),
-            f"textlocal:http{answer.status}",
-            f"HTTP {answer.status}",
-            retry_after_s(answer, now),
-        )
+        return self.refused(answer, now)
 
     def _refused(self, told: Mapping[str, Any], now: float) -> Outcome:
         code, text = _error_of(told)
@@ -178,7 +214,7 @@ class Textlocal:
                 scope=Scope.CHANNEL_FOR_A_WHILE,
                 retry_after_s=seconds_to_opening(now),
             )
-        error_class = SUBMIT_FATES.get(code) or fate_of_problem(400, text)
+        error_class = self.errors.get(code) or fate_of_problem(400, text)
         return outcome_of_error_class(error_class, f"textlocal:{code}", text)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
@@ -283,14 +319,6 @@ class Textlocal:
         word = text_of(row.get("status")) or ""
         number = text_of(row.get("recipient")) or ""
         return StatusAnswer(receipts=(self._receipt(ids[0], word, number, None, True),))
-
-    def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
-        """A message without its id cannot be asked for."""
-        return None
-
-    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
-        """Never asked."""
-        return None
 
     def sources_request(self) -> HttpRequest | None:
         """Ask for all inboxes unless the settings name them."""
@@ -412,3 +440,24 @@ def _dispute(status: int, told: Mapping[str, Any], ids: Sequence[str]) -> str | 
             return "success, and no message"
         return None if status == 200 else f"success and HTTP {status}"
     return "a failure and a message id" if ids else None
+
+
+def is_sender(word: str) -> bool:
+    """Tell whether Textlocal can send from this."""
+    digits = word.removeprefix("+")
+    if digits.isascii() and digits.isdigit():
+        return 3 <= len(digits) <= 13
+    letters = word.replace(" ", "")
+    return letters.isascii() and letters.isalnum() and 3 <= len(word) <= 11
+
+
+def seconds_to_opening(now: float) -> float:
+    """Return how long it is until promotional messages may be sent in India."""
+    here = datetime.fromtimestamp(now, INDIA)
+    opens = here.replace(hour=OPENS_AT_H, minute=0, second=0, microsecond=0)
+    if opens <= here:
+        opens += timedelta(days=1)
+    return (opens - here).total_seconds()
+
+
+KIND: Final = ProviderKind("textlocal", TextlocalSettings, Textlocal)

@@ -4,12 +4,17 @@ It obeys the published API file.  Its defaults would change a command (`upperCas
 is true, transcoding replaces characters), so each is said in every request.
 Receipts are not signed and their body is not described: they are read as the answer
 to a send would be, and confirmed by asking.  Inbound messages cannot be asked for.
-Conversations webhooks are signed; `tyntec_signature` checks that when a secret is set.
+
+Conversations webhooks are signed, which is checked when a secret is set: an HMAC over
+the time, a line end and the body as it came, in base64 of the URL alphabet.  The
+description leaves SHA-256 or SHA-512 and the padding open: either is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,12 +24,12 @@ from attrs import frozen
 from gdemoi.cloud.asking import get_request, json_request
 from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
-    Balance,
     Capabilities,
     CloudMessage,
     HttpAnswer,
     HttpRequest,
-    InboundPage,
+    Provider,
+    ProviderKind,
     SignatureProof,
     StatusAnswer,
     ValidityLimits,
@@ -35,7 +40,6 @@ from gdemoi.cloud.provider import (
     contradiction,
     fate_of_problem,
     outcome_of_error_class,
-    retry_after_s,
 )
 from gdemoi.cloud.reading import (
     FORM,
@@ -44,24 +48,25 @@ from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
     mappings_of,
+    number_of,
     plussed,
     price_sum,
     read_json,
     read_repaired,
+    same,
     text_of,
     with_octets,
     word_of,
 )
-from gdemoi.cloud.settings import TyntecSettings
-from gdemoi.cloud.tyntec_signature import is_signed, signed_at
-from gdemoi.errors import OurFault, TheirFault
+from gdemoi.cloud.settings import AgedSettings
+from gdemoi.errors import TheirFault
+from gdemoi.ini import choice, duration, integer, key, secret
 from gdemoi.message import (
     Accepted,
     Charset,
     Error,
     Inbound,
     MessageState,
-    Outbound,
     Outcome,
     Receipt,
     Uncertain,
@@ -88,12 +93,44 @@ WORST_FIRST: Final = ("REJECTED", "UNDELIVERABLE", "EXPIRED", "DELIVERED")
 TEMPORARY: Final = frozenset({"0005", "0006", "0008", "000a", "000d"})
 
 
-@frozen
-class Tyntec:
-    """One Tyntec API key of one channel."""
+@frozen(kw_only=True)
+class TyntecSettings(AgedSettings):
+    """Tyntec SMS API v1."""
 
-    settings: TyntecSettings
-    channel: str
+    # Tyntec repeats an inbound SMS for 48 h
+    webhook_age_s: float = key(
+        duration,
+        default=49 * 3600.0,
+        doc="how old a signed webhook may be; longer than the provider repeats it",
+    )
+
+    api_key: str = key(secret, doc="the API key")
+    gsm_encoding: str = key(
+        choice("AUTO", "GSM7", "GDM7"),
+        default="AUTO",
+        doc="the word for text of the GSM alphabet that asks for it",
+    )
+    part_limit: int = key(
+        integer(1, 255), default=10, doc="segments that one message may take"
+    )
+    signature_secret: str | None = key(
+        secret, default=None, doc="checks x-signature of Conversations webhooks"
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from AgedSettings.complaints(self)
+        if self.default_sender is None:
+            yield "allowed_sender", "needs a sender: Tyntec has no default one"
+        if self.inbound == "poll":
+            yield "inbound", "Tyntec cannot be asked for inbound messages"
+        if self.wants_webhooks and self.webhook_token is None:
+            yield "webhook_token", "is needed: this API does not sign its webhooks"
+
+
+@frozen
+class Tyntec(Provider[TyntecSettings]):
+    """One Tyntec API key of one channel."""
 
     name = "tyntec"
 
@@ -109,18 +146,6 @@ class Tyntec:
             unsigned=True,
             polls_inbound=False,
         )
-
-    @property
-    def account(self) -> str:
-        """The channel's name: the account is known by its secret key only."""
-        return f"tyntec:{self.channel}"
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The key, and the token in the receipt address."""
-        own = self.settings
-        given = (own.api_key, own.webhook_token, own.signature_secret)
-        return tuple(word for word in given if word)
 
     def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Tyntec cannot carry."""
@@ -162,10 +187,7 @@ class Tyntec:
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
-        try:
-            told = {} if answer.cut else mapping_of(read_json(answer.body))
-        except TheirFault:
-            told = {}
+        told = answer.told()
         if 200 <= answer.status < 300:
             return self._taken(told)
         # a problem's own `status` is the number of HTTP's
@@ -174,13 +196,8 @@ class Tyntec:
             why = f"HTTP {answer.status} and status {state}"
             return contradiction("tyntec", why, (request_id,))
         words = (text_of(told.get("title")), text_of(told.get("detail")))
-        text = "; ".join(word for word in words if word) or f"HTTP {answer.status}"
-        return outcome_of_error_class(
-            fate_of_problem(answer.status, text),
-            f"tyntec:http{answer.status}",
-            text,
-            retry_after_s(answer, now),
-        )
+        text = "; ".join(word for word in words if word)
+        return self.refused(answer, now, text=text)
 
     def _taken(self, told: Mapping[str, Any]) -> Outcome:
         request_id = text_of(told.get("requestId"))
@@ -318,42 +335,6 @@ class Tyntec:
             return StatusAnswer(pending=True)
         return StatusAnswer(receipts=(receipt,))
 
-    def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
-        """A message without its id cannot be asked for."""
-        return None
-
-    def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
-        """Never asked."""
-        return None
-
-    def sources_request(self) -> HttpRequest | None:
-        """Inbound messages cannot be asked for."""
-        return None
-
-    def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
-        """Inbound messages cannot be asked for."""
-        return ()
-
-    def inbound_request(
-        self, source: str, since: float, until: float, now: float
-    ) -> HttpRequest:
-        """Never called: there are no sources."""
-        raise OurFault("Tyntec has no such question")
-
-    def inbound_of(
-        self, answer: HttpAnswer, asked: HttpRequest, now: float
-    ) -> InboundPage:
-        """Never called: there are no sources."""
-        return InboundPage(stopped="Tyntec has no such question")
-
-    def balance_request(self, now: float) -> HttpRequest | None:
-        """There is no such address."""
-        return None
-
-    def balance_of(self, answer: HttpAnswer) -> Balance | None:
-        """There is no such address."""
-        return None
-
     @property
     def _base(self) -> str:
         return self.settings.base_url or API
@@ -404,3 +385,37 @@ def is_sender(word: str) -> bool:
         return 3 <= len(digits) <= 15
     letters = word.replace(" ", "")
     return letters.isascii() and letters.isalnum() and len(word) <= MAX_NAME
+
+
+def conversation_signature(
+    secret: str, timestamp: str, body: bytes, digest: str
+) -> str:
+    """Return x-signature of a Conversations webhook, without padding."""
+    signed = timestamp.encode("utf-8") + b"\n" + body
+    mac = hmac.new(secret.encode("utf-8"), signed, digest).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii")
+
+
+def is_signed(webhook: Webhook, secret: str) -> bool:
+    """Check x-signature (SHA-256 or SHA-512, padded or not)."""
+    given = (webhook.header("x-signature") or "").rstrip("=")
+    timestamp = webhook.header("x-request-timestamp") or ""
+    if not given:
+        return False
+    right = False
+    for digest in ("sha256", "sha512"):
+        expected = conversation_signature(secret, timestamp, webhook.body, digest)
+        right |= same(expected, given)
+    return right
+
+
+def signed_at(webhook: Webhook) -> float | None:
+    """Return when it was signed, as epoch seconds; None when that is not readable."""
+    timestamp = webhook.header("x-request-timestamp") or ""
+    at = number_of(timestamp)
+    if at is None:
+        return iso_time(timestamp)
+    return at / 1000 if at > 1e11 else at  # milliseconds
+
+
+KIND: Final = ProviderKind("tyntec", TyntecSettings, Tyntec)

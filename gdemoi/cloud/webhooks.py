@@ -53,7 +53,7 @@ class WebhookHandlers:
     `Unavailable` when that cannot be done now.
     """
 
-    provider: Provider
+    provider: Provider[Any]
     public_url: str
     token: str | None = field(repr=False)
     open_handlers: frozenset[WebhookKind]
@@ -206,7 +206,7 @@ class WebhookResource(Resource):
 
 def finish(request: Any, reply: WebhookReply) -> bytes:
     """Set status and headers; return the body."""
-    # never a type by default: text/plain would be sent to the phone by Twilio
+    # never a type by default: text/plain may be sent to the phone as an answer
     request.defaultContentType = None
     request.setResponseCode(reply.status)
     if reply.status == 503:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from gdemoi.cloud.asking import basic
-from gdemoi.cloud.twilio_signature import signature
+from gdemoi.cloud.twilio.signature import signature
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (
     FORM,

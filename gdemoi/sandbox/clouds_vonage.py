@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import jwt
 
 from gdemoi.cloud.asking import basic
-from gdemoi.cloud.vonage_signature import sms_signature
+from gdemoi.cloud.vonage.signature import sms_signature
 from gdemoi.message import Charset
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (

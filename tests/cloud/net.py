@@ -17,17 +17,15 @@ from twisted.web.iweb import IAgentEndpointFactory
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
-from gdemoi.cloud.channel import provider_of
+from gdemoi.cloud.channel import PROVIDERS
 from gdemoi.cloud.channel_cloud import CloudChannel
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import HttpAnswer
-from gdemoi.cloud.settings import (
-    CloudSettings,
-    TextlocalSettings,
-    TwilioSettings,
-    TyntecSettings,
-    VonageSettings,
-)
+from gdemoi.cloud.provider import HttpAnswer, Provider
+from gdemoi.cloud.settings import CloudSettings
+from gdemoi.cloud.textlocal import TextlocalSettings
+from gdemoi.cloud.twilio.provider import TwilioSettings
+from gdemoi.cloud.tyntec import TyntecSettings
+from gdemoi.cloud.vonage.account import VonageSettings
 from gdemoi.cloud.webhooks import WebhookSite
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
@@ -45,6 +43,12 @@ VECTORS = Path(__file__).parent / "vectors"
 def vectors(name: str) -> Any:
     """Return the facts of one vector file."""
     return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def provider_of(name: str, settings: CloudSettings) -> Provider[Any]:
+    """Return the provider that a channel with these settings would have."""
+    (kind,) = [one for one in PROVIDERS if one.settings is type(settings)]
+    return kind.make(settings, name)
 
 
 def message(text: str | None = "setparam 1;2 #€", **changes: Any) -> Outbound:

@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.asking import basic, form_request
 from gdemoi.cloud.provider import CloudMessage, HttpRequest
-from gdemoi.cloud.twilio import Twilio
-from gdemoi.cloud.vonage_messages import VonageMessages
-from gdemoi.cloud.vonage_sms import VonageSms
+from gdemoi.cloud.twilio.provider import Twilio
+from gdemoi.cloud.vonage.messages import VonageMessages
+from gdemoi.cloud.vonage.sms import VonageSms
 from tests.cloud.net import NOW, message, twilio, vectors, vonage
 
 SERVICE = "MG0123456789abcdef0123456789abcdef"

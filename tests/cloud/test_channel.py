@@ -12,12 +12,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gdemoi.cloud.channel import KINDS, provider_of
-from gdemoi.cloud.vonage_messages import VonageMessages
-from gdemoi.cloud.vonage_sms import VonageSms
-from gdemoi.errors import ConfigurationError, OurFault
+from gdemoi.cloud.channel import KINDS
+from gdemoi.cloud.vonage.messages import VonageMessages
+from gdemoi.cloud.vonage.sms import VonageSms
+from gdemoi.errors import ConfigurationError
 from gdemoi.interfaces import ChannelContext, IChannel
-from tests.cloud.net import textlocal, twilio, tyntec, vonage
+from tests.cloud.net import provider_of, textlocal, twilio, tyntec, vonage
 
 
 def around(mounted: dict[str, Any]) -> ChannelContext:
@@ -90,8 +90,3 @@ class KindTests(SynchronousTestCase):
         Path(path).write_text("no key", encoding="ascii")
         with self.assertRaises(ConfigurationError):
             provider_of("x", own)
-
-    def test_settings_of_nobody(self) -> None:
-        """Something that is no provider's is our own fault."""
-        with self.assertRaises(OurFault):
-            provider_of("x", object())  # type: ignore[arg-type]

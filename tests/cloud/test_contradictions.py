@@ -6,7 +6,6 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.channel import provider_of
 from gdemoi.message import Accepted, MessageState, Outcome, Refused, Uncertain
 from tests.cloud.net import (
     CLOUDS,
@@ -17,6 +16,7 @@ from tests.cloud.net import (
     answered,
     json_answer,
     message,
+    provider_of,
     textlocal,
     twilio,
     tyntec,

@@ -6,7 +6,6 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.channel import provider_of
 from gdemoi.cloud.encoded import CloudEncodedMessage, prepare
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.message import (
@@ -17,7 +16,7 @@ from gdemoi.message import (
     Refused,
     Transliteration,
 )
-from tests.cloud.net import message, textlocal, twilio, tyntec, vonage
+from tests.cloud.net import message, provider_of, textlocal, twilio, tyntec, vonage
 
 
 class PreparedTests(SynchronousTestCase):

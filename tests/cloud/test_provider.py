@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.channel import provider_of
 from gdemoi.cloud.provider import (
     LONGEST_PAUSE_S,
     Balance,
@@ -28,7 +27,7 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
 from gdemoi.message import Accepted, Receipt, Refused, Uncertain
-from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
+from tests.cloud.net import NOW, message, provider_of, textlocal, twilio, tyntec, vonage
 
 PROVIDERS = [
     provider_of("ch", settings)

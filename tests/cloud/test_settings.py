@@ -6,14 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.settings import (
-    CloudSettings,
-    TextlocalSettings,
-    TwilioSettings,
-    TyntecSettings,
-    VonageSettings,
-    is_loopback,
-)
+from gdemoi.cloud.channel import PROVIDERS
+from gdemoi.cloud.settings import CloudSettings, is_loopback
 from gdemoi.ini import reference
 from tests.cloud.net import ACCOUNT, TOKEN, textlocal, twilio, tyntec, vonage
 
@@ -126,11 +120,6 @@ class SettingsTests(SynchronousTestCase):
 
     def test_every_key_is_documented(self) -> None:
         """The generated reference says what each is for."""
-        for settings in (
-            TwilioSettings,
-            VonageSettings,
-            TextlocalSettings,
-            TyntecSettings,
-        ):
-            for one in reference(settings):
+        for kind in PROVIDERS:
+            for one in reference(kind.settings):
                 self.assertTrue(one.doc, one.name)

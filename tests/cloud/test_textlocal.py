@@ -16,10 +16,10 @@ from gdemoi.cloud.provider import (
     WebhookContent,
     WebhookKind,
 )
-from gdemoi.cloud.textlocal import Textlocal
-from gdemoi.cloud.textlocal_words import (
+from gdemoi.cloud.textlocal import (
+    ERRORS,
     STATUSES,
-    SUBMIT_FATES,
+    Textlocal,
     is_sender,
     seconds_to_opening,
 )
@@ -201,7 +201,7 @@ class OutcomeTests(SynchronousTestCase):
         classes = vectors("error_and_status_classes")
         for code, error_class in classes["textlocal"].items():
             if code.isdigit():
-                self.assertEqual(SUBMIT_FATES[code].name.lower(), error_class, code)
+                self.assertEqual(ERRORS[code].name.lower(), error_class, code)
         for word, ours in classes["status_map"]["textlocal"].items():
             state = (
                 MessageState.ENROUTE

@@ -17,10 +17,9 @@ from gdemoi.cloud.provider import (
     WebhookDenied,
     WebhookKind,
 )
-from gdemoi.cloud.twilio import Twilio
-from gdemoi.cloud.twilio_reading import date_of
-from gdemoi.cloud.twilio_signature import signature
-from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES, SUBMIT_FATES, is_sender
+from gdemoi.cloud.twilio.messages import ASYNC_CODES, STATUSES, date_of
+from gdemoi.cloud.twilio.provider import ERRORS, Twilio, is_sender
+from gdemoi.cloud.twilio.signature import signature
 from gdemoi.errors import TheirFault
 from gdemoi.message import Accepted, MessageState, Refused, Scope, Uncertain
 from tests.cloud.net import ACCOUNT, NOW, json_answer, message, twilio, vectors
@@ -212,9 +211,9 @@ class OutcomeTests(SynchronousTestCase):
     def test_every_submit_code_of_the_vectors(self) -> None:
         """The class of each known error code."""
         table = vectors("error_and_status_classes")["twilio_submit"]
-        self.assertEqual({str(code) for code in SUBMIT_FATES}, set(table))
+        self.assertEqual(set(ERRORS), set(table))
         for code, error_class in table.items():
-            self.assertEqual(SUBMIT_FATES[int(code)].name.lower(), error_class, code)
+            self.assertEqual(ERRORS[code].name.lower(), error_class, code)
 
     def test_every_http_status_of_the_vectors(self) -> None:
         """The class of a status alone, without a readable code."""

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.provider import Webhook, WebhookKind
 from gdemoi.cloud.reading import FORM, JSON
-from gdemoi.cloud.twilio_signature import (
+from gdemoi.cloud.twilio.signature import (
     is_signed,
     is_valid,
     signature,

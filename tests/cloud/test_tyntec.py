@@ -18,8 +18,13 @@ from gdemoi.cloud.provider import (
     WebhookDenied,
     WebhookKind,
 )
-from gdemoi.cloud.tyntec import STATES, Tyntec, is_sender, worst_of
-from gdemoi.cloud.tyntec_signature import conversation_signature
+from gdemoi.cloud.tyntec import (
+    STATES,
+    Tyntec,
+    conversation_signature,
+    is_sender,
+    worst_of,
+)
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.message import Accepted, Charset, MessageState, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, TOKEN, json_answer, message, tyntec, vectors

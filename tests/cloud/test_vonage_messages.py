@@ -14,8 +14,8 @@ from gdemoi.cloud.provider import (
     WebhookContent,
     WebhookKind,
 )
-from gdemoi.cloud.vonage_messages import VonageMessages
-from gdemoi.cloud.vonage_signature import ApplicationTokens
+from gdemoi.cloud.vonage.messages import VonageMessages
+from gdemoi.cloud.vonage.signature import ApplicationTokens
 from gdemoi.errors import TheirFault
 from gdemoi.message import Accepted, MessageState, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, json_answer, message, vonage

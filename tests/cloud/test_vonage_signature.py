@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.provider import Webhook, WebhookContent, WebhookDenied, WebhookKind
-from gdemoi.cloud.vonage_messages import VonageMessages
-from gdemoi.cloud.vonage_signature import (
+from gdemoi.cloud.vonage.messages import VonageMessages
+from gdemoi.cloud.vonage.signature import (
     ApplicationTokens,
     is_signed,
     sms_signature,

@@ -18,9 +18,9 @@ from gdemoi.cloud.provider import (
     WebhookDenied,
     WebhookKind,
 )
-from gdemoi.cloud.vonage_reports import ERROR_TEXTS, RESENDABLE, STATUSES
-from gdemoi.cloud.vonage_signature import sms_signature
-from gdemoi.cloud.vonage_sms import SUBMIT_FATES, VonageSms, scts_time
+from gdemoi.cloud.vonage.account import ERROR_TEXTS, RESENDABLE, STATUSES
+from gdemoi.cloud.vonage.signature import sms_signature
+from gdemoi.cloud.vonage.sms import ERRORS, VonageSms, scts_time
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
@@ -236,7 +236,7 @@ class OutcomeTests(SynchronousTestCase):
         classes = vectors("error_and_status_classes")
         for code, error_class in classes["vonage_sms_submit"].items():
             if error_class != "ok":
-                self.assertEqual(SUBMIT_FATES[code].name.lower(), error_class, code)
+                self.assertEqual(ERRORS[code].name.lower(), error_class, code)
         for code, (_, may) in classes["vonage_dlr_err"].items():
             self.assertEqual(code in RESENDABLE, may.startswith("may resend"), code)
             self.assertTrue(code == "0" or code in ERROR_TEXTS)

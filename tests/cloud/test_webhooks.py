@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.cloud.http import CloudHttp
 from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.cloud.twilio_signature import signature
-from gdemoi.cloud.vonage_signature import sms_signature
+from gdemoi.cloud.twilio.signature import signature
+from gdemoi.cloud.vonage.signature import sms_signature
 from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.message import MessageState
 from tests.cloud.net import (

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.provider import HttpAnswer, HttpRequest
-from gdemoi.cloud.vonage_messages import VonageMessages
-from gdemoi.cloud.vonage_sms import VonageSms
+from gdemoi.cloud.vonage.messages import VonageMessages
+from gdemoi.cloud.vonage.sms import VonageSms
 from gdemoi.message import MessageState
 from tests.cloud.net import NOW, json_answer, message, vonage
 

@@ -1,16 +1,15 @@
 """Twilio Programmable Messaging, API 2010-04-01, as values.
 
-It knows Twilio's requests and answers; `twilio_reading` knows what a message there
-says, `twilio_signature` how webhooks are signed.  It obeys Twilio's Messages
+It knows Twilio's settings, requests and answers; `messages` knows what a message
+there says, `signature` how webhooks are signed.  It obeys Twilio's Messages
 resource reference and its error dictionary; codes are kept raw, only their class is
 ours, because Twilio warns that meanings may change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -21,9 +20,12 @@ from gdemoi.cloud.provider import (
     Balance,
     Capabilities,
     CloudMessage,
+    ErrorClass,
     HttpAnswer,
     HttpRequest,
     InboundPage,
+    Provider,
+    ProviderKind,
     StatusAnswer,
     ValidityLimits,
     Webhook,
@@ -51,11 +53,11 @@ from gdemoi.cloud.reading import (
     with_octets,
     word_of,
 )
-from gdemoi.cloud.settings import TwilioSettings
-from gdemoi.cloud.twilio_reading import TwilioReader, date_of
-from gdemoi.cloud.twilio_signature import is_signed
-from gdemoi.cloud.twilio_words import STATUSES, SUBMIT_FATES, is_sender
+from gdemoi.cloud.settings import CloudSettings
+from gdemoi.cloud.twilio.messages import STATUSES, TwilioReader, date_of
+from gdemoi.cloud.twilio.signature import is_signed
 from gdemoi.errors import TheirFault
+from gdemoi.ini import boolean, key, secret, text, words
 from gdemoi.message import (
     Accepted,
     Error,
@@ -68,6 +70,7 @@ from gdemoi.message import (
 API: Final = "https://api.twilio.com"
 MAX_CHARACTERS: Final = 1600  # Body, else error 21617
 QUEUE_FULL_PAUSE_S: Final = 60.0  # 21611: the sender's queue holds hours of messages
+MAX_NAME: Final = 11  # alphanumeric sender
 PAGE_SIZE: Final = 1000
 SEARCH_SIZE: Final = 50
 
@@ -75,15 +78,114 @@ SEARCH_SIZE: Final = 50
 EMPTY_TWIML: Final = WebhookReply(200, "text/xml", b"<Response/>")
 NO_CONTENT: Final = WebhookReply(204)
 
+_R, _U, _J, _H = (
+    ErrorClass.RETRY,
+    ErrorClass.UNCERTAIN,
+    ErrorClass.REJECT,
+    ErrorClass.HALT,
+)
+_S = ErrorClass.SENDER
+ERRORS: Final[dict[str, ErrorClass]] = {
+    "20429": _R,
+    # the queue of this From holds hours of messages
+    "21611": ErrorClass.SENDER_BUSY,
+    **dict.fromkeys(("20500", "20503", "20504"), _U),
+    **dict.fromkeys(
+        ("20003", "20005", "20006", "20008", "20403", "20404", "10001", "90010"), _H
+    ),
+    # 63038: the day's limit of the account; 21609: our address for receipts
+    **dict.fromkeys(("63038", "21609"), _H),
+    # From: missing, not ours, not able to send, not allowed (on a trial account)
+    **dict.fromkeys(("21212", "21603", "21606", "21607", "21267"), _S),
+    # since 2024: not a number of Twilio, not of this account, not able to send SMS
+    **dict.fromkeys(("21659", "21660", "21661"), _S),
+    # a messaging service that is empty or unknown; no channel for this From
+    **dict.fromkeys(("21701", "21703", "21704", "21705", "21709", "63007"), _S),
+    **dict.fromkeys(
+        ("21211", "21217", "21604", "21612", "21614", "21608", "21408"), _J
+    ),
+    # 14107: many messages between the same two numbers, a loop guard
+    # 21624: the validity period of this message
+    **dict.fromkeys(
+        ("21610", "21602", "21617", "21618", "21619", "21624", "14107"), _J
+    ),
+}
+
+
+@frozen(kw_only=True)
+class TwilioSettings(CloudSettings):
+    """Twilio Programmable Messaging, API 2010-04-01."""
+
+    account_sid: str = key(
+        text, doc="AC and 32 hexadecimal digits", example="AC0123456789abcdef…"
+    )
+    auth_token: str | None = key(
+        secret, default=None, doc="the account's primary token; signs webhooks"
+    )
+    api_key: str | None = key(
+        text, default=None, doc="SK…: send with an API key instead of the token"
+    )
+    api_secret: str | None = key(secret, default=None, doc="the API key's secret")
+    messaging_service_sid: str | None = key(
+        text, default=None, doc="MG…: a messaging service chooses the sender"
+    )
+    webhook_shared_key: str | None = key(
+        secret, default=None, doc="SharedKey of HMAC_SHA256 webhook signatures"
+    )
+    inbound_numbers: tuple[str, ...] = key(
+        words, default=(), doc="our numbers to poll; else those of allowed_sender"
+    )
+    trims_text: bool = key(
+        boolean,
+        default=True,
+        doc="refuse text that begins or ends with spaces, since it would lose them",
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from CloudSettings.complaints(self)
+        if not _is_sid(self.account_sid, "AC"):
+            yield "account_sid", "must be AC and 32 hexadecimal digits"
+        service = self.messaging_service_sid
+        if service is not None and not _is_sid(service, "MG"):
+            yield "messaging_service_sid", "must be MG and 32 hexadecimal digits"
+        if service is None and self.default_sender is None:
+            yield "allowed_sender", "needs a sender, or set messaging_service_sid"
+        if (self.api_key is None) != (self.api_secret is None):
+            yield "api_key", "api_key and api_secret belong together"
+        if self.auth_token is None and self.api_key is None:
+            yield "auth_token", "is missing (or set api_key and api_secret)"
+        if self.wants_webhooks and self.auth_token is None:
+            yield "auth_token", "is needed to check webhooks, even with an API key"
+        if self.inbound == "poll" and not self.polled_numbers:
+            yield "inbound_numbers", "inbound = poll needs our numbers"
+
+    @property
+    def provider_chooses_sender(self) -> bool:
+        """True when a messaging service is there to choose."""
+        return bool(self.messaging_service_sid)
+
+    def phone_numbers(self) -> Iterator[tuple[str, str]]:
+        """Tell the numbers that are polled: two who do would tell each SMS twice."""
+        if self.inbound == "poll":
+            key = "inbound_numbers" if self.inbound_numbers else "allowed_sender"
+            for number in self.polled_numbers:
+                yield key, number
+
+    @property
+    def polled_numbers(self) -> tuple[str, ...]:
+        """Our numbers whose inbound messages are asked for."""
+        return self.inbound_numbers or tuple(
+            word for word in self.allowed_sender if word.startswith("+")
+        )
+
 
 @frozen
-class Twilio:
+class Twilio(Provider[TwilioSettings]):
     """One Twilio account of one channel."""
 
-    settings: TwilioSettings
-    channel: str
-
     name = "twilio"
+    errors = ERRORS
     capabilities = Capabilities(
         # characters count, however many septets they take: see `refusal`
         gsm_units=2 * MAX_CHARACTERS,
@@ -98,13 +200,8 @@ class Twilio:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Tokens, and the header value that is made of them."""
-        own = self.settings
-        given = (own.auth_token, own.api_secret, own.webhook_shared_key)
-        return (
-            self._authorization[1].removeprefix("Basic "),
-            *(word for word in given if word),
-        )
+        """Those of the settings, and the header value that is made of them."""
+        return (self._authorization[1].removeprefix("Basic "), *super().secrets)
 
     @property
     def _authorization(self) -> tuple[str, str]:
@@ -163,10 +260,7 @@ class Twilio:
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
-        try:
-            told = {} if answer.cut else mapping_of(read_json(answer.body))
-        except TheirFault:
-            told = {}
+        told = answer.told()
         sid = word_of(told.get("sid"))
         code = number_of(told.get("code"))
         if answer.status in (200, 201):
@@ -191,15 +285,11 @@ class Twilio:
             )
         if answer.status < 500:
             problem = fate_of_problem(answer.status, text)
-            error_class = SUBMIT_FATES.get(int(code), problem)
+            error_class = self.errors.get(str(int(code)), problem)
         pause_s = retry_after_s(answer, now)
         if code == 21611:
             pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)
         return outcome_of_error_class(error_class, f"twilio:{int(code)}", text, pause_s)
-
-    def price_of(self, answer: HttpAnswer) -> Decimal | None:
-        """The price is null until the message has gone."""
-        return None
 
     def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return methods and content types; JSON only with bodySHA256."""
@@ -286,10 +376,6 @@ class Twilio:
         rows = mappings_of(mapping_of(read_json(answer.body)).get("messages"))
         return self._reader.found_in(rows, message)
 
-    def sources_request(self) -> HttpRequest | None:
-        """Our numbers are in the settings."""
-        return None
-
     def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return our numbers."""
         return self.settings.polled_numbers
@@ -354,3 +440,31 @@ def _trouble(told: Mapping[str, Any]) -> str | None:
             return f"{name} {code}"
     word = text_of(told.get("status")) or ""
     return f"status {word}" if word in ("failed", "undelivered") else None
+
+
+def _is_sid(value: str, prefix: str) -> bool:
+    digits = value.removeprefix(prefix)
+    return (
+        len(value) == 34
+        and len(digits) == 32
+        and all(character in "0123456789abcdefABCDEF" for character in digits)
+    )
+
+
+def is_sender(word: str) -> bool:
+    """Tell whether Twilio can send from this: number, short code or name."""
+    if word.startswith("+"):
+        digits = word[1:]
+        return digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15
+    if word.isascii() and word.isdigit():
+        return 3 <= len(word) <= 8
+    letters = [character for character in word if character not in " +-_&"]
+    return (
+        len(word) <= MAX_NAME
+        and word.isascii()
+        and all(character.isalnum() for character in letters)
+        and any(character.isalpha() for character in letters)
+    )
+
+
+KIND: Final = ProviderKind("twilio", TwilioSettings, Twilio)

@@ -1,7 +1,7 @@
 """What one message at Twilio says: a row of a list, a resource, a webhook's fields.
 
 It knows statuses and dates, and how a message is known again by its text; requests
-and webhooks are `twilio`'s.  It obeys the Message resource's reference.
+and webhooks are `provider`'s.  It obeys the Message resource's reference.
 """
 
 from __future__ import annotations
@@ -13,10 +13,39 @@ from typing import Any, Final
 from attrs import frozen
 
 from gdemoi.cloud.reading import count_of, text_of
-from gdemoi.cloud.twilio_words import ASYNC_CODES, STATUSES
 from gdemoi.message import Error, Inbound, MessageState, Outbound, Receipt, provider_key
 
 SEARCH_SLACK_S: Final = 60.0  # their clock against ours
+
+# None: the provider has it and nothing more is known, so nothing is told.
+STATUSES: Final[dict[str, MessageState | None]] = {
+    "accepted": None,
+    "scheduled": None,
+    "queued": None,
+    "sending": None,
+    "sent": MessageState.ENROUTE,
+    "partially_delivered": MessageState.ENROUTE,
+    "delivered": MessageState.DELIVERED,
+    "read": MessageState.DELIVERED,
+    "undelivered": MessageState.UNDELIVERED,
+    "failed": MessageState.REJECTED,
+    "canceled": MessageState.REJECTED,
+}
+
+# ErrorCode of a failed or undelivered message: (state, worth another message)
+ASYNC_CODES: Final[dict[str, tuple[MessageState, bool]]] = {
+    **dict.fromkeys(
+        ("30001", "30003", "30008", "30017", "30022", "30410", "63017", "63018"),
+        (MessageState.UNDELIVERED, True),
+    ),
+    **dict.fromkeys(("30005", "30006", "30023"), (MessageState.UNDELIVERED, False)),
+    **dict.fromkeys(
+        ("30002", "30004", "30007", "30010", "30018", "30024", "30032", "30034"),
+        (MessageState.REJECTED, False),
+    ),
+    **dict.fromkeys(("30450", "21610"), (MessageState.REJECTED, False)),
+    "30036": (MessageState.EXPIRED, False),
+}
 
 
 @frozen

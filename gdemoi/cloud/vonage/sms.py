@@ -28,9 +28,7 @@ from gdemoi.cloud.provider import (
     WebhookDenied,
     WebhookKind,
     contradiction,
-    error_class_of_status,
     outcome_of_error_class,
-    retry_after_s,
 )
 from gdemoi.cloud.reading import (
     FORM,
@@ -45,14 +43,15 @@ from gdemoi.cloud.reading import (
     read_json,
     text_of,
 )
-from gdemoi.cloud.vonage_reports import (
+from gdemoi.cloud.vonage.account import (
+    MAX_CALLBACK,
     REPORT_WINDOW_S,
     REST,
     STATUSES,
     VonageAccount,
     is_sender,
 )
-from gdemoi.cloud.vonage_signature import is_signed, unix_time
+from gdemoi.cloud.vonage.signature import is_signed, unix_time
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
@@ -75,7 +74,7 @@ _R, _U, _J, _H = (
     ErrorClass.REJECT,
     ErrorClass.HALT,
 )
-SUBMIT_FATES: Final[dict[str, ErrorClass]] = {
+ERRORS: Final[dict[str, ErrorClass]] = {
     **dict.fromkeys(("1", "10"), _R),
     "5": _U,
     **dict.fromkeys(("2", "3", "6", "7", "12", "22", "29", "33"), _J),
@@ -88,6 +87,7 @@ SUBMIT_FATES: Final[dict[str, ErrorClass]] = {
 class VonageSms(VonageAccount):
     """One account of one channel, through the SMS API."""
 
+    errors = ERRORS
     capabilities = Capabilities(
         gsm_units=3200,
         ucs2_units=3200,
@@ -95,6 +95,7 @@ class VonageSms(VonageAccount):
         binary=True,
         flash=True,
         inbound_window_s=REPORT_WINDOW_S,
+        callback_length=MAX_CALLBACK,
     )
 
     def refusal(self, draft: CloudMessage) -> Error | None:
@@ -139,12 +140,7 @@ class VonageSms(VonageAccount):
             if ids:
                 why = f"HTTP {answer.status} and a message-id"
                 return contradiction("vonage", why, ids)
-            code = f"vonage:http{answer.status}"
-            error_class = error_class_of_status(answer.status)
-            pause_s = retry_after_s(answer, now)
-            return outcome_of_error_class(
-                error_class, code, f"HTTP {answer.status}", pause_s
-            )
+            return self.refused(answer, now)
         if not entries:
             return Uncertain(why="vonage: an answer that says nothing readable")
         return self._outcome_of(entries)
@@ -169,7 +165,7 @@ class VonageSms(VonageAccount):
                 segments=len(entries),
                 progress=_progress(entries),
             )
-        error_class = SUBMIT_FATES.get(code, ErrorClass.REJECT)
+        error_class = self.errors.get(code, ErrorClass.REJECT)
         pause = _patience_s(text) if error_class is ErrorClass.RETRY else None
         return outcome_of_error_class(error_class, f"vonage:{code}", text, pause)
 

@@ -8,7 +8,6 @@ fault at Vonage sends a webhook without a token: 503 makes it come again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from attrs import frozen
@@ -40,20 +39,20 @@ from gdemoi.cloud.reading import (
     mapping_of,
     objects_in,
     plussed,
-    read_json,
     read_repaired,
     text_of,
     with_octets,
     word_of,
 )
-from gdemoi.cloud.vonage_reports import (
+from gdemoi.cloud.vonage.account import (
     API,
+    MAX_CALLBACK,
     REPORT_WINDOW_S,
     STATUSES,
     VonageAccount,
     is_sender,
 )
-from gdemoi.cloud.vonage_signature import (
+from gdemoi.cloud.vonage.signature import (
     ApplicationTokens,
     webhook_claims,
 )
@@ -87,6 +86,7 @@ class VonageMessages(VonageAccount):
         ucs2_units=MAX_CHARACTERS,
         validity=ValidityLimits("seconds", 20, 604800),
         inbound_window_s=REPORT_WINDOW_S,
+        callback_length=MAX_CALLBACK,
     )
 
     def refusal(self, draft: CloudMessage) -> Error | None:
@@ -124,10 +124,7 @@ class VonageMessages(VonageAccount):
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
-        try:
-            told = {} if answer.cut else mapping_of(read_json(answer.body))
-        except TheirFault:
-            told = {}
+        told = answer.told()
         uuid = word_of(told.get("message_uuid"))
         if 200 <= answer.status < 300:
             if not uuid:
@@ -149,10 +146,6 @@ class VonageMessages(VonageAccount):
             text,
             retry_after_s(answer, now),
         )
-
-    def price_of(self, answer: HttpAnswer) -> Decimal | None:
-        """The price comes with the status webhook only."""
-        return None
 
     def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: JSON POST."""

@@ -1,4 +1,4 @@
-"""What both Vonage APIs share: credentials, balance, and the Reports API.
+"""What both Vonage APIs share: settings, credentials, balance, and the Reports API.
 
 The Reports API (v2, synchronous records) is a paid product, charged by record; it
 is asked only when `reports = yes`.  A question by ids carries no dates, and one by
@@ -7,7 +7,7 @@ dates spans 24 hours at most.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from gdemoi.cloud.provider import (
     HttpAnswer,
     HttpRequest,
     InboundPage,
+    Provider,
     StatusAnswer,
 )
 from gdemoi.cloud.reading import (
@@ -33,8 +34,9 @@ from gdemoi.cloud.reading import (
     text_of,
     with_octets,
 )
-from gdemoi.cloud.settings import VonageSettings
+from gdemoi.cloud.settings import AgedSettings
 from gdemoi.errors import TheirFault
+from gdemoi.ini import boolean, choice, key, private_path, rate, secret, text
 from gdemoi.message import (
     Error,
     Inbound,
@@ -96,12 +98,66 @@ RESENDABLE: Final = frozenset({"2", "7", "8", "16", "99"})
 POLLED_FOR_S: Final = 7 * 86400.0
 
 
-@frozen
-class VonageAccount:
-    """One Vonage account of one channel: what does not depend on the API."""
+@frozen(kw_only=True)
+class VonageSettings(AgedSettings):
+    """Vonage, formerly Nexmo: the Messages API, or the older SMS API."""
 
-    settings: VonageSettings
-    channel: str
+    api: str = key(
+        choice("messages", "sms"),
+        default="messages",
+        doc="messages: Messages API v1; sms: the SMS API of existing customers",
+    )
+    api_key: str = key(text, doc="the account's key", example="abcd1234")
+    api_secret: str | None = key(secret, default=None, doc="the account's secret")
+    application_id: str | None = key(
+        text, default=None, doc="Messages API: application that signs with a key"
+    )
+    # 30 requests a second is what an account may do unless agreed otherwise
+    rate: float | None = key(
+        rate, default=30.0, name="throughput", doc="segments per second"
+    )
+    private_key: str | None = key(
+        private_path,
+        default=None,
+        doc="path of the application's private key (PEM)",
+    )
+    signature_secret: str | None = key(
+        secret, default=None, doc="signature secret; checks webhooks"
+    )
+    signature_method: str = key(
+        choice("md5hash", "md5", "sha1", "sha256", "sha512"),
+        default="md5hash",
+        doc="SMS API: how the account signs webhooks",
+    )
+    reports: bool = key(
+        boolean,
+        default=False,
+        doc="allow questions to the Reports API, which Vonage charges for",
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from AgedSettings.complaints(self)
+        if self.default_sender is None:
+            yield "allowed_sender", "needs a sender: Vonage has no default one"
+        if (self.application_id is None) != (self.private_key is None):
+            yield "application_id", "application_id and private_key belong together"
+        if self.application_id is not None and self.api == "sms":
+            yield "application_id", "belongs to api = messages"
+        if self.api_secret is None and (self.application_id is None or self.reports):
+            yield "api_secret", "is missing"
+        if "poll" in (self.receipts, self.inbound) and not self.reports:
+            yield "reports", "polling uses the paid Reports API: set reports = yes"
+        if self.wants_webhooks and self.signature_secret is None:
+            if self.api == "messages":
+                yield "signature_secret", "is needed to check webhooks"
+            elif self.webhook_token is None:
+                yield "signature_secret", "or webhook_token is needed for webhooks"
+
+
+@frozen
+class VonageAccount(Provider[VonageSettings]):
+    """One Vonage account of one channel: what does not depend on the API."""
 
     name = "vonage"
     product = "SMS"
@@ -113,12 +169,8 @@ class VonageAccount:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Secrets, and the header value that is made of them."""
-        given = (self.settings.api_secret, self.settings.signature_secret)
-        return (
-            self._basic[1].removeprefix("Basic "),
-            *(word for word in given if word),
-        )
+        """Those of the settings, and the header value that is made of them."""
+        return (self._basic[1].removeprefix("Basic "), *super().secrets)
 
     @property
     def remembered_s(self) -> float:
@@ -220,10 +272,6 @@ class VonageAccount:
         for record in _records_of(answer):
             if record.get("client_ref") == message.id:
                 return self._receipt_of_record(record)
-        return None
-
-    def sources_request(self) -> HttpRequest | None:
-        """One question covers all numbers."""
         return None
 
     def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Vonage, formerly Nexmo, through two APIs: read `provider` and `account` first."""
