@@ -22,6 +22,10 @@ class SandboxOptions(UsageOptions):
             raise UsageError("--config FILE is missing")
 
 
+# the name that twistd looks for (`twisted.application.service.ServiceMaker`)
+Options = SandboxOptions
+
+
 def makeService(options: SandboxOptions) -> IService:
     """Make the far sides."""
     from twisted.internet import reactor
