@@ -11,9 +11,9 @@ written``) or with another id each time:
 * of one format so many different texts are told in a minute, then the last with the
   count: ``… (and 87 lines like it in 60 s)``.
 
-Lines that somebody asked to see one by one (the PDUs of `pdu_log`) bear ``each=True``
-and pass, as does debug.  Time is that of the events; there is no timer: what is due is
-told with the next line of any kind, or by `flush`.
+Lines that somebody asked to see one by one (the PDUs of `pdu_log`, what a SIGHUP came
+to) bear ``each=True`` and pass, as does debug.  Time is that of the events; there is
+no timer: what is due is told with the next line of any kind, or by `flush`.
 """
 
 from __future__ import annotations

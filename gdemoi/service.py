@@ -127,7 +127,7 @@ class GatewayService(Service):
         settings = self.configuration.gateway
         set_level(settings.log_level)
         for warning in self.configuration.warnings:
-            log.warn("{warning}", warning=str(warning))
+            log.warn("{warning}", warning=str(warning), each=True)
         await self._open_journal()
         self._pulse.start()
         for lane in self.dispatcher.lanes.values():
@@ -253,7 +253,8 @@ class GatewayService(Service):
         One change at a time; a wish that comes meanwhile is granted after it.
         """
         if not self.running or not self.ready.called:
-            log.warn("the gateway is not running yet, or no more: nothing is read")
+            what = "the gateway is not running yet, or no more: nothing is read"
+            log.warn(what, each=True)
         elif self._changing is not None:
             self._change_again = True
         else:
@@ -275,9 +276,10 @@ class GatewayService(Service):
                 if channel not in self.configuration.channels:
                     made[channel.name] = self._make(channel, fresh)
         except (BadConfiguration, ConfigurationError, OSError) as fault:
-            log.error("the configuration is refused and the running one kept:")
+            what = "the configuration is refused and the running one kept:"
+            log.error(what, each=True)
             for line in str(fault).splitlines():
-                log.error("{line}", line=line)
+                log.error("{line}", line=line, each=True)
             return
         await self._change(fresh, made)
 
@@ -304,6 +306,7 @@ class GatewayService(Service):
             changed=", ".join(sorted(old & made.keys())) or "none",
             gone=", ".join(sorted(old - new)) or "none",
             added=", ".join(sorted(new - old)) or "none",
+            each=True,
         )
 
     async def _open_channel(self, made: _Made) -> None:
@@ -318,13 +321,14 @@ class GatewayService(Service):
         for one in self.configuration.channels:
             fault = await self._deaf(one) if one.name == made.channel.name else None
             if fault is not None:
-                log.error("{fault}; it is tried again and again", fault=str(fault))
+                what = "{fault}; it is tried again and again"
+                log.error(what, fault=str(fault), each=True)
 
     def _take_over(self, fresh: Configuration) -> None:
         """Let settings of the gateway itself have their effect."""
         settings = fresh.gateway
         for warning in fresh.warnings:
-            log.warn("{warning}", warning=str(warning))
+            log.warn("{warning}", warning=str(warning), each=True)
         self._tell_what_needs_a_restart(fresh)
         set_level(settings.log_level)
         self.dispatcher.policy = settings.retry_policy
@@ -345,14 +349,17 @@ class GatewayService(Service):
             ("receipt_ttl", before.receipt_ttl_s == now.receipt_ttl_s),
         ):
             if not same:
-                log.warn("{what} has changed; that takes a restart", what=what)
+                log.warn(
+                    "{what} has changed; that takes a restart", what=what, each=True
+                )
         if begun.amqp is not None and (before.home_country, before.default_ttl_s) != (
             now.home_country,
             now.default_ttl_s,
         ):
             log.warn(
                 "home_country and default_ttl hold for HTTP from now on, for AMQP"
-                " after a restart"
+                " after a restart",
+                each=True,
             )
 
 

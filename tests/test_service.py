@@ -23,6 +23,7 @@ from gdemoi.contract.envelope import fingerprint
 from gdemoi.errors import CannotListen
 from gdemoi.ini import key, text
 from gdemoi.interfaces import ChannelContext, ChannelKind, IChannelEvents, IListening
+from gdemoi.log_repeats import LogRepeats
 from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
 from gdemoi.service import GatewayService
 from gdemoi.settings import load
@@ -263,6 +264,19 @@ class StartTests(ServiceTestCase):
         self.write(A, "[hand:b]\nhost = deaf", BOTH)
         said = await self.refused(self.service())
         self.assertIn("gateway.ini:8: [hand:b] host: the port is taken", said)
+
+    async def test_the_same_mistake_again(self) -> None:
+        """Who reloads the same bad file twice is told every complaint twice."""
+        self.write(A, TO_A)
+        service = await self.running()
+        self.write(*(f"[hand:x{n}]\nhots = two" for n in range(30)))
+        repeats = LogRepeats()
+        for _ in range(2):
+            with capturedLogs() as events:
+                await self.reload(service)
+            told = [one for event in events for one in repeats.heard(event)]
+            lines = [formatEvent(one) for one in told]
+            self.assertEqual(len([one for one in lines if "hots" in one]), 30)
 
     async def test_a_channel_that_cannot_listen_any_more(self) -> None:
         """While it runs it goes on: the channel tries again, the log has the place."""
