@@ -140,6 +140,17 @@ class QueuedMessage(msgspec.Struct, frozen=True, gc=False):
     progress: Progress | None = None
 
 
+class QueuedBatch(msgspec.Struct, frozen=True, gc=False):
+    """The head of a lane's backlog, as one snapshot of the journal shows it.
+
+    `messages` are due, in the order in which they shall leave; `next_due` is when the
+    first of the others will be (seconds since 1970), None when no other waits.
+    """
+
+    messages: list[QueuedMessage]
+    next_due: float | None = None
+
+
 class InterruptedAttempt(msgspec.Struct, frozen=True, gc=False):
     """An unsure attempt, found when the journal was opened.
 

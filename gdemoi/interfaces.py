@@ -22,7 +22,7 @@ from gdemoi.facts import (
     Fact,
     InterruptedAttempt,
     OutboxEvent,
-    QueuedMessage,
+    QueuedBatch,
 )
 from gdemoi.message import (
     Inbound,
@@ -216,17 +216,17 @@ class IJournal(Interface):
 
     def take(
         channel: str, limit: int, now: float, skip: frozenset[str]
-    ) -> Deferred[list[QueuedMessage]]:
-        """Read the head of a lane's backlog: due, by priority, then by age."""
+    ) -> Deferred[QueuedBatch]:
+        """Read what is due in a lane at `now`, by priority, then by age.
+
+        At most `limit` messages, without those whose ids are in `skip`.
+        """
 
     def interrupted() -> Deferred[list[InterruptedAttempt]]:
         """Read the attempts without outcome and those of held messages (at start)."""
 
     def backlog() -> dict[str, int]:
         """Return how many messages wait, by channel; kept in memory."""
-
-    def next_due(channel: str) -> Deferred[float | None]:
-        """Return when the next waiting message of a lane is due."""
 
     def sweep(now: float) -> Deferred[None]:
         """Expire, tell held messages uncertain, settle, join, forget."""

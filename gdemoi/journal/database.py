@@ -199,16 +199,22 @@ class Database:
             raise Unavailable(f"journal: {TAKEN}: gateway {self.name}")
 
     def begin(self) -> None:
-        """Start a transaction; connect first where that is needed."""
+        """Start a transaction; connect first where that is needed.
+
+        One that only reads sees one snapshot of the database until it ends.
+        """
         if self._files is not None:
             # before connecting: that would make a new, empty journal
             self._check_files()
         if self.lost:
             self.connect()
-        if self.shared:
+        if self.shared and self._readonly:
+            # PostgreSQL's default would show each query what was committed before it;
+            # SQLite shows a transaction one snapshot anyway
+            self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        elif self.shared:
             self._cursor.execute("BEGIN")
-            if not self._readonly:
-                self._cursor.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
+            self._cursor.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
         else:
             self._cursor.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
 

@@ -57,8 +57,8 @@ def forget_messages(transaction: Transaction, now: float, after: int) -> int | N
 def promote(transaction: Transaction, lanes: Sequence[str], now: float) -> bool:
     """Let what has been due for a while stand in its lane by priority.
 
-    Not at once: a lane that read its head a moment ago asks for the next due time
-    after it, and must still be told of this one.
+    Not at once: most of them leave within moments of their time, and one that has
+    left needs no update of its row and of the lane's index.
     """
     risen = now - PROMOTE_AFTER_S
     for lane in lanes:

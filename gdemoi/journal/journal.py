@@ -24,7 +24,7 @@ from gdemoi.facts import (
     Fact,
     InterruptedAttempt,
     OutboxEvent,
-    QueuedMessage,
+    QueuedBatch,
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts
@@ -121,7 +121,6 @@ class Journal:
             )
         self._queries = Queries(self._reading, owner)
         self._backlog: dict[str, int] = {}
-        self._taken_at: dict[str, float] = {}
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._told: list[Callable[[int], None]] = []
@@ -368,15 +367,9 @@ class Journal:
 
     def take(
         self, channel: str, limit: int, now: float, skip: frozenset[str]
-    ) -> Deferred[list[QueuedMessage]]:
-        """Read the head of a lane's backlog: due, by priority, then by age."""
-        self._taken_at[channel] = now
+    ) -> Deferred[QueuedBatch]:
+        """Read what is due in a lane at `now`, by priority, then by age."""
         return self._reads.put(self._queries.take, channel, limit, now, skip)
-
-    def next_due(self, channel: str) -> Deferred[float | None]:
-        """Return when the next message of a lane is due that `take` did not see."""
-        after = self._taken_at.get(channel, 0.0)
-        return self._reads.put(self._queries.next_due, channel, after)
 
     def interrupted(self) -> Deferred[list[InterruptedAttempt]]:
         """Read the attempts that have no outcome; to be asked after `open`."""

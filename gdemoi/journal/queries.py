@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 
 from gdemoi.contract.event_json import plain
-from gdemoi.facts import InterruptedAttempt, OutboxEvent, QueuedMessage
+from gdemoi.facts import InterruptedAttempt, OutboxEvent, QueuedBatch, QueuedMessage
 from gdemoi.journal import schema as s
 from gdemoi.journal.cached_message import decode_message, decode_record
 from gdemoi.journal.database import Database
@@ -50,11 +50,11 @@ class Queries:
 
     def take(
         self, channel: str, limit: int, now: float, skip: frozenset[str]
-    ) -> list[QueuedMessage]:
-        """Read the head of a lane: what is due, by priority, then by age.
+    ) -> QueuedBatch:
+        """Read what is due in a lane at `now`, by priority, then by age.
 
-        What became due since the last sweep stands beside the lane; its head is
-        merged in.
+        Rows whose `due` is 0 are in that order in the index.  Those that became due
+        since the last sweep (`expiry.promote`) are not: they are merged in.
         """
         here = (_m.owner == self._owner, _m.lane == channel, _m.lane.is_not(None))
         head = select(_m.rank, _m.n, _m.id, _m.message, _m.record).where(*here)
@@ -63,9 +63,11 @@ class Queries:
         risen = head.where(_m.due > 0, _m.due <= now).order_by(_m.due).limit(count)
         rows = [*self._database.select(ready), *self._database.select(risen)]
         rows.sort(key=lambda row: (row[0], row[1]))
-        return [
-            self._queued(row[3], row[4], channel) for row in rows if row[2] not in skip
-        ][:limit]
+        rows = [row for row in rows if row[2] not in skip][:limit]
+        return QueuedBatch(
+            [self._queued(row[3], row[4], channel) for row in rows],
+            self._next_due(channel, now),
+        )
 
     @staticmethod
     def _queued(message: bytes, record_bytes: bytes, channel: str) -> QueuedMessage:
@@ -80,8 +82,8 @@ class Queries:
             record.progress,
         )
 
-    def next_due(self, channel: str, after: float) -> float | None:
-        """Return when a lane's next message is due, of those due after `after`."""
+    def _next_due(self, channel: str, after: float) -> float | None:
+        """Return the earliest due time in a lane that is later than `after`."""
         rows = self._database.select(
             select(func.min(_m.due)).where(
                 _m.owner == self._owner,

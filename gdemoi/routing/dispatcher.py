@@ -211,8 +211,12 @@ class Dispatcher:
         await self._adopting.acquire()
         try:
             for name in set(self.journal.backlog()) - set(self.lanes):
-                while queued := await self.journal.take(name, 500, 1e12, frozenset()):
-                    for item in queued:
+                # all of them, due or not
+                always, none = float("inf"), frozenset[str]()
+                while (
+                    batch := await self.journal.take(name, 500, always, none)
+                ).messages:
+                    for item in batch.messages:
                         await self._adopt(name, item)
         finally:
             self._adopting.release()

@@ -601,15 +601,14 @@ class Lane:
         skip = frozenset(self._head.in_memory.union(self._flying))
         self._more = False
         try:
-            queued = await self._journal.take(self.name, room, now, skip)
-            due = await self._journal.next_due(self.name)
+            batch = await self._journal.take(self.name, room, now, skip)
         except Unavailable:
             self._more = True
             self._suspend("the journal cannot read", JOURNAL_PAUSE_S)
             return
         finally:
             self._refilling = False
-        for item in queued:
+        for item in batch.messages:
             message = item.message
             if not self._has(message.id):
                 entry = QueueEntry(
@@ -617,9 +616,9 @@ class Lane:
                 )
                 entry.progress = item.progress
                 self._head.push(entry)
-        self._more = self._more or len(queued) >= room
-        if due is not None and due > now:
-            self._due_alarm_at(due)
+        self._more = self._more or len(batch.messages) >= room
+        if batch.next_due is not None:
+            self._due_alarm_at(batch.next_due)
         self.pump()
 
 

@@ -300,7 +300,7 @@ class Dead:
     def note(self, fact: Any) -> Deferred[Any]:
         return Deferred()
 
-    take = next_due = note
+    take = note
 
 
 WAYS = {

@@ -16,6 +16,7 @@ from gdemoi.facts import (
     Decision,
     Final,
     Hold,
+    QueuedBatch,
     Submitted,
     Wait,
 )
@@ -185,6 +186,11 @@ class JournalTestCase(SynchronousTestCase):
     def receive(self, found: Receipt) -> Any:
         """Record a receipt; return the match."""
         return self.did(self.journal.receipt(found))
+
+    def take(self, channel: str, now: float) -> QueuedBatch:
+        """Read what is due in a lane."""
+        batch: QueuedBatch = self.did(self.journal.take(channel, 9, now, frozenset()))
+        return batch
 
     def sweep(self, now: float) -> None:
         """Let it be `now`."""

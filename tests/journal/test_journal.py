@@ -16,6 +16,7 @@ from gdemoi.facts import (
     Final,
     Hold,
     IdReused,
+    QueuedBatch,
     Stored,
     Wait,
 )
@@ -358,7 +359,7 @@ class ProgressTests(JournalTestCase):
     def test_the_lane_hears_of_it(self) -> None:
         """With the ids, the reference and the account (field report A1)."""
         self.begun("a1", None, "")
-        [queued] = self.did(self.journal.take("mts", 9, NOW + 9, frozenset()))
+        [queued] = self.take("mts", NOW + 9).messages
         self.assertEqual(queued.progress, progress("a1", None, ""))
         self.assertEqual(self.story()["provider_ids"], ["a1"])
         self.assertEqual(self.story()["attempts"][0]["segments"], 3)
@@ -439,8 +440,8 @@ class ProgressTests(JournalTestCase):
 class BacklogTests(JournalTestCase):
     def taken_names(self, now: float = NOW, limit: int = 10, *skip: str) -> list[str]:
         """Return the ids at the head of lane mts."""
-        queued = self.did(self.journal.take("mts", limit, now, frozenset(skip)))
-        return [one.message.id for one in queued]
+        batch = self.did(self.journal.take("mts", limit, now, frozenset(skip)))
+        return [one.message.id for one in batch.messages]
 
     def test_by_priority_then_by_age(self) -> None:
         """Commands overtake; equals keep their order."""
@@ -460,18 +461,34 @@ class BacklogTests(JournalTestCase):
         later = Wait(NOW + 60, "mts")
         self.accept(acceptance("later", priority=9, following=later), acceptance("now"))
         self.assertEqual(self.taken_names(NOW + 59), ["now"])
-        self.assertEqual(self.did(self.journal.next_due("mts")), NOW + 60)
+        self.assertEqual(self.take("mts", NOW + 59).next_due, NOW + 60)
         self.assertEqual(self.taken_names(NOW + 60), ["later", "now"])
-        self.assertIsNone(self.did(self.journal.next_due("mts")))
+        self.assertIsNone(self.take("mts", NOW + 60).next_due)
         self.sweep(NOW + 61)
         self.assertEqual(self.taken_names(NOW + 61), ["later", "now"])
+
+    def test_when_the_next_is_due_is_of_the_same_moment(self) -> None:
+        """Who reads the lane for another time meanwhile changes nothing.
+
+        `adopt_orphans` reads all of a lane, due or not; the lane must still hear when
+        it has to look again.
+        """
+        self.accept(
+            acceptance("soon", following=Wait(NOW + 5, "mts")),
+            acceptance("later", following=Wait(NOW + 60, "mts")),
+            acceptance("elsewhere", following=Wait(NOW + 1, "beeline")),
+        )
+        self.assertEqual(len(self.take("mts", float("inf")).messages), 2)
+        self.assertEqual(self.take("mts", NOW), QueuedBatch([], NOW + 5))
+        self.assertEqual(self.take("mts", NOW + 5).next_due, NOW + 60)
+        self.assertIsNone(self.take("megafon", NOW).next_due)
 
     def test_retries_know_what_was_tried(self) -> None:
         """The lane hears of channels and attempts that came before."""
         self.accept(acceptance(attempting=True))
         self.note(refused(Wait(NOW + 5, "beeline", BUSY)))
         self.assertEqual(self.journal.backlog(), {"beeline": 1})
-        [queued] = self.did(self.journal.take("beeline", 10, NOW + 5, frozenset()))
+        [queued] = self.take("beeline", NOW + 5).messages
         self.assertEqual(
             (queued.tried, queued.due, queued.attempts, queued.channel),
             (("mts",), NOW + 5, 1, "beeline"),

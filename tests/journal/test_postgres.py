@@ -10,8 +10,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from gdemoi.errors import ConfigurationError
-from gdemoi.facts import Cancelled, Duplicate
+from gdemoi.facts import Cancelled, Duplicate, Wait
 from gdemoi.journal import Journal
+from gdemoi.journal.database import Database
 from gdemoi.journal.schema import metadata
 from gdemoi.message import MessageState
 from tests.journal import test_inbound_sms, test_journal
@@ -103,11 +104,39 @@ class SharedTests(PostgresTestCase):
         self.did(self.other.accept([acceptance("theirs")]))
         taken_here = self.did(self.journal.take("mts", 9, NOW, frozenset()))
         taken_there = self.did(self.other.take("mts", 9, NOW, frozenset()))
-        self.assertEqual([q.message.id for q in taken_here], ["mine"])
-        self.assertEqual([q.message.id for q in taken_there], ["theirs"])
+        self.assertEqual([q.message.id for q in taken_here.messages], ["mine"])
+        self.assertEqual([q.message.id for q in taken_there.messages], ["theirs"])
         self.assertEqual(len(self.did(self.journal.interrupted())), 1)
         self.assertEqual(self.did(self.other.interrupted()), [])
         self.assertEqual([b["id"] for b in self.bodies()], ["mine", "open"])
+
+    def test_a_read_is_one_snapshot(self) -> None:
+        """What is committed between two queries of one job is seen by neither.
+
+        Otherwise a message that a sweep moves from those that fall due to those that
+        are due would be in neither list, and would lie until something else woke its
+        lane.
+        """
+        later = Wait(NOW + 60, "mts")
+        self.accept(acceptance("later", following=later))
+        reading = Database(self.url, "gdemoi", readonly=True)
+        self.addCleanup(reading.close)
+        due, risen = (f"SELECT id FROM messages WHERE due {c} 0" for c in "=>")
+        reading.begin()
+        self.assertEqual(reading.rows(due), [])
+        self.sweep(NOW + 121)
+        self.assertEqual(reading.rows(risen), [("later",)])
+        reading.commit()
+        reading.begin()
+        self.assertEqual((reading.rows(due), reading.rows(risen)), ([("later",)], []))
+
+    def test_a_reader_writes_nothing(self) -> None:
+        """Not even by mistake."""
+        reading = Database(self.url, "gdemoi", readonly=True)
+        self.addCleanup(reading.close)
+        reading.begin()
+        with self.assertRaisesRegex(Exception, "read-only"):
+            reading.run("DELETE FROM messages")
 
     def test_ids_are_everybodys(self) -> None:
         """A message accepted there is a duplicate here."""

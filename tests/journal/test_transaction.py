@@ -181,7 +181,7 @@ class ModelTests(SynchronousTestCase):
         for lane in ("mts", "beeline"):
             taken = journal.take(lane, 9, 1e12, frozenset())
             self.assertEqual(
-                {queued.message.id for queued in self.successResultOf(taken)},
+                {queued.message.id for queued in self.successResultOf(taken).messages},
                 {n for n, record in waiting.items() if record.lane == lane},
             )
         counts = Counter(record.state.value for record in records.values())
