@@ -1,9 +1,16 @@
 """Yeastar (Neogate) TG gateways: SMS over an Asterisk manager connection.
 
-ami and percent (bytes ↔ values) → session (the conversation, no I/O) → protocol
-(the Twisted shell) → channel (`IChannel`).  Beside the session, each one idea:
-answers (what the device prints), arrivals (received SMS), ports (which SIM is
-next), dialogue (one action at a time), texts (a message made into commands).
+=================  ========================================================
+codec              `ami`: blocks and actions, the text of an SMS in them;
+                   `commands`: what is asked of a device, what it prints
+session (no I/O)   `session` is the conversation on one connection; `jobs`:
+                   its SMS; `ports`: the SIMs, which is next and how they
+                   are polled; `inbound`: received SMS;
+                   `session_events`: what the session reports
+protocol           `protocol`: transport and timer of a session
+channel            `channel`, `channel_spool`, with `settings` and `encoded`
+                   (message → commands)
+=================  ========================================================
 
 Obeys Yeastar's "TG Series API" pages; what real devices do beside them is said
 where it is used.

@@ -1,10 +1,10 @@
-"""Framing of the Asterisk manager interface as TG devices speak it.
+"""The Asterisk manager interface as TG devices speak it: octets ↔ blocks and texts.
 
-Knows where a block begins and ends: a banner is one line without a blank one
-after it; a block ends with an empty line; a ``Response: Follows`` block ends only
-with ``--END COMMAND--`` and an empty line, and its output has bare LF, blank lines
-and perhaps the four characters ``\\r\\n`` right before the end.  Lines may end with
-CRLF or LF.  Refuses to know what the headers mean.
+A banner is one line without a blank one after it; a block ends with an empty line; a
+``Response: Follows`` block ends only with ``--END COMMAND--`` and an empty line, and
+its output has bare LF, blank lines and perhaps the four characters ``\\r\\n`` right
+before the end.  Lines may end with CRLF or LF.  What the headers mean is not known
+here.
 
 Any octets give values; what cannot be this protocol gives `NotAmi`.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
@@ -194,3 +195,39 @@ def action(name: str, headers: Iterable[tuple[str, str]]) -> bytes:
             raise OurFault(f"{key} of an action holds a line break or NUL")
     written = "".join(f"{key}: {value}\r\n" for key, value in lines)
     return written.encode("utf-8") + b"\r\n"
+
+
+# -- the text of an SMS in a line --------------------------------------------
+# Outbound: every octet of UTF-8 outside ``A-Za-z0-9-._~`` as ``%XX``, which reads the
+# same whether or not a device takes ``+`` for a blank.  Inbound: form encoding (``+``
+# is a blank), UTF-8, with a byte order mark before what came as UCS2.  Nothing is ever
+# stripped, save that one mark.
+
+_BOM: Final = b"\xef\xbb\xbf"
+_find_unexpected: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+# What ends a header, what Asterisk's command parser takes for its own, and what
+# a device would decode.
+UNSPEAKABLE_RAW: Final = frozenset('\r\n"\\%\x00')
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A received text: as read, the octets behind it, and whether it was whole."""
+
+    text: str
+    octets: bytes
+    broken: bool = False
+
+
+def encode_text(text: str) -> str:
+    """Return `text` percent-encoded; raises `UnicodeEncodeError`."""
+    return quote(text.encode("utf-8"), safe="")
+
+
+def decode_text(raw: bytes) -> Content:
+    """Return what a ``Content`` header says; never raises."""
+    octets = unquote_to_bytes(raw.replace(b"+", b" ")).removeprefix(_BOM)
+    broken = _find_unexpected(raw) is not None
+    try:
+        return Content(octets.decode("utf-8"), octets, broken)
+    except UnicodeDecodeError:
+        return Content(octets.decode("utf-8", "replace"), octets, broken=True)

@@ -1,9 +1,9 @@
 """One TG device as a channel: its ports are the lines.
 
-Knows how the parts of this package are put together and what goes up to the
-house.  The device tells of an SMS only whether the network took it, so that
-`submitted` is the last word; an SMS waits for a resting port in the lane and not
-here, since `window` counts only ports that are ready.
+Puts the parts of this package together and reports to `IChannelEvents`.  A device
+reports of an SMS only whether the network took it, so that `submitted` is its final
+state; an SMS waits for a pausing port in the lane and not here, since `window` counts
+only ports that are ready.
 """
 
 from __future__ import annotations
@@ -45,14 +45,13 @@ from gdemoi.message import (
 )
 from gdemoi.reconnector import Reconnector, ReconnectorState
 from gdemoi.yeastar import session_events as events
-from gdemoi.yeastar.answers import ussd_of
-from gdemoi.yeastar.channel_lines import commands_of
 from gdemoi.yeastar.channel_spool import Spool
+from gdemoi.yeastar.commands import commands_of, ussd_of
 from gdemoi.yeastar.encoded import SmsText, TgEncodedMessage, prepare
 from gdemoi.yeastar.inbound import InboundReader
 from gdemoi.yeastar.jobs import FAILED, NOT_TAKEN, SENT, SmsCommand, SmsIds, no_port
 from gdemoi.yeastar.ports import Ports
-from gdemoi.yeastar.protocol import News, TgProtocol
+from gdemoi.yeastar.protocol import ConnectionEvent, TgProtocol
 from gdemoi.yeastar.session import TgSession
 from gdemoi.yeastar.settings import YeastarSettings
 
@@ -102,12 +101,12 @@ class YeastarChannel:
             epoch=f"{around.clock.seconds():.3f}.{around.random():.9f}",
         )
         self._spool = Spool(name, around.clock, self._record)
-        self._keeper: Reconnector[TgProtocol] = Reconnector(
+        self._reconnector: Reconnector[TgProtocol] = Reconnector(
             around.clock,
             log,
             f"yeastar:{name}",
             self._connect,
-            self._kept,
+            self._connection_changed,
             around.random,
             connect_timeout_s=settings.connect_timeout_s,
             ready_timeout_s=settings.answer_timeout_s,
@@ -117,8 +116,8 @@ class YeastarChannel:
         self._active = 0
         self._stopping = False
         self._idle: Deferred[None] | None = None
-        self._told: ReconnectorState | None = None
-        self._told_lines: dict[int, str | None] = {}
+        self._reported_state: ReconnectorState | None = None
+        self._reported_lines: dict[int, str | None] = {}
         # by the ids of SMS: what a result may still change
         self._late: OrderedDict[
             str, tuple[TgEncodedMessage, int, Uncertain | Refused]
@@ -129,7 +128,7 @@ class YeastarChannel:
     def start(self, events: IChannelEvents) -> None:
         """Begin to connect."""
         self._events = events
-        self._keeper.start()
+        self._reconnector.start()
 
     def stop(self, grace_s: float) -> Deferred[None]:
         """Let unanswered SMS and unrecorded ones finish, log off, close."""
@@ -141,10 +140,10 @@ class YeastarChannel:
         if self._active:
             self._idle = Deferred()
             await self._for_at_most(self._idle, grace_s)
-        conversation = self._keeper.conversation
+        conversation = self._reconnector.conversation
         if conversation is not None:
             await self._for_at_most(conversation.log_off(), GOODBYE_S)
-        self._keeper.stop()
+        self._reconnector.stop()
         left_s = max(0.0, grace_s - (self._clock.seconds() - began))
         await self._for_at_most(self._spool.emptied(), left_s)
         self._spool.stop()
@@ -164,8 +163,8 @@ class YeastarChannel:
         """Return why nothing can be sent now."""
         if self._stopping:
             return "stopping"
-        if self._keeper.state is not ReconnectorState.UP:
-            return self._keeper.reason or self._keeper.state.value
+        if self._reconnector.state is not ReconnectorState.UP:
+            return self._reconnector.reason or self._reconnector.state.value
         return self._ports.unable(self._clock.seconds())
 
     # -- IChannel: messages ------------------------------------------------------
@@ -229,9 +228,9 @@ class YeastarChannel:
     async def _send(
         self, prepared: TgEncodedMessage, piece: SmsText, attempt: int
     ) -> Outcome:
-        conversation = self._keeper.conversation
+        conversation = self._reconnector.conversation
         if conversation is None:
-            return no_port(f"not connected: {self._keeper.reason}")
+            return no_port(f"not connected: {self._reconnector.reason}")
         only = prepared.only
         pinned = self._ports.by_number.get(prepared.pinned or 0)
         if pinned is not None and pinned.unusable(self._clock.seconds()) is None:
@@ -304,7 +303,7 @@ class YeastarChannel:
         why = self.unable()
         lines = [port.describe(now) for port in self._ports.by_number.values()]
         some_down = any(line["state"] == "down" for line in lines)
-        conversation = self._keeper.conversation
+        conversation = self._reconnector.conversation
         return {
             "state": "down" if why else "degraded" if some_down else "up",
             "reason": why or "",
@@ -312,7 +311,7 @@ class YeastarChannel:
             "balance": None,
             "address": str(self._host),
             "device": conversation.banner if conversation is not None else "",
-            "next_try_at": self._keeper.next_try_at,
+            "next_try_at": self._reconnector.next_try_at,
             "unrecorded_sms": len(self._spool),
         }
 
@@ -320,9 +319,9 @@ class YeastarChannel:
         """Connect and use the ports at once, whatever they failed at."""
         for port in self._ports.by_number.values():
             self._ports.works(port)
-        self._keeper.hurry()
+        self._reconnector.hurry()
         if self._events is not None:
-            self._tell_lines()
+            self._report_lines()
             self._events.able(self)
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
@@ -338,7 +337,7 @@ class YeastarChannel:
         limit_s = self._settings.answer_timeout_s + (wait_s if verb == "ussd" else 0.0)
         printed = []
         for command in commands:
-            conversation = self._keeper.conversation
+            conversation = self._reconnector.conversation
             if conversation is None:
                 raise Unavailable(self.unable() or "not connected")
             printed.append(await conversation.query(command, limit_s))
@@ -368,31 +367,31 @@ class YeastarChannel:
         def begin(now: float) -> TgSession:
             return TgSession(self._settings, self._ports, self._ids, now)
 
-        return TgProtocol(begin, self._clock, self._hear)
+        return TgProtocol(begin, self._clock, self._on_event)
 
-    def _kept(self, state: ReconnectorState, reason: str) -> None:
-        """Tell a change of the connection once, not each vain try."""
+    def _connection_changed(self, state: ReconnectorState, reason: str) -> None:
+        """Report a change of the connection once, not each vain try."""
         if state in (ReconnectorState.PAUSED, ReconnectorState.REFUSED):
-            if self._keeper.held:
+            if self._reconnector.held:
                 self._host.held()
             else:
                 self._host.failed()
         events = self._events
-        telling = (
+        reported = (
             ReconnectorState.UP,
             ReconnectorState.PAUSED,
             ReconnectorState.REFUSED,
         )
-        if events is None or state not in telling or state is self._told:
+        if events is None or state not in reported or state is self._reported_state:
             return
-        self._told = state
+        self._reported_state = state
         up = state is ReconnectorState.UP
         events.changed(self, "up" if up else "down", reason)
         if up:
-            self._tell_lines()
+            self._report_lines()
             events.able(self)
 
-    def _hear(self, event: News) -> None:
+    def _on_event(self, event: ConnectionEvent) -> None:
         assert self._events is not None
         match event:
             case events.TgSmsReceived(sms):
@@ -401,10 +400,10 @@ class YeastarChannel:
             case events.UnexpectedResult(sms_id, status):
                 self._late_result(sms_id, status)
             case events.PortsChanged():
-                self._tell_lines()
+                self._report_lines()
                 self._events.able(self)
             case events.PortReady():
-                self._tell_lines()
+                self._report_lines()
                 self._events.able(self)
             case events.ConnectionNotice(what):
                 log.warn("{channel}: {what}", channel=self.name, what=what)
@@ -413,15 +412,15 @@ class YeastarChannel:
         assert self._events is not None
         return self._events.inbound(inbound)
 
-    def _tell_lines(self) -> None:
-        """Tell the ports whose state is another than last told."""
+    def _report_lines(self) -> None:
+        """Report the ports whose state has changed since the last report."""
         assert self._events is not None
         now = self._clock.seconds()
         for number, port in self._ports.by_number.items():
             why = port.unusable(now)
-            known = number in self._told_lines
-            was = self._told_lines.get(number)
-            self._told_lines[number] = why
+            known = number in self._reported_lines
+            was = self._reported_lines.get(number)
+            self._reported_lines[number] = why
             if (known and why == was) or (not known and why is None):
                 continue
             state = "up" if why is None else "down"

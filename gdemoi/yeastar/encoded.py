@@ -30,7 +30,7 @@ from gdemoi.message import (
 from gdemoi.text import charset as charsets
 from gdemoi.text import segments as segmenting
 from gdemoi.text.gsm7 import Unencodable
-from gdemoi.yeastar.percent import UNSPEAKABLE_RAW, encode
+from gdemoi.yeastar.ami import UNSPEAKABLE_RAW, encode_text
 from gdemoi.yeastar.settings import TEXT_LIMIT, YeastarSettings
 
 _is_number: Final = re.compile(r"\+?[0-9*#]{1,20}").fullmatch
@@ -201,7 +201,7 @@ def _refused(code: str, text: str) -> Refused:
 
 
 def _quoted(text: str, settings: YeastarSettings) -> str:
-    return text if settings.encoding == "raw" else encode(text)
+    return text if settings.encoding == "raw" else encode_text(text)
 
 
 def _cut(

@@ -4,7 +4,7 @@ A TG hands over each segment of a long SMS by itself, with an ID that the segmen
 share and that is used again later; the journal joins them.  This file makes the
 reference of each group its own (ID and generation) and keeps only bounded memory.
 Whether a device counts segments from 0 or from 1 differs by firmware and is known
-of no group before its end: the place is told as it came, and the journal, which
+of no group before its end: the place is reported as it came, and the journal, which
 puts them in order, need not know.
 """
 
@@ -18,8 +18,7 @@ import msgspec
 from attrs import define, field
 
 from gdemoi.message import Inbound, InboundSegment
-from gdemoi.yeastar.ami import AmiBlock
-from gdemoi.yeastar.percent import Content, decode
+from gdemoi.yeastar.ami import AmiBlock, Content, decode_text
 
 GROUP_LIMIT: Final = 256
 # 3GPP TS 23.040: the number of segments is one octet; a TG shows the total as it
@@ -53,7 +52,7 @@ def read(block: AmiBlock, span_offset: int) -> ReceivedSMS:
         recvtime=(block.get("recvtime") or "").strip(),
         index=_or(_number(block.get("index")), 1),
         total=_or(_number(block.get("total")), 1),
-        content=decode(block.headers.get("content", b"")),
+        content=decode_text(block.headers.get("content", b"")),
     )
 
 
@@ -107,11 +106,6 @@ class InboundReader:
         self._count = 0
         self._open: OrderedDict[Key, _SegmentGroup] = OrderedDict()
         self._generations: OrderedDict[Key, int] = OrderedDict()
-
-    @property
-    def open_groups(self) -> int:
-        """How many long SMS are incomplete."""
-        return len(self._open)
 
     def take(self, sms: ReceivedSMS, now: float) -> list[Inbound]:
         """Return what goes up for this event: mostly one, none for a repeat."""
@@ -187,7 +181,7 @@ class InboundReader:
         self._next_reference(key)
 
     def _forget(self, now: float) -> None:
-        """Close the groups whose window has passed (the journal told them)."""
+        """Close the groups whose window has passed (the journal has published them)."""
         while self._open:
             key = next(iter(self._open))
             if now - self._open[key].since < self._window_s:

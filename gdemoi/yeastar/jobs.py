@@ -1,7 +1,7 @@
 """The SMS of one connection: each waits for a port, is written, is settled.
 
 States of a job: waiting (no port yet), queued (its port is reserved, the action
-stands in the dialogue), written (the command left), taken (the device printed no
+stands in the `ActionQueue`), written (the command left), taken (the device printed no
 refusal).  Before "written" its end is a refusal: nothing left.  From "written" on
 nothing but the device's own word makes it a refusal; silence is `Uncertain`.
 """

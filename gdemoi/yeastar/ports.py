@@ -1,4 +1,4 @@
-"""The SIM ports of one device: which may send, and which is next.
+"""The SIM ports of one device: which may send, which is next, and their polling.
 
 Outlives connections, so that the interval between two SMS of a SIM holds across
 a reconnection.  Yeastar: not faster than one SMS per 10 s per port.  Time is an
@@ -8,19 +8,29 @@ argument; nothing here is sent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from attrs import define, field
 
-from gdemoi.yeastar.answers import SpanDetails, trouble_of
+from gdemoi.yeastar.ami import AmiBlock
+from gdemoi.yeastar.commands import (
+    Action,
+    ActionPurpose,
+    SpanDetails,
+    details_of,
+    sms_command,
+    spans_of,
+    trouble_of,
+)
 
-# A port that refused an SMS is left alone for so long, longer when it was for want
-# of a permission; one that gave no result rests as long as any SIM does at first.
-# Twice as long for each time since its last success, a quarter of an hour at most.
+# How long a port is blocked after it refused an SMS, refused it for want of a
+# permission, or gave no result (as long as the pause after any SMS).  Twice as long
+# for each time since its last success, a quarter of an hour at most.
 REFUSED_S = 60.0
 FORBIDDEN_S = 300.0
 SILENT_S = 10.0
-LONGEST_REST_S = 900.0
-NOTHING_TOLD = SpanDetails()
+LONGEST_BLOCK_S = 900.0
+NO_DETAILS = SpanDetails()
 
 
 @define
@@ -32,7 +42,7 @@ class Port:
     phone: str | None = None
     status: str | None = None
     trouble: str | None = None
-    details: SpanDetails = NOTHING_TOLD
+    details: SpanDetails = NO_DETAILS
     busy: bool = False
     free_at: float = 0.0
     last_used: float = field(default=float("-inf"))
@@ -58,7 +68,7 @@ class Port:
         """Return what an operator wants to see of this line."""
         why = self.unusable(now)
         known = self.status is not None or self.last_used > float("-inf")
-        told = self.details
+        details = self.details
         return {
             "name": str(self.number),
             "state": "down" if why else "up" if known else "unknown",
@@ -66,12 +76,12 @@ class Port:
             "number": self.phone,
             "span": self.span,
             "status": self.status,
-            "signal": told.signal,
-            "operator": told.operator,
-            "registration": told.registration,
-            "imsi": told.imsi,
-            "imei": told.imei,
-            "smsc": told.smsc,
+            "signal": details.signal,
+            "operator": details.operator,
+            "registration": details.registration,
+            "imsi": details.imsi,
+            "imei": details.imei,
+            "smsc": details.smsc,
             "busy": self.busy,
             "free_in_s": max(0.0, self.free_at - now),
             "sent": self.sent,
@@ -106,9 +116,9 @@ class Ports:
         self.by_number[number] = port
         return port
 
-    # -- what the device tells ----------------------------------------------
+    # -- what the device reports ----------------------------------------------
 
-    def told(self, spans: dict[int, str]) -> list[Port]:
+    def update(self, spans: dict[int, str]) -> list[Port]:
         """Take in ``gsm show spans``; return the ports whose state changed."""
         changed = []
         if not self._listed:
@@ -147,7 +157,7 @@ class Ports:
     def choose(
         self, now: float, only: Collection[int], without: Collection[int]
     ) -> Port | None:
-        """Return the ready port that has rested longest."""
+        """Return the ready port that was used least recently."""
         ready = [
             port
             for number, port in self.by_number.items()
@@ -161,8 +171,10 @@ class Ports:
             default=None,
         )
 
-    def hope(self, now: float, only: Collection[int], without: Collection[int]) -> bool:
-        """Whether a port that may be used for this is only busy or resting."""
+    def has_candidate(
+        self, now: float, only: Collection[int], without: Collection[int]
+    ) -> bool:
+        """Whether a usable port will be ready before long: it is busy or pausing."""
         return any(
             port.unusable(now) is None
             and number not in without
@@ -171,7 +183,7 @@ class Ports:
         )
 
     def next_change(self, now: float) -> float | None:
-        """Return when the next resting or blocked port may be ready."""
+        """Return when the next pausing or blocked port may be ready."""
         times = [
             max(port.free_at, port.blocked_until)
             for port in self.by_number.values()
@@ -190,7 +202,7 @@ class Ports:
         port.busy = True
 
     def written(self, port: Port, segments: int, now: float) -> None:
-        """An SMS of so many segments leaves: the SIM rests after it."""
+        """An SMS of so many segments leaves: the SIM pauses after it."""
         port.last_used = now
         port.free_at = now + self.interval_s * segments
 
@@ -199,13 +211,101 @@ class Ports:
         port.busy = False
 
     def block(self, port: Port, why: str, first_s: float, now: float) -> None:
-        """Leave a port alone for a while, longer each time."""
-        rest_s = min(LONGEST_REST_S, first_s * 2.0 ** min(port.troubles, 10))
+        """Use a port no more for a while, longer each time."""
+        pause_s = min(LONGEST_BLOCK_S, first_s * 2.0 ** min(port.troubles, 10))
         port.troubles += 1
-        port.blocked_until = now + rest_s
+        port.blocked_until = now + pause_s
         port.blocked_why = why
 
     def works(self, port: Port) -> None:
-        """The port sent an SMS: what it failed at before is forgotten."""
+        """The port has sent an SMS: forget its failures, and the block."""
         port.troubles = 0
         port.blocked_until = 0.0
+
+
+# -- polling -----------------------------------------------------------------
+# ``gsm show spans`` prints which ports are up, ``gsm show span N`` signal, operator
+# and SIM.  Not all firmware knows both; what is not printed stays as it was.
+
+# Details of so many ports are asked with each poll, in turn.
+DETAILS_AT_ONCE: Final = 4
+# A question that ended so many connections in a row by its silence is not asked
+# again: some firmware may not know it.
+SILENCES_LIMIT: Final = 3
+
+
+class Polling:
+    """When the ports are asked about, and for which of them details."""
+
+    def __init__(self, ports: Ports, interval_s: float, limit_s: float) -> None:
+        self.at: float | None = None
+        self._ports = ports
+        self._interval_s = interval_s
+        self._limit_s = limit_s
+        self._next = 0
+
+    def first(self, now: float) -> list[Action]:
+        """Return what to ask after the login: everything, if anything at all."""
+        if not self._interval_s:
+            return []
+        return self._questions(now, [port.span for port in self._all()])
+
+    def due(self, now: float) -> list[Action]:
+        """Return what to ask now: mostly nothing."""
+        if self.at is None or now < self.at:
+            return []
+        spans = [port.span for port in self._all()]
+        start = self._next % len(spans) if spans else 0
+        self._next = start + DETAILS_AT_ONCE
+        return self._questions(now, (spans[start:] + spans[:start])[:DETAILS_AT_ONCE])
+
+    def silent(self, one: Action) -> None:
+        """A question of ours was not answered at all."""
+        kind = one.purpose.value
+        self._ports.silences[kind] = self._ports.silences.get(kind, 0) + 1
+
+    def on_spans(self, block: AmiBlock) -> tuple[list[int] | None, list[Action]]:
+        """Take in the spans; return the ports that changed, and what to ask next.
+
+        None when the device printed no spans.
+        """
+        self._ports.silences.pop(ActionPurpose.SPANS.value, None)
+        spans = spans_of(block.output or "")
+        if not spans:
+            return None, []
+        known = bool(self._ports.by_number)
+        changed = [port.number for port in self._ports.update(spans)]
+        if known:
+            return changed, []
+        return changed, self._details([port.span for port in self._all()])
+
+    def on_details(self, span: int, block: AmiBlock) -> None:
+        """Take in what is said of one span."""
+        self._ports.silences.pop(ActionPurpose.SPAN.value, None)
+        port = self._ports.by_number.get(self._ports.of_span(span))
+        if port is not None and block.output:
+            port.details = details_of(block.output)
+
+    def _all(self) -> list[Port]:
+        return list(self._ports.by_number.values())
+
+    def _questions(self, now: float, spans: list[int]) -> list[Action]:
+        self.at = now + self._interval_s
+        asked = self._details(spans)
+        if self._answers(ActionPurpose.SPANS):
+            limit_s = self._limit_s
+            asked.insert(0, sms_command(ActionPurpose.SPANS, "gsm show spans", limit_s))
+        return asked
+
+    def _details(self, spans: list[int]) -> list[Action]:
+        if not self._answers(ActionPurpose.SPAN):
+            return []
+        return [
+            sms_command(
+                ActionPurpose.SPAN, f"gsm show span {span}", self._limit_s, span
+            )
+            for span in spans
+        ]
+
+    def _answers(self, purpose: ActionPurpose) -> bool:
+        return self._ports.silences.get(purpose.value, 0) < SILENCES_LIMIT

@@ -1,7 +1,7 @@
 """The Twisted shell of a TG connection: octets in and out, one timer.
 
-Knows the transport and how a `TgSession` is driven; satisfies the keeper's
-`Conversation`.  No rule of the protocol is here.
+Knows the transport and how a `TgSession` is driven; satisfies the
+`Conversation` of a `Reconnector`.  No rule of the protocol is here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gdemoi.yeastar.session import ConnectionStage, TgSession
 # A refused login is not tried again sooner: someone must act.
 REFUSED_PAUSE_S: Final = 60.0
 
-News = (
+ConnectionEvent = (
     session_events.TgSmsReceived
     | session_events.UnexpectedResult
     | session_events.PortsChanged
@@ -35,17 +35,17 @@ News = (
 
 
 class TgProtocol(Protocol):
-    """One connection to a TG; `told` hears what is nobody's answer."""
+    """One connection to a TG; `on_event` gets the events that answer nothing."""
 
     def __init__(
         self,
         begin: Callable[[float], TgSession],
         clock: IReactorTime,
-        told: Callable[[News], None],
+        on_event: Callable[[ConnectionEvent], None],
     ) -> None:
         self._begin = begin
         self._clock = clock
-        self._told = told
+        self._on_event = on_event
         self._alarm = Alarm(clock, self._ring)
         self._session: TgSession | None = None
         self._ready: Deferred[None] = Deferred()
@@ -53,10 +53,10 @@ class TgProtocol(Protocol):
         self._gone: Deferred[None] = Deferred()
         self._sending: dict[int, Deferred[Outcome]] = {}
         self._asking: dict[int, Deferred[str]] = {}
-        # the device said what became of an SMS, or told of one that came in
+        # the device has settled an SMS, or received one
         self.worked = False
 
-    # -- the keeper's side ---------------------------------------------------
+    # -- for the reconnector -------------------------------------------------
 
     def ready(self) -> Deferred[None]:
         """Fire when logged in."""
@@ -70,7 +70,7 @@ class TgProtocol(Protocol):
         """Close at once; what was written and unanswered is unsure."""
         self._lost("closed by us")
 
-    # -- the channel's side ----------------------------------------------------
+    # -- for the channel -------------------------------------------------------
 
     @property
     def banner(self) -> str:
@@ -95,7 +95,7 @@ class TgProtocol(Protocol):
         return answer
 
     def log_off(self) -> Deferred[None]:
-        """Say goodbye; fires when the connection is closed."""
+        """Log off; fires when the connection is closed."""
         session = self._live()
         if session.stage is not ConnectionStage.READY:
             return succeed(None)
@@ -103,7 +103,7 @@ class TgProtocol(Protocol):
         self._do(session, session.tick(self._clock.seconds()))
         return self._gone
 
-    # -- Twisted's side -----------------------------------------------------------
+    # -- for Twisted --------------------------------------------------------------
 
     def connectionMade(self) -> None:
         """Begin the conversation."""
@@ -143,16 +143,18 @@ class TgProtocol(Protocol):
         if transport is not None:
             transport.abortConnection()
 
-    def _do(self, session: TgSession, told: list[session_events.SessionEvent]) -> None:
-        """Write what is to be written, then tell what is to be told."""
+    def _do(
+        self, session: TgSession, events: list[session_events.SessionEvent]
+    ) -> None:
+        """Write the outbox, set the timer, then hand on the events."""
         out = session.outbox()
         if out and self.transport is not None:
             self.transport.write(out)
         self._alarm.set(session.next_deadline())
-        for event in told:
-            self._tell(event)
+        for event in events:
+            self._dispatch(event)
 
-    def _tell(self, event: session_events.SessionEvent) -> None:
+    def _dispatch(self, event: session_events.SessionEvent) -> None:
         match event:
             case session_events.SmsSettled(ticket, outcome):
                 self.worked = self.worked or not isinstance(outcome, Uncertain)
@@ -172,10 +174,10 @@ class TgProtocol(Protocol):
                     session_events.TgSmsReceived | session_events.UnexpectedResult,
                 ):
                     self.worked = True
-                self._told(event)
+                self._on_event(event)
 
     def _end(self, fault: Unavailable) -> None:
-        """Tell the keeper, through whichever Deferred it still waits for."""
+        """Fail the Deferred that the reconnector still waits for."""
         if not self._ready.called:
             self._ready.errback(fault)
         elif not self._over.called:

@@ -1,7 +1,7 @@
 """The conversation with one TG over one connection; no I/O, time is an argument.
 
 Theory of operation.  GREETING: we wait shortly for the banner, so that a password
-is not told to what is no manager, then log in in any case (some servers greet
+is not sent to what is no manager, then log in in any case (some servers greet
 late or never).  LOGGING_IN: nothing but the login leaves.  READY: one action at a
 time (`ActionQueue`); SMS take a port (`Ports`), go out as commands with an id of
 ours, and are settled by ``UpdateSMSSend`` of that id, before or after the
@@ -10,7 +10,7 @@ was not written is refused.
 
 Deadlines: the greeting, the answer to the present action (then the connection is
 given up, so that a late answer is never taken for another's), results of SMS,
-ports that have rested, the next ping, the next poll of the ports.
+ports whose pause is over, the next ping, the next poll of the ports.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ import msgspec
 
 from gdemoi.message import Accepted, Error, Outcome, Refused, Scope, Uncertain
 from gdemoi.yeastar import session_events
-from gdemoi.yeastar.action_queue import Action, ActionPurpose, ActionQueue, sms_command
 from gdemoi.yeastar.ami import AmiBanner, AmiBlock, AmiFramer, NotAmi
-from gdemoi.yeastar.answers import refusal_of
+from gdemoi.yeastar.commands import (
+    Action,
+    ActionPurpose,
+    ActionQueue,
+    refusal_of,
+    sms_command,
+)
 from gdemoi.yeastar.encoded import command_line
 from gdemoi.yeastar.inbound import read
 from gdemoi.yeastar.jobs import (
@@ -38,8 +43,7 @@ from gdemoi.yeastar.jobs import (
     no_port,
     outcome_of,
 )
-from gdemoi.yeastar.polling import Polling
-from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, SILENT_S, Port, Ports
+from gdemoi.yeastar.ports import FORBIDDEN_S, REFUSED_S, SILENT_S, Polling, Port, Ports
 from gdemoi.yeastar.settings import YeastarSettings
 
 # Devices greet at once; servers that do not are logged in to without a greeting.
@@ -56,7 +60,7 @@ class ConnectionStage(Enum):
 
 
 class TgSession:
-    """One connection's conversation; each verb returns what is to be told."""
+    """One connection's conversation; each verb returns the events that follow."""
 
     def __init__(
         self, settings: YeastarSettings, ports: Ports, ids: SmsIds, now: float
@@ -68,13 +72,13 @@ class TgSession:
         self._settings = settings
         self._ids = ids
         self._framer = AmiFramer()
-        self._dialogue = ActionQueue()
+        self._actions = ActionQueue()
         self._events: list[session_events.SessionEvent] = []
         self._login_at: float | None = now + GREETING_WAIT_S
         self._polling = Polling(
             ports, settings.poll_interval_s, settings.answer_timeout_s
         )
-        self._told_ready = 0
+        self._reported_ready = 0
         self._ports_at: float | None = None
         self._queries = 0
         self._asked: set[int] = set()
@@ -99,31 +103,31 @@ class TgSession:
         return self._after(now)
 
     def submit(self, sms: SmsCommand, now: float) -> int:
-        """Take an SMS to send; `tick` tells what became of it, sooner or later."""
-        rest_s = self._settings.interval_s * sms.segments
-        job = self.jobs.add(sms, now + rest_s + PORT_WAIT_S)
+        """Take an SMS to send; an event of `tick` settles it, sooner or later."""
+        pause_s = self._settings.interval_s * sms.segments
+        job = self.jobs.add(sms, now + pause_s + PORT_WAIT_S)
         if self.stage is not ConnectionStage.READY:
             self._settle(job, no_port("the device is not logged in"))
         return job.ticket
 
     def query(self, command: str, limit_s: float) -> int:
-        """Run a command of an operator; `tick` writes it, `Printed` answers it."""
+        """Run a command of an operator; `tick` writes it, `CommandOutput` ends it."""
         self._queries += 1
         if self.stage is not ConnectionStage.READY:
             why = "the device is not logged in"
             self._events.append(session_events.CommandOutput(self._queries, None, why))
             return self._queries
         self._asked.add(self._queries)
-        self._dialogue.ask(
+        self._actions.ask(
             sms_command(ActionPurpose.QUERY, command, limit_s, self._queries)
         )
         return self._queries
 
     def log_off(self) -> None:
-        """Say goodbye; nothing else is to be written after it."""
+        """Send Logoff; nothing else is to be written after it."""
         if self.stage is ConnectionStage.READY:
             limit_s = self._settings.answer_timeout_s
-            self._dialogue.ask(Action(ActionPurpose.LOGOFF, "Logoff", (), limit_s))
+            self._actions.ask(Action(ActionPurpose.LOGOFF, "Logoff", (), limit_s))
 
     def tick(self, now: float) -> list[session_events.SessionEvent]:
         """Do what is due."""
@@ -131,7 +135,7 @@ class TgSession:
             return self._take()
         if self._login_at is not None and now >= self._login_at:
             self._login(now)
-        deadline = self._dialogue.deadline
+        deadline = self._actions.deadline
         if deadline is not None and now >= deadline:
             self._silent(now)
             return self._take()
@@ -149,14 +153,14 @@ class TgSession:
         """Return when `tick` is due next."""
         if self.stage is ConnectionStage.OVER:
             return None
-        times = [self._login_at, self._dialogue.deadline, self.jobs.deadline()]
+        times = [self._login_at, self._actions.deadline, self.jobs.deadline()]
         if self.stage is ConnectionStage.READY:
             times += [self._ports_at, self._polling.at, self._ping_at()]
         return min((at for at in times if at is not None), default=None)
 
     def outbox(self) -> bytes:
         """Return what to write now."""
-        return self._dialogue.outbox()
+        return self._actions.outbox()
 
     # -- between the verbs -----------------------------------------------------
 
@@ -170,16 +174,16 @@ class TgSession:
             for job in self.jobs.waiting():
                 self._assign(job, now)
             ready = self.ports.ready(now)
-            if ready > self._told_ready:
+            if ready > self._reported_ready:
                 self._events.append(session_events.PortReady())
-            self._told_ready = ready
+            self._reported_ready = ready
             self._ports_at = self.ports.next_change(now)
         if self.stage is not ConnectionStage.OVER:
             self._pump(now)
         return self._take()
 
     def _pump(self, now: float) -> None:
-        one = self._dialogue.pump(now)
+        one = self._actions.pump(now)
         if one is None or one.purpose is not ActionPurpose.SEND:
             return
         job = self.jobs.by_ticket[one.about]
@@ -200,7 +204,7 @@ class TgSession:
             ("Secret", self._settings.password),
         )
         limit_s = self._settings.answer_timeout_s
-        self._dialogue.ask(Action(ActionPurpose.LOGIN, "Login", user, limit_s))
+        self._actions.ask(Action(ActionPurpose.LOGIN, "Login", user, limit_s))
         self._pump(now)
 
     def _logged_in(self, block: AmiBlock, now: float) -> None:
@@ -211,23 +215,23 @@ class TgSession:
             return
         self.stage = ConnectionStage.READY
         self._events.append(session_events.LoggedIn())
-        self._told_ready = 0
-        self._dialogue.ask(*self._polling.first(now))
+        self._reported_ready = 0
+        self._actions.ask(*self._polling.first(now))
 
     def _ping_at(self) -> float | None:
-        if not self._dialogue.idle:
+        if not self._actions.idle:
             return None
-        return self._dialogue.answered_at + self._settings.ping_interval_s
+        return self._actions.answered_at + self._settings.ping_interval_s
 
     def _keep_alive(self, now: float) -> None:
-        self._dialogue.ask(*self._polling.due(now))
+        self._actions.ask(*self._polling.due(now))
         ping_at = self._ping_at()
         if ping_at is not None and now >= ping_at:
             limit_s = self._settings.answer_timeout_s
-            self._dialogue.ask(Action(ActionPurpose.PING, "Ping", (), limit_s))
+            self._actions.ask(Action(ActionPurpose.PING, "Ping", (), limit_s))
 
     def _silent(self, now: float) -> None:
-        one = self._dialogue.current
+        one = self._actions.current
         assert one is not None
         self._polling.silent(one)
         self._end(f"no answer to {one.purpose.value} in {one.limit_s:g} s", now)
@@ -267,7 +271,7 @@ class TgSession:
             self._result(block, now)
 
     def _response(self, block: AmiBlock, now: float) -> None:
-        one = self._dialogue.answered(block, now)
+        one = self._actions.answered(block, now)
         if one is None:
             self._note(f"an answer to nothing we asked: {block.word('response')}")
             return
@@ -279,7 +283,7 @@ class TgSession:
             case ActionPurpose.SPANS:
                 self._spans(block)
             case ActionPurpose.SPAN:
-                self._polling.told_details(one.about, block)
+                self._polling.on_details(one.about, block)
             case ActionPurpose.QUERY:
                 self._printed(one.about, block)
             case ActionPurpose.LOGOFF:
@@ -298,31 +302,31 @@ class TgSession:
         self._events.append(session_events.ConnectionNotice(what))
 
     def _spans(self, block: AmiBlock) -> None:
-        changed, questions = self._polling.told_spans(block)
-        self._dialogue.ask(*questions)
+        changed, questions = self._polling.on_spans(block)
+        self._actions.ask(*questions)
         if changed is None:
-            told = block.get("message") or (block.output or "")[:80]
-            self._note(f"the device does not tell its spans: {told}")
+            reason = block.get("message") or (block.output or "")[:80]
+            self._note(f"the device does not tell its spans: {reason}")
         elif changed:
             self._events.append(session_events.PortsChanged(tuple(changed)))
 
     # -- SMS ---------------------------------------------------------------------------
 
     def _assign(self, job: TgJob, now: float) -> None:
-        """Give a waiting SMS its port, or refuse it when there is no hope."""
+        """Give a waiting SMS its port, or refuse it when no port can take it."""
         port = self.ports.choose(now, job.sms.only, job.refused_by)
         if port is None:
-            if not self.ports.hope(now, job.sms.only, job.refused_by):
-                self._settle(job, self._hopeless(job, now))
+            if not self.ports.has_candidate(now, job.sms.only, job.refused_by):
+                self._settle(job, self._no_candidate(job, now))
             return
         self.ports.begin(port)
         job.port = port
         self.jobs.name(job, self._ids.next(now))
         line = command_line(port.span, job.sms.to, job.sms.quoted, job.id)
         limit_s = self._settings.answer_timeout_s
-        self._dialogue.ask(sms_command(ActionPurpose.SEND, line, limit_s, job.ticket))
+        self._actions.ask(sms_command(ActionPurpose.SEND, line, limit_s, job.ticket))
 
-    def _hopeless(self, job: TgJob, now: float) -> Refused:
+    def _no_candidate(self, job: TgJob, now: float) -> Refused:
         """Return why no port will take it; while others work, it is about the SMS."""
         why = self.ports.unable(now)
         if job.last_refusal is not None:
@@ -402,7 +406,7 @@ class TgSession:
     def _contradicted(self, job: TgJob, why: str) -> None:
         """A port that refused an SMS sent it all the same: no other is to try."""
         self._note(f"the device contradicts itself: {why}")
-        self._dialogue.forget(ActionPurpose.SEND, job.ticket)
+        self._actions.forget(ActionPurpose.SEND, job.ticket)
         self._settle(job, job.contradicted(f"the device contradicts itself: {why}"))
 
     def _overdue(self, now: float) -> None:

@@ -16,8 +16,8 @@ from gdemoi.message import (
     Refused,
     Transliteration,
 )
+from gdemoi.yeastar.ami import decode_text
 from gdemoi.yeastar.encoded import TgEncodedMessage, command_line, prepare
-from gdemoi.yeastar.percent import decode
 from gdemoi.yeastar.settings import YeastarSettings
 
 TO = "+79001234567"
@@ -89,7 +89,7 @@ class PrepareTests(SynchronousTestCase):
         text = 'Привет "мир" 100% a+b\nx\\y'
         (piece,) = self.prepared(command(text)).pieces
         self.assertRegex(piece.quoted, r"\A[A-Za-z0-9%._~-]+\Z")
-        self.assertEqual(decode(piece.quoted.encode()).text, text)
+        self.assertEqual(decode_text(piece.quoted.encode()).text, text)
 
     def test_t12_up_to_1024_octets_in_a_line(self) -> None:
         """1024 octets go if the line may be so long; else they are refused."""
@@ -118,7 +118,7 @@ class PrepareTests(SynchronousTestCase):
         """Into separate SMS that together are the text, to the octet."""
         text = "Внимание: автомобиль покинул геозону «Склад №1».  " * 12
         found = self.prepared(note(text))
-        texts = [decode(piece.quoted.encode()).text for piece in found.pieces]
+        texts = [decode_text(piece.quoted.encode()).text for piece in found.pieces]
         self.assertEqual("".join(texts), text)
         self.assertGreater(len(texts), 1)
         self.assertTrue(all(one[-1].isspace() for one in texts[:-1]))
@@ -136,7 +136,7 @@ class PrepareTests(SynchronousTestCase):
         """A letter keeps its accent, an emoji its skin tone."""
         for one in ("я", "е\u0301", "\U0001f44d\U0001f3fd"):
             found = self.prepared(note(one * 300))
-            texts = [decode(piece.quoted.encode()).text for piece in found.pieces]
+            texts = [decode_text(piece.quoted.encode()).text for piece in found.pieces]
             self.assertGreater(len(texts), 1)
             self.assertEqual("".join(texts), one * 300)
             for text in texts:
@@ -237,7 +237,7 @@ class PrepareTests(SynchronousTestCase):
         """The pieces are the text, and each command fits the line."""
         found = self.prepared(note(text), max_line=max_line)
         texts = [
-            decode(b"x" + piece.quoted.encode()).text[1:] for piece in found.pieces
+            decode_text(b"x" + piece.quoted.encode()).text[1:] for piece in found.pieces
         ]
         self.assertEqual("".join(texts), text)
         for piece in found.pieces:

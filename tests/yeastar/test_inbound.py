@@ -172,7 +172,7 @@ class SegmentsTests(SynchronousTestCase):
                 (whole,) = gateway.groups().values()
                 texts = [whole[number] for number in sorted(whole)]
                 self.assertEqual(texts, ["text0", "text1", "text2"], (base, order))
-                self.assertEqual(gateway.arrivals.open_groups, 0)
+                self.assertEqual(len(gateway.arrivals._open), 0)
 
     def test_t22_no_group_decides_for_another(self) -> None:
         """Devices that count from 0 and from 1 by turns (field report B27)."""
@@ -220,7 +220,7 @@ class SegmentsTests(SynchronousTestCase):
         gateway = Gateway()
         gateway.part(1, 2)
         self.assertEqual(gateway.part(1, 2), [])
-        self.assertEqual(gateway.arrivals.open_groups, 1)
+        self.assertEqual(len(gateway.arrivals._open), 1)
 
     def test_t22_reused_reference(self) -> None:
         """After completion, or with another text, it is a new message."""
@@ -246,7 +246,7 @@ class SegmentsTests(SynchronousTestCase):
         gateway.part(1, 2)
         gateway.now += 299.0
         gateway.take(single())
-        self.assertEqual(gateway.arrivals.open_groups, 1)
+        self.assertEqual(len(gateway.arrivals._open), 1)
         gateway.now += 1.0
         (late,) = gateway.part(2, 2)
         assert late.part is not None
@@ -261,14 +261,14 @@ class SegmentsTests(SynchronousTestCase):
         for value in ("", "x", "1e9", "²", "99999999999999999999"):
             (inbound,) = gateway.take(single(ID="7", Index=value, Total=value))
             self.assertIsNone(inbound.part)
-        self.assertEqual(gateway.arrivals.open_groups, 0)
+        self.assertEqual(len(gateway.arrivals._open), 0)
 
     def test_t22_memory_is_bounded(self) -> None:
         """Groups that never complete push out the oldest, nothing more."""
         gateway = Gateway()
         for number in range(GROUP_LIMIT * 3):
             gateway.part(1, 2, reference=f"{number:08X}")
-        self.assertEqual(gateway.arrivals.open_groups, GROUP_LIMIT)
+        self.assertEqual(len(gateway.arrivals._open), GROUP_LIMIT)
         self.assertEqual(len(gateway.told), GROUP_LIMIT * 3)
 
     def test_senders_and_ports_do_not_mix(self) -> None:
@@ -279,7 +279,7 @@ class SegmentsTests(SynchronousTestCase):
                 gateway.take(
                     single(ID="1", Sender=sender, GsmSpan=span, Index="1", Total="2")
                 )
-        self.assertEqual(gateway.arrivals.open_groups, 4)
+        self.assertEqual(len(gateway.arrivals._open), 4)
 
     @given(
         st.lists(

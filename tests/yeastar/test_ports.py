@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.yeastar.ports import Port, Ports
+from gdemoi.yeastar.ami import AmiBlock
+from gdemoi.yeastar.commands import Action
+from gdemoi.yeastar.ports import Polling, Port, Ports
 
 
 class PortsTests(SynchronousTestCase):
@@ -32,22 +34,22 @@ class PortsTests(SynchronousTestCase):
         self.assertEqual(self.chosen(ports, 0.0, only=(2,)).number, 2)
         self.assertEqual(self.chosen(ports, 0.0, without=(1,)).number, 2)
         self.assertIsNone(ports.choose(0.0, (1,), (1,)))
-        self.assertFalse(ports.hope(0.0, (1,), (1,)))
+        self.assertFalse(ports.has_candidate(0.0, (1,), (1,)))
 
     def test_t27_down_ports_are_skipped(self) -> None:
         """What the device says of a port counts, and so does its silence."""
         ports = Ports((1, 2))
-        changed = ports.told({2: "Power on, Undetected SIM Card"})
+        changed = ports.update({2: "Power on, Undetected SIM Card"})
         self.assertEqual([port.number for port in changed], [1, 2])
         self.assertEqual(
             ports.unable(0.0),
             "port 1: undetected sim card; port 2: the device has no such span",
         )
-        self.assertFalse(ports.hope(0.0, (), ()))
-        (mended,) = ports.told({2: "Power on, Up"})
+        self.assertFalse(ports.has_candidate(0.0, (), ()))
+        (mended,) = ports.update({2: "Power on, Up"})
         self.assertEqual(mended.number, 1)
         self.assertIsNone(ports.unable(0.0))
-        self.assertEqual(ports.told({2: "Power on, Up, Active"}), [])
+        self.assertEqual(ports.update({2: "Power on, Up, Active"}), [])
 
     def test_blocked_for_a_while(self) -> None:
         """A port that refused is used again later."""
@@ -80,7 +82,7 @@ class PortsTests(SynchronousTestCase):
             ):
                 self.assertEqual((now, ports.ready(now)), (now, ready))
                 self.assertEqual(ports.choose(now, (), ()) is None, not ready)
-                self.assertTrue(ports.hope(now, (), ()))
+                self.assertTrue(ports.has_candidate(now, (), ()))
             self.assertEqual(ports.next_change(103.0), free_at)
             self.assertIsNone(ports.next_change(free_at))
 
@@ -109,3 +111,42 @@ class PortsTests(SynchronousTestCase):
         ports.by_number[1].sent = 2
         self.assertEqual(self.chosen(ports, 10.0).number, 2)
         self.assertEqual(self.chosen(ports, 10.0, without=(2,)).number, 3)
+
+
+def commands(actions: list[Action]) -> list[str]:
+    """Return the commands, shortened to what they ask about."""
+    return [one.headers[0][1].removeprefix("gsm show ") for one in actions]
+
+
+class PollingTests(SynchronousTestCase):
+    def test_details_in_turn(self) -> None:
+        """All at first, then four ports with each poll."""
+        polling = Polling(Ports(range(1, 7)), 60.0, 10.0)
+        self.assertEqual(len(polling.first(0.0)), 7)
+        self.assertEqual(polling.due(59.9), [])
+        self.assertEqual(
+            commands(polling.due(60.0)),
+            ["spans", "span 2", "span 3", "span 4", "span 5"],
+        )
+        self.assertEqual(
+            commands(polling.due(120.0)),
+            ["spans", "span 6", "span 7", "span 2", "span 3"],
+        )
+
+    def test_never(self) -> None:
+        """An interval of 0 asks nothing."""
+        polling = Polling(Ports((1,)), 0.0, 10.0)
+        self.assertEqual(polling.first(0.0), [])
+        self.assertIsNone(polling.at)
+
+    def test_new_ports_are_asked_about(self) -> None:
+        """Spans that were not known yet are ports, and details are asked."""
+        ports = Ports(())
+        polling = Polling(ports, 60.0, 10.0)
+        self.assertEqual(commands(polling.first(0.0)), ["spans"])
+        changed, asked = polling.on_spans(AmiBlock({}, "GSM span 2: Power on, Up\n"))
+        self.assertEqual((changed, commands(asked)), ([1], ["span 2"]))
+        self.assertEqual(polling.on_spans(AmiBlock({}, "nonsense")), (None, []))
+        polling.on_details(2, AmiBlock({}, "Signal Quality (0,31): 9\n"))
+        polling.on_details(77, AmiBlock({}, "Signal Quality (0,31): 9\n"))
+        self.assertEqual(ports.by_number[1].details.signal, 9)

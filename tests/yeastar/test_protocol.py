@@ -14,7 +14,7 @@ from gdemoi.reconnector import LoginRefused
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.jobs import SmsCommand, SmsIds
 from gdemoi.yeastar.ports import Ports
-from gdemoi.yeastar.protocol import REFUSED_PAUSE_S, News, TgProtocol
+from gdemoi.yeastar.protocol import REFUSED_PAUSE_S, ConnectionEvent, TgProtocol
 from gdemoi.yeastar.session import TgSession
 from gdemoi.yeastar.settings import YeastarSettings
 
@@ -27,7 +27,7 @@ class ProtocolTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000.0)
-        self.news: list[News] = []
+        self.news: list[ConnectionEvent] = []
         settings = YeastarSettings(
             host="tg", username="u", password="p", ports=(1,), poll_interval_s=0.0
         )

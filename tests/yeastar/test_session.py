@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Outcome, Refused, Scope, Uncertain
 from gdemoi.yeastar import session_events
+from gdemoi.yeastar.ami import encode_text
 from gdemoi.yeastar.jobs import SmsCommand, SmsIds
-from gdemoi.yeastar.percent import encode
 from gdemoi.yeastar.ports import Ports
 from gdemoi.yeastar.session import ConnectionStage, TgSession
 from gdemoi.yeastar.settings import YeastarSettings
@@ -111,7 +111,7 @@ class Device:
         only: tuple[int, ...] = (),
     ) -> int:
         """Submit an SMS and let the session write."""
-        sms = SmsCommand(to, encode(text), segments, only)
+        sms = SmsCommand(to, encode_text(text), segments, only)
         ticket = self.session.submit(sms, self.now)
         self.told += self.session.tick(self.now)
         return ticket
@@ -531,7 +531,7 @@ class SendingTests(SynchronousTestCase):
     def test_the_port_that_is_asked_for_is_down(self) -> None:
         """The message waits for it; the rest of the device goes on."""
         device = Device(1, 2).log_in()
-        device.ports.told({2: "Power off", 3: "Power on, Up"})
+        device.ports.update({2: "Power off", 3: "Power on, Up"})
         device.session.submit(SmsCommand(TO, "Hi", only=(1,)), device.now)
         device.told += device.session.tick(device.now)
         refused = device.outcome()

@@ -1,4 +1,4 @@
-"""What devices print, in the words of several firmwares."""
+"""One action at a time, and answers that count only for it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.yeastar.answers import (
+from gdemoi.errors import OurFault
+from gdemoi.yeastar.ami import AmiBlock
+from gdemoi.yeastar.commands import (
+    VERBS,
+    Action,
+    ActionPurpose,
+    ActionQueue,
+    commands_of,
     details_of,
     refusal_of,
+    sms_command,
     spans_of,
     trouble_of,
     ussd_of,
 )
+
+
+def answer(action_id: str | None) -> AmiBlock:
+    """Return a response with that ActionID."""
+    headers = {"response": b"Success"}
+    if action_id is not None:
+        headers["actionid"] = action_id.encode()
+    return AmiBlock(headers)
+
+
+class DialogueTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.dialogue = ActionQueue()
+        self.dialogue.ask(
+            sms_command(ActionPurpose.SPANS, "gsm show spans", 10.0),
+            Action(ActionPurpose.PING, "Ping", (), 5.0),
+        )
+
+    def test_one_at_a_time(self) -> None:
+        """The second is written when the first was answered."""
+        first = self.dialogue.pump(100.0)
+        assert first is not None
+        self.assertIsNone(self.dialogue.pump(100.0))
+        self.assertEqual(self.dialogue.deadline, 110.0)
+        self.assertEqual(
+            self.dialogue.outbox(),
+            b"Action: smscommand\r\nActionID: 1\r\ncommand: gsm show spans\r\n\r\n",
+        )
+        self.assertIs(self.dialogue.answered(answer("1"), 101.0), first)
+        self.assertIsNotNone(self.dialogue.pump(102.0))
+        self.assertEqual(self.dialogue.deadline, 107.0)
+        self.assertFalse(self.dialogue.idle)
+        self.dialogue.answered(answer(None), 103.0)
+        self.assertTrue(self.dialogue.idle)
+        self.assertEqual(self.dialogue.answered_at, 103.0)
+
+    def test_other_answers(self) -> None:
+        """Another's id, or an answer when nothing was asked, answers nothing."""
+        self.assertIsNone(self.dialogue.answered(answer(None), 100.0))
+        self.dialogue.pump(100.0)
+        self.assertIsNone(self.dialogue.answered(answer("2"), 101.0))
+        self.assertIsNotNone(self.dialogue.answered(answer(" 1"), 101.0))
 
 
 class AnswersTests(SynchronousTestCase):
@@ -96,3 +146,32 @@ class AnswersTests(SynchronousTestCase):
         self.assertIsInstance(ussd_of(output)[0], bool)
         self.assertIsInstance(spans_of(output), dict)
         details_of(output)
+
+
+class CommandsTests(SynchronousTestCase):
+    def test_each_verb(self) -> None:
+        """The very commands."""
+        self.assertEqual(
+            commands_of(2, "ussd", ["*100#"], 30.0), ['gsm send ussd 2 "*100#" 30']
+        )
+        self.assertEqual(
+            commands_of(2, "at", ["AT+CSQ"], 30.0), ["gsm send at 2 AT+CSQ"]
+        )
+        self.assertEqual(
+            commands_of(3, "reboot", [], 30.0), ["gsm power off 3", "gsm power on 3"]
+        )
+        self.assertEqual(commands_of(3, "on", [], 30.0), ["gsm power on 3"])
+        self.assertEqual(commands_of(3, "show", [], 30.0), ["gsm show span 3"])
+
+    @given(st.sampled_from(VERBS), st.lists(st.text(max_size=20), max_size=2))
+    def test_no_argument_becomes_another_command(
+        self, verb: str, arguments: list[str]
+    ) -> None:
+        """One line, no more quotes than ours, or a refusal."""
+        try:
+            commands = commands_of(2, verb, arguments, 30.0)
+        except OurFault:
+            return
+        for command in commands:
+            self.assertTrue(command.isascii() and command.isprintable())
+            self.assertEqual(command.count('"'), 2 if verb == "ussd" else 0)
