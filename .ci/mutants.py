@@ -112,7 +112,17 @@ class Bench:
                 self.folder / part,
                 ignore=shutil.ignore_patterns("__pycache__", "node_modules"),
             )
+        self._forget_what_is_gone()
         self._configure()
+
+    def _forget_what_is_gone(self) -> None:
+        """Leave no file of an earlier run that has another name now."""
+        made = self.folder / "mutants"
+        for part in ("tests", "etc", "docs"):
+            shutil.rmtree(made / part, ignore_errors=True)
+        for path in (made / "gdemoi").rglob("*.py"):
+            if not (self.folder / path.relative_to(made)).exists():
+                path.unlink()
 
     def _files(self) -> list[Path]:
         house = self.folder / "gdemoi"

@@ -73,6 +73,20 @@ class StatusTests(SynchronousTestCase):
             (ErrorClass.UNCERTAIN, Uncertain(why="x:1: no")),
             (ErrorClass.REJECT, Refused(error=Error("x:1", "no"))),
             (
+                ErrorClass.SENDER,
+                Refused(
+                    error=Error("x:1", "no"), scope=Scope.SENDER, retry_after_s=7.0
+                ),
+            ),
+            (
+                ErrorClass.SENDER_BUSY,
+                Refused(
+                    error=Error("x:1", "no", retryable=True),
+                    scope=Scope.SENDER,
+                    retry_after_s=7.0,
+                ),
+            ),
+            (
                 ErrorClass.HALT,
                 Refused(
                     error=Error("x:1", "no", retryable=True),

@@ -68,6 +68,20 @@ class ChooseTests(SynchronousTestCase):
         here = candidate("m1", "10"), candidate("m2", "16")
         self.assertEqual(self.chosen(receipt("10", keys=("16",)), *here), "m2")
 
+    def test_without_a_translated_one_the_same_spelling_counts(self) -> None:
+        """An open message, or one that was over a short while ago."""
+        found = receipt("10", keys=("16",))
+        for outstanding, at, expected in (
+            (True, NOW - 90_000, "m1"),
+            (False, NOW, "m1"),
+            (False, NOW - 90_000, None),
+        ):
+            here = candidate("m1", "10", outstanding=outstanding, at=at)
+            self.assertEqual(self.chosen(found, here), expected)
+        elsewhere = candidate("m1", "10", to="+34600000000")
+        told = receipt("10", keys=("16",), about="+79161112233")
+        self.assertEqual(self.chosen(told, elsewhere), "m1")
+
     def test_recycled_id_belongs_to_the_message_that_is_outstanding(self) -> None:
         """A message that is over does not take the receipt of a new one."""
         here = candidate("old", "a1", outstanding=False), candidate("new", "a1")

@@ -55,6 +55,9 @@ class LifeCase(JournalTestCase):
                 self.note(step)
         finals = [final for _, final in self.states()]
         self.assertLessEqual(finals.count(True), 1)
+        told = [state for state, _ in self.states()]
+        for once in ("accepted", "uncertain", "enroute"):
+            self.assertLessEqual(told.count(once), 1, told)
         self.assertNotIn(True, finals[:-1])
         state, final = self.states()[-1]
         return f"{state}!" if final else state
@@ -240,6 +243,15 @@ class AttemptsTests(LifeCase):
             (
                 (
                     unsure(AGAIN),
+                    Decided("m1", OVER, NOW + 1),
+                    Decided("m1", OVER, NOW + 2),
+                    expired,
+                ),
+                "uncertain",
+            ),
+            (
+                (
+                    unsure(AGAIN),
                     attempting(attempt=2, at=NOW + 6),
                     unsure(FAILED, attempt=2),
                 ),
@@ -289,6 +301,20 @@ class AttemptsTests(LifeCase):
                 # a repeat of any of them, and an older word, change nothing
                 again = (*steps, *order, *((i, ON) for i, _ in said))
                 self.assertEqual((order, self.live(*again)), (order, end))
+
+    def test_counts_of_segments(self) -> None:
+        """One id speaks for all segments that have none of their own."""
+        for ids, segments, said, counts in (
+            (("a1",), 3, (("a1", OK),), (3, 3, 3, 0)),
+            (("a1",), 3, (("a1", LOST),), (3, 3, 0, 3)),
+            (("a1",), 1, (("a1", LOST),), (1, 1, 0, 1)),
+            (("a1", "a2"), 2, (("a1", OK), ("a2", LOST)), (2, 2, 1, 1)),
+            (("a1", "a2"), 2, (("a1", LOST),), (2, 2, 0, 1)),
+            (("a1", "a2"), 2, (("a1", ON),), (2, 2, 0, 0)),
+        ):
+            self.live(taken(*ids, segments=segments), *said)
+            found = tuple(self.bodies()[-1]["segments"].values())
+            self.assertEqual((ids, said, found), (ids, said, counts))
 
     def test_parts_that_are_unsure(self) -> None:
         """Of three parts two are known: their receipts are not the message's."""
