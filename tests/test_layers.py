@@ -10,7 +10,12 @@ WORDS = {
     *("message", "facts", "errors", "interfaces", "contract"),
     *("cellrate", "ini", "text", "moments"),
 }
-PROTOCOLS = {"smpp", "goip", "yeastar", "cloud"}
+# the packages of the kinds: a new protocol is a name in `gdemoi/kinds.py`, none here
+PROTOCOLS = {
+    node.module.split(".")[1]
+    for node in ast.parse((HOUSE / "kinds.py").read_text("utf-8")).body
+    if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(".channel")
+}
 SHELL_ROOMS = {"protocol", "http", "webhooks", "poller"}
 # beside the house, but allowed to put all of it together
 ASSEMBLIES = {"sandbox.assembly", "sandbox.tap", "sandbox.demo"}

@@ -485,8 +485,15 @@ class Provider(ABC, Generic[S]):
         *,
         code: str | None = None,
         text: str | None = None,
+        ids: Sequence[str] = (),
     ) -> Outcome:
-        """Return the outcome of an error answer: by `errors`, else status and words."""
+        """Return the outcome of an error answer: by `errors`, else status and words.
+
+        One that names a message all the same (`ids`) contradicts itself.
+        """
+        if ids:
+            why = f"HTTP {answer.status}{f', {code}' if code else ''} and an id"
+            return contradiction(self.name, why, ids)
         text = text or f"HTTP {answer.status}"
         error_class = fate_of_problem(answer.status, text)
         if answer.status < 500:

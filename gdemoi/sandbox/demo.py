@@ -76,14 +76,20 @@ MESSAGES: Final[list[tuple[str, dict[str, Any]]]] = [
         "a command through a Yeastar TG port",
         {"text": "getver?", "class": "command", "channels": ["tg"]},
     ),
-    *(
+]
+
+
+def messages_for(channels: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return `MESSAGES`, and a command for each channel that none of them names."""
+    named = {name for _, message in MESSAGES for name in message["channels"]}
+    return MESSAGES + [
         (
             f"a command through {name}",
             {"text": "getinfo?", "class": "command", "channels": [name]},
         )
-        for name in ("twilio", "vonage", "nexmo", "textlocal", "tyntec")
-    ),
-]
+        for name in channels
+        if name not in named
+    ]
 
 
 class Demo:
@@ -99,11 +105,11 @@ class Demo:
 
     def run(self, once: bool) -> int:
         """Send everything, tell what happens, and say how it went."""
-        self.await_gateway()
-        ids = [self.send(title, message) for title, message in MESSAGES]
+        messages = messages_for(self.await_gateway())
+        ids = [self.send(title, message) for title, message in messages]
         wanted = {
             message["channels"][0]
-            for _, message in MESSAGES
+            for _, message in messages
             if str(message.get("text", "")).endswith("?")
         }
         good = self.follow(ids, wanted)
@@ -114,8 +120,8 @@ class Demo:
         while True:
             self.tell_events(wait=LOOK_S)
 
-    def await_gateway(self) -> None:
-        """Wait until the demo's own gateway is ready and its channels are up."""
+    def await_gateway(self) -> list[str]:
+        """Wait until the demo's own gateway and its channels are up; return them."""
         self.console.print("Starting the sandbox and the gateway ...")
         deadline = time.monotonic() + START_S
         down = ["everything"]
@@ -132,11 +138,9 @@ class Demo:
             down = [c["name"] for c in channels["channels"] if c.get("unable")]
             if down:
                 time.sleep(0.2)
-        self.console.print(
-            "All channels are up: "
-            + ", ".join(c["name"] for c in channels["channels"])
-            + "\n"
-        )
+        names = [str(c["name"]) for c in channels["channels"]]
+        self.console.print(f"All channels are up: {', '.join(names)}\n")
+        return names
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the gateway, as a platform would; raises `Over` when it is gone."""

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from gdemoi.cloud.channel import PROVIDERS
 from gdemoi.cloud.channel_cloud import CloudChannel
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import HttpAnswer, Provider
+from gdemoi.cloud.provider import HttpAnswer, Provider, ProviderKind
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.textlocal import TextlocalSettings
 from gdemoi.cloud.twilio.provider import TwilioSettings
@@ -45,10 +45,15 @@ def vectors(name: str) -> Any:
     return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def kind_of(settings: CloudSettings) -> ProviderKind:
+    """Return the kind that has such settings."""
+    (kind,) = [one for one in PROVIDERS if one.settings is type(settings)]
+    return kind
+
+
 def provider_of(name: str, settings: CloudSettings) -> Provider[Any]:
     """Return the provider that a channel with these settings would have."""
-    (kind,) = [one for one in PROVIDERS if one.settings is type(settings)]
-    return kind.make(settings, name)
+    return kind_of(settings).make(settings, name)
 
 
 def message(text: str | None = "setparam 1;2 #€", **changes: Any) -> Outbound:
@@ -239,6 +244,7 @@ class House:
         net: Net | None = None,
         public_url: str | None = PUBLIC,
         cursors: dict[str, str] | None = None,
+        kind: ProviderKind | None = None,
     ) -> None:
         self.net = net or Net()
         self.up = Upstairs()
@@ -264,7 +270,7 @@ class House:
             timeout_s=settings.timeout_s,
             in_flight=settings.in_flight,
         )
-        provider = provider_of(name, settings)
+        provider = (kind or kind_of(settings)).make(settings, name)
         self.channel = CloudChannel("cloud", name, settings, provider, around, http)
         self.provider = provider
 

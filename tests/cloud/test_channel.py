@@ -1,7 +1,8 @@
-"""The four kinds, made as the house makes them."""
+"""The cloud kinds, made as the house makes them."""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gdemoi.cloud.channel import KINDS
+from gdemoi.cloud.channel import KINDS, PROVIDERS
+from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.vonage.messages import VonageMessages
 from gdemoi.cloud.vonage.sms import VonageSms
 from gdemoi.errors import ConfigurationError
-from gdemoi.interfaces import ChannelContext, IChannel
-from tests.cloud.net import provider_of, textlocal, twilio, tyntec, vonage
+from gdemoi.interfaces import ChannelContext, ChannelKind, IChannel
+from gdemoi.settings import load
+from tests.cloud.net import provider_of, vonage
+
+ROOT = Path(__file__).parents[2]
 
 
 def around(mounted: dict[str, Any]) -> ChannelContext:
@@ -34,19 +39,58 @@ def around(mounted: dict[str, Any]) -> ChannelContext:
     )
 
 
+def settings_of(kind: ChannelKind) -> CloudSettings:
+    """Return the settings of the demo's channel of that kind."""
+    channels = load(str(ROOT / "etc/demo.ini")).channels
+    return next(one.settings for one in channels if one.kind is kind)
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the names and texts of a module, without its docstrings and comments."""
+    found = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "module"):
+            word = getattr(node, field, None)
+            if isinstance(word, str):
+                found.add(word)
+        if isinstance(node, ast.Constant) and id(node) not in docs:
+            found.add(str(node.value))
+    return found
+
+
+class ProviderNamesTests(SynchronousTestCase):
+    def test_generic_code_names_no_provider(self) -> None:
+        """A provider is one file and one name: no other module has to know of it."""
+        words = [word for one in PROVIDERS for word in (one.name, *one.aliases)]
+        # the list of them, and that of their stand-ins
+        own = [ROOT / "gdemoi/cloud/channel.py", ROOT / "gdemoi/sandbox/clouds.py"]
+        for one in PROVIDERS:
+            own += ROOT.glob(f"gdemoi/cloud/{one.name}.py")
+            own += ROOT.glob(f"gdemoi/cloud/{one.name}/*.py")
+            own += ROOT.glob(f"gdemoi/sandbox/clouds_{one.name}.py")
+        generic = [one for one in ROOT.glob("gdemoi/**/*.py") if one not in own]
+        self.assertGreater(len(generic), 100)
+        wrong = [
+            f"{path.relative_to(ROOT)}: {name}"
+            for path in generic
+            for name in names_in(path)
+            if any(word in name.lower() for word in words)
+        ]
+        self.assertEqual(wrong, [])
+
+
 class KindTests(SynchronousTestCase):
     def test_each_kind_makes_a_channel(self) -> None:
         """With its webhooks mounted, a window and an account without secrets."""
-        settings = {
-            "twilio": twilio(),
-            "vonage": vonage(),
-            "textlocal": textlocal(),
-            "tyntec": tyntec(),
-        }
-        self.assertEqual([kind.name for kind in KINDS], list(settings))
         for kind in KINDS:
             mounted: dict[str, Any] = {}
-            own = settings[kind.name]
+            own = settings_of(kind)
             self.assertIsInstance(own, kind.settings)
             channel = kind.make("eu", own, [], around(mounted))
             self.assertTrue(verifyObject(IChannel, channel))

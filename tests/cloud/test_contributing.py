@@ -1,0 +1,208 @@
+"""The provider of CONTRIBUTING.rst, taken out of the page and put to work."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import textwrap
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from gdemoi.cloud.channel import KINDS, channel_kind
+from gdemoi.cloud.encoded import CloudEncodedMessage
+from gdemoi.cloud.provider import HttpAnswer
+from gdemoi.interfaces import IChannel
+from gdemoi.message import (
+    Accepted,
+    Error,
+    MessageState,
+    Outcome,
+    Refused,
+    Scope,
+    Uncertain,
+)
+from gdemoi.sandbox.clouds_face import Courier
+from gdemoi.settings import load
+from tests.cloud.net import CLOUDS, NOW, PUBLIC, Answers, House, Net, answered, message
+from tests.cloud.test_channel import around
+from tests.ini.sources import Memory
+
+PAGE = Path(__file__).parents[2] / "CONTRIBUTING.rst"
+KEY = "s1gns-webhooks"
+INI = f"""\
+[gateway]
+name = test
+journal = sqlite:///journal.sqlite
+home_country = RU
+
+[http]
+webhooks = tcp:22000:interface=127.0.0.1
+public_url = {PUBLIC}
+
+[example:eu]
+api_key = k3y-of-example
+signing_key = {KEY}
+base_url = {CLOUDS}
+allowed_sender = GDEMOI
+"""
+
+
+def provider_of_the_page() -> ModuleType:
+    """Return the page's code as a module."""
+    page = PAGE.read_text(encoding="utf-8")
+    section = page.partition("Adding a cloud provider\n")[2]
+    found = re.search(r"::\n\n((?:    .*\n|\n)+)", section)
+    assert found is not None
+    code = textwrap.dedent(found[1])
+    module = ModuleType("example")
+    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    module.__dict__["LINES"] = [line for line in code.splitlines() if line.strip()]
+    return module
+
+
+EXAMPLE: Any = provider_of_the_page()
+
+
+class ExampleProviderTests(SynchronousTestCase):
+    """A channel of it, between a fake HTTP API and the way up."""
+
+    def setUp(self) -> None:
+        kinds = (*KINDS, channel_kind(EXAMPLE.KIND))
+        sources = Memory({"g.ini": INI.encode()})
+        (self.configured,) = load("g.ini", kinds=kinds, sources=sources).channels
+        self.net = Net()
+        self.courier = Courier(self.net.agent(), self.net.clock)
+
+    def house(self, *replies: Any) -> House:
+        """Start a channel whose provider answers `replies`."""
+        self.api = Answers(*replies)
+        self.net.serve(22080, self.api)
+        return House(
+            self.configured.settings, name="eu", net=self.net, kind=EXAMPLE.KIND
+        ).start()
+
+    def bring(
+        self, where: str, told: dict[str, Any], key: str = "s1gns-webhooks"
+    ) -> int:
+        """Post a signed webhook; return how it was answered."""
+        body = json.dumps(told).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Signature": hmac.new(key.encode(), body, "sha256").hexdigest(),
+        }
+        self.courier.bring(f"{PUBLIC}/sms/eu/{where}", body, headers)
+        self.net.settle()
+        url, status = self.courier.tries[-1]
+        assert status is not None, url
+        return status
+
+    def test_it_is_short(self) -> None:
+        """One that can do the least is a page of code, with its imports."""
+        self.assertLess(len(EXAMPLE.LINES), 85)
+
+    def test_one_name_makes_it_a_kind_of_channel(self) -> None:
+        """Its section is read, and a channel is made of it, as of every kind."""
+        self.assertEqual(self.configured.label, "example:eu")
+        mounted: dict[str, Any] = {}
+        channel = self.configured.kind.make(
+            "eu", self.configured.settings, [], around(mounted)
+        )
+        self.assertTrue(verifyObject(IChannel, channel))
+        self.assertEqual((channel.kind, channel.account), ("example", "example:eu"))
+        self.assertEqual(set(mounted["eu"].children), {b"incoming", b"status"})
+
+    def test_a_message_is_sent_and_delivered(self) -> None:
+        """One request, and the signed webhook that tells what became of it."""
+        house = self.house(answered({"id": "e1", "parts": 2}, 202))
+        self.assertEqual(
+            house.submit(message("setparam 1;2 #€")),
+            Accepted(provider_ids=("e1",), segments=2, receipt_expected=True),
+        )
+        ((method, path, headers, body),) = self.api.requests
+        self.assertEqual((method, path), ("POST", "/v1/sms"))
+        self.assertEqual(headers["x-api-key"], "k3y-of-example")
+        self.assertEqual(
+            json.loads(body),
+            {
+                "to": "+79001234567",
+                "from": "GDEMOI",
+                "text": "setparam 1;2 #€",
+                "reference": "g1",
+                "ttl": "3600",
+                "receipts": f"{PUBLIC}/sms/eu/status",
+            },
+        )
+        told = {"id": "e1", "from": "GDEMOI", "status": "delivered"}
+        self.assertEqual(self.bring("status", told), 200)
+        (receipt,) = house.up.receipts
+        self.assertEqual(
+            (receipt.provider_id, receipt.state, receipt.account, receipt.verified),
+            ("e1", MessageState.DELIVERED, "example:eu", True),
+        )
+
+    def test_an_inbound_sms_comes_in(self) -> None:
+        """With the plus sign that the house writes, and an id that tells repeats."""
+        house = self.house(answered({}, 500))
+        told = {"id": "i1", "from": "79001234567", "to": "4455", "text": "точка 1"}
+        self.assertEqual(self.bring("incoming", told), 200)
+        (inbound,) = house.up.inbounds
+        self.assertEqual(
+            (inbound.from_, inbound.text, inbound.dedup, inbound.received_at),
+            ("+79001234567", "точка 1", "example:eu:i1", NOW),
+        )
+
+    def test_webhooks_that_prove_nothing_are_refused(self) -> None:
+        """Another key, or nothing in it: nobody hears of them."""
+        house = self.house(answered({}, 500))
+        self.assertEqual(self.bring("status", {"id": "e1"}, key="guessed"), 403)
+        self.assertEqual(self.bring("incoming", {"text": "from nobody"}), 400)
+        self.assertEqual((house.up.receipts, house.up.inbounds), ([], []))
+
+    def test_its_errors_mean_what_its_table_says(self) -> None:
+        """A code of the table, else the status; what may have gone out is uncertain."""
+        provider = self.house(answered({})).provider
+
+        def outcome(status: int, told: dict[str, Any]) -> Outcome:
+            body = json.dumps(told).encode()
+            return provider.outcome_of(HttpAnswer(status=status, body=body), NOW)
+
+        halted = outcome(400, {"error": "bad-key"})
+        assert isinstance(halted, Refused)
+        self.assertEqual(halted.scope, Scope.CHANNEL_UNTIL_MENDED)
+        other = outcome(400, {"error": "bad-sender"})
+        assert isinstance(other, Refused)
+        self.assertEqual(other.scope, Scope.SENDER)
+        self.assertEqual(
+            outcome(422, {"error": "odd"}),
+            Refused(error=Error("example:odd", "HTTP 422")),
+        )
+        for status, told in (
+            (503, {"error": "bad-key"}),
+            (202, {}),
+            (202, {"error": "odd"}),
+            (408, {}),
+        ):
+            self.assertIsInstance(outcome(status, told), Uncertain, (status, told))
+        for status, told in (
+            (400, {"id": "e1", "error": "bad-key"}),
+            (202, {"id": "e1", "error": "bad-key"}),
+        ):
+            both = outcome(status, told)
+            assert isinstance(both, Uncertain)
+            self.assertEqual(both.provider_ids, ("e1",), (status, told))
+
+    def test_its_secrets_are_shown_nowhere(self) -> None:
+        """Every key that is declared as a secret is hidden, without a further word."""
+        house = self.house(answered({}))
+        prepared = house.channel.prepare(message())
+        assert isinstance(prepared, CloudEncodedMessage)
+        shown = f"{prepared.wire()} {self.configured.settings!r}"
+        self.assertIn("X-Api-Key: ***", shown)
+        for key in ("k3y-of-example", "s1gns-webhooks"):
+            self.assertNotIn(key, shown)
+            self.assertIn(key, house.provider.secrets)
