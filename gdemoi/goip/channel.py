@@ -227,7 +227,7 @@ class GoipChannel:
             return answer.addCallback(self._keep_balance, found)
         return answer
 
-    # -- what the session tells --------------------------------------------
+    # -- events of the session ---------------------------------------------
 
     def _on_events(self, events: Sequence[SessionEvent]) -> None:
         for event in events:

@@ -1,6 +1,6 @@
 """GoIP datagrams: bytes ↔ values; phone numbers as an operator wants them.
 
-Two forms share the wire ("GOIP SMS Interface").  What a device tells unasked is
+Two forms share the wire ("GOIP SMS Interface").  What a device sends unasked is
 ``VERB:count;key:value;…`` (`Push`); what belongs to an exchange that the server
 opened is ``WORD sendid rest`` (`ExchangeStep`).  One datagram is one message.
 
@@ -35,7 +35,7 @@ NOTHING: Final = frozenset({b"", b"(null)", b"<NULL>"})
 
 
 class Push(msgspec.Struct, frozen=True):
-    """``VERB:count;key:value;…``: a device tells us something.
+    """``VERB:count;key:value;…``: what a device sends unasked.
 
     `count` is kept as bytes, because the answer repeats it unchanged.
     """
@@ -123,7 +123,7 @@ def registered(count: bytes, status: int) -> bytes:
 
 
 def taken(verb: str, count: bytes) -> bytes:
-    """Return ``VERB count OK``: what was told is safe with us."""
+    """Return ``VERB count OK``: what was sent is committed."""
     return b"%s %s OK\n" % (verb.encode("ascii"), count)
 
 

@@ -110,7 +110,7 @@ Result = SmsSent | SmsFailed | SmsNotSent | SmsUncertain | ExchangeLost
 
 @frozen
 class ExchangeTimers:
-    """The timers of an exchange; the settings tell what each is for."""
+    """The timers of an exchange; see the settings of these names."""
 
     answer_timeout_s: float = 5.0
     repeats: int = 3
@@ -280,7 +280,7 @@ class Exchange:
             )
             return self._refused_unheard(refused, now)
         if self.stage is ExchangeStage.SUBMIT:
-            # about an earlier step, or unclear: the poll will tell
+            # about an earlier step, or unclear: the answer to the next poll decides
             self.unexpected += 1
             return []
         if reported == "PASSWORD":

@@ -23,7 +23,7 @@ Address = tuple[str, int]
 REMEMBER_S: Final = 600.0
 IN_FLIGHT_LIMIT: Final = 2000
 STORED_LIMIT: Final = 20_000
-# Datagrams of one arrival that are answered when it is safe.
+# Repeats of one arrival that are answered after its commit.
 ANSWERS_LIMIT: Final = 8
 
 # (line, verb, count, digest of the content)

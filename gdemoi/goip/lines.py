@@ -166,7 +166,7 @@ class Line:
         self.signal = int(signal) if signal.isdigit() and len(signal) < 4 else None
 
     def note_report(self, push: Push) -> None:
-        """Keep what another push tells of the line."""
+        """Keep what another push reports of the line."""
         if push.verb == "USSN" and push.text is not None:
             self.reported["USSN"] = words_of(push.text)
             return

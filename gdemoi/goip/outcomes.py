@@ -88,7 +88,7 @@ def _failed(
         why = f"goip:{code} {text}; of {units} segments some may have gone"
         return Uncertain(why=why, segments=units, line=line)
     if units > 1 and retryable and code not in LINE_TROUBLE:
-        # nobody tells how many of the segments went out before
+        # the device does not say how many of the segments went out before
         text, retryable = f"{text}; of {units} segments some may have gone", False
     name = "error" if code is None else str(code)
     return Refused(
@@ -218,7 +218,7 @@ def text_of(code: int | None) -> str:
 
 
 def state_of(status: int) -> MessageState:
-    """Return the state that a TP-Status tells.
+    """Return the state of a message by its TP-Status.
 
     1–31 count as delivered (forwarded, only unconfirmed), since calling them
     undelivered would invite a second command; 2 was replaced on its way.

@@ -27,8 +27,8 @@ ODD_PERIOD_S: Final = 60.0
 class GoipProtocol(DatagramProtocol):
     """Carries datagrams between the socket and the session.
 
-    `reported(events)` hears everything that the session tells, but for oddities,
-    which are logged here.
+    `reported(events)` gets all events of the session but rejected datagrams, which
+    are logged here.
     """
 
     log = Logger()
@@ -56,7 +56,7 @@ class GoipProtocol(DatagramProtocol):
         self.settle(self.session.receive(datagram, (addr[0], addr[1]), now))
 
     def settle(self, events: list[SessionEvent]) -> None:
-        """After each verb of the session: write, set the alarm, tell."""
+        """After each verb of the session: write, set the timer, hand on the events."""
         self.flush()
         if events:
             heard = [

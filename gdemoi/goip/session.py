@@ -196,7 +196,7 @@ class GoipSession:
             return "degraded", f"{len(usable)} of {total} lines usable: {reported}"
         return "down", reported or "no lines are configured"
 
-    # -- what devices tell -------------------------------------------------
+    # -- what devices send -------------------------------------------------
 
     def _push(
         self, push: Push, size: int, address: Address, now: float

@@ -1,4 +1,4 @@
-"""What the session tells upward, and what it is asked to do."""
+"""The events of a `GoipSession`, and the job that it is given."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class LineStateChanged(msgspec.Struct, frozen=True):
 class SmsReceived(msgspec.Struct, frozen=True):
     """An inbound SMS; the session must hear `stored(key)` or `not_stored(key)`.
 
-    `srcnum` is in the international form where the line's settings tell it, `raw` as
+    `srcnum` is in the international form where the line's settings allow it, `raw` as
     it came.
     """
 

@@ -146,7 +146,7 @@ class GoipSettings:
         duration,
         default=0.0,
         doc="join SMS of one sender that come within it (they bear no part numbers);"
-        " 0: tell each by itself",
+        " 0: publish each by itself",
     )
     ack_unknown: bool = key(
         boolean, default=True, doc="acknowledge kinds of datagram that we do not know"

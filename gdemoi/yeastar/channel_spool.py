@@ -116,7 +116,7 @@ class Spool:
         return done
 
     def stop(self) -> None:
-        """Give up; tell what is lost here."""
+        """Give up; log which SMS are left only in the device."""
         if self._work is not None:
             self._work.cancel()
         for inbound in self._waiting:

@@ -173,7 +173,7 @@ def spans_of(output: str) -> dict[int, str]:
 
 
 def details_of(output: str) -> SpanDetails:
-    """Return what ``gsm show span N`` tells."""
+    """Return what ``gsm show span N`` prints."""
     fields: dict[str, str] = {}
     for found in _detail_line(output):
         name = re.sub(r"\s*\(.*", "", found[1]).casefold()

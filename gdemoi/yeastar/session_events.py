@@ -1,4 +1,4 @@
-"""What the session tells its shell."""
+"""The events of a `TgSession`."""
 
 from __future__ import annotations
 
