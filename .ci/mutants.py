@@ -59,7 +59,7 @@ GROUPS: Final = {
         ("smpp/*", "smpp/pdu/*"),
         # thousands of PDUs, and mutmut counts each call
         ("tests/smpp", f"--deselect={FLOOD}"),
-        ("__init__", "channel*", "protocol", "settings", "hosts", "probe", "pcap"),
+        ("__init__", "channel*", "protocol", "settings", "pcap"),
     ),
     "goip": Group(("goip/*",), ("tests/goip",)),
     "yeastar": Group(

@@ -1,9 +1,10 @@
 """A channel over one SMPP account: one bind, or a pair of them.
 
-The rooms behind it: `prepare` (what leaves), `channel_sender` and `sendings`
-(one outcome of many answers), `verdicts` (what a status means), `inbound` and
-`channel_deliveries` (what came), `channel_links` (staying bound).  Here they are
-put together, and the state of the whole is told.
+Puts together what the other modules do: `encoder` (from messages to PDUs),
+`channel_sender` with `submit_attempts` (from answers to outcomes; `verdicts`: what
+a command_status means), `channel_deliveries` with `inbound` (deliver_sm and data_sm),
+`channel_links` (staying bound).  Tells the state of the whole, and shows it to
+operators.
 """
 
 from __future__ import annotations
@@ -33,14 +34,12 @@ from gdemoi.message import Outbound, Outcome, Progress, Receipt, Refused
 from gdemoi.reconnector import ReconnectorState
 from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
-from gdemoi.smpp.channel_describe import describe
-from gdemoi.smpp.channel_links import Connect, Link, secured, tcp
-from gdemoi.smpp.channel_outbind import OutbindPort
-from gdemoi.smpp.channel_queries import query, receipt_of
-from gdemoi.smpp.channel_sender import SmppSender, unavailable
+from gdemoi.smpp.channel_links import Connect, Link, OutbindPort, secured, tcp
+from gdemoi.smpp.channel_sender import SmppSender, query, receipt_of, unavailable
 from gdemoi.smpp.encoded import SmppEncodedMessage as SmppPrepared
 from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.ids import IdForms
+from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.session_events import (
     BindRefused,
@@ -226,8 +225,42 @@ class SmppChannel:
             link.keeper.hurry()
 
     def describe(self) -> dict[str, Any]:
-        """Return what an operator wants to see."""
-        return describe(self)
+        """Return state, binds, what was learned, counters: JSON-ready, no secrets."""
+        sender, deliveries, ids = self.sender, self.deliveries, self.ids
+        learned = ids.learned
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "lines": [],
+            "balance": None,
+            "account": self.account,
+            "system_id": self.settings.system_id,
+            "binds": [_bind_view(link) for link in self.links],
+            "outbinds": len(self.outbind.sessions),
+            "window": self.settings.window,
+            "queued": len(sender),
+            "receipt_id": {
+                "form": None if learned is None else learned.value,
+                "seen": {form.value: count for form, count in ids.counts.items()},
+            },
+            "counters": {
+                "accepted": sender.accepted,
+                "refused": sender.refused,
+                "unsure": sender.unsure,
+                "late": sender.late,
+                "receipts": deliveries.receipts,
+                "receipts_unmatched": deliveries.unmatched,
+                "messages_in": deliveries.messages,
+                "deliveries_deferred": deliveries.deferred,
+                "deliveries_waiting": deliveries.waiting,
+            },
+            "throttled": sender.statuses[0x58] + sender.statuses[0x14],
+            "refusals": {
+                f"0x{status:02X} {name_of(status)}": count
+                for status, count in sender.statuses.most_common(20)
+            },
+            "noted": dict(sorted(self.noted.items(), key=lambda item: -item[1])[:20]),
+        }
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Do what an operator asks of a bind (its name, or ``-`` for all).
@@ -269,7 +302,7 @@ class SmppChannel:
     def session_event(
         self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
     ) -> None:
-        """Take what happened on a link (`gdemoi.smpp.channel_links.Boss`)."""
+        """Take what happened on a link (`gdemoi.smpp.channel_links.LinkListener`)."""
         for event in happenings:
             if isinstance(event, ResponseReceived):
                 self.sender.answered(event.context, event.pdu)
@@ -412,6 +445,35 @@ class SmppChannel:
             pdu=shown,
             each=True,
         )
+
+
+def _bind_view(link: Link) -> dict[str, Any]:
+    keeper = link.keeper
+    session = link.esme.session if link.esme is not None else None
+    bound = link.bound_as
+    return {
+        "name": link.name,
+        "state": keeper.state.value,
+        "reason": keeper.reason,
+        "host": str(link.hosts.present),
+        "failures": keeper.failures,
+        "next_try_at": keeper.next_try_at,
+        "connections": link.connections,
+        "smsc": bound.system_id if session is not None and bound is not None else None,
+        "version": _version(bound.sc_interface_version) if bound is not None else None,
+        "tlvs": session.tlvs if session is not None else None,
+        "session": session.state.value if session is not None else None,
+        "unanswered": session.unanswered if session is not None else 0,
+        "round_trip_ms": _ms(session.round_trip_s) if session is not None else None,
+    }
+
+
+def _version(number: int | None) -> str | None:
+    return None if number is None else f"{number >> 4}.{number & 15}"
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def make(

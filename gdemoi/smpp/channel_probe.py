@@ -1,7 +1,7 @@
-"""A trial of an SMPP service: connect, bind, measure, unbind; nothing is sent.
+"""A trial of an SMPP service: connect, bind, measure, unbind; and what would help.
 
-For `gdemoi-sms probe`: works from the settings alone, beside or without a
-running gateway (a carrier that allows one session may answer 0x05 then).
+`probe` tries each host of a section and returns one `Probed` each, with `Advice`: the
+ini keys that are worth changing, and why.  No message is sent.
 """
 
 from __future__ import annotations
@@ -28,12 +28,156 @@ from gdemoi.smpp.channel_links import (
     tcp,
     terms_of,
 )
-from gdemoi.smpp.probe import Probed, advice_for
+from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.session_events import BindRefused, Bound, SessionEnded, SessionEvent
 from gdemoi.smpp.settings import BindAs, SmppSettings
 from gdemoi.smpp.states import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.tasks import spawn
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """One thing worth changing: the ini key, and why."""
+
+    key: str
+    why: str
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one host answered, at one of its addresses."""
+
+    host: str
+    port: int
+    bind: str
+    # the one of the host's addresses that answered
+    address: str | None = None
+    # how long the connection took, None: there was none
+    connect_ms: float | None = None
+    bound: bool = False
+    bind_ms: float | None = None
+    round_trip_ms: float | None = None
+    command_status: int | None = None
+    # system_id in the bind's answer, and the version that it tells
+    smsc: str = ""
+    sc_interface_version: int | None = None
+    problem: str = ""
+    advice: tuple[Advice, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        if self.command_status:
+            found["status"] = name_of(self.command_status)
+        return found
+
+
+_BY_STATUS: Final[dict[int, tuple[Advice, ...]]] = {
+    0x03: (
+        Advice("bind", "the SMSC does not know this bind; try pair (or transmitter)"),
+    ),
+    0x05: (
+        Advice(
+            "bind",
+            "another session holds this login: another gateway, or our last one that"
+            " the SMSC has not given up yet",
+        ),
+    ),
+    0x08: (
+        Advice("password", "a system error at bind is often a wrong login"),
+        Advice("system_type", "some carriers want one"),
+    ),
+    0x0D: (
+        Advice(
+            "host", "bind failed: often our IP address is not on the carrier's list"
+        ),
+        Advice("bind", "or there are too many sessions of this login"),
+        Advice("system_id", "or the login is wrong"),
+    ),
+    0x0E: (Advice("password", "the SMSC refuses it (at most 8 characters)"),),
+    0x0F: (Advice("system_id", "the SMSC does not know it"),),
+    0x53: (Advice("system_type", "the SMSC wants another one; ask the carrier"),),
+    0x58: (Advice("reconnect_min", "the SMSC finds that we bind too often"),),
+}
+_NO_CONNECTION: Final = (
+    Advice("host", "nobody can be reached there; does the name resolve?"),
+    Advice("port", "or at another port"),
+    Advice("host", "or the carrier's firewall does not know our IP address"),
+)
+_NO_AUTHORITY: Final = (Advice("tls_ca", "the file cannot be used"),)
+_HUNG_UP: Final = (
+    Advice("tls", "the far side hung up before it answered: it may want TLS (or not)"),
+    Advice("host", "or it does not know our IP address"),
+)
+_NO_SMPP: Final = (
+    Advice("port", "what answers there is not SMPP"),
+    Advice("tls", "or it speaks TLS"),
+)
+_SILENT: Final = (
+    Advice("tls", "connected, but no answer to the bind: it may want TLS"),
+    Advice("version", "or the other version of SMPP"),
+    Advice("bind_timeout", "or more time"),
+)
+_NO_TLS: Final = (Advice("tls", "no, or the port where the carrier speaks TLS"),)
+_ANSWERS_TLS: Final = (Advice("tls", "yes: the carrier speaks TLS at this port"),)
+_NO_CERTIFICATE: Final = (
+    Advice("tls_name", "the certificate is for another name"),
+    Advice("tls_ca", "or is signed by an authority that has to be named"),
+)
+
+
+def advice_for(probed: Probed, settings: SmppSettings) -> tuple[Advice, ...]:
+    """Return what would mend what was found; nothing when all is well."""
+    if probed.connect_ms is None:
+        return _NO_AUTHORITY if "tls_ca" in probed.problem else _NO_CONNECTION
+    if probed.command_status:
+        return _BY_STATUS.get(
+            probed.command_status,
+            (Advice("system_id", f"ask the carrier about {probed.command_status:#x}"),),
+        )
+    if not probed.bound:
+        return _for_no_answer(probed.problem)
+    return _for_a_bind(probed, settings)
+
+
+def _for_no_answer(problem: str) -> tuple[Advice, ...]:
+    lowered = problem.lower()
+    if "command_length" in lowered:
+        return _NO_SMPP
+    if "certificate" in lowered or "verif" in lowered:
+        return _NO_CERTIFICATE
+    if "not speak tls" in lowered or "tls was not agreed" in lowered:
+        return _NO_TLS
+    if "speaks tls" in lowered:
+        return _ANSWERS_TLS
+    if "no answer" in lowered:
+        return _SILENT
+    return _HUNG_UP
+
+
+def _for_a_bind(probed: Probed, settings: SmppSettings) -> tuple[Advice, ...]:
+    found = []
+    version = probed.sc_interface_version
+    if settings.version == "3.4" and (version is None or version < 0x34):
+        said = "does not say its version" if version is None else "says 3.3"
+        found.append(
+            Advice(
+                "tlvs",
+                f"the SMSC {said}, so no optional parameters are sent and long texts"
+                " go with headers; tlvs = yes if the carrier takes them",
+            )
+        )
+    if probed.round_trip_ms is not None and settings.rate is not None:
+        needed = settings.rate * probed.round_trip_ms / 1000
+        if needed > settings.window:
+            found.append(
+                Advice(
+                    "window",
+                    f"{settings.rate:g} segments per second need a window of"
+                    f" {needed:.0f} at this round trip",
+                )
+            )
+    return tuple(found)
+
 
 log = Logger()
 
@@ -48,7 +192,7 @@ _ROUNDS: Final = 3
 _PAUSE_S: Final = 0.2
 _FALLBACK_S: Final = 10.0
 # an endpoint that our limit cancels says ConnectingCancelledError
-_NO_CONNECTION: Final = (
+_CONNECT_FAULTS: Final = (
     Unavailable,
     ConnectError,
     ConnectingCancelledError,
@@ -111,7 +255,7 @@ async def _probe_host(
     try:
         connecting: Deferred[Any] = connect(host).connect(SingleProtocolFactory(esme))
         await connecting.addTimeout(settings.connect_timeout_s or timeout_s, clock)
-    except _NO_CONNECTION as fault:
+    except _CONNECT_FAULTS as fault:
         limit = isinstance(fault, ConnectingCancelledError | DeferredTimeoutError)
         why = "no answer" if limit else in_words(fault)
         found = _with(found, problem=why)

@@ -1,8 +1,9 @@
-"""The way out of one channel: segments over the bind that submits.
+"""What one channel sends: segments and queries over the bind that submits.
 
 Segments leave in order, as far as the window goes and spaced by the lane's rate (far
 sides count segments); every answer finds its message's `SubmitAttempt`, and the last
-one makes its outcome.
+one makes its outcome.  query_sm (SMPP 3.4 §4.8) asks what became of a message, and
+leaves before segments.
 """
 
 from __future__ import annotations
@@ -16,22 +17,40 @@ from twisted.internet.interfaces import IReactorTime
 from gdemoi.alarm import Alarm
 from gdemoi.cellrate import CellRate
 from gdemoi.interfaces import IChannelEvents, Rate
-from gdemoi.message import Error, Outcome, Refused, Scope
-from gdemoi.smpp.channel_queries import PendingQuery
+from gdemoi.message import Error, Outcome, Receipt, Refused, Scope
+from gdemoi.smpp.addresses import Address
 from gdemoi.smpp.encoded import SmppEncodedMessage
-from gdemoi.smpp.pdu.pdus import Pdu, SubmitSmResp, UnparsedPdu
+from gdemoi.smpp.pdu.pdus import (
+    Pdu,
+    QuerySm,
+    QuerySmResp,
+    SubmitSmResp,
+    UnparsedPdu,
+    encode,
+)
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.receipts import MESSAGE_STATES, STATE_OF_WORD
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.states import INVBNDSTS, ROK
 from gdemoi.smpp.submit_attempts import SubmitAttempt
 from gdemoi.smpp.verdicts import refusal
 
+# message_state UNKNOWN (§5.2.28) is also said of a message that the SMSC has
+# forgotten: it is no news.
+_UNKNOWN_STATE: Final = 7
 _SUBMIT_SM_RESP: Final = SubmitSmResp.command_id
 # After ESME_RINVBNDSTS: the answers to what else is under way are awaited so long.
 _REBIND_GRACE_S: Final = 2.0
 # An error PDU with the status of success: it neither took nor refused the segment.
 _CONTRADICTION: Final = "the answer contradicts itself: generic_nack with ESME_ROK"
+
+
+class PendingQuery:
+    """One query_sm on its way; `answer` fires with the response, or None."""
+
+    def __init__(self) -> None:
+        self.answer: Deferred[Pdu | UnparsedPdu | None] = Deferred()
 
 
 def unavailable(reason: str) -> Refused:
@@ -206,3 +225,38 @@ def message_id_of(pdu: Pdu | UnparsedPdu) -> str:
     if isinstance(pdu, UnparsedPdu):
         return pdu.body.partition(b"\0")[0].decode("latin-1")
     return ""
+
+
+# -- query_sm (SMPP 3.4 §4.8)
+
+
+def query(message_id: str, source: Address) -> bytes:
+    """Return the octets of a query_sm."""
+    return encode(
+        QuerySm(
+            message_id=message_id,
+            source_addr_ton=source.ton,
+            source_addr_npi=source.npi,
+            source_addr=source.addr,
+        )
+    )
+
+
+def receipt_of(
+    channel: str, account: str, message_id: str, answer: Pdu | UnparsedPdu | None
+) -> Receipt | None:
+    """Return what an answer says as a receipt, None when it says nothing."""
+    if not isinstance(answer, QuerySmResp) or answer.command_status:
+        return None
+    if answer.message_state == _UNKNOWN_STATE:
+        return None
+    state = STATE_OF_WORD.get(MESSAGE_STATES.get(answer.message_state, ""))
+    if state is None:
+        return None
+    return Receipt(
+        account=account,
+        channel=channel,
+        provider_id=message_id,
+        state=state,
+        raw=f"query_sm: {MESSAGE_STATES[answer.message_state]}",
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.smpp.probe import Advice, Probed
+from gdemoi.smpp.channel_probe import Advice, Probed
 from tests.cli.wires import Terminal
 
 INI = """

@@ -15,7 +15,7 @@ from gdemoi.errors import OurFault
 from gdemoi.message import MessageClass, MessageState, Outcome, Uncertain
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
-from gdemoi.smpp.channel_outbind import LISTEN_AGAIN_S, OutbindPort
+from gdemoi.smpp.channel_links import LISTEN_AGAIN_S, OutbindPort
 from gdemoi.smpp.encoded import SmppEncodedMessage
 from gdemoi.smpp.inbound import DeliveryRepeats
 from gdemoi.smpp.pdu import pdus

@@ -10,7 +10,7 @@ from gdemoi.message import Accepted, MessageState
 from gdemoi.reconnector import ReconnectorState
 from gdemoi.sandbox.smsc import SmscPersonality, SmscProtocol
 from gdemoi.smpp.channel import SmppChannel
-from gdemoi.smpp.channel_outbind import OutbindPort
+from gdemoi.smpp.channel_links import OutbindPort
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag

@@ -4,8 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.sandbox.smsc import SmscPersonality
-from gdemoi.smpp.channel_probe import probe
-from gdemoi.smpp.probe import Probed
+from gdemoi.smpp.channel_probe import Probed, probe
 from tests.smpp.house import House
 
 
