@@ -13,8 +13,8 @@ from rich.text import Text
 from gdemoi.cli.remedies import REMEDIES
 from gdemoi.cli.show import error_words, plain
 from gdemoi.ini import KeyReference
+from gdemoi.smpp.pdu.headers import HEADER_OCTETS
 from gdemoi.smpp.pdu.pdus import SubmitSm, decode
-from gdemoi.smpp.pdu.wire import HEADER_OCTETS
 
 Json = Mapping[str, Any]
 

@@ -39,6 +39,12 @@ from gdemoi.smpp.channel_sender import SmppSender, query, receipt_of, unavailabl
 from gdemoi.smpp.encoded import SmppEncodedMessage as SmppPrepared
 from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.ids import IdForms
+from gdemoi.smpp.pdu.headers import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    INVCMDID,
+)
 from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.session_events import (
@@ -54,12 +60,6 @@ from gdemoi.smpp.session_events import (
     UnbindReceived,
 )
 from gdemoi.smpp.settings import BindAs, PduLog, SmppSettings, Tlvs
-from gdemoi.smpp.states import (
-    BIND_RECEIVER,
-    BIND_TRANSCEIVER,
-    BIND_TRANSMITTER,
-    INVCMDID,
-)
 from gdemoi.smpp.trace import Trace, TracedPdu, line, masked
 from gdemoi.tasks import background
 

@@ -19,14 +19,15 @@ from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Receipt, ReceiptMatch
 from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.inbound import DeliveryReader, DeliveryRepeats
+from gdemoi.smpp.pdu.headers import ROK
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
+from gdemoi.smpp.pdu.statuses import Status
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.settings import SmppSettings
 
 log = Logger()
 
-ROK: Final = 0x00
-RX_T_APPN: Final = 0x64
+RX_T_APPN: Final = int(Status.RX_T_APPN)
 # Deliveries that may wait for their commit before a connection is held.
 MOST_WAITING: Final = 500
 # Receipts that match nothing are told in the log so often.

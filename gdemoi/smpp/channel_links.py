@@ -37,6 +37,7 @@ from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import ChannelContext
 from gdemoi.reconnector import FAULTS, TIMEOUTS, Backoff, Reconnector, ReconnectorState
 from gdemoi.smpp.channel_deliveries import Deliveries
+from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
 from gdemoi.smpp.session_events import (
@@ -47,12 +48,7 @@ from gdemoi.smpp.session_events import (
     SessionEvent,
 )
 from gdemoi.smpp.settings import SmppSettings
-from gdemoi.smpp.states import (
-    BIND_RECEIVER,
-    BIND_TRANSCEIVER,
-    BIND_TRANSMITTER,
-    SessionParameters,
-)
+from gdemoi.smpp.states import SessionParameters
 from gdemoi.smpp.trace import Trace
 from gdemoi.tasks import background, spawn
 

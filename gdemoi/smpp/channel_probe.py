@@ -28,11 +28,11 @@ from gdemoi.smpp.channel_links import (
     tcp,
     terms_of,
 )
+from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.session_events import BindRefused, Bound, SessionEnded, SessionEvent
 from gdemoi.smpp.settings import BindAs, SmppSettings
-from gdemoi.smpp.states import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.tasks import spawn
 
 

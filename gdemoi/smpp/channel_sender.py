@@ -20,6 +20,7 @@ from gdemoi.interfaces import IChannelEvents, Rate
 from gdemoi.message import Error, Outcome, Receipt, Refused, Scope
 from gdemoi.smpp.addresses import Address
 from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.pdu.headers import INVBNDSTS, ROK
 from gdemoi.smpp.pdu.pdus import (
     Pdu,
     QuerySm,
@@ -32,7 +33,6 @@ from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.receipts import MESSAGE_STATES, STATE_OF_WORD
 from gdemoi.smpp.settings import SmppSettings
-from gdemoi.smpp.states import INVBNDSTS, ROK
 from gdemoi.smpp.submit_attempts import SubmitAttempt
 from gdemoi.smpp.verdicts import refusal
 

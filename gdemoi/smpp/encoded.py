@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from gdemoi.message import Outbound, Progress
+from gdemoi.smpp.pdu.headers import numbered
 from gdemoi.text.segments import Segment
 
 # Octets of the digest of a form: two forms of one message are hardly ever alike.
@@ -108,8 +109,7 @@ class SmppEncodedMessage:
         """Return each segment's PDU in hex, with sequence number 1, 2, 3…"""
         shown = []
         for number, octets in enumerate(self._octets, 1):
-            numbered = octets[:12] + number.to_bytes(4, "big") + octets[16:]
-            shown.append([numbered.hex()])
+            shown.append([numbered(octets, number).hex()])
         return shown
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Final
 
+from gdemoi.smpp.pdu.headers import GENERIC_NACK, LAST_NUMBER, ROK
 from gdemoi.smpp.session_events import ResponseMissing, SessionEvent
-from gdemoi.smpp.states import GENERIC_NACK, LAST_NUMBER, LATE_LIMIT, ROK
+from gdemoi.smpp.states import LATE_LIMIT
 
 # Refused requests whose refusal may still be taken back.
 REFUSED_LIMIT: Final = 100

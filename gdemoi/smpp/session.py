@@ -28,13 +28,33 @@ command_length that cannot be does: no PDU after it can be found.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from gdemoi.errors import OurFault
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.framing import LostFrame, PduFramer
+from gdemoi.smpp.pdu.headers import (
+    ALERT_NOTIFICATION,
+    BINDS,
+    DATA_SM,
+    DELIVER_SM,
+    ENQUIRE_LINK,
+    GENERIC_NACK,
+    HEADER,
+    INVBNDSTS,
+    INVCMDID,
+    INVCMDLEN,
+    OUTBIND,
+    RESPONSE,
+    ROK,
+    UNBIND,
+    header,
+    numbered,
+    response,
+)
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm, UnparsedPdu
 from gdemoi.smpp.pdu.statuses import name_of
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.requests import Requests
 from gdemoi.smpp.session_events import (
     BindRefused,
@@ -49,38 +69,25 @@ from gdemoi.smpp.session_events import (
     UnbindReceived,
 )
 from gdemoi.smpp.settings import Tlvs
-from gdemoi.smpp.short import (
-    BIND_ANSWERS,
-    HEADER,
-    bind_answer,
-    header,
-    numbered,
-    response,
-)
 from gdemoi.smpp.states import (
-    ALERT_NOTIFICATION,
     BOUND,
     BOUND_BY,
-    DATA_SM,
-    DELIVER_SM,
-    ENQUIRE_LINK,
-    GENERIC_NACK,
-    INVBNDSTS,
-    INVCMDID,
-    INVCMDLEN,
     LAST_ANSWERS_S,
     MAY_DELIVER,
     MAY_SUBMIT,
     OURS_ONLY,
-    OUTBIND,
-    RESPONSE,
-    ROK,
-    UNBIND,
     UNBIND_TIMEOUT_S,
     SessionParameters,
     SessionState,
 )
 from gdemoi.smpp.trace import Direction, Trace
+
+BIND_ANSWERS: Final = frozenset(command | RESPONSE for command in BINDS)
+_BIND_ANSWER_PDUS: Final = (
+    pdus.BindReceiverResp,
+    pdus.BindTransmitterResp,
+    pdus.BindTransceiverResp,
+)
 
 
 class EsmeSession:
@@ -435,3 +442,11 @@ class EsmeSession:
         if self._trace is not None:
             self._trace.note(now, Direction.OUT, octets)
         self._out.append(octets)
+
+
+def bind_answer(frame: bytes) -> tuple[str, int | None]:
+    """Return what can be read of a bind's answer: system_id, version."""
+    pdu = pdus.decode(frame)
+    if isinstance(pdu, _BIND_ANSWER_PDUS):
+        return pdu.system_id, pdu.tlv_int(Tag.sc_interface_version)
+    return "", None

@@ -1,7 +1,7 @@
 """The states of an ESME's session and what may be said in each (SMPP 3.4 §2).
 
-Numbers of commands, the operation matrix, and the terms that a session is held
-on.  No behaviour: that is `gdemoi.smpp.session`.
+The operation matrix, and the parameters of a session.  No behaviour: that is
+`gdemoi.smpp.session`.
 """
 
 from __future__ import annotations
@@ -12,31 +12,19 @@ from typing import Final
 
 from attrs import frozen
 
+from gdemoi.smpp.pdu.headers import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    BINDS,
+    CANCEL_SM,
+    DATA_SM,
+    QUERY_SM,
+    REPLACE_SM,
+    SUBMIT_MULTI,
+    SUBMIT_SM,
+)
 from gdemoi.smpp.settings import Tlvs
-
-RESPONSE: Final = 0x80000000
-LAST_NUMBER: Final = 0x7FFFFFFF
-
-BIND_RECEIVER: Final = 0x01
-BIND_TRANSMITTER: Final = 0x02
-QUERY_SM: Final = 0x03
-SUBMIT_SM: Final = 0x04
-DELIVER_SM: Final = 0x05
-UNBIND: Final = 0x06
-REPLACE_SM: Final = 0x07
-CANCEL_SM: Final = 0x08
-BIND_TRANSCEIVER: Final = 0x09
-OUTBIND: Final = 0x0B
-ENQUIRE_LINK: Final = 0x15
-SUBMIT_MULTI: Final = 0x21
-ALERT_NOTIFICATION: Final = 0x102
-DATA_SM: Final = 0x103
-GENERIC_NACK: Final = 0x80000000
-
-ROK: Final = 0x00
-INVCMDLEN: Final = 0x02
-INVCMDID: Final = 0x03
-INVBNDSTS: Final = 0x04
 
 # After the SMSC's unbind, outstanding answers are awaited so long; after ours,
 # its unbind_resp.
@@ -45,7 +33,6 @@ UNBIND_TIMEOUT_S: Final = 5.0
 # Requests given up whose late answer would still be understood.
 LATE_LIMIT: Final = 10_000
 
-BINDS: Final = frozenset({BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER})
 # Known requests that an SMSC never sends: answered ESME_RINVBNDSTS.
 OURS_ONLY: Final = BINDS | {QUERY_SM, SUBMIT_SM, REPLACE_SM, CANCEL_SM, SUBMIT_MULTI}
 

@@ -16,18 +16,26 @@ import msgspec
 
 from gdemoi.smpp.pcap import pcap
 from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.headers import (
+    BINDS,
+    DATA_SM,
+    DELIVER_SM,
+    HEADER_OCTETS,
+    OUTBIND,
+    REPLACE_SM,
+    SUBMIT_MULTI,
+    SUBMIT_SM,
+)
 from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.pdu.statuses import name_of
+from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 
-_BINDS: Final = frozenset({0x01, 0x02, 0x09})
-_OUTBIND: Final = 0x0B
-_SUBMIT_SM: Final = 0x04
-_DELIVER_SM: Final = 0x05
-_WITH_TEXT: Final = frozenset({_SUBMIT_SM, _DELIVER_SM, 0x07, 0x21, 0x103})
-_PAYLOAD: Final = 0x0424
-_HEADER: Final = 16
+_WITH_PASSWORD: Final = BINDS | {OUTBIND}
+_WITH_TEXT: Final = frozenset(
+    {SUBMIT_SM, DELIVER_SM, REPLACE_SM, SUBMIT_MULTI, DATA_SM}
+)
 _UDHI: Final = 0x40
 _LONGEST_LINE: Final = 1000
 
@@ -144,33 +152,33 @@ def _text(pdu: SubmitSm | DeliverSm) -> str:
 def masked(octets: bytes, texts: bool = True) -> bytes:
     """Return a PDU without its secrets (and texts), of the same length."""
     command_id = int.from_bytes(octets[4:8], "big")
-    if command_id in _BINDS or command_id == _OUTBIND:
-        start = _after_nul(octets, _HEADER)
+    if command_id in _WITH_PASSWORD:
+        start = _after_nul(octets, HEADER_OCTETS)
         return _hide(octets, start, _end(octets, start))
     if texts or command_id not in _WITH_TEXT:
         return octets
-    if command_id not in (_SUBMIT_SM, _DELIVER_SM):
+    if command_id not in (SUBMIT_SM, DELIVER_SM):
         # rare here, and their layouts differ: nothing of the body is shown
-        return _hide(octets, _HEADER, len(octets))
+        return _hide(octets, HEADER_OCTETS, len(octets))
     return _without_text(octets)
 
 
 def _without_text(octets: bytes) -> bytes:
     """Mask short_message and message_payload of a submit_sm or deliver_sm."""
-    at = _after_nul(octets, _HEADER)
+    at = _after_nul(octets, HEADER_OCTETS)
     at = _after_nul(octets, at + 2)
     at = _after_nul(octets, at + 2)
     at = _after_nul(octets, at + 3)
     at = _after_nul(octets, at)
     at += 4
     if at >= len(octets):
-        return _hide(octets, _HEADER, len(octets))
+        return _hide(octets, HEADER_OCTETS, len(octets))
     end = at + 1 + octets[at]
     found = _hide(octets, at + 1, end)
     while end + 4 <= len(found):
         tag = int.from_bytes(found[end : end + 2], "big")
         size = int.from_bytes(found[end + 2 : end + 4], "big")
-        if tag == _PAYLOAD:
+        if tag == Tag.message_payload:
             found = _hide(found, end + 4, end + 4 + size)
         end += 4 + size
     return found

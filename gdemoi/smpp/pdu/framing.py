@@ -11,12 +11,10 @@ import struct
 from typing import Final
 
 from gdemoi.errors import TheirFault
+from gdemoi.smpp.pdu.headers import HEADER_OCTETS, INVCMDLEN
 
-HEADER_OCTETS: Final = 16
 # message_payload of 64 K octets and the rest of a submit_multi, rounded up.
 MOST_OCTETS: Final = 70_000
-# What the peer is told: ESME_RINVCMDLEN.
-INVALID_LENGTH: Final = 0x02
 
 _length_of: Final = struct.Struct(">I").unpack_from
 _number_of: Final = struct.Struct(">12xI").unpack_from
@@ -30,7 +28,7 @@ class LostFrame(TheirFault):
     came whole before it in the same data.
     """
 
-    command_status = INVALID_LENGTH
+    command_status = INVCMDLEN
 
     def __init__(
         self, length: int, sequence_number: int, frames: list[bytes], head: bytes

@@ -57,17 +57,12 @@ from gdemoi.smpp.pdu.commands import (
     UnparsedPdu,
     UnsuccessSme,
 )
+from gdemoi.smpp.pdu.headers import HEADER, HEADER_OCTETS, RESPONSE
 from gdemoi.smpp.pdu.statuses import Status
 from gdemoi.smpp.pdu.tlvs import CutTlv, Tag, Tlv
 from gdemoi.smpp.pdu.tlvs import read as read_tlvs
 from gdemoi.smpp.pdu.tlvs import write as write_tlvs
-from gdemoi.smpp.pdu.wire import (
-    HEADER_OCTETS,
-    DecoderSource,
-    EncoderSource,
-    Integer,
-    table_of,
-)
+from gdemoi.smpp.pdu.wire import DecoderSource, EncoderSource, Integer, table_of
 
 __all__ = [
     "ALL",
@@ -114,9 +109,6 @@ __all__ = [
     "encode",
 ]
 
-# An answer's command_id is the request's with this bit set (§5.1.2).
-RESPONSE: Final = 0x80000000
-
 ALL: Final[tuple[type[Pdu], ...]] = (
     GenericNack,
     BindReceiver,
@@ -149,7 +141,6 @@ ALL: Final[tuple[type[Pdu], ...]] = (
 
 BY_ID: Final[dict[int, type[Pdu]]] = {cls.command_id: cls for cls in ALL}
 
-_HEADER: Final = struct.Struct(">IIII")
 # An octet as the character of Latin-1 that it is encoded from.
 _OCTET: Final = {number: chr(number) for number in range(256)}
 _WORD: Final = 1 << 32
@@ -180,7 +171,7 @@ def make_encoder(cls: type[M]) -> Callable[[M], bytes]:
     ]
     known = {
         "_octet": _OCTET,
-        "_head": _HEADER.pack,
+        "_head": HEADER.pack,
         "_kinds": table,
         "_write_tlvs": write_tlvs,
     }
@@ -256,7 +247,7 @@ def encode(pdu: Pdu, version: int = V34) -> bytes:
     try:
         if pdu.command_status and pdu.command_id & RESPONSE and _says_nothing(pdu):
             status, number = pdu.command_status, pdu.sequence_number
-            return _HEADER.pack(wire.HEADER_OCTETS, pdu.command_id, status, number)
+            return HEADER.pack(HEADER_OCTETS, pdu.command_id, status, number)
         if pdu.tlvs and type(pdu) in _ONE_TEXT:
             _one_text(pdu)
         return _encoders[type(pdu)](pdu)
@@ -311,9 +302,9 @@ def decode(octets: bytes) -> Pdu | UnparsedPdu:
     Any octets that are a frame give a value.  Others raise `TheirFault`.
     """
     size = len(octets)
-    if size < wire.HEADER_OCTETS:
+    if size < HEADER_OCTETS:
         raise TheirFault(f"{size} octets are no PDU")
-    length, command_id, status, number = _HEADER.unpack_from(octets)
+    length, command_id, status, number = HEADER.unpack_from(octets)
     if length != size:
         raise TheirFault(f"command_length {length} on a PDU of {size} octets")
     reading = _decoders.get(command_id)
@@ -322,7 +313,7 @@ def decode(octets: bytes) -> Pdu | UnparsedPdu:
             command_id,
             status,
             number,
-            octets[wire.HEADER_OCTETS :],
+            octets[HEADER_OCTETS:],
             "command_id",
             4,
             f"nobody knows command 0x{command_id:08X}",
@@ -337,7 +328,7 @@ def decode(octets: bytes) -> Pdu | UnparsedPdu:
 def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | UnparsedPdu:
     """Read field by field a body that the generated decoder stumbled over."""
     values: dict[str, Any] = {}
-    offset = wire.HEADER_OCTETS
+    offset = HEADER_OCTETS
     is_response = bool(cls.command_id & RESPONSE)
     try:
         for name, kind in wire.table_of(cls).items():
@@ -348,7 +339,7 @@ def _walk(cls: type[Pdu], octets: bytes, status: int, number: int) -> Pdu | Unpa
                 cls.command_id,
                 status,
                 number,
-                octets[wire.HEADER_OCTETS :],
+                octets[HEADER_OCTETS:],
                 name,
                 trouble.offset,
                 trouble.why,
@@ -394,7 +385,7 @@ def _tail(
                 cls.command_id,
                 status,
                 number,
-                octets[wire.HEADER_OCTETS :],
+                octets[HEADER_OCTETS:],
                 "tlvs",
                 cut.offset,
                 "an optional parameter runs past the end",

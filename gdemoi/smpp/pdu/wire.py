@@ -18,14 +18,13 @@ import msgspec
 from attrs import frozen
 
 from gdemoi.errors import OurFault
+from gdemoi.smpp.pdu.headers import HEADER_OCTETS
+from gdemoi.smpp.pdu.statuses import Status
 
 # command_status values that answer a body we cannot read (SMPP 3.4 §5.1.3).
-INVALID_MESSAGE_LENGTH: Final = 0x01
-INVALID_COMMAND_LENGTH: Final = 0x02
-INVALID_DESTINATION_FLAG: Final = 0x40
-INVALID_OPTIONAL_PART: Final = 0xC0
-
-HEADER_OCTETS: Final = 16
+INVALID_MESSAGE_LENGTH: Final = int(Status.RINVMSGLEN)
+INVALID_COMMAND_LENGTH: Final = int(Status.RINVCMDLEN)
+INVALID_DESTINATION_FLAG: Final = int(Status.RINVDESTFLAG)
 
 
 class Unwritable(OurFault):

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault, TheirFault
 from gdemoi.smpp.pdu import pdus, wire
+from gdemoi.smpp.pdu.headers import HEADER_OCTETS
 from gdemoi.smpp.pdu.pdus import DeliverSm, Pdu, Tag, UnparsedPdu
 from gdemoi.smpp.pdu.wire import CString, Integer, ShortMessage, Time
 from tests.smpp.pdu.cases import VECTORS, any_pdus, golden
@@ -386,7 +387,7 @@ class GeneratedTests(SynchronousTestCase):
     def test_generated_code_does_what_the_table_says(self, pdu: Pdu) -> None:
         """The body read field by field has the same values."""
         octets = pdus.encode(pdu)
-        offset = wire.HEADER_OCTETS
+        offset = HEADER_OCTETS
         for name, kind in wire.table_of(type(pdu)).items():
             value, offset = kind.read(octets, offset)
             self.assertEqual(value, getattr(pdu, name))
