@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.soak_codec import mutated, seeds
 from gdemoi.message import Outbound
-from gdemoi.smpp.states import SessionState
+from gdemoi.smpp.session_types import SessionState
 from tests.smpp.house import NOW, House
 
 # What ends a session by right: unbind and its answer (a session that was told to

@@ -151,7 +151,7 @@ class RenderTests(SynchronousTestCase):
         self.assertEqual("\n".join(wrong), "")
 
     def test_files_that_they_name_exist(self) -> None:
-        """``gdemoi/smpp/ids.py`` in a text is a file, or a folder."""
+        """``gdemoi/smpp/receipts.py`` in a text is a file, or a folder."""
         wrong = [
             f"{shown(path)}: {word}"
             for path in DOCUMENTS

@@ -1,7 +1,7 @@
 """A channel over one SMPP account: one bind, or a pair of them.
 
 Puts together what the other modules do: `encoder` (from messages to PDUs),
-`channel_sender` with `submit_attempts` (from answers to outcomes; `verdicts`: what
+`channel_sender` with `submit_attempts` (from answers to outcomes; `error_codes`: what
 a command_status means), `channel_deliveries` with `inbound` (deliver_sm and data_sm),
 `channel_links` (staying bound).  Tells the state of the whole, and shows it to
 operators.
@@ -36,9 +36,8 @@ from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_links import Connect, Link, OutbindPort, secured, tcp
 from gdemoi.smpp.channel_sender import SmppSender, query, receipt_of, unavailable
-from gdemoi.smpp.encoded import SmppEncodedMessage as SmppPrepared
+from gdemoi.smpp.encoder import SmppEncodedMessage as SmppPrepared
 from gdemoi.smpp.encoder import SmppEncoder
-from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.pdu.headers import (
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
@@ -47,7 +46,8 @@ from gdemoi.smpp.pdu.headers import (
 )
 from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.protocol import EsmeProtocol
-from gdemoi.smpp.session_events import (
+from gdemoi.smpp.receipts import IdForms
+from gdemoi.smpp.session_types import (
     BindRefused,
     Bound,
     DeliveryReceived,

@@ -17,12 +17,12 @@ from twisted.python.failure import Failure
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import Receipt, ReceiptMatch
-from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.inbound import DeliveryReader, DeliveryRepeats
 from gdemoi.smpp.pdu.headers import ROK
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.pdu.statuses import Status
 from gdemoi.smpp.protocol import EsmeProtocol
+from gdemoi.smpp.receipts import IdForms
 from gdemoi.smpp.settings import SmppSettings
 
 log = Logger()

@@ -40,15 +40,15 @@ from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
-from gdemoi.smpp.session_events import (
+from gdemoi.smpp.session_types import (
     Bound,
     DeliveryReceived,
     OutbindReceived,
     SessionEnded,
     SessionEvent,
+    SessionParameters,
 )
 from gdemoi.smpp.settings import SmppSettings
-from gdemoi.smpp.states import SessionParameters
 from gdemoi.smpp.trace import Trace
 from gdemoi.tasks import background, spawn
 

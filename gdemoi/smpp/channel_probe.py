@@ -15,7 +15,6 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from gdemoi.errors import Unavailable
 from gdemoi.faults import in_words
@@ -31,9 +30,8 @@ from gdemoi.smpp.channel_links import (
 from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.protocol import EsmeProtocol
-from gdemoi.smpp.session_events import BindRefused, Bound, SessionEnded, SessionEvent
+from gdemoi.smpp.session_types import BindRefused, Bound, SessionEnded, SessionEvent
 from gdemoi.smpp.settings import BindAs, SmppSettings
-from gdemoi.tasks import spawn
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -179,8 +177,6 @@ def _for_a_bind(probed: Probed, settings: SmppSettings) -> tuple[Advice, ...]:
     return tuple(found)
 
 
-log = Logger()
-
 _COMMANDS: Final = {
     BindAs.TRANSCEIVER: BIND_TRANSCEIVER,
     BindAs.TRANSMITTER: BIND_TRANSMITTER,
@@ -306,21 +302,3 @@ def _with(found: Probed, **changes: object) -> Probed:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
-
-
-def probe_now(settings: SmppSettings) -> list[Probed]:
-    """Run a probe to its end, in a process where no reactor runs yet."""
-    from twisted.internet import reactor
-
-    loop: Any = reactor
-    found: list[Probed] = []
-
-    async def run() -> None:
-        try:
-            found.extend(await probe(settings, loop))
-        finally:
-            loop.stop()
-
-    loop.callWhenRunning(spawn, run(), log, "the probe")
-    loop.run()
-    return found

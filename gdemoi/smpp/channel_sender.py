@@ -19,7 +19,8 @@ from gdemoi.cellrate import CellRate
 from gdemoi.interfaces import IChannelEvents, Rate
 from gdemoi.message import Error, Outcome, Receipt, Refused, Scope
 from gdemoi.smpp.addresses import Address
-from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.encoder import SmppEncodedMessage
+from gdemoi.smpp.error_codes import refusal
 from gdemoi.smpp.pdu.headers import INVBNDSTS, ROK
 from gdemoi.smpp.pdu.pdus import (
     Pdu,
@@ -34,7 +35,6 @@ from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.receipts import MESSAGE_STATES, STATE_OF_WORD
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.submit_attempts import SubmitAttempt
-from gdemoi.smpp.verdicts import refusal
 
 # message_state UNKNOWN (§5.2.28) is also said of a message that the SMSC has
 # forgotten: it is no news.

@@ -20,11 +20,11 @@ from gdemoi.message import (
     ReceiptId,
 )
 from gdemoi.smpp.addresses import as_number, as_sender, numbering_of
-from gdemoi.smpp.ids import IdForms
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.receipts import (
     TYPE_MASK,
+    IdForms,
     ReceiptFacts,
     facts_of,
     parse_date,

@@ -25,18 +25,18 @@ from zope.interface import implementer
 from gdemoi.alarm import Alarm
 from gdemoi.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
 from gdemoi.reconnector import LoginRefused
+from gdemoi.smpp.error_codes import BAD_CREDENTIALS
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.session_events import (
+from gdemoi.smpp.session_types import (
     BindRefused,
     Bound,
     OutbindReceived,
     SessionEnded,
     SessionEvent,
+    SessionParameters,
 )
-from gdemoi.smpp.states import SessionParameters
 from gdemoi.smpp.trace import Trace
-from gdemoi.smpp.verdicts import BAD_CREDENTIALS
 
 # A far side that does not read its last octets is cut off after this.
 CLOSE_TIMEOUT_S: Final = 2.0

@@ -55,8 +55,15 @@ from gdemoi.smpp.pdu.headers import (
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm, UnparsedPdu
 from gdemoi.smpp.pdu.statuses import name_of
 from gdemoi.smpp.pdu.tlvs import Tag
-from gdemoi.smpp.requests import Requests
-from gdemoi.smpp.session_events import (
+from gdemoi.smpp.session_requests import Requests
+from gdemoi.smpp.session_types import (
+    BOUND,
+    BOUND_BY,
+    LAST_ANSWERS_S,
+    MAY_DELIVER,
+    MAY_SUBMIT,
+    OURS_ONLY,
+    UNBIND_TIMEOUT_S,
     BindRefused,
     Bound,
     DeliveryReceived,
@@ -66,20 +73,11 @@ from gdemoi.smpp.session_events import (
     SessionEnded,
     SessionEvent,
     SessionNotice,
+    SessionParameters,
+    SessionState,
     UnbindReceived,
 )
 from gdemoi.smpp.settings import Tlvs
-from gdemoi.smpp.states import (
-    BOUND,
-    BOUND_BY,
-    LAST_ANSWERS_S,
-    MAY_DELIVER,
-    MAY_SUBMIT,
-    OURS_ONLY,
-    UNBIND_TIMEOUT_S,
-    SessionParameters,
-    SessionState,
-)
 from gdemoi.smpp.trace import Direction, Trace
 
 BIND_ANSWERS: Final = frozenset(command | RESPONSE for command in BINDS)

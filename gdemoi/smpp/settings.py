@@ -27,9 +27,16 @@ from gdemoi.ini import (
 )
 from gdemoi.ini.listeners import KINDS, Listener, listener
 from gdemoi.smpp.addresses import complaint_of_sender
-from gdemoi.smpp.error_tables import LANGUAGES, NO_TABLE, ErrorTable, load_table
-from gdemoi.smpp.ids import IdForm
-from gdemoi.smpp.verdicts import StatusRule, read_rule, read_status
+from gdemoi.smpp.error_codes import (
+    LANGUAGES,
+    NO_TABLE,
+    ErrorTable,
+    StatusRule,
+    load_table,
+    read_rule,
+    read_status,
+)
+from gdemoi.smpp.receipts import IdForm
 from gdemoi.text.segments import Method
 
 # SMPP 3.4 §4.1: octets without the NUL

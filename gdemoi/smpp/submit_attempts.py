@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from gdemoi.message import Accepted, MessageClass, Outcome, Refused, Uncertain
-from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.encoder import SmppEncodedMessage
 
 
 class SubmitAttempt:

@@ -7,8 +7,7 @@ from gdemoi.smpp.pdu.headers import BIND_TRANSCEIVER
 from gdemoi.smpp.pdu.pdus import Pdu, SubmitSm
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.session_events import SessionEvent
-from gdemoi.smpp.states import SessionParameters, SessionState
+from gdemoi.smpp.session_types import SessionEvent, SessionParameters, SessionState
 
 NOW = 1000.0
 BIND = {

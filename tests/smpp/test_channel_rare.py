@@ -16,14 +16,13 @@ from gdemoi.message import MessageClass, MessageState, Outcome, Uncertain
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
 from gdemoi.smpp.channel_links import LISTEN_AGAIN_S, OutbindPort
-from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.encoder import SmppEncodedMessage
 from gdemoi.smpp.inbound import DeliveryRepeats
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag
-from gdemoi.smpp.requests import Requests
-from gdemoi.smpp.session_events import SessionNotice
-from gdemoi.smpp.states import LATE_LIMIT
+from gdemoi.smpp.session_requests import Requests
+from gdemoi.smpp.session_types import LATE_LIMIT, SessionNotice
 from gdemoi.smpp.submit_attempts import SubmitAttempt
 from gdemoi.text.segments import Method
 from tests.smpp.house import NOW, House
@@ -165,7 +164,7 @@ class UpwardTests(SynchronousTestCase):
 
     def test_an_unknown_state_is_what_its_code_says(self) -> None:
         """Without a table it is no final state."""
-        from gdemoi.smpp.error_tables import load_table
+        from gdemoi.smpp.error_codes import load_table
 
         text = b"id:1 stat:WHAT err:050"
         house = House(error_table=load_table("mensatek"))

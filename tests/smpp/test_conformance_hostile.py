@@ -11,7 +11,7 @@ from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import DeliverSm, UnparsedPdu
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.session_events import (
+from gdemoi.smpp.session_types import (
     BindRefused,
     Bound,
     DeliveryReceived,

@@ -11,14 +11,14 @@ from gdemoi.message import Accepted, Inbound, InboundSegment, MessageState, Numb
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp.channel_deliveries import Deliveries
-from gdemoi.smpp.error_tables import load_table
-from gdemoi.smpp.ids import IdForm, IdForms
+from gdemoi.smpp.error_codes import load_table
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag
-from gdemoi.smpp.session_events import SessionEnded, UnbindReceived
+from gdemoi.smpp.receipts import IdForm, IdForms
+from gdemoi.smpp.session_types import SessionEnded, UnbindReceived
+from gdemoi.smpp.session_types import SessionState as SessionState
 from gdemoi.smpp.settings import BindAs, DefaultCharset, PduLog
-from gdemoi.smpp.states import SessionState as SessionState
 from gdemoi.text import gsm7
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, sent

@@ -8,11 +8,10 @@ from gdemoi.errors import OurFault
 from gdemoi.message import Accepted, Refused, Scope, Uncertain
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.sandbox.smsc_personality import read_personality
+from gdemoi.smpp.error_codes import StatusRule, Verdict, read_rule, read_status, refusal
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.headers import LAST_NUMBER
-from gdemoi.smpp.session_events import ResponseMissing, SessionEnded
-from gdemoi.smpp.states import SessionState
-from gdemoi.smpp.verdicts import StatusRule, Verdict, read_rule, read_status, refusal
+from gdemoi.smpp.session_types import ResponseMissing, SessionEnded, SessionState
 from tests.smpp.house import House
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent
 

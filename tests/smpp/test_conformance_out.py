@@ -16,7 +16,7 @@ from gdemoi.message import (
     Transliteration,
 )
 from gdemoi.sandbox.smsc import SmscPersonality
-from gdemoi.smpp.encoded import SmppEncodedMessage
+from gdemoi.smpp.encoder import SmppEncodedMessage
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import SubmitSm
 from gdemoi.smpp.pdu.wire import absolute, relative

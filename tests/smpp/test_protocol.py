@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.reconnector import LoginRefused
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
-from gdemoi.smpp.states import SessionState
+from gdemoi.smpp.session_types import SessionState
 from tests.smpp.sessions import SUBMIT, bind_answer, terms
 
 

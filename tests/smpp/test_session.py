@@ -6,15 +6,16 @@ from gdemoi.errors import OurFault
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.framing import LostFrame
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.smpp.session_events import (
+from gdemoi.smpp.session_types import (
+    MAY_SUBMIT,
     Bound,
     DeliveryReceived,
     ResponseMissing,
     ResponseReceived,
     SessionEnded,
     SessionNotice,
+    SessionState,
 )
-from gdemoi.smpp.states import MAY_SUBMIT, SessionState
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent, terms
 
 ANSWER = pdus.SubmitSmResp(sequence_number=2, message_id="a1")

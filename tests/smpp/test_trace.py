@@ -7,12 +7,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
 from gdemoi.interfaces import ITraced
-from gdemoi.smpp.pcap import pcap
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import BindTransceiver, DataSm, Outbind, SubmitSm
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.settings import PduLog
-from gdemoi.smpp.trace import Direction, Trace, line, masked
+from gdemoi.smpp.trace import Direction, Trace, line, masked, pcap
 from tests.smpp.house import House
 
 BIND = pdus.encode(BindTransceiver(system_id="esme", password="secret"))

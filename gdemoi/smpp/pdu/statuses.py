@@ -1,7 +1,7 @@
 """command_status: the numbers and their names (SMPP 3.4 §5.1.3, table 5-2).
 
 Knows what the specification says of each number, and SMPP 5.0's further names.
-Refuses to know what is to be done about one: that is `verdicts`' business.
+What is to be done about one is in `gdemoi.smpp.error_codes`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import MessageState
-from gdemoi.smpp.error_tables import NO_TABLE, load_table, read_table
+from gdemoi.smpp.error_codes import NO_TABLE, load_table, read_table
 
 DELIVERED = {11, 13, 14, 70, 106}
 WAITING = {0, 1, 2, 10, 12, 31, 120, 121, 122, 134, 135}

@@ -11,8 +11,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from gdemoi.smpp.pdu.headers import GENERIC_NACK, LAST_NUMBER, ROK
-from gdemoi.smpp.session_events import ResponseMissing, SessionEvent
-from gdemoi.smpp.states import LATE_LIMIT
+from gdemoi.smpp.session_types import LATE_LIMIT, ResponseMissing, SessionEvent
 
 # Refused requests whose refusal may still be taken back.
 REFUSED_LIMIT: Final = 100
