@@ -68,7 +68,6 @@ from gdemoi.message import (
     Refused,
     Scope,
     Uncertain,
-    provider_key,
 )
 
 HOSTS: Final = {"uk": "https://api.txtlocal.com", "in": "https://api.textlocal.in"}
@@ -252,16 +251,13 @@ class Textlocal(Provider[TextlocalSettings]):
         if not sender:
             raise TheirFault("no sender")
         text = fields.get("content", "")
-        inbound = Inbound(
-            channel=self.channel,
-            account=self.account,
-            from_=plussed(sender),
-            to=None if number is None else plussed(number),
+        inbound = self.new_inbound(
+            fingerprint(sender, number or "", text),
+            sender,
+            number,
+            text,
             received_at=now,
-            text=text,
             binary=octets,
-            charset="utf-8",
-            dedup=f"{self.account}:{fingerprint(sender, number or '', text)}",
             dedup_window_s=REPEAT_WINDOW_S,
         )
         return WebhookContent(inbounds=(inbound,))
@@ -280,12 +276,9 @@ class Textlocal(Provider[TextlocalSettings]):
             error = Error(f"textlocal:{word}", STATUS_TEXTS[word])
         elif word not in STATUSES:
             error = Error("textlocal:status", f"unknown status {word[:40]!r}")
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=provider_id,
-            keys=(provider_key(provider_id),) if provider_id else (),
-            state=state,
+        return self.new_receipt(
+            provider_id,
+            state,
             error=error,
             about=plussed(number) if number else None,
             message_id=reference,
@@ -375,16 +368,13 @@ class Textlocal(Provider[TextlocalSettings]):
         )
 
     def _inbound(self, row: Mapping[str, Any], now: float) -> Inbound:
-        return Inbound(
-            channel=self.channel,
-            account=self.account,
-            from_=plussed(text_of(row.get("number")) or ""),
-            to=None,
+        return self.new_inbound(
+            f"in:{text_of(row.get('id'))}",
+            text_of(row.get("number")) or "",
+            None,
+            text_of(row.get("message")) or "",
             received_at=now,
-            text=text_of(row.get("message")) or "",
-            charset="utf-8",
             sent_at=self._time(row.get("date")),
-            dedup=f"{self.account}:in:{text_of(row.get('id'))}",
             dedup_window_s=7 * 86400.0,
         )
 

@@ -49,7 +49,6 @@ from gdemoi.cloud.reading import (
     mapping_of,
     mappings_of,
     number_of,
-    plussed,
     price_sum,
     read_json,
     read_repaired,
@@ -70,7 +69,6 @@ from gdemoi.message import (
     Outcome,
     Receipt,
     Uncertain,
-    provider_key,
 )
 
 API: Final = "https://api.tyntec.com"
@@ -272,18 +270,15 @@ class Tyntec(Provider[TyntecSettings]):
         contents = mappings_of(told.get("contentList") or [])
         dates = [at for row in contents if (at := iso_time(row.get("sentDate")))]
         missing = text_of(told.get("missingParts")) == "true"
-        return Inbound(
-            channel=self.channel,
-            account=self.account,
-            from_=plussed(sender),
-            to=plussed(to) if isinstance(to, str) else None,
+        return self.new_inbound(
+            f"in:{text_of(request_id)}",
+            sender,
+            to if isinstance(to, str) else None,
+            text,
             received_at=now,
-            text=text,
-            charset="utf-8",
             sent_at=min(dates, default=None),
             complete=not missing,
             segments=count_of(told.get("size")) or len(contents) or 1,
-            dedup=f"{self.account}:in:{text_of(request_id)}",
             dedup_window_s=self.settings.remembered_s,
         )
 
@@ -301,12 +296,9 @@ class Tyntec(Provider[TyntecSettings]):
             )
         elif word not in STATES:
             error = Error("tyntec:status", f"unknown status {word[:40]!r}")
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=request_id,
-            keys=(provider_key(request_id),),
-            state=state,
+        return self.new_receipt(
+            request_id,
+            state,
             error=error,
             about=text_of(told.get("to")),
             message_id=text_of(told.get("reference")) or None,

@@ -28,7 +28,6 @@ from gdemoi.cloud.reading import (
     mappings_of,
     number_of,
     objects_in,
-    plussed,
     read_json,
     read_repaired,
     text_of,
@@ -43,7 +42,6 @@ from gdemoi.message import (
     MessageState,
     Outbound,
     Receipt,
-    provider_key,
 )
 
 REST: Final = "https://rest.nexmo.com"
@@ -203,12 +201,9 @@ class VonageAccount(Provider[VonageSettings]):
             error = Error(f"vonage:{word.lower()}", f"status {word.lower()}")
         elif word.lower() not in STATUSES:
             error = Error("vonage:status", f"unknown status {word[:40]!r}")
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=provider_id,
-            keys=(provider_key(provider_id),),
-            state=state,
+        return self.new_receipt(
+            provider_id,
+            state,
             error=error,
             about=about,
             message_id=reference,
@@ -320,16 +315,13 @@ class VonageAccount(Provider[VonageSettings]):
 
     def _inbound_of_record(self, record: Mapping[str, Any], now: float) -> Inbound:
         to = text_of(record.get("to"))
-        return Inbound(
-            channel=self.channel,
-            account=self.account,
-            from_=plussed(text_of(record.get("from")) or ""),
-            to=None if to is None else plussed(to),
+        return self.new_inbound(
+            _id_of(record),
+            text_of(record.get("from")) or "",
+            to,
+            text_of(record.get("message_body")) or "",
             received_at=now,
-            text=text_of(record.get("message_body")) or "",
-            charset="utf-8",
             sent_at=iso_time(record.get("date_received")),
-            dedup=f"{self.account}:{_id_of(record)}",
             dedup_window_s=self.remembered_s,
         )
 

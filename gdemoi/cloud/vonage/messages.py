@@ -38,7 +38,6 @@ from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
     objects_in,
-    plussed,
     read_repaired,
     text_of,
     with_octets,
@@ -221,17 +220,14 @@ class VonageMessages(VonageAccount):
         sms = told.get("sms")
         parts = sms.get("num_messages") if isinstance(sms, dict) else None
         to = text_of(told.get("to"))
-        return Inbound(
-            channel=self.channel,
-            account=self.account,
-            from_=plussed(text_of(told.get("from")) or ""),
-            to=None if to is None else plussed(to),
+        return self.new_inbound(
+            uuid,
+            text_of(told.get("from")) or "",
+            to,
+            text_of(told.get("text")) or "",
             received_at=now,
-            text=text_of(told.get("text")) or "",
-            charset="utf-8",
             sent_at=iso_time(told.get("timestamp")),
             segments=count_of(parts) or 1,
-            dedup=f"{self.account}:{uuid}",
             dedup_window_s=self.remembered_s,
         )
 

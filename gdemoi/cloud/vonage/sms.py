@@ -38,7 +38,6 @@ from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,
     mappings_of,
-    plussed,
     price_sum,
     read_json,
     text_of,
@@ -244,18 +243,16 @@ class VonageSms(VonageAccount):
         udh = _udh(fields.get("udh"))
         header = headers.parse(udh)[0] if udh else headers.Udh()
         dest_port, source_port = header.ports or (None, None)
-        return Inbound(
-            channel=self.channel,
-            account=self.account,
-            from_=plussed(fields.get("msisdn", "")),
-            to=None if to is None else plussed(to),
+        return self.new_inbound(
+            provider_id,
+            fields.get("msisdn", ""),
+            to,
+            None if binary is not None else fields.get("text", ""),
             received_at=now,
-            text=None if binary is not None else fields.get("text", ""),
             binary=binary,
             charset="ucs2" if fields.get("type") == "unicode" else "gsm7",
             sent_at=iso_time(fields.get("message-timestamp")),
             part=part_of(fields) or header.part,
-            dedup=f"{self.account}:{provider_id}",
             dedup_window_s=self.remembered_s,
             udh=udh,
             dest_port=dest_port,
