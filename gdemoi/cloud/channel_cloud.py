@@ -20,11 +20,12 @@ from zope.interface import implementer
 
 from gdemoi.cloud.channel_receipts import Confirmation, WebhookForwarder
 from gdemoi.cloud.encoded import CloudEncodedMessage, prepare
+from gdemoi.cloud.exchange import WebhookKind
 from gdemoi.cloud.health import Health
 from gdemoi.cloud.http import CloudHttp, RequestNotSent, RequestUnanswered
 from gdemoi.cloud.open_messages import POLLING, RECONCILING, OpenMessage, OpenMessages
 from gdemoi.cloud.poller import Poller, named
-from gdemoi.cloud.provider import Balance, Provider, WebhookKind
+from gdemoi.cloud.provider import Balance, Provider
 from gdemoi.cloud.reading import redact
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.webhooks import WebhookHandlers

@@ -15,9 +15,9 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
+from gdemoi.cloud.exchange import WebhookContent
 from gdemoi.cloud.open_messages import OpenMessage, OpenMessages
 from gdemoi.cloud.poller import Poller
-from gdemoi.cloud.provider import WebhookContent
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import FINAL, Inbound, MessageState, Outbound, Receipt, ReceiptMatch

@@ -44,7 +44,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from gdemoi.certificates import Named
-from gdemoi.cloud.provider import HttpAnswer, HttpRequest
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.settings import is_loopback
 from gdemoi.errors import Unavailable
 from gdemoi.faults import in_words

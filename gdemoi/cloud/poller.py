@@ -18,15 +18,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.http import CloudHttp
 from gdemoi.cloud.open_messages import BUCKETS, OpenMessage, OpenMessages
-from gdemoi.cloud.provider import (
-    HttpAnswer,
-    HttpRequest,
-    InboundPage,
-    Provider,
-    StatusAnswer,
-)
+from gdemoi.cloud.provider import InboundPage, Provider, StatusAnswer
 from gdemoi.errors import TheirFault, Unavailable
 from gdemoi.message import FINAL, Error, Inbound, MessageState, Receipt
 from gdemoi.tasks import background, spawn

@@ -18,23 +18,25 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 
-from gdemoi.cloud.asking import form_request
+from gdemoi.cloud.exchange import (
+    HttpAnswer,
+    HttpRequest,
+    Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+    form_request,
+)
 from gdemoi.cloud.provider import (
     Balance,
     Capabilities,
     CloudMessage,
     ErrorClass,
-    HttpAnswer,
-    HttpRequest,
     InboundPage,
     Provider,
     ProviderKind,
     StatusAnswer,
     ValidityLimits,
-    Webhook,
-    WebhookContent,
-    WebhookDenied,
-    WebhookKind,
     contradiction,
     fate_of_problem,
     outcome_of_error_class,

@@ -21,22 +21,25 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from gdemoi.cloud.asking import get_request, json_request
-from gdemoi.cloud.freshness import stale
-from gdemoi.cloud.provider import (
-    Capabilities,
-    CloudMessage,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     HttpRequest,
-    Provider,
-    ProviderKind,
     SignatureProof,
-    StatusAnswer,
-    ValidityLimits,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
+    get_request,
+    json_request,
+)
+from gdemoi.cloud.freshness import stale
+from gdemoi.cloud.provider import (
+    Capabilities,
+    CloudMessage,
+    Provider,
+    ProviderKind,
+    StatusAnswer,
+    ValidityLimits,
     contradiction,
     fate_of_problem,
     outcome_of_error_class,

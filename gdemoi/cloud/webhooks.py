@@ -19,16 +19,16 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from gdemoi.cloud.freshness import ClockWatch, differs
-from gdemoi.cloud.open_messages import SeenMarks
-from gdemoi.cloud.provider import (
-    Provider,
+from gdemoi.cloud.exchange import (
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
     WebhookReply,
 )
+from gdemoi.cloud.freshness import ClockWatch, differs
+from gdemoi.cloud.open_messages import SeenMarks
+from gdemoi.cloud.provider import Provider
 from gdemoi.cloud.reading import same
 from gdemoi.errors import TheirFault, Unavailable
 from gdemoi.tasks import spawn

@@ -14,8 +14,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.iweb import IAgent
 
+from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import HttpRequest
 from gdemoi.errors import Unavailable
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.tasks import spawn

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from gdemoi.cloud.asking import basic
+from gdemoi.cloud.exchange import basic
 from gdemoi.cloud.twilio.signature import signature
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import jwt
 
-from gdemoi.cloud.asking import basic
+from gdemoi.cloud.exchange import basic
 from gdemoi.cloud.vonage.signature import sms_signature
 from gdemoi.message import Charset
 from gdemoi.sandbox.clouds_air import Air, CloudSms

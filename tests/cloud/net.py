@@ -19,8 +19,9 @@ from zope.interface import implementer
 
 from gdemoi.cloud.channel import PROVIDERS
 from gdemoi.cloud.channel_cloud import CloudChannel
+from gdemoi.cloud.exchange import HttpAnswer
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import HttpAnswer, Provider, ProviderKind
+from gdemoi.cloud.provider import Provider, ProviderKind
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.textlocal import TextlocalSettings
 from gdemoi.cloud.twilio.provider import TwilioSettings

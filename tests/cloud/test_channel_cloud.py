@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
 
-from gdemoi.cloud.provider import HttpRequest
+from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.errors import ConfigurationError, OurFault
 from gdemoi.interfaces import IHalting
 from gdemoi.message import Accepted, MessageState, Receipt, Refused, Scope, Uncertain

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from gdemoi.cloud.channel import KINDS, channel_kind
 from gdemoi.cloud.encoded import CloudEncodedMessage
-from gdemoi.cloud.provider import HttpAnswer
+from gdemoi.cloud.exchange import HttpAnswer
 from gdemoi.interfaces import IChannel
 from gdemoi.message import (
     Accepted,

@@ -11,13 +11,8 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.encoded import prepare
-from gdemoi.cloud.provider import (
-    ErrorClass,
-    HttpAnswer,
-    SignatureProof,
-    WebhookContent,
-    outcome_of_error_class,
-)
+from gdemoi.cloud.exchange import HttpAnswer, SignatureProof, WebhookContent
+from gdemoi.cloud.provider import ErrorClass, outcome_of_error_class
 from gdemoi.message import Error, Outcome, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
 from tests.cloud.test_provider import PROVIDERS

@@ -23,6 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
 
 from gdemoi.certificates import Named
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.http import (
     MOST_OCTETS,
     CloudHttp,
@@ -32,7 +33,6 @@ from gdemoi.cloud.http import (
     is_private,
     make_agent,
 )
-from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from tests.cloud.net import Answers, Net, answered
 
 URL = "http://127.0.0.1:9000/x"

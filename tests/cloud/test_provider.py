@@ -11,19 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import (
+from gdemoi.cloud.exchange import (
     LONGEST_PAUSE_S,
-    Balance,
     HttpAnswer,
-    InboundPage,
-    StatusAnswer,
-    ValidityLimits,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
     retry_after_s,
 )
+from gdemoi.cloud.provider import Balance, InboundPage, StatusAnswer, ValidityLimits
 from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
 from gdemoi.message import Accepted, Receipt, Refused, Uncertain

@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl, urlencode
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.encoded import prepare
-from gdemoi.cloud.provider import (
-    CloudMessage,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     HttpRequest,
     Webhook,
     WebhookContent,
     WebhookKind,
 )
+from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.textlocal import (
     ERRORS,
     STATUSES,

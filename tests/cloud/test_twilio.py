@@ -9,14 +9,14 @@ from urllib.parse import parse_qsl, urlencode
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import (
-    CloudMessage,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
 )
+from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.twilio.messages import ASYNC_CODES, STATUSES, date_of
 from gdemoi.cloud.twilio.provider import ERRORS, Twilio, is_sender
 from gdemoi.cloud.twilio.signature import signature

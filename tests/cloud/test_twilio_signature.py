@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Webhook, WebhookKind
+from gdemoi.cloud.exchange import Webhook, WebhookKind
 from gdemoi.cloud.reading import FORM, JSON
 from gdemoi.cloud.twilio.signature import (
     is_signed,

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import (
-    CloudMessage,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
 )
+from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.tyntec import (
     STATES,
     Tyntec,

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import HttpAnswer, HttpRequest
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.vonage.messages import VonageMessages
 from gdemoi.cloud.vonage.sms import VonageSms
 from gdemoi.message import MessageState

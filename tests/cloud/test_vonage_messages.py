@@ -7,13 +7,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import (
-    CloudMessage,
-    HttpAnswer,
-    Webhook,
-    WebhookContent,
-    WebhookKind,
-)
+from gdemoi.cloud.exchange import HttpAnswer, Webhook, WebhookContent, WebhookKind
+from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.vonage.messages import VonageMessages
 from gdemoi.cloud.vonage.signature import ApplicationTokens
 from gdemoi.errors import TheirFault

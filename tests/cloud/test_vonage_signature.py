@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import Webhook, WebhookContent, WebhookDenied, WebhookKind
+from gdemoi.cloud.exchange import Webhook, WebhookContent, WebhookDenied, WebhookKind
 from gdemoi.cloud.vonage.messages import VonageMessages
 from gdemoi.cloud.vonage.signature import (
     ApplicationTokens,

@@ -10,14 +10,14 @@ from urllib.parse import parse_qsl, urlencode
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.provider import (
-    CloudMessage,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
 )
+from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.vonage.account import ERROR_TEXTS, RESENDABLE, STATUSES
 from gdemoi.cloud.vonage.signature import sms_signature
 from gdemoi.cloud.vonage.sms import ERRORS, VonageSms, scts_time

@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.http import CloudHttp
-from gdemoi.cloud.provider import HttpAnswer, HttpRequest
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.twilio.signature import signature
 from gdemoi.cloud.vonage.signature import sms_signature

@@ -15,29 +15,33 @@ from urllib.parse import quote, urlencode
 
 from attrs import frozen
 
-from gdemoi.cloud.asking import basic, form_request, get_request
-from gdemoi.cloud.provider import (
-    Balance,
-    Capabilities,
-    CloudMessage,
-    ErrorClass,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     HttpRequest,
-    InboundPage,
-    Provider,
-    ProviderKind,
-    StatusAnswer,
-    ValidityLimits,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
     WebhookReply,
+    basic,
+    form_request,
+    get_request,
+    retry_after_s,
+)
+from gdemoi.cloud.provider import (
+    Balance,
+    Capabilities,
+    CloudMessage,
+    ErrorClass,
+    InboundPage,
+    Provider,
+    ProviderKind,
+    StatusAnswer,
+    ValidityLimits,
     contradiction,
     error_class_of_status,
     fate_of_problem,
     outcome_of_error_class,
-    retry_after_s,
 )
 from gdemoi.cloud.reading import (
     FORM,

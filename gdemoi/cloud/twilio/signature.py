@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from gdemoi.cloud.provider import Webhook
+from gdemoi.cloud.exchange import Webhook
 from gdemoi.cloud.reading import JSON, same
 from gdemoi.errors import TheirFault
 

@@ -13,15 +13,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from gdemoi.cloud.asking import basic, get_request
-from gdemoi.cloud.provider import (
-    Balance,
-    HttpAnswer,
-    HttpRequest,
-    InboundPage,
-    Provider,
-    StatusAnswer,
-)
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest, basic, get_request
+from gdemoi.cloud.provider import Balance, InboundPage, Provider, StatusAnswer
 from gdemoi.cloud.reading import (
     iso_time,
     mapping_of,

@@ -12,24 +12,26 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from gdemoi.cloud.asking import json_request
-from gdemoi.cloud.provider import (
-    Capabilities,
-    CloudMessage,
-    ErrorClass,
+from gdemoi.cloud.exchange import (
     HttpAnswer,
     HttpRequest,
     SignatureProof,
-    ValidityLimits,
     Webhook,
     WebhookContent,
     WebhookDenied,
     WebhookKind,
     WebhookReply,
+    json_request,
+    retry_after_s,
+)
+from gdemoi.cloud.provider import (
+    Capabilities,
+    CloudMessage,
+    ErrorClass,
+    ValidityLimits,
     contradiction,
     fate_of_problem,
     outcome_of_error_class,
-    retry_after_s,
 )
 from gdemoi.cloud.reading import (
     JSON,

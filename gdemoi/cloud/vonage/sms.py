@@ -13,20 +13,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from gdemoi.cloud.asking import form_request
+from gdemoi.cloud.exchange import (
+    HttpAnswer,
+    HttpRequest,
+    SignatureProof,
+    Webhook,
+    WebhookContent,
+    WebhookDenied,
+    WebhookKind,
+    form_request,
+)
 from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
     Capabilities,
     CloudMessage,
     ErrorClass,
-    HttpAnswer,
-    HttpRequest,
-    SignatureProof,
     ValidityLimits,
-    Webhook,
-    WebhookContent,
-    WebhookDenied,
-    WebhookKind,
     contradiction,
     outcome_of_error_class,
 )

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.cloud.asking import basic, form_request
-from gdemoi.cloud.provider import CloudMessage, HttpRequest
+from gdemoi.cloud.exchange import HttpRequest, basic, form_request
+from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.twilio.provider import Twilio
 from gdemoi.cloud.vonage.messages import VonageMessages
 from gdemoi.cloud.vonage.sms import VonageSms
