@@ -158,3 +158,20 @@ class UnitsTests(SynchronousTestCase):
                         (provider.name, letter, count, isinstance(found, Refused)),
                         (provider.name, letter, count, refused),
                     )
+
+    def test_what_counts_as_a_sender(self) -> None:
+        """Numbers, short codes and names, each within its length."""
+        settings = twilio(allowed_sender=("*",))
+        for sender, able in (
+            ("+1415555", True),
+            ("+141555", False),
+            ("+141555523456789", True),
+            ("+1415555234567890", False),
+            ("123", True),
+            ("12", False),
+            ("GDEMOI", True),
+            ("GDEMOI Alarm", False),
+            ("", False),
+        ):
+            found = prepare(message("x", from_=sender), PROVIDERS[0], settings, None)
+            self.assertEqual((sender, not isinstance(found, Refused)), (sender, able))

@@ -240,6 +240,11 @@ class StatusTests(SynchronousTestCase):
         request = PROVIDER.status_request(["r1"], NOW)
         assert request is not None
         self.assertEqual(request.url, "https://api.tyntec.com/messaging/v1/messages/r1")
+        odd = PROVIDER.status_request(["../r/1?x"], NOW)
+        assert odd is not None
+        self.assertEqual(
+            odd.url, "https://api.tyntec.com/messaging/v1/messages/..%2Fr%2F1%3Fx"
+        )
         answer = json_answer(200, requestId="r1", status="DELIVERED", reference="g1")
         (receipt,) = PROVIDER.status_of(answer, ["r1"], NOW).receipts
         self.assertEqual(

@@ -302,6 +302,33 @@ class StatusTests(SynchronousTestCase):
         fresh = PROVIDER.events_of(hook(signed(DLR)), NOW)
         self.assertEqual(fresh.replay_key, "nonce:n1")
 
+    def test_without_a_nonce_no_call_is_a_repeat(self) -> None:
+        """A signature that covers none leaves no mark: two calls are two."""
+        fields = {**DLR, "api-key": "abcd1234", "timestamp": str(int(NOW))}
+        fields["sig"] = sms_signature(fields, SECRET, "md5hash")
+        told = PROVIDER.events_of(hook(fields), NOW)
+        self.assertEqual((told.replay_key, len(told.receipts)), (None, 1))
+
+    def test_status_words_without_a_code(self) -> None:
+        """Each has its state, and a bad one says which it was."""
+        for word, state, code in (
+            ("delivered", MessageState.DELIVERED, None),
+            ("accepted", MessageState.ENROUTE, None),
+            ("buffered", MessageState.ENROUTE, None),
+            ("expired", MessageState.EXPIRED, "vonage:expired"),
+            ("failed", MessageState.UNDELIVERED, "vonage:failed"),
+            ("rejected", MessageState.REJECTED, "vonage:rejected"),
+            ("REJECTED", MessageState.REJECTED, "vonage:rejected"),
+            ("deleted", MessageState.UNDELIVERED, "vonage:deleted"),
+            ("undeliverable", MessageState.UNDELIVERED, "vonage:undeliverable"),
+            ("unknown", MessageState.ENROUTE, "vonage:unknown"),
+            ("odd", MessageState.ENROUTE, "vonage:status"),
+        ):
+            fields = {**DLR, "status": word, "err-code": "0"}
+            (receipt,) = PROVIDER.events_of(hook(signed(fields)), NOW).receipts
+            found = None if receipt.error is None else receipt.error.code
+            self.assertEqual((word, receipt.state, found), (word, state, code))
+
     def test_vs12_bad_signatures_are_401(self) -> None:
         """Missing, empty and foreign `sig`."""
         fields = signed(DLR)

@@ -57,6 +57,11 @@ STATUSES: Final[dict[str, MessageState]] = {
     "rejected": MessageState.REJECTED,
 }
 
+# these say that something went wrong, also without an err-code
+_BAD: Final = frozenset(
+    {"expired", "failed", "undeliverable", "rejected", "deleted", "unknown"}
+)
+
 # err-code: what the network said; those in RESENDABLE may pass another time
 ERROR_TEXTS: Final[dict[str, str]] = {
     "1": "unknown",
@@ -190,7 +195,7 @@ class VonageAccount(Provider[VonageSettings]):
         if code and code != "0":
             text = ERROR_TEXTS.get(code, f"error {code}")
             error = Error(f"vonage:{code}", text, code in RESENDABLE)
-        elif word.lower() in ("expired", "failed", "rejected", "deleted", "unknown"):
+        elif word.lower() in _BAD:
             error = Error(f"vonage:{word.lower()}", f"status {word.lower()}")
         elif word.lower() not in STATUSES:
             error = Error("vonage:status", f"unknown status {word[:40]!r}")
