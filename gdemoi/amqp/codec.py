@@ -158,6 +158,9 @@ def decode_table(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, Any], 
     table: dict[str, Any] = {}
     while at < end:
         key, at = read_short_string(data, at)
+        if key in table:
+            # AMQP 0-9-1 §4.2.5.5: illegal; either could be the one that is meant
+            raise TheirFault(f"a table has {key[:64]!r} twice")
         table[key], at = _read_value(data, at, depth)
     if at != end:
         raise TheirFault("a table's field runs past the table")

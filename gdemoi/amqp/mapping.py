@@ -10,7 +10,8 @@ write this JSON"):
   brokers and tracing and are passed over; any other unknown one is an error.
 * ``map``: a foreign JSON object; a section ``[amqp-map:NAME]`` says for each field
   where it is found: a path (``device.phone``), or ``const:WORD``.
-  What is not mapped is passed over.
+  What is not mapped is passed over, but no object on the way to what is mapped may
+  have a name twice.
 
 This file turns octets and headers into the fields of a message.  It does not know
 what the fields mean: `envelope` does.
@@ -19,7 +20,7 @@ what the fields mean: `envelope` does.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
@@ -27,6 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.contract.envelope import Defaults, parse, parse_fields
+from gdemoi.contract.repeated_names import check_names
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import Outbound
 
@@ -89,6 +91,7 @@ def mapped(fields: Mapping[str, str], defaults: Defaults) -> Reader:
         for name, place in fields.items()
         if name not in constants
     ]
+    objects = _objects(paths)
 
     def read(body: bytes, properties: Mapping[str, Any], now: float) -> Outbound:
         try:
@@ -97,6 +100,7 @@ def mapped(fields: Mapping[str, str], defaults: Defaults) -> Reader:
             raise InvalidMessage(
                 "invalid", f"not a JSON object in UTF-8: {fault}"[:300]
             ) from None
+        check_names(body, objects)
         found: dict[str, Any] = dict(constants)
         for name, path in paths:
             value = _at(foreign, path)
@@ -105,6 +109,18 @@ def mapped(fields: Mapping[str, str], defaults: Defaults) -> Reader:
         return _take(found, defaults, properties, now)
 
     return read
+
+
+def _objects(paths: Sequence[tuple[str, list[str]]]) -> dict[str, Any]:
+    """Return the tree of the objects that the paths lead through, and `smpp`."""
+    tree: dict[str, Any] = {}
+    for name, path in paths:
+        within = tree
+        for step in path if name != "correlation" else path[:-1]:
+            within = within.setdefault(step, {})
+        if name == "smpp":
+            within.setdefault("tlvs", {})
+    return tree
 
 
 def _at(value: Any, path: list[str]) -> Any:

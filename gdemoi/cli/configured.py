@@ -19,7 +19,7 @@ from gdemoi.cli.asking import (
     json_option,
 )
 from gdemoi.cli.listing import terminal
-from gdemoi.cli.messages import envelope, message_options
+from gdemoi.cli.messages import Once, envelope, message_options
 from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
 from gdemoi.contract.envelope import Defaults, parse_many
@@ -162,7 +162,7 @@ def keys(context: click.Context, kind: str | None, as_json: bool) -> None:
 _REFERENCE: Final = ("name", "unit", "default", "required", "secret", "doc", "example")
 
 
-@click.command()
+@click.command(cls=Once)
 @click.option("--config", metavar="FILE", help="The configuration.")
 @message_options
 @json_option

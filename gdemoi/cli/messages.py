@@ -56,6 +56,25 @@ class Moment(click.ParamType[str]):
         return rfc3339(at)
 
 
+class Once(click.Command):
+    """A command whose options are each given once, or may be given often.
+
+    Of two texts click would take the last, and send what may not be meant.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what is given twice, then read as ever."""
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        for option in order:
+            if (
+                isinstance(option, click.Option)
+                and not (option.multiple or option.is_flag)
+                and order.count(option) > 1
+            ):
+                raise click.UsageError(f"{option.opts[0]} is given twice", ctx)
+        return super().parse_args(ctx, args)
+
+
 def words(values: type[Any]) -> click.Choice[str]:
     """Return the option type of an enum's words."""
     return click.Choice([str(one) for one in values])
@@ -125,7 +144,7 @@ def _base64(digits: str) -> str:
         raise click.UsageError("--binary is not hexadecimal") from None
 
 
-@click.command()
+@click.command(cls=Once)
 @message_options
 @click.option("--id", "id_", help="Your own id: the same one is sent only once.")
 @click.option("--priority", type=click.IntRange(0, 9))

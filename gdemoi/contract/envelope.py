@@ -10,6 +10,8 @@ character of it.
 Choices that a table of fields does not tell:
 
 * `v` may be absent; when it is there it is 1.  A field that is null is absent.
+* A field that is given twice is refused, in `smpp` too; `correlation` may hold
+  whatever it likes.
 * An `id` in the body wins over the `message-id` property.
 * `ttl` and the default ttl count from `not_before` where that is given, else from
   the acceptance.
@@ -48,6 +50,7 @@ from gdemoi.contract.fields import (
     user_data_header,
 )
 from gdemoi.contract.numbers import INTERNATIONAL, normalise
+from gdemoi.contract.repeated_names import Tree, check_names
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,
@@ -126,6 +129,9 @@ _UNSAID: Final = {
     for absent in itertools.product((False, True), repeat=len(_MAY_BE_UNSAID))
 }
 
+# The objects of a message whose names may come only once.
+_OBJECTS: Final[Tree] = {"smpp": {"tlvs": {}}}
+
 _decode: Final = msgspec.json.Decoder(Envelope).decode
 _decode_lax: Final = msgspec.json.Decoder(Envelope, strict=False).decode
 _split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -149,6 +155,7 @@ def parse(
         raise _complaint(str(fault)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise _unreadable(fault) from None
+    check_names(body, _OBJECTS)
     return complete(
         envelope,
         defaults=defaults,

@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gdemoi.contract.envelope import fingerprint, parse_many
 from gdemoi.contract.gateway import Gateway, Search
+from gdemoi.contract.repeated_names import check_names
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected, Stored
 from gdemoi.http.access import AccessGuard, BoundedSite, unexpected
@@ -358,11 +359,14 @@ def _arguments(body: bytes) -> list[str]:
     if not body.strip():
         return []
     try:
-        found = _ARGUMENTS.decode(body)
+        found: list[str] | _Arguments = _ARGUMENTS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = "the body is a JSON list of strings"
         raise InvalidMessage("invalid", text, "arguments") from None
-    return found.arguments if isinstance(found, _Arguments) else found
+    if isinstance(found, list):
+        return found
+    check_names(body, {})
+    return found.arguments
 
 
 def _asked_for(message_id: str) -> str:

@@ -82,6 +82,12 @@ class TableTests(SynchronousTestCase):
             table, _ = decode_table(struct.pack(">I", len(body)) + body, 0)
             self.assertEqual(table, {"k": value})
 
+    def test_a_field_given_twice_is_a_fault(self) -> None:
+        """A header with the text of a command came twice, and the last one won."""
+        body = b"\x02toS\x00\x00\x00\x01a" + b"\x02toS\x00\x00\x00\x01b"
+        with self.assertRaisesRegex(TheirFault, "'to' twice"):
+            decode_table(struct.pack(">I", len(body)) + body, 0)
+
     def test_an_unknown_type_is_named(self) -> None:
         """The rest of such a table cannot be read."""
         body = b"\x01kz\x00"

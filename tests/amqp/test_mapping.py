@@ -141,6 +141,20 @@ class MapTests(SynchronousTestCase):
                 self.read(foreign)
             self.assertEqual(caught.exception.field, field, foreign)
 
+    def test_a_name_given_twice_on_the_way_is_refused(self) -> None:
+        """The last one won; what is only echoed may hold what it likes."""
+        read = mapped(self.FIELDS, DEFAULTS)
+        properties = {"message-id": "m"}
+        phone = b'{"device":{"phone":"+79161234567"'
+        for rest, field in (
+            (b'},"message":"lock","message":"unlock"}', "message"),
+            (b',"phone":"+79160000099"},"message":"x"}', "device.phone"),
+        ):
+            with self.assertRaises(InvalidMessage) as caught:
+                read(phone + rest, properties, NOW)
+            self.assertEqual(caught.exception.field, field)
+        read(phone + b'},"message":"x","meta":{"a":1,"a":2}}', properties, NOW)
+
     @given(st.binary(max_size=100))
     def test_any_octets(self, body: bytes) -> None:
         """A message, or the one error."""

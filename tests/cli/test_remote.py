@@ -78,6 +78,16 @@ def telling(*states: str) -> Terminal:
 
 
 class SendTests(SynchronousTestCase):
+    def test_an_option_given_twice_is_refused(self) -> None:
+        """Of two texts the last one went out; channels may be given often."""
+        terminal = Terminal()
+        said = terminal.type(*SEND, "--text", "lock", "--text", "unlock")
+        self.assertEqual(said.exit_code, 2)
+        self.assertIn("--text is given twice", said.output)
+        self.assertEqual(terminal.asked, [])
+        ways = ("--channel", "a", "--channel", "b")
+        self.assertEqual(terminal.type(*SEND, "--text", "x", *ways).exit_code, 0)
+
     def test_every_option_reaches_the_gateway(self) -> None:
         """What is typed is what is sent; spaces of the text stay."""
         terminal = Terminal()

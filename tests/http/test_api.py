@@ -280,6 +280,15 @@ class ChannelsTests(SynchronousTestCase):
         answer = client.ask("POST", "/v1/channels/office/lines/goip1/reboot")
         self.assertEqual(answer.json["answer"], "office/goip1 reboot []")
 
+    def test_a_line_command_with_its_arguments_twice_is_not_done(self) -> None:
+        """The last ones won."""
+        client = Client()
+        body = b'{"arguments":["*100#"],"arguments":["*200#"]}'
+        path = "/v1/channels/goip/lines/L1/ussd"
+        answer = client.ask("POST", path, body)
+        self.assertEqual(answer.status, 422)
+        self.assertEqual(answer.json["error"]["field"], "arguments")
+
     def test_line_commands_that_cannot_be_done(self) -> None:
         """An unknown verb is 422, a silent device 503, a broken body 422."""
         client = Client()
