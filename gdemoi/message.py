@@ -258,6 +258,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     progress: Progress | None = None
     # nobody there said so: nothing left, or nobody could be asked
     by_us: bool = False
+    # about a way that is absent: the channel tells `able` when it is there again
+    until_able: bool = False
 
 
 class Uncertain(msgspec.Struct, frozen=True, kw_only=True, gc=False):

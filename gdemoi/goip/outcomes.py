@@ -91,11 +91,13 @@ def _failed(
         # the device does not say how many of the segments went out before
         text, retryable = f"{text}; of {units} segments some may have gone", False
     name = "error" if code is None else str(code)
+    whole = retryable and not able
     return Refused(
         error=Error(f"goip:{name}", text, retryable),
-        scope=Scope.CHANNEL_FOR_A_WHILE if retryable and not able else Scope.MESSAGE,
+        scope=Scope.CHANNEL_FOR_A_WHILE if whole else Scope.MESSAGE,
         retry_after_s=ERROR_RETRY_S if retryable else None,
         line=line,
+        until_able=whole,
     )
 
 
@@ -113,6 +115,7 @@ def _not_sent(
         retry_after_s=after_s or RETRY_S,
         line=line,
         by_us=result.word in _OURS,
+        until_able=whole,
     )
 
 

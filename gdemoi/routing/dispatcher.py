@@ -334,6 +334,8 @@ class Dispatcher:
         """Send what waits, now that the channel may."""
         lane = self.lanes.get(channel.name)
         if lane is not None:
+            if lane.able():
+                self.rested(lane)
             lane.pump()
 
     def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
@@ -413,6 +415,7 @@ class Dispatcher:
         """Record and log that a channel or a line went up or down."""
         lane = self.lanes.get(channel.name)
         if line is None and lane is not None:
+            lane.able()
             state, reason = lane.standing(state, reason)
             self._standings[channel.name] = (state, reason)
         self._flapping.changed(channel.name, line, state, reason)
@@ -476,7 +479,9 @@ class Dispatcher:
         now = self.clock.seconds()
         for lane in list(self.lanes.values()):
             if lane.unable() is None:
-                lane.unable_since = None
+                if lane.unable_since is not None:
+                    lane.unable_since = None
+                    lane.pump()
                 continue
             if lane.unable_since is None:
                 lane.unable_since = now

@@ -7,7 +7,8 @@ is committed together with what was decided.  A slot of the window is taken from
 the first step to the channel's answer.
 
 Which message is next is the `ReadyQueue`'s business; a throttled message goes back
-there with its segments' progress, and so does one that found the channel halted.
+there with its segments' progress, and so does one that found the channel halted, or
+its link lost.
 
 A refused sender is no fault of the channel (`Senders`): its messages look for
 another way, or wait here in memory when it may be used again soon.
@@ -48,6 +49,7 @@ from gdemoi.message import (
 )
 from gdemoi.routing.pace import Pace
 from gdemoi.routing.ready_queue import QueueEntry, ReadyQueue, prepare
+from gdemoi.routing.rest import Rest
 from gdemoi.routing.senders import Senders
 from gdemoi.routing.silence import Silence
 from gdemoi.tasks import spawn
@@ -121,8 +123,7 @@ class Lane:
         self._more = True
         self._refilling = False
         self._pumping = False
-        self._suspended_until = 0.0
-        self._suspended_why = ""
+        self._rest = Rest()
         self.senders = Senders()
         self.silence = Silence()
         # those of memory that wait for their sender, by id
@@ -142,9 +143,7 @@ class Lane:
         """Return why nothing can leave here now, None when it can."""
         if self.paused:
             return "paused by an operator"
-        if self._suspended_until > self._clock.seconds():
-            return self._suspended_why
-        return self.channel.unable()
+        return self._rest.reason(self._clock.seconds()) or self.channel.unable()
 
     def seconds(self) -> float:
         """Return the time."""
@@ -163,8 +162,9 @@ class Lane:
         now = self._clock.seconds()
         if state == "down":
             return state, reason
-        if self._suspended_until > now:
-            return "down", self._suspended_why
+        resting = self._rest.reason(now)
+        if resting is not None:
+            return "down", resting
         limited = self.senders.reason(now)
         if self._long_pause and self.pace.paused(now):
             limited = "the far side asks us to wait"
@@ -257,13 +257,23 @@ class Lane:
     def resume(self) -> None:
         """Go on, and try again at once whatever was left alone: someone acted."""
         self.paused = False
-        self._suspended_until = 0.0
+        self._rest.lift()
         self.senders.lift()
         self.pace.lift(self._clock.seconds())
         if IHalting.providedBy(self.channel):
             IHalting(self.channel).mended()
         self._owner.rested(self)
         self._sender_rested()
+
+    def able(self) -> bool:
+        """Hear that the channel may be able again; True when a rest ended by it."""
+        if self.channel.unable() is not None:
+            return False
+        now = self._clock.seconds()
+        ended = self._rest.able(now)
+        if self._rest.until > now and not self.stopping:
+            self._suspend_alarm.set(self._rest.until)
+        return ended
 
     def stop(self) -> None:
         """Start nothing new; what is in flight goes on."""
@@ -471,8 +481,7 @@ class Lane:
                 self._long_pause = True
                 self._owner.rested(self)
         elif refused.scope is Scope.CHANNEL_FOR_A_WHILE:
-            self._suspend(_words(refused), refused.retry_after_s or REST_S)
-            self._owner.rested(self)
+            self._leave_alone(refused)
         elif refused.scope is Scope.CHANNEL_UNTIL_MENDED:
             log.error(
                 "{lane} halts until someone acts: {code} {text}",
@@ -483,6 +492,18 @@ class Lane:
             self._suspend(_words(refused), refused.retry_after_s or MENDED_S)
             self._owner.rested(self)
         return refused
+
+    def _leave_alone(self, refused: Refused) -> None:
+        """Rest for a while, unless the channel itself tells when it is over."""
+        pause_s = refused.retry_after_s or REST_S
+        if refused.until_able and self.channel.unable() is not None:
+            if not self.stopping:
+                # look then, should it not
+                look_at = self._clock.seconds() + pause_s
+                self._suspend_alarm.set(max(look_at, self._rest.until))
+            return
+        self._suspend(_words(refused), pause_s, until_able=refused.until_able)
+        self._owner.rested(self)
 
     # -- senders -----------------------------------------------------------
 
@@ -544,11 +565,11 @@ class Lane:
         if len(full) >= FULL_NUMBERS:
             self._pace_alarm.set(now + self.pace.throttled(now))
 
-    def _suspend(self, why: str, pause_s: float) -> None:
-        self._suspended_why = why
-        self._suspended_until = self._clock.seconds() + pause_s
+    def _suspend(self, why: str, pause_s: float, *, until_able: bool = False) -> None:
+        until = self._clock.seconds() + pause_s
+        self._rest.begin(why, until, until_able=until_able)
         if not self.stopping:
-            self._suspend_alarm.set(self._suspended_until)
+            self._suspend_alarm.set(self._rest.until)
 
     def _rested(self) -> None:
         self._owner.rested(self)
@@ -627,7 +648,10 @@ def _stays_at_the_head(refused: Refused, after: Decision, lane: Lane) -> bool:
     if refused.throttled:
         return True
     halted = refused.scope is Scope.CHANNEL_UNTIL_MENDED
-    return halted and isinstance(after, Wait) and after.channel == lane.name
+    # nothing of it left, for want of a way
+    given_back = refused.by_us and refused.until_able
+    stays = halted or given_back
+    return stays and isinstance(after, Wait) and after.channel == lane.name
 
 
 def _words(refused: Refused) -> str:

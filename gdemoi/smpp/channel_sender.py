@@ -59,6 +59,7 @@ def unavailable(reason: str) -> Refused:
         error=Error("gateway:unavailable", reason, retryable=True),
         scope=Scope.CHANNEL_FOR_A_WHILE,
         by_us=True,
+        until_able=True,
     )
 
 

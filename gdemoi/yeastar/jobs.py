@@ -124,6 +124,7 @@ def no_port(why: str, *, whole: bool = True) -> Refused:
         error=Error("yeastar:no_port", why, retryable=True),
         scope=Scope.CHANNEL_FOR_A_WHILE if whole else Scope.MESSAGE,
         by_us=True,
+        until_able=whole,
     )
 
 

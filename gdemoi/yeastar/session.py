@@ -331,7 +331,10 @@ class TgSession:
         why = self.ports.unable(now)
         if job.last_refusal is not None:
             scope = Scope.MESSAGE if why is None else job.last_refusal.scope
-            return msgspec.structs.replace(job.last_refusal, scope=scope)
+            whole = scope is Scope.CHANNEL_FOR_A_WHILE
+            return msgspec.structs.replace(
+                job.last_refusal, scope=scope, until_able=whole
+            )
         if why is not None:
             return no_port(why)
         wanted = ", ".join(map(str, job.sms.only))

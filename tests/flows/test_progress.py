@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.facts import Cancelled
 from gdemoi.hosts import Host
 from gdemoi.interfaces import ChannelContext
 from gdemoi.journal import Journal
@@ -233,13 +234,14 @@ class Flow(SynchronousTestCase):
         """Take a message; the SMSC answers its segments so, and then takes all."""
         self.script[:] = script
         now = self.clock.seconds()
+        ttl_s = fields.pop("ttl", 3600.0)
         message = Outbound(
             id="m1",
             to="+79161234567",
             from_="GdeMoi",
             text=text,
             accepted_at=now,
-            expires_at=now + 3600,
+            expires_at=now + ttl_s,
             **{"class_": MessageClass.COMMAND, "on_unsure": OnUnsure.HOLD, **fields},
         )
         self.run_to_end(self.house.intake.accept([(message, b"")]))
@@ -537,19 +539,6 @@ class ReceiptTests(Flow):
         self.turn()
         self.assertEqual(self.states()[-2:], ["submitted", "delivered"])
 
-    def test_after_a_final_refusal(self) -> None:
-        """The ids are known, the receipts in the story, and change nothing (A1)."""
-        self.send("i1", INVDSTADR, "i3")
-        self.assertEqual(self.states()[-1], "rejected")
-        self.assertEqual(self.told()[-1]["segments"]["submitted"], 2)
-        self.kill()
-        self.receipt("i1")
-        self.receipt("i3")
-        self.assertEqual(self.unmatched(), 0)
-        self.assertEqual(self.states()[-1], "rejected")
-        said = self.story()["receipts"]
-        self.assertEqual([one["counted"] for one in said], [False, False])
-
     def test_a_lost_segment_is_a_lost_message(self) -> None:
         """It was lost between the tries: told when the rest has left (A1)."""
         self.send("i1", SYSERR, "i3", "n2")
@@ -557,6 +546,70 @@ class ReceiptTests(Flow):
         self.assertEqual(self.states()[-1], "waiting")
         self.later(15)
         self.assertEqual(self.states()[-1], "undelivered")
+
+
+class PartlySentTests(Flow):
+    """What has left in part is told neither unsent nor free to be sent again."""
+
+    def end(self) -> tuple[str, str, bool, int]:
+        """Return state, error code, finality and segments out, as told last."""
+        last = self.told()[-1]
+        error = last["error"] or {"code": ""}
+        return last["state"], error["code"], last["final"], self.out()
+
+    def out(self) -> int:
+        """Return how many segments the last event says are out."""
+        return int(self.told()[-1]["segments"]["submitted"])
+
+    def test_no_end_says_that_nothing_left(self) -> None:
+        """Refused for good, no tries left, expired: some segments are out all the same.
+
+        A platform that reads `rejected`, `expired` or a retryable `undelivered` sends
+        the whole again, and the phone has a half and a whole.
+        """
+        for name, answers, fields, later_s in (
+            ("refused for good", ("i1", INVDSTADR, "i3"), {}, 0),
+            ("no tries left", ("i1", SYSERR, "i3", *[SYSERR] * 20), {}, 4000),
+            ("expired", ("i1", SYSERR, "i3", *[SYSERR] * 20), {"ttl": 20.0}, 60),
+            ("expired, a third", ("i1", *[SYSERR] * 20), {"ttl": 20.0}, 60),
+        ):
+            with self.subTest(name):
+                self.anew()
+                self.send(*answers, **fields)
+                self.later(later_s)
+                left = 1 if name == "expired, a third" else 2
+                known = ("uncertain", "gateway:partly_sent", False, left)
+                self.assertEqual(self.end(), known)
+                self.assertFalse(self.told()[-1]["error"]["retryable"])
+                self.kill()
+                self.later(60)
+                self.assertEqual(self.end(), known)
+
+    def test_it_cannot_be_cancelled(self) -> None:
+        """Not even while its rest waits for the next try."""
+        self.send("i1", SYSERR, "i3")
+        self.assertEqual((self.states()[-1], self.out()), ("waiting", 2))
+        self.assertEqual(self.told()[-1]["provider_ids"], ["i1", "i3"])
+        taken_back = Cancelled("m1", self.clock.seconds())
+        self.assertFalse(self.successResultOf(self.journal.note(taken_back)))
+        self.later(15)
+        self.assertEqual(self.states()[-1], "submitted")
+
+    def test_its_receipts(self) -> None:
+        """Delivered segments make no message; a lost one is its end."""
+        self.send("i1", INVDSTADR, "i3")
+        self.kill()
+        self.receipt("i1")
+        self.assertEqual(self.end()[:3], ("uncertain", "gateway:partly_sent", False))
+        self.assertEqual(self.unmatched(), 0)
+        self.receipt("i3", "UNDELIV")
+        self.assertEqual(self.end()[0], "undelivered")
+        self.assertTrue(self.end()[2])
+
+    def test_nothing_left_is_told_so(self) -> None:
+        """The first segment refused: the other ends are as ever."""
+        self.send(INVDSTADR, INVDSTADR, INVDSTADR)
+        self.assertEqual(self.states()[-1], "rejected")
 
 
 class OtherFormTests(Flow):
