@@ -1239,6 +1239,22 @@ class FaultTests(Case):
 
 
 class RaceTests(Case):
+    def test_a_refill_brings_nothing_twice(self) -> None:
+        """What stands ready in memory is not read once more."""
+        hand = self.hands["a"]
+        hand.window = 1
+        self.accept(*(self.message(f"m{n}") for n in range(4)))
+        lane = self.house.lanes["a"]
+        self.assertEqual(lane.waiting, 3)
+        for _ in range(3):
+            lane.more()
+            lane.pump()
+            self.assertEqual(lane.waiting, 3)
+        for _ in range(4):
+            hand.answer()
+        self.assertEqual(hand.ids, ["m0", "m1", "m2", "m3"])
+        self.assertEqual(lane.waiting, 0)
+
     def test_a_message_that_a_refill_saw_first_leaves_once(self) -> None:
         """The commit was read from the journal before its acceptance was heard of."""
         self.accept(self.message("m0"))

@@ -95,6 +95,21 @@ class RouterTests(SynchronousTestCase):
             router.route(message(channels=("c", "b", "z"))).channels, ("b", "c")
         )
 
+    def test_weighted_ways_out_go_by_weight(self) -> None:
+        """Whichever is drawn first, the heaviest of the others is next."""
+        weights = {"a": 1, "b": 2, "c": 5}
+        router = Router(
+            [Rule(name="w", channels=tuple(weights.items()), weighted=True)],
+            tuple(weights),
+        )
+        firsts = set()
+        for number in range(60):
+            first, *rest = router.route(message(id=f"m{number}")).channels
+            firsts.add(first)
+            left = sorted(weights.keys() - {first}, key=lambda name: -weights[name])
+            self.assertEqual(rest, left)
+        self.assertEqual(firsts, set(weights))
+
     def test_weights_are_kept_over_many_messages(self) -> None:
         """a*3, b*1 gives a three quarters of the messages, b as the way out."""
         shared = Rule(name="w", channels=(("a", 3), ("b", 1)), weighted=True)
