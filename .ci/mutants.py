@@ -66,7 +66,7 @@ GROUPS: Final = {
         ("yeastar/*",), ("tests/yeastar", "--ignore=tests/yeastar/test_peers.py")
     ),
     "cloud": Group(
-        ("cloud/*",),
+        ("cloud/*", "cloud/twilio/*", "cloud/vonage/*"),
         ("tests/cloud",),
         ("__init__", "channel*", "settings", "http", "webhooks", "poller"),
     ),

@@ -240,6 +240,34 @@ class TableTests(SendingCase):
         sending.begin(tlvs=False)
         self.assertEqual((self.kind(outcomes[0]), sending.todo), ("unsure", []))
 
+    def test_when_a_message_leaves(self) -> None:
+        """Always, but for the rest of a command that would not fit to its part."""
+        for class_, method, made, link, part, leaves in (
+            (MessageClass.COMMAND, "sar", True, True, False, 3),
+            (MessageClass.COMMAND, "sar", True, True, True, 2),
+            (MessageClass.COMMAND, "sar", True, False, False, 3),
+            (MessageClass.COMMAND, "sar", True, False, True, 0),
+            (MessageClass.COMMAND, "sar", False, True, True, 0),
+            (MessageClass.COMMAND, "udh", True, False, True, 2),
+            (MessageClass.COMMAND, "udh", False, True, False, 3),
+            (MessageClass.ACTIVATION, "sar", True, False, True, 0),
+            (MessageClass.NOTIFICATION, "sar", True, False, True, 3),
+            (MessageClass.NOTIFICATION, "sar", True, True, True, 2),
+        ):
+            message = House(start=False).message("Внимание! " * 15, class_=class_)
+            settings = SmppSettings(host=("h",), system_id="esme", long_messages=method)
+            prepared = SmppEncoder(settings, lambda: 0.5).prepare(
+                message, 0.0, tlvs=made
+            )
+            if part:
+                prepared.taken[0] = "id0"
+            outcomes: list[Outcome] = []
+            sending = SubmitAttempt(prepared, 2, outcomes.append)
+            sending.begin(tlvs=link)
+            case = (class_, method, made, link, part)
+            self.assertEqual((case, len(sending.todo)), (case, leaves))
+            self.assertEqual((case, len(outcomes)), (case, int(not leaves)))
+
 
 class LateTests(SynchronousTestCase):
     def test_late_answers_with_window_one_do_not_stop_the_channel(self) -> None:
