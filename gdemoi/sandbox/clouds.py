@@ -1,4 +1,4 @@
-"""Twilio, Vonage, Textlocal and Tyntec on one listening port, for tests and the demo.
+"""The cloud providers on one listening port, for tests and the demo.
 
 Stateful fakes over the providers' own paths: they remember what they took, deliver
 it after a while, sign callbacks like the real ones, and misbehave when told to.  A
@@ -39,10 +39,10 @@ from gdemoi.sandbox.clouds_face import (
     Courier,
     Face,
 )
-from gdemoi.sandbox.clouds_textlocal import TextlocalFace
-from gdemoi.sandbox.clouds_twilio import TwilioFace
-from gdemoi.sandbox.clouds_tyntec import TyntecFace
-from gdemoi.sandbox.clouds_vonage import VonageFace
+from gdemoi.sandbox.clouds_textlocal import TextlocalFace, TextlocalFaceSettings
+from gdemoi.sandbox.clouds_twilio import TwilioFace, TwilioFaceSettings
+from gdemoi.sandbox.clouds_tyntec import TyntecFace, TyntecFaceSettings
+from gdemoi.sandbox.clouds_vonage import VonageFace, VonageFaceSettings
 
 SLOW_S: Final = 1.0  # between two octets of a slow answer
 HUGE: Final = b"x" * 65536
@@ -51,9 +51,9 @@ EARLY_S: Final = 5.0  # an answer that comes after its receipt
 log = Logger()
 
 
-@frozen(kw_only=True)
-class SandboxCloudsSettings:
-    """The four cloud providers on one port."""
+@frozen(kw_only=True, slots=False)
+class CloudsSettings:
+    """What all the sandbox's cloud providers share."""
 
     listen: str = key(
         text,
@@ -77,37 +77,6 @@ class SandboxCloudsSettings:
     unreachable: tuple[str, ...] = key(
         words, default=(), doc="phones that nothing is delivered to"
     )
-    twilio_account_sid: str = key(
-        text, default="AC" + "0123456789abcdef" * 2, doc="the account"
-    )
-    twilio_auth_token: str = key(text, default="tok", hidden=True, doc="its token")
-    twilio_incoming: str | None = key(
-        text, default=None, doc="where inbound messages are posted"
-    )
-    vonage_api_key: str = key(text, default="abcd1234", doc="the account")
-    vonage_api_secret: str = key(
-        text, default="s3cr3tXY", hidden=True, doc="its secret"
-    )
-    vonage_signature_secret: str = key(
-        text,
-        default="abcdefghijklmnopqrstuvwxyz012345",
-        hidden=True,
-        doc="signs both APIs' callbacks",
-    )
-    vonage_incoming: str | None = key(
-        text, default=None, doc="where the SMS API posts inbound messages"
-    )
-    vonage_messages_incoming: str | None = key(
-        text, default=None, doc="where the Messages API posts inbound messages"
-    )
-    textlocal_api_key: str = key(text, default="abcdefgh", hidden=True, doc="the key")
-    textlocal_incoming: str | None = key(
-        text, default=None, doc="where inbound messages are posted, token and all"
-    )
-    tyntec_api_key: str = key(text, default="k", hidden=True, doc="the key")
-    tyntec_incoming: str | None = key(
-        text, default=None, doc="where inbound messages are posted, token and all"
-    )
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Yield words that are no behaviour."""
@@ -116,8 +85,29 @@ class SandboxCloudsSettings:
                 yield "behaviour", f"{word!r} is not one of {', '.join(BEHAVIOURS)}"
 
 
+# A stand-in is one file, its class here, and its keys among the bases below.
+FACES: Final[tuple[type[Face], ...]] = (
+    TwilioFace,
+    VonageFace,
+    TextlocalFace,
+    TyntecFace,
+)
+
+
+# attrs takes the keys of the last base first
+@frozen(kw_only=True, slots=False)
+class SandboxCloudsSettings(
+    TyntecFaceSettings,
+    TextlocalFaceSettings,
+    VonageFaceSettings,
+    TwilioFaceSettings,
+    CloudsSettings,
+):
+    """The cloud providers on one port."""
+
+
 class Clouds(Resource):
-    """All four behind one address."""
+    """All of them behind one address."""
 
     isLeaf = True
 
@@ -138,29 +128,11 @@ class Clouds(Resource):
             frozenset(own.unreachable),
             own.receipts,
         )
-        self.air, mail = air, self.courier
-        self.twilio = TwilioFace(
-            air,
-            mail,
-            own.twilio_incoming,
-            own.twilio_account_sid,
-            own.twilio_auth_token,
-        )
-        self.vonage = VonageFace(
-            air,
-            mail,
-            own.vonage_incoming,
-            own.vonage_messages_incoming,
-            own.vonage_api_key,
-            own.vonage_api_secret,
-            own.vonage_signature_secret,
-        )
-        self.textlocal = TextlocalFace(
-            air, mail, own.textlocal_incoming, own.textlocal_api_key
-        )
-        self.tyntec = TyntecFace(air, mail, own.tyntec_incoming, own.tyntec_api_key)
-        faces: list[Face] = [self.twilio, self.vonage, self.textlocal, self.tyntec]
-        self._routes = [(route, face) for face in faces for route in face.routes()]
+        self.air = air
+        self.faces = {face.name: face(air, self.courier, own) for face in FACES}
+        self._routes = [
+            (route, face) for face in self.faces.values() for route in face.routes()
+        ]
 
     def render(self, request: Any) -> Any:
         """Find whose address it is, and let it answer in its way."""
@@ -203,7 +175,7 @@ class Clouds(Resource):
         if word == "html":
             return _write(request, CloudReply(200, b"<html>hello</html>", "text/html"))
         if word == "partial":
-            self.vonage.partial = True
+            face.partial = True
         said = route.answer(asked, *words)
         match word:
             case "lost":

@@ -1,11 +1,11 @@
-"""What the four sandbox providers share: requests, answers, books and callbacks."""
+"""What the sandbox's providers share: requests, answers, books and callbacks."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
 from attrs import field, frozen
@@ -120,12 +120,20 @@ class Courier:
 
 
 class Face(ABC):
-    """One provider: its books, its numbers, its callbacks."""
+    """One provider: its books, its numbers, its callbacks.
 
-    def __init__(self, air: Air, courier: Courier, incoming: str | None) -> None:
+    `own` are its settings: attributes that begin with its name, one of them
+    ``NAME_incoming`` (where inbound messages are posted).
+    """
+
+    name: ClassVar[str]
+    # "partial" was asked for: some segments of the next send are not taken
+    partial = False
+
+    def __init__(self, air: Air, courier: Courier, own: Any) -> None:
         self.air = air
         self.courier = courier
-        self.incoming = incoming
+        self.incoming: str | None = getattr(own, f"{self.name}_incoming")
         self.books: dict[str, CloudSms] = {}
         self.received: list[CloudSms] = []
         self.balance = 100.0

@@ -7,6 +7,9 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from attrs import frozen
+
+from gdemoi.ini import key, text
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (
     FORM,
@@ -28,14 +31,24 @@ INBOX: Final = 10
 CUT_AFTER: Final = 765
 
 
+@frozen(kw_only=True, slots=False)
+class TextlocalFaceSettings:
+    """The sandbox's Textlocal account."""
+
+    textlocal_api_key: str = key(text, default="abcdefgh", hidden=True, doc="the key")
+    textlocal_incoming: str | None = key(
+        text, default=None, doc="where inbound messages are posted, token and all"
+    )
+
+
 class TextlocalFace(Face):
     """One Textlocal account; `interact`: it was moved, and only sends are left."""
 
-    def __init__(
-        self, air: Air, courier: Courier, incoming: str | None, key: str
-    ) -> None:
-        super().__init__(air, courier, incoming)
-        self.key = key
+    name = "textlocal"
+
+    def __init__(self, air: Air, courier: Courier, own: TextlocalFaceSettings) -> None:
+        super().__init__(air, courier, own)
+        self.key = own.textlocal_api_key
         self.interact = False
 
     def routes(self) -> list[CloudRoute]:

@@ -7,8 +7,11 @@ from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from attrs import frozen
+
 from gdemoi.cloud.exchange import basic
 from gdemoi.cloud.twilio.signature import signature
+from gdemoi.ini import key, text
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (
     FORM,
@@ -24,15 +27,28 @@ WORDS: Final = {"accepted": "queued", "undelivered": "undelivered"}
 PAGE: Final = 50
 
 
+@frozen(kw_only=True, slots=False)
+class TwilioFaceSettings:
+    """The sandbox's Twilio account."""
+
+    twilio_account_sid: str = key(
+        text, default="AC" + "0123456789abcdef" * 2, doc="the account"
+    )
+    twilio_auth_token: str = key(text, default="tok", hidden=True, doc="its token")
+    twilio_incoming: str | None = key(
+        text, default=None, doc="where inbound messages are posted"
+    )
+
+
 class TwilioFace(Face):
     """One Twilio account."""
 
-    def __init__(
-        self, air: Air, courier: Courier, incoming: str | None, sid: str, token: str
-    ) -> None:
-        super().__init__(air, courier, incoming)
-        self.sid = sid
-        self.token = token
+    name = "twilio"
+
+    def __init__(self, air: Air, courier: Courier, own: TwilioFaceSettings) -> None:
+        super().__init__(air, courier, own)
+        self.sid = own.twilio_account_sid
+        self.token = own.twilio_auth_token
 
     def routes(self) -> list[CloudRoute]:
         """Return Messages and Balance of API 2010-04-01."""

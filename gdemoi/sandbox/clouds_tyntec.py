@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from attrs import frozen
+
+from gdemoi.ini import key, text
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (
     JSON,
@@ -26,14 +29,24 @@ WORDS: Final = {
 }
 
 
+@frozen(kw_only=True, slots=False)
+class TyntecFaceSettings:
+    """The sandbox's Tyntec key."""
+
+    tyntec_api_key: str = key(text, default="k", hidden=True, doc="the key")
+    tyntec_incoming: str | None = key(
+        text, default=None, doc="where inbound messages are posted, token and all"
+    )
+
+
 class TyntecFace(Face):
     """One Tyntec key."""
 
-    def __init__(
-        self, air: Air, courier: Courier, incoming: str | None, key: str
-    ) -> None:
-        super().__init__(air, courier, incoming)
-        self.key = key
+    name = "tyntec"
+
+    def __init__(self, air: Air, courier: Courier, own: TyntecFaceSettings) -> None:
+        super().__init__(air, courier, own)
+        self.key = own.tyntec_api_key
 
     def routes(self) -> list[CloudRoute]:
         """Return the SMS API v1."""

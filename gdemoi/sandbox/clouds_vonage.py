@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import jwt
+from attrs import frozen
 
 from gdemoi.cloud.exchange import basic
 from gdemoi.cloud.vonage.signature import sms_signature
+from gdemoi.ini import key, text
 from gdemoi.message import Charset
 from gdemoi.sandbox.clouds_air import Air, CloudSms
 from gdemoi.sandbox.clouds_face import (
@@ -33,25 +35,39 @@ MESSAGE_WORDS: Final = {"sent": "submitted", "undelivered": "undeliverable"}
 NETWORK: Final = "25001"
 
 
+@frozen(kw_only=True, slots=False)
+class VonageFaceSettings:
+    """The sandbox's Vonage account."""
+
+    vonage_api_key: str = key(text, default="abcd1234", doc="the account")
+    vonage_api_secret: str = key(
+        text, default="s3cr3tXY", hidden=True, doc="its secret"
+    )
+    vonage_signature_secret: str = key(
+        text,
+        default="abcdefghijklmnopqrstuvwxyz012345",
+        hidden=True,
+        doc="signs both APIs' callbacks",
+    )
+    vonage_incoming: str | None = key(
+        text, default=None, doc="where the SMS API posts inbound messages"
+    )
+    vonage_messages_incoming: str | None = key(
+        text, default=None, doc="where the Messages API posts inbound messages"
+    )
+
+
 class VonageFace(Face):
     """One Vonage account, both APIs; phones answer where they were written from."""
 
-    def __init__(
-        self,
-        air: Air,
-        courier: Courier,
-        incoming: str | None,
-        messages_incoming: str | None,
-        key: str,
-        secret: str,
-        signature_secret: str,
-    ) -> None:
-        super().__init__(air, courier, incoming)
-        self.messages_incoming = messages_incoming
-        self.key = key
-        self.secret = secret
-        self.signature_secret = signature_secret
-        self.partial = False
+    name = "vonage"
+
+    def __init__(self, air: Air, courier: Courier, own: VonageFaceSettings) -> None:
+        super().__init__(air, courier, own)
+        self.messages_incoming = own.vonage_messages_incoming
+        self.key = own.vonage_api_key
+        self.secret = own.vonage_api_secret
+        self.signature_secret = own.vonage_signature_secret
 
     def routes(self) -> list[CloudRoute]:
         """Return both APIs, balance and Reports."""

@@ -446,8 +446,8 @@ class HintTests(TruthTestCase):
         net = Net()
         self.sandbox = clouds(net, delivery_s=3.0)
         # its own callbacks do not come; the tests bring others
-        self.sandbox.textlocal.tell = lambda sms: None  # type: ignore[method-assign]
-        self.sandbox.tyntec.tell = lambda sms: None  # type: ignore[method-assign]
+        self.sandbox.faces["textlocal"].tell = lambda sms: None  # type: ignore[method-assign]
+        self.sandbox.faces["tyntec"].tell = lambda sms: None  # type: ignore[method-assign]
         self.open(settings, net=net)
 
     def knock(self, told: dict[str, Any], kind: str = FORM) -> None:
@@ -527,7 +527,7 @@ class HintTests(TruthTestCase):
     def test_tl14_an_account_on_the_proxy_is_believed(self) -> None:
         """One warning, no more questions; receipts are all there is."""
         self.begin(textlocal(base_url=CLOUDS))
-        self.sandbox.textlocal.interact = True
+        self.sandbox.faces["textlocal"].interact = True
         self.send(message())
         self.net.advance(700)
         self.assertEqual(self.questions(), 1)
@@ -570,7 +570,7 @@ class HintTests(TruthTestCase):
         """404 within a minute: again; later: unknown there, and on record."""
         self.begin(tyntec(base_url=CLOUDS))
         self.send(message())
-        self.sandbox.tyntec.books.clear()
+        self.sandbox.faces["tyntec"].books.clear()
         self.net.advance(55)
         self.assertGreaterEqual(self.questions(), 3)
         self.assertEqual(self.house.up.receipts, [])

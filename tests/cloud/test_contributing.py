@@ -16,6 +16,8 @@ from zope.interface.verify import verifyObject
 from gdemoi.cloud.channel import KINDS, channel_kind
 from gdemoi.cloud.encoded import CloudEncodedMessage
 from gdemoi.cloud.exchange import HttpAnswer
+from gdemoi.cloud.provider import Provider
+from gdemoi.errors import OurFault
 from gdemoi.interfaces import IChannel
 from gdemoi.message import (
     Accepted,
@@ -195,6 +197,28 @@ class ExampleProviderTests(SynchronousTestCase):
             both = outcome(status, told)
             assert isinstance(both, Uncertain)
             self.assertEqual(both.provider_ids, ("e1",), (status, told))
+
+    def test_what_it_cannot_do_is_never_asked(self) -> None:
+        """No polling, no balance, no question about a message: not one request."""
+        house = self.house(answered({}))
+        self.net.advance(7200)
+        self.assertIsNone(
+            self.successResultOf(house.channel.ask(message(), ["e1"])),
+        )
+        self.failureResultOf(house.channel.command("", "balance", ()), OurFault)
+        self.assertEqual(self.api.requests, [])
+        self.assertIsNone(house.channel.describe()["balance"])
+
+    def test_a_provider_that_lacks_the_least_cannot_be_made(self) -> None:
+        """Sending, reading the answer, reading webhooks: forgotten is found at once."""
+        for name in ("capabilities", "request_for", "outcome_of", "events_of"):
+            forgetful = type(
+                "Forgetful",
+                (EXAMPLE.Example,),
+                {name: getattr(Provider, name), "__slots__": ()},
+            )
+            with self.assertRaisesRegex(TypeError, name):
+                forgetful(self.configured.settings, "eu")
 
     def test_its_secrets_are_shown_nowhere(self) -> None:
         """Every key that is declared as a secret is hidden, without a further word."""
