@@ -22,6 +22,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from gdemoi.cli.listing import terminal
+from gdemoi.cli.printable import json_text, printable_lines
 from gdemoi.cli.remedies import REMEDIES
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import parse
@@ -91,6 +92,10 @@ class CliError(click.ClickException):
         # click reads it from the instance
         self.exit_code = exit_code  # type: ignore[misc]
         self.body = body or {"error": {"code": "cli", "text": text, "field": None}}
+
+    def format_message(self) -> str:
+        """Return what click prints."""
+        return printable_lines(self.message)
 
 
 @frozen
@@ -178,7 +183,7 @@ class Remote:
     def print_json(self, body: Any) -> None:
         """Print JSON, one document to a line when it is not for people."""
         indent = 2 if self.console.is_terminal else None
-        click.echo(json.dumps(body, ensure_ascii=False, indent=indent))
+        click.echo(json_text(body, indent))
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         request = self._request(method, path, body)
@@ -305,7 +310,7 @@ def remote(command: Callable[..., Any]) -> Callable[..., Any]:
         except CliError as trouble:
             if not choices.as_json:
                 raise
-            click.echo(json.dumps(trouble.body, ensure_ascii=False))
+            click.echo(json_text(trouble.body))
             context.exit(trouble.exit_code)
 
     return asking

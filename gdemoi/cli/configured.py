@@ -20,6 +20,7 @@ from gdemoi.cli.asking import (
 )
 from gdemoi.cli.listing import terminal
 from gdemoi.cli.messages import Once, envelope, message_options
+from gdemoi.cli.printable import json_text, printable_lines
 from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
 from gdemoi.contract.envelope import Defaults, parse_many
@@ -57,7 +58,7 @@ def _wants_json(context: click.Context, as_json: bool) -> bool:
 
 
 def _print(body: Any) -> None:
-    click.echo(json.dumps(body, ensure_ascii=False))
+    click.echo(json_text(body))
 
 
 @click.command()
@@ -81,7 +82,9 @@ def check(context: click.Context, file: str, as_json: bool) -> None:
         _print([_complaint(one) for one in complaints])
     else:
         for one in complaints:
-            click.secho(str(one), fg="yellow" if one.warning else "red")
+            click.secho(
+                printable_lines(str(one)), fg="yellow" if one.warning else "red"
+            )
         if configuration is not None:
             channels, routes = len(configuration.channels), len(configuration.routes)
             click.secho(

@@ -13,7 +13,9 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from gdemoi.cli.printable import PlainConsole
+from gdemoi.cli.printable import PlainText as Text
 
 # Where nobody looks at (a pipe, a file) a line may be as long as it is.
 _ENDLESS: Final = 10_000
@@ -25,7 +27,7 @@ _LEAST: Final = 24
 def terminal() -> Console:
     """Return the console that commands print to."""
     watched = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, width=None if watched else _ENDLESS)
+    return PlainConsole(highlight=False, width=None if watched else _ENDLESS)
 
 
 def listing(

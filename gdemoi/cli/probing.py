@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, CliError, Wires, json_option
 from gdemoi.cli.configured import loaded
 from gdemoi.cli.listing import terminal
+from gdemoi.cli.printable import PlainText as Text
+from gdemoi.cli.printable import json_text
 from gdemoi.cli.show import plain
 from gdemoi.ini.units import likely
 from gdemoi.settings import Configuration
@@ -46,7 +46,7 @@ def probe(
         click.secho(_ONE_SESSION, err=True, dim=True)
     found = whole.wires.probe(settings)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json_text(found))
     else:
         _show(terminal(), channel, settings, found)
     if not all(one["bound"] for one in found):

@@ -13,9 +13,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
 from gdemoi.cli.listing import listing
+from gdemoi.cli.printable import PlainText as Text
 
 Json = Mapping[str, Any]
 

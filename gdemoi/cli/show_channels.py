@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.text import Text
 
 from gdemoi.cli.listing import listing
+from gdemoi.cli.printable import PlainText as Text
 from gdemoi.cli.show import (
     day,
     error_words,

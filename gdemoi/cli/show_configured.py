@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
+from gdemoi.cli.printable import PlainText as Text
 from gdemoi.cli.remedies import REMEDIES
 from gdemoi.cli.show import error_words, plain
 from gdemoi.ini import KeyReference
