@@ -135,6 +135,38 @@ class DispatchingTests(SynchronousTestCase):
         self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
         self.assertLessEqual(self.box.heard["MSG"], 1)
 
+    def show(self, gsm_status: str) -> None:
+        """Let all lines tell whether they are in the network."""
+        for line in self.box.lines.values():
+            line.stop()
+            line.gsm_status = gsm_status
+            line.keepalive()
+
+    def test_lines_that_come_back_are_used_at_once(self) -> None:
+        """All lost the network for a second; the lane rested for five, or thirty.
+
+        Of the commands that waited for a line nothing had left, and the one that the
+        network did not take is tried again in its own time.
+        """
+        for fails, answered in (({}, 4), ({"": "331"}, 4)):
+            self.build(personality=GoipPersonality(fails=fails))
+            lane = self.dispatcher.lanes["office"]
+            for n in range(6):
+                self.accept(f"c{n}", f"open {n}")
+            self.pass_time(0.5)
+            self.show("LOGOUT")
+            self.pass_time(3)
+            self.assertIsNotNone(lane.unable())
+            for line in self.box.lines.values():
+                line.personality = GoipPersonality()
+            self.show("LOGIN")
+            self.pass_time(0.5)
+            self.assertIsNone(lane.unable())
+            self.pass_time(15)
+            sent = [n for n in range(6) if self.states(f"c{n}")[-1] == "delivered"]
+            self.assertGreaterEqual(len(sent), answered)
+            self.assertEqual(self.box.doubles(), {})
+
     def test_a_dead_line_does_not_lose_the_message(self) -> None:
         """Silence before SEND: the message goes over the other line."""
         self.build()

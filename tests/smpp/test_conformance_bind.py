@@ -4,10 +4,14 @@ from itertools import pairwise
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, MessageState
+from gdemoi.journal import Journal
+from gdemoi.message import Accepted, MessageClass, MessageState, OnUnsure
 from gdemoi.reconnector import ReconnectorState
+from gdemoi.routing.dispatcher import Dispatcher
+from gdemoi.routing.rules import Router
 from gdemoi.sandbox.smsc import SmscPersonality, SmscProtocol
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_links import OutbindPort
@@ -377,6 +381,137 @@ class BindTests(SynchronousTestCase):
             self.assertIsNone(house.channel.unable())
         self.assertEqual(len(house.smsc.sessions), 1)
         house.stop()
+
+
+class _ResettingSmsc(SmscProtocol):
+    """Answers so many submits of a session, and resets the connection."""
+
+    limit = 0
+
+    def send(self, pdu: Any) -> None:
+        """Write a PDU, unless it is one too many."""
+        if isinstance(pdu, pdus.SubmitSmResp):
+            self.limit -= 1
+            if self.limit < 0:
+                self.transport.abortConnection()  # type: ignore[union-attr]
+                return
+        super().send(pdu)
+
+
+class ResetTests(SynchronousTestCase):
+    """A far side that resets the link again and again, below the dispatcher."""
+
+    def build(self, limits: list[int], **settings: Any) -> None:
+        """Start a gateway before an SMSC whose sessions end after `limits`."""
+        self.house = House(start=False, **settings)
+        self.limits = limits
+        self.house.net.listen("smsc.example", 2775, self.answer)
+        self.clock = self.house.clock
+        self.journal = Journal("sqlite://", self.clock, inline=True)
+        self.successResultOf(self.journal.open())
+        self.dispatcher = Dispatcher(
+            self.journal,
+            self.clock,
+            Router([], ("carrier",)),
+            [self.house.channel],
+            backlog_limit=5000,
+        )
+        self.run_to_end(self.dispatcher.start())
+        self.house.turn(6)
+        self.lane = self.dispatcher.lanes["carrier"]
+
+    def answer(self) -> SmscProtocol:
+        """Make the SMSC's end of the next connection; the last one holds."""
+        server = _ResettingSmsc(self.house.smsc)
+        server.limit = self.limits.pop(0) if self.limits else 1_000_000
+        return server
+
+    def run_to_end(self, coroutine: Any) -> Any:
+        """Return what a coroutine that waits for nothing returns."""
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def accept(self, count: int) -> None:
+        """Hand commands in, to as many numbers."""
+        batch = [
+            (
+                self.house.message(
+                    id=f"m{number:04}",
+                    to=f"+7916100{number:04}",
+                    class_=MessageClass.COMMAND,
+                    on_unsure=OnUnsure.HOLD,
+                ),
+                b"",
+            )
+            for number in range(count)
+        ]
+        self.run_to_end(self.dispatcher.intake.accept(batch))
+
+    def seconds_until_sent(self, most_s: float) -> float:
+        """Let time pass until nothing waits; return how much did."""
+        begun_at = self.clock.seconds()
+        while sum(self.journal.backlog().values()) or self.lane.in_flight:
+            self.step()
+            if self.clock.seconds() - begun_at > most_s:
+                break
+        return self.clock.seconds() - begun_at
+
+    def step(self) -> None:
+        """Let 10 ms pass, at the end of which the journal's commits are through."""
+        writes: Any = self.journal._writes
+        writes.hold()
+        self.house.advance(0.01, step=0.01)
+        writes.release()
+
+    def end(self) -> None:
+        """Stop the gateway; what is left is the SMSC's."""
+        stopping = Deferred.fromCoroutine(self.dispatcher.stop(1.0))
+        self.house.advance(3)
+        self.successResultOf(stopping)
+
+    def test_a_link_that_is_reset_again_and_again_carries_what_it_can(self) -> None:
+        """The lane rested five seconds at each reset, the new bind unused.
+
+        1,200 commands over a link that is reset after 50 to 240 answers: nine logins,
+        which are a second apart, and hardly a second more.
+        """
+        limits = [111, 128, 77, 235, 152, 173, 90, 74]
+        logins = len(limits) + 1
+        self.build(limits, window=20)
+        self.accept(1200)
+        took_s = self.seconds_until_sent(60.0)
+        self.assertLess(took_s, logins + 2.0)
+        taken = [pdu.pdu.destination_addr for pdu in self.house.smsc.taken]
+        # what may have gone out at a reset is held, and was not sent again
+        self.assertEqual(len(set(taken)), len(taken))
+        self.assertGreaterEqual(len(taken), 1200 - 20 * len(limits))
+        self.assertEqual(self.house.channel.links[0].connections, logins)
+        self.assertEqual(self.lane.standing("up", ""), ("up", ""))
+        self.end()
+
+    def test_what_a_lost_link_gave_back_keeps_its_place(self) -> None:
+        """Nothing of it left: it goes first over the next bind, not 15 s later."""
+        self.build([30], window=20)
+        self.accept(80)
+        took_s = self.seconds_until_sent(60.0)
+        self.assertLess(took_s, 3.0)
+        taken = [pdu.pdu.destination_addr for pdu in self.house.smsc.taken]
+        self.assertEqual(sorted(taken), taken)
+        self.assertEqual(len(set(taken)), len(taken))
+        self.end()
+
+    def test_a_bind_that_is_up_is_not_told_to_be_down(self) -> None:
+        """The channel was `down` for want of a connection that was there again."""
+        self.build([3], window=5)
+        self.accept(40)
+        for _ in range(200):
+            self.step()
+            own = self.house.channel.describe()
+            shown = self.lane.standing(own["state"], self.house.channel.reason)
+            if self.house.channel.unable() is None:
+                self.assertEqual(shown, ("up", ""))
+                self.assertIsNone(self.lane.unable())
+        self.assertEqual(self.house.channel.links[0].connections, 2)
+        self.end()
 
 
 class OutbindTests(SynchronousTestCase):

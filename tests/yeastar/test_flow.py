@@ -79,6 +79,27 @@ class FlowTests(SynchronousTestCase):
             self.assertEqual(self.states("m1"), ["accepted", "uncertain"])
             self.assertEqual(world.on_air(), on_air)
 
+    def test_a_link_that_is_back_is_used_at_once(self) -> None:
+        """What a lost connection gave back went out 15 s after the next login.
+
+        Nothing of it had left; the lane rested although the device was there again.
+        """
+        world = self.build(ports=1)
+        names = [f"m{number}" for number in range(4)]
+        for number, name in enumerate(names):
+            self.accept(name, to=f"+7900123{number:04}")
+        world.cut()
+        own = self.house.lanes["tg400"]
+        world.later(2.0)
+        self.assertIsNone(world.channel.unable())
+        self.assertIsNone(own.unable())
+        self.assertEqual(own.standing("up", ""), ("up", ""))
+        # the pace of one SIM, and nothing beyond
+        world.later(5.0 * world.settings.interval_s)
+        for name in names[1:]:
+            self.assertEqual(self.states(name)[-1], "submitted", name)
+        self.assertEqual(world.box.doubles(), [])
+
     def test_a_late_result_ends_the_doubt(self) -> None:
         """Held for two minutes; the result that comes in that time counts."""
         world = self.build()
