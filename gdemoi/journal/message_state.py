@@ -204,8 +204,9 @@ def _tell(
         attempt = record.attempts[-1]
     if attempt is None:
         number = record.attempt
+        segments, ids = _left_before(record)
         told = StoredEvent(
-            seq, state, final, at, record.channel, None, number, _NO_SEGMENTS, (), error
+            seq, state, final, at, record.channel, None, number, segments, ids, error
         )
     else:
         told = StoredEvent(
@@ -224,6 +225,16 @@ def _tell(
     if seq > KEPT_FIRST + KEPT_LAST:
         shorten(record, record.told)
     return told
+
+
+def _left_before(
+    record: MessageRecord,
+) -> tuple[tuple[int, int, int, int], tuple[str, ...]]:
+    """Return the segments and ids that a waiting message is known to have out."""
+    if record.progress is None or not record.attempts:
+        return _NO_SEGMENTS, ()
+    last = record.attempts[-1]
+    return last.counts(), last.provider_ids
 
 
 def _wait(record: MessageRecord, following: Wait, at: float) -> StoredEvent:
@@ -419,13 +430,44 @@ def _end(
     """Say the last word, unless an attempt other than `attempt` may be out.
 
     Then nobody knows, whatever became of the others: the message is `uncertain`.
+    So it is when some of its segments have left: whoever reads `rejected` or
+    `expired` may send the whole again.
     """
+    error = last.error
     if not _may_be_out(record, attempt):
-        return [_tell(record, last.state, at, last.error)]
+        if not _has_left_in_part(record, attempt):
+            return [_tell(record, last.state, at, error)]
+        error = _partly_sent(record, error)
     record.lane = record.held_until = None
     if RANK[record.state] >= RANK[MessageState.UNCERTAIN]:
         return []
-    return [_tell(record, MessageState.UNCERTAIN, at, last.error)]
+    return [_tell(record, MessageState.UNCERTAIN, at, error)]
+
+
+def _has_left_in_part(
+    record: MessageRecord, beside: StoredAttempt | None = None
+) -> bool:
+    """Tell whether the far side has some segments, and none of them is lost.
+
+    Not asked of a message whose last attempt (`beside`) nobody knows about: what
+    becomes of it is for the message's own `on_unsure` to say.
+    """
+    if beside is not None and beside.outcome is AttemptOutcome.UNSURE:
+        return False
+    progress = record.progress
+    if progress is None or not progress.taken:
+        return False
+    return all(_LOST.isdisjoint(one.states) for one in record.attempts)
+
+
+def _partly_sent(record: MessageRecord, error: Error | None) -> Error:
+    """Return why a message that has left in part has no better end."""
+    assert record.progress is not None
+    progress = record.progress
+    text = f"{progress.taken} of {len(progress.ids)} parts have left"
+    if error is not None:
+        text += f"; {error.code}: {error.text}"
+    return Error("gateway:partly_sent", text)
 
 
 def _may_be_out(record: MessageRecord, beside: StoredAttempt | None = None) -> bool:
@@ -479,6 +521,7 @@ def _cancelled(
 ) -> tuple[bool, list[StoredEvent]]:
     gone = record.open or record.taken or record.held_until is not None
     gone = gone or any(a.outcome is AttemptOutcome.UNSURE for a in record.attempts)
+    gone = gone or _has_left_in_part(record)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
         return False, []
     return True, [_tell(record, MessageState.CANCELLED, fact.at)]
@@ -566,6 +609,16 @@ def _in_part(record: MessageRecord, attempt: StoredAttempt) -> bool:
     )
 
 
+def _awaits_nothing(record: MessageRecord, attempt: StoredAttempt) -> bool:
+    """Tell whether no more segments will follow those of a refused attempt."""
+    return (
+        attempt.outcome is AttemptOutcome.REFUSED
+        and record.state is MessageState.UNCERTAIN
+        and record.lane is None
+        and record.held_until is None
+    )
+
+
 def _state_by_receipts(
     record: MessageRecord, attempt: StoredAttempt, receipt: Receipt, now: float
 ) -> list[StoredEvent]:
@@ -574,7 +627,9 @@ def _state_by_receipts(
         if attempt.delivered():
             return [_tell(record, _DELIVERED, now, receipt.error, True, attempt)]
     elif receipt.state in FINAL:
-        if attempt.number != record.attempt or _in_part(record, attempt):
+        if attempt.number != record.attempt:
+            return []
+        if _in_part(record, attempt) and not _awaits_nothing(record, attempt):
             return []
         # one lost segment is a lost message
         return [_tell(record, receipt.state, now, receipt.error, True, attempt)]
