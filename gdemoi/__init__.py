@@ -5,11 +5,11 @@ docs/architecture.rst shows the whole, and where to find what.
 The journal is the truth, everything else is a conversation.  Imports go down
 only; `tests/test_layers.py` keeps it so:
 
-floor 0  words and data      message, life, errors, interfaces, contract, ini,
+floor 0  words and data      message, facts, errors, interfaces, contract, ini,
                              text
 floor 1  protocols as values smpp, goip, yeastar, cloud (codec and session),
                              amqp.mapping: bytes and `now` in, events out
-floor 2  shells              keeper, hosts, endpoints, alarm, tasks, journal, the
+floor 2  shells              reconnector, hosts, endpoints, alarm, tasks, journal, the
                              protocol modules
 floor 3  channels            the channel modules and kinds
 floor 4  routing             rules, retry, lanes, dispatcher

@@ -86,7 +86,7 @@ class SmppChannel:
         self,
         name: str,
         settings: SmppSettings,
-        surroundings: ChannelContext,
+        context: ChannelContext,
         connect: Connect | None = None,
     ) -> None:
         self.name = name
@@ -96,19 +96,17 @@ class SmppChannel:
         self.rate = settings.rate
         self.ids = IdForms(settings.receipt_id)
         self.trace = self._make_trace()
-        clock = surroundings.clock
+        clock = context.clock
         self.sender = SmppSender(settings, clock)
         self.deliveries = Deliveries(name, self.account, settings, clock, self.ids)
-        self.outbind = OutbindPort(
-            name, settings, surroundings, self.deliveries, self.trace
-        )
+        self.outbind = OutbindPort(name, settings, context, self.deliveries, self.trace)
         self.state = "down"
         self.reason = "not started"
         self.noted: dict[str, int] = {}
-        self._surroundings = surroundings
+        self._context = context
         self._clock = clock
-        self._connect = secured(settings, connect or tcp(surroundings.reactor))
-        self._preparer = SmppEncoder(settings, surroundings.random)
+        self._connect = secured(settings, connect or tcp(context.reactor))
+        self._preparer = SmppEncoder(settings, context.random)
         self._events: IChannelEvents | None = None
         # whether TLVs may be sent: as the settings say, until a bind says more
         self._tlvs = settings.version == "3.4" and settings.tlvs is not Tlvs.NO
@@ -222,7 +220,7 @@ class SmppChannel:
     def mended(self) -> None:
         """Connect at once, whatever the pause was for."""
         for link in self.links:
-            link.keeper.hurry()
+            link.reconnector.hurry()
 
     def describe(self) -> dict[str, Any]:
         """Return state, binds, what was learned, counters: JSON-ready, no secrets."""
@@ -272,7 +270,7 @@ class SmppChannel:
             names = ", ".join(link.name for link in self.links)
             return fail(OurFault(f"{self.name} has: hurry, for one of {names}, -"))
         for link in links:
-            link.keeper.hurry()
+            link.reconnector.hurry()
         return succeed("connecting")
 
     # -- links
@@ -291,7 +289,7 @@ class SmppChannel:
                 self.name,
                 command,
                 self.settings,
-                self._surroundings,
+                self._context,
                 self,
                 self._connect,
                 self.trace,
@@ -300,10 +298,10 @@ class SmppChannel:
         ]
 
     def session_event(
-        self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
+        self, link: Link, esme: EsmeProtocol, events: Sequence[SessionEvent]
     ) -> None:
         """Take what happened on a link (`gdemoi.smpp.channel_links.LinkListener`)."""
-        for event in happenings:
+        for event in events:
             if isinstance(event, ResponseReceived):
                 self.sender.answered(event.context, event.pdu)
             elif isinstance(event, DeliveryReceived):
@@ -394,7 +392,9 @@ class SmppChannel:
     def _tell(self) -> None:
         """Tell the state of all binds together, when it changed."""
         away = [
-            link for link in self.links if link.keeper.state is not ReconnectorState.UP
+            link
+            for link in self.links
+            if link.reconnector.state is not ReconnectorState.UP
         ]
         state = "up"
         if away:
@@ -448,16 +448,16 @@ class SmppChannel:
 
 
 def _bind_view(link: Link) -> dict[str, Any]:
-    keeper = link.keeper
+    reconnector = link.reconnector
     session = link.esme.session if link.esme is not None else None
     bound = link.bound_as
     return {
         "name": link.name,
-        "state": keeper.state.value,
-        "reason": keeper.reason,
+        "state": reconnector.state.value,
+        "reason": reconnector.reason,
         "host": str(link.hosts.present),
-        "failures": keeper.failures,
-        "next_try_at": keeper.next_try_at,
+        "failures": reconnector.failures,
+        "next_try_at": reconnector.next_try_at,
         "connections": link.connections,
         "smsc": bound.system_id if session is not None and bound is not None else None,
         "version": _version(bound.sc_interface_version) if bound is not None else None,
@@ -480,10 +480,10 @@ def make(
     name: str,
     settings: SmppSettings,
     parts: list[tuple[str, str, Any]],
-    surroundings: ChannelContext,
+    context: ChannelContext,
 ) -> SmppChannel:
     """Make the channel of a section."""
-    return SmppChannel(name, settings, surroundings)
+    return SmppChannel(name, settings, context)
 
 
 KIND: Final = ChannelKind(name="smpp", settings=SmppSettings, make=make)

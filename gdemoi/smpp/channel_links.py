@@ -91,7 +91,7 @@ class LinkListener(Protocol):
     """What a link tells its channel."""
 
     def session_event(
-        self, link: Link, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
+        self, link: Link, esme: EsmeProtocol, events: Sequence[SessionEvent]
     ) -> None:
         """Take what happened on a link."""
 
@@ -99,8 +99,8 @@ class LinkListener(Protocol):
         """Take note that a link is up, or why it is not."""
 
 
-def terms_of(settings: SmppSettings, bind_command: int) -> SessionParameters:
-    """Return the terms of a session as the settings have them."""
+def session_parameters(settings: SmppSettings, bind_command: int) -> SessionParameters:
+    """Return the parameters of a session as the settings have them."""
     version = 0x34 if settings.version == "3.4" else 0x33
     bind = BIND_PDUS[bind_command]
 
@@ -165,7 +165,7 @@ class Link:
         channel: str,
         bind_command: int,
         settings: SmppSettings,
-        surroundings: ChannelContext,
+        context: ChannelContext,
         listener: LinkListener,
         connect: Connect,
         trace: Trace | None,
@@ -179,22 +179,22 @@ class Link:
         self.serial = 0
         self._channel = channel
         self._settings = settings
-        self._clock = surroundings.clock
+        self._clock = context.clock
         self._listener = listener
         self._endpoint = connect
         self._trace = None if trace is None else trace.for_link(self.name)
-        self._terms = terms_of(settings, bind_command)
+        self._parameters = session_parameters(settings, bind_command)
         self._up_since: float | None = None
         self._last_reason = ""
         self._going_home: IDelayedCall | None = None
         timeout_s = settings.link_timeout_s or 30.0
-        self.keeper: Reconnector[EsmeProtocol] = Reconnector(
-            surroundings.clock,
+        self.reconnector: Reconnector[EsmeProtocol] = Reconnector(
+            context.clock,
             log,
             f"{channel} ({self.name})",
             self._connect,
             self._told,
-            surroundings.random,
+            context.random,
             backoff=Backoff(
                 settings.reconnect_min_s, settings.reconnect_max_s, stable_s=STABLE_S
             ),
@@ -206,22 +206,24 @@ class Link:
     @property
     def esme(self) -> EsmeProtocol | None:
         """The bound protocol, None while there is none."""
-        return self.keeper.conversation
+        return self.reconnector.conversation
 
     @property
     def why(self) -> str:
         """Why the link is not up: what happened last, or what it is doing."""
-        return self.keeper.reason or self._last_reason or self.keeper.state.value
+        return (
+            self.reconnector.reason or self._last_reason or self.reconnector.state.value
+        )
 
     def start(self) -> None:
         """Begin to connect."""
-        self.keeper.start()
+        self.reconnector.start()
 
     def retire(self) -> None:
         """End at once and for good; the far side has no use for this bind."""
         self._forget_home()
-        # not in the middle of what the keeper is told
-        self._clock.callLater(0, self.keeper.stop)
+        # not in the middle of a report to the reconnector
+        self._clock.callLater(0, self.reconnector.stop)
 
     async def stop(self, grace_s: float) -> None:
         """Drain, unbind, close; at once when not bound."""
@@ -231,12 +233,12 @@ class Link:
             over = esme.over()
             esme.drain(grace_s)
             await over
-        self.keeper.stop()
+        self.reconnector.stop()
 
     async def _connect(self) -> EsmeProtocol:
         self.connections += 1
         esme = EsmeProtocol(
-            self._terms,
+            self._parameters,
             self._clock,
             self,
             self._trace,
@@ -247,14 +249,12 @@ class Link:
         await self._endpoint(self.hosts.present).connect(SingleProtocolFactory(esme))
         return esme
 
-    def session_event(
-        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
-    ) -> None:
+    def session_event(self, esme: EsmeProtocol, events: Sequence[SessionEvent]) -> None:
         """Pass on what happened (`gdemoi.smpp.protocol.SessionListener`)."""
-        for event in happenings:
+        for event in events:
             if isinstance(event, Bound):
                 self.bound_as = event
-        self._listener.session_event(self, esme, happenings)
+        self._listener.session_event(self, esme, events)
 
     def _told(self, state: ReconnectorState, reason: str) -> None:
         now = self._clock.seconds()
@@ -266,7 +266,7 @@ class Link:
             since, self._up_since = self._up_since, None
             if since is None and state is ReconnectorState.PAUSED:
                 self._log_failure(reason)
-            if self.keeper.held:
+            if self.reconnector.held:
                 self.hosts.ended(now)
             else:
                 self.hosts.failed(now)
@@ -310,7 +310,7 @@ class Link:
         except (*FAULTS, *TIMEOUTS) as fault:
             log.warn(
                 "{link}: the first host is still away: {fault}",
-                link=self.keeper.name,
+                link=self.reconnector.name,
                 fault=in_words(fault),
             )
             self._plan_home()
@@ -318,7 +318,7 @@ class Link:
         visitor.transport.abortConnection()
         esme = self.esme
         if esme is not None:
-            log.info("{link}: back to the first host", link=self.keeper.name)
+            log.info("{link}: back to the first host", link=self.reconnector.name)
             self.hosts.go_to_primary()
             esme.drain(_MOVE_GRACE_S)
 
@@ -340,17 +340,17 @@ class OutbindPort:
         self,
         channel: str,
         settings: SmppSettings,
-        surroundings: ChannelContext,
+        context: ChannelContext,
         deliveries: Deliveries,
         trace: Trace | None,
     ) -> None:
         self.sessions: list[EsmeProtocol] = []
         self._channel = channel
         self._settings = settings
-        self._surroundings = surroundings
+        self._context = context
         self._deliveries = deliveries
         self._trace = None if trace is None else trace.for_link("outbind")
-        self._terms = terms_of(settings, BIND_RECEIVER)
+        self._parameters = session_parameters(settings, BIND_RECEIVER)
         self._port: IListeningPort | None = None
         # fires with why the first try to listen failed, None when it did not
         self.listened: Deferred[CannotListen | None] = Deferred()
@@ -385,7 +385,7 @@ class OutbindPort:
         told = ""
         while self._port is None:
             try:
-                endpoint = serverFromString(self._surroundings.reactor, where)
+                endpoint = serverFromString(self._context.reactor, where)
                 self._port = await endpoint.listen(EsmeFactory(self.make))
             except UNOPENED as fault:
                 why = CannotListen("outbind_listen", f"{where}: {of_port(fault)}")
@@ -393,7 +393,7 @@ class OutbindPort:
                     log.error("{channel}: {why}", channel=self._channel, why=why)
                 told = str(why)
                 self._tell_first(why)
-                await deferLater(self._surroundings.clock, LISTEN_AGAIN_S)
+                await deferLater(self._context.clock, LISTEN_AGAIN_S)
         self._tell_first(None)
 
     def _tell_first(self, why: CannotListen | None) -> None:
@@ -403,8 +403,8 @@ class OutbindPort:
     def make(self) -> EsmeProtocol:
         """Return the protocol of a connection that the SMSC opened."""
         esme = EsmeProtocol(
-            self._terms,
-            self._surroundings.clock,
+            self._parameters,
+            self._context.clock,
             self,
             self._trace,
             may_bind=self._may_bind,
@@ -427,14 +427,12 @@ class OutbindPort:
             )
         return good
 
-    def session_event(
-        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
-    ) -> None:
+    def session_event(self, esme: EsmeProtocol, events: Sequence[SessionEvent]) -> None:
         """Pass deliveries up (`gdemoi.smpp.protocol.SessionListener`)."""
-        for event in happenings:
+        for event in events:
             if isinstance(event, DeliveryReceived):
                 self._deliveries.came(esme, event.pdu)
             elif isinstance(event, SessionEnded) and esme in self.sessions:
                 self.sessions.remove(esme)
-                now = self._surroundings.clock.seconds()
+                now = self._context.clock.seconds()
                 self._deliveries.reader.session_ended(esme.serial, now)

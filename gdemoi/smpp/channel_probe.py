@@ -24,8 +24,8 @@ from gdemoi.smpp.channel_links import (
     Connect,
     SingleProtocolFactory,
     secured,
+    session_parameters,
     tcp,
-    terms_of,
 )
 from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.statuses import name_of
@@ -205,11 +205,9 @@ class _Listener:
         self.refused: BindRefused | None = None
         self.why = ""
 
-    def session_event(
-        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
-    ) -> None:
+    def session_event(self, esme: EsmeProtocol, events: Sequence[SessionEvent]) -> None:
         """Take what happened."""
-        for event in happenings:
+        for event in events:
             match event:
                 case Bound():
                     self.bound = event
@@ -244,7 +242,7 @@ async def _probe_host(
 ) -> Probed:
     command = _COMMANDS[settings.bind]
     listener = _Listener()
-    esme = EsmeProtocol(terms_of(settings, command), clock, listener)
+    esme = EsmeProtocol(session_parameters(settings, command), clock, listener)
     timeout_s = settings.link_timeout_s or _FALLBACK_S
     found = Probed(host=host.name, port=host.port, bind=BIND_NAMES[command])
     begun = clock.seconds()

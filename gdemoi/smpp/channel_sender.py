@@ -92,10 +92,10 @@ class SmppSender:
     ) -> Deferred[Outcome]:
         """Send what of the message the SMSC does not have yet."""
         done: Deferred[Outcome] = Deferred()
-        sending = SubmitAttempt(prepared, attempt, done.callback)
-        sending.begin(tlvs=tlvs)
-        if sending.todo:
-            self._queue.append(sending)
+        submission = SubmitAttempt(prepared, attempt, done.callback)
+        submission.begin(tlvs=tlvs)
+        if submission.todo:
+            self._queue.append(submission)
             self.pump()
         return done
 
@@ -119,14 +119,14 @@ class SmppSender:
                 free -= 1
             queue = self._queue
             while free > 0 and queue:
-                sending = queue[0]
-                if sending.todo and not self._may_leave():
+                submission = queue[0]
+                if submission.todo and not self._may_leave():
                     break
-                if sending.todo:
-                    place = sending.leaves()
-                    esme.submit(sending.octets[place], (sending, place))
+                if submission.todo:
+                    place = submission.leaves()
+                    esme.submit(submission.octets[place], (submission, place))
                     free -= 1
-                if not sending.todo:
+                if not submission.todo:
                     queue.popleft()
         finally:
             self._pumping = False
@@ -151,14 +151,14 @@ class SmppSender:
         if isinstance(context, PendingQuery):
             context.answer.callback(pdu)
             return
-        sending, place = context
-        if self._settle(sending, place, pdu) == INVBNDSTS and self.esme is not None:
+        submission, place = context
+        if self._settle(submission, place, pdu) == INVBNDSTS and self.esme is not None:
             # the SMSC does not think that we are bound: bind again
             self.esme.drain(_REBIND_GRACE_S)
 
     def _settle(
         self,
-        sending: SubmitAttempt,
+        submission: SubmitAttempt,
         place: int,
         pdu: Pdu | UnparsedPdu,
         *,
@@ -168,14 +168,14 @@ class SmppSender:
         if status == ROK:
             if pdu.command_id == _SUBMIT_SM_RESP:
                 self.accepted += 1
-                sending.accepted(place, message_id_of(pdu), late=late)
+                submission.accepted(place, message_id_of(pdu), late=late)
             elif not late:
                 self.unsure += 1
-                sending.unsure(_CONTRADICTION)
+                submission.unsure(_CONTRADICTION)
             return status
         self.refused += 1
         self.statuses[status] += 1
-        sending.refused(place, self._refusal(pdu), late=late)
+        submission.refused(place, self._refusal(pdu), late=late)
         return status
 
     def _refusal(self, pdu: Pdu | UnparsedPdu) -> Refused:
@@ -191,29 +191,29 @@ class SmppSender:
             context.answer.callback(None)
             return
         self.unsure += 1
-        sending, _ = context
-        sending.unsure(why, silent=silent)
+        submission, _ = context
+        submission.unsure(why, silent=silent)
 
     def answered_late(self, context: Any, pdu: Pdu | UnparsedPdu) -> None:
         """Take an answer to a request that was given up."""
         if isinstance(context, PendingQuery):
             return
         self.late += 1
-        sending, place = context
-        told = sending.over
-        self._settle(sending, place, pdu, late=True)
-        outcome = sending.late_outcome() if told else None
+        submission, place = context
+        told = submission.over
+        self._settle(submission, place, pdu, late=True)
+        outcome = submission.late_outcome() if told else None
         if outcome is not None and self.events is not None:
-            message_id = sending.prepared.message.id
-            self.events.late(message_id, sending.attempt, outcome)
+            message_id = submission.prepared.message.id
+            self.events.late(message_id, submission.attempt, outcome)
 
     def give_back(self, reason: str) -> None:
         """Nothing can leave any more: refuse what has not left."""
         self._alarm.cancel()
         refused = unavailable(reason)
         queue, self._queue = self._queue, deque()
-        for sending in queue:
-            sending.cannot_leave(refused)
+        for submission in queue:
+            submission.cannot_leave(refused)
         queries, self._queries = self._queries, deque()
         for _, asked in queries:
             asked.answer.callback(None)

@@ -45,9 +45,7 @@ CLOSE_TIMEOUT_S: Final = 2.0
 class SessionListener(Protocol):
     """Whoever holds a conversation and hears what happens in it."""
 
-    def session_event(
-        self, esme: EsmeProtocol, happenings: Sequence[SessionEvent]
-    ) -> None:
+    def session_event(self, esme: EsmeProtocol, events: Sequence[SessionEvent]) -> None:
         """Take what happened, in order."""
 
 
@@ -61,7 +59,7 @@ class EsmeProtocol(protocol.Protocol):
 
     def __init__(
         self,
-        terms: SessionParameters,
+        parameters: SessionParameters,
         clock: IReactorTime,
         listener: SessionListener,
         trace: Trace | None = None,
@@ -69,7 +67,7 @@ class EsmeProtocol(protocol.Protocol):
         credential_retry_s: float = 300.0,
         may_bind: Callable[[OutbindReceived], bool] | None = None,
     ) -> None:
-        self.session = EsmeSession(terms, clock.seconds(), trace)
+        self.session = EsmeSession(parameters, clock.seconds(), trace)
         self._clock = clock
         self._listener = listener
         self._credential_retry_s = credential_retry_s
@@ -240,12 +238,12 @@ class EsmeProtocol(protocol.Protocol):
         self._in_turn = False
         self._flush()
 
-    def _tell(self, happenings: list[SessionEvent]) -> None:
-        if not happenings:
+    def _tell(self, events: list[SessionEvent]) -> None:
+        if not events:
             return
-        # whoever waits for `ready` finds that the channel knows the bind's terms
-        self._listener.session_event(self, happenings)
-        for event in happenings:
+        # whoever waits for `ready` finds that the channel knows what the bind agreed on
+        self._listener.session_event(self, events)
+        for event in events:
             match event:
                 case Bound():
                     self._bound = True

@@ -1,4 +1,4 @@
-"""The ESME's side of one SMPP conversation; octets and times in, happenings out.
+"""The ESME's side of one SMPP conversation; octets and times in, events out.
 
 Theory of operation (SMPP 3.4 §2).  A session begins OPEN, on a fresh connection. `bind`
 sends the bind request, and nothing else leaves until it is answered.  In a BOUND state
@@ -16,7 +16,7 @@ since they exclude each other); the answer to each request, in order of sending;
 silence before our enquire_link; the answer to that.  `next_deadline` is the
 earliest; `tick` does what is due.
 
-A request that is not answered in time is told `Unanswered`, once: it may have
+A request that is not answered in time is told as `ResponseMissing`, once: it may have
 gone out.  Its number stays taken for a while, so that a late answer still finds
 it (`LateResponseReceived`).  An answer counts only by its sequence number.
 
@@ -93,23 +93,23 @@ class EsmeSession:
 
     def __init__(
         self,
-        terms: SessionParameters,
+        parameters: SessionParameters,
         now: float,
         trace: Trace | None = None,
         first: int = 1,
     ) -> None:
-        self.terms = terms
+        self.parameters = parameters
         self.state = SessionState.OPEN
         self.tlvs = False
         # smoothed as TCP does it (RFC 6298): seven eighths of what was known
         self.round_trip_s: float | None = None
         # answers to our submits and queries
         self.answered = 0
-        self.window = terms.window
+        self.window = parameters.window
         self._trace = trace
         self._framer = PduFramer()
         self._out: list[bytes] = []
-        self._requests = Requests(terms.response_timeout_s, first)
+        self._requests = Requests(parameters.response_timeout_s, first)
         # deliveries that came and wait for our answer
         self._owed = 0
         self._bind_number = 0
@@ -151,8 +151,8 @@ class EsmeSession:
             raise OurFault(f"bind while {self.state.value}")
         self._bind_number = self._requests.next_number()
         self._bind_sent_at = now
-        self._stage(SessionState.BINDING, now, self.terms.bind_timeout_s or None)
-        self._send(numbered(self.terms.bind_request(), self._bind_number), now)
+        self._stage(SessionState.BINDING, now, self.parameters.bind_timeout_s or None)
+        self._send(numbered(self.parameters.bind_request(), self._bind_number), now)
 
     def submit(self, octets: bytes, context: Any, now: float) -> int:
         """Send an encoded request under a number of this session; return it.
@@ -220,10 +220,10 @@ class EsmeSession:
             return self._enquire_deadline
         if self.state not in BOUND and self.state is not SessionState.DRAINING:
             return None
-        terms = self.terms
-        if terms.enquire_link_s <= 0 or terms.link_timeout_s <= 0:
+        parameters = self.parameters
+        if parameters.enquire_link_s <= 0 or parameters.link_timeout_s <= 0:
             return None
-        return self._received_at + terms.enquire_link_s
+        return self._received_at + parameters.enquire_link_s
 
     def tick(self, now: float) -> list[SessionEvent]:
         """Do what is due at `now`."""
@@ -244,7 +244,7 @@ class EsmeSession:
 
     def _stage_ended(self, now: float) -> list[SessionEvent]:
         if self.state is SessionState.BINDING:
-            why = f"no answer to the bind in {self.terms.bind_timeout_s:g} s"
+            why = f"no answer to the bind in {self.parameters.bind_timeout_s:g} s"
             return [BindRefused(None, why), *self._over(why)]
         if self.state is SessionState.DRAINING:
             if self._drain_to_unbind:
@@ -256,7 +256,7 @@ class EsmeSession:
         """Send an enquire_link; also when there was no silence."""
         self._enquire_number = self._requests.next_number()
         self._enquire_sent_at = now
-        self._enquire_deadline = now + self.terms.link_timeout_s
+        self._enquire_deadline = now + self.parameters.link_timeout_s
         self._send(header(ENQUIRE_LINK, ROK, self._enquire_number), now)
 
     def _drained(self, now: float) -> list[SessionEvent]:
@@ -375,11 +375,11 @@ class EsmeSession:
             why = f"bind refused: {name_of(status)}"
             return [BindRefused(status, why), *self._over(why)]
         system_id, version = bind_answer(frame)
-        tlvs = self.terms.tlvs
+        tlvs = self.parameters.tlvs
         self.tlvs = tlvs is Tlvs.YES or (
-            tlvs is Tlvs.AUTO and min(self.terms.version, version or 0) >= 0x34
+            tlvs is Tlvs.AUTO and min(self.parameters.version, version or 0) >= 0x34
         )
-        self._stage(BOUND_BY[self.terms.bind_command], now, None)
+        self._stage(BOUND_BY[self.parameters.bind_command], now, None)
         self._received_at = now
         self.round_trip_s = now - self._bind_sent_at
         return [Bound(system_id, version, self.tlvs, self.round_trip_s)]

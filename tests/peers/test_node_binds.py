@@ -66,13 +66,13 @@ class BindTests(NodeCase):
         channel = self.connect(credential_retry_s=300.0)
         (link,) = channel.links
         await self.upstairs.watch.until(
-            lambda: link.keeper.state is ReconnectorState.REFUSED, "a refusal"
+            lambda: link.reconnector.state is ReconnectorState.REFUSED, "a refusal"
         )
         await self.peer.catch_up()
         self.assertIn("ESME_RINVPASWD", channel.unable() or "")
-        assert link.keeper.next_try_at is not None
+        assert link.reconnector.next_try_at is not None
         now = self.channel._clock.seconds()
-        self.assertGreater(link.keeper.next_try_at - now, 250)
+        self.assertGreater(link.reconnector.next_try_at - now, 250)
         self.assertEqual(len(self.peer.pdus()), 1)
         await self.peer.saw("closed")
 
@@ -142,7 +142,9 @@ class BindTests(NodeCase):
             tls=True, tls_ca=certificate, tls_name="smsc.example.org"
         )
         (link,) = channel.links
-        await self.upstairs.watch.until(lambda: link.keeper.failures > 1, "failures")
+        await self.upstairs.watch.until(
+            lambda: link.reconnector.failures > 1, "failures"
+        )
         await self.peer.catch_up()
         self.assertEqual(self.peer.pdus(), [])
         self.assertIsNotNone(channel.unable())

@@ -115,7 +115,7 @@ class House:
             **settings,
         }
         self.settings = SmppSettings(**values)
-        self.surroundings = ChannelContext(
+        self.context = ChannelContext(
             reactor=None,
             clock=self.clock,
             random=lambda: 0.5,
@@ -125,9 +125,7 @@ class House:
             cursor=lambda name: succeed(None),
             set_cursor=lambda name, value: succeed(None),
         )
-        self.channel = SmppChannel(
-            "carrier", self.settings, self.surroundings, self.connect
-        )
+        self.channel = SmppChannel("carrier", self.settings, self.context, self.connect)
         if start:
             self.channel.start(self.upstairs)
             self.turn(6)

@@ -1,4 +1,4 @@
-"""A session fed by hand, for tests: octets in, happenings and PDUs out."""
+"""A session fed by hand, for tests: octets in, events and PDUs out."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ SUBMIT = pdus.encode(
 )
 
 
-def terms(**given: Any) -> SessionParameters:
-    """Return terms of which some are given."""
+def parameters(**given: Any) -> SessionParameters:
+    """Return parameters of which some are given."""
     command = given.get("bind_command", BIND_TRANSCEIVER)
 
     def bind_request() -> bytes:
@@ -56,9 +56,9 @@ def bind_answer(number: int = 1, version: int | None = 0x34, **fields: Any) -> P
 
 def bound(now: float = NOW, first: int = 1, **given: Any) -> EsmeSession:
     """Return a session that is bound, with an empty outbox."""
-    session = EsmeSession(terms(**given), now, first=first)
+    session = EsmeSession(parameters(**given), now, first=first)
     session.bind(now)
-    command = session.terms.bind_command
+    command = session.parameters.bind_command
     answer = bind_answer(first)
     octets = pdus.encode(answer)
     octets = octets[:4] + (command | 0x80000000).to_bytes(4, "big") + octets[8:]
@@ -72,9 +72,9 @@ def in_state(state: SessionState) -> EsmeSession:
     """Return a session in any state."""
     match state:
         case SessionState.OPEN:
-            return EsmeSession(terms(), NOW)
+            return EsmeSession(parameters(), NOW)
         case SessionState.BINDING:
-            session = EsmeSession(terms(), NOW)
+            session = EsmeSession(parameters(), NOW)
             session.bind(NOW)
         case SessionState.BOUND_TX:
             session = bound(bind_command=2)

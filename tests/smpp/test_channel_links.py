@@ -64,7 +64,7 @@ class AddressHouse(House):
         self.channel = SmppChannel(
             "carrier",
             self.settings,
-            attrs.evolve(self.surroundings, reactor=self.reactor),
+            attrs.evolve(self.context, reactor=self.reactor),
         )
 
     def refusing(self, status: int = 0x0D) -> SmscProtocol:

@@ -251,9 +251,9 @@ class UpwardTests(SynchronousTestCase):
             assert isinstance(prepared, SmppEncodedMessage)
             prepared.taken[0] = "1"
             outcomes: list[Outcome] = []
-            sending = SubmitAttempt(prepared, 1, outcomes.append)
-            sending.begin(tlvs=False)
-            self.assertEqual(len(sending.todo), 3 if left else 0)
+            submission = SubmitAttempt(prepared, 1, outcomes.append)
+            submission.begin(tlvs=False)
+            self.assertEqual(len(submission.todo), 3 if left else 0)
             if not left:
                 (unsure,) = outcomes
                 assert isinstance(unsure, Uncertain)
@@ -268,9 +268,9 @@ class UpwardTests(SynchronousTestCase):
         prepared = house.channel.prepare(command)
         assert isinstance(prepared, SmppEncodedMessage)
         prepared.taken[1] = "2"
-        sending = SubmitAttempt(prepared, 1, lambda outcome: None)
-        sending.begin(tlvs=False)
-        self.assertEqual(sending.todo, [2, 0])
+        submission = SubmitAttempt(prepared, 1, lambda outcome: None)
+        submission.begin(tlvs=False)
+        self.assertEqual(submission.todo, [2, 0])
         house.stop()
 
     def test_why_a_message_was_refused_in_words(self) -> None:
@@ -318,7 +318,7 @@ class MakingTests(SynchronousTestCase):
     def test_the_kind_makes_a_channel(self) -> None:
         """As the assembly does it; without a trace there is none to read."""
         house = House(start=False, pdu_ring=0)
-        channel = KIND.make("x", house.settings, [], house.surroundings)
+        channel = KIND.make("x", house.settings, [], house.context)
         self.assertEqual((channel.name, channel.kind), ("x", "smpp"))
         with self.assertRaises(OurFault):
             channel.capture()
@@ -327,10 +327,8 @@ class MakingTests(SynchronousTestCase):
         """Only when configured; sessions that began there end with it."""
         house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
         reactor = MemoryReactorClock()
-        surroundings = evolve(house.surroundings, reactor=reactor)
-        port = OutbindPort(
-            "x", house.settings, surroundings, house.channel.deliveries, None
-        )
+        context = evolve(house.context, reactor=reactor)
+        port = OutbindPort("x", house.settings, context, house.channel.deliveries, None)
         port.start()
         self.assertEqual([one[0] for one in reactor.tcpServers], [2776])
         for _ in range(6):
@@ -363,7 +361,7 @@ class OutbindPortTests(SynchronousTestCase):
         """Told to who waits for it, with what to do; tried again until it is had."""
         house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
         reactor = _Deaf()
-        around = evolve(house.surroundings, reactor=reactor, clock=reactor)
+        around = evolve(house.context, reactor=reactor, clock=reactor)
         port = OutbindPort("x", house.settings, around, house.channel.deliveries, None)
         port.start()
         why = self.successResultOf(port.listened)
@@ -382,7 +380,7 @@ class OutbindPortTests(SynchronousTestCase):
         """No timer is left."""
         house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
         reactor = _Deaf()
-        around = evolve(house.surroundings, reactor=reactor, clock=reactor)
+        around = evolve(house.context, reactor=reactor, clock=reactor)
         port = OutbindPort("x", house.settings, around, house.channel.deliveries, None)
         port.start()
         self.successResultOf(Deferred.fromCoroutine(port.stop(0)))

@@ -81,7 +81,7 @@ class HostTests(SynchronousTestCase):
                 SmscPersonality(password="secret", refuse_bind=status), hosts=("a", "b")
             )
             (link,) = house.channel.links
-            self.assertEqual(link.keeper.state, ReconnectorState.PAUSED)
+            self.assertEqual(link.reconnector.state, ReconnectorState.PAUSED)
             house.advance(1.5)
             self.assertEqual([h for h, _ in house.net.attempts][:2], ["a", "b"])
             house.stop()
@@ -247,7 +247,7 @@ class BindTests(SynchronousTestCase):
                 credential_retry_s=300.0,
             )
             self.assertEqual(
-                house.channel.links[0].keeper.state, ReconnectorState.REFUSED
+                house.channel.links[0].reconnector.state, ReconnectorState.REFUSED
             )
             self.assertIn("ESME_RINV", house.channel.unable() or "")
             house.advance(299, step=10)
@@ -310,11 +310,11 @@ class BindTests(SynchronousTestCase):
         bound_after: list[float] = []
         for number in range(20):
             house = House(start=False)
-            house.surroundings = evolve(
-                house.surroundings, random=lambda number=number: number / 20
+            house.context = evolve(
+                house.context, random=lambda number=number: number / 20
             )
             house.channel = SmppChannel(
-                "carrier", house.settings, house.surroundings, house.connect
+                "carrier", house.settings, house.context, house.connect
             )
             house.channel.start(house.upstairs)
             house.turn(6)
@@ -341,7 +341,7 @@ class BindTests(SynchronousTestCase):
             house.turn()
             while house.channel.unable() is not None:
                 house.advance(0.5)
-        self.assertGreaterEqual(house.channel.links[0].keeper.failures, 6)
+        self.assertGreaterEqual(house.channel.links[0].reconnector.failures, 6)
         self.assertGreater(house.clock.seconds() - NOW, 30)
         house.stop()
 

@@ -22,7 +22,7 @@ from gdemoi.smpp.session_types import (
     SessionNotice,
 )
 from tests.smpp.house import House
-from tests.smpp.sessions import NOW, SUBMIT, bind_answer, bound, give, sent, terms
+from tests.smpp.sessions import NOW, SUBMIT, bind_answer, bound, give, parameters, sent
 
 SMS = DeliverSm(
     sequence_number=7,
@@ -327,7 +327,7 @@ CHANNEL = House(start=False)
 class BindTests(SynchronousTestCase):
     def binding(self) -> EsmeSession:
         """Return a session that waits for its bind's answer."""
-        session = EsmeSession(terms(), NOW)
+        session = EsmeSession(parameters(), NOW)
         session.bind(NOW)
         session.outbox()
         return session

@@ -10,17 +10,17 @@ from gdemoi.reconnector import LoginRefused
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
 from gdemoi.smpp.session_types import SessionState
-from tests.smpp.sessions import SUBMIT, bind_answer, terms
+from tests.smpp.sessions import SUBMIT, bind_answer, parameters
 
 
-class Ear:
+class Listener:
     """Hears everything and says nothing."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    def session_event(self, esme: EsmeProtocol, happenings: Any) -> None:
-        self.told += happenings
+    def session_event(self, esme: EsmeProtocol, events: Any) -> None:
+        self.told += events
 
 
 class Wire(StringTransport):
@@ -39,15 +39,15 @@ class Wire(StringTransport):
         self.no_delay = enabled
 
 
-def connected(**given_: Any) -> tuple[EsmeProtocol, Wire, Clock, Ear]:
+def connected(**given_: Any) -> tuple[EsmeProtocol, Wire, Clock, Listener]:
     """Return a protocol on a wire that has sent its bind."""
-    clock, listener, wire = Clock(), Ear(), Wire()
-    esme = EsmeProtocol(terms(**given_), clock, listener)
+    clock, listener, wire = Clock(), Listener(), Wire()
+    esme = EsmeProtocol(parameters(**given_), clock, listener)
     esme.makeConnection(wire)
     return esme, wire, clock, listener
 
 
-def bound(**given_: Any) -> tuple[EsmeProtocol, Wire, Clock, Ear]:
+def bound(**given_: Any) -> tuple[EsmeProtocol, Wire, Clock, Listener]:
     """Return a protocol that is bound, with nothing written."""
     esme, wire, clock, listener = connected(**given_)
     esme.dataReceived(pdus.encode(bind_answer()))

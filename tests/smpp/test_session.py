@@ -16,7 +16,7 @@ from gdemoi.smpp.session_types import (
     SessionNotice,
     SessionState,
 )
-from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent, terms
+from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, parameters, sent
 
 ANSWER = pdus.SubmitSmResp(sequence_number=2, message_id="a1")
 
@@ -163,7 +163,7 @@ class PropertyTests(SynchronousTestCase):
     def test_chunking_does_not_matter(
         self, frames: list[bytes], cuts: list[int]
     ) -> None:
-        """The same octets, cut anyhow, make the same happenings and answers."""
+        """The same octets, cut anyhow, make the same events and answers."""
         octets = b"".join(frames)
         whole, pieces = bound(), bound()
         whole.submit(SUBMIT, "c", NOW)
@@ -204,7 +204,7 @@ class PropertyTests(SynchronousTestCase):
 
     def test_bound_is_told_once(self) -> None:
         """A second bind answer is nothing to us."""
-        session = EsmeSession(terms(), NOW)
+        session = EsmeSession(parameters(), NOW)
         session.bind(NOW)
         answer = pdus.BindTransceiverResp(sequence_number=1, system_id="S")
         first = give(session, answer)

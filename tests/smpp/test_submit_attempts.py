@@ -18,54 +18,54 @@ BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
 
 
 class SendingCase(SynchronousTestCase):
-    def sending(self) -> tuple[SubmitAttempt, list[Outcome]]:
+    def submission(self) -> tuple[SubmitAttempt, list[Outcome]]:
         """Return a try of three segments, and where its outcome will be."""
         message = House(start=False).message("Внимание! " * 15)
         settings = SmppSettings(host=("h",), system_id="esme")
         prepared = SmppEncoder(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
         outcomes: list[Outcome] = []
-        sending = SubmitAttempt(prepared, 1, outcomes.append)
-        sending.begin(tlvs=True)
-        self.assertEqual(len(sending.todo), 3)
-        return sending, outcomes
+        submission = SubmitAttempt(prepared, 1, outcomes.append)
+        submission.begin(tlvs=True)
+        self.assertEqual(len(submission.todo), 3)
+        return submission, outcomes
 
 
 class SendingTests(SendingCase):
     def test_a_late_answer_before_the_end_leaves_the_others_counted(self) -> None:
         """With window 1: the second segment waits when the first's answer comes."""
-        sending, outcomes = self.sending()
-        sending.leaves()
-        sending.unsure("no answer in 2 s")
-        sending.leaves()
-        sending.accepted(0, "1", late=True)
+        submission, outcomes = self.submission()
+        submission.leaves()
+        submission.unsure("no answer in 2 s")
+        submission.leaves()
+        submission.accepted(0, "1", late=True)
         self.assertEqual(outcomes, [])
-        sending.accepted(1, "2")
-        sending.leaves()
-        sending.accepted(2, "3")
+        submission.accepted(1, "2")
+        submission.leaves()
+        submission.accepted(2, "3")
         self.assertEqual(outcomes, [Accepted(provider_ids=("1", "2", "3"), segments=3)])
 
     def test_a_late_answer_does_not_end_it_early(self) -> None:
         """What still waits for its own answer is waited for."""
-        sending, outcomes = self.sending()
+        submission, outcomes = self.submission()
         for _ in range(3):
-            sending.leaves()
-        sending.unsure("no answer in 2 s")
-        sending.unsure("no answer in 2 s")
-        sending.accepted(0, "1", late=True)
+            submission.leaves()
+        submission.unsure("no answer in 2 s")
+        submission.unsure("no answer in 2 s")
+        submission.accepted(0, "1", late=True)
         self.assertEqual(outcomes, [])
-        sending.accepted(2, "3")
+        submission.accepted(2, "3")
         (outcome,) = outcomes
         assert isinstance(outcome, Uncertain)
         self.assertEqual(outcome.provider_ids, ("1", "3"))
 
     def test_a_late_refusal_stops_the_rest(self) -> None:
         """The rest is not sent, and the outcome is told once."""
-        sending, outcomes = self.sending()
-        sending.leaves()
-        sending.unsure("no answer in 2 s")
-        sending.refused(0, GONE, late=True)
+        submission, outcomes = self.submission()
+        submission.leaves()
+        submission.unsure("no answer in 2 s")
+        submission.refused(0, GONE, late=True)
         self.assertEqual(outcomes, [GONE])
-        self.assertEqual(sending.todo, [])
+        self.assertEqual(submission.todo, [])
 
 
 class TableTests(SendingCase):
@@ -98,28 +98,28 @@ class TableTests(SendingCase):
         """Every mixture in every order, all three on the wire before an answer."""
         for letters, expected in self.TABLE:
             for order in set(permutations(letters)):
-                sending, outcomes = self.sending()
-                places = [sending.leaves() for _ in range(3)]
+                submission, outcomes = self.submission()
+                places = [submission.leaves() for _ in range(3)]
                 for place, letter in zip(places, order, strict=True):
                     self.assertEqual(outcomes, [], order)
-                    self.answer(sending, place, letter)
+                    self.answer(submission, place, letter)
                 (outcome,) = outcomes
                 self.assertEqual(self.kind(outcome), expected, order)
                 self.assertEqual(self.ids(outcome), self.taken(order), order)
 
     def answer(
-        self, sending: SubmitAttempt, place: int, letter: str, late: bool = False
+        self, submission: SubmitAttempt, place: int, letter: str, late: bool = False
     ) -> None:
         """Let one segment be answered, or not."""
         match letter:
             case "t":
-                sending.accepted(place, f"id{place}", late=late)
+                submission.accepted(place, f"id{place}", late=late)
             case "r":
-                sending.refused(place, GONE, late=late)
+                submission.refused(place, GONE, late=late)
             case "b":
-                sending.refused(place, BUSY, late=late)
+                submission.refused(place, BUSY, late=late)
             case _:
-                sending.unsure("no answer in 2 s")
+                submission.unsure("no answer in 2 s")
 
     def kind(self, outcome: Outcome) -> str:
         """Return an outcome in a word."""
@@ -141,24 +141,24 @@ class TableTests(SendingCase):
     def test_a_refusal_stops_the_rest(self) -> None:
         """What has not left does not leave any more; the temporary one is news."""
         for letter, expected in (("r", "refused"), ("b", "busy")):
-            sending, outcomes = self.sending()
-            self.answer(sending, sending.leaves(), letter)
-            self.assertEqual(sending.todo, [])
+            submission, outcomes = self.submission()
+            self.answer(submission, submission.leaves(), letter)
+            self.assertEqual(submission.todo, [])
             (outcome,) = outcomes
             self.assertEqual(self.kind(outcome), expected)
 
     def test_late_answers_and_outcome(self) -> None:
         """Each silent segment is answered after all: the outcome, once, at the end."""
         for letters in product("trb", repeat=3):
-            sending, outcomes = self.sending()
-            places = [sending.leaves() for _ in range(3)]
+            submission, outcomes = self.submission()
+            places = [submission.leaves() for _ in range(3)]
             for _ in places:
-                self.answer(sending, 0, "s")
+                self.answer(submission, 0, "s")
             self.assertEqual([self.kind(one) for one in outcomes], ["unsure"])
             told = []
             for place, letter in zip(places, letters, strict=True):
-                self.answer(sending, place, letter, late=True)
-                late = sending.late_outcome()
+                self.answer(submission, place, letter, late=True)
+                late = submission.late_outcome()
                 told.append("" if late is None else self.kind(late))
             worst = max(letters, key="tbr".index)
             last = {"t": "accepted", "b": "busy", "r": "refused"}[worst]
@@ -167,7 +167,7 @@ class TableTests(SendingCase):
                 self.assertEqual(told[-1], last, letters)
             # the last word before the end is only that of a segment more
             self.assertLessEqual(set(told), {last, "unsure", ""}, letters)
-            self.assertIsNone(sending.late_outcome(), letters)
+            self.assertIsNone(submission.late_outcome(), letters)
 
     def test_no_ids_no_receipts(self) -> None:
         """An SMSC that names no id: nobody waits for receipts that match nothing."""
@@ -176,11 +176,11 @@ class TableTests(SendingCase):
             (("1", "", ""), True),
             (("1", "2", "3"), True),
         ):
-            sending, outcomes = self.sending()
+            submission, outcomes = self.submission()
             for place, id_ in zip(
-                [sending.leaves() for _ in range(3)], ids, strict=True
+                [submission.leaves() for _ in range(3)], ids, strict=True
             ):
-                sending.accepted(place, id_)
+                submission.accepted(place, id_)
             (outcome,) = outcomes
             assert isinstance(outcome, Accepted)
             self.assertEqual((ids, outcome.receipt_expected), (ids, expected))
@@ -195,15 +195,15 @@ class TableTests(SendingCase):
             ("nnt", "no answer in 2 s", (None, None, "id2"), False),
             ("nnd", "no answer in 2 s", (None, None, None), False),
         ):
-            sending, outcomes = self.sending()
-            places = [sending.leaves() for _ in range(3)]
+            submission, outcomes = self.submission()
+            places = [submission.leaves() for _ in range(3)]
             for place, letter in zip(places, letters, strict=True):
                 if letter == "d":
-                    sending.unsure("the link broke")
+                    submission.unsure("the link broke")
                 elif letter == "n":
-                    sending.unsure("no answer in 2 s", silent=True)
+                    submission.unsure("no answer in 2 s", silent=True)
                 else:
-                    self.answer(sending, place, letter)
+                    self.answer(submission, place, letter)
             (outcome,) = outcomes
             assert isinstance(outcome, Uncertain)
             self.assertEqual((letters, outcome.why), (letters, why))
@@ -216,15 +216,15 @@ class TableTests(SendingCase):
     def test_the_link_is_gone_before_all_has_left(self) -> None:
         """What was on the wire is waited for; the rest may go another way."""
         for letter, expected in (("t", "busy"), ("s", "unsure"), ("r", "refused")):
-            sending, outcomes = self.sending()
-            place = sending.leaves()
-            sending.cannot_leave(BUSY)
-            self.assertEqual((sending.todo, outcomes), ([], []))
-            self.answer(sending, place, letter)
+            submission, outcomes = self.submission()
+            place = submission.leaves()
+            submission.cannot_leave(BUSY)
+            self.assertEqual((submission.todo, outcomes), ([], []))
+            self.answer(submission, place, letter)
             (outcome,) = outcomes
             self.assertEqual((letter, self.kind(outcome)), (letter, expected))
-        sending, outcomes = self.sending()
-        sending.cannot_leave(BUSY)
+        submission, outcomes = self.submission()
+        submission.cannot_leave(BUSY)
         self.assertEqual(outcomes, [BUSY])
 
     def test_what_would_not_fit_to_a_part_does_not_leave(self) -> None:
@@ -236,9 +236,9 @@ class TableTests(SendingCase):
         prepared = SmppEncoder(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
         prepared.taken[0] = "id0"
         outcomes: list[Outcome] = []
-        sending = SubmitAttempt(prepared, 2, outcomes.append)
-        sending.begin(tlvs=False)
-        self.assertEqual((self.kind(outcomes[0]), sending.todo), ("unsure", []))
+        submission = SubmitAttempt(prepared, 2, outcomes.append)
+        submission.begin(tlvs=False)
+        self.assertEqual((self.kind(outcomes[0]), submission.todo), ("unsure", []))
 
     def test_when_a_message_leaves(self) -> None:
         """Always, but for the rest of a command that would not fit to its part."""

@@ -297,7 +297,7 @@ def _complaint(pdu: Pdu) -> OurFault:
 
 
 def decode(octets: bytes) -> Pdu | UnparsedPdu:
-    """Return the PDU in one whole frame, as `Framer.feed` gives them.
+    """Return the PDU in one whole frame, as `PduFramer.feed` returns them.
 
     Any octets that are a frame give a value.  Others raise `TheirFault`.
     """
