@@ -14,6 +14,7 @@ from gdemoi.message import Charset
 from gdemoi.sandbox.smsc_messages import SmscMessage, receipt, spelled, text_of
 from gdemoi.sandbox.smsc_personality import SmscPersonality
 from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.commands import UDHI
 from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.pdu.statuses import Status
 from gdemoi.smpp.pdu.tlvs import Tag
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Bind = pdus.BindTransmitter | pdus.BindReceiver | pdus.BindTransceiver
 
-_UDHI: Final = 0x40
 _REPORT: Final = 0x03
 _KEPT: Final = 10_000
 
@@ -75,7 +75,7 @@ class Smsc:
                     dest_addr_ton=1 if to.startswith("+") else 0,
                     dest_addr_npi=1,
                     destination_addr=to.removeprefix("+"),
-                    esm_class=_UDHI if part.udh else 0,
+                    esm_class=UDHI if part.udh else 0,
                     data_coding=charsets.data_coding_of(chosen),
                     short_message=part.user_data,
                 ),

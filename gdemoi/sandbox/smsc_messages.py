@@ -11,6 +11,7 @@ from typing import Final
 from attrs import define
 
 from gdemoi.sandbox.smsc_personality import SmscPersonality
+from gdemoi.smpp.pdu.commands import UDHI
 from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.receipts import MESSAGE_STATES
@@ -19,7 +20,6 @@ from gdemoi.text import udh as headers
 
 RECEIPT: Final = 0x04
 INTERMEDIATE: Final = 0x20
-UDHI: Final = 0x40
 _STATE_OF: Final = {word: number for number, word in MESSAGE_STATES.items()}
 
 

@@ -36,8 +36,7 @@ from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_links import Connect, Link, OutbindPort, secured, tcp
 from gdemoi.smpp.channel_sender import SmppSender, query, receipt_of, unavailable
-from gdemoi.smpp.encoder import SmppEncodedMessage as SmppPrepared
-from gdemoi.smpp.encoder import SmppEncoder
+from gdemoi.smpp.encoder import SmppEncodedMessage, SmppEncoder
 from gdemoi.smpp.pdu.headers import (
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
@@ -106,7 +105,7 @@ class SmppChannel:
         self._context = context
         self._clock = clock
         self._connect = secured(settings, connect or tcp(context.reactor))
-        self._preparer = SmppEncoder(settings, context.random)
+        self._encoder = SmppEncoder(settings, context.random)
         self._events: IChannelEvents | None = None
         # whether TLVs may be sent: as the settings say, until a bind says more
         self._tlvs = settings.version == "3.4" and settings.tlvs is not Tlvs.NO
@@ -158,16 +157,18 @@ class SmppChannel:
 
     def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Split and encode."""
-        return self._preparer.prepare(message, self._clock.seconds(), tlvs=self._tlvs)
+        return self._encoder.prepare(message, self._clock.seconds(), tlvs=self._tlvs)
 
-    def resume(self, message: Outbound, progress: Progress) -> SmppPrepared | None:
+    def resume(
+        self, message: Outbound, progress: Progress
+    ) -> SmppEncodedMessage | None:
         """Make ready what the SMSC does not have yet, in the form of what it has."""
         now = self._clock.seconds()
-        return self._preparer.resume(message, progress, now, tlvs=self._tlvs)
+        return self._encoder.resume(message, progress, now, tlvs=self._tlvs)
 
     def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send what of the message the SMSC does not have yet."""
-        assert isinstance(prepared, SmppPrepared)
+        assert isinstance(prepared, SmppEncodedMessage)
         reason = self.unable()
         if reason is not None:
             return succeed(unavailable(reason))

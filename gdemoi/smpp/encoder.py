@@ -30,6 +30,7 @@ from gdemoi.smpp.addresses import (
     digits_of,
     is_number,
 )
+from gdemoi.smpp.pdu.commands import UDHI
 from gdemoi.smpp.pdu.headers import numbered
 from gdemoi.smpp.pdu.pdus import SubmitSm, encode
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
@@ -46,7 +47,6 @@ from gdemoi.text.segments import (
 )
 from gdemoi.text.udh import Udh
 
-UDHI: Final = 0x40
 # SMPP 3.4 §5.2.17
 REGISTERED: Final = {Receipts.NONE: 0x00, Receipts.FINAL: 0x01, Receipts.ALL: 0x11}
 _WANTS_RECEIPT: Final = 0x03

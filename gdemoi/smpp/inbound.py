@@ -20,10 +20,10 @@ from gdemoi.message import (
     ReceiptId,
 )
 from gdemoi.smpp.addresses import as_number, as_sender, numbering_of
+from gdemoi.smpp.pdu.commands import TYPE_MASK, UDHI
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.receipts import (
-    TYPE_MASK,
     IdForms,
     ReceiptFacts,
     facts_of,
@@ -35,7 +35,6 @@ from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 from gdemoi.text.udh import Udh
 
-UDHI: Final = 0x40
 # what some put into short_message beside a message_payload
 _BLANK: Final = b" \0"
 # SMPP 3.4 §5.3.2, table 5-7

@@ -23,12 +23,9 @@ from typing import Final
 import msgspec
 
 from gdemoi.message import MessageState, provider_key
+from gdemoi.smpp.pdu.commands import TYPE_INTERMEDIATE, TYPE_MASK, TYPE_RECEIPT
 from gdemoi.text import charset
 
-# esm_class bits 5-2, SMSC to ESME (SMPP 3.4 §5.2.12)
-TYPE_MASK: Final = 0x3C
-TYPE_RECEIPT: Final = 0x04
-TYPE_INTERMEDIATE: Final = 0x20
 # 0x24 is reserved, and sent by some for an intermediate receipt
 _RECEIPTS: Final = frozenset((TYPE_RECEIPT, TYPE_INTERMEDIATE, 0x24))
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.commands import UDHI
 from gdemoi.smpp.pdu.headers import (
     BINDS,
     DATA_SM,
@@ -40,7 +41,6 @@ _WITH_PASSWORD: Final = BINDS | {OUTBIND}
 _WITH_TEXT: Final = frozenset(
     {SUBMIT_SM, DELIVER_SM, REPLACE_SM, SUBMIT_MULTI, DATA_SM}
 )
-_UDHI: Final = 0x40
 _LONGEST_LINE: Final = 1000
 
 
@@ -146,7 +146,7 @@ def line(octets: bytes, *, texts: bool = True) -> str:
 def _text(pdu: SubmitSm | DeliverSm) -> str:
     """Return the text, for people; data_coding 0 is shown as GSM 03.38."""
     octets, fill_bits = pdu.short_message, 0
-    if pdu.esm_class & _UDHI:
+    if pdu.esm_class & UDHI:
         header, octets = headers.parse(octets)
         fill_bits = header.fill_bits
     charset = charsets.charset_of(pdu.data_coding)

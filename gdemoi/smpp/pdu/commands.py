@@ -94,7 +94,7 @@ class UnparsedPdu(msgspec.Struct, frozen=True, gc=False):
     def __repr__(self) -> str:
         """Leave out the body: an outbind's holds a password."""
         return (
-            f"Unparsed(command_id=0x{self.command_id:08X},"
+            f"UnparsedPdu(command_id=0x{self.command_id:08X},"
             f" sequence_number={self.sequence_number}, field={self.field!r},"
             f" offset={self.offset}, why={self.why!r}, status=0x{self.status:02X},"
             f" {len(self.body)} octets)"
@@ -112,6 +112,14 @@ MessageId = Annotated[str, CString(65)]
 SystemId = Annotated[str, CString(16)]
 When = Annotated[str, Time()]
 Text = Annotated[bytes, ShortMessage(254)]
+
+
+# Bits of esm_class (§5.2.12), from the SMSC: bits 5-2 are the type of the message,
+# bit 6 (UDHI) says that the user data begins with a header (3GPP TS 23.040 §9.2.3.24).
+TYPE_MASK: Final = 0x3C
+TYPE_RECEIPT: Final = 0x04
+TYPE_INTERMEDIATE: Final = 0x20
+UDHI: Final = 0x40
 
 
 # -- binding
