@@ -8,7 +8,7 @@ The session ends by `drain` (wait for outstanding answers, theirs and ours, then
 unbind), by the far side's unbind (answered at once; outstanding answers are awaited for
 a moment), or by `SessionEnded` for a reason.  After `SessionEnded` nothing happens.
 
-Who may speak when is in `MAY_SUBMIT` and `_take_request`.  enquire_link is
+Who may speak when is in `MAY_SUBMIT`, `MAY_DELIVER` and `_take_other`.  enquire_link is
 answered in every state.  Any whole PDU is a sign of life.
 
 Deadlines: the answer to the bind, to unbind and the end of a drain (one field,
