@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.yeastar.ami import AmiBlock
-from gdemoi.yeastar.commands import Action
+from gdemoi.yeastar.commands import Action, SpanDetails
 from gdemoi.yeastar.ports import Polling, Port, Ports
 
 
@@ -116,6 +116,50 @@ class PortsTests(SynchronousTestCase):
 def commands(actions: list[Action]) -> list[str]:
     """Return the commands, shortened to what they ask about."""
     return [one.headers[0][1].removeprefix("gsm show ") for one in actions]
+
+
+class DescribeTests(SynchronousTestCase):
+    def test_what_an_operator_sees(self) -> None:
+        """A port that was never heard of, one that works, one that is blocked."""
+        ports = Ports((1, 2), phones={2: "+79161112233"}, interval_s=10.0)
+        first, second = ports.by_number.values()
+        fresh = first.describe(0.0)
+        self.assertEqual((fresh["state"], fresh["reason"]), ("unknown", ""))
+        ports.update({3: "Power on, Up"})
+        second.details = SpanDetails(
+            operator="MTS", registration="home", signal=9, imei="3", imsi="4", smsc="5"
+        )
+        ports.begin(second)
+        ports.written(second, 2, 100.0)
+        second.sent, second.failed, second.unsure = 3, 2, 1
+        self.assertEqual(
+            second.describe(105.0),
+            {
+                "name": "2",
+                "state": "up",
+                "reason": "",
+                "number": "+79161112233",
+                "span": 3,
+                "status": "Power on, Up",
+                "signal": 9,
+                "operator": "MTS",
+                "registration": "home",
+                "imsi": "4",
+                "imei": "3",
+                "smsc": "5",
+                "busy": True,
+                "free_in_s": 15.0,
+                "sent": 3,
+                "failed": 2,
+                "unsure": 1,
+            },
+        )
+        ports.block(second, "No GSM", 60.0, 120.0)
+        shown = second.describe(130.0)
+        self.assertEqual(
+            (shown["state"], shown["reason"], shown["free_in_s"]),
+            ("down", "No GSM", 0.0),
+        )
 
 
 class PollingTests(SynchronousTestCase):
