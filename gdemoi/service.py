@@ -29,6 +29,7 @@ from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import ChannelContext, IChannel, IListening
 from gdemoi.journal import Journal
+from gdemoi.journal.damage import Damaged
 from gdemoi.journal.write_probe import WriteProbe
 from gdemoi.logs import set_level, tell_counts
 from gdemoi.routing.dispatcher import Dispatcher
@@ -112,7 +113,11 @@ class GatewayService(Service):
         try:
             await self._open()
             started = True
-        except (GdemoiError, OSError) as fault:
+        except (GdemoiError, OSError) as met:
+            fault: Exception = met
+            if isinstance(met, Damaged):
+                # met later than by `_open_journal`
+                fault = _of_journal(self.configuration, met)
             name = self.configuration.gateway.name
             log.critical("{name} cannot start: {fault}", name=name, fault=fault)
         finally:

@@ -206,6 +206,46 @@ class ProcessTests(SynchronousTestCase):
             said = client.makefile("rb").read()
         self.assertIn(b" 202 ", said.splitlines()[0])
 
+    def ask(self, path: str) -> bytes:
+        """Ask the gateway; return its answer."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LIMIT_S)
+            client.connect(str(self.folder / "s"))
+            client.sendall(
+                b"GET %b HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer a-long-token\r\n\r\n"
+                % path.encode()
+            )
+            return client.makefile("rb").read()
+
+    def test_a_journal_that_is_damaged(self) -> None:
+        """Garbled while it runs: 503; at the next start: words, with --accept-loss too."""
+        http = "[http]\nlisten = unix:s\ntoken = a-long-token\n"
+        nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
+        self.write(GATEWAY + http + nobody)
+        gateway = self.running()
+        self.post()
+        gateway.signal(signal.SIGTERM)
+        # what it wrote stands in the file now
+        self.assertEqual(gateway.ends(), 0)
+        gateway = self.running()
+        with (self.folder / "j.sqlite").open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(8192)
+            file.write(b"\xa5" * (size - 8192))
+        wait_for(lambda: b" 503 " in self.ask("/v1/status"))
+        answer = self.ask("/health/ready")
+        self.assertIn(b" 503 ", answer.splitlines()[0])
+        self.assertIn(b"is damaged", answer)
+        gateway.kill()
+        self.assertNotIn("Traceback", gateway.said)
+        place = f"{self.file.resolve()}:3: [gateway] journal: "
+        for ours in ((), ("--accept-loss",)):
+            refused = self.start(ours=ours)
+            self.assertEqual(refused.ends(), 1)
+            self.assertNotIn("Traceback", refused.said)
+            self.assertIn(f"test cannot start: {place}", refused.said)
+            self.assertIn("j.sqlite is damaged: put a good copy", refused.said)
+
     def test_signals(self) -> None:
         """SIGHUP reads the file again, SIGTERM ends with status 0."""
         self.write(GATEWAY)

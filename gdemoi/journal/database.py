@@ -24,6 +24,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 
 from gdemoi.errors import ConfigurationError, Unavailable
+from gdemoi.journal.damage import see_that_it_is_whole
 from gdemoi.journal.faults import DRIVER, of_database, of_file
 from gdemoi.journal.statements import BulkStatements, Statements
 
@@ -55,8 +56,15 @@ _NOT_NOW: tuple[type[Exception], ...] = (
     Unavailable,
 )
 if psycopg is not None:
-    _NOT_NOW += (psycopg.OperationalError, psycopg.InterfaceError)
+    # InternalError: a server that became read-only, or is at fault itself
+    _NOT_NOW += (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        psycopg.InternalError,
+    )
 NOT_NOW: Final = _NOT_NOW
+# A malformed file is not even left without a complaint.
+_STUCK: Final[tuple[type[Exception], ...]] = (*NOT_NOW, sqlite3.DatabaseError)
 
 
 class Database:
@@ -84,6 +92,7 @@ class Database:
         self._lock: IO[str] | None = None
         # device and inode of the file and its write-ahead log, after the first commit
         self._files: tuple[tuple[int, int], ...] | None = None
+        self._size = 0
 
     @property
     def path(self) -> str:
@@ -228,14 +237,16 @@ class Database:
             self._check_files()
 
     def _check_files(self) -> None:
-        """See that the files have their names still; SQLite never looks."""
+        """See that the files have their names and length still; SQLite never looks."""
         try:
-            found = tuple(
-                (status.st_dev, status.st_ino)
-                for status in map(os.stat, (self.path, self.path + "-wal"))
-            )
+            statuses = [os.stat(self.path), os.stat(self.path + "-wal")]
         except FileNotFoundError as error:
             raise Gone(f"{error.filename} was deleted under the gateway") from error
+        found = tuple((status.st_dev, status.st_ino) for status in statuses)
+        size, before = statuses[0].st_size, self._size
+        if size < before:
+            see_that_it_is_whole(self.path, size)
+        self._size = size
         if self._files is None:
             self._files = found
         elif found != self._files:
@@ -254,8 +265,19 @@ class Database:
         try:
             if self._connection is not None and self._in_transaction():
                 self._cursor.execute("ROLLBACK")
-        except NOT_NOW:
+            if self.shared and not self.lost and self._turned_readonly():
+                # another server may answer now, or other settings hold
+                self._drop()
+        except _STUCK:
             self._drop()
+
+    def _turned_readonly(self) -> bool:
+        """Tell whether the server lets the writer read only; it tells us unasked."""
+        status = self._connection.info.parameter_status
+        return not self._readonly and "on" in (
+            status("default_transaction_read_only"),
+            status("in_hot_standby"),
+        )
 
     def _in_transaction(self) -> bool:
         if self.shared:
@@ -301,7 +323,7 @@ class Database:
     def close(self) -> None:
         """Let go of the connection and of the lock."""
         self._drop()
-        self._files = None
+        self._files, self._size = None, 0
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -9,19 +9,37 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shlex
 import sqlite3
 from itertools import islice
 from typing import Final
+
+import msgspec
 
 # The first octets of an SQLite file (https://sqlite.org/fileformat.html, §1.3).
 _MAGIC: Final = b"SQLite format 3\0"
 _FOREIGN: Final = (
     "another file must be named here, or a good copy of the journal put back"
 )
+_DAMAGED: Final = (
+    "is damaged: put a good copy back, or save what can be read with `sqlite3 FILE"
+    " .recover | sqlite3 NEW` and put that in its place"
+)
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What was written cannot be read back.  Writes that fail may be tried again.
+_READS: Final = (
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+    sqlite3.SQLITE_IOERR_DATA,
+)
+# data_corrupted, index_corrupted (PostgreSQL, appendix A)
+_STATES: Final = ("XX001", "XX002")
+# The sqlite3 module gives it no code.
+_NO_TEXT: Final = "Could not decode to UTF-8"
 _CODES: Final = {
     sqlite3.SQLITE_NOTADB: f"is no SQLite database: {_FOREIGN}",
-    sqlite3.SQLITE_CORRUPT: "is damaged: put a good copy back, or save what can be"
-    " read with `sqlite3 FILE .recover`",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full: make room",
     sqlite3.SQLITE_READONLY: "cannot be written: see its owner and whether the disk is"
     " mounted read-only",
@@ -32,6 +50,8 @@ _CODES: Final = {
 }
 # In the order in which they are looked for: psycopg gives no code with these.
 _POSTGRESQL: Final = (
+    ("read-only transaction", "see whether it is a standby, or ran out of disk"),
+    ("No space left", "make room on its disk"),
     ("password", "see journal_password"),
     ("pg_hba.conf", "let this user in by pg_hba.conf"),
     ('role "', "see the user in its address, or make it with `createuser`"),
@@ -74,13 +94,39 @@ def of_database(path: str, error: BaseException) -> str:
     if not path:
         # its own advice, which says less
         text = text.partition(" Is the server running")[0]
+        if is_damage(error):
+            return f"the database is damaged: {text}; restore a good copy, or REINDEX"
         found = (advice for sign, advice in _POSTGRESQL if sign in text)
         return "; ".join((text, *islice(found, 1)))
     if "already exists" in text:
         return f"{path} is the database of another program ({text}): name another file"
     code = getattr(error, "sqlite_errorcode", None)
     known = _CODES.get(code & 0xFF) if isinstance(code, int) else None
-    return f"{path} {known} ({text})" if known else f"{path}: {text}"
+    if known:
+        return f"{path} {known.replace('FILE', shlex.quote(path))} ({text})"
+    return of_damage(path, text) if is_damage(error) else f"{path}: {text}"
+
+
+def of_damage(path: str, text: str) -> str:
+    """Return what to do about the file of a journal that is damaged."""
+    return f"{path} {_DAMAGED.replace('FILE', shlex.quote(path))} ({text})"
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether an error means that what was written cannot be read.
+
+    The lowest octet of SQLite's extended codes is the kind of error
+    (https://sqlite.org/rescode.html).
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        return code & 0xFF in _DAMAGE or code in _READS
+    if isinstance(error, sqlite3.OperationalError):
+        return _NO_TEXT in str(error)
+    # a row's message or record: nobody but us wrote it
+    if isinstance(error, msgspec.DecodeError):
+        return True
+    return getattr(error, "sqlstate", None) in _STATES
 
 
 def foreseen(path: str) -> str | None:

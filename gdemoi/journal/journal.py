@@ -28,6 +28,7 @@ from gdemoi.facts import (
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts
+from gdemoi.journal.damage import Damaged, Soundness, found_in
 from gdemoi.journal.database import Database
 from gdemoi.journal.faults import of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
@@ -99,13 +100,19 @@ class Journal:
             receipt_ttl_s=receipt_ttl_s,
             cached=cached,
         )
+        path = "" if self._database.shared else self._database.path
+        self._soundness = Soundness(path)
         writer = JournalWriter(
-            self._transaction, reactor.seconds, self._deliver, patient=not inline
+            self._transaction,
+            self._soundness,
+            reactor.seconds,
+            self._deliver,
+            patient=not inline,
         )
         self._writer = writer
         self._mark: HighWaterMarkFile | None = None
-        if self._database.path and not self._database.shared:
-            self._mark = HighWaterMarkFile(self._database.path)
+        if path:
+            self._mark = HighWaterMarkFile(path)
         self._writes: Worker = (
             Inline(writer) if inline else Threaded(writer, reactor, "journal")
         )
@@ -113,7 +120,7 @@ class Journal:
         self._reading = self._database
         if not self._database.in_memory:
             self._reading = Database(url, name, readonly=True)
-            reader = JournalReader(self._reading)
+            reader = JournalReader(self._reading, self._soundness)
             self._reads = (
                 Inline(reader)
                 if inline
@@ -144,6 +151,7 @@ class Journal:
             if database.in_memory:
                 create(database)
             else:
+                self._see_that_it_is_sound()
                 migrate(self._url)
             self._writes.start()
             if self._reads is not self._writes:
@@ -159,9 +167,19 @@ class Journal:
             self._backlog = await self._reads.put(self._queries.backlog)
             self._last_seq = await self._reads.put(self._queries.last_seq)
             self._commits_seen = self.commits
+        except Damaged as fault:
+            await self._close()
+            raise ConfigurationError(str(fault)) from fault
         except BaseException:
             await self._close()
             raise
+
+    def _see_that_it_is_sound(self) -> None:
+        """Raise when the file is damaged; whatever loss was accepted is not that."""
+        if self._mark is not None:
+            fault = found_in(self._database.path)
+            if fault is not None:
+                raise ConfigurationError(f"journal: {fault}")
 
     def _marked(self) -> tuple[HighWaterMark | None, bool]:
         """Read the mark; raise when it is of a journal that is not there at all.
@@ -253,8 +271,9 @@ class Journal:
 
     def trouble(self) -> str | None:
         """Return why nothing can be written now, None when all is well."""
-        if self._writer.trouble is not None:
-            return self._writer.trouble
+        trouble = self._soundness.damage or self._writer.trouble
+        if trouble is not None:
+            return trouble
         since = self._beat_since
         if since is not None and self._reactor.seconds() - since > SILENT_S:
             return "the journal does not answer"

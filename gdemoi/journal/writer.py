@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
+from gdemoi.journal.damage import Damaged, Soundness
 from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.high_water_mark import HighWaterMarkFile
 from gdemoi.journal.outbox import OutboxRow
@@ -55,12 +56,14 @@ class JournalWriter:
     def __init__(
         self,
         transaction: Transaction,
+        soundness: Soundness,
         seconds: Callable[[], float],
         delivered: Callable[[BatchResult], None],
         patient: bool,
     ) -> None:
         self._seconds = seconds
         self._transaction = transaction
+        self._soundness = soundness
         self._delivered = delivered
         self._pause_s = 0.0
         # why nothing can be written now, and how many batches were refused so far
@@ -88,6 +91,7 @@ class JournalWriter:
         failure = tried(self._together, jobs, done)
         if failure is None:
             return
+        failure = self._soundness.judged(failure)
         if failure.check(*NOT_NOW):
             self._refused(jobs, done, failure)
         elif len(jobs) == 1:
@@ -98,6 +102,7 @@ class JournalWriter:
                 self._work([job], done)
 
     def _together(self, jobs: Sequence[Job], done: BatchResult) -> None:
+        self._soundness.check()
         answers, events, lanes = self._transaction.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
             [i for job in jobs for i in job.ids],
@@ -133,7 +138,7 @@ class JournalWriter:
             self.trouble = text
             if failure.check(Gone):
                 self._gone(text)
-            else:
+            elif not failure.check(Damaged):  # that was told
                 self.log.error("{text}; what comes is refused", text=text)
         why = unavailable(failure)
         done.answers += [(job.answer, why) for job in jobs]
@@ -155,7 +160,7 @@ class JournalWriter:
             return
         self._checkpoint_at = now
         failure = tried(self._transaction.database.checkpoint)
-        if failure is not None:
+        if failure is not None and not self._soundness.judged(failure).check(Damaged):
             # nothing is lost by it, and the next commit tells what is wrong
             self.log.warn("no checkpoint: {why}", why=failure.value)
 
@@ -175,8 +180,9 @@ class JournalReader:
 
     log = Logger()
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, soundness: Soundness) -> None:
         self._database = database
+        self._soundness = soundness
 
     def work(self, jobs: Sequence[Job]) -> list[tuple[Deferred[Any], Any]]:
         """Do the jobs one after the other (in the thread)."""
@@ -189,6 +195,7 @@ class JournalReader:
             if not isinstance(answer, Failure):
                 break
             self._database.rollback()
+            answer = self._soundness.judged(answer)
             if not answer.check(*NOT_NOW):
                 break
             # reading twice is no harm, and the connection may have been old
@@ -196,6 +203,7 @@ class JournalReader:
         return answer
 
     def _read(self, job: Job) -> Any:
+        self._soundness.check()
         self._database.begin()
         answer = job.do()
         self._database.commit()

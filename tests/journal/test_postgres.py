@@ -8,8 +8,9 @@ import secrets
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
+from twisted.logger import capturedLogs
 
-from gdemoi.errors import ConfigurationError
+from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.facts import Cancelled, Duplicate, Wait
 from gdemoi.journal import Journal
 from gdemoi.journal.database import Database
@@ -226,6 +227,86 @@ class DurabilityTests(PostgresTestCase):
         self.assertIsNotNone(self.journal.trouble())
         database.url = database.url.set(port=int(POSTGRES[1]))
         self.journal.beat()
+        self.assertIsNone(self.journal.trouble())
+
+
+class DamageTests(PostgresTestCase):
+    """The same from a server, whose errors a trigger raises."""
+
+    def server(self, *statements: str) -> None:
+        """Do something on the server that is not the gateway's."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as server:
+            for statement in statements:
+                server.execute(statement)
+
+    def says(self, state: str, text: str = "it says so") -> None:
+        """Let the server refuse each new message with a state of its own."""
+        self.server(
+            "CREATE OR REPLACE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = '{state}'; END $$",
+            "CREATE OR REPLACE TRIGGER say BEFORE INSERT ON messages"
+            " FOR EACH ROW EXECUTE FUNCTION say()",
+        )
+
+    def refused(self) -> str:
+        """Try to accept; return why it cannot be done."""
+        failure = self.failureResultOf(
+            self.journal.accept([acceptance("late")]), Unavailable
+        )
+        self.assertIsNotNone(self.journal.trouble())
+        return str(failure.value)
+
+    def test_damage(self) -> None:
+        """data_corrupted and index_corrupted stop all until the next start."""
+        for state in ("XX001", "XX002"):
+            with self.subTest(state=state):
+                self.setUp()
+                self.says(state)
+                with capturedLogs() as events:
+                    self.assertIn("the database is damaged: it says so", self.refused())
+                lines = [e for e in events if e["log_level"].name == "critical"]
+                self.assertEqual(len(lines), 1)
+                self.server("DROP TRIGGER say ON messages")
+                self.assertIn("REINDEX", self.refused())
+                self.failureResultOf(self.journal.counts(), Unavailable)
+                self.again()
+                self.accept(acceptance("late"))
+
+    def test_a_reader_hears_it(self) -> None:
+        """A query that meets damage is not asked again, and nothing more is taken."""
+        self.server(
+            "CREATE FUNCTION bad() RETURNS bigint LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'bad page' USING ERRCODE = 'XX001'; END $$",
+            "ALTER TABLE cursors RENAME TO away",
+            "CREATE VIEW cursors AS SELECT owner, name, bad()::text AS value FROM away",
+            "INSERT INTO away (owner, name, value) VALUES ('gdemoi', 'c', 'v')",
+        )
+        self.failureResultOf(self.journal.cursor("c"), Unavailable)
+        self.assertIn("bad page", self.refused())
+
+    def test_not_now(self) -> None:
+        """A full disk, a fault of the server's own: refused, and taken up again."""
+        for state in ("53100", "58030", "XX000", "25006"):
+            with self.subTest(state=state):
+                self.says(state)
+                self.assertIn("it says so", self.refused())
+                self.server("DROP TRIGGER say ON messages")
+                self.accept(acceptance(f"after {state}"))
+                self.assertIsNone(self.journal.trouble())
+
+    def test_a_server_that_became_read_only(self) -> None:
+        """Told as such; when it takes writes again, a new connection finds it so."""
+        name = self.url.rpartition("/")[2]
+        self.server(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        self.journal._database._drop()
+        self.assertIn("read-only transaction", self.refused())
+        import psycopg
+
+        with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
+            server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        self.accept(acceptance("late"))
         self.assertIsNone(self.journal.trouble())
 
 
