@@ -212,13 +212,13 @@ class ProcessTests(SynchronousTestCase):
             client.settimeout(LIMIT_S)
             client.connect(str(self.folder / "s"))
             client.sendall(
-                b"GET %b HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer a-long-token\r\n\r\n"
-                % path.encode()
+                b"GET %b HTTP/1.0\r\nHost: x\r\n"
+                b"Authorization: Bearer a-long-token\r\n\r\n" % path.encode()
             )
             return client.makefile("rb").read()
 
     def test_a_journal_that_is_damaged(self) -> None:
-        """Garbled while it runs: 503; at the next start: words, with --accept-loss too."""
+        """Garbled while it runs: 503; then words, with --accept-loss too."""
         http = "[http]\nlisten = unix:s\ntoken = a-long-token\n"
         nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
         self.write(GATEWAY + http + nobody)
