@@ -112,6 +112,8 @@ class Bench:
                 self.folder / part,
                 ignore=shutil.ignore_patterns("__pycache__", "node_modules"),
             )
+        # a test runs the provider that it shows
+        shutil.copy(ROOT / "CONTRIBUTING.rst", self.folder)
         self._forget_what_is_gone()
         self._configure()
 
@@ -144,7 +146,7 @@ class Bench:
         files = [str(path.relative_to(self.folder)) for path in self._files()]
         lists = {
             "only_mutate": files,
-            "also_copy": ["etc", "docs"],
+            "also_copy": ["etc", "docs", "CONTRIBUTING.rst"],
             "pytest_add_cli_args_test_selection": self.group.tests,
             "pytest_add_cli_args": ["-q", "-x", "-p", "no:cacheprovider"],
         }
