@@ -135,7 +135,7 @@ class CloudChannel:
             provider=self.provider,
             public_url=public_url,
             token=own.webhook_token,
-            open_handlers=frozenset(door for door, how in wanted if how == "webhook"),
+            open_handlers=frozenset(kind for kind, how in wanted if how == "webhook"),
             clock=self._clock,
             take=self._confirmation.take,
             channel=self.name,

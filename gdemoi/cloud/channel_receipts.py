@@ -22,8 +22,8 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
 from gdemoi.message import FINAL, Inbound, MessageState, Outbound, Receipt, ReceiptMatch
 
-MOST_OWED: Final = 10_000
-MOST_STRAYS: Final = 1000
+MOST_PENDING: Final = 10_000
+MOST_UNMATCHED: Final = 1000
 
 
 @define
@@ -67,8 +67,8 @@ class Confirmation:
     clock: IReactorTime
     counts: Counter[str]
     confirms: bool
-    _owed: dict[str, _PendingSend] = field(factory=dict)
-    _strays: dict[str, Receipt] = field(factory=dict)
+    _pending: dict[str, _PendingSend] = field(factory=dict)
+    _unmatched: dict[str, Receipt] = field(factory=dict)
 
     async def take(self, content: WebhookContent) -> None:
         """Record what a webhook told."""
@@ -85,33 +85,33 @@ class Confirmation:
     def sending(self, message: Outbound) -> None:
         """Hear that a message leaves; a hint may be quicker than the answer."""
         if self.confirms:
-            self._owed.pop(message.id, None)
-            self._owed[message.id] = _PendingSend(message)
-            while len(self._owed) > MOST_OWED:
-                del self._owed[next(iter(self._owed))]
+            self._pending.pop(message.id, None)
+            self._pending[message.id] = _PendingSend(message)
+            while len(self._pending) > MOST_PENDING:
+                del self._pending[next(iter(self._pending))]
 
     def answered(self, message_id: str) -> None:
         """Hear that the answer came: it says more than a hint."""
-        self._owed.pop(message_id, None)
+        self._pending.pop(message_id, None)
 
     async def unanswered(self, message_id: str) -> None:
         """Hear that no whole answer came: a hint is worth more now."""
-        owed = self._owed.get(message_id)
-        if owed is not None:
-            await self._resolve_hint(owed)
+        pending = self._pending.get(message_id)
+        if pending is not None:
+            await self._resolve_hint(pending)
 
     async def asked(self, message: Outbound) -> None:
         """Hear of a message from before a restart that there is no id to ask by."""
-        if self.confirms and message.id not in self._owed:
-            owed = _PendingSend(message, hint=self._strays.pop(message.id, None))
-            self._owed[message.id] = owed
-            await self._resolve_hint(owed)
+        if self.confirms and message.id not in self._pending:
+            pending = _PendingSend(message, hint=self._unmatched.pop(message.id, None))
+            self._pending[message.id] = pending
+            await self._resolve_hint(pending)
 
-    async def _resolve_hint(self, owed: _PendingSend) -> None:
-        owed.sending = False
-        if owed.hint is not None:
+    async def _resolve_hint(self, pending: _PendingSend) -> None:
+        pending.sending = False
+        if pending.hint is not None:
             try:
-                await self._resolve(owed, owed.hint)
+                await self._resolve(pending, pending.hint)
             except (Unavailable, CancelledError):
                 self.counts["receipt put off"] += 1
 
@@ -122,13 +122,13 @@ class Confirmation:
         message = self.messages.hint(
             receipt.message_id, receipt.provider_id, receipt.about, now
         )
-        owed = self._owed.get(receipt.message_id or "")
-        known = message is not None or owed is not None
+        pending = self._pending.get(receipt.message_id or "")
+        known = message is not None or pending is not None
         self.counts["receipt to confirm" if known else "receipt for nobody"] += 1
         if message is not None:
             receipt = msgspec.structs.replace(receipt, message_id=message.message_id)
-        elif owed is not None and not owed.sending:
-            await self._resolve(owed, receipt)
+        elif pending is not None and not pending.sending:
+            await self._resolve(pending, receipt)
             return
         if self.poller.stopped is not None:
             # nobody can be asked here: unproven receipts are all there is
@@ -137,8 +137,8 @@ class Confirmation:
                 receipt = msgspec.structs.replace(receipt, provider_id=provider_id)
             await self._settle(receipt)
             return
-        if owed is not None and (owed.hint is None or receipt.state in FINAL):
-            owed.hint = receipt
+        if pending is not None and (pending.hint is None or receipt.state in FINAL):
+            pending.hint = receipt
         if not known:
             self._keep_unexpected(receipt)
         if not receipt.provider_id:
@@ -155,17 +155,17 @@ class Confirmation:
     def _keep_unexpected(self, receipt: Receipt) -> None:
         """Keep what fits nothing: its message may be one from before a restart."""
         name = receipt.message_id
-        if name and (name not in self._strays or receipt.state in FINAL):
-            self._strays[name] = receipt
-            while len(self._strays) > MOST_STRAYS:
-                del self._strays[next(iter(self._strays))]
+        if name and (name not in self._unmatched or receipt.state in FINAL):
+            self._unmatched[name] = receipt
+            while len(self._unmatched) > MOST_UNMATCHED:
+                del self._unmatched[next(iter(self._unmatched))]
 
-    async def _resolve(self, owed: _PendingSend, hint: Receipt) -> None:
+    async def _resolve(self, pending: _PendingSend, hint: Receipt) -> None:
         """Ask by the id that the hint brought; believe one that brought none."""
-        message = owed.message
+        message = pending.message
         if hint.provider_id and self.poller.stopped is None:
             now = self.clock.seconds()
-            self._owed.pop(message.id, None)
+            self._pending.pop(message.id, None)
             found = OpenMessage(
                 message_id=message.id,
                 to=message.to,
@@ -179,7 +179,7 @@ class Confirmation:
             return
         await self._settle(hint)
         if hint.state in FINAL:
-            self._owed.pop(message.id, None)
+            self._pending.pop(message.id, None)
 
     async def _settle(self, receipt: Receipt) -> None:
         await self.up.receipt(receipt)

@@ -148,13 +148,13 @@ class WebhookKind(StrEnum):
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that reached one of our doors.
+    """A request that reached one of our webhook resources.
 
     `url` is the public address that the provider asked for, with the query raw and
     in its order; header names are in lower case; `body` is as it came.
     """
 
-    door: WebhookKind
+    kind: WebhookKind
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""Messages whose fate a provider still owes us, and when to ask for it.
+"""Messages that a provider has told no end of, and when to ask for it.
 
 It knows the schedule of questions, which message a hint speaks of, and how the
 list is written down in a bounded number of bookmarks; it asks nobody.  Time is an

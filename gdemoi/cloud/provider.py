@@ -62,7 +62,7 @@ class ErrorClass(Enum):
 
 
 # 403, 404: our credentials, path or host are wrong, whatever the message is.
-_STATUS_FATES: Final = {
+_STATUS_CLASSES: Final = {
     400: ErrorClass.REJECT,
     401: ErrorClass.HALT,
     402: ErrorClass.HALT,
@@ -85,7 +85,7 @@ def error_class_of_status(status: int) -> ErrorClass:
     """
     if 300 <= status < 400:
         return ErrorClass.HALT
-    return _STATUS_FATES.get(
+    return _STATUS_CLASSES.get(
         status, ErrorClass.REJECT if 400 <= status < 500 else ErrorClass.UNCERTAIN
     )
 
@@ -109,7 +109,7 @@ _OF_RECIPIENT: Final = re.compile(
 )
 
 
-def fate_of_problem(status: int, text: str) -> ErrorClass:
+def error_class_of_problem(status: int, text: str) -> ErrorClass:
     """Return what a refusal in words says where the API has no code for it.
 
     What is said of sender or recipient is about this message, whatever the status is.
@@ -326,7 +326,7 @@ class Provider(ABC, Generic[S]):
             why = f"HTTP {answer.status}{f', {code}' if code else ''} and an id"
             return contradiction(self.name, why, ids)
         text = text or f"HTTP {answer.status}"
-        error_class = fate_of_problem(answer.status, text)
+        error_class = error_class_of_problem(answer.status, text)
         if answer.status < 500:
             # a server that failed may have the message, whatever it complains of
             error_class = self.errors.get(code or "", error_class)
@@ -343,8 +343,8 @@ class Provider(ABC, Generic[S]):
 
     # -- webhooks ------------------------------------------------------------
 
-    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
-        """Return methods and the content types of their bodies for a door."""
+    def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
+        """Return the methods of a webhook, and the content types of their bodies."""
         return {"POST": (JSON, FORM)}
 
     @abstractmethod

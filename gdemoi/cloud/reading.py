@@ -31,7 +31,7 @@ _E164: Final = re.compile(r"[1-9][0-9]{6,14}").fullmatch
 
 
 def plussed(number: str) -> str:
-    """Return an inbound number as the house writes it: digits of E.164 get a plus.
+    """Return an inbound number as all channels write it: digits of E.164 get a plus.
 
     Providers write international numbers without it; what begins with 0 is none.
     """

@@ -38,7 +38,7 @@ from gdemoi.cloud.provider import (
     StatusAnswer,
     ValidityLimits,
     contradiction,
-    fate_of_problem,
+    error_class_of_problem,
     outcome_of_error_class,
 )
 from gdemoi.cloud.reading import (
@@ -215,7 +215,7 @@ class Textlocal(Provider[TextlocalSettings]):
                 scope=Scope.CHANNEL_FOR_A_WHILE,
                 retry_after_s=seconds_to_opening(now),
             )
-        error_class = self.errors.get(code) or fate_of_problem(400, text)
+        error_class = self.errors.get(code) or error_class_of_problem(400, text)
         return outcome_of_error_class(error_class, f"textlocal:{code}", text)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
@@ -225,14 +225,14 @@ class Textlocal(Provider[TextlocalSettings]):
         except TheirFault:
             return None
 
-    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
+    def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: form POST."""
         return {"POST": (FORM,)}
 
     def events_of(self, webhook: Webhook, now: float) -> WebhookContent | WebhookDenied:
         """Read a form; nothing in it proves who sent it."""
         fields = webhook.fields()
-        if webhook.door is WebhookKind.INCOMING:
+        if webhook.kind is WebhookKind.INCOMING:
             octets = webhook.broken_octets("content")
             return self._inbound_reported(fields, octets, now)
         word, number = fields.get("status", ""), fields.get("number", "")

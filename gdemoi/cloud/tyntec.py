@@ -41,7 +41,7 @@ from gdemoi.cloud.provider import (
     StatusAnswer,
     ValidityLimits,
     contradiction,
-    fate_of_problem,
+    error_class_of_problem,
     outcome_of_error_class,
 )
 from gdemoi.cloud.reading import (
@@ -205,7 +205,7 @@ class Tyntec(Provider[TyntecSettings]):
         if told.get("status") == "REJECTED":
             code = text_of(told.get("errorCode")) or "REJECTED"
             text = text_of(told.get("errorReason")) or "rejected"
-            error_class = fate_of_problem(400, text)
+            error_class = error_class_of_problem(400, text)
             return outcome_of_error_class(error_class, f"tyntec:{code}", text)
         if not request_id:
             return Uncertain(why="tyntec: an answer without a requestId")
@@ -223,7 +223,7 @@ class Tyntec(Provider[TyntecSettings]):
         except TheirFault:
             return None
 
-    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
+    def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return all shapes that were seen: POST of JSON or form, and GET."""
         return {"POST": (JSON, FORM), "GET": ()}
 
@@ -255,7 +255,7 @@ class Tyntec(Provider[TyntecSettings]):
             told = mapping_of(read)
         else:
             told, spoilt = webhook.fields(), {}
-        if webhook.door is WebhookKind.INCOMING:
+        if webhook.kind is WebhookKind.INCOMING:
             inbound = with_octets(self._inbound(told, now), spoilt)
             return WebhookContent(inbounds=(inbound,))
         request_id = text_of(told.get("requestId"))

@@ -1,7 +1,7 @@
-"""The doors that providers knock at: /sms/<channel>/incoming and …/status.
+"""The resources that providers call: /sms/<channel>/incoming and …/status.
 
 It knows bodies, methods, tokens and answers of HTTP; what a webhook says is read by
-the provider's pure file.  A door answers 2xx only after what it was told is written
+the provider's pure file.  One answers 2xx only after what it was told is written
 down; 503 makes the provider come again.  Nothing is echoed, and a refusal has no
 body: whoever forges webhooks learns nothing.
 """
@@ -47,7 +47,7 @@ log = Logger()
 
 @define
 class WebhookHandlers:
-    """What both doors of a channel share.
+    """What both webhook resources of a channel share.
 
     `take` records what was told and fires after the commit; it fails with
     `Unavailable` when that cannot be done now.
@@ -67,8 +67,8 @@ class WebhookHandlers:
     def resource(self) -> Resource:
         """Return what is mounted at /sms/<channel>/."""
         root = _NotFoundResource()
-        for door in self.open_handlers:
-            root.putChild(door.value.encode("ascii"), WebhookResource(self, door))
+        for kind in self.open_handlers:
+            root.putChild(kind.value.encode("ascii"), WebhookResource(self, kind))
         return root
 
     async def answer(self, webhook: Webhook) -> WebhookReply:
@@ -107,18 +107,18 @@ class WebhookHandlers:
         why = self.clocks.seen(at, now)
         if why is not None:
             log.warn(
-                "{channel}: {door} webhook {why}",
+                "{channel}: {kind} webhook {why}",
                 channel=self.channel,
-                door=webhook.door.value,
+                kind=webhook.kind.value,
                 why=why,
             )
 
     def _refused(self, webhook: Webhook, denied: WebhookDenied) -> WebhookReply:
         self.counts["refused webhook"] += 1
         log.warn(
-            "{channel}: {door} webhook refused with {status}: {why}",
+            "{channel}: {kind} webhook refused with {status}: {why}",
             channel=self.channel,
-            door=webhook.door.value,
+            kind=webhook.kind.value,
             status=denied.status,
             why=denied.why,
         )
@@ -126,7 +126,7 @@ class WebhookHandlers:
 
 
 class _NotFoundResource(Resource):
-    """Where there is no door: 404, and not a word more."""
+    """Where there is no resource: 404, and not a word more."""
 
     def getChild(self, path: bytes, request: Any) -> Resource:
         """Answer for a name that is not there."""
@@ -138,17 +138,17 @@ class _NotFoundResource(Resource):
 
 
 class WebhookResource(Resource):
-    """One door."""
+    """The resource of one kind of webhook."""
 
     isLeaf = True
 
-    def __init__(self, handlers: WebhookHandlers, door: WebhookKind) -> None:
+    def __init__(self, handlers: WebhookHandlers, kind: WebhookKind) -> None:
         super().__init__()
         self._handlers = handlers
-        self._door = door
+        self._kind = kind
 
     def render(self, request: Any) -> Any:
-        """Refuse what is not for this door, then read it."""
+        """Refuse what is not for this resource, then read it."""
         status = self._status_of(request)
         if status is not None:
             self._handlers.counts["refused webhook"] += 1
@@ -166,7 +166,7 @@ class WebhookResource(Resource):
             return 404
         if getattr(request, "too_large", False) or size_of(request) > MOST_OCTETS:
             return 413
-        takes = self._handlers.provider.takes(self._door)
+        takes = self._handlers.provider.takes(self._kind)
         method = request.method.decode("ascii", "replace")
         if method not in takes:
             request.setHeader(b"allow", ", ".join(takes).encode("ascii"))
@@ -185,7 +185,7 @@ class WebhookResource(Resource):
         request.notifyFinish().addBoth(lambda _: gone.append(True))
         request.content.seek(0)
         webhook = Webhook(
-            door=self._door,
+            kind=self._kind,
             method=request.method.decode("ascii"),
             # Host and X-Forwarded-* are whatever the caller says they are
             url=self._handlers.public_url + request.uri.decode("latin-1"),

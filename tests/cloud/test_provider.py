@@ -108,7 +108,7 @@ class ProviderTests(SynchronousTestCase):
             ),
         ):
             hook = Webhook(
-                door=WebhookKind.STATUS,
+                kind=WebhookKind.STATUS,
                 method=method,
                 url="https://x.example/?q=+1&e=",
                 headers=(("content-type", kind),),
@@ -118,7 +118,7 @@ class ProviderTests(SynchronousTestCase):
 
     def test_a_form_that_is_not_utf8_is_their_fault(self) -> None:
         """Raw octets have no place in a form."""
-        hook = Webhook(door=WebhookKind.STATUS, method="POST", url="/", body=b"a=\xff")
+        hook = Webhook(kind=WebhookKind.STATUS, method="POST", url="/", body=b"a=\xff")
         with self.assertRaises(TheirFault):
             hook.form()
 
@@ -226,7 +226,7 @@ class RobustnessTests(SynchronousTestCase):
     ) -> None:
         """Never another exception."""
         hook = Webhook(
-            door=door,
+            kind=door,
             method=method,
             url=f"https://x.example/?{query}",
             headers=(("content-type", kind),),

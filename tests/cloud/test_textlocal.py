@@ -57,13 +57,13 @@ def draft(**changes: Any) -> CloudMessage:
 
 
 def hook(
-    fields: dict[str, str], door: WebhookKind = WebhookKind.STATUS
+    fields: dict[str, str], kind: WebhookKind = WebhookKind.STATUS
 ) -> WebhookContent:
     told = PROVIDER.events_of(
         Webhook(
-            door=door,
+            kind=kind,
             method="POST",
-            url=f"https://gw.example.org/sms/ch/{door.value}/{TOKEN}",
+            url=f"https://gw.example.org/sms/ch/{kind.value}/{TOKEN}",
             headers=(("content-type", FORM),),
             body=urlencode(fields).encode(),
         ),
@@ -323,7 +323,7 @@ class InboundTests(SynchronousTestCase):
         ):
             told = PROVIDER.events_of(
                 Webhook(
-                    door=WebhookKind.INCOMING,
+                    kind=WebhookKind.INCOMING,
                     method="POST",
                     url=f"https://gw.example.org/sms/ch/incoming/{TOKEN}",
                     headers=(("content-type", FORM),),
@@ -336,7 +336,7 @@ class InboundTests(SynchronousTestCase):
             self.assertEqual((inbound.text, inbound.binary), (text, octets))
 
     def test_tl15_only_form_posts(self) -> None:
-        """JSON is 415, GET 405: the door asks `takes`."""
+        """JSON is 415, GET 405: the resource asks `takes`."""
         self.assertEqual(PROVIDER.takes(WebhookKind.STATUS), {"POST": (FORM,)})
 
     def test_tl13_inboxes_are_polled_page_by_page(self) -> None:

@@ -30,7 +30,7 @@ PROVIDER = Twilio(twilio(), "ch")
 
 
 def webhook(
-    door: WebhookKind,
+    kind: WebhookKind,
     pairs: list[tuple[str, str]],
     url: str = STATUS_URL,
     **changes: Any,
@@ -41,7 +41,7 @@ def webhook(
     if signed is not None:
         headers.append(("x-twilio-signature", signed))
     fields: dict[str, Any] = {
-        "door": door,
+        "kind": kind,
         "method": "POST",
         "url": url,
         "headers": tuple(headers),
@@ -349,7 +349,7 @@ class StatusTests(SynchronousTestCase):
             signed = signature("tok" if right else "x", url + query, [])
             told = PROVIDER.events_of(
                 Webhook(
-                    door=WebhookKind.STATUS,
+                    kind=WebhookKind.STATUS,
                     method="POST",
                     url=url + query,
                     headers=(
@@ -406,7 +406,7 @@ class StatusTests(SynchronousTestCase):
         )
         url = f"https://gw.example.org/sms/ch/status?{query}"
         hook = Webhook(
-            door=WebhookKind.STATUS,
+            kind=WebhookKind.STATUS,
             method="GET",
             url=url,
             headers=(("x-twilio-signature", signature("tok", url, [])),),

@@ -78,7 +78,7 @@ class SignatureTests(SynchronousTestCase):
     def test_any_octets_get_a_verdict(self, body: bytes, given: str, kind: str) -> None:
         """Whatever comes is refused without an exception."""
         hook = Webhook(
-            door=WebhookKind.STATUS,
+            kind=WebhookKind.STATUS,
             method="POST",
             url="https://gw.example.org/sms/x/status",
             headers=(("content-type", kind), ("x-twilio-signature", given)),

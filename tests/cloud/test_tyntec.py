@@ -68,25 +68,28 @@ def body(one: CloudMessage, provider: Tyntec = PROVIDER) -> dict[str, Any]:
 def hook(
     told: Any,
     shape: str = "json",
-    door: WebhookKind = WebhookKind.STATUS,
+    kind: WebhookKind = WebhookKind.STATUS,
     provider: Tyntec = PROVIDER,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Any:
-    url, octets, kind = URL, b"", "application/json"
+    url, octets, media_type = URL, b"", "application/json"
     if shape == "get":
         url += "?" + urlencode(told)
     elif shape == "form":
-        octets, kind = urlencode(told).encode(), "application/x-www-form-urlencoded"
+        octets, media_type = (
+            urlencode(told).encode(),
+            "application/x-www-form-urlencoded",
+        )
     elif shape == "raw":
         octets = told
     else:
         octets = json.dumps(told).encode()
     return provider.events_of(
         Webhook(
-            door=door,
+            kind=kind,
             method="GET" if shape == "get" else "POST",
             url=url,
-            headers=(("content-type", kind), *headers),
+            headers=(("content-type", media_type), *headers),
             body=octets,
         ),
         NOW,
@@ -312,7 +315,7 @@ class StatusTests(SynchronousTestCase):
 class InboundTests(SynchronousTestCase):
     def test_ty09_the_sample(self) -> None:
         """Text untouched, one segment, the network's time."""
-        (inbound,) = hook(SAMPLE, door=WebhookKind.INCOMING).inbounds
+        (inbound,) = hook(SAMPLE, kind=WebhookKind.INCOMING).inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.from_, inbound.to, inbound.text, inbound.segments),
@@ -323,7 +326,7 @@ class InboundTests(SynchronousTestCase):
     def test_ty09_gaps_are_kept(self) -> None:
         """missingParts makes it incomplete; the mark in the text stays."""
         told = {**SAMPLE, "missingParts": True, "message": "a<...>b", "size": 3}
-        (inbound,) = hook(told, door=WebhookKind.INCOMING).inbounds
+        (inbound,) = hook(told, kind=WebhookKind.INCOMING).inbounds
         self.assertEqual(
             (inbound.complete, inbound.text, inbound.segments), (False, "a<...>b", 3)
         )
@@ -342,12 +345,12 @@ class InboundTests(SynchronousTestCase):
 
     def test_ty10_a_repeat_is_recognised(self) -> None:
         """The requestId marks it for longer than Tyntec repeats."""
-        first = hook(SAMPLE, door=WebhookKind.INCOMING).inbounds[0]
-        again = hook(SAMPLE, door=WebhookKind.INCOMING).inbounds[0]
+        first = hook(SAMPLE, kind=WebhookKind.INCOMING).inbounds[0]
+        again = hook(SAMPLE, kind=WebhookKind.INCOMING).inbounds[0]
         self.assertEqual(first.dedup, again.dedup)
         self.assertGreater(first.dedup_window_s, 50 * 3600)
         week = Tyntec(tyntec(webhook_age_s=7 * 86400.0), "ch")
-        longer = hook(SAMPLE, door=WebhookKind.INCOMING, provider=week).inbounds[0]
+        longer = hook(SAMPLE, kind=WebhookKind.INCOMING, provider=week).inbounds[0]
         self.assertGreater(longer.dedup_window_s, 7 * 86400.0 + 3600)
 
     def test_ty11_broken_bodies_are_their_fault(self) -> None:
@@ -361,18 +364,18 @@ class InboundTests(SynchronousTestCase):
             None,
         ):
             with self.assertRaises(TheirFault):
-                hook(told, door=WebhookKind.INCOMING)
+                hook(told, kind=WebhookKind.INCOMING)
         for octets in (b"[" * 10_000, b'{"a":' * 10_000, b"\xff", b""):
-            for door in WebhookKind:
+            for kind in WebhookKind:
                 with self.assertRaises(TheirFault):
-                    hook(octets, "raw", door)
+                    hook(octets, "raw", kind)
 
     @given(st.binary(max_size=300))
     def test_any_octets_are_told_or_their_fault(self, octets: bytes) -> None:
         """Never another exception."""
-        for door in WebhookKind:
+        for kind in WebhookKind:
             try:
-                told = hook(octets, "raw", door)
+                told = hook(octets, "raw", kind)
             except TheirFault:
                 continue
             self.assertIsInstance(told, WebhookContent)

@@ -30,10 +30,10 @@ def draft(**changes: Any) -> CloudMessage:
     return CloudMessage(**{**fields, **changes})
 
 
-def hook(told: Any, door: WebhookKind = WebhookKind.STATUS) -> Any:
+def hook(told: Any, kind: WebhookKind = WebhookKind.STATUS) -> Any:
     return PROVIDER.events_of(
         Webhook(
-            door=door,
+            kind=kind,
             method="POST",
             url="https://gw.example.org/sms/ch/status",
             headers=(("content-type", "application/json"),),

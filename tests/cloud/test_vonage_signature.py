@@ -90,7 +90,7 @@ class TokenTests(SynchronousTestCase):
         if authorization is not None:
             headers = (*headers, ("authorization", authorization))
         hook = Webhook(
-            door=WebhookKind.STATUS,
+            kind=WebhookKind.STATUS,
             method="POST",
             url="https://gw.example.org/sms/ch/status",
             headers=headers,

@@ -66,20 +66,23 @@ def signed(fields: dict[str, str], **changes: str) -> dict[str, str]:
 
 
 def hook(
-    fields: dict[str, str], shape: str = "form", door: WebhookKind = WebhookKind.STATUS
+    fields: dict[str, str], shape: str = "form", kind: WebhookKind = WebhookKind.STATUS
 ) -> Any:
-    url, body, kind = "https://gw.example.org/sms/ch/status", b"", ""
+    url, body, media_type = "https://gw.example.org/sms/ch/status", b"", ""
     if shape == "get":
         url += "?" + urlencode(fields)
     elif shape == "form":
-        body, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
+        body, media_type = (
+            urlencode(fields).encode(),
+            "application/x-www-form-urlencoded",
+        )
     else:
-        body, kind = json.dumps(fields).encode(), "application/json"
+        body, media_type = json.dumps(fields).encode(), "application/json"
     return Webhook(
-        door=door,
+        kind=kind,
         method="GET" if shape == "get" else "POST",
         url=url,
-        headers=(("content-type", kind),),
+        headers=(("content-type", media_type),),
         body=body,
     )
 
@@ -370,7 +373,7 @@ class InboundTests(SynchronousTestCase):
             "type": "text",
             **fields,
         }
-        told = PROVIDER.events_of(hook(signed(whole), door=WebhookKind.INCOMING), NOW)
+        told = PROVIDER.events_of(hook(signed(whole), kind=WebhookKind.INCOMING), NOW)
         (inbound,) = told.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         return inbound

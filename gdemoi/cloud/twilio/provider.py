@@ -39,8 +39,8 @@ from gdemoi.cloud.provider import (
     StatusAnswer,
     ValidityLimits,
     contradiction,
+    error_class_of_problem,
     error_class_of_status,
-    fate_of_problem,
     outcome_of_error_class,
 )
 from gdemoi.cloud.reading import (
@@ -288,14 +288,14 @@ class Twilio(Provider[TwilioSettings]):
                 retry_after_s(answer, now),
             )
         if answer.status < 500:
-            problem = fate_of_problem(answer.status, text)
+            problem = error_class_of_problem(answer.status, text)
             error_class = self.errors.get(str(int(code)), problem)
         pause_s = retry_after_s(answer, now)
         if code == 21611:
             pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)
         return outcome_of_error_class(error_class, f"twilio:{int(code)}", text, pause_s)
 
-    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
+    def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return methods and content types; JSON only with bodySHA256."""
         return {"POST": (FORM, JSON), "GET": ()}
 
@@ -313,7 +313,7 @@ class Twilio(Provider[TwilioSettings]):
             return WebhookDenied(403, "another account")
         if not (fields.get("MessageSid") or fields.get("SmsSid")):
             raise TheirFault("no MessageSid")
-        if webhook.door is WebhookKind.INCOMING:
+        if webhook.kind is WebhookKind.INCOMING:
             return self._inbound_reported(fields, now)
         return self._status_reported(fields, query.get("m"))
 

@@ -30,7 +30,7 @@ from gdemoi.cloud.provider import (
     ErrorClass,
     ValidityLimits,
     contradiction,
-    fate_of_problem,
+    error_class_of_problem,
     outcome_of_error_class,
 )
 from gdemoi.cloud.reading import (
@@ -138,7 +138,7 @@ class VonageMessages(VonageAccount):
             why = f"HTTP {answer.status} and a message_uuid"
             return contradiction("vonage", why, (uuid,))
         text = _problem_text(told) or f"HTTP {answer.status}"
-        error_class = fate_of_problem(answer.status, text)
+        error_class = error_class_of_problem(answer.status, text)
         if error_class is ErrorClass.REJECT and _blames_sender(told):
             error_class = ErrorClass.SENDER
         return outcome_of_error_class(
@@ -148,7 +148,7 @@ class VonageMessages(VonageAccount):
             retry_after_s(answer, now),
         )
 
-    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
+    def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: JSON POST."""
         return {"POST": (JSON,)}
 
@@ -166,7 +166,7 @@ class VonageMessages(VonageAccount):
         if not uuid:
             return WebhookContent(ignored="no message_uuid")
         reply = WebhookReply(200)
-        if webhook.door is WebhookKind.INCOMING:
+        if webhook.kind is WebhookKind.INCOMING:
             inbound = with_octets(self._inbound(uuid, told, now), spoilt)
             return WebhookContent(inbounds=(inbound,), reply=reply)
         receipt = self._receipt(uuid, told)

@@ -174,7 +174,7 @@ class VonageSms(VonageAccount):
         """Return what the segments cost together."""
         return price_sum([entry.get("message-price") for entry in _entries(answer)])
 
-    def takes(self, door: WebhookKind) -> Mapping[str, Sequence[str]]:
+    def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return what an account may be set to: GET, form POST or JSON POST."""
         return {"GET": (), "POST": (FORM, JSON)}
 
@@ -186,7 +186,7 @@ class VonageSms(VonageAccount):
             return proof
         if fields.get("api-key", self.settings.api_key) != self.settings.api_key:
             return WebhookDenied(403, "another account")
-        told = self._told(webhook.door, fields, now)
+        told = self._told(webhook.kind, fields, now)
         return proof.of(told, self.settings.remembered_s)
 
     def _checked(
@@ -206,12 +206,12 @@ class VonageSms(VonageAccount):
         return SignatureProof(signed_at, None if nonce is None else f"nonce:{nonce}")
 
     def _told(
-        self, door: WebhookKind, fields: Mapping[str, str], now: float
+        self, kind: WebhookKind, fields: Mapping[str, str], now: float
     ) -> WebhookContent:
         provider_id = fields.get("messageId")
         if not provider_id:
             return WebhookContent(ignored="no messageId")
-        if door is WebhookKind.INCOMING:
+        if kind is WebhookKind.INCOMING:
             return WebhookContent(inbounds=(self._inbound(provider_id, fields, now),))
         word = fields.get("status", "")
         shown = ("status", "err-code", "network-code", "price", "scts")
