@@ -1,8 +1,8 @@
 """TLS as a client: certificates in PEM files, and whether the far side's is for it.
 
 Files are read anew for each connection, since certificates age and are replaced.
-What is wrong with a file is `Unavailable`, with the key that names it: the file may
-be right at the next try.
+What is wrong with a file by then is `Unavailable`, with the key that names it: the
+file may be right at the next try.  `gdemoi.ini.pem` looks at it beforehand.
 
 Twisted's own check of the name lets a certificate pass that bears no name at all: it
 only logs that it could not be read.  `Named` asks for one, unless the very
@@ -11,8 +11,7 @@ certificate is in the file of authorities.
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 from weakref import ref
 
 from attrs import frozen
@@ -35,16 +34,13 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
-
-_PEM: Final = re.compile(
-    b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
-)
+from gdemoi.ini.pem import CERTIFICATE
 
 
 def _certificates(path: str, key: str) -> list[Certificate]:
     octets = _read(path, key)
     try:
-        found = [Certificate.loadPEM(block) for block in _PEM.findall(octets)]
+        found = [Certificate.loadPEM(block) for block in CERTIFICATE.findall(octets)]
     except SslError as fault:
         raise Unavailable(f"{key} {path} holds a broken certificate") from fault
     if not found:

@@ -227,7 +227,7 @@ class StartTests(ServiceTestCase):
 
     async def test_a_key_file_that_holds_no_key(self) -> None:
         """OpenSSL's list of tuples is told in words, without a traceback."""
-        listen = f"ssl:0:privateKey={self.file}:interface=127.0.0.1"
+        listen = f"ssl:0:privateKey={self.file.absolute()}:interface=127.0.0.1"
         self.write(A, TO_A, f"[http]\nlisten = {listen}")
         said = await self.refused(self.service())
         self.assertIn(f"gateway.ini:10: [http] listen: {listen}: ", said)

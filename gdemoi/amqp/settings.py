@@ -18,12 +18,11 @@ from gdemoi.ini import (
     each,
     integer,
     key,
-    path,
-    private_path,
     secret,
     size,
     text,
 )
+from gdemoi.ini.pem import authorities, own_certificate
 from gdemoi.ini.units import Converter
 
 PORT: Final = 5672
@@ -143,10 +142,10 @@ class AmqpSettings:
     )
     max_body: int = key(size, default=1048576, doc="octets; a longer body is invalid")
     tls_ca: str | None = key(
-        path, default=None, doc="PEM file of authorities; none: the system's"
+        authorities, default=None, doc="PEM file of authorities; none: the system's"
     )
     tls_certificate: str | None = key(
-        private_path,
+        own_certificate,
         default=None,
         doc="PEM file with our certificate and key, if asked for",
     )

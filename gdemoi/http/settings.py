@@ -14,7 +14,15 @@ from attrs import frozen
 from twisted.internet.endpoints import serverFromString
 
 from gdemoi.ini import Converter, duration, integer, key, secret, size
-from gdemoi.ini.listeners import KINDS, Listener, is_loopback, listener, parts_of
+from gdemoi.ini.listeners import (
+    KINDS,
+    Listener,
+    is_loopback,
+    listener,
+    parts_of,
+    with_files,
+)
+from gdemoi.ini.units import FileConverter
 
 # Shorter ones are guessed.
 TOKEN_MINIMUM: Final = 8
@@ -67,7 +75,7 @@ def is_local(endpoint: str) -> bool:
     return host == "localhost" or is_loopback(host)
 
 
-endpoint: Final = Converter("endpoint", _endpoint)
+endpoint: Final = FileConverter("endpoint", _endpoint, place=with_files)
 
 
 @frozen(kw_only=True)

@@ -14,10 +14,9 @@ from attrs import define, field, frozen
 from gdemoi.ini.declared import Key, keys_of
 from gdemoi.ini.units import (
     Converter,
+    FileConverter,
     Wrong,
     likely,
-    path,
-    private_path,
     secret,
     suspicious,
     uncommented,
@@ -204,15 +203,27 @@ class Section:
         value = word.value if listed else unquoted(word.value)
         if converter is secret:
             return self._secret(name, value, quoted=value != word.value)
-        if converter is path or converter is private_path:
-            file = self.document.sources.resolve(value, word.place.file)
-            if converter is private_path:
-                self._warn_if_open(name, file)
-            return file
+        if isinstance(converter, FileConverter):
+            return self._of_file(converter, name, value, word.place.file)
         meant = suspicious(converter, value)
         if meant is not None:
             self.complain(name, f"{value} is in seconds", hint=meant, warning=True)
         return converter(value)
+
+    def _of_file(
+        self, converter: FileConverter[Any], name: str, value: str, beside: str
+    ) -> Any:
+        """Return a value that names a file; what is in that is looked at."""
+        sources = self.document.sources
+        placed = converter.place(value, lambda file: sources.resolve(file, beside))
+        if converter.check is not None:
+            try:
+                converter.check(_octets(sources, placed))
+            except Wrong as wrong:
+                raise ValueError(f"{placed} {wrong}") from None
+        if converter.private:
+            self._warn_if_open(name, placed)
+        return converter(placed)
 
     def _secret(self, name: str, value: str, *, quoted: bool) -> str:
         """Look a secret up; what it is never appears in a complaint."""
@@ -250,12 +261,16 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _one_line(sources: Sources, file: str) -> str:
+def _octets(sources: Sources, file: str) -> bytes:
     try:
-        octets = sources.read(file)
+        return sources.read(file)
     except OSError as error:
         why = error.strerror or str(error)
         raise ValueError(f"cannot read {file}: {why}") from None
+
+
+def _one_line(sources: Sources, file: str) -> str:
+    octets = _octets(sources, file)
     try:
         text = octets.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ and opens nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
@@ -85,6 +86,42 @@ def listener(key: str, description: str) -> Listener | None:
         return None
     host = named.get("interface", "") or ("::" if kind == "tcp6" else "0.0.0.0")
     return Listener(key, "tcp", "127.0.0.1" if host == "localhost" else host, int(port))
+
+
+# The arguments of a kind that are files (Twisted's `_parseSSL`, `_parseUNIX`), and
+# the names of its first ones when they are given by place.
+_FILES: Final = {
+    "ssl": ("privateKey", "certKey", "extraCertChain", "dhParameters"),
+    "unix": ("address",),
+}
+_BY_PLACE: Final = {"ssl": ("port", "privateKey", "certKey"), "unix": ("address",)}
+_DEFAULT_KEY: Final = "server.pem"
+
+
+def with_files(description: str, resolve: Callable[[str], str]) -> str:
+    """Return a description whose files are where `resolve` says that they are."""
+    kind, _, rest = description.partition(":")
+    if kind not in _FILES:
+        return description
+    words, seen, place = [kind], set(), 0
+    for part in filter(None, _PART.findall(rest)):
+        name, equals, value = part.partition("=")
+        if not equals:
+            names = _BY_PLACE[kind]
+            name, value = names[place] if place < len(names) else "", part
+            place += 1
+        seen.add(name)
+        if name in _FILES[kind]:
+            part = _argument(name, resolve(_ESCAPED.sub(r"\1", value)))
+        words.append(part)
+    if kind == "ssl" and "privateKey" not in seen:
+        words.append(_argument("privateKey", resolve(_DEFAULT_KEY)))
+    return ":".join(words)
+
+
+def _argument(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace(":", "\\:")
+    return f"{name}={escaped}"
 
 
 def is_loopback(host: str) -> bool:

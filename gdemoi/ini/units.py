@@ -82,6 +82,24 @@ class Converter(Generic[T]):
         return self.convert(value)
 
 
+def _beside(value: str, resolve: Callable[[str], str]) -> str:
+    return resolve(value)
+
+
+@frozen
+class FileConverter(Converter[T]):
+    """A unit whose value names a file, which lies beside the one that names it.
+
+    `place` makes the names within the value absolute.  `check` is given the file's
+    octets, and raises `ValueError` when they are of no use.  A `private` file holds a
+    secret: who may read it is looked at.
+    """
+
+    place: Callable[[str, Callable[[str], str]], str] = _beside
+    check: Callable[[bytes], object] | None = None
+    private: bool = False
+
+
 def likely(word: str, known: list[str]) -> str | None:
     """Return the known word that `word` is probably a slip of."""
     folded = {one.casefold(): one for one in known}
@@ -324,9 +342,7 @@ size: Final = Converter("size", _size, _render_size)
 # `env:NAME`, `file:/path` or the text itself; `Section.read` looks it up
 secret: Final = Converter("secret", _same)
 # a file; `Section.read` makes it relative to the file that names it
-path: Final = Converter("path", _same)
-# one with a secret in it: who may read it is looked at
-private_path: Final = Converter("path", _same)
+path: Final = FileConverter("path", _same)
 
 
 def uncommented(value: str) -> str | None:

@@ -1,7 +1,8 @@
 """What this machine says to a configuration: ports in use, the journal's folder.
 
 It opens ports for a moment and reads; it writes nothing.  All of it may be another
-when the gateway starts, so that it is warnings.
+when the gateway starts, so that it is warnings; but for a file that is named and is of
+no use.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ def look(configuration: Configuration) -> list[Complaint]:
     """Return what would keep the gateway from starting here, now."""
     found = [
         configuration.warning(label, one.key, f"{one} cannot be had now: {why}")
+        for label, one, _ in listeners(configuration)
+        if (why := unavailable(one)) is not None
+    ]
+    found += [
+        configuration.fault(label, one.key, why)
         for label, one, settings in listeners(configuration)
-        if (why := unavailable(one) or _files(getattr(settings, one.key))) is not None
+        if (why := _files(getattr(settings, one.key))) is not None
     ]
     why = _journal(configuration)
     if why is not None:

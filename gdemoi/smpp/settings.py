@@ -19,13 +19,13 @@ from gdemoi.ini import (
     duration,
     integer,
     key,
-    path,
     rate,
     secret,
     text,
     words,
 )
 from gdemoi.ini.listeners import KINDS, Listener, listener
+from gdemoi.ini.pem import authorities
 from gdemoi.smpp.addresses import complaint_of_sender
 from gdemoi.smpp.error_codes import (
     LANGUAGES,
@@ -175,7 +175,7 @@ class SmppSettings:
     )
 
     tls: bool = key(boolean, default=False, doc="TLS, with a check of the certificate")
-    tls_ca: str = key(path, default="", doc="PEM file of the authority to trust")
+    tls_ca: str = key(authorities, default="", doc="PEM file of the authority to trust")
     tls_name: str = key(
         text, default="", doc="name in the certificate, when it is not the host"
     )

@@ -13,12 +13,12 @@ from gdemoi.ini import (
     key,
     parse,
     path,
-    private_path,
     rate,
     secret,
     text,
     words,
 )
+from gdemoi.ini.units import FileConverter
 from tests.ini.sources import Memory
 
 
@@ -34,7 +34,9 @@ class SmscSettings:
     sender: str = key(text, default="", doc="sender")
     tlvs: dict[str, int] = key(integer(), name="tlv.*", default={}, doc="TLVs")
     ca: str | None = key(path, default=None, doc="file")
-    own: str | None = key(private_path, default=None, doc="file with a key")
+    own: str | None = key(
+        FileConverter("path", str, private=True), default=None, doc="file with a key"
+    )
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         if self.port == 13:

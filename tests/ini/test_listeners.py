@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.ini.listeners import Listener, is_loopback, listener, parts_of
+from gdemoi.ini.listeners import Listener, is_loopback, listener, parts_of, with_files
 
 
 class ListenerTests(SynchronousTestCase):
@@ -31,6 +31,23 @@ class ListenerTests(SynchronousTestCase):
         """A colon in a value has a backslash."""
         placed, named = parts_of(r"unix:/a\:b:mode=6\=0")
         self.assertEqual((placed, named), (["unix", "/a:b"], {"mode": "6=0"}))
+
+    def test_files_lie_beside_the_ini(self) -> None:
+        """They were looked for in whatever folder the daemon was in."""
+        for description, placed in (
+            ("tcp:8990:interface=127.0.0.1", "tcp:8990:interface=127.0.0.1"),
+            ("ssl:443:privateKey=k.pem", "ssl:443:privateKey=/etc/k.pem"),
+            ("ssl:443:k.pem:c.pem", "ssl:443:privateKey=/etc/k.pem:certKey=/etc/c.pem"),
+            (
+                r"ssl:port=443:extraCertChain=a\:b:interface=\:\:1",
+                r"ssl:port=443:extraCertChain=/etc/a\:b:interface=\:\:1"
+                ":privateKey=/etc/server.pem",
+            ),
+            ("unix:sock:660", "unix:address=/etc/sock:660"),
+            ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0"),
+        ):
+            found = with_files(description, lambda file: f"/etc/{file}")
+            self.assertEqual(found, placed)
 
     def test_clashes(self) -> None:
         """One port of one address is had once; any address is every address."""

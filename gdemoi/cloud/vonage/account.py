@@ -28,7 +28,8 @@ from gdemoi.cloud.reading import (
 )
 from gdemoi.cloud.settings import AgedSettings
 from gdemoi.errors import TheirFault
-from gdemoi.ini import boolean, choice, key, private_path, rate, secret, text
+from gdemoi.ini import boolean, choice, key, rate, secret, text
+from gdemoi.ini.pem import private_key as private_key_file
 from gdemoi.message import (
     Error,
     Inbound,
@@ -113,7 +114,7 @@ class VonageSettings(AgedSettings):
         rate, default=30.0, name="throughput", doc="segments per second"
     )
     private_key: str | None = key(
-        private_path,
+        private_key_file,
         default=None,
         doc="path of the application's private key (PEM)",
     )
