@@ -251,8 +251,8 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
     described.update(state=state, reason=reason)
     described.update(
         unable=lane.unable(),
-        unanswered=lane.silence.count,
-        unanswered_since=lane.silence.since,
+        unanswered=lane.silence.unanswered,
+        unanswered_since=lane.silence.unanswered_since,
         refused_senders=lane.senders.describe(lane.seconds()),
         paused=lane.paused,
         window=lane.channel.window,

@@ -273,6 +273,8 @@ class Uncertain(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     progress: Progress | None = None
     # the far side kept silent although it could have answered
     unanswered: bool = False
+    # it did answer, and that leaves open what became of the message
+    unclear: bool = False
 
 
 Outcome = Accepted | Refused | Uncertain

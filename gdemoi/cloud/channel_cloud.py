@@ -362,7 +362,7 @@ class CloudChannel:
             if progress is not None:
                 progress = msgspec.structs.replace(progress, account=self.account)
             return msgspec.structs.replace(
-                outcome, why=why, segments=segments, progress=progress
+                outcome, why=why, segments=segments, progress=progress, unclear=True
             )
         text = redact(outcome.error.text, self.provider.secrets)
         error = msgspec.structs.replace(outcome.error, text=text)

@@ -99,6 +99,8 @@ class SmsUncertain(msgspec.Struct, frozen=True):
     why: str
     # in all the time that there was
     silent: bool = False
+    # the device spoke of it, and left it open
+    unclear: bool = False
 
 
 class ExchangeLost(msgspec.Struct, frozen=True):
@@ -292,12 +294,14 @@ class Exchange:
     def _refused_unheard(self, refused: SmsNotSent, now: float) -> list[bytes]:
         """Believe a refusal after SEND only if nothing can have been lost."""
         if self.sends > 1 or self.waited:
-            return self._finish(SmsUncertain(f"{refused.why}, after SEND"), now)
+            why = f"{refused.why}, after SEND"
+            return self._finish(SmsUncertain(why, unclear=True), now)
         return self._finish(refused, now)
 
     def _unknown_there(self, now: float) -> list[bytes]:
         if self.sends > 1 or self.waited:
-            return self._finish(SmsUncertain("the device lost the exchange"), now)
+            why = "the device lost the exchange"
+            return self._finish(SmsUncertain(why, unclear=True), now)
         self.result, self.released = ExchangeLost(), True
         self.stage, self.deadline = ExchangeStage.CLOSED, None
         return []

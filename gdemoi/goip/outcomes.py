@@ -68,7 +68,11 @@ def outcome_of(
             after_s = over.after_s if isinstance(over, JobEnded) else None
             return _not_sent(result, after_s, line, able)
     return Uncertain(
-        why=result.why, segments=units, line=line, unanswered=result.silent
+        why=result.why,
+        segments=units,
+        line=line,
+        unanswered=result.silent,
+        unclear=result.unclear,
     )
 
 
@@ -81,12 +85,12 @@ def _failed(
 ) -> Outcome:
     text, units = text_of(code), job.units
     if code in DOUBTFUL:
-        return Uncertain(why=f"goip:{code} {text}", segments=units, line=line)
+        return _unclear(f"goip:{code} {text}", units, line)
     retryable = code is None or code in retry_errors
     if units > 1 and retryable and job.command and code in LINE_TROUBLE:
         # the line may have lost its network behind the first segment
         why = f"goip:{code} {text}; of {units} segments some may have gone"
-        return Uncertain(why=why, segments=units, line=line)
+        return _unclear(why, units, line)
     if units > 1 and retryable and code not in LINE_TROUBLE:
         # the device does not say how many of the segments went out before
         text, retryable = f"{text}; of {units} segments some may have gone", False
@@ -99,6 +103,10 @@ def _failed(
         line=line,
         until_able=whole,
     )
+
+
+def _unclear(why: str, segments: int, line: str | None) -> Uncertain:
+    return Uncertain(why=why, segments=segments, line=line, unclear=True)
 
 
 def _not_sent(

@@ -28,7 +28,7 @@ _GAUGES: Final = {
     "gdemoi_channel_balance": ("balance", "What the account holds"),
 }
 _COUNTERS: Final = {
-    "gdemoi_channel_sent": ("sent", "Messages that were submitted"),
+    "gdemoi_channel_sent": ("sent", "Messages that the far side has taken"),
     "gdemoi_channel_throttled": ("throttled", "Times the far side said: slower"),
 }
 

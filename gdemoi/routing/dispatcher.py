@@ -375,6 +375,7 @@ class Dispatcher:
         lane = self.lanes.get(entry.tried[-1])
         if lane is not None:
             lane.heard(outcome)
+            lane.sent += isinstance(outcome, Accepted)
         news = not isinstance(outcome, Uncertain) or outcome.progress is not None
         if lane is not None and news:
             spawn(

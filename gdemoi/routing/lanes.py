@@ -156,8 +156,9 @@ class Lane:
 
         Given are those that the channel itself tells.  While the lane rests nothing
         leaves, however well the channel is; with a refused sender not all does; and
-        what is not answered has become of nobody knows what.  `present`: with the
-        figures of this moment, where those that were told last would do.
+        what is not answered, or not clearly, has become of nobody knows what.
+        `present`: with the figures of this moment, where those that were told last
+        would do.
         """
         now = self._clock.seconds()
         if state == "down":
@@ -368,7 +369,8 @@ class Lane:
             log.failure(
                 "{lane} cannot submit {id}", lane=self.name, id=entry.message.id
             )
-            return Uncertain(why="a fault of the gateway; see the log")
+            why = "a fault of the gateway; see the log"
+            return Uncertain(why=why, unclear=True)
 
     async def _answered(
         self, entry: QueueEntry, attempt: int, outcome: Outcome
@@ -377,9 +379,8 @@ class Lane:
         self.heard(outcome)
         if isinstance(outcome, Refused):
             outcome = self._back_off(entry, outcome, now)
-        else:
-            self.sent += 1
         if isinstance(outcome, Accepted):
+            self.sent += 1
             self.pace.went_well(now, outcome.segments)
             self._sender_taken(entry)
         if not isinstance(outcome, Accepted) and outcome.progress is not None:
@@ -418,7 +419,7 @@ class Lane:
         if self.silence.reason:
             log.warn("{lane}: {why}", lane=self.name, why=self.silence.reason)
         else:
-            log.info("{lane} answers submits again", lane=self.name)
+            log.info("{lane} answers submits again, and clearly", lane=self.name)
         self._owner.rested(self)
 
     def _keep(

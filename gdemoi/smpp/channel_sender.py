@@ -171,7 +171,7 @@ class SmppSender:
                 submission.accepted(place, message_id_of(pdu), late=late)
             elif not late:
                 self.unsure += 1
-                submission.unsure(_CONTRADICTION)
+                submission.unsure(_CONTRADICTION, unclear=True)
             return status
         self.refused += 1
         self.statuses[status] += 1

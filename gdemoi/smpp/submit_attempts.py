@@ -27,6 +27,7 @@ class SubmitAttempt:
             "_heard",
             "_refused",
             "_silent",
+            "_unclear",
             "attempt",
             "uncertain_segments",
             "late",
@@ -60,6 +61,7 @@ class SubmitAttempt:
         # places of segments that were refused
         self._refused: set[int] = set()
         self._silent = False
+        self._unclear = False
         self._done = done
 
     def begin(self, *, tlvs: bool) -> None:
@@ -105,11 +107,15 @@ class SubmitAttempt:
         self.todo.clear()
         self._settle(late)
 
-    def unsure(self, why: str, *, silent: bool = False) -> None:
-        """Nobody knows what became of a segment; `silent`: for want of an answer."""
+    def unsure(self, why: str, *, silent: bool = False, unclear: bool = False) -> None:
+        """Nobody knows what became of a segment.
+
+        `silent`: for want of an answer; `unclear`: the answer leaves it open.
+        """
         self.uncertain_segments += 1
         self._doubted = True
         self._silent = self._silent or silent
+        self._unclear = self._unclear or unclear
         self._heard = self._heard or not silent
         self.why = self.why or why
         self._settle(late=False)
@@ -178,4 +184,5 @@ class SubmitAttempt:
             segments=len(taken),
             progress=self.prepared.progress(),
             unanswered=self._silent and not self._heard,
+            unclear=self._unclear,
         )

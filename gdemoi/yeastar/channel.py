@@ -287,6 +287,7 @@ class YeastarChannel:
             line=outcome.line,
             progress=prepared.progress(self.account),
             unanswered=outcome.unanswered and not prepared.taken,
+            unclear=outcome.unclear,
         )
 
     def ask(

@@ -87,20 +87,29 @@ class TgJob:
             receipt_expected=False,
         )
 
-    def unsure(self, why: str, *, silent: bool = False) -> Uncertain:
-        """Return: it may have gone out; `silent`: the device did not say."""
+    def unsure(
+        self, why: str, *, silent: bool = False, unclear: bool = False
+    ) -> Uncertain:
+        """Return: it may have gone out; `silent`: the device did not say.
+
+        `unclear`: it did, and that leaves it open.
+        """
         return Uncertain(
             why=why,
             provider_ids=(self.id,),
             segments=self.sms.segments,
             line=self.line,
             unanswered=silent,
+            unclear=unclear,
         )
 
     def contradicted(self, why: str) -> Uncertain:
         """Return: the device says of it that it went out, and that it did not."""
         return Uncertain(
-            why=why, provider_ids=tuple(self.sms.ids), segments=self.sms.segments
+            why=why,
+            provider_ids=tuple(self.sms.ids),
+            segments=self.sms.segments,
+            unclear=True,
         )
 
     def failed(self) -> Refused:
@@ -115,7 +124,8 @@ def outcome_of(job: TgJob, status: str) -> Outcome:
         return job.accepted()
     if status == FAILED:
         return job.failed()
-    return job.unsure(f"the device reports an unknown status {status!r}")
+    why = f"the device reports an unknown status {status!r}"
+    return job.unsure(why, unclear=True)
 
 
 def no_port(why: str, *, whole: bool = True) -> Refused:

@@ -120,6 +120,20 @@ class SubmitTests(SynchronousTestCase):
         self.assertIn("deadline passed", outcome.why)
         self.assertEqual(outcome.segments, 2)
         self.assertTrue(outcome.unanswered)
+        self.assertFalse(outcome.unclear)
+
+    def test_what_a_provider_answers_without_a_verdict_is_unclear(self) -> None:
+        """503, or a page that is no answer: not silence, and no more use than it."""
+        page = (200, b"<html>maintenance</html>", {})
+        for settings in (twilio, vonage, tyntec, textlocal):
+            for reply in ((503, b"", {}), page):
+                net = Net()
+                net.serve(22080, Answers(reply))
+                own = settings(base_url=CLOUDS, receipts="none", inbound="none")
+                outcome = House(own, net=net).start().submit(message())
+                assert isinstance(outcome, Uncertain), (own, outcome)
+                self.assertTrue(outcome.unclear)
+                self.assertFalse(outcome.unanswered)
 
     def test_a_refused_sender_does_not_halt_the_account(self) -> None:
         """21606 again and again, and the channel is as it was."""

@@ -250,7 +250,9 @@ class SendingTests(SynchronousTestCase):
         """332: the SMS left the modem and nobody confirmed it."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"ERROR {sendid} 1 errorstatus:332\n")
-        self.assertIsInstance(outcomes[0], Uncertain)
+        (outcome,) = outcomes
+        assert isinstance(outcome, Uncertain)
+        self.assertTrue(outcome.unclear)
 
     def test_g48_part_of_a_long_text_may_have_gone(self) -> None:
         """A long text that failed is not repeated by itself."""
@@ -495,9 +497,10 @@ class OutOfOrderTests(SynchronousTestCase):
         sendid = rig.until_send()
         rig.say(f"WAIT {sendid} 1\n")
         rig.say(f"ERROR {sendid} SENDID\n")
-        for outcome in (self.outcomes[0], lost[0]):
+        for outcome, unclear in ((self.outcomes[0], False), (lost[0], True)):
             assert isinstance(outcome, Uncertain)
             self.assertFalse(outcome.unanswered)
+            self.assertEqual(outcome.unclear, unclear)
 
     def test_an_ok_after_an_error_is_told(self) -> None:
         """The device contradicts itself: the SMS may be out, and is not repeated."""

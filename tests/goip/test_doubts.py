@@ -388,7 +388,9 @@ class VerdictTests(SynchronousTestCase):
             ((p, s, 20.0), SmsUncertain("no answer to SEND", silent=True)),
             (
                 (p, s, 5.0, "ERROR GSM_LOGOUT"),
-                SmsUncertain("the line is not on its network, after SEND"),
+                SmsUncertain(
+                    "the line is not on its network, after SEND", unclear=True
+                ),
             ),
             ((p, s, "WAIT 1", 85.0), SmsUncertain("no end in 85 s", silent=True)),
             (

@@ -12,6 +12,7 @@ from gdemoi.routing.silence import LIMIT, Silence
 from tests.routing.test_dispatcher import Case
 
 SILENT = Uncertain(why="no answer in 30 s", unanswered=True)
+UNCLEAR = Uncertain(why="twilio:503: HTTP 503", unclear=True)
 BROKEN = Uncertain(why="the connection was lost")
 OURS = Refused(error=Error("gateway:unavailable", "no bind", True), by_us=True)
 THEIRS = Refused(error=Error("smpp:0x0B", "bad number"))
@@ -51,7 +52,28 @@ class SilenceTests(SynchronousTestCase):
         self.assertEqual(silence.count, 3)
         self.assertEqual(self.heard(BROKEN, BROKEN, BROKEN, OURS).count, 0)
 
-    @given(st.lists(st.sampled_from((SILENT, BROKEN, OURS, THEIRS, Accepted()))))
+    def test_answers_that_leave_it_open_are_told_too(self) -> None:
+        """A provider that answers 503 to everything looked well: up, and all sent."""
+        silence = self.heard(UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR)
+        self.assertEqual(
+            silence.reason,
+            "3 messages uncertain since 11:06 UTC: twilio:503: HTTP 503",
+        )
+        self.assertTrue(silence.present.startswith("4 messages uncertain"))
+        self.assertEqual(silence.unanswered, 0)
+        self.assertTrue(silence.heard(THEIRS, AT))
+        self.assertEqual((silence.reason, silence.why, silence.count), ("", "", 0))
+
+    def test_no_answers_and_unclear_ones_are_one_row(self) -> None:
+        """It is told however they alternate; what is unanswered is counted apart."""
+        silence = self.heard(SILENT, UNCLEAR, SILENT, BROKEN, SILENT)
+        self.assertEqual((silence.count, silence.unanswered), (4, 2))
+        self.assertEqual(silence.unanswered_since, AT + 120.0)
+        self.assertIn("3 messages uncertain since 11:06 UTC: ", silence.reason)
+
+    @given(
+        st.lists(st.sampled_from((SILENT, UNCLEAR, BROKEN, OURS, THEIRS, Accepted())))
+    )
     def test_it_is_told_and_taken_back_in_turn(self, outcomes: list[Outcome]) -> None:
         """What is told is true, and nothing is told twice."""
         silence, told = Silence(), False
@@ -86,7 +108,48 @@ class ChannelTests(Case):
         self.assertEqual(self.changes()[1:], [("up", "")])
         said = [formatEvent(event) for event in logged]
         self.assertEqual(sum("submits unanswered" in (one or "") for one in said), 2)
-        self.assertIn("a answers submits again", said)
+        self.assertIn("a answers submits again, and clearly", said)
+
+    def test_a_channel_that_answers_unclearly_says_so(self) -> None:
+        """Once, and what nobody knows of does not count as sent."""
+        lane = self.house.lanes["a"]
+        with capturedLogs() as logged:
+            for name in ("c1", "c2", "c3", "c4"):
+                self.accept(self.command(name))
+                self.hands["a"].answer(UNCLEAR)
+            self.assertEqual(lane.sent, 0)
+            ((state, reason),) = self.changes()
+            self.assertEqual(state, "degraded")
+            self.assertIn("3 messages uncertain since ", reason)
+            self.assertIn(": twilio:503: HTTP 503", reason)
+            shown = lane.standing("up", "", present=True)
+            self.assertIn("4 messages uncertain since ", shown[1])
+            self.accept(self.command("c5"))
+            self.hands["a"].answer()
+        self.assertEqual(self.changes()[1:], [("up", "")])
+        self.assertEqual(lane.sent, 1)
+        said = [formatEvent(event) or "" for event in logged]
+        self.assertEqual(sum("a: 3 messages uncertain" in one for one in said), 1)
+
+    def test_what_is_known_late_to_be_taken_counts_as_sent(self) -> None:
+        """Once it is known, and once only."""
+        lane = self.house.lanes["a"]
+        self.silent("c1")
+        self.assertEqual(lane.sent, 0)
+        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.assertEqual(lane.sent, 1)
+
+    def test_a_fault_of_ours_at_each_message_shows(self) -> None:
+        """A channel that fails within itself is no better than a silent one."""
+        channel = self.hands["a"]
+        channel.submit = lambda *given: 1 / 0  # type: ignore[assignment,method-assign]
+        for name in ("c1", "c2", "c3"):
+            self.accept(self.command(name))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+        ((state, reason),) = self.changes()
+        self.assertEqual(state, "degraded")
+        self.assertTrue(reason.endswith(": a fault of the gateway; see the log"))
 
     def test_a_link_that_comes_back_is_not_up_yet(self) -> None:
         """A bind alone is no answer to a submit."""

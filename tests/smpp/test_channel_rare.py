@@ -299,6 +299,7 @@ class UpwardTests(SynchronousTestCase):
         (outcome,) = outcomes
         assert isinstance(outcome, Uncertain)
         self.assertIn("contradict", outcome.why)
+        self.assertTrue(outcome.unclear)
         house.stop()
 
     def test_a_late_contradiction_settles_nothing(self) -> None:

@@ -365,6 +365,7 @@ class SendingTests(SynchronousTestCase):
             written = device.written()
             unsure = device.outcome()
             assert isinstance(unsure, Uncertain)
+            self.assertTrue(unsure.unclear)
             self.assertIn(first, unsure.provider_ids)
             self.assertEqual("gsm send sms" in written, False)
             device.later(20.0)
