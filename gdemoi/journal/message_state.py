@@ -1,27 +1,27 @@
-"""The life of one message, as a value: facts go in, events come out.
+"""The state machine of one message: facts go in, status events come out.
 
-This file knows the order of the states (docs/events.rst, "States"): they
-only move forward, each event has the next `seq`, exactly one is final.  It
-knows no database, no clock and no JSON.  The journal loads a `MessageRecord`, lets
-one fact after the other change it, and writes it back with the events.
+States only move forward (docs/events.rst, "States"), each event has the next `seq`,
+exactly one is final.  Nothing here touches a database, the clock or JSON: the
+transaction loads a `MessageRecord`, applies facts to it, and writes it back together
+with the events.
 
-Who may change what:
+What may change a record:
 
-* `AttemptStarted` opens an attempt, `AttemptEnded` closes it.  An answer to an attempt
-  that was closed as Unsure is a late one and still counts; so does the word that
-  the far side has what it refused before, until the message is final.
-* what the far side has of a message in parts (`Progress`) is kept whatever the
-  outcome was; the next attempt that sends the rest takes over ids and receipts.
-* a receipt counts for the attempt that owns its provider id; before that the
-  journal keeps it unmatched.
-* time (`apply_deadlines`) expires what waits, tells what is held `uncertain`, and
-settles
-  what waits for a receipt that does not come.
+* `AttemptStarted` opens an attempt, `AttemptEnded` closes it.  A late answer to an
+  attempt that ended `Uncertain` still counts, and so does a late acceptance of what
+  was refused, until the message is final.
+* what the far side has of a message that left in part (`Progress`) is kept whatever
+  the outcome was; the attempt that sends the rest takes over its ids and receipts.
+* a receipt counts for the attempt that owns its provider id; before the attempt has
+  one the journal keeps the receipt unmatched.
+* deadlines (`apply_deadlines`) expire a message that waits, report a held one as
+  `uncertain`, and make a submitted one final when no receipt comes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final as Constant
 
 from gdemoi.facts import (
@@ -68,7 +68,7 @@ _SUBMITTED: Constant = RANK[MessageState.SUBMITTED]
 _ENROUTE: Constant = RANK[MessageState.ENROUTE]
 _LOST: Constant = FINAL - {MessageState.DELIVERED}
 _NO_SEGMENTS: Constant = (0, 0, 0, 0)
-# the words of every life: Python 3.11 takes its time over an enum's attribute
+# Python 3.11 looks up an attribute of an enum slowly: once, not for every message
 _ACCEPTED: Constant = MessageState.ACCEPTED
 _WAITING: Constant = MessageState.WAITING
 _TAKEN: Constant = MessageState.SUBMITTED
@@ -76,13 +76,16 @@ _DELIVERED: Constant = MessageState.DELIVERED
 
 
 def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
-    """Return the record of a new message, and its first events."""
+    """Return the record of a new message, and its first events.
+
+    Its attempt 1 is open when the acceptance says so (`Acceptance.attempting`).
+    """
     message = acceptance.message
     at = message.accepted_at
     record = MessageRecord(message.expires_at, at=at, channel=acceptance.channel)
     following = acceptance.next
     if isinstance(following, Final):
-        # refused at the door: nobody was ever told that it was accepted
+        # rejected before it was accepted: it has this one event
         return record, [_tell(record, following.state, at, following.error)]
     told = [_tell(record, _ACCEPTED, at)]
     if following is not None:
@@ -97,7 +100,11 @@ def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
 
 
 def apply(record: MessageRecord, fact: Fact) -> tuple[bool, list[StoredEvent]]:
-    """Let one fact change the record; False: the message has moved past it."""
+    """Apply a fact to a record; return whether it counted, and the new events.
+
+    It does not count when the message has moved past it: an attempt must not be sent
+    then, and a message cannot be cancelled.
+    """
     if isinstance(fact, AttemptEnded):
         return _answered(record, fact)
     if isinstance(fact, AttemptStarted):
@@ -110,16 +117,15 @@ def apply(record: MessageRecord, fact: Fact) -> tuple[bool, list[StoredEvent]]:
 def receive(
     record: MessageRecord, receipt: Receipt, provider_id: str, now: float, by: str = ""
 ) -> tuple[bool, list[StoredEvent]]:
-    """Let a receipt change the record; `provider_id` is as the record has it.
+    """Apply a receipt to a record; return whether it counted, and the new events.
 
-    `by` is the id, of those that the receipt names, which led here.
-
-    An empty `provider_id` says that the provider named our own id instead.
+    `provider_id` is the matching id as the record spells it, empty when the provider
+    named our own id instead; `by` is the one of the receipt's ids that led here.
     """
     attempt = _owner_of(record, receipt, provider_id)
     counted = not record.final and attempt is not None
     if counted and attempt is not None:
-        counted = _mark(record, attempt, receipt, provider_id)
+        counted = _mark(attempt, receipt, provider_id)
     record.receipts.append(
         StoredReceipt(
             now,
@@ -140,7 +146,7 @@ def receive(
         return False, []
     record.at = now
     if receipt.state in _LOST:
-        # an attempt that lost a segment speaks for the message no more
+        # an attempt that lost a segment no longer counts as taken
         record.taken = any(_has_taken(record, one) for one in record.attempts)
     else:
         record.taken = record.taken or not _in_part(record, attempt)
@@ -150,7 +156,11 @@ def receive(
 def apply_deadlines(
     record: MessageRecord, now: float, receipt_ttl_s: float
 ) -> list[StoredEvent]:
-    """Let time pass: expire, tell held messages uncertain, settle."""
+    """Return the events of what is due at `now`: expiry, end of a hold, no receipt.
+
+    `receipt_ttl_s`: so long after its last fact a message that was submitted waits for
+    a receipt.
+    """
     if record.final or record.open:
         return []
     if record.held_until is not None:
@@ -173,7 +183,7 @@ def apply_deadlines(
 
 
 def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
-    """Return when `apply_deadlines` has something to do; None: not before a fact."""
+    """Return when `apply_deadlines` has work next; None: not before another fact."""
     if record.final or record.open:
         return None
     if record.held_until is not None:
@@ -278,50 +288,83 @@ def _attempting(
 def _answered(
     record: MessageRecord, fact: AttemptEnded
 ) -> tuple[bool, list[StoredEvent]]:
+    """Let an outcome change its attempt, and the message as that attempt may.
+
+    An outcome that does not count (`_counts`) gives at most ids of segments.  One that
+    counts closes the attempt; the first row that applies says what the message does:
+
+    ==============================================  ==========  ====================
+    the message, and the attempt                    Accepted    Refused, Uncertain
+    ==============================================  ==========  ====================
+    is final                                        nothing     nothing
+    earlier attempt, a receipt says it failed       nothing     nothing
+    earlier attempt, or any attempt was taken       `fact.next` `_taken_elsewhere`
+    last attempt, none was taken                    `fact.next` `fact.next`
+    ==============================================  ==========  ====================
+    """
     attempt = _attempt(record, fact.attempt)
     if attempt is None:
         return False, []
-    if _is_settled(record, attempt, fact.outcome):
-        # nothing new of the whole; but a segment may have been taken after all
-        _record_ids(record, attempt, fact.outcome)
+    outcome = fact.outcome
+    if not _counts(record, attempt, outcome):
+        _record_ids(record, attempt, outcome)
         return False, []
     _close(record, attempt, fact)
-    if record.final:
+    earlier = attempt.number != record.attempt
+    if record.final or (earlier and not _LOST.isdisjoint(attempt.states)):
         return False, []
-    older = attempt.number != record.attempt
-    if older and not _LOST.isdisjoint(attempt.states):
-        # what its receipt said is the end of it: a later one speaks for the message
-        return False, []
-    elsewhere = record.taken or older
-    if elsewhere and not isinstance(fact.outcome, Accepted):
-        # another attempt is the one to speak for the message now
-        waits = record.lane is not None or record.open
-        if record.taken and not waits and RANK[record.state] < _SUBMITTED:
-            # a receipt said so while this attempt was out, but could not be told
-            return True, [_tell(record, MessageState.ENROUTE, fact.at)]
-        return False, []
+    if (earlier or record.taken) and not isinstance(outcome, Accepted):
+        return _taken_elsewhere(record, fact.at)
     counted, told = _follow(record, fact.next, fact.at, attempt)
     if any(attempt.states) and not record.final:
         told += _known_before(record, attempt, fact.at)
     return counted, told
 
 
-def _is_settled(
-    record: MessageRecord, attempt: StoredAttempt, outcome: Outcome
-) -> bool:
-    """Tell whether an attempt's outcome stands against a later one."""
-    match attempt.outcome:
-        case None:
-            return False
-        case AttemptOutcome.UNSURE:
-            return isinstance(outcome, Uncertain)
-        case AttemptOutcome.REFUSED:
-            return record.final or not isinstance(outcome, Accepted)
-    return True
+# What an attempt's outcome so far may still give way to.
+_GIVES_WAY_TO: Constant[dict[AttemptOutcome | None, tuple[type, ...]]] = {
+    None: (Accepted, Refused, Uncertain),
+    AttemptOutcome.UNSURE: (Accepted, Refused),
+    AttemptOutcome.REFUSED: (Accepted,),
+    AttemptOutcome.ACCEPTED: (),
+}
+
+
+def _counts(record: MessageRecord, attempt: StoredAttempt, outcome: Outcome) -> bool:
+    """Tell whether an outcome counts against what is known of its attempt.
+
+    ==============  ==============  ==============  ==============
+    so far          Accepted        Refused         Uncertain
+    ==============  ==============  ==============  ==============
+    open            counts          counts          counts
+    uncertain       counts          counts          known already
+    refused         counts (1)      known already   no
+    accepted        known already   no              no
+    ==============  ==============  ==============  ==============
+
+    (1) until the message is final: a refusal may have ended it, and that was told.
+    """
+    if attempt.outcome is AttemptOutcome.REFUSED and record.final:
+        return False
+    return isinstance(outcome, _GIVES_WAY_TO[attempt.outcome])
+
+
+def _taken_elsewhere(
+    record: MessageRecord, at: float
+) -> tuple[bool, list[StoredEvent]]:
+    """Let an attempt fail that another one speaks for.
+
+    If a receipt said meanwhile that the message is out, and nothing is to be sent any
+    more, it is `enroute`: while this attempt was open that could not be told.
+    """
+    waits = record.lane is not None or record.open
+    if not record.taken or waits or RANK[record.state] >= _SUBMITTED:
+        return False, []
+    return True, [_tell(record, MessageState.ENROUTE, at)]
 
 
 def _close(record: MessageRecord, attempt: StoredAttempt, fact: AttemptEnded) -> None:
-    """Write the outcome into its attempt."""
+    """Close an attempt with its outcome."""
     outcome: Outcome = fact.outcome
     attempt.answered_at = fact.at
     attempt.account = fact.account
@@ -347,7 +390,7 @@ def _close(record: MessageRecord, attempt: StoredAttempt, fact: AttemptEnded) ->
 def _record_ids(
     record: MessageRecord, attempt: StoredAttempt, outcome: Outcome
 ) -> None:
-    """Keep which segments the far side has by an outcome, with their ids."""
+    """Record which segments the far side has according to an outcome, with ids."""
     if isinstance(outcome, Accepted):
         attempt.segments = outcome.segments
     else:
@@ -366,8 +409,8 @@ def _record_ids(
 def _learn(record: MessageRecord, attempt: StoredAttempt, ids: tuple[str, ...]) -> None:
     """Add the ids that an attempt does not know, once for each segment.
 
-    What receipts said of an id before, to this attempt or to an earlier one whose
-    rest it sent, is true of all that bear it.
+    A receipt that came before, for this attempt or for an earlier one whose rest it
+    sent, holds for every segment with that id.
     """
     progress = record.progress
     carried = () if progress is None else progress.provider_ids
@@ -408,7 +451,7 @@ def _known_before(
 def _follow(
     record: MessageRecord, following: Decision, at: float, attempt: StoredAttempt | None
 ) -> tuple[bool, list[StoredEvent]]:
-    """Do what was decided, as far as states may only move forward."""
+    """Apply a decision, as far as states may only move forward."""
     if isinstance(following, Submitted):
         return _submitted(record, following, at, attempt)
     if isinstance(following, Final):
@@ -427,11 +470,11 @@ def _follow(
 def _end(
     record: MessageRecord, last: Final, at: float, attempt: StoredAttempt | None = None
 ) -> list[StoredEvent]:
-    """Say the last word, unless an attempt other than `attempt` may be out.
+    """Report the final state, unless an attempt other than `attempt` may be out.
 
-    Then nobody knows, whatever became of the others: the message is `uncertain`.
-    So it is when some of its segments have left: whoever reads `rejected` or
-    `expired` may send the whole again.
+    Then whatever became of the others says nothing: the message is `uncertain`.  So it
+    is when some of its segments have left: whoever reads `rejected` or `expired` may
+    send the whole again.
     """
     error = last.error
     if not _may_be_out(record, attempt):
@@ -552,10 +595,39 @@ def _owner_of(
     return None
 
 
-def _mark(
-    record: MessageRecord, attempt: StoredAttempt, receipt: Receipt, provider_id: str
-) -> bool:
-    """Note a receipt in its attempt; False when it says nothing new."""
+def _mark(attempt: StoredAttempt, receipt: Receipt, provider_id: str) -> bool:
+    """Note a receipt in the segments of its attempt; False when it says nothing new.
+
+    A state replaces one of lower rank (`RANK`) only.  A receipt that names no segment
+    is always news: it is about the message.
+    """
+    states = attempt.states
+    places = _segments_of(attempt, receipt, provider_id)
+    rank = RANK[receipt.state]
+    older = [i for i in places if (s := states[i]) is None or RANK[s] < rank]
+    for index in older:
+        states[index] = receipt.state
+    return bool(older) or not places
+
+
+def _segments_of(
+    attempt: StoredAttempt, receipt: Receipt, provider_id: str
+) -> Sequence[int]:
+    """Return the places, in the attempt's provider ids, that a receipt is about.
+
+    `provider_id` is the attempt's spelling of the id that led here; it is empty when
+    the receipt named our own id (`Receipt.message_id`).  The first row that applies:
+
+    ===================================  ==========================================
+    the receipt names                    segments
+    ===================================  ==========================================
+    our own id, and no provider id       none
+    an id, for the whole message         all (and one more if the id is new)
+    our own id, and an id that is new    one more, which gets this id
+    a known id                           those that bear it; spelled in any way
+                                         (`provider_key`) where our own id led here
+    ===================================  ==========================================
+    """
     ids = attempt.provider_ids
     if provider_id:
         found = [i for i, known in enumerate(ids) if known == provider_id]
@@ -566,22 +638,7 @@ def _mark(
             attempt.provider_ids = (*ids, receipt.provider_id)
             attempt.states.append(None)
             found = [len(ids)]
-    if not found:
-        return True
-    if receipt.whole:
-        found = list(range(len(attempt.states)))
-    return _note_segments(attempt.states, found, receipt.state)
-
-
-def _note_segments(
-    states: list[MessageState | None], places: list[int], state: MessageState
-) -> bool:
-    """Note what a receipt says of some segments; False when it is no news."""
-    rank = RANK[state]
-    older = [i for i in places if (s := states[i]) is None or RANK[s] < rank]
-    for index in older:
-        states[index] = state
-    return bool(older)
+    return range(len(attempt.states)) if found and receipt.whole else found
 
 
 def _has_taken(record: MessageRecord, attempt: StoredAttempt) -> bool:
@@ -622,18 +679,36 @@ def _awaits_nothing(record: MessageRecord, attempt: StoredAttempt) -> bool:
 def _state_by_receipts(
     record: MessageRecord, attempt: StoredAttempt, receipt: Receipt, now: float
 ) -> list[StoredEvent]:
-    """Return the event, if any, that the receipts of an attempt amount to."""
-    if receipt.state is _DELIVERED:
-        if attempt.delivered():
-            return [_tell(record, _DELIVERED, now, receipt.error, True, attempt)]
-    elif receipt.state in FINAL:
-        if attempt.number != record.attempt:
+    """Return the event, if any, that a receipt and those before it amount to.
+
+    The first row that applies; "in part": not all segments are known to have left.
+
+    =====================  ==============================  ==========================
+    the receipt says       the attempt                     the event
+    =====================  ==============================  ==========================
+    delivered              every segment was delivered     `delivered`, final
+    lost (another final    an earlier one                  none: a later one speaks
+    state)                                                 for the message
+    lost                   in part, and more may follow    none: what was decided for
+                                                           the message stands
+    lost                   otherwise                       that state, final: one lost
+                                                           segment is a lost message
+    any other, or          in part                         none
+    delivered in part
+    the same               whole                           `enroute`, unless it was
+                                                           told; it waits no longer
+    =====================  ==============================  ==========================
+    """
+    state = receipt.state
+    if state is _DELIVERED and attempt.delivered():
+        return [_tell(record, _DELIVERED, now, receipt.error, True, attempt)]
+    in_part = _in_part(record, attempt)
+    if state in _LOST:
+        earlier = attempt.number != record.attempt
+        if earlier or (in_part and not _awaits_nothing(record, attempt)):
             return []
-        if _in_part(record, attempt) and not _awaits_nothing(record, attempt):
-            return []
-        # one lost segment is a lost message
-        return [_tell(record, receipt.state, now, receipt.error, True, attempt)]
-    if _in_part(record, attempt):
+        return [_tell(record, state, now, receipt.error, True, attempt)]
+    if in_part:
         return []
     record.lane = record.held_until = None
     if RANK[record.state] >= _ENROUTE:
