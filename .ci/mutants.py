@@ -75,10 +75,10 @@ GROUPS: Final = {
         ("tests/routing",),
     ),
     "journal": Group(
-        ("journal/message_state", "journal/stored_form", "journal/matching"),
+        ("journal/message_state", "journal/stored_form", "journal/receipts"),
         tuple(
             f"tests/journal/test_{name}.py"
-            for name in ("message_state", "matching", "verdicts", "journal")
+            for name in ("message_state", "receipts", "verdicts", "journal")
         ),
     ),
 }

@@ -29,8 +29,8 @@ from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import ChannelContext, IChannel, IListening
 from gdemoi.journal import Journal
-from gdemoi.journal.damage import Damaged
-from gdemoi.journal.write_probe import WriteProbe
+from gdemoi.journal.faults import Damaged
+from gdemoi.journal.journal import WriteProbe
 from gdemoi.logs import set_level, tell_counts
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router

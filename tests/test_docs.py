@@ -236,7 +236,7 @@ class ArchitectureTests(SynchronousTestCase):
         self.assertEqual(set(tour) - known, set())
         for most_wanted in (
             "gdemoi/smpp/encoder.py",
-            "gdemoi/journal/matching.py",
+            "gdemoi/journal/receipts.py",
             "gdemoi/routing/retry.py",
             "gdemoi/cloud/twilio/signature.py",
         ):

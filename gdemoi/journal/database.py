@@ -1,12 +1,12 @@
-"""One connection to the journal's database, as raw DBAPI, and who may have it.
+"""One connection to SQLite or PostgreSQL, as raw DBAPI; the migration of its tables.
 
-This file knows what SQLite and PostgreSQL need to be told: pragmas, locks,
-transactions, migrations, and which of their errors mean "not now".  It refuses
-to know tables.
+What differs between the two is here: pragmas, locks, transactions, bulk statements,
+and which errors mean "not now".  The tables are in schema.py; what changes from version
+to version is in migrations/versions, which Alembic runs.
 
-One gateway per journal: a SQLite file is guarded by a lock file beside it (the
-kernel frees it however the process ends), a gateway's name on PostgreSQL by an
-advisory lock of its session.
+One gateway per journal: a SQLite file is guarded by a lock file beside it (the kernel
+frees it however the process ends), a gateway's name on PostgreSQL by an advisory lock
+of its session.
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 from typing import IO, Any, Final
 
-from sqlalchemy import Select
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Select, create_engine, inspect, text
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.dialects.sqlite import pysqlite
-from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gdemoi.errors import ConfigurationError, Unavailable
-from gdemoi.journal.damage import see_that_it_is_whole
-from gdemoi.journal.faults import DRIVER, of_database, of_file
-from gdemoi.journal.statements import BulkStatements, Statements
+from gdemoi.journal.faults import DRIVER, of_database, of_file, see_that_it_is_whole
+from gdemoi.journal.schema import BulkStatements, Statements, events, metadata
 
 _NO_DRIVER = ""
 try:
@@ -332,3 +339,55 @@ class Database:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# Two gateways that start together on one PostgreSQL must not both migrate.
+_LOCK: Final = 0x6764656D6F6A
+
+
+def migrate(url: str) -> None:
+    """Create the tables, or change them to the newest version."""
+    made = make_url(url)
+    if made.get_backend_name() == "postgresql":
+        made = made.set(drivername="postgresql+psycopg")
+    engine = create_engine(made, poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            upgrade(connection)
+    except DBAPIError as error:
+        path = made.database if made.get_backend_name() == "sqlite" else None
+        why = of_database(path or "", error.orig or error)
+        raise ConfigurationError(f"journal: {why}") from error
+    finally:
+        engine.dispose()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run what is missing, in the transaction of `connection`."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    if inspect(connection).has_table("alembic_version"):
+        rows = connection.execute(text("SELECT version_num FROM alembic_version"))
+        if rows.scalars().all() == [head]:
+            return
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise ConfigurationError(
+            f"journal: it was written by a newer gdemoi: {error}"
+        ) from error
+
+
+def create(database: Database) -> None:
+    """Make the tables of a journal that lives in memory only."""
+    database.connect()
+    for table in metadata.sorted_tables:
+        database.run(str(CreateTable(table).compile(dialect=database.dialect)))
+        if table is not events:
+            for index in table.indexes:
+                database.run(str(CreateIndex(index).compile(dialect=database.dialect)))

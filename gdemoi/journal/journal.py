@@ -1,8 +1,8 @@
-"""The journal as the house sees it: `IJournal`, on the reactor thread.
+"""`IJournal` on the reactor thread: each call becomes a job for a thread.
 
-This file knows which job answers which question, keeps the backlogs' numbers and
-the newest events in memory, and opens and closes the rest.  It refuses to know
-SQL and what facts mean.
+Kept in memory here: how many messages wait for each channel, and the newest events, so
+that publishers need no query.  Opening compares the database with the high-water mark;
+`WriteProbe` sees from time to time whether the journal can still be written.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from itertools import islice
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.alarm import Alarm
 from gdemoi.errors import ConfigurationError
 from gdemoi.facts import (
     Acceptance,
@@ -28,18 +30,22 @@ from gdemoi.facts import (
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts
-from gdemoi.journal.damage import Damaged, Soundness, found_in
-from gdemoi.journal.database import Database
-from gdemoi.journal.faults import of_file
+from gdemoi.journal.database import Database, create, migrate
+from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
-from gdemoi.journal.matching import all_keys_of
 from gdemoi.journal.message_cache import CACHED
-from gdemoi.journal.migrate import create, migrate
-from gdemoi.journal.outbox import OutboxRow, event_of
 from gdemoi.journal.queries import Queries
+from gdemoi.journal.receipts import all_keys_of
+from gdemoi.journal.stored_form import OutboxRow, event_of
+from gdemoi.journal.threads import (
+    BatchResult,
+    Inline,
+    JournalReader,
+    JournalWriter,
+    Threaded,
+    Worker,
+)
 from gdemoi.journal.transaction import Transaction
-from gdemoi.journal.worker import Inline, Threaded, Worker
-from gdemoi.journal.writer import BatchResult, JournalReader, JournalWriter
 from gdemoi.message import Inbound, Receipt, ReceiptMatch
 from gdemoi.moments import rfc3339
 
@@ -457,3 +463,29 @@ def _missing(mark: HighWaterMark, have: HighWaterMark) -> str:
         f" (there were {mark.n} and {mark.seq} in all, there are {have.n} and"
         f" {have.seq})"
     )
+
+
+# In trouble: who waits for the gateway to be ready does not wait long for that.
+AGAIN_S: Final = 1.0
+
+
+class WriteProbe:
+    """Lets a journal beat, more often while it is in trouble."""
+
+    def __init__(self, journal: Journal, clock: IReactorTime) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._alarm = Alarm(clock, self._beat)
+
+    def start(self) -> None:
+        """Begin; the journal must be open."""
+        self._alarm.set(self._clock.seconds() + BEAT_S)
+
+    def stop(self) -> None:
+        """Leave no timer."""
+        self._alarm.cancel()
+
+    def _beat(self) -> None:
+        self._journal.beat()
+        pause_s = BEAT_S if self._journal.trouble() is None else AGAIN_S
+        self._alarm.set(self._clock.seconds() + pause_s)

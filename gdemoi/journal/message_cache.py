@@ -1,10 +1,8 @@
-"""The messages that are at hand in memory, and how others get there.
+"""Messages in memory, by our own id and by provider id, read from their rows on demand.
 
-This file knows which entries may be asked for without a query: those that are
-not over (bounded, written through), by our own id and by provider id, and those
-that a batch has read.  It refuses to know what is done to them.
-
-On PostgreSQL nothing is kept from batch to batch: another gateway may write it.
+At hand without a query are unfinished messages (a bounded number, written through),
+and what the running batch has read.  On PostgreSQL nothing is kept from one batch to
+the next, since another gateway may write the row in between.
 """
 
 from __future__ import annotations
@@ -13,8 +11,97 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from gdemoi.journal.cached_message import CachedMessage, decode_message, decode_record
 from gdemoi.journal.database import Database
+from gdemoi.journal.stored_form import (
+    WORDS,
+    MessageRecord,
+    blob,
+    decode_message,
+    decode_record,
+    encode_message,
+    encode_record,
+)
+from gdemoi.message import MessageState, Outbound
+
+
+class CachedMessage:
+    """One message in memory, with what its row says at present."""
+
+    __slots__ = (
+        "channel",
+        "deadline",
+        "due",
+        "fingerprint",
+        "fresh",
+        "id",
+        "lane",
+        "message",
+        "n",
+        "owner",
+        "record",
+        "state",
+    )
+
+    def __init__(
+        self,
+        n: int,
+        owner: str,
+        message: Outbound,
+        record: MessageRecord,
+        fingerprint: bytes,
+        fresh: bool = False,
+    ) -> None:
+        self.n = n
+        self.id = message.id
+        self.owner = owner
+        self.message = message
+        self.record = record
+        self.fingerprint = fingerprint
+        self.fresh = fresh
+        # as the row says at present
+        self.lane = None if fresh else record.lane
+        self.state: MessageState | None = None if fresh else record.state
+        self.channel = record.channel
+        self.due = record.due
+        self.deadline: float | None = None
+
+    def moved(self) -> bool:
+        """Tell whether the message stands elsewhere than its row says."""
+        record = self.record
+        return (
+            self.lane != record.lane
+            or self.channel != record.channel
+            or (self.due != record.due and record.lane is not None)
+        )
+
+    def waits(self) -> float:
+        """Return from when on it may be taken, 0 for at once."""
+        record = self.record
+        return record.due if record.due > record.at else 0.0
+
+    def row(self) -> tuple[Any, ...]:
+        """Return the whole row of a new message, in the order of the table."""
+        message, record = self.message, self.record
+        self.fresh = False
+        return (
+            self.n,
+            message.id,
+            self.owner,
+            blob(self.fingerprint),
+            WORDS[record.state],
+            record.channel,
+            message.from_,
+            message.to,
+            message.accepted_at,
+            record.lane,
+            self.waits(),
+            # one ascending index gives the order of a lane
+            9 - message.priority,
+            self.deadline,
+            blob(encode_message(message)),
+            blob(encode_record(record)),
+        )
+
 
 # How many unfinished messages are kept in memory.
 CACHED: Final = 20_000

@@ -15,14 +15,16 @@ from sqlalchemy import ColumnElement, func, select
 from gdemoi.contract.event_json import plain
 from gdemoi.facts import InterruptedAttempt, OutboxEvent, QueuedBatch, QueuedMessage
 from gdemoi.journal import schema as s
-from gdemoi.journal.cached_message import decode_message, decode_record
 from gdemoi.journal.database import Database
-from gdemoi.journal.outbox import events_of, status_event
 from gdemoi.journal.receipts import decode_receipt
 from gdemoi.journal.stored_form import (
     MessageRecord,
     StoredAttempt,
     StoredReceipt,
+    decode_message,
+    decode_record,
+    events_of,
+    status_event,
     uncertain_attempts_of,
 )
 from gdemoi.message import Outbound, Receipt

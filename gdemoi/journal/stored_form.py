@@ -1,8 +1,11 @@
-"""What is remembered of a message: a value that fits into one column.
+"""What a row of the journal holds: values that fit into one column each.
 
-This file knows the shapes (`MessageRecord` and what it holds) and how a long story is
-shortened.  What facts do to them is known to `record`.  Fields are only ever
-added at the end, with defaults: older rows must still be read.
+* a message as the platform gave it (`Outbound`), as JSON, since its `correlation` is;
+* `MessageRecord`, its state and history, as msgpack; message_state.py changes it;
+* `OutboxRow`, an event, as msgpack.  A status event is stored without what its
+  message's row says already, and becomes whole JSON when it is published.
+
+Fields are only ever added at the end, with defaults: older rows must still be read.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ from typing import Final as Constant
 
 import msgspec
 
-from gdemoi.message import FINAL, Error, MessageState, Progress
+from gdemoi.contract.event_json import Segments, StatusEvent, encode_event
+from gdemoi.facts import OutboxEvent
+from gdemoi.message import FINAL, Error, MessageState, Outbound, Progress
+from gdemoi.moments import rfc3339
 
 # A message that is tried again every few seconds for days must not grow without
 # bound: of each list the first and the last entries are kept.
 KEPT_FIRST: Constant = 16
 KEPT_LAST: Constant = 48
 _DELIVERED: Constant = MessageState.DELIVERED
+_NULL: Constant = msgspec.Raw(b"null")
 
 
 class StoredEvent(msgspec.Struct, array_like=True, gc=False):
@@ -154,6 +161,19 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     held_why: Error | None = None
 
 
+# plain strings: what drivers take without asking, and `.value` is slow
+WORDS: Constant[dict[MessageState, str]] = {
+    state: state.value for state in MessageState
+}
+encode_message = msgspec.json.Encoder().encode
+decode_message = msgspec.json.Decoder(Outbound).decode
+encode_record = msgspec.msgpack.Encoder().encode
+decode_record = msgspec.msgpack.Decoder(MessageRecord).decode
+# The sqlite3 module takes a bytearray as it is; for `bytes` it looks for an
+# adapter first, which costs more than all the rest of a value.
+blob = bytearray
+
+
 def uncertain_attempts_of(record: MessageRecord) -> int:
     """Return how many attempts ended unsure; none of them is ever forgotten."""
     return sum(
@@ -188,3 +208,72 @@ def _repeated(attempts: list[StoredAttempt], index: int) -> bool:
     """Tell whether a later attempt knows all ids of this one."""
     ids = set(attempts[index].provider_ids)
     return not ids or any(ids.issubset(a.provider_ids) for a in attempts[index + 1 :])
+
+
+def status_event(
+    message_id: str, correlation: msgspec.Raw, told: StoredEvent
+) -> StatusEvent:
+    """Return the event as it is published and shown in the story."""
+    return StatusEvent(
+        1,
+        "status",
+        told.event_id,
+        message_id,
+        told.seq,
+        told.state,
+        told.final,
+        rfc3339(told.at),
+        told.channel,
+        told.line,
+        told.attempt,
+        Segments(*told.segments),
+        told.provider_ids,
+        told.error,
+        correlation or _NULL,
+    )
+
+
+def status_key(told: StoredEvent) -> str:
+    """Return the routing key of a status event."""
+    return f"status.{told.state}.{told.channel or '-'}"
+
+
+class OutboxRow(msgspec.Struct, array_like=True, gc=False):
+    """An event as the outbox keeps it; a status event is short until it is read."""
+
+    seq: int
+    event_id: str
+    message_id: str | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    told: StoredEvent | None = None
+    correlation: bytes = b""
+    routing_key: str = ""
+    body: bytes = b""
+
+
+encode_chunk = msgspec.msgpack.Encoder().encode
+_decode_chunk = msgspec.msgpack.Decoder(list[OutboxRow]).decode
+
+
+def events_of(chunk: bytes) -> list[OutboxEvent]:
+    """Return the events of a row of the outbox, ready to publish."""
+    return [event_of(row) for row in _decode_chunk(chunk)]
+
+
+def event_of(row: OutboxRow) -> OutboxEvent:
+    """Return an event ready to publish."""
+    key, body, told = row.routing_key, row.body, row.told
+    if told is not None:
+        correlation = msgspec.Raw(row.correlation)
+        key = status_key(told)
+        body = encode_event(status_event(row.message_id or "", correlation, told))
+    return OutboxEvent(
+        row.seq,
+        row.event_id,
+        key,
+        body,
+        row.message_id,
+        row.reply_to,
+        row.correlation_id,
+    )

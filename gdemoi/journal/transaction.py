@@ -20,12 +20,17 @@ from gdemoi.facts import (
     IdReused,
     Stored,
 )
-from gdemoi.journal.cached_message import WORDS, CachedMessage, blob, encode_record
 from gdemoi.journal.database import Database
-from gdemoi.journal.message_cache import CACHED, MessageCache
+from gdemoi.journal.message_cache import CACHED, CachedMessage, MessageCache
 from gdemoi.journal.message_state import apply, begin, deadline
-from gdemoi.journal.outbox import OutboxRow, encode_chunk
-from gdemoi.journal.stored_form import StoredEvent
+from gdemoi.journal.stored_form import (
+    WORDS,
+    OutboxRow,
+    StoredEvent,
+    blob,
+    encode_chunk,
+    encode_record,
+)
 from gdemoi.message import MessageState, Report, provider_key
 
 # An attempt that is open needs no look before its message's expiry, and then seldom.

@@ -28,8 +28,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.facts import Cancelled, Duplicate, Stored
 from gdemoi.interfaces import IChannel, IChannelEvents
 from gdemoi.journal import Journal
-from gdemoi.journal.worker import Job
-from gdemoi.journal.writer import BatchResult
+from gdemoi.journal.threads import BatchResult, Job
 from gdemoi.message import (
     RANK,
     Accepted,

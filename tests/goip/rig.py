@@ -18,7 +18,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.goip.channel import GoipChannel, make
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
 from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
-from gdemoi.journal.matching import Candidate, choose, keys_of
+from gdemoi.journal.receipts import Candidate, choose, keys_of
 from gdemoi.message import (
     Accepted,
     Inbound,

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import gdemoi.journal.journal as journal_file
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.journal import Journal
-from gdemoi.journal.damage import found_in
+from gdemoi.journal.faults import found_in
 from tests.journal.lives import NOW, acceptance, attempting
 from tests.journal.test_files import FileTestCase
 

@@ -11,9 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import gdemoi.journal.database as database_file
 from gdemoi.errors import ConfigurationError
-from gdemoi.journal.database import Database
+from gdemoi.journal.database import Database, migrate
 from gdemoi.journal.faults import foreseen, of_database, of_file
-from gdemoi.journal.migrate import migrate
 
 
 class FileTests(SynchronousTestCase):

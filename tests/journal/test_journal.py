@@ -22,8 +22,12 @@ from gdemoi.facts import (
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import Journal
-from gdemoi.journal.cached_message import decode_record, encode_record
-from gdemoi.journal.stored_form import MessageRecord, StoredAttempt
+from gdemoi.journal.stored_form import (
+    MessageRecord,
+    StoredAttempt,
+    decode_record,
+    encode_record,
+)
 from gdemoi.message import (
     Error,
     MessageState,

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import ConfigurationError
-from gdemoi.journal.migrate import migrate
+from gdemoi.journal.database import migrate
 from gdemoi.journal.schema import metadata
 
 

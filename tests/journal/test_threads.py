@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.facts import Stored
-from gdemoi.journal import Journal, worker
+from gdemoi.journal import Journal, threads
 from tests.journal.lives import acceptance, receipt, taken
 
 
@@ -95,7 +95,7 @@ class ThreadTests(TestCase):
 
     async def test_too_much_waiting_is_turned_away(self) -> None:
         """The queue before a slow disk is bounded."""
-        self.patch(worker, "WAITING_LIMIT", 10)
+        self.patch(threads, "WAITING_LIMIT", 10)
         go = self.stall()
         answers = [self.journal.accept([acceptance(f"m{n}")]) for n in range(30)]
         refused = [answer for answer in answers if answer.called]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from gdemoi.journal.journal import BEAT_S, SILENT_S
-from gdemoi.journal.write_probe import AGAIN_S, WriteProbe
+from gdemoi.journal.journal import AGAIN_S, BEAT_S, SILENT_S, WriteProbe
 from tests.journal.lives import acceptance
 from tests.journal.test_files import FileTestCase
 

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import Unavailable
 from gdemoi.facts import Cancelled, Duplicate, IdReused, Rejected, Stored
 from gdemoi.journal import Journal
-from gdemoi.journal.worker import Job
+from gdemoi.journal.threads import Job
 from gdemoi.message import (
     Accepted,
     Error,

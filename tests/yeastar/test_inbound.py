@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.joining import SegmentGroup, joined
+from gdemoi.journal.inbound_sms import SegmentGroup, joined
 from gdemoi.message import Inbound, InboundSegment
 from gdemoi.moments import rfc3339
 from gdemoi.yeastar.ami import AmiBlock, AmiFramer

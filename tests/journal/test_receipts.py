@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.journal.matching import (
+from gdemoi.journal.receipts import (
     Candidate,
     all_keys_of,
     choose,
