@@ -10,23 +10,27 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gdemoi.cloud.channel import KINDS, channel_kind
 from gdemoi.cloud.encoded import CloudEncodedMessage
-from gdemoi.cloud.exchange import HttpAnswer
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.provider import Provider
 from gdemoi.errors import OurFault
 from gdemoi.interfaces import IChannel
 from gdemoi.message import (
     Accepted,
     Error,
+    Inbound,
     MessageState,
     Outcome,
+    Receipt,
     Refused,
     Scope,
     Uncertain,
+    provider_key,
 )
 from gdemoi.sandbox.clouds_face import Courier
 from gdemoi.settings import load
@@ -141,10 +145,18 @@ class ExampleProviderTests(SynchronousTestCase):
         )
         told = {"id": "e1", "from": "GDEMOI", "status": "delivered"}
         self.assertEqual(self.bring("status", told), 200)
-        (receipt,) = house.up.receipts
         self.assertEqual(
-            (receipt.provider_id, receipt.state, receipt.account, receipt.verified),
-            ("e1", MessageState.DELIVERED, "example:eu", True),
+            house.up.receipts,
+            [
+                Receipt(
+                    account="example:eu",
+                    channel="eu",
+                    provider_id="e1",
+                    keys=(provider_key("e1"),),
+                    state=MessageState.DELIVERED,
+                    verified=True,
+                )
+            ],
         )
 
     def test_an_inbound_sms_comes_in(self) -> None:
@@ -152,11 +164,20 @@ class ExampleProviderTests(SynchronousTestCase):
         house = self.house(answered({}, 500))
         told = {"id": "i1", "from": "79001234567", "to": "4455", "text": "точка 1"}
         self.assertEqual(self.bring("incoming", told), 200)
-        (inbound,) = house.up.inbounds
-        self.assertEqual(
-            (inbound.from_, inbound.text, inbound.dedup, inbound.received_at),
-            ("+79001234567", "точка 1", "example:eu:i1", NOW),
+        del told["to"]
+        self.assertEqual(self.bring("incoming", {**told, "id": "i2"}), 200)
+        first = Inbound(
+            channel="eu",
+            account="example:eu",
+            from_="+79001234567",
+            to="4455",
+            received_at=NOW,
+            text="точка 1",
+            charset="utf-8",
+            dedup="example:eu:i1",
         )
+        second = msgspec.structs.replace(first, to=None, dedup="example:eu:i2")
+        self.assertEqual(house.up.inbounds, [first, second])
 
     def test_webhooks_that_prove_nothing_are_refused(self) -> None:
         """Another key, or nothing in it: nobody hears of them."""
@@ -183,6 +204,13 @@ class ExampleProviderTests(SynchronousTestCase):
             outcome(422, {"error": "odd"}),
             Refused(error=Error("example:odd", "HTTP 422")),
         )
+        self.assertEqual(
+            outcome(413, {}), Refused(error=Error("example:http413", "HTTP 413"))
+        )
+        self.assertEqual(
+            outcome(500, {"error": "bad-key"}),
+            Uncertain(why="example:bad-key: HTTP 500"),
+        )
         for status, told in (
             (503, {"error": "bad-key"}),
             (202, {}),
@@ -208,6 +236,14 @@ class ExampleProviderTests(SynchronousTestCase):
         self.failureResultOf(house.channel.command("", "balance", ()), OurFault)
         self.assertEqual(self.api.requests, [])
         self.assertIsNone(house.channel.describe()["balance"])
+        answer, asked = HttpAnswer(status=200), HttpRequest(method="GET", url=CLOUDS)
+        self.assertEqual(
+            (
+                house.provider.status_of(answer, ["e1"], NOW).stopped,
+                house.provider.inbound_of(answer, asked, NOW).stopped,
+            ),
+            ("example has no such question", "example has no such question"),
+        )
 
     def test_a_provider_that_lacks_the_least_cannot_be_made(self) -> None:
         """Sending, reading the answer, reading webhooks: forgotten is found at once."""

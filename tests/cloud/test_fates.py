@@ -12,7 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.encoded import prepare
 from gdemoi.cloud.exchange import HttpAnswer, SignatureProof, WebhookContent
-from gdemoi.cloud.provider import ErrorClass, outcome_of_error_class
+from gdemoi.cloud.provider import (
+    ErrorClass,
+    error_class_of_problem,
+    error_class_of_status,
+    outcome_of_error_class,
+)
 from gdemoi.message import Error, Outcome, Refused, Scope, Uncertain
 from tests.cloud.net import NOW, message, textlocal, twilio, tyntec, vonage
 from tests.cloud.test_provider import PROVIDERS
@@ -61,6 +66,25 @@ class StatusTests(SynchronousTestCase):
                         (provider.name, status, kind_of(outcome)),
                         (provider.name, status, expected),
                     )
+
+    def test_a_refusal_in_words_is_about_whom_it_names(self) -> None:
+        """Sender, recipient or neither: 403 and 404 halt only when it is neither."""
+        for status in range(300, 600):
+            alone = error_class_of_status(status)
+            narrows = alone is ErrorClass.REJECT or status in (403, 404)
+            for words, named in (
+                ("invalid sender", ErrorClass.SENDER),
+                ("`from` is not yours", ErrorClass.SENDER),
+                ("unknown from", ErrorClass.SENDER),
+                ("no route to the recipient", ErrorClass.REJECT),
+                ("invalid 'to' number", ErrorClass.REJECT),
+                ("requests from your address go to nowhere", alone),
+                ("", alone),
+            ):
+                self.assertEqual(
+                    (status, words, error_class_of_problem(status, words)),
+                    (status, words, named if narrows else alone),
+                )
 
     def test_what_an_outcome_says(self) -> None:
         """The code and words for the story; the pause only where one was asked for."""
