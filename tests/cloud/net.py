@@ -32,18 +32,26 @@ from gdemoi.errors import Unavailable
 from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
 from gdemoi.message import Inbound, Outbound, Outcome, Receipt, ReceiptMatch
 from gdemoi.sandbox.clouds import Clouds, QuietSite, SandboxCloudsSettings
+from gdemoi.settings import load
 
 NOW = 1770120865.0
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 TOKEN = "wh-0123456789abcdef"
 PUBLIC = "http://127.0.0.1:22000"
 CLOUDS = "http://127.0.0.1:22080"
+DEMO = Path(__file__).parents[2] / "etc" / "demo.ini"
 VECTORS = Path(__file__).parent / "vectors"
 
 
 def vectors(name: str) -> Any:
     """Return the facts of one vector file."""
     return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def demo_settings(kind: str) -> CloudSettings:
+    """Return the settings of the demo's first channel of a kind."""
+    channels = load(str(DEMO)).channels
+    return next(one.settings for one in channels if one.kind.name == kind)
 
 
 def kind_of(settings: CloudSettings) -> ProviderKind:

@@ -14,13 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gdemoi.cloud.channel import KINDS, PROVIDERS
-from gdemoi.cloud.settings import CloudSettings
 from gdemoi.cloud.vonage.messages import VonageMessages
 from gdemoi.cloud.vonage.sms import VonageSms
 from gdemoi.errors import ConfigurationError
-from gdemoi.interfaces import ChannelContext, ChannelKind, IChannel
-from gdemoi.settings import load
-from tests.cloud.net import provider_of, vonage
+from gdemoi.interfaces import ChannelContext, IChannel
+from tests.cloud.net import demo_settings, provider_of, vonage
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,12 +35,6 @@ def around(mounted: dict[str, Any]) -> ChannelContext:
         cursor=lambda name: succeed(None),
         set_cursor=lambda name, value: succeed(None),
     )
-
-
-def settings_of(kind: ChannelKind) -> CloudSettings:
-    """Return the settings of the demo's channel of that kind."""
-    channels = load(str(ROOT / "etc/demo.ini")).channels
-    return next(one.settings for one in channels if one.kind is kind)
 
 
 def names_in(path: Path) -> set[str]:
@@ -90,7 +82,7 @@ class KindTests(SynchronousTestCase):
         """With its webhooks mounted, a window and an account without secrets."""
         for kind in KINDS:
             mounted: dict[str, Any] = {}
-            own = settings_of(kind)
+            own = demo_settings(kind.name)
             self.assertIsInstance(own, kind.settings)
             channel = kind.make("eu", own, [], around(mounted))
             self.assertTrue(verifyObject(IChannel, channel))

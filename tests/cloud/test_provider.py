@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.cloud.channel import PROVIDERS as KINDS
 from gdemoi.cloud.exchange import (
     LONGEST_PAUSE_S,
     HttpAnswer,
@@ -24,7 +25,16 @@ from gdemoi.cloud.provider import Balance, InboundPage, StatusAnswer, ValidityLi
 from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
 from gdemoi.message import Accepted, Receipt, Refused, Uncertain
-from tests.cloud.net import NOW, message, provider_of, textlocal, twilio, tyntec, vonage
+from tests.cloud.net import (
+    NOW,
+    demo_settings,
+    message,
+    provider_of,
+    textlocal,
+    twilio,
+    tyntec,
+    vonage,
+)
 
 PROVIDERS = [
     provider_of("ch", settings)
@@ -34,6 +44,12 @@ PROVIDERS = [
         vonage(api="messages", signature_secret=None, reports=True),
         textlocal(),
         tyntec(),
+        # one that is new: its channel of the demo is here without a word
+        *(
+            demo_settings(kind.name)
+            for kind in KINDS
+            if kind.name not in ("twilio", "vonage", "textlocal", "tyntec")
+        ),
     )
 ]
 # the words that answers are made of, so that examples go deep
