@@ -50,8 +50,8 @@ home_country = RU
 webhooks = tcp:22000:interface=127.0.0.1
 public_url = {PUBLIC}
 
-[example:eu]
-api_key = k3y-of-example
+[acme:eu]
+api_key = k3y-of-acme
 signing_key = {KEY}
 base_url = {CLOUDS}
 allowed_sender = GDEMOI
@@ -65,20 +65,20 @@ def provider_of_the_page() -> ModuleType:
     found = re.search(r"::\n\n((?:    .*\n|\n)+)", section)
     assert found is not None
     code = textwrap.dedent(found[1])
-    module = ModuleType("example")
+    module = ModuleType("acme")
     exec(compile(code, str(PAGE), "exec"), module.__dict__)
     module.__dict__["LINES"] = [line for line in code.splitlines() if line.strip()]
     return module
 
 
-EXAMPLE: Any = provider_of_the_page()
+ACME: Any = provider_of_the_page()
 
 
-class ExampleProviderTests(SynchronousTestCase):
+class ShownProviderTests(SynchronousTestCase):
     """A channel of it, between a fake HTTP API and the way up."""
 
     def setUp(self) -> None:
-        kinds = (*KINDS, channel_kind(EXAMPLE.KIND))
+        kinds = (*KINDS, channel_kind(ACME.KIND))
         sources = Memory({"g.ini": INI.encode()})
         (self.configured,) = load("g.ini", kinds=kinds, sources=sources).channels
         self.net = Net()
@@ -89,7 +89,7 @@ class ExampleProviderTests(SynchronousTestCase):
         self.api = Answers(*replies)
         self.net.serve(22080, self.api)
         return House(
-            self.configured.settings, name="eu", net=self.net, kind=EXAMPLE.KIND
+            self.configured.settings, name="eu", net=self.net, kind=ACME.KIND
         ).start()
 
     def bring(
@@ -109,17 +109,17 @@ class ExampleProviderTests(SynchronousTestCase):
 
     def test_it_is_short(self) -> None:
         """One that can do the least is a page of code, with its imports."""
-        self.assertLess(len(EXAMPLE.LINES), 85)
+        self.assertLess(len(ACME.LINES), 85)
 
     def test_one_name_makes_it_a_kind_of_channel(self) -> None:
         """Its section is read, and a channel is made of it, as of every kind."""
-        self.assertEqual(self.configured.label, "example:eu")
+        self.assertEqual(self.configured.label, "acme:eu")
         mounted: dict[str, Any] = {}
         channel = self.configured.kind.make(
             "eu", self.configured.settings, [], around(mounted)
         )
         self.assertTrue(verifyObject(IChannel, channel))
-        self.assertEqual((channel.kind, channel.account), ("example", "example:eu"))
+        self.assertEqual((channel.kind, channel.account), ("acme", "acme:eu"))
         self.assertEqual(set(mounted["eu"].children), {b"incoming", b"status"})
 
     def test_a_message_is_sent_and_delivered(self) -> None:
@@ -131,7 +131,7 @@ class ExampleProviderTests(SynchronousTestCase):
         )
         ((method, path, headers, body),) = self.api.requests
         self.assertEqual((method, path), ("POST", "/v1/sms"))
-        self.assertEqual(headers["x-api-key"], "k3y-of-example")
+        self.assertEqual(headers["x-api-key"], "k3y-of-acme")
         self.assertEqual(
             json.loads(body),
             {
@@ -149,7 +149,7 @@ class ExampleProviderTests(SynchronousTestCase):
             house.up.receipts,
             [
                 Receipt(
-                    account="example:eu",
+                    account="acme:eu",
                     channel="eu",
                     provider_id="e1",
                     keys=(provider_key("e1"),),
@@ -168,15 +168,15 @@ class ExampleProviderTests(SynchronousTestCase):
         self.assertEqual(self.bring("incoming", {**told, "id": "i2"}), 200)
         first = Inbound(
             channel="eu",
-            account="example:eu",
+            account="acme:eu",
             from_="+79001234567",
             to="4455",
             received_at=NOW,
             text="точка 1",
             charset="utf-8",
-            dedup="example:eu:i1",
+            dedup="acme:eu:i1",
         )
-        second = msgspec.structs.replace(first, to=None, dedup="example:eu:i2")
+        second = msgspec.structs.replace(first, to=None, dedup="acme:eu:i2")
         self.assertEqual(house.up.inbounds, [first, second])
 
     def test_webhooks_that_prove_nothing_are_refused(self) -> None:
@@ -202,14 +202,14 @@ class ExampleProviderTests(SynchronousTestCase):
         self.assertEqual(other.scope, Scope.SENDER)
         self.assertEqual(
             outcome(422, {"error": "odd"}),
-            Refused(error=Error("example:odd", "HTTP 422")),
+            Refused(error=Error("acme:odd", "HTTP 422")),
         )
         self.assertEqual(
-            outcome(413, {}), Refused(error=Error("example:http413", "HTTP 413"))
+            outcome(413, {}), Refused(error=Error("acme:http413", "HTTP 413"))
         )
         self.assertEqual(
             outcome(500, {"error": "bad-key"}),
-            Uncertain(why="example:bad-key: HTTP 500"),
+            Uncertain(why="acme:bad-key: HTTP 500"),
         )
         for status, told in (
             (503, {"error": "bad-key"}),
@@ -242,7 +242,7 @@ class ExampleProviderTests(SynchronousTestCase):
                 house.provider.status_of(answer, ["e1"], NOW).stopped,
                 house.provider.inbound_of(answer, asked, NOW).stopped,
             ),
-            ("example has no such question", "example has no such question"),
+            ("acme has no such question", "acme has no such question"),
         )
 
     def test_a_provider_that_lacks_the_least_cannot_be_made(self) -> None:
@@ -250,7 +250,7 @@ class ExampleProviderTests(SynchronousTestCase):
         for name in ("capabilities", "request_for", "outcome_of", "events_of"):
             forgetful = type(
                 "Forgetful",
-                (EXAMPLE.Example,),
+                (ACME.Acme,),
                 {name: getattr(Provider, name), "__slots__": ()},
             )
             with self.assertRaisesRegex(TypeError, name):
@@ -263,6 +263,6 @@ class ExampleProviderTests(SynchronousTestCase):
         assert isinstance(prepared, CloudEncodedMessage)
         shown = f"{prepared.wire()} {self.configured.settings!r}"
         self.assertIn("X-Api-Key: ***", shown)
-        for key in ("k3y-of-example", "s1gns-webhooks"):
+        for key in ("k3y-of-acme", "s1gns-webhooks"):
             self.assertNotIn(key, shown)
             self.assertIn(key, house.provider.secrets)
