@@ -13,6 +13,7 @@ from gdemoi.cli.configured import sections
 from gdemoi.ini import parse, reference
 from gdemoi.settings import Disk, examine
 from tests.ini.sources import Memory
+from tests.smpp.test_tls import CERTIFICATE, KEY
 
 SAMPLE = Path(__file__).parent.parent / "etc" / "gdemoi.ini"
 SWITCHED_OFF = re.compile(r"^#(?=\[|[a-z_0-9]+(\.\w+)? = )", re.MULTILINE)
@@ -30,7 +31,8 @@ class Anything(Memory):
 
     def read(self, path: str) -> bytes:
         # as long as an SMPP password may be
-        return self.files.get(path, b"01234567\n")
+        other = CERTIFICATE + KEY if path.endswith(".pem") else b"01234567\n"
+        return self.files.get(path, other)
 
     def expand(self, pattern: str, beside: str) -> list[str]:
         return super().expand(pattern, beside) or ["empty.ini"]
