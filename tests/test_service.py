@@ -6,7 +6,9 @@ test leads by hand.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from gdemoi.log_repeats import LogRepeats
 from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
 from gdemoi.service import GatewayService
 from gdemoi.settings import load
+from tests.journal.lives import acceptance
 from tests.routing.channels import HandChannel, Ready
 from tests.watch import Watch
 
@@ -232,6 +235,26 @@ class StartTests(ServiceTestCase):
         said = await self.refused(self.service())
         self.assertIn(f"gateway.ini:10: [http] listen: {listen}: ", said)
         self.assertIn("must hold a certificate and its private key", said)
+
+    async def test_a_journal_that_is_damaged_where_no_check_looks(self) -> None:
+        """Met when open attempts are read: the line names the key all the same."""
+        self.write(A, TO_A)
+        service = await self.running()
+        await service.journal.accept([acceptance("m1", "a", attempting=True)])
+        await service.stopService()
+        with closing(sqlite3.connect(self.folder / "j.sqlite")) as other, other:
+            other.execute("UPDATE messages SET record = x'ff'")
+        service = self.service()
+        stopped: Deferred[None] = Deferred()
+        self.patch(service, "reactor", _Stops(service.reactor, stopped))
+        with capturedLogs() as events:
+            service.startService()
+            await stopped
+        self.assertEqual([e for e in events if "log_failure" in e], [])
+        said = [formatEvent(e) for e in events if e["log_level"].name == "critical"]
+        self.assertIn("gateway.ini:3: [gateway] journal: ", said[-1])
+        self.assertIn("is damaged: put a good copy back", said[-1])
+        await service.stopService()
 
     async def test_a_journal_that_another_gateway_has(self) -> None:
         """It is left alone, and the line names it."""

@@ -236,7 +236,8 @@ class ProcessTests(SynchronousTestCase):
         answer = self.ask("/health/ready")
         self.assertIn(b" 503 ", answer.splitlines()[0])
         self.assertIn(b"is damaged", answer)
-        gateway.kill()
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.ends(), 0)
         self.assertNotIn("Traceback", gateway.said)
         place = f"{self.file.resolve()}:3: [gateway] journal: "
         for ours in ((), ("--accept-loss",)):

@@ -52,7 +52,7 @@ from gdemoi.routing.lanes import Lane
 from gdemoi.routing.ready_queue import QueueEntry, must_fit, stranded
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from gdemoi.routing.rules import Router, first_able
-from gdemoi.tasks import spawn
+from gdemoi.tasks import background, spawn
 
 log = Logger()
 
@@ -101,8 +101,8 @@ class Dispatcher:
             self.add_channel(channel)
         self._adopting = DeferredLock()
         self._flapping = Flapping(clock, self._notify_change)
-        self._sweeper = LoopingCall(self._sweep)
-        self._failover = LoopingCall(self._move_from_unable)
+        self._sweeper = LoopingCall(self._sweep_on)
+        self._failover = LoopingCall(self._fail_over)
         self._sweeper.clock = self._failover.clock = clock
 
     # -- life --------------------------------------------------------------
@@ -121,7 +121,7 @@ class Dispatcher:
             (self._sweeper, SWEEP_EVERY_S),
             (self._failover, FAILOVER_EVERY_S),
         ):
-            # It runs until `stop`; its own body logs what fails.
+            # It runs until `stop`; what fails is logged, and tried again.
             loop.start(every_s, now=False)  # type: ignore[unused-awaitable]
 
     def add_channel(self, channel: IChannel) -> Lane:
@@ -465,6 +465,12 @@ class Dispatcher:
             )
 
     # -- now and then ------------------------------------------------------
+
+    def _sweep_on(self) -> Deferred[None]:
+        return background(self._sweep(), log, "sweeping the journal")
+
+    def _fail_over(self) -> Deferred[None]:
+        return background(self._move_from_unable(), log, "moving what cannot leave")
 
     async def _sweep(self) -> None:
         try:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 import gdemoi.journal.database as database_file
 from gdemoi.errors import ConfigurationError
 from gdemoi.journal.database import Database, migrate
-from gdemoi.journal.faults import foreseen, of_database, of_file
+from gdemoi.journal.faults import foreseen, is_damage, of_database, of_file
 
 
 class FileTests(SynchronousTestCase):
@@ -44,6 +46,56 @@ class FileTests(SynchronousTestCase):
         self.assertNotIn(
             "has four slashes", foreseen(f"{top}/etc/nowhere/j.sqlite") or ""
         )
+
+
+class DamageTests(SynchronousTestCase):
+    def test_which_errors_of_sqlite_are_damage(self) -> None:
+        """What cannot be read back; not what may be tried again, nor a bad question."""
+        for name, expected in (
+            ("SQLITE_CORRUPT", True),
+            ("SQLITE_CORRUPT_INDEX", True),
+            ("SQLITE_CORRUPT_VTAB", True),
+            ("SQLITE_NOTADB", True),
+            ("SQLITE_IOERR_READ", True),
+            ("SQLITE_IOERR_SHORT_READ", True),
+            ("SQLITE_IOERR_DATA", True),
+            ("SQLITE_IOERR_CORRUPTFS", True),
+            ("SQLITE_IOERR", False),
+            ("SQLITE_IOERR_WRITE", False),
+            ("SQLITE_IOERR_FSYNC", False),
+            ("SQLITE_FULL", False),
+            ("SQLITE_BUSY", False),
+            ("SQLITE_READONLY", False),
+            ("SQLITE_CANTOPEN", False),
+            ("SQLITE_CONSTRAINT_UNIQUE", False),
+            ("SQLITE_ERROR", False),
+        ):
+            with self.subTest(name=name):
+                error = sqlite3.DatabaseError(name)
+                error.sqlite_errorcode = getattr(sqlite3, name)
+                self.assertIs(is_damage(error), expected)
+
+    def test_what_sqlite_has_no_code_for(self) -> None:
+        """Octets that are no text, rows that no decoder takes; not our own faults."""
+        with closing(sqlite3.connect(":memory:")) as memory:
+            with self.assertRaises(sqlite3.OperationalError) as caught:
+                memory.execute("SELECT CAST(x'ff' AS TEXT)").fetchall()
+            self.assertTrue(is_damage(caught.exception))
+            self.assertIn("j is damaged", of_database("j", caught.exception))
+            with self.assertRaises(sqlite3.OperationalError) as caught:
+                memory.execute("SELECT nothing")
+            self.assertFalse(is_damage(caught.exception))
+        with self.assertRaises(msgspec.DecodeError) as undecoded:
+            msgspec.msgpack.decode(b"\xc1")
+        self.assertTrue(is_damage(undecoded.exception))
+        for ours in (ValueError("cursor"), OSError(5, "x"), KeyError("n")):
+            self.assertFalse(is_damage(ours))
+
+    def test_the_file_in_the_advice(self) -> None:
+        """The command can be pasted, whatever the file is called."""
+        error = sqlite3.DatabaseError("malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        self.assertIn("`sqlite3 '/a b/j' .recover |", of_database("/a b/j", error))
 
 
 class ForeseenTests(SynchronousTestCase):

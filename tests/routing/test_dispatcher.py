@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from itertools import pairwise
 from typing import Any
 
@@ -129,6 +130,26 @@ class Case(SynchronousTestCase):
             keys=(provider_key(provider_id),),
             state=state,
         )
+
+
+class LoopTests(Case):
+    """What runs now and then goes on whatever befalls it."""
+
+    def test_a_sweep_that_fails_is_not_the_last(self) -> None:
+        """A fault that is not the journal's silence: logged, and swept again."""
+        self.hands["a"].down = "for now"
+        self.accept(self.message("m1"))
+        database = self.journal._database
+        database.run(
+            "CREATE TRIGGER odd BEFORE UPDATE ON messages"
+            " BEGIN SELECT RAISE(ABORT, 'odd'); END"
+        )
+        self.clock.pump([1.0, 3600.0, 1.0, 1.0])
+        self.assertTrue(self.flushLoggedErrors(sqlite3.IntegrityError))
+        self.assertNotIn("expired", self.states("m1"))
+        database.run("DROP TRIGGER odd")
+        self.clock.pump([1.0, 1.0])
+        self.assertEqual(self.states("m1")[-1], "expired")
 
 
 class WayTests(Case):
