@@ -9,8 +9,8 @@ whole again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -18,9 +18,7 @@ from gdemoi.contract.event_json import change_body, change_key, inbound_body
 from gdemoi.journal.transaction import Transaction
 from gdemoi.message import Inbound
 from gdemoi.text import charset as charsets
-from gdemoi.text.charset import unmarked
 
-# Octets of packed septets start anew in each segment: their texts are joined.
 _PACKED = frozenset({"gsm7"})
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -75,52 +73,73 @@ def repeats(group: SegmentGroup, inbound: Inbound) -> bool | None:
 
 
 def joined(group: SegmentGroup) -> Inbound:
-    """Return the whole SMS, or what there is of it with `complete` False."""
+    """Return the whole SMS, or what there is of it with `complete` False.
+
+    `binary` has the octets of all segments where `text` does not say all: when it is
+    None, has characters that could not be read, or lacks segments.
+    """
     parts = sorted(group.parts, key=number_of)
     first = parts[0]
     complete = len(parts) == group.total
-    words = {part.charset for part in parts}
-    octets = _octets(parts)
-    text: str | None
-    if any(part.text is None for part in parts):
-        text = None
-    elif words == {"ucs2"} and octets is not None and charsets.marked(octets):
-        # the mark stands for all segments, whether or not each repeats it
-        text = charsets.decode(charsets.remarked(parts_of(parts)), "ucs2")
-    elif octets is not None and len(words) == 1 and not words & _PACKED and complete:
-        text = charsets.decode(octets, first.charset)
-    else:
-        text = "".join(part.text or "" for part in parts)
-    sent = [part.sent_at for part in parts if part.sent_at is not None]
+    octets = [part.binary for part in parts if part.binary is not None]
+    if len(octets) < len(parts):
+        octets = []
+    text = _text_of(parts, octets, complete)
     broken = text is None or _REPLACEMENT in text or not complete
+    codings = {part.charset for part in parts}
     return msgspec.structs.replace(
         first,
         text=text,
-        binary=octets if broken else None,
-        sent_at=min(sent) if sent else None,
+        binary=b"".join(octets) if broken and octets else None,
+        sent_at=min(_given(parts, "sent_at"), default=None),
         received_at=max(part.received_at for part in parts),
         part=None,
         complete=complete,
         segments=group.total,
-        charset=first.charset if len(words) == 1 else "mixed",
-        udh=next((part.udh for part in parts if part.udh), None),
-        dest_port=_first(part.dest_port for part in parts),
-        source_port=_first(part.source_port for part in parts),
+        charset=first.charset if len(codings) == 1 else "mixed",
+        udh=next(filter(None, _given(parts, "udh")), None),
+        dest_port=next(_given(parts, "dest_port"), None),
+        source_port=next(_given(parts, "source_port"), None),
     )
 
 
-def _first(ports: Iterable[int | None]) -> int | None:
-    return next((port for port in ports if port is not None), None)
+def _text_of(
+    parts: Sequence[Inbound], octets: Sequence[bytes], complete: bool
+) -> str | None:
+    """Return the text of an SMS in segments; None when one of them has none.
+
+    `octets` are those of each segment, none at all when one came without.  The first
+    row that applies:
+
+    ==========================================  =====================================
+    the segments                                how they are read
+    ==========================================  =====================================
+    octets of some are not known, or not all    each by itself: the texts are joined
+    are of one coding
+    UCS2, the first with a byte order mark      octets of all, in the order of the
+                                                mark, whether or not each repeats it
+    packed GSM septets                          each by itself: septets start anew in
+                                                each segment
+    incomplete                                  each by itself
+    otherwise                                   octets of all
+    ==========================================  =====================================
+    """
+    texts = [part.text for part in parts if part.text is not None]
+    if len(texts) < len(parts):
+        return None
+    coding = parts[0].charset
+    if octets and all(part.charset == coding for part in parts):
+        if coding == "ucs2" and charsets.marked(b"".join(octets)):
+            return charsets.decode(charsets.remarked(octets), coding)
+        if coding not in _PACKED and complete:
+            return charsets.decode(b"".join(octets), coding)
+    return "".join(texts)
 
 
-def parts_of(parts: list[Inbound]) -> list[bytes]:
-    """Return the octets of each segment."""
-    return [part.binary or b"" for part in parts]
-
-
-def _octets(parts: list[Inbound]) -> bytes | None:
-    octets = [part.binary for part in parts if part.binary is not None]
-    return b"".join(octets) if len(octets) == len(parts) else None
+def _given(parts: Iterable[Inbound], name: str) -> Iterator[Any]:
+    """Return what segments say in a field, of those that say something."""
+    values = (getattr(part, name) for part in parts)
+    return (value for value in values if value is not None)
 
 
 # A phone that never sends its last segments must not fill the journal.
@@ -224,7 +243,7 @@ def flush_incomplete(transaction: Transaction, until: float, limit: int) -> int:
 def report_inbound(transaction: Transaction, inbound: Inbound, inbound_id: str) -> None:
     """Put an inbound SMS into the outbox."""
     if inbound.text is not None:
-        inbound = msgspec.structs.replace(inbound, text=unmarked(inbound.text))
+        inbound = msgspec.structs.replace(inbound, text=charsets.unmarked(inbound.text))
     event_id = transaction.new_id()
     body = inbound_body(inbound, inbound_id, event_id)
     transaction.publish(f"inbound.{inbound.channel}", event_id, body)
