@@ -287,8 +287,8 @@ class ReferenceTests(SynchronousTestCase):
         story = self.successResultOf(journal.story("m"))
         self.successResultOf(journal.close())
         assert story is not None
-        attempt = queries._attempt(StoredAttempt(1, "here", 0.0))
-        said = queries._said(
+        attempt = queries._attempt_json(StoredAttempt(1, "here", 0.0))
+        said = queries._receipt_json(
             StoredReceipt(0.0, "here", "1", MessageState.DELIVERED, True)
         )
         fields = {*story, *attempt, *said}

@@ -1,4 +1,4 @@
-"""The journal: the truth about every message, on SQLite or PostgreSQL.
+"""The journal: the database of all messages, in SQLite or PostgreSQL.
 
 In the order in which to read them:
 

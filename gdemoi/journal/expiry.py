@@ -1,9 +1,9 @@
-"""What time does to the journal: the jobs of a sweep, each one bounded.
+"""Expiry and retention: the jobs of a sweep, each one bounded.
 
-This file knows retention: a message goes `keep_s` after its end, an event
-`keep_s` after it was told and not before every publisher has passed it, an
-unmatched receipt after a day.  Each job does a chunk and returns whether there
-is more, so that facts never wait long behind a sweep.
+A message is deleted `keep_s` after its final state, an event `keep_s` after its commit
+and not before every publisher has passed it, an unmatched receipt after a day.  Each
+job handles `CHUNK` rows and returns whether there are more, so that facts never wait
+long behind a sweep.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNMATCHED_KEEP_S: Final = 86_400.0
 
 
 def expire_messages(transaction: Transaction, now: float) -> bool:
-    """Expire, tell uncertain, settle."""
+    """Apply the deadlines that have passed to their messages."""
     transaction.now = max(transaction.now, now)
     rows = transaction.database.rows(
         transaction.statements.overdue, (transaction.owner, now, CHUNK)
@@ -55,7 +55,9 @@ def forget_messages(transaction: Transaction, now: float, after: int) -> int | N
 
 
 def promote(transaction: Transaction, lanes: Sequence[str], now: float) -> bool:
-    """Let what has been due for a while stand in its lane by priority.
+    """Put messages that have been due for a while into their lane's order.
+
+    Rows whose `due` is 0 are in the index by priority and age.
 
     Not at once: most of them leave within moments of their time, and one that has
     left needs no update of its row and of the lane's index.
@@ -97,6 +99,6 @@ def forget_receipts(transaction: Transaction, now: float) -> bool:
 
 
 def forget_arrivals(transaction: Transaction, now: float) -> bool:
-    """Tell long SMS as they are, and forget what could repeat no more."""
+    """Publish incomplete long SMS as they are; delete ids that repeat no more."""
     transaction.database.run(transaction.statements.delete_arrivals, (now,))
     return flush_incomplete(transaction, now, CHUNK) == CHUNK

@@ -192,7 +192,7 @@ _HEAD: Final = struct.Struct(">16xH10xI")
 
 
 class Damaged(Unavailable):
-    """The journal's database is malformed: nothing it says is to be relied on."""
+    """The database is malformed: neither its reads nor its commits can be relied on."""
 
 
 class Soundness:
@@ -210,12 +210,12 @@ class Soundness:
         self.damage: str | None = None
 
     def check(self) -> None:
-        """Raise `Damaged` if somebody has met damage."""
+        """Raise `Damaged` if any connection has met damage."""
         if self.damage is not None:
             raise Damaged(self.damage)
 
     def judged(self, failure: Failure) -> Failure:
-        """Return a failure as callers are told it: damage as `Damaged`.
+        """Return the failure that callers get: `Damaged` for damage, else the same.
 
         The first one is remembered, and logged.
         """
@@ -276,7 +276,7 @@ def found_in(path: str, limit_s: float = CHECK_S) -> str | None:
             check_same_thread=False,
         )
     except sqlite3.Error:
-        # whoever opens it for good tells why it cannot be done
+        # opening it for good fails too, and says why
         return None
 
     def interrupt() -> None:

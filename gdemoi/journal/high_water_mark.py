@@ -41,7 +41,7 @@ class HighWaterMark:
         return line + b"crc=%08x\n" % zlib.crc32(line)
 
     def beyond(self, other: HighWaterMark) -> bool:
-        """Tell whether this one knows more than another."""
+        """Tell whether this mark has a higher number than another."""
         return self.n > other.n or self.seq > other.seq
 
 
@@ -57,7 +57,7 @@ def decode(octets: bytes) -> HighWaterMark | None:
 class HighWaterMarkFile:
     """The file.  `put` and `close` belong to the thread that commits.
 
-    What goes wrong with it is told and keeps nobody from committing.
+    An error while it is written is logged, and does not keep anybody from committing.
     """
 
     log = Logger()

@@ -24,7 +24,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class SegmentGroup(msgspec.Struct, array_like=True):
-    """The segments so far; `done` is set when they were told."""
+    """The segments so far; `done`: the SMS was published."""
 
     id: str
     deadline: float
@@ -184,11 +184,14 @@ def _seen(transaction: Transaction, inbound: Inbound, dedup: str, now: float) ->
 
 
 def _gather(transaction: Transaction, inbound: Inbound, now: float) -> str | None:
-    """Keep a segment; tell the SMS when it was the last one missing."""
+    """Keep a segment; publish the SMS when it was the last one missing.
+
+    Returns the id that the whole SMS has or will get, None for a repeated segment.
+    """
     part = inbound.part
     assert part is not None
     if not part.possible:
-        # no place in any group: it goes up alone rather than get lost
+        # its numbers fit no group: it is published alone rather than lost
         inbound_id = transaction.new_id()
         report_inbound(transaction, inbound, inbound_id)
         return inbound_id
@@ -200,7 +203,7 @@ def _gather(transaction: Transaction, inbound: Inbound, now: float) -> str | Non
         if known:
             return None
         if known is None or group.done:
-            # the same reference for another SMS: what was there is over
+            # another SMS with the same reference: the one before gets no more
             finish(transaction, group)
             group = None
     if group is None:
@@ -224,14 +227,14 @@ def _keep(transaction: Transaction, key: str, group: SegmentGroup) -> None:
 
 
 def finish(transaction: Transaction, group: SegmentGroup) -> None:
-    """Tell what there is of a long SMS, once."""
+    """Publish what there is of a long SMS, once."""
     if not group.done and group.parts:
         report_inbound(transaction, joined(group), group.id)
         group.done = True
 
 
 def flush_incomplete(transaction: Transaction, until: float, limit: int) -> int:
-    """Tell the long SMS that waited `until` then, as they are; return how many."""
+    """Publish up to `limit` incomplete SMS whose time is over; return how many."""
     rows = transaction.database.rows(transaction.statements.old_groups, (until, limit))
     for key, body, _ in rows:
         finish(transaction, _decode(body))

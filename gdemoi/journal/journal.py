@@ -68,7 +68,9 @@ LEFT_OUT: Final = 1_000_000
 
 @implementer(IJournal)
 class Journal:
-    """The truth.  `url` is SQLAlchemy's; `reactor` gives time and threads.
+    """The journal of one gateway.
+
+    `url` is SQLAlchemy's; `reactor` gives time and threads.
 
     `inline` does all work in the caller, so that tests need neither.  `keep_for`
     names the cursors (of publishers) that an event must be behind before it may
@@ -136,7 +138,7 @@ class Journal:
         self._backlog: dict[str, int] = {}
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
-        self._told: list[Callable[[int], None]] = []
+        self._listeners: list[Callable[[int], None]] = []
         self._sweeping: Deferred[None] | None = None
         self.commits = 0
         self._commits_seen = 0
@@ -226,10 +228,10 @@ class Journal:
             raise self._loss(mark, have)
         text = _missing(mark, have)
         self.log.critical("{text}; that was accepted", text=text)
-        await self._writes.put(self._own_up, mark, text)
+        await self._writes.put(self._record_loss, mark, text)
 
-    def _own_up(self, mark: HighWaterMark, text: str) -> None:
-        """Write the loss down, tell it, and leave out the numbers that were used."""
+    def _record_loss(self, mark: HighWaterMark, text: str) -> None:
+        """Record and publish the loss, and skip the numbers that were in use."""
         transaction, now = self._transaction, self._reactor.seconds()
         for name, value in (("n", mark.n), ("seq", mark.seq)):
             transaction.counters[name] = (
@@ -254,7 +256,7 @@ class Journal:
         self._database.close()
 
     def _deliver(self, done: BatchResult) -> None:
-        """Tell everybody what a batch came to."""
+        """Hand out what a batch came to (on the reactor thread)."""
         backlog = self._backlog
         for lane, change in done.lanes.items():
             backlog[lane] = count = backlog.get(lane, 0) + change
@@ -267,11 +269,11 @@ class Journal:
         for deferred, answer in done.answers:
             deferred.callback(answer)
         if done.events:
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
-        for told in self._told:
-            told(self._last_seq)
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener(self._last_seq)
 
     # --- how it is -------------------------------------------------------
 
@@ -288,7 +290,8 @@ class Journal:
     def beat(self) -> None:
         """Write something, if nobody has since the last call.
 
-        So `trouble` tells also when nothing comes, or comes no more because of it.
+        So `trouble` is up to date also while no messages come, which may be because of
+        the trouble: while there is some, they are refused.
         """
         if self._beat_since is not None:
             return
@@ -300,7 +303,7 @@ class Journal:
         done.addBoth(self._beaten)  # type: ignore[unused-awaitable]
 
     def _beaten(self, _: object) -> None:
-        # a failure is told by the writer, and by `trouble`
+        # a failure needs no errback here: the writer logs it, `trouble` reports it
         self._beat_since = None
         self._commits_seen = self.commits
 
@@ -352,7 +355,10 @@ class Journal:
     # --- time ------------------------------------------------------------
 
     def sweep(self, now: float) -> Deferred[None]:
-        """Expire, tell held messages uncertain, settle, join, forget."""
+        """Apply deadlines, publish incomplete SMS, delete what is old.
+
+        Events are kept until the slowest publisher of `keep_for` has passed them.
+        """
         return Deferred.fromCoroutine(self._sweep(now))
 
     async def _sweep(self, now: float) -> None:
@@ -378,15 +384,15 @@ class Journal:
                 expiry.forget_messages, transaction, now, after
             )
         if self._database.shared:
-            await self._look_around()
+            await self._read_others()
 
-    async def _look_around(self) -> None:
-        """See what other gateways did to our messages."""
+    async def _read_others(self) -> None:
+        """Take over what other gateways changed in our messages: counts and events."""
         self._backlog = await self._reads.put(self._queries.backlog)
         last = await self._reads.put(self._queries.last_seq)
         if last > self._last_seq:
             self._last_seq = last
-            self._tell()
+            self._notify()
 
     # --- reading ---------------------------------------------------------
 
@@ -397,7 +403,7 @@ class Journal:
         return self._reads.put(self._queries.take, channel, limit, now, skip)
 
     def interrupted(self) -> Deferred[list[InterruptedAttempt]]:
-        """Read the attempts that have no outcome; to be asked after `open`."""
+        """Read the attempts that have no outcome; call it once, after `open`."""
         return self._reads.put(self._queries.interrupted)
 
     def backlog(self) -> dict[str, int]:
@@ -419,7 +425,7 @@ class Journal:
 
     def on_events(self, told: Callable[[int], None]) -> None:
         """Call `told(last seq)` on the reactor thread after commits with events."""
-        self._told.append(told)
+        self._listeners.append(told)
 
     def last_seq(self) -> int:
         """Return the number of the newest event; kept in memory."""

@@ -25,7 +25,7 @@ from gdemoi.message import MessageState, Outbound
 
 
 class CachedMessage:
-    """One message in memory, with what its row says at present."""
+    """One message in memory, with the values of its row that are compared."""
 
     __slots__ = (
         "channel",
@@ -58,7 +58,7 @@ class CachedMessage:
         self.record = record
         self.fingerprint = fingerprint
         self.fresh = fresh
-        # as the row says at present
+        # as in the row: what differs from `record` at the end of a batch is written
         self.lane = None if fresh else record.lane
         self.state: MessageState | None = None if fresh else record.state
         self.channel = record.channel
@@ -66,7 +66,7 @@ class CachedMessage:
         self.deadline: float | None = None
 
     def moved(self) -> bool:
-        """Tell whether the message stands elsewhere than its row says."""
+        """Tell whether lane, channel or due time differ from the row."""
         record = self.record
         return (
             self.lane != record.lane
@@ -75,7 +75,7 @@ class CachedMessage:
         )
 
     def waits(self) -> float:
-        """Return from when on it may be taken, 0 for at once."""
+        """Return the column `due`: when it may leave, 0 for at once."""
         record = self.record
         return record.due if record.due > record.at else 0.0
 
@@ -136,7 +136,7 @@ class MessageCache:
         self._read_now = []
 
     def forget(self, over: Iterable[CachedMessage]) -> None:
-        """After a commit: keep only what is not over."""
+        """After a commit: drop final messages, and the oldest above the limit."""
         live = self.live
         for entry in over:
             self.drop(entry)
@@ -148,7 +148,7 @@ class MessageCache:
         self._next()
 
     def drop(self, entry: CachedMessage) -> None:
-        """Let an entry go."""
+        """Remove an entry and its provider ids."""
         self.live.pop(entry.id, None)
         by_provider = self.by_provider
         for attempt in entry.record.attempts:
@@ -158,7 +158,7 @@ class MessageCache:
                     del by_provider[key]
 
     def load(self, ids: Iterable[str]) -> None:
-        """Read the records of `ids` that are not here, many at a time."""
+        """Read the messages of `ids` that are not in memory, many per query."""
         live = self.live
         wanted = list({i for i in ids if i not in live})
         self._looked.update(wanted)
@@ -176,7 +176,7 @@ class MessageCache:
             self.adopt(row)
 
     def look_up(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Read the messages of many provider keys."""
+        """Read the rows of many (account, provider key) into `found`."""
         by_account: dict[str, set[str]] = defaultdict(set)
         for account, key in keys:
             by_account[account].add(key)
@@ -195,7 +195,7 @@ class MessageCache:
                     rest = rest[size:]
 
     def adopt(self, row: Sequence[Any]) -> CachedMessage:
-        """Return the entry of a row; what memory knows is newer."""
+        """Return the entry of a row; one that is in memory is newer than its row."""
         found = self.live.get(row[0])
         if found is not None:
             return found
@@ -214,7 +214,7 @@ class MessageCache:
         return entry
 
     def entry(self, message_id: str) -> CachedMessage | None:
-        """Return a message, read if need be."""
+        """Return a message by id, from memory or its row; None: there is none."""
         found = self.live.get(message_id)
         if found is None and message_id not in self._looked:
             self.load((message_id,))

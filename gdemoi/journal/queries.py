@@ -1,7 +1,7 @@
-"""The reading side: a connection of its own, so that reads never block writes.
+"""Queries: the head of a lane, the outbox, a message's story, a search, counts.
 
-This file knows what is asked of the journal: the head of a lane, the outbox, a
-message's story, a search.  It sees what has been committed, and changes nothing.
+They run on a connection of their own, so that reads never block writes; each sees one
+snapshot of what has been committed, and changes nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _COLUMNS: Final = {
 
 
 class Queries:
-    """What may be read, as functions that run in the reader's thread."""
+    """What may be read; each method runs as a job in the reading thread."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database = database
@@ -215,7 +215,7 @@ class Queries:
         return {
             **summary(message, record),
             "gateway": owner or None,
-            "message": _told_back(message),
+            "message": _message_json(message),
             "tried": list(record.tried),
             "due": rfc3339(record.due) if record.lane and record.due else None,
             "events": [
@@ -223,9 +223,9 @@ class Queries:
                 | {"correlation": message.correlation}
                 for told in record.told
             ],
-            "attempts": [_attempt(attempt) for attempt in record.attempts],
+            "attempts": [_attempt_json(attempt) for attempt in record.attempts],
             "provider_ids": [i for a in record.attempts for i in a.provider_ids],
-            "receipts": [_said(said) for said in record.receipts],
+            "receipts": [_receipt_json(receipt) for receipt in record.receipts],
             "omitted": record.omitted,
         }
 
@@ -250,10 +250,10 @@ class Queries:
         return found[:limit], str(rows[limit - 1][0]) if more else None
 
 
-def _told_back(message: Outbound) -> dict[str, Any]:
+def _message_json(message: Outbound) -> dict[str, Any]:
     """Return a message JSON-ready, its correlation as the platform wrote it.
 
-    A number in it may be larger than any of ours (1e999): it is not looked at.
+    That is not decoded: a number in it may be larger than a float holds (1e999).
     """
     found: dict[str, Any] = plain(msgspec.structs.replace(message, correlation=_NULL))
     if message.correlation != _NULL:
@@ -279,7 +279,7 @@ def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
 
 
 def summary(message: Outbound, record: MessageRecord) -> dict[str, Any]:
-    """Return a message and where it stands, in a few words."""
+    """Return the main fields of a message and its state, JSON-ready."""
     last = record.told[-1] if record.told else None
     return {
         "id": message.id,
@@ -305,7 +305,7 @@ def summary(message: Outbound, record: MessageRecord) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: StoredAttempt) -> dict[str, Any]:
+def _attempt_json(attempt: StoredAttempt) -> dict[str, Any]:
     answered = attempt.answered_at
     return {
         "attempt": attempt.number,
@@ -324,16 +324,16 @@ def _attempt(attempt: StoredAttempt) -> dict[str, Any]:
     }
 
 
-def _said(said: StoredReceipt) -> dict[str, Any]:
+def _receipt_json(receipt: StoredReceipt) -> dict[str, Any]:
     return {
-        "at": rfc3339(said.at),
-        "channel": said.channel,
-        "provider_id": said.provider_id,
-        "state": said.state.value,
-        "counted": said.counted,
-        "error": plain(said.error),
-        "stamp": None if said.stamp is None else rfc3339(said.stamp),
-        "matched_by": said.by or said.provider_id,
-        "raw": said.raw,
-        "verified": said.verified,
+        "at": rfc3339(receipt.at),
+        "channel": receipt.channel,
+        "provider_id": receipt.provider_id,
+        "state": receipt.state.value,
+        "counted": receipt.counted,
+        "error": plain(receipt.error),
+        "stamp": None if receipt.stamp is None else rfc3339(receipt.stamp),
+        "matched_by": receipt.by or receipt.provider_id,
+        "raw": receipt.raw,
+        "verified": receipt.verified,
     }

@@ -62,7 +62,10 @@ def keys_of(receipt: Receipt) -> tuple[str, ...]:
 
 
 def speaks_of(about: str | None, to: str) -> bool:
-    """Tell whether the phone in a receipt can be the message's."""
+    """Tell whether the number in a receipt can be the message's recipient.
+
+    Carriers leave out the country code, or write a trunk prefix.
+    """
     if not about or (about.isdigit() and to.endswith(about)):
         return True
     digits = "".join(filter(str.isdigit, about)).lstrip("0")
@@ -132,7 +135,7 @@ def _provide(
     account: str,
     provider_ids: tuple[str, ...],
 ) -> None:
-    """Keep the provider ids of an answer, and give it what came early."""
+    """Store the provider ids of an answer, and apply receipts that came before it."""
     known = [i for a in entry.record.attempts for i in a.provider_ids]
     for provider_id in dict.fromkeys(provider_ids):
         if provider_id not in known:
@@ -144,11 +147,11 @@ def _provide(
 
 
 def _match_early(transaction: Transaction, account: str, key: str) -> None:
-    """Give receipts that came before the answer to their message."""
+    """Apply receipts that came before the answer to their message."""
     found = transaction.statements.find_unmatched
     for n, body in transaction.database.rows(found, (account, key)):
         receipt = decode_receipt(body)
-        if _give(transaction, receipt, transaction.now) is not None:
+        if _apply(transaction, receipt, transaction.now) is not None:
             remove_unmatched(transaction, n, receipt)
 
 
@@ -164,8 +167,8 @@ def remove_unmatched(transaction: Transaction, n: int, receipt: Receipt) -> None
 def note_receipt(
     transaction: Transaction, receipt: Receipt, now: float
 ) -> ReceiptMatch | None:
-    """Record a receipt, matched or kept."""
-    match = _give(transaction, receipt, now)
+    """Apply a receipt to its message, or keep it unmatched (None)."""
+    match = _apply(transaction, receipt, now)
     if match is None:
         _keep(transaction, receipt, now)
     return match
@@ -184,10 +187,10 @@ def _keep(transaction: Transaction, receipt: Receipt, now: float) -> None:
     transaction.unmatched_count += 1
 
 
-def _give(
+def _apply(
     transaction: Transaction, receipt: Receipt, now: float
 ) -> ReceiptMatch | None:
-    """Let the message that a receipt is about have it."""
+    """Apply a receipt to the message that it is about; None: there is none."""
     found = _find(transaction, receipt, now)
     if found is None:
         return None
@@ -218,7 +221,7 @@ def _find(transaction: Transaction, receipt: Receipt, now: float) -> Found | Non
 def _by_receipt_ids(
     transaction: Transaction, receipt: Receipt, now: float
 ) -> Found | None:
-    """Ask each id that the receipt names; one spelled the same goes first."""
+    """Look for each id that the receipt names; an exact spelling goes first."""
     best: Found | None = None
     for receipt_id in witnesses(receipt):
         candidates, entries = _candidates(transaction, receipt_id)

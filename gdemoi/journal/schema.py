@@ -101,7 +101,7 @@ provider_ids = Table(
     sqlite_with_rowid=False,
 )
 
-# The outbox: written in the transaction of the state that it tells.  All events
+# The outbox: written in the transaction that changed the state.  All events
 # of a commit share a few rows, since each row costs more than what it holds;
 # `seq` is the number of the last one in it.
 events = Table(

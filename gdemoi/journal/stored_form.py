@@ -46,7 +46,7 @@ class StoredEvent(msgspec.Struct, array_like=True, gc=False):
 
 
 class AttemptOutcome(StrEnum):
-    """How an attempt ended, as a row says it."""
+    """How an attempt ended, as its row has it."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -114,7 +114,7 @@ class StoredAttempt(msgspec.Struct, array_like=True, gc=False):
 
 
 class StoredReceipt(msgspec.Struct, array_like=True, gc=False):
-    """One receipt in the story; `counted` False: it came too late to matter."""
+    """One receipt of a message; `counted` False: it changed nothing."""
 
     at: float
     channel: str
@@ -130,13 +130,13 @@ class StoredReceipt(msgspec.Struct, array_like=True, gc=False):
 
 
 class MessageRecord(msgspec.Struct, array_like=True, gc=False):
-    """Where one message stands, and its whole story."""
+    """The state of one message, and all that happened to it."""
 
     expires_at: float
     state: MessageState = MessageState.ACCEPTED
     final: bool = False
     seq: int = 0
-    # the last fact
+    # when the last fact changed it, seconds since 1970
     at: float = 0.0
     channel: str | None = None
     error: Error | None = None
@@ -144,9 +144,9 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     lane: str | None = None
     due: float = 0.0
     held_until: float | None = None
-    # the last attempt left and has no answer yet
+    # the last attempt has no outcome yet
     open: bool = False
-    # some attempt was accepted: it has left for good
+    # an attempt was accepted whole, or receipts say so: the message is out
     taken: bool = False
     tried: tuple[str, ...] = ()
     attempts: list[StoredAttempt] = []
@@ -239,7 +239,7 @@ def status_key(told: StoredEvent) -> str:
 
 
 class OutboxRow(msgspec.Struct, array_like=True, gc=False):
-    """An event as the outbox keeps it; a status event is short until it is read."""
+    """An event in the outbox: `told` for a status event, else key and body."""
 
     seq: int
     event_id: str

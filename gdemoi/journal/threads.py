@@ -61,7 +61,7 @@ class Job:
 def tried(function: Callable[..., _T], *args: Any) -> _T | Failure:
     """Return what `function` returns, or the Failure of what it raises.
 
-    Whatever a job raises must reach its caller, and the thread lives on.
+    Whatever a job raises must reach its caller, and the thread goes on.
     """
     found: list[_T | Failure] = []
     done = maybeDeferred(function, *args).addBoth(found.append)
@@ -70,7 +70,7 @@ def tried(function: Callable[..., _T], *args: Any) -> _T | Failure:
 
 
 class BatchRunner(Protocol):
-    """What does the jobs: a transaction over all of them, and the way back."""
+    """Runs jobs in a thread, and hands their answers out on the reactor thread."""
 
     def work(self, jobs: Sequence[Job]) -> Any:
         """Do the jobs (in the thread); return what `deliver` wants."""
@@ -229,7 +229,7 @@ CHECKPOINT_S: Final = 5.0
 
 @define
 class BatchResult:
-    """What a batch came to, on its way to the reactor thread."""
+    """The results of a batch, on their way to the reactor thread."""
 
     answers: list[tuple[Deferred[Any], Any]] = field(factory=list)
     events: list[OutboxRow] = field(factory=list)
@@ -239,14 +239,14 @@ class BatchResult:
 
 
 def unavailable(failure: Failure) -> Failure:
-    """Return what callers are told when the database does not answer."""
+    """Return the failure that callers get when the database does not answer."""
     if failure.check(Unavailable):
         return failure
     return Failure(Unavailable(f"journal: {failure.value}"))
 
 
 class JournalWriter:
-    """The crew of the writing thread."""
+    """Runs the batches of the writing thread, and remembers why one failed."""
 
     log = Logger()
 
@@ -285,7 +285,7 @@ class JournalWriter:
         return done
 
     def _work(self, jobs: Sequence[Job], done: BatchResult) -> None:
-        failure = tried(self._together, jobs, done)
+        failure = tried(self._commit_all, jobs, done)
         if failure is None:
             return
         failure = self._soundness.judged(failure)
@@ -294,11 +294,11 @@ class JournalWriter:
         elif len(jobs) == 1:
             done.answers.append((jobs[0].answer, failure))
         else:
-            # one of them cannot be done; the others shall be
+            # a fault in one job must not fail the others: each by itself
             for job in jobs:
                 self._work([job], done)
 
-    def _together(self, jobs: Sequence[Job], done: BatchResult) -> None:
+    def _commit_all(self, jobs: Sequence[Job], done: BatchResult) -> None:
         self._soundness.check()
         answers, events, lanes = self._transaction.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
@@ -327,7 +327,7 @@ class JournalWriter:
     def _refused(
         self, jobs: Sequence[Job], done: BatchResult, failure: Failure
     ) -> None:
-        """The database takes nothing now; told once, until the reason changes."""
+        """Fail a batch that the database did not take; log it once per reason."""
         self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
         self._refusals += 1
         text = f"the journal cannot be written: {failure.value}"
@@ -358,7 +358,7 @@ class JournalWriter:
         self._checkpoint_at = now
         failure = tried(self._transaction.database.checkpoint)
         if failure is not None and not self._soundness.judged(failure).check(Damaged):
-            # nothing is lost by it, and the next commit tells what is wrong
+            # nothing is lost by it, and the next commit fails too if it matters
             self.log.warn("no checkpoint: {why}", why=failure.value)
 
     def deliver(self, done: BatchResult) -> None:
@@ -373,7 +373,7 @@ class JournalWriter:
 
 
 class JournalReader:
-    """The crew of the reading thread: one snapshot for each job."""
+    """Runs the jobs of the reading thread, each in one snapshot."""
 
     log = Logger()
 

@@ -1,9 +1,9 @@
-"""The writing side: what the jobs of one batch do, in one transaction.
+"""One transaction per batch: facts change records, and changed records become rows.
 
-This file knows how facts become rows: it lets `record` change the messages that
-a batch is about, and writes each changed record once, with its events, many rows
-by one statement.  It refuses to know threads and Deferreds, and which messages
-are at hand (`known`).
+The jobs of a batch change messages in memory (message_state.py).  At the end each
+changed record is written once, with its events, provider ids and counters, many rows
+by one statement; then the transaction is committed.  A fault undoes all of it, in
+memory too.  This is code of the writing thread: no Deferreds, no reactor.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FINAL: Final = Report.FINAL
 
 
 class Transaction:
-    """Facts in, rows and events out; one transaction at a time."""
+    """What the jobs of a batch write to; one transaction at a time."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Transaction:
         return answers, events, lanes
 
     def load_counters(self) -> None:
-        """Read the numbers that go on from batch to batch."""
+        """Read the counters, which are kept in memory from batch to batch."""
         self.counters = dict(self.database.rows(self.statements.counters))
         for name in ("n", "seq"):
             self.counters.setdefault(name, 0)
@@ -129,7 +129,7 @@ class Transaction:
         self.unmatched_count = self.database.rows(self.statements.count_unmatched)[0][0]
 
     def _abandon(self) -> None:
-        """Give up the batch: memory says again what the database says."""
+        """Roll back, and forget everything in memory that may differ from the rows."""
         self.database.rollback()
         self.cache.clear()
         self._clear()
@@ -236,7 +236,7 @@ class Transaction:
             self._provider_rows = []
 
     def _count(self, entry: CachedMessage) -> None:
-        """Carry what changed of an entry into counts and backlogs."""
+        """Count an entry's change of state and lane, and remember what its row has."""
         record = entry.record
         state, lane = record.state, record.lane
         if entry.state is not state:
@@ -292,14 +292,17 @@ class Transaction:
         return f"{self._prefix}{self._made:x}"
 
     def publish(self, routing_key: str, event_id: str, body: bytes) -> None:
-        """Put an event that is about no message into our outbox."""
+        """Put an event that belongs to no message into our outbox."""
         row = OutboxRow(
             self.bump("seq", 1), event_id, routing_key=routing_key, body=body
         )
         self._outbox[self.owner].append(row)
 
     def changed(self, entry: CachedMessage, told: Sequence[StoredEvent]) -> None:
-        """Note that an entry must be written, with its new events."""
+        """Mark an entry to be written, and put its new events into the outbox.
+
+        Events that the message did not ask for (`Report`) are in its record only.
+        """
         self._touched[entry.n] = entry
         if entry.record.final:
             self._over.append(entry)
