@@ -25,6 +25,8 @@ _is_number: Final = re.compile(
     r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 ).fullmatch
 _MOST_DIGITS: Final = 18
+DEFAULT_LIMIT: Final = 100
+LARGEST_LIMIT: Final = 1000
 encode: Final = msgspec.json.Encoder().encode
 # The field that a channel's refusal is about.
 _FAULTY: Final = {
@@ -130,15 +132,22 @@ class QueryParameters:
         """Return a parameter, None when it is absent."""
         return self._values.get(name)
 
-    def count(self, name: str, default: int, low: int, high: int) -> int:
-        """Return a whole number, brought into its range."""
+    def count(self, name: str, default: int, high: int) -> int:
+        """Return a whole number; those beyond `high` are `high`."""
         value = self.text(name)
         if value is None:
             return default
         if not _is_whole(value):
             raise Problem(422, "invalid", f"{name} is not a whole number", name)
-        # longer ones than any range, and than int() reads
-        return high if len(value) > _MOST_DIGITS else min(max(int(value), low), high)
+        # longer ones than any, and than int() reads
+        return high if len(value) > _MOST_DIGITS else min(int(value), high)
+
+    def limit(self) -> int:
+        """Return how many of a list are wanted at most."""
+        found = self.count("limit", DEFAULT_LIMIT, LARGEST_LIMIT + 1)
+        if not 1 <= found <= LARGEST_LIMIT:
+            raise Problem(422, "invalid", f"limit is 1 to {LARGEST_LIMIT}", "limit")
+        return found
 
     def seconds(self, name: str, longest_s: float) -> float:
         """Return a duration in seconds, cut to the longest; 0 when it is absent."""

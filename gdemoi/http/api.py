@@ -51,7 +51,6 @@ RETRY_AFTER_S: Final = 5
 _SEARCH: Final = (
     "to", "from", "state", "channel", "since", "until", "limit", "cursor"
 )  # fmt: skip
-_PAGE_LIMIT: Final = 1000
 _SEQ_LIMIT: Final = 10**15
 _ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
 
@@ -128,7 +127,7 @@ class Api:
                 channel=query.text("channel"),
                 since=query.moment("since"),
                 until=query.moment("until"),
-                limit=query.count("limit", 100, 1, _PAGE_LIMIT),
+                limit=query.limit(),
                 cursor=query.text("cursor"),
             )
         )
@@ -176,7 +175,7 @@ class Api:
     async def unmatched(self, request: IRequest) -> bytes:
         """Show the newest receipts that are about no message we know."""
         query = QueryParameters(request, ("limit",))
-        limit = query.count("limit", 100, 1, _PAGE_LIMIT)
+        limit = query.limit()
         found = await self._gateway.unmatched(limit)
         total = await self._gateway.count_unmatched()
         return answer(request, {"receipts": list(found), "total": total})
@@ -209,7 +208,7 @@ class Api:
     def trace(self, request: IRequest, name: str) -> bytes:
         """Show what passed there lately, as lines or as a capture file."""
         query = QueryParameters(request, ("after", "format"))
-        after = query.count("after", 0, 0, _SEQ_LIMIT)
+        after = query.count("after", 0, _SEQ_LIMIT)
         try:
             match query.text("format") or "json":
                 case "json":

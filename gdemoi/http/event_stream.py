@@ -27,7 +27,6 @@ log = Logger()
 # A comment this often keeps proxies from closing a silent stream.
 STREAM_SILENCE_S: Final = 15.0
 STREAM_BATCH: Final = 500
-_LIMIT: Final = 1000
 
 
 @implementer(IPushProducer)
@@ -90,7 +89,7 @@ class EventStream:
             if streams:
                 await self._stream(request, after)
                 return None
-            limit = query.count("limit", 100, 1, _LIMIT)
+            limit = query.limit()
             wait_s = query.seconds("wait", self._settings.long_poll_s)
             return answer(request, await self._poll(after, limit, wait_s))
         finally:

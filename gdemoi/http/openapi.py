@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from gdemoi.contract.envelope import MANY_LIMIT
+from gdemoi.http.answers import LARGEST_LIMIT
 from gdemoi.http.openapi_schemas import (
     COUNT,
     ID,
@@ -148,7 +149,11 @@ _MOMENT: Final = {
 }
 _SEQ: Final = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _PLACE: Final = {"anyOf": [_SEQ, {"const": "now"}]}
-_LIMIT: Final = _query("limit", COUNT, "at most; brought into 1 to 1000")
+_LIMIT: Final = _query(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
+    "at most so many; default 100",
+)
 _OF_MESSAGE: Final = _in("path", "id", ID, "the message's id")
 _OF_CHANNEL: Final = _in("path", "name", {"type": "string"}, "the channel's name")
 

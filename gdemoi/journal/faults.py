@@ -146,6 +146,8 @@ def foreseen(path: str) -> str | None:
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         return _no_folder(folder)
+    if _is_of_the_kernel(folder):
+        return _of_the_kernel(folder)
     if os.path.isdir(path):
         return f"{path} is a folder; name a file in it"
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
@@ -166,7 +168,22 @@ def foreseen(path: str) -> str | None:
     return None
 
 
+def _is_of_the_kernel(folder: str) -> bool:
+    return folder.split(os.sep)[1] in ("proc", "sys")
+
+
+def _of_the_kernel(folder: str) -> str:
+    return f"{folder} is the kernel's, no file can be made there: name another folder"
+
+
 def _no_folder(folder: str) -> str:
+    if _is_of_the_kernel(folder):
+        return _of_the_kernel(folder)
+    above = folder
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        return f"{above} is a file and no folder: name another folder"
     text = f"the folder {folder} does not exist: create it, owned by user {_user()}"
     # sqlite:///var/lib/x, beside a file in /etc, is /etc/var/lib/x
     at, rest = folder, ""

@@ -102,6 +102,9 @@ _NO_CONNECTION: Final = (
     Advice("host", "or the carrier's firewall does not know our IP address"),
 )
 _NO_AUTHORITY: Final = (Advice("tls_ca", "the file cannot be used"),)
+_TLS_TO_NOBODY: Final = (
+    Advice("tls", "no, or another port: the far side may not speak TLS at this one"),
+)
 _HUNG_UP: Final = (
     Advice("tls", "the far side hung up before it answered: it may want TLS (or not)"),
     Advice("host", "or it does not know our IP address"),
@@ -133,7 +136,11 @@ def advice_for(probed: Probed, settings: SmppSettings) -> tuple[Advice, ...]:
             (Advice("system_id", f"ask the carrier about {probed.command_status:#x}"),),
         )
     if not probed.bound:
-        return _for_no_answer(probed.problem)
+        found = _for_no_answer(probed.problem)
+        if settings.tls and found in (_HUNG_UP, _SILENT, _NO_SMPP):
+            # what they say of TLS is for who has none
+            found = (*_TLS_TO_NOBODY, *(one for one in found if one.key != "tls"))
+        return found
     return _for_a_bind(probed, settings)
 
 

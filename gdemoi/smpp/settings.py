@@ -424,6 +424,9 @@ class SmppSettings:
 
 def _address(host: str, port: int) -> tuple[str, int]:
     """Read ``name``, ``name:port``, ``[v6]:port`` or a bare IPv6 address."""
+    scheme, is_url, bare = host.partition("://")
+    if is_url:
+        raise ValueError(f"write the host without {scheme}://: {bare.rstrip('/')}")
     name, colon, own = host.rpartition(":")
     if not colon or (":" in name and not name.startswith("[")):
         return host.strip("[]"), port

@@ -138,6 +138,9 @@ class YeastarSettings:
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong between keys."""
+        scheme, is_url, bare = self.host.partition("://")
+        if is_url:
+            yield "host", f"write the host without {scheme}://: {bare.rstrip('/')}"
         for port in self.numbers:
             if not port.isdecimal() or (self.ports and int(port) not in self.ports):
                 yield f"number.{port}", f"{port} is none of the ports"

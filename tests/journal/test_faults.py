@@ -47,6 +47,25 @@ class FileTests(SynchronousTestCase):
             "has four slashes", foreseen(f"{top}/etc/nowhere/j.sqlite") or ""
         )
 
+    def test_a_folder_that_cannot_be_created(self) -> None:
+        """A file stands in its way, or it is the kernel's: no word of creating it."""
+        file = Path(self.mktemp()).absolute()
+        file.write_text("x")
+        link = Path(self.mktemp()).absolute()
+        link.symlink_to("/nowhere/at/all")
+        for path, words in (
+            (f"{file}/j.sqlite", f"{file} is a file and no folder"),
+            (f"{file}/a/b/j.sqlite", f"{file} is a file and no folder"),
+            (f"{link}/j.sqlite", f"{link} is a file and no folder"),
+            ("/proc/j.sqlite", "/proc is the kernel's"),
+            ("/proc/nowhere/j.sqlite", "/proc/nowhere is the kernel's"),
+            ("/sys/j.sqlite", "/sys is the kernel's"),
+        ):
+            fault = NotADirectoryError(errno.ENOTDIR, "x")
+            for said in (foreseen(path) or "", of_file(path, fault)):
+                self.assertIn(words, said)
+                self.assertNotIn("create it", said)
+
 
 class DamageTests(SynchronousTestCase):
     def test_which_errors_of_sqlite_are_damage(self) -> None:

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.sandbox.smsc import SmscPersonality
-from gdemoi.smpp.channel_probe import Probed, probe
+from gdemoi.smpp.channel_probe import Probed, advice_for, probe
 from tests.smpp.house import House
 
 
@@ -84,6 +84,20 @@ class ProbeTests(SynchronousTestCase):
             (found,) = probed(house)
             self.assertFalse(found.bound)
             self.assertIn(key, keys(found), found)
+
+    def test_tls_to_a_port_without(self) -> None:
+        """Whoever says tls = yes is not told that the far side may want TLS."""
+        hung_up, silent = "the far side hung up", "no answer"
+        for problem in (hung_up, silent, "command_length 0 is below 16"):
+            found = Probed(host="a", port=1, bind="x", connect_ms=1.0, problem=problem)
+            plain, over_tls = (
+                advice_for(found, House(tls=tls, start=False).settings)
+                for tls in (False, True)
+            )
+            self.assertTrue(any("TLS" in one.why for one in plain))
+            told = [one.why for one in over_tls if one.key == "tls"]
+            self.assertEqual(len(told), 1)
+            self.assertIn("may not speak TLS", told[0])
 
     def test_what_could_be_better(self) -> None:
         """No version told; a window too small for the rate."""

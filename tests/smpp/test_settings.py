@@ -46,6 +46,16 @@ class SettingsTests(SynchronousTestCase):
             settings = SmppSettings(**{**GOOD, **given_})
             self.assertEqual([name for name, _ in settings.complaints()], [key])
 
+    def test_a_host_is_no_url(self) -> None:
+        """It was taken for a port that is no number."""
+        for host in ("smpp://127.0.0.1", "tls://smsc.example:2776/", "ssmpp://[::1]"):
+            (told,) = SmppSettings(**{**GOOD, "host": (host,)}).complaints()
+            scheme, _, rest = host.partition("://")
+            bare = rest.rstrip("/")
+            self.assertEqual(
+                told, ("host", f"write the host without {scheme}://: {bare}")
+            )
+
     def test_converters(self) -> None:
         """auto, zones, hexadecimal octets."""
         self.assertIsNone(ton_or_npi("auto"))

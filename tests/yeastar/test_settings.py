@@ -34,6 +34,7 @@ class SettingsTests(SynchronousTestCase):
             ({"ports": (1,), "numbers": {"2": "+7"}}, "number.2"),
             ({"numbers": {"x": "+7"}}, "number.x"),
             ({"poll_interval_s": 0.0}, "poll_interval"),
+            ({"host": "http://192.0.2.30/"}, "host"),
             ({"username": "a\r\nAction: Logoff"}, "username"),
         ):
             self.assertEqual([name for name, _ in made(**more).complaints()], [key])
