@@ -251,6 +251,7 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
     described.update(state=state, reason=reason)
     described.update(
         unable=lane.unable(),
+        next_try_at=lane.rests_until() or described.get("next_try_at"),
         unanswered=lane.silence.unanswered,
         unanswered_since=lane.silence.unanswered_since,
         refused_senders=lane.senders.describe(lane.seconds()),

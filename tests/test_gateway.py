@@ -122,10 +122,12 @@ class GatewayTests(SynchronousTestCase):
         halted = ("down", "twilio:20003: bad token")
         self.assertEqual((first["state"], first["reason"]), halted)
         self.assertEqual(first["unable"], halted[1])
+        self.assertEqual(first["next_try_at"], NOW + 300)
         self.result(self.gateway.resume("a"))
         first, _ = self.gateway.channels()
         self.assertEqual((first["state"], first["reason"]), ("up", ""))
         self.assertEqual((first["refused_senders"], first["unable"]), ([], None))
+        self.assertIsNone(first["next_try_at"])
 
     def test_a_channel_whose_submits_are_not_answered_says_so(self) -> None:
         """In its state, with how many and since when, until the first answer."""

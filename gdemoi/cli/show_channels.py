@@ -27,7 +27,7 @@ _CHANNEL: Final = (
 )
 # What a line tells at a glance: values that speak for themselves, then named ones.
 _BARE: Final = ("number", "operator", "host")
-_GLANCE: Final = ("signal", "waiting", "round_trip_ms", "balance")
+_GLANCE: Final = ("signal", "waiting", "round_trip_ms", "balance", "next_try_at")
 _OF_LINES: Final = ("name", "state", "reason")
 # Ids that only --json tells: they say nothing at a glance.
 _LONG: Final = ("imei", "imsi", "iccid", "smsc", "status", "span")
@@ -97,6 +97,7 @@ def _channel(channel: Json) -> list[Text]:
         why,
         unable if unable and unable not in why else None,
         f"balance {balance}" if balance is not None else None,
+        _next_try(channel),
     )
     return [
         plain(channel.get("name"), "bold"),
@@ -108,6 +109,15 @@ def _channel(channel: Json) -> list[Text]:
         plain(channel.get("sent")),
         plain(notes, "dim"),
     ]
+
+
+def _next_try(channel: Json) -> str | None:
+    """Return when what rests (the channel, else its senders) is tried again."""
+    at = channel.get("next_try_at")
+    if at is None:
+        ends = [one["next_try_at"] for one in channel.get("refused_senders") or ()]
+        at = min(ends, default=None)
+    return None if at is None else _measure("next_try_at", at)
 
 
 def _line(channel: str, line: Json, every: bool) -> list[Text]:

@@ -61,6 +61,7 @@ from gdemoi.message import (
     Outcome,
     Receipt,
     Refused,
+    Uncertain,
 )
 from gdemoi.tasks import spawn
 
@@ -273,7 +274,7 @@ class GoipChannel:
                 channel=self.name,
                 line=over.line,
                 id=over.job.message_id,
-                outcome=outcome,
+                outcome=_in_words(outcome),
             )
         self._memory.changed()
         self._jobs.pop(over.job).callback(outcome)
@@ -505,3 +506,10 @@ class InboundForwarder:
         else:
             self._session.not_stored(key)
         self._protocol.flush()
+
+
+def _in_words(outcome: Refused | Uncertain) -> str:
+    """Return an outcome as the log has it."""
+    if isinstance(outcome, Uncertain):
+        return f"nobody knows whether it was sent: {outcome.why}"
+    return f"refused: {outcome.error.code} {outcome.error.text}"

@@ -207,6 +207,7 @@ def _standing() -> Schema:
         state={"enum": ["up", "degraded", "down"]},
         reason=WORD,
         unable=maybe(WORD),
+        next_try_at=maybe(number),
         unanswered=COUNT,
         unanswered_since=maybe(number),
         paused=YES_OR_NO,

@@ -76,8 +76,11 @@ function channel(one) {
   }
   const slowed = one.present_rate != null && one.present_rate !== one.rate;
   const rate = one.rate ? `${one.rate}/s` : "";
+  const tries = (one.refused_senders ?? []).map((it) => it.next_try_at).filter(Boolean);
+  const next = one.next_try_at ?? (tries.length ? Math.min(...tries) : null);
   const notes = [one.reason, !one.reason?.includes(one.unable) && one.unable,
-    one.balance != null && `balance ${one.balance}`].filter(Boolean).join(", ");
+    one.balance != null && `balance ${one.balance}`,
+    next && measure("next_try_at", next)].filter(Boolean).join(", ");
   return row(name(one.name), { text: one.kind, style: "roomy" },
     state(one.paused ? "paused" : one.state),
     n(one.backlog, "backlog"), n(`${one.in_flight ?? 0} / ${one.window ?? ""}`, "in flight"),
@@ -88,7 +91,7 @@ function channel(one) {
 
 // What matters of a line is shown, the rest on request.
 const MAIN = ["number", "operator", "signal", "registration", "balance", "sent", "received",
-  "host", "smsc", "version", "round_trip_ms", "unanswered"];
+  "host", "smsc", "version", "round_trip_ms", "unanswered", "next_try_at"];
 const HIDDEN = ["name", "state", "reason"];
 function measure(key, value) {
   const spoken = key.replaceAll("_", " ");

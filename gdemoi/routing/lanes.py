@@ -145,6 +145,11 @@ class Lane:
             return "paused by an operator"
         return self._rest.reason(self._clock.seconds()) or self.channel.unable()
 
+    def rests_until(self) -> float | None:
+        """Return when the lane tries its channel again; None: it does not rest."""
+        until = self._rest.until
+        return until if until > self._clock.seconds() else None
+
     def seconds(self) -> float:
         """Return the time."""
         return self._clock.seconds()
@@ -484,13 +489,16 @@ class Lane:
         elif refused.scope is Scope.CHANNEL_FOR_A_WHILE:
             self._leave_alone(refused)
         elif refused.scope is Scope.CHANNEL_UNTIL_MENDED:
+            pause_s = refused.retry_after_s or MENDED_S
             log.error(
-                "{lane} halts until someone acts: {code} {text}",
+                "{lane} halts: {code} {text}; it tries one message again"
+                " in {pause:g} s, or at once on resume",
                 lane=self.name,
                 code=refused.error.code,
                 text=refused.error.text,
+                pause=pause_s,
             )
-            self._suspend(_words(refused), refused.retry_after_s or MENDED_S)
+            self._suspend(_words(refused), pause_s)
             self._owner.rested(self)
         return refused
 

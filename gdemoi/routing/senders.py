@@ -124,4 +124,6 @@ def _told(key: Key, refused: Refused) -> str:
     sender, country = key
     who = "the default sender" if sender is None else f"sender {sender}"
     where = f" for {country}" if country else ""
-    return f"{who} is refused{where} ({refused.error.code} {refused.error.text})"
+    # the far side has nothing against who has only to wait
+    does = "has to wait" if refused.error.retryable else "is refused"
+    return f"{who} {does}{where} ({refused.error.code} {refused.error.text})"

@@ -58,6 +58,8 @@ from gdemoi.yeastar.settings import YeastarSettings
 log = Logger()
 
 # Unsure SMS that are remembered for a late result.
+# So many ports are named in a channel's reason.
+_REASONS: Final = 3
 UNSURE_LIMIT: Final = 1000
 # A part of a message that was refused after others went out is tried again.
 PART_TRIES: Final = 3
@@ -303,11 +305,15 @@ class YeastarChannel:
         now = self._clock.seconds()
         why = self.unable()
         lines = [port.describe(now) for port in self._ports.by_number.values()]
-        some_down = any(line["state"] == "down" for line in lines)
+        down = [
+            f"port {line['name']}: {line['reason']}"
+            for line in lines
+            if line["state"] == "down"
+        ]
         conversation = self._reconnector.conversation
         return {
-            "state": "down" if why else "degraded" if some_down else "up",
-            "reason": why or "",
+            "state": "down" if why else "degraded" if down else "up",
+            "reason": why or _some(down),
             "lines": lines,
             "balance": None,
             "address": str(self._host),
@@ -481,3 +487,9 @@ def make(
 
 
 KIND: Final = ChannelKind(name="yeastar", settings=YeastarSettings, make=make)
+
+
+def _some(reasons: Sequence[str]) -> str:
+    """Return a few reasons, and how many more there are."""
+    more = len(reasons) - _REASONS
+    return "; ".join(reasons[:_REASONS]) + (f"; {more} more" if more > 0 else "")

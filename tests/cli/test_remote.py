@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -433,6 +434,20 @@ class OperatingTests(SynchronousTestCase):
             "signal 21",
         ):
             self.assertIn(words, result.output)
+
+    def test_when_it_is_tried_again(self) -> None:
+        """Of a channel that rests, of senders that do, and of a connection."""
+        at = datetime(2026, 11, 28, 12, 34, 56).timestamp()
+        senders = [{"sender": "A", "next_try_at": at + 9}, {"next_try_at": at}]
+        resting = {"refused_senders": senders}
+        for told in (
+            {"state": "down", "next_try_at": at},
+            {"state": "degraded", **resting},
+            {"state": "down", "binds": [{"name": "trx", "next_try_at": at}]},
+        ):
+            house = House(described=[{"name": "smsc", "kind": "smpp", **told}])
+            said = Terminal(Client(house)).type("status").output
+            self.assertIn("next try at 12:34:56", said)
 
     def test_a_line_at_a_glance(self) -> None:
         """A GSM line is one row at 80 columns; --all tells everything of it."""

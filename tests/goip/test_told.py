@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.goip.inbound import MOST_PARTS, LongSmsJoiner
@@ -44,6 +45,27 @@ class ToldTests(SynchronousTestCase):
         (outcome,) = outcomes
         assert isinstance(outcome, Uncertain)
         self.assertEqual((outcome.why, outcome.line), ("no answer to SEND", "a"))
+
+    def test_the_log_tells_an_outcome_in_words(self) -> None:
+        """It printed the whole record as Python shows it."""
+        rig = Rig({"a": line_settings()})
+        rig.register("a")
+        rig.submit()
+        rig.until_send()
+        with capturedLogs() as events:
+            rig.pass_time(21)
+        said = " ".join(map(formatEvent, events))
+        self.assertIn("nobody knows whether it was sent: no answer to SEND", said)
+        self.assertNotIn("Uncertain(", said)
+        rig = Rig({"a": line_settings()})
+        rig.register("a")
+        rig.submit()
+        sendid = rig.until_send()
+        with capturedLogs() as events:
+            rig.say(f"ERROR {sendid} 1 errorstatus:38\n")
+        said = " ".join(map(formatEvent, events))
+        self.assertNotIn("Refused(", said)
+        self.assertIn(": refused: goip:", said)
 
     def test_when_to_ask_again(self) -> None:
         """Without a usable line: soon; about one line only: in a minute."""

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
@@ -1023,6 +1024,15 @@ class HaltTests(Case):
         self.clock.advance(300)
         self.assertEqual(lane.standing("up", ""), ("up", ""))
         self.assertEqual(self.changes(), [("down", why), ("up", "")])
+
+    def test_the_log_tells_when_it_tries_again(self) -> None:
+        """It said that it halts until someone acts, and then went on by itself."""
+        self.accept(self.message("m1"))
+        with capturedLogs() as events:
+            self.hands["a"].answer(BROKEN)
+        said = [formatEvent(one) for one in events]
+        (halts,) = [one for one in said if "halts" in one]
+        self.assertIn("again in 300 s, or at once on resume", halts)
 
     def test_what_the_channel_tells_meanwhile(self) -> None:
         """A reconnection does not make a halted channel look well."""

@@ -63,6 +63,7 @@ class SendersTests(SynchronousTestCase):
         senders = Senders()
         self.assertEqual(senders.refused("A", RUSSIA, busy, 0.0), 300.0)
         self.assertEqual(senders.next_end(10.0), 300.0)
+        self.assertIn("sender A has to wait for RU (", senders.reason(10.0))
 
     def test_who_rests_is_shown(self) -> None:
         """With the reason and the time of the next try; a few by name."""

@@ -543,7 +543,9 @@ class OperatorTests(ChannelCase):
         world.box.ports[2].status = "Power on, Provisioned, Undetected SIM Card"
         world.up()
         told = world.channel.describe()
-        self.assertEqual((told["state"], told["reason"]), ("degraded", ""))
+        why = f"port 2: {told['lines'][1]['reason']}"
+        self.assertEqual((told["state"], told["reason"]), ("degraded", why))
+        self.assertIn("sim card", why)
         self.assertEqual(told["device"], "Asterisk Call Manager/1.1")
         first, second = told["lines"]
         self.assertEqual(
