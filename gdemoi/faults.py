@@ -18,9 +18,9 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.ssl import VerificationError
 
 ANSWERS_TLS: Final = "the far side speaks TLS at this port"
-_PLAIN: Final = (
-    "the far side does not speak TLS at this port; without: tls = no, amqp://"
-)
+_PLAIN: Final = "the far side does not speak TLS at this port"
+# How to do without TLS, for those who need not have it.
+_WITHOUT: Final = "without: tls = no, amqp://"
 # What OpenSSL calls it, and what it mostly is.
 _TLS: Final = (
     ("wrong version number", _PLAIN),
@@ -37,9 +37,7 @@ _TLS: Final = (
     ("protocol version", "no common version of TLS"),
     ("handshake failure", "the far side refuses our TLS"),
 )
-NOT_AGREED: Final = (
-    "TLS was not agreed upon: does this port speak it? (without: tls = no, amqp://)"
-)
+NOT_AGREED: Final = f"TLS was not agreed upon: does this port speak it? ({_WITHOUT})"
 _PORTS: Final = {
     errno.EADDRINUSE: "another program has this port, or another gateway runs; see"
     " `ss -lnp`, or choose another port",
@@ -61,10 +59,13 @@ UNOPENED: Final = (
 _RECORDS: Final = (b"\x15\x03", b"\x16\x03")
 
 
-def in_words(fault: BaseException | None) -> str:
-    """Return what is wrong with a connection, in one line for people."""
+def in_words(fault: BaseException | None, without_tls: str = _WITHOUT) -> str:
+    """Return what is wrong with a connection, in one line for people.
+
+    `without_tls` is what to do at a port that does not speak TLS.
+    """
     if isinstance(fault, SslError):
-        return _tls(fault)
+        return _tls(fault, without_tls)
     if isinstance(fault, CryptoError):
         return "TLS: the file must hold a certificate and its private key, as PEM"
     if isinstance(fault, CertificateError):
@@ -78,10 +79,12 @@ def in_words(fault: BaseException | None) -> str:
     return " ".join(text.split())
 
 
-def _tls(fault: SslError) -> str:
+def _tls(fault: SslError, without_tls: str) -> str:
     reasons = [str(one[-1]) for one in _tuples(fault) if one[-1]]
     for sign, words in _TLS:
         if any(sign in reason for reason in reasons):
+            if words == _PLAIN:
+                words = f"{words}; {without_tls}"
             return f"TLS: {words} ({reasons[0]})"
     return f"TLS: {', '.join(reasons) or 'it failed'}"
 

@@ -16,7 +16,7 @@ PROTOCOLS = {
     for node in ast.parse((HOUSE / "kinds.py").read_text("utf-8")).body
     if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(".channel")
 }
-SHELL_ROOMS = {"protocol", "http", "webhooks", "poller"}
+SHELL_ROOMS = {"protocol", "http", "handshake", "webhooks", "poller"}
 # beside the house, but allowed to put all of it together
 ASSEMBLIES = {"sandbox.assembly", "sandbox.tap", "sandbox.demo"}
 FLOOR_2 = {

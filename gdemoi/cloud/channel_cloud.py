@@ -240,7 +240,7 @@ class CloudChannel:
             answer = await self._http.submit(request)
         except RequestNotSent as why:
             self._confirmation.answered(message_id)
-            self._silence(str(why))
+            self._silence(str(why), lasting=why.lasting)
             return Refused(
                 error=Error(code, str(why), retryable=True),
                 scope=Scope.CHANNEL_FOR_A_WHILE,
@@ -372,8 +372,8 @@ class CloudChannel:
         """Note what an answer says about the account."""
         self._tell(self._health.learn(outcome, self._clock.seconds()))
 
-    def _silence(self, why: str) -> None:
-        self._tell(self._health.silence(why))
+    def _silence(self, why: str, *, lasting: bool = False) -> None:
+        self._tell(self._health.silence(why, lasting=lasting))
 
     def _tell(self, changed: bool) -> None:
         events = self._up.events

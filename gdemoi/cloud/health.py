@@ -54,10 +54,13 @@ class Health:
         self._until, self._halt_s, self._silent = 0.0, HALT_FIRST_S, 0
         return self._become("up", "")
 
-    def silence(self, why: str) -> bool:
-        """Take note that no answer came; True when that changed something."""
+    def silence(self, why: str, *, lasting: bool = False) -> bool:
+        """Take note that no answer came; True when that changed something.
+
+        `lasting`: nor will one the next time, so that it is told at once.
+        """
         self._silent += 1
-        if self._silent < SILENT_TRIES or self.state != "up":
+        if self.state != "up" or not (lasting or self._silent >= SILENT_TRIES):
             return False
         return self._become("degraded", why)
 

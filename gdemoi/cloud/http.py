@@ -37,14 +37,20 @@ from twisted.web.client import (
     RequestGenerationFailed,
     RequestTransmissionFailed,
     ResponseFailed,
-    _HTTP11ClientFactory,
+    _StandardEndpointFactory,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import (
+    IAgent,
+    IAgentEndpointFactory,
+    IBodyProducer,
+    IResponse,
+)
 from zope.interface import implementer
 
 from gdemoi.certificates import Named
 from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
+from gdemoi.cloud.handshake import AgreedEndpoints, HandshakeFailed, HttpFactory
 from gdemoi.cloud.settings import is_loopback
 from gdemoi.errors import Unavailable
 from gdemoi.faults import in_words
@@ -59,7 +65,14 @@ USER_AGENT: Final = "gdemoi"
 
 
 class RequestNotSent(Unavailable):
-    """The request certainly did not leave: it may be repeated."""
+    """The request certainly did not leave: it may be repeated.
+
+    `lasting`: nor will it, before someone acts.
+    """
+
+    def __init__(self, text: str, *, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
 
 
 class RequestUnanswered(Unavailable):
@@ -166,6 +179,7 @@ _FAULTS: Final = (
     ConnectionClosed,
     DNSLookupError,
     DeadlinePassed,
+    HandshakeFailed,
     RequestGenerationFailed,
     RequestTransmissionFailed,
     ResponseFailed,
@@ -247,7 +261,8 @@ class CloudHttp:
         except _FAULTS as why:
             text = explained(why)
             if not_left(why) or (body is not None and not body.left):
-                raise RequestNotSent(text) from None
+                lasting = isinstance(why, HandshakeFailed) and why.lasting
+                raise RequestNotSent(text, lasting=lasting) from None
             raise RequestUnanswered(text) from None
         finally:
             self._slots.release()
@@ -310,6 +325,7 @@ _BEFORE: Final = (
     ConnectError,
     ConnectingCancelledError,
     DNSLookupError,
+    HandshakeFailed,
     VerificationError,
     CertificateError,
 )
@@ -323,19 +339,19 @@ def is_private(url: str) -> bool:
 def not_left(why: BaseException) -> bool:
     """Tell whether a fault came before any octet of the request could leave.
 
-    What TLS would not carry was never written in clear, so a certificate that is
-    not believed is a safe failure, whatever the connection was given to send.
+    An error of TLS proves that only before the two have agreed upon it: whatever
+    OpenSSL calls it, later the request may have been written.
     """
     if isinstance(why, _BEFORE):
         return True
-    if isinstance(why, SSL.Error):
-        return "certificate" in str(why)
     reasons: list[Any] = getattr(why, "reasons", [])
     return any(not_left(reason.value) for reason in reasons)
 
 
 def explained(why: BaseException) -> str:
     """Return a fault in a few words: class names, never addresses or bodies."""
+    if isinstance(why, HandshakeFailed):
+        return str(why)
     if isinstance(why, SSL.Error):
         return in_words(why)
     reasons: list[Any] = getattr(why, "reasons", [])
@@ -353,24 +369,22 @@ class NamedPolicy(BrowserLikePolicyForHTTPS):
         return Named(options, hostname.decode("ascii"))
 
 
-class _Quiet(_HTTP11ClientFactory):
-    """Does not log every connection that begins and ends."""
+def make_agent(
+    reactor: Any, connections: int, endpoints: IAgentEndpointFactory | None = None
+) -> tuple[Agent, HTTPConnectionPool]:
+    """Return an agent that checks certificates, and the pool to close at the end.
 
-    noisy = False
-
-
-def make_agent(reactor: Any, connections: int) -> tuple[Agent, HTTPConnectionPool]:
-    """Return an agent that checks certificates, and the pool to close at the end."""
+    `endpoints` are those of TCP and TLS; None: the system's, checked by `NamedPolicy`.
+    """
+    if endpoints is None:
+        endpoints = _StandardEndpointFactory(
+            reactor, NamedPolicy(), CONNECT_TIMEOUT_S, None
+        )
     pool = HTTPConnectionPool(reactor, persistent=True)
-    pool._factory = _Quiet
+    pool._factory = HttpFactory
     pool.maxPersistentPerHost = connections
     pool.cachedConnectionTimeout = KEEP_IDLE_S
     # only the caller knows what may be repeated
     pool.retryAutomatically = False
-    agent = Agent(
-        reactor,
-        contextFactory=NamedPolicy(),
-        connectTimeout=CONNECT_TIMEOUT_S,
-        pool=pool,
-    )
+    agent = Agent.usingEndpointFactory(reactor, AgreedEndpoints(endpoints), pool)
     return agent, pool

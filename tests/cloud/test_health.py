@@ -46,6 +46,15 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(health.state, "degraded")
         self.assertIsNone(health.unable(NOW))
 
+    def test_what_lasts_is_told_at_once(self) -> None:
+        """No TLS at the port, or a certificate: the next try will be as vain."""
+        health = Health()
+        self.assertTrue(health.silence("no TLS", lasting=True))
+        self.assertEqual((health.state, health.reason), ("degraded", "no TLS"))
+        self.assertFalse(health.silence("no TLS", lasting=True))
+        self.assertTrue(health.learn(Accepted(), NOW))
+        self.assertEqual(health.state, "up")
+
     def test_any_answer_ends_the_silence(self) -> None:
         """It was only silent: a refusal of one message shows that it is there."""
         for outcome in (Refused(error=Error("x:2", "no")), Uncertain(why="?")):

@@ -14,11 +14,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import MemoryReactorClock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
 
@@ -282,37 +280,10 @@ class PrivacyTests(SynchronousTestCase):
         request = HttpRequest(method="GET", url="http://192.0.2.1/")
         self.failureResultOf(Deferred.fromCoroutine(http.send(request)), RequestNotSent)
 
-    def test_al05_a_certificate_nobody_vouches_for_is_not_believed(self) -> None:
-        """The request is not sent, so that it may be repeated."""
-        net = Net()
-        far = Answers(answered({}))
-        net.serve(9000, far)
-        site = net.servers[("127.0.0.1", 9000)]
-        tls = TLSMemoryBIOFactory(certificate().options(), False, site, net.clock)
-        net.serve_factory(9000, tls)
-        policy = NamedPolicy()
-        plain = net.endpointForURI
-
-        def endpoint(uri: Any) -> Any:
-            return wrapClientTLS(
-                policy.creatorForNetloc(b"127.0.0.1", 9000), plain(uri)
-            )
-
-        net.endpointForURI = endpoint  # type: ignore[method-assign]
-        http = CloudHttp(
-            net.agent(), net.clock, lambda: 0.5, timeout_s=30.0, in_flight=1
-        )
-        request = HttpRequest(method="POST", url="https://127.0.0.1:9000/", body=b"a=1")
-        asked = Deferred.fromCoroutine(http.send(request))
-        net.settle()
-        self.failureResultOf(asked, RequestNotSent)
-        self.assertEqual(far.requests, [])
-        self.assertEqual(self.flushLoggedErrors(), [])
-
     def test_al05_the_agent_checks_certificates(self) -> None:
         """The platform's roots, a persistent pool, no repeats behind our back."""
         agent, pool = make_agent(MemoryReactorClock(), 5)
-        factory = agent._endpointFactory
+        factory = agent._endpointFactory.plain
         self.assertIsInstance(factory._policyForHTTPS, NamedPolicy)
         self.assertFalse(pool.retryAutomatically)
         options = factory._policyForHTTPS.creatorForNetloc(b"api.example", 443)
