@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, Queue
+from tempfile import mkdtemp
 from threading import Thread
 
 import pytest
@@ -96,6 +98,10 @@ class ProcessTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         self.file = self.folder / "gateway.ini"
+        # the address of a socket has 107 octets at most
+        short = mkdtemp(prefix="gdemoi-")
+        self.addCleanup(shutil.rmtree, short)
+        self.socket = f"{short}/s"
 
     def write(self, text: str) -> None:
         """Write the configuration."""
@@ -173,7 +179,7 @@ class ProcessTests(SynchronousTestCase):
 
     def test_a_journal_that_was_deleted(self) -> None:
         """kill -9, the files removed: told, and started only on demand (B20)."""
-        http = "[http]\nlisten = unix:s\ntoken = a-long-token\n"
+        http = f"[http]\nlisten = unix:{self.socket}\ntoken = a-long-token\n"
         nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
         self.write(GATEWAY + http + nobody)
         gateway = self.running()
@@ -196,7 +202,7 @@ class ProcessTests(SynchronousTestCase):
         body = b'{"id":"m","to":"+79161234567","text":"x"}'
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(LIMIT_S)
-            client.connect(str(self.folder / "s"))
+            client.connect(self.socket)
             client.sendall(
                 b"POST /v1/messages HTTP/1.0\r\nHost: x\r\n"
                 b"Authorization: Bearer a-long-token\r\n"
@@ -210,7 +216,7 @@ class ProcessTests(SynchronousTestCase):
         """Ask the gateway; return its answer."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(LIMIT_S)
-            client.connect(str(self.folder / "s"))
+            client.connect(self.socket)
             client.sendall(
                 b"GET %b HTTP/1.0\r\nHost: x\r\n"
                 b"Authorization: Bearer a-long-token\r\n\r\n" % path.encode()
@@ -219,7 +225,7 @@ class ProcessTests(SynchronousTestCase):
 
     def test_a_journal_that_is_damaged(self) -> None:
         """Garbled while it runs: 503; then words, with --accept-loss too."""
-        http = "[http]\nlisten = unix:s\ntoken = a-long-token\n"
+        http = f"[http]\nlisten = unix:{self.socket}\ntoken = a-long-token\n"
         nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
         self.write(GATEWAY + http + nobody)
         gateway = self.running()
