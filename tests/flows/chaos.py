@@ -683,8 +683,10 @@ class Chaos:
             if self.broken:
                 return
         for name, lane in self.house.lanes.items():
-            if lane.waiting or lane.in_flight or lane._head.held:
-                self.complain(f"lane {name} keeps {lane._head.held} {lane.in_flight}")
+            if lane.waiting or lane.in_flight or lane._head.in_memory:
+                self.complain(
+                    f"lane {name} keeps {lane._head.in_memory} {lane.in_flight}"
+                )
         if self.journal.backlog():
             self.complain(f"the backlog is stuck: {self.journal.backlog()}")
         self.pass_(RECEIPT_TTL_S)
