@@ -382,7 +382,7 @@ class Chaos:
                 self.complain(f"{message.id} overtakes {other.id} under way")
         if before or not self.idle or message.id not in self.acknowledged:
             return
-        for id_, entry in self.journal._ledger.known.live.items():
+        for id_, entry in self.journal._transaction.cache.live.items():
             peer, record = entry.message, entry.record
             if (
                 peer.to == message.to
