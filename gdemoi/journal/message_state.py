@@ -481,6 +481,9 @@ def _end(
         if not _has_left_in_part(record, attempt):
             return [_tell(record, last.state, at, error)]
         error = _partly_sent(record, error)
+        if any(not _LOST.isdisjoint(one.states) for one in record.attempts):
+            # one lost segment is a lost message, however it would have ended
+            return [_tell(record, MessageState.UNDELIVERED, at, error)]
     record.lane = record.held_until = None
     if RANK[record.state] >= RANK[MessageState.UNCERTAIN]:
         return []
@@ -490,7 +493,7 @@ def _end(
 def _has_left_in_part(
     record: MessageRecord, beside: StoredAttempt | None = None
 ) -> bool:
-    """Tell whether the far side has some segments, and none of them is lost.
+    """Tell whether the far side has some segments, but not all.
 
     Not asked of a message whose last attempt (`beside`) nobody knows about: what
     becomes of it is for the message's own `on_unsure` to say.
@@ -498,9 +501,7 @@ def _has_left_in_part(
     if beside is not None and beside.outcome is AttemptOutcome.UNSURE:
         return False
     progress = record.progress
-    if progress is None or not progress.taken:
-        return False
-    return all(_LOST.isdisjoint(one.states) for one in record.attempts)
+    return progress is not None and progress.taken > 0
 
 
 def _partly_sent(record: MessageRecord, error: Error | None) -> Error:

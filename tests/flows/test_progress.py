@@ -606,6 +606,24 @@ class PartlySentTests(Flow):
         self.assertEqual(self.end()[0], "undelivered")
         self.assertTrue(self.end()[2])
 
+    def test_one_of_its_segments_is_lost(self) -> None:
+        """It is undelivered, and still nobody is told to send it again."""
+        for name, fields, later_s in (
+            ("no tries left", {}, 4000),
+            ("expired", {"ttl": 20.0}, 60),
+        ):
+            with self.subTest(name):
+                self.anew()
+                self.send("i1", SYSERR, "i3", *[SYSERR] * 20, **fields)
+                self.receipt("i1", "UNDELIV")
+                self.receipt("i3")
+                taken_back = Cancelled("m1", self.clock.seconds())
+                self.assertFalse(self.successResultOf(self.journal.note(taken_back)))
+                self.later(later_s)
+                known = ("undelivered", "gateway:partly_sent", True)
+                self.assertEqual(self.end()[:3], known)
+                self.assertFalse(self.told()[-1]["error"]["retryable"])
+
     def test_nothing_left_is_told_so(self) -> None:
         """The first segment refused: the other ends are as ever."""
         self.send(INVDSTADR, INVDSTADR, INVDSTADR)
