@@ -33,18 +33,22 @@ class SegmentGroup(msgspec.Struct, array_like=True):
     done: bool = False
 
 
-def group_key(inbound: Inbound) -> str:
-    """Return what all segments of one SMS share, short enough for an index."""
+def group_keys(inbound: Inbound) -> list[str]:
+    """Return what all segments of one SMS share, short enough for an index.
+
+    The first is how it is written; the others are how it was written before
+    accounts were the key and senders had one form, for an SMS of which some
+    segments came before an upgrade.
+    """
+    origins = dict.fromkeys((inbound.origin, inbound.channel))
+    senders = dict.fromkeys((inbound.from_, inbound.from_raw or inbound.from_))
+    return [_group_key(inbound, o, sender) for o in origins for sender in senders]
+
+
+def _group_key(inbound: Inbound, origin: str, sender: str) -> str:
     part = inbound.part
     assert part is not None
-    shared = (
-        inbound.origin,
-        inbound.line,
-        inbound.from_,
-        inbound.to,
-        part.reference,
-        part.total,
-    )
+    shared = (origin, inbound.line, sender, inbound.to, part.reference, part.total)
     return hashlib.blake2b(msgspec.msgpack.encode(shared), digest_size=16).hexdigest()
 
 
@@ -195,8 +199,14 @@ def _gather(transaction: Transaction, inbound: Inbound, now: float) -> str | Non
         inbound_id = transaction.new_id()
         report_inbound(transaction, inbound, inbound_id)
         return inbound_id
-    key = group_key(inbound)
-    rows = transaction.database.rows(transaction.statements.find_group, (key,))
+    keys = group_keys(inbound)
+    find = transaction.statements.find_group
+    key, rows = keys[0], []
+    for one in keys:
+        rows = transaction.database.rows(find, (one,))
+        if rows:
+            key = one
+            break
     group = _decode(rows[0][0]) if rows else None
     if group is not None:
         known = repeats(group, inbound)

@@ -217,6 +217,18 @@ class InboundTests(JournalTestCase):
         self.came(inbound("x", dedup="k", channel="a"))
         self.assertIsNone(self.came(inbound("x", dedup="k", channel="a", account="c")))
 
+    def test_a_group_of_before_is_joined(self) -> None:
+        """Segments that came before and after an upgrade make one SMS.
+
+        Groups were kept by channel, and senders as they came.
+        """
+        fields = {"channel": "a", "from_": "89161234567"}
+        self.came(part(1, "ab", 2, **fields))
+        fields = {"account": "c", "from_": "+79161234567", "from_raw": "89161234567"}
+        self.came(part(2, "cd", 2, channel="a", **fields))
+        [body] = self.bodies()
+        self.assertEqual((body["text"], body["complete"]), ("abcd", True))
+
     def test_escape_cut_in_two(self) -> None:
         """A GSM escape at the end of one segment belongs to the next."""
         self.came(octets(2, b"\x65!", "gsm8"))
