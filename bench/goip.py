@@ -136,7 +136,6 @@ class Soak:
                 reactor=_NoReactor(self.network),
                 clock=self.clock,
                 random=self.random.random,
-                gateway_name="bench",
                 public_url=None,
                 mount=lambda name, resource: None,
                 cursor=lambda name: succeed(None),

@@ -252,7 +252,6 @@ class ChannelContext:
     clock: IReactorTime
     # a random source, so that tests repeat
     random: Callable[[], float]
-    gateway_name: str
     # how providers reach our webhooks, without a slash at the end; None: not at all
     public_url: str | None
     # mounts a resource at /sms/<channel>/ of the webhook server

@@ -206,17 +206,16 @@ class GatewayService(Service):
     def _make(self, channel: ChannelSettings, whole: Configuration) -> _Made:
         http = whole.http
         made = _Made(self.webhooks)
-        surroundings = ChannelContext(
+        context = ChannelContext(
             reactor=self.reactor,
             clock=self.reactor,
             random=SystemRandom().random,
-            gateway_name=whole.gateway.name,
             public_url=http.public_url if http is not None else None,
             mount=made.mount,
             cursor=self.journal.cursor,
             set_cursor=self.journal.set_cursor,
         )
-        made.channel = whole.make(channel, surroundings)
+        made.channel = whole.make(channel, context)
         return made
 
     async def _is_paused(self, name: str) -> bool:

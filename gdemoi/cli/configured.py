@@ -237,17 +237,15 @@ def offline_channels(configuration: Configuration) -> dict[str, IChannel]:
         return succeed(None)
 
     http = configuration.http
-    surroundings = ChannelContext(
+    context = ChannelContext(
         reactor=reactor,
         clock=reactor,
         random=random.random,
-        gateway_name=configuration.gateway.name,
         public_url=http.public_url if http is not None else None,
         mount=lambda channel, resource: None,
         cursor=no_cursor,
         set_cursor=forget,
     )
     return {
-        one.name: configuration.make(one, surroundings)
-        for one in configuration.channels
+        one.name: configuration.make(one, context) for one in configuration.channels
     }

@@ -139,7 +139,6 @@ class Journal:
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._listeners: list[Callable[[int], None]] = []
-        self._sweeping: Deferred[None] | None = None
         self.commits = 0
         self._commits_seen = 0
         # since when a beat waits for its answer

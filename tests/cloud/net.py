@@ -266,7 +266,6 @@ class House:
             reactor=self.net.clock,
             clock=self.net.clock,
             random=lambda: 0.5,
-            gateway_name="test",
             public_url=public_url,
             mount=lambda word, door: self.sms.putChild(word.encode(), door),
             cursor=lambda word: succeed(self.cursors.get(word)),

@@ -29,7 +29,6 @@ def around(mounted: dict[str, Any]) -> ChannelContext:
         reactor=reactor,
         clock=reactor,
         random=lambda: 0.5,
-        gateway_name="test",
         public_url="https://sms.example.org",
         mount=mounted.__setitem__,
         cursor=lambda name: succeed(None),

@@ -127,7 +127,6 @@ class Flow(SynchronousTestCase):
             reactor=None,
             clock=self.clock,
             random=lambda: 0.1 + 0.1 * self.life,
-            gateway_name="gdemoi-test",
             public_url=None,
             mount=lambda name, resource: None,
             cursor=lambda name: succeed(None),

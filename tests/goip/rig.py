@@ -182,7 +182,6 @@ class Rig:
                 reactor=self.reactor,
                 clock=self.clock,
                 random=Random(seed).random,
-                gateway_name="test",
                 public_url=None,
                 mount=lambda name, resource: None,
                 cursor=lambda name: succeed(self.cursors.get(name)),

@@ -120,7 +120,6 @@ class PeerCase(TestCase):
             reactor=reactor,
             clock=reactor,
             random=random,
-            gateway_name="gdemoi-test",
             public_url=None,
             mount=lambda name, resource: None,
             cursor=lambda name: succeed(None),

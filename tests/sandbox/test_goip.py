@@ -118,7 +118,6 @@ class LoopbackTests(TestCase):
                 reactor=reactor,
                 clock=reactor,  # type: ignore[arg-type]
                 random=Random(5).random,
-                gateway_name="test",
                 public_url=None,
                 mount=lambda name, resource: None,
                 cursor=lambda name: succeed(None),

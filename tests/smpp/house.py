@@ -119,7 +119,6 @@ class House:
             reactor=None,
             clock=self.clock,
             random=lambda: 0.5,
-            gateway_name="gdemoi-test",
             public_url=None,
             mount=lambda name, resource: None,
             cursor=lambda name: succeed(None),

@@ -93,7 +93,6 @@ class World:
             reactor=self.clock,
             clock=self.clock,
             random=lambda: 0.5,
-            gateway_name="test",
             public_url=None,
             mount=lambda name, resource: None,
             cursor=lambda name: succeed(None),
