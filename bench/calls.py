@@ -26,8 +26,8 @@ from twisted.internet import defer, reactor
 from twisted.internet.threads import deferToThread
 
 from bench.rig import ROOT, free_port, scratch, smsc
+from gdemoi.service.tap import Options, makeService
 from gdemoi.smpp.session import EsmeSession
-from gdemoi.tap import Options, makeService
 
 MESSAGES = 60
 PACKAGE = f"{ROOT / 'gdemoi'}/"

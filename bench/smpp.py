@@ -102,7 +102,7 @@ def run() -> float:
 
 def main() -> list[tuple[str, float, str, float | None]]:
     """Return the rows of the table."""
-    # as the gateway has it, see `gdemoi.tap`
+    # as the gateway has it, see `gdemoi.service.tap`
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
     best = min(run() for _ in range(RUNS))

@@ -9,11 +9,10 @@ floor 0  words and data      message, facts, errors, interfaces, contract, ini,
                              text
 floor 1  protocols as values smpp, goip, yeastar, cloud (codec and session),
                              amqp.mapping: bytes and `now` in, events out
-floor 2  shells              reconnector, hosts, endpoints, alarm, tasks, journal, the
-                             protocol modules
+floor 2  shells              net, tasks, journal, the protocol modules
 floor 3  channels            the channel modules and kinds
 floor 4  routing             rules, retry, lanes, dispatcher
 floor 5  the platform's side amqp, http
-floor 6  assembly            settings, service, tap, cli
+floor 6  assembly            settings, service, cli
 beside   sandbox             the far sides, for tests, the demo and people
 """

@@ -1,11 +1,12 @@
-"""Where work starts: the one place that turns coroutines into Deferreds."""
+"""Where work starts: coroutines that nobody awaits, and the timer of a session."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -29,3 +30,58 @@ def background(
 def spawn(coroutine: Coroutine[Any, Any, Any], log: Logger, what: str) -> None:
     """Start `coroutine` and let it run to its end; log its failure."""
     background(coroutine, log, what)  # type: ignore[unused-awaitable]
+
+
+# epoll and poll refuse to wait for more than 2^31 ms (24.8 days), so that a reactor
+# whose next timer is further away would not come to rest.
+LONGEST_S: Final = 86400.0
+
+
+class Alarm:
+    """Calls `ring()` at the time last set, as a session's `next_deadline()` says.
+
+    Setting it again costs little: a later time does not move the running timer, which
+    rings early, finds that it is not yet time, and goes to sleep again.  So a session
+    that pushes its deadline forward with every PDU pays for one timer per quiet period.
+    """
+
+    def __init__(self, clock: IReactorTime, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._at: float | None = None
+        self._call: IDelayedCall | None = None
+        self._call_at = 0.0
+
+    def set(self, at: float | None) -> None:
+        """Ring at `at` (epoch seconds), or not at all."""
+        self._at = at
+        if at is None:
+            return
+        if self._call is not None:
+            if at >= self._call_at:
+                return
+            self._call.cancel()
+        self._sleep(at)
+
+    def cancel(self) -> None:
+        """Forget the time and leave no timer behind."""
+        self._at = None
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _sleep(self, at: float) -> None:
+        now = self._clock.seconds()
+        self._call_at = min(at, now + LONGEST_S)
+        pause_s = max(0.0, self._call_at - now)
+        self._call = self._clock.callLater(pause_s, self._wake)
+
+    def _wake(self) -> None:
+        self._call = None
+        if self._at is None:
+            return
+        if self._at > self._clock.seconds():
+            self._sleep(self._at)
+            return
+        self._at = None
+        self._ring()

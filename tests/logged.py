@@ -8,7 +8,7 @@ from typing import Any
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.log_repeats import LogRepeats
+from gdemoi.service.logs import LogRepeats
 
 
 class Logged:

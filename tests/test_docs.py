@@ -40,7 +40,7 @@ from gdemoi.message import (
     Report,
     SmppOptions,
 )
-from gdemoi.tap import Options
+from gdemoi.service.tap import Options
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst")])

@@ -5,8 +5,8 @@ from twisted.plugin import getPlugins
 from twisted.python.usage import Options
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi import tap as gateway_tap
 from gdemoi.sandbox import tap as sandbox_tap
+from gdemoi.service import tap as gateway_tap
 
 
 class PluginTests(SynchronousTestCase):

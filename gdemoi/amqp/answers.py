@@ -21,7 +21,6 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
 from gdemoi.amqp.channel import Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.codec import encode_properties
@@ -39,6 +38,7 @@ from gdemoi.contract.fields import PSEUDO_QUEUES
 from gdemoi.errors import InvalidMessage, OurFault
 from gdemoi.message import Error, MessageState, Outbound, Report
 from gdemoi.moments import rfc3339
+from gdemoi.tasks import Alarm
 
 WINDOW: Final = 500
 # When the broker would not keep an invalid body, or had no queue for it.

@@ -31,7 +31,7 @@ from gdemoi.amqp.codec import (
 )
 from gdemoi.amqp.spec import FRAME_BODY, FRAME_HEADER, FRAME_METHOD
 from gdemoi.errors import TheirFault, Unavailable
-from gdemoi.faults import in_words
+from gdemoi.net.faults import in_words
 
 _BASIC: Final = 60
 _DELIVER: Final = b"\x00\x3c\x00\x3c"

@@ -41,8 +41,8 @@ from gdemoi.amqp.spec import (
     spec,
 )
 from gdemoi.errors import GdemoiError, TheirFault, Unavailable
-from gdemoi.faults import ANSWERS_TLS, in_words, of_loss, speaks_tls
-from gdemoi.reconnector import LoginRefused
+from gdemoi.net.faults import ANSWERS_TLS, in_words, of_loss, speaks_tls
+from gdemoi.net.reconnector import LoginRefused
 from gdemoi.tasks import spawn
 
 # What we ask for where the broker sets no limit; RabbitMQ's own default.

@@ -27,7 +27,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.publisher import (
     Declined,
@@ -38,7 +37,7 @@ from gdemoi.amqp.publisher import (
 from gdemoi.errors import Unavailable
 from gdemoi.facts import OutboxEvent
 from gdemoi.interfaces import IJournal
-from gdemoi.tasks import spawn
+from gdemoi.tasks import Alarm, spawn
 
 CURSOR: Final = "amqp"
 # How long, and for how many events, a confirmed bookmark may stay unwritten.

@@ -21,7 +21,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
 from gdemoi.amqp.answers import Answers
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
@@ -32,7 +31,7 @@ from gdemoi.contract.gateway import MessageIntake
 from gdemoi.errors import InvalidMessage, Unavailable
 from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected
 from gdemoi.message import Outbound
-from gdemoi.tasks import spawn
+from gdemoi.tasks import Alarm, spawn
 
 FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0

@@ -29,14 +29,14 @@ from gdemoi.amqp.ingress import Ingress
 from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
 from gdemoi.amqp.topology import Topology, Upkeep
-from gdemoi.certificates import client_options
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.gateway import MessageIntake
-from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import ConfigurationError, Unavailable
-from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import IJournal
-from gdemoi.reconnector import Backoff, Reconnector, ReconnectorState
+from gdemoi.net.certificates import client_options
+from gdemoi.net.endpoints import HostEndpoint
+from gdemoi.net.hosts import Host, Hosts
+from gdemoi.net.reconnector import Backoff, Reconnector, ReconnectorState
 
 GOODBYE_S: Final = 3.0
 # One attempt on all brokers may take this much longer than its parts: the lookup

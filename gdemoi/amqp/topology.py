@@ -14,11 +14,10 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
 from gdemoi.amqp.channel import Channel, ChannelError
 from gdemoi.amqp.client import Client
 from gdemoi.errors import Unavailable
-from gdemoi.tasks import spawn
+from gdemoi.tasks import Alarm, spawn
 
 # Replies to a declaration that mean: it is there, but not as we would make it;
 # or: you may not make it.  Then it is used as it is.

@@ -24,7 +24,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
-from gdemoi.faults import in_words
+from gdemoi.net.faults import in_words
 
 _ADVICE = "is the port of base_url right?"
 

@@ -48,12 +48,12 @@ from twisted.web.iweb import (
 )
 from zope.interface import implementer
 
-from gdemoi.certificates import Named
 from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.handshake import AgreedEndpoints, HandshakeFailed, HttpFactory
 from gdemoi.cloud.settings import is_loopback
 from gdemoi.errors import Unavailable
-from gdemoi.faults import in_words
+from gdemoi.net.certificates import Named
+from gdemoi.net.faults import in_words
 
 MOST_OCTETS: Final = 1024 * 1024  # of an answer
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -361,7 +361,7 @@ def explained(why: BaseException) -> str:
 
 
 class NamedPolicy(BrowserLikePolicyForHTTPS):
-    """Has the names of certificates checked by `gdemoi.certificates.Named`."""
+    """Has the names of certificates checked by `gdemoi.net.certificates.Named`."""
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> Named:
         """Return how to connect to a host."""

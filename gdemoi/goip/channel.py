@@ -19,7 +19,6 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.errors import CannotListen, ConfigurationError, OurFault, Unavailable
-from gdemoi.faults import of_port
 from gdemoi.goip.channel_memory import ChannelMemory
 from gdemoi.goip.datagrams import WORD_LIMIT
 from gdemoi.goip.encoded import GoipEncodedMessage, prepare
@@ -63,6 +62,7 @@ from gdemoi.message import (
     Refused,
     Uncertain,
 )
+from gdemoi.net.faults import of_port
 from gdemoi.tasks import spawn
 
 LISTEN_AGAIN_S: Final = 10.0

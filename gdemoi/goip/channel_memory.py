@@ -14,10 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
 from gdemoi.goip.lines import Affinity, Line
-from gdemoi.tasks import spawn
+from gdemoi.tasks import Alarm, spawn
 
 COUNTS_PAUSE_S: Final = 5.0
 TALKS_PAUSE_S: Final = 60.0

@@ -14,10 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
-from gdemoi.faults import in_words
 from gdemoi.goip.session import GoipSession
 from gdemoi.goip.session_events import DatagramRejected, SessionEvent
+from gdemoi.net.faults import in_words
+from gdemoi.tasks import Alarm
 
 # Strangers must not fill the log: so many lines of them in so much time.
 ODD_LINES: Final = 5

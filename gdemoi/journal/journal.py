@@ -18,7 +18,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.alarm import Alarm
 from gdemoi.errors import ConfigurationError
 from gdemoi.facts import (
     Acceptance,
@@ -48,6 +47,7 @@ from gdemoi.journal.threads import (
 from gdemoi.journal.transaction import Transaction
 from gdemoi.message import Inbound, Receipt, ReceiptMatch
 from gdemoi.moments import rfc3339
+from gdemoi.tasks import Alarm
 
 # The newest events, from which publishers are served without a query.
 TAIL: Final = 10_000

@@ -15,7 +15,7 @@ from typing import Final
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
-from gdemoi.alarm import Alarm
+from gdemoi.tasks import Alarm
 
 # (channel, line or None)
 Key = tuple[str, str | None]

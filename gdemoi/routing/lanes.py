@@ -24,7 +24,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
 from gdemoi.facts import (
     AttemptEnded,
@@ -52,7 +51,7 @@ from gdemoi.routing.ready_queue import QueueEntry, ReadyQueue, prepare
 from gdemoi.routing.rest import Rest
 from gdemoi.routing.senders import Senders
 from gdemoi.routing.silence import Silence
-from gdemoi.tasks import spawn
+from gdemoi.tasks import Alarm, spawn
 
 log = Logger()
 

@@ -15,11 +15,11 @@ from sqlalchemy import make_url
 from twisted.internet.endpoints import serverFromString
 
 from gdemoi.errors import ConfigurationError
-from gdemoi.faults import UNOPENED, of_port
 from gdemoi.ini import Complaint
 from gdemoi.ini.listeners import Listener
 from gdemoi.journal.database import Database
 from gdemoi.journal.faults import foreseen
+from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.settings.configuration import Configuration
 
 

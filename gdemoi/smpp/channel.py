@@ -31,7 +31,7 @@ from gdemoi.interfaces import (
     Rate,
 )
 from gdemoi.message import Outbound, Outcome, Progress, Receipt, Refused
-from gdemoi.reconnector import ReconnectorState
+from gdemoi.net.reconnector import ReconnectorState
 from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.channel_links import Connect, Link, OutbindPort, secured, tcp

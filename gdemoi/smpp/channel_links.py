@@ -2,7 +2,7 @@
 
 A `Link` is one bind: address after address, again and again.  It knows when to
 connect to which host and how a bind is worded; what happens on it goes to the channel.
-The pauses are those of `gdemoi.reconnector`.
+The pauses are those of `gdemoi.net.reconnector`.
 
 An `OutbindPort` listens for SMSCs that connect to us (SMPP 3.4 §2.2.1, §4.1.7).  Off
 unless configured.  Whoever opens a connection there and says the agreed password is
@@ -29,13 +29,19 @@ from twisted.internet.interfaces import (
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gdemoi.certificates import client_options
-from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import CannotListen
-from gdemoi.faults import UNOPENED, in_words, of_port
-from gdemoi.hosts import Host, Hosts
 from gdemoi.interfaces import ChannelContext
-from gdemoi.reconnector import FAULTS, TIMEOUTS, Backoff, Reconnector, ReconnectorState
+from gdemoi.net.certificates import client_options
+from gdemoi.net.endpoints import HostEndpoint
+from gdemoi.net.faults import UNOPENED, in_words, of_port
+from gdemoi.net.hosts import Host, Hosts
+from gdemoi.net.reconnector import (
+    FAULTS,
+    TIMEOUTS,
+    Backoff,
+    Reconnector,
+    ReconnectorState,
+)
 from gdemoi.smpp.channel_deliveries import Deliveries
 from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode

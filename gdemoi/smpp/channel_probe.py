@@ -17,8 +17,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gdemoi.errors import Unavailable
-from gdemoi.faults import in_words
-from gdemoi.hosts import Host
+from gdemoi.net.faults import in_words
+from gdemoi.net.hosts import Host
 from gdemoi.smpp.channel_links import (
     BIND_NAMES,
     Connect,

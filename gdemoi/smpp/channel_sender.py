@@ -14,7 +14,6 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gdemoi.alarm import Alarm
 from gdemoi.cellrate import CellRate
 from gdemoi.interfaces import IChannelEvents, Rate
 from gdemoi.message import Error, Outcome, Receipt, Refused, Scope
@@ -35,6 +34,7 @@ from gdemoi.smpp.protocol import EsmeProtocol
 from gdemoi.smpp.receipts import MESSAGE_STATES, STATE_OF_WORD
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.submit_attempts import SubmitAttempt
+from gdemoi.tasks import Alarm
 
 # message_state UNKNOWN (§5.2.28) is also said of a message that the SMSC has
 # forgotten: it is no news.

@@ -22,9 +22,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gdemoi.alarm import Alarm
-from gdemoi.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
-from gdemoi.reconnector import LoginRefused
+from gdemoi.net.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
+from gdemoi.net.reconnector import LoginRefused
 from gdemoi.smpp.error_codes import BAD_CREDENTIALS
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.session import EsmeSession
@@ -37,6 +36,7 @@ from gdemoi.smpp.session_types import (
     SessionParameters,
 )
 from gdemoi.smpp.trace import Trace
+from gdemoi.tasks import Alarm
 
 # A far side that does not read its last octets is cut off after this.
 CLOSE_TIMEOUT_S: Final = 2.0
@@ -51,7 +51,7 @@ class SessionListener(Protocol):
 
 @implementer(IPushProducer, IHandshakeListener)
 class EsmeProtocol(protocol.Protocol):
-    """One connection to an SMSC; a `gdemoi.reconnector.Conversation`.
+    """One connection to an SMSC; a `gdemoi.net.reconnector.Conversation`.
 
     Binds as soon as it is connected; with `may_bind`, when an outbind asks to and
     `may_bind` consents.
@@ -90,7 +90,7 @@ class EsmeProtocol(protocol.Protocol):
         # which connection this is, for those who hold several
         self.serial = 0
 
-    # -- gdemoi.reconnector.Conversation
+    # -- gdemoi.net.reconnector.Conversation
 
     def ready(self) -> Deferred[None]:
         """Fire when bound; fail with `LoginRefused` when the SMSC said no."""

@@ -19,9 +19,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gdemoi.endpoints import HostEndpoint
 from gdemoi.errors import OurFault, Unavailable
-from gdemoi.hosts import Host
 from gdemoi.interfaces import (
     ChannelContext,
     ChannelKind,
@@ -43,7 +41,9 @@ from gdemoi.message import (
     Refused,
     Uncertain,
 )
-from gdemoi.reconnector import Reconnector, ReconnectorState
+from gdemoi.net.endpoints import HostEndpoint
+from gdemoi.net.hosts import Host
+from gdemoi.net.reconnector import Reconnector, ReconnectorState
 from gdemoi.yeastar import session_events as events
 from gdemoi.yeastar.channel_spool import Spool
 from gdemoi.yeastar.commands import commands_of, ussd_of

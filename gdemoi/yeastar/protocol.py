@@ -14,10 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from gdemoi.alarm import Alarm
 from gdemoi.errors import Unavailable
 from gdemoi.message import Outcome, Uncertain
-from gdemoi.reconnector import LoginRefused
+from gdemoi.net.reconnector import LoginRefused
+from gdemoi.tasks import Alarm
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.jobs import SmsCommand
 from gdemoi.yeastar.session import ConnectionStage, TgSession

@@ -17,7 +17,7 @@ from gdemoi.amqp.client import Client
 from gdemoi.amqp.codec import Timestamp, decode_properties, encode_properties, frame
 from gdemoi.amqp.spec import spec, xml
 from gdemoi.errors import Unavailable
-from gdemoi.reconnector import LoginRefused
+from gdemoi.net.reconnector import LoginRefused
 from tests.amqp.broker import Side, Stored
 from tests.amqp.house import Case
 

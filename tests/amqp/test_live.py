@@ -24,7 +24,7 @@ from gdemoi.contract.envelope import Defaults
 from gdemoi.facts import Acceptance, AttemptEnded, Stored, Submitted
 from gdemoi.journal import Journal
 from gdemoi.message import Accepted, Inbound, Outbound
-from gdemoi.reconnector import Backoff
+from gdemoi.net.reconnector import Backoff
 from gdemoi.tasks import spawn
 from tests.amqp.live import Platform, Proxy, Vhost, remove_own_vhost, self_signed
 from tests.services import require_rabbitmq

@@ -11,10 +11,10 @@ from twisted.internet.testing import MemoryReactorClock
 
 from gdemoi.amqp.service import AmqpService, endpoint, reader, tls_options
 from gdemoi.amqp.settings import AmqpSettings, url
-from gdemoi.certificates import Named
 from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import ConfigurationError
-from gdemoi.hosts import Host
+from gdemoi.net.certificates import Named
+from gdemoi.net.hosts import Host
 from tests.amqp.broker import Broker, Side
 from tests.amqp.house import ServiceCase
 from tests.amqp.live import self_signed

@@ -15,7 +15,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from gdemoi.certificates import Named
 from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.handshake import HandshakeFailed
 from gdemoi.cloud.http import (
@@ -25,6 +24,7 @@ from gdemoi.cloud.http import (
     RequestUnanswered,
     make_agent,
 )
+from gdemoi.net.certificates import Named
 from tests.cloud.net import Answers, Net, answered
 from tests.cloud.test_http import certificate
 

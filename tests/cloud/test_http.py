@@ -20,7 +20,6 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
 
-from gdemoi.certificates import Named
 from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.http import (
     MOST_OCTETS,
@@ -31,6 +30,7 @@ from gdemoi.cloud.http import (
     is_private,
     make_agent,
 )
+from gdemoi.net.certificates import Named
 from tests.cloud.net import Answers, Net, answered
 
 URL = "http://127.0.0.1:9000/x"

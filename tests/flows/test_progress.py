@@ -19,10 +19,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.facts import Cancelled
-from gdemoi.hosts import Host
 from gdemoi.interfaces import ChannelContext
 from gdemoi.journal import Journal
 from gdemoi.message import MessageClass, OnUnsure, Outbound
+from gdemoi.net.hosts import Host
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router

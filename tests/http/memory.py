@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gdemoi.contract.envelope import Defaults
-from gdemoi.gateway import RunningGateway
 from gdemoi.http.api import Api
 from gdemoi.http.settings import HttpSettings
 from gdemoi.journal import Journal
 from gdemoi.message import Error, MessageState, Receipt
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
+from gdemoi.service.gateway import RunningGateway
 from tests.http.house import NOW, Connection, parsed
 from tests.routing.channels import HandChannel
 from tests.test_gateway import TracedChannel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdemoi.message import Accepted
-from gdemoi.reconnector import ReconnectorState
+from gdemoi.net.reconnector import ReconnectorState
 from gdemoi.smpp.settings import BindAs
 from gdemoi.text.segments import Method
 from tests.peers.case import NodeCase

@@ -7,7 +7,6 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gdemoi.errors import Unavailable
-from gdemoi.hosts import Host
 from gdemoi.interfaces import ChannelContext, IChannelEvents
 from gdemoi.message import (
     Inbound,
@@ -18,6 +17,7 @@ from gdemoi.message import (
     ReceiptMatch,
     provider_key,
 )
+from gdemoi.net.hosts import Host
 from gdemoi.sandbox.smsc import Smsc, SmscPersonality, SmscProtocol
 from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp.channel import SmppChannel

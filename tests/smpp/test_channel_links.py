@@ -12,9 +12,9 @@ from twisted.protocols import tls
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.log_repeats import LogRepeats
 from gdemoi.message import Accepted
 from gdemoi.sandbox.smsc import Smsc, SmscFactory, SmscPersonality, SmscProtocol
+from gdemoi.service.logs import LogRepeats
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_probe import probe
 from tests.names import NamedReactor

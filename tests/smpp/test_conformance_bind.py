@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.journal import Journal
 from gdemoi.message import Accepted, MessageClass, MessageState, OnUnsure
-from gdemoi.reconnector import ReconnectorState
+from gdemoi.net.reconnector import ReconnectorState
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.sandbox.smsc import SmscPersonality, SmscProtocol

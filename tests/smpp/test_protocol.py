@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.reconnector import LoginRefused
+from gdemoi.net.reconnector import LoginRefused
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
 from gdemoi.smpp.session_types import SessionState

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
 from gdemoi.message import Accepted, Uncertain
-from gdemoi.reconnector import LoginRefused
+from gdemoi.net.reconnector import LoginRefused
 from gdemoi.yeastar import session_events
 from gdemoi.yeastar.jobs import SmsCommand, SmsIds
 from gdemoi.yeastar.ports import Ports

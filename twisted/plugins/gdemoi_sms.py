@@ -3,7 +3,10 @@
 from twisted.application.service import ServiceMaker
 
 gateway = ServiceMaker(
-    "gdemoi-sms", "gdemoi.tap", "The SMS gateway for tracking platforms", "gdemoi-sms"
+    "gdemoi-sms",
+    "gdemoi.service.tap",
+    "The SMS gateway for tracking platforms",
+    "gdemoi-sms",
 )
 sandbox = ServiceMaker(
     "gdemoi-sandbox",

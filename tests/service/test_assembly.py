@@ -1,7 +1,7 @@
 """The whole service: starting, stopping, and a configuration that changes.
 
 Real: journal, dispatcher, HTTP side, files.  The far sides are channels that the
-test leads by hand.
+test leads by hand.  And the tree of webhook resources.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from attrs import define, field, frozen
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
-from twisted.trial.unittest import TestCase
-from twisted.web.resource import Resource
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.resource import Resource, getChildForRequest
+from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import implementer
 
 from gdemoi.contract.envelope import fingerprint
 from gdemoi.errors import CannotListen
 from gdemoi.ini import key, text
 from gdemoi.interfaces import ChannelContext, ChannelKind, IChannelEvents, IListening
-from gdemoi.log_repeats import LogRepeats
 from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
-from gdemoi.service import GatewayService
+from gdemoi.service.assembly import GatewayService, Webhooks
+from gdemoi.service.logs import LogRepeats
 from gdemoi.settings import load
 from tests.journal.lives import acceptance
 from tests.routing.channels import HandChannel, Ready
@@ -495,3 +496,37 @@ class ReloadTests(ServiceTestCase):
         service.reload()
         self.assertEqual(self.diary, ["a starts", "a stops"])
         self.assertEqual(len(self.made["a"]), 1)
+
+
+class WebhooksTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.webhooks = Webhooks()
+        self.mounted = Resource()
+        self.incoming = Resource()
+        self.mounted.putChild(b"incoming", self.incoming)
+        self.webhooks.mount("eu", self.mounted)
+
+    def find(self, *path: bytes) -> Resource:
+        request = DummyRequest(list(path))
+        return getChildForRequest(self.webhooks, request)
+
+    def status(self, *path: bytes) -> int:
+        request = DummyRequest(list(path))
+        getChildForRequest(self.webhooks, request).render(request)
+        assert request.responseCode is not None
+        return int(request.responseCode)
+
+    def test_a_channel_is_found_below_its_name(self) -> None:
+        """/sms/<channel>/incoming is what the channel mounted there."""
+        self.assertIs(self.find(b"sms", b"eu", b"incoming"), self.incoming)
+
+    def test_everything_else_is_not_found(self) -> None:
+        """Other paths answer 404."""
+        for path in ((b"",), (b"sms", b"us"), (b"admin",), (b"sms", b"eu", b"x")):
+            self.assertEqual(self.status(*path), 404)
+
+    def test_an_unmounted_channel_is_gone(self) -> None:
+        """After a reload without the channel its path answers 404."""
+        self.webhooks.unmount("eu")
+        self.assertEqual(self.status(b"sms", b"eu", b"incoming"), 404)
+        self.webhooks.unmount("eu")

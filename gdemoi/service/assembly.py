@@ -16,27 +16,27 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.web.resource import IResource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import WebhookSite
 from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import CannotListen, ConfigurationError, GdemoiError
-from gdemoi.faults import UNOPENED, of_port
-from gdemoi.gateway import PAUSED, RunningGateway
 from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import ChannelContext, IChannel, IListening
 from gdemoi.journal import Journal
 from gdemoi.journal.faults import Damaged
 from gdemoi.journal.journal import WriteProbe
-from gdemoi.logs import set_level, tell_counts
+from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
+from gdemoi.service.gateway import PAUSED, RunningGateway
+from gdemoi.service.logs import set_level, tell_counts
 from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
 from gdemoi.tasks import background
-from gdemoi.webhooks import Webhooks
 
 log = Logger()
 
@@ -398,3 +398,29 @@ class _Made:
         self._active = True
         for channel, resource in self._mounts:
             self._webhooks.mount(channel, resource)
+
+
+class _Folder(Resource):
+    """A folder that answers 404 to what it does not have, without saying more."""
+
+    def getChild(self, path: bytes, request: object) -> IResource:
+        """Answer for a name that is not there."""
+        return notFound()
+
+
+class Webhooks(_Folder):
+    """The tree of webhook resources: ``/sms/<channel>/…`` → the channel's resource."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sms = _Folder()
+        self.putChild(b"sms", self._sms)
+
+    def mount(self, channel: str, resource: IResource) -> None:
+        """Serve `resource` below ``/sms/<channel>/``."""
+        self._sms.putChild(channel.encode(), resource)
+
+    def unmount(self, channel: str) -> None:
+        """Forget what a channel mounted."""
+        if channel.encode() in self._sms.children:
+            self._sms.delEntity(channel.encode())

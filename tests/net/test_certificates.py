@@ -8,8 +8,8 @@ from pathlib import Path
 from twisted.internet.ssl import PrivateCertificate
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.certificates import client_options, our_own
 from gdemoi.errors import Unavailable
+from gdemoi.net.certificates import client_options, our_own
 from tests.smpp.test_tls import CERTIFICATE, KEY
 
 BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"

@@ -13,9 +13,9 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.endpoints import HostEndpoint
-from gdemoi.hosts import Host
-from gdemoi.reconnector import FAULTS, Reconnector
+from gdemoi.net.endpoints import HostEndpoint
+from gdemoi.net.hosts import Host
+from gdemoi.net.reconnector import FAULTS, Reconnector
 from tests.names import NamedReactor
 
 FACTORY = Factory.forProtocol(Protocol)

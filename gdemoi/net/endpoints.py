@@ -2,7 +2,7 @@
 
 Twisted's `HostnameEndpoint` takes whichever address answers first, and does not
 tell which: one that takes connections but no logins would be chosen again and
-again.  Here `gdemoi.hosts.Host` says which addresses are left to try, and hears
+again.  Here `gdemoi.net.hosts.Host` says which addresses are left to try, and hears
 which one answered; among those it is the same race (RFC 8305).
 """
 
@@ -29,7 +29,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from gdemoi.hosts import Host
+from gdemoi.net.hosts import Host
 
 # Each of a name's addresses may take so long to answer a connection, and the
 # resolver to answer at all.

@@ -18,7 +18,7 @@ from twisted.internet.ssl import VerificationError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gdemoi.faults import NOT_AGREED, in_words, of_loss, of_port, speaks_tls
+from gdemoi.net.faults import NOT_AGREED, in_words, of_loss, of_port, speaks_tls
 
 
 @implementer(ISSLTransport)

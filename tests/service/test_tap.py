@@ -18,7 +18,7 @@ from threading import Thread
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
 GATEWAY = "[gateway]\nname = test\njournal = sqlite:///j.sqlite\n"
 # up to five processes in one test

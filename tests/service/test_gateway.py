@@ -15,7 +15,6 @@ from zope.interface import implementer
 from gdemoi.contract.envelope import Defaults, fingerprint
 from gdemoi.contract.gateway import Search
 from gdemoi.errors import InvalidMessage, OurFault
-from gdemoi.gateway import PAUSED, RunningGateway
 from gdemoi.interfaces import IChannel, ITraced
 from gdemoi.journal import Journal
 from gdemoi.message import (
@@ -30,6 +29,7 @@ from gdemoi.message import (
 )
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
+from gdemoi.service.gateway import PAUSED, RunningGateway
 from tests.routing.channels import HandChannel
 
 NOW = 1_795_000_000.0

@@ -9,7 +9,7 @@ The first host is the primary.  After a session that held, the next connection
 begins at the primary again, unless that one failed lately, so that a half-dead
 primary does not flap.
 
-Knows no resolver and no socket (`gdemoi.endpoints` does); time is an argument.
+Knows no resolver and no socket (`gdemoi.net.endpoints` does); time is an argument.
 """
 
 from __future__ import annotations

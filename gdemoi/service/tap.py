@@ -14,8 +14,8 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from gdemoi.errors import ConfigurationError
-from gdemoi.logs import reopen_logs
-from gdemoi.service import GatewayService
+from gdemoi.service.assembly import GatewayService
+from gdemoi.service.logs import reopen_logs
 from gdemoi.settings import BadConfiguration, load
 
 

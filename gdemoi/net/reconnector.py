@@ -28,7 +28,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gdemoi.errors import TheirFault, Unavailable
-from gdemoi.faults import in_words
+from gdemoi.net.faults import in_words
 from gdemoi.tasks import background
 
 

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
-from gdemoi.reconnector import Backoff, LoginRefused, Reconnector, ReconnectorState
+from gdemoi.net.reconnector import Backoff, LoginRefused, Reconnector, ReconnectorState
 
 
 class FarSide:

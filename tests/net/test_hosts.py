@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.hosts import FAILED_LATELY_S, Host, Hosts
+from gdemoi.net.hosts import FAILED_LATELY_S, Host, Hosts
 
 
 class HostsTests(SynchronousTestCase):
