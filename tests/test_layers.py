@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 HOUSE = Path(__file__).parent.parent / "gdemoi"
 WORDS = {
-    *("message", "facts", "errors", "interfaces", "contract"),
+    *("message", "facts", "errors", "interfaces", "contract", "kit"),
     *("cellrate", "ini", "text", "moments"),
 }
 # the packages of the kinds: a new protocol is a name in `gdemoi/kinds.py`, none here

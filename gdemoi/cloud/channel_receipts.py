@@ -20,6 +20,7 @@ from gdemoi.cloud.open_messages import OpenMessage, OpenMessages
 from gdemoi.cloud.poller import Poller
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IChannelEvents
+from gdemoi.kit.recent import Recent
 from gdemoi.message import FINAL, Inbound, MessageState, Outbound, Receipt, ReceiptMatch
 
 MOST_PENDING: Final = 10_000
@@ -67,8 +68,8 @@ class Confirmation:
     clock: IReactorTime
     counts: Counter[str]
     confirms: bool
-    _pending: dict[str, _PendingSend] = field(factory=dict)
-    _unmatched: dict[str, Receipt] = field(factory=dict)
+    _pending: Recent[str, _PendingSend] = field(factory=lambda: Recent(MOST_PENDING))
+    _unmatched: Recent[str, Receipt] = field(factory=lambda: Recent(MOST_UNMATCHED))
 
     async def take(self, content: WebhookContent) -> None:
         """Record what a webhook told."""
@@ -85,10 +86,7 @@ class Confirmation:
     def sending(self, message: Outbound) -> None:
         """Hear that a message leaves; a hint may be quicker than the answer."""
         if self.confirms:
-            self._pending.pop(message.id, None)
             self._pending[message.id] = _PendingSend(message)
-            while len(self._pending) > MOST_PENDING:
-                del self._pending[next(iter(self._pending))]
 
     def answered(self, message_id: str) -> None:
         """Hear that the answer came: it says more than a hint."""
@@ -157,8 +155,6 @@ class Confirmation:
         name = receipt.message_id
         if name and (name not in self._unmatched or receipt.state in FINAL):
             self._unmatched[name] = receipt
-            while len(self._unmatched) > MOST_UNMATCHED:
-                del self._unmatched[next(iter(self._unmatched))]
 
     async def _resolve(self, pending: _PendingSend, hint: Receipt) -> None:
         """Ask by the id that the hint brought; believe one that brought none."""

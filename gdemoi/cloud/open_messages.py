@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from gdemoi.contract.numbers import is_spelling_of
+from gdemoi.kit.recent import Recent
 
 # Pauses between questions for one message; the last one repeats.
 POLLING: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -54,7 +55,7 @@ class OpenMessages:
         self._kept: list[dict[str, OpenMessage]] = [{} for _ in range(BUCKETS)]
         self._by_provider: dict[str, str] = {}
         self._heap: list[tuple[float, str]] = []
-        self._orphans: dict[str, float] = {}
+        self._orphans: Recent[str, float] = Recent(ORPHANS_KEPT)
         self.dirty: set[int] = set()
 
     def __len__(self) -> int:
@@ -131,8 +132,6 @@ class OpenMessages:
         for name in (message_id, provider_id):
             if name:
                 self._orphans[name] = now + ORPHAN_S
-        while len(self._orphans) > ORPHANS_KEPT:
-            del self._orphans[next(iter(self._orphans))]
         return None
 
     def by_provider(self, provider_id: str) -> OpenMessage | None:
@@ -207,8 +206,7 @@ class SeenMarks:
     """One-time marks (nonces, token ids, sids) for as long as they may come again."""
 
     def __init__(self, most: int = 100_000) -> None:
-        self._until: dict[str, float] = {}
-        self._most = most
+        self._until: Recent[str, float] = Recent(most)
 
     def knows(self, mark: str, now: float) -> bool:
         """Tell whether a mark was remembered and still holds."""
@@ -216,7 +214,4 @@ class SeenMarks:
 
     def remember(self, mark: str, until: float) -> None:
         """Keep a mark; the oldest one goes when there are too many."""
-        self._until.pop(mark, None)
         self._until[mark] = until
-        while len(self._until) > self._most:
-            del self._until[next(iter(self._until))]

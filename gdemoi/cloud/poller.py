@@ -23,6 +23,7 @@ from gdemoi.cloud.http import CloudHttp
 from gdemoi.cloud.open_messages import BUCKETS, OpenMessage, OpenMessages
 from gdemoi.cloud.provider import InboundPage, Provider, StatusAnswer
 from gdemoi.errors import TheirFault, Unavailable
+from gdemoi.kit.recent import Recent
 from gdemoi.message import FINAL, Error, Inbound, MessageState, Receipt
 from gdemoi.tasks import background, spawn
 
@@ -33,6 +34,7 @@ YOUNG_S: Final = 60.0
 AGAIN_S: Final = 15.0
 JITTER: Final = 0.1
 MOST_PAGES: Final = 1000
+MOST_SEEN: Final = 10_000
 
 
 log = Logger()
@@ -55,7 +57,7 @@ class Poller:
     set_cursor: Callable[[str, str], Deferred[None]]
     counts: Counter[str] = field(factory=Counter)
     stopped: str | None = None
-    _seen: dict[str, None] = field(factory=dict)
+    _seen: Recent[str, None] = field(factory=lambda: Recent(MOST_SEEN))
     _running: list[Deferred[Any]] = field(factory=list)
     _woken: Deferred[None] | None = None
     _saving: bool = False
@@ -323,8 +325,6 @@ class Poller:
                 continue
             await self.report_inbound(inbound)
             self._seen[mark] = None
-            while len(self._seen) > 10_000:
-                del self._seen[next(iter(self._seen))]
 
 
 def named(receipt: Receipt, message_id: str) -> Receipt:

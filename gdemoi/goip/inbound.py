@@ -7,7 +7,6 @@ may be parts of a long one.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -15,6 +14,7 @@ from typing import Final
 
 from attrs import define, field
 
+from gdemoi.kit.recent import Recent
 from gdemoi.message import InboundSegment
 
 Address = tuple[str, int]
@@ -56,13 +56,13 @@ class InboundRepeats:
 
     def __init__(self) -> None:
         self._waiting: dict[InboundKey, _PendingArrival] = {}
-        self._stored: OrderedDict[InboundKey, float] = OrderedDict()
+        self._stored: Recent[InboundKey, float] = Recent(STORED_LIMIT)
 
     def arrive(
         self, key: InboundKey, answer: bytes, address: Address, now: float
     ) -> tuple[bool, bool]:
         """Return (is a first: report it, is committed: answer at once)."""
-        self._forget(now)
+        self._stored.forget(lambda at: now - at >= REMEMBER_S)
         if key in self._stored:
             return False, True
         waiting = self._waiting.get(key)
@@ -82,8 +82,6 @@ class InboundRepeats:
         if waiting is None:
             return []
         self._stored[key] = now
-        if len(self._stored) > STORED_LIMIT:
-            self._stored.popitem(last=False)
         return [(waiting.answer, address) for address in waiting.addresses]
 
     def not_stored(self, key: InboundKey) -> None:
@@ -92,13 +90,6 @@ class InboundRepeats:
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._stored)
-
-    def _forget(self, now: float) -> None:
-        while self._stored:
-            key, at = next(iter(self._stored.items()))
-            if now - at < REMEMBER_S:
-                return
-            del self._stored[key]
 
 
 # -- segments of a long SMS --------------------------------------------------
@@ -128,7 +119,7 @@ class LongSmsJoiner:
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
         self._count = 0
-        self._groups: OrderedDict[tuple[str, str], _LongSms] = OrderedDict()
+        self._groups: Recent[tuple[str, str], _LongSms] = Recent(GROUPS_LIMIT)
 
     def part(
         self, line: str, sender: str, recvid: str, now: float
@@ -147,9 +138,6 @@ class LongSmsJoiner:
             reference = f"{recvid}@{int(now)}.{self._count}"
             group = _LongSms(reference, int(recvid), now + self.window_s)
             self._groups[line, sender] = group
-            self._groups.move_to_end((line, sender))
-            if len(self._groups) > GROUPS_LIMIT:
-                self._groups.popitem(last=False)
             place = _MIDDLE
         group.taken.add(place)
         return InboundSegment(group.reference, MOST_PARTS, place)
@@ -207,8 +195,8 @@ class SourceFilter:
     ) -> None:
         self._rate = rate
         self._allowed = allowed
-        self._verdicts: OrderedDict[str, bool] = OrderedDict()
-        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+        self._verdicts: Recent[str, bool] = Recent(TABLE_LIMIT)
+        self._buckets: Recent[Hashable, TokenBucket] = Recent(TABLE_LIMIT)
         self._strangers = TokenBucket(
             strangers_rate, strangers_rate, strangers_rate, 0.0
         )
@@ -221,8 +209,6 @@ class SourceFilter:
         if verdict is None:
             verdict = self._judge(host)
             self._verdicts[host] = verdict
-            if len(self._verdicts) > TABLE_LIMIT:
-                self._verdicts.popitem(last=False)
         return verdict
 
     def _judge(self, host: str) -> bool:
@@ -243,11 +229,7 @@ class SourceFilter:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = TokenBucket(self._rate, 2 * self._rate, 2 * self._rate, now)
-            self._buckets[name] = bucket
-            if len(self._buckets) > TABLE_LIMIT:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(name)
+        self._buckets[name] = bucket
         return bucket.take(now)
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ good keepalives in a row from the new place.
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from gdemoi.goip.exchange import Exchange, LineCommand
 from gdemoi.goip.receipts import SentTable
 from gdemoi.goip.session_events import GoipJob
 from gdemoi.goip.settings import GoipLineSettings
+from gdemoi.kit.recent import Recent
 
 Address = tuple[str, int]
 
@@ -271,18 +272,14 @@ class Affinity:
     """Which line last exchanged SMS with which number; the oldest are forgotten."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[str, str] = OrderedDict()
+        self._lines: Recent[str, str] = Recent(TALKS_LIMIT)
         self.changed = False
 
     def note(self, number: str, line: str) -> None:
         """Remember a talk."""
         key = tail(number)
-        if self._lines.get(key) != line:
-            self._lines[key] = line
-            self.changed = True
-            if len(self._lines) > TALKS_LIMIT:
-                self._lines.popitem(last=False)
-        self._lines.move_to_end(key)
+        self.changed = self.changed or self._lines.get(key) != line
+        self._lines[key] = line
 
     def line(self, number: str) -> str | None:
         """Return the line of the last talk."""
@@ -295,8 +292,7 @@ class Affinity:
 
     def load(self, saved: Mapping[str, str]) -> None:
         """Take back what was saved, under what was learned since."""
-        merged = {**saved, **self._lines}
-        self._lines = OrderedDict(list(merged.items())[-TALKS_LIMIT:])
+        self._lines.update({**saved, **self._lines})
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -12,7 +12,7 @@ or be the only answer that arrives (`UncertainSms`).
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from gdemoi.goip.datagrams import Push, agree
 from gdemoi.goip.inbound import InboundKey
 from gdemoi.goip.session_events import GoipJob, ReceiptReceived
+from gdemoi.kit.recent import Recent
 from gdemoi.message import provider_key
 
 if TYPE_CHECKING:
@@ -52,15 +53,12 @@ class SentTable:
     """What one line sent lately, by sms_no."""
 
     line: str
-    _sent: OrderedDict[str, SentSms] = field(factory=OrderedDict)
+    _sent: Recent[str, SentSms] = field(factory=lambda: Recent(REMEMBERED))
 
     def note(self, sms_no: str, to: str, now: float) -> SentSms:
         """Remember an SMS; a number that comes round again names the new one."""
         sms = SentSms(provider_id_of(self.line, sms_no, now), to, now)
-        self._sent.pop(sms_no, None)
         self._sent[sms_no] = sms
-        if len(self._sent) > REMEMBERED:
-            self._sent.popitem(last=False)
         return sms
 
     def match(self, sms_no: str, number: str, now: float) -> SentSms | None:

@@ -13,7 +13,7 @@ a late verdict on an `SmsUncertain` is still reported.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -38,11 +38,13 @@ from gdemoi.goip.outcomes import LINE_TROUBLE, text_of
 from gdemoi.goip.receipts import UncertainSms, provider_id_of
 from gdemoi.goip.session_events import GoipJob, JobEnded, LateResult, SessionEvent
 from gdemoi.goip.settings import GoipSettings
+from gdemoi.kit.recent import Recent
 
 Address = tuple[str, int]
 
 # A sendid is not used again within this.
 REMEMBER_S: Final = 600.0
+ENDED_LIMIT: Final = 100_000
 SENDID_LIMIT: Final = 2**31 - 1
 # "session unknown, start again with MSG": so often for one job
 AGAIN_LIMIT: Final = 2
@@ -91,7 +93,7 @@ class GoipSender:
         self._random = random
         self._write = write
         self._attempts: dict[int, ExchangeAttempt] = {}
-        self._ended: OrderedDict[int, ExchangeAttempt] = OrderedDict()
+        self._ended: Recent[int, ExchangeAttempt] = Recent(ENDED_LIMIT)
         self._places: dict[str, set[int]] = {}
         self._queues: dict[str, deque[Line]] = {}
         self._stopping = False
@@ -211,11 +213,7 @@ class GoipSender:
 
     def forget(self, now: float) -> None:
         """Drop what is too old to matter."""
-        while self._ended:
-            sendid, attempt = next(iter(self._ended.items()))
-            if now - attempt.ended_at < REMEMBER_S:
-                return
-            del self._ended[sendid]
+        self._ended.forget(lambda attempt: now - attempt.ended_at >= REMEMBER_S)
 
     # -- exchanges ---------------------------------------------------------
 

@@ -9,12 +9,12 @@ headers.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
 
 from gdemoi.errors import OurFault
+from gdemoi.kit.recent import Recent
 from gdemoi.message import (
     Charset,
     Error,
@@ -171,8 +171,7 @@ class References:
 
     def __init__(self, random: Callable[[], float], limit: int = 10_000) -> None:
         self._random = random
-        self._limit = limit
-        self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._last: Recent[tuple[str, str], int] = Recent(limit)
 
     def seen(self, sender: str, destination: str, reference: int) -> None:
         """Go on behind a reference that was used before a restart."""
@@ -181,14 +180,12 @@ class References:
     def next(self, sender: str, destination: str) -> int:
         """Return the next reference, 16 bits wide."""
         pair = (sender, destination)
-        last = self._last.pop(pair, None)
+        last = self._last.get(pair)
         if last is None:
             # after a restart the counters must not begin where they began before
             last = int(self._random() * 0x10000)
         reference = (last + 1) & 0xFFFF
         self._last[pair] = reference
-        if len(self._last) > self._limit:
-            self._last.popitem(last=False)
         return reference
 
 

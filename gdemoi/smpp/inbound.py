@@ -7,10 +7,10 @@ contradict themselves are left out of the text and nothing else.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
+from gdemoi.kit.recent import Recent
 from gdemoi.message import (
     Error,
     Inbound,
@@ -50,6 +50,7 @@ REPEAT_WINDOW_S: Final = 60.0
 # An answer that left so shortly before the connection broke may not have arrived.
 DOUBTFUL_S: Final = 10.0
 _REMEMBERED: Final = 5_000
+_ENDED_REMEMBERED: Final = 100
 
 
 # a channel, and the number of one of its connections
@@ -66,28 +67,24 @@ class DeliveryRepeats:
     """
 
     def __init__(self) -> None:
-        self._last: OrderedDict[bytes, tuple[int, Session, float]] = OrderedDict()
-        self._ended: OrderedDict[Session, float] = OrderedDict()
+        self._last: Recent[bytes, tuple[int, Session, float]] = Recent(_REMEMBERED)
+        self._ended: Recent[Session, float] = Recent(_ENDED_REMEMBERED)
         self._since: float | None = None
 
     def session_ended(self, session: Session, now: float) -> None:
         """Remember when a connection broke."""
         self._ended[session] = now
-        if len(self._ended) > 100:
-            self._ended.popitem(last=False)
 
     def key(self, pdu: DeliverSm | DataSm, session: Session, now: float) -> str:
         """Return what a repetition of this delivery has in common with it."""
         if self._since is None:
             self._since = now
         digest = _digest(pdu)
-        count, last_session, last_at = self._last.pop(digest, (0, session, now))
+        count, last_session, last_at = self._last.get(digest, (0, session, now))
         if count and not self._repeated(session, last_session, last_at):
             count += 1
         count = count or 1
         self._last[digest] = (count, session, now)
-        if len(self._last) > _REMEMBERED:
-            self._last.popitem(last=False)
         return f"{digest.hex()}:{count}:{self._since:.3f}"
 
     def _repeated(

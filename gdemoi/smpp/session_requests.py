@@ -7,9 +7,9 @@ requests wait equally long, so that the order of sending is that of deadlines.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any, Final
 
+from gdemoi.kit.recent import Recent
 from gdemoi.smpp.pdu.headers import GENERIC_NACK, LAST_NUMBER, ROK
 from gdemoi.smpp.session_types import LATE_LIMIT, ResponseMissing, SessionEvent
 
@@ -42,9 +42,10 @@ class Requests:
         self._response_timeout_s = response_timeout_s or float("inf")
         self._last = first - 1
         self._pending: dict[int, Pending] = {}
-        self._late: OrderedDict[int, Pending] = OrderedDict()
+        # given up: a late answer is still understood
+        self._late: Recent[int, Pending] = Recent(LATE_LIMIT)
         # answered with an error: an SMSC may take that back
-        self._refused: OrderedDict[int, Pending] = OrderedDict()
+        self._refused: Recent[int, Pending] = Recent(REFUSED_LIMIT)
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -76,9 +77,9 @@ class Requests:
             return None
         del self._pending[number]
         if _contradicts_itself(answer_id, status):
-            _keep(self._late, number, pending, LATE_LIMIT)
+            self._late[number] = pending
         elif status != ROK:
-            _keep(self._refused, number, pending, REFUSED_LIMIT)
+            self._refused[number] = pending
         return pending
 
     def settle_late(self, number: int, answer_id: int, status: int = 0) -> Any | None:
@@ -114,7 +115,7 @@ class Requests:
             if first.deadline > now:
                 break
             del pending[number]
-            _keep(self._late, number, first, LATE_LIMIT)
+            self._late[number] = first
             waited_s = now - first.sent_at
             why = f"no answer in {waited_s:.0f} s"
             found.append(ResponseMissing(first.context, why, timed_out=True))
@@ -127,15 +128,6 @@ class Requests:
         ]
         self._pending.clear()
         return found
-
-
-def _keep(
-    kept: OrderedDict[int, Pending], number: int, pending: Pending, limit: int
-) -> None:
-    """Remember a request for an answer that may come; forget the oldest."""
-    kept[number] = pending
-    if len(kept) > limit:
-        kept.popitem(last=False)
 
 
 def _contradicts_itself(answer_id: int, status: int) -> bool:

@@ -8,7 +8,6 @@ only ports that are ready.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -29,6 +28,7 @@ from gdemoi.interfaces import (
     IContinuing,
     IHalting,
 )
+from gdemoi.kit.recent import Recent
 from gdemoi.message import (
     Accepted,
     Error,
@@ -57,9 +57,9 @@ from gdemoi.yeastar.settings import YeastarSettings
 
 log = Logger()
 
-# Unsure SMS that are remembered for a late result.
 # So many ports are named in a channel's reason.
 _REASONS: Final = 3
+# Unsure SMS that are remembered for a late result.
 UNSURE_LIMIT: Final = 1000
 # A part of a message that was refused after others went out is tried again.
 PART_TRIES: Final = 3
@@ -121,9 +121,8 @@ class YeastarChannel:
         self._reported_state: ReconnectorState | None = None
         self._reported_lines: dict[int, str | None] = {}
         # by the ids of SMS: what a result may still change
-        self._late: OrderedDict[
-            str, tuple[TgEncodedMessage, int, Uncertain | Refused]
-        ] = OrderedDict()
+        self._late: Recent[str, tuple[TgEncodedMessage, int, Uncertain | Refused]]
+        self._late = Recent(UNSURE_LIMIT)
 
     # -- IChannel: life -------------------------------------------------------
 
@@ -255,8 +254,6 @@ class YeastarChannel:
         """Remember what a result that comes late would be about."""
         for sms_id in sms_ids:
             self._late[sms_id] = (prepared, attempt, outcome)
-        while len(self._late) > UNSURE_LIMIT:
-            self._late.popitem(last=False)
 
     def _partly(self, prepared: TgEncodedMessage, refused: Refused) -> Refused:
         """Nothing is repeated of a message whose first parts went out."""

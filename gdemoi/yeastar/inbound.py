@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 from attrs import define, field
 
+from gdemoi.kit.recent import Recent
 from gdemoi.message import Inbound, InboundSegment
 from gdemoi.yeastar.ami import AmiBlock, Content, decode_text
 
@@ -105,7 +106,7 @@ class InboundReader:
         self._epoch = epoch
         self._count = 0
         self._open: OrderedDict[Key, _SegmentGroup] = OrderedDict()
-        self._generations: OrderedDict[Key, int] = OrderedDict()
+        self._generations: Recent[Key, int] = Recent(GROUP_LIMIT)
 
     def take(self, sms: ReceivedSMS, now: float) -> list[Inbound]:
         """Return what goes up for this event: mostly one, none for a repeat."""
@@ -170,10 +171,8 @@ class InboundReader:
         return group
 
     def _next_reference(self, key: Key) -> str:
-        generation = self._generations.pop(key, 0) + 1
+        generation = self._generations.get(key, 0) + 1
         self._generations[key] = generation
-        while len(self._generations) > GROUP_LIMIT:
-            self._generations.popitem(last=False)
         return f"{key[2]}.{generation}"
 
     def _close(self, key: Key) -> None:

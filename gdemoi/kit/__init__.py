@@ -1,0 +1,4 @@
+"""Small pieces that several packages share: one idea each, without I/O.
+
+`recent`: a mapping that keeps the newest entries.
+"""
