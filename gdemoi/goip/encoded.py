@@ -23,8 +23,8 @@ from gdemoi.goip.datagrams import (
 )
 from gdemoi.goip.exchange import TELID
 from gdemoi.goip.lines import Line
-from gdemoi.message import Charset, Error, Outbound, Refused
-from gdemoi.text import charset as charsets
+from gdemoi.kit.unfit import Unfit, check_count, check_kind, chosen, refusing
+from gdemoi.message import Charset, Outbound
 from gdemoi.text import gsm7, segments
 
 # What stands for the random number of an exchange in `wire`.
@@ -64,34 +64,20 @@ class GoipEncodedMessage:
         return [[datagram.decode("utf-8") for datagram in datagrams]]
 
 
+@refusing
 def prepare(
     message: Outbound, bound: Line | None, likely: Line | None, most_segments: int
-) -> GoipEncodedMessage | Refused:
+) -> GoipEncodedMessage:
     """Make a message ready; `bound` is the line of its sender, if it names one."""
-    refused = _unfit(message)
-    if refused is not None:
-        return refused
-    assert message.text is not None
-    try:
-        text, _ = charsets.choose(
-            message.text,
-            message.charset,
-            message.on_unencodable,
-            transliteration=message.transliteration,
-        )
-        octets = text.encode("utf-8")
-    except charsets.Unencodable as error:
-        return _refused("unencodable", str(error))
-    except UnicodeEncodeError:
-        return _refused("unencodable", "half of a surrogate pair")
+    _check(message)
+    text, _ = chosen(message)
+    octets = text.encode("utf-8")
     plain = gsm7.fits(text)
     charset = Charset.GSM7 if plain else Charset.UCS2
     count = segments.count(text, charset)
-    limit = min(message.max_segments or most_segments, most_segments)
     if len(octets) > TEXT_LIMIT:
-        return _refused("too_long", f"{len(octets)} bytes of {TEXT_LIMIT}")
-    if count > limit:
-        return _refused("too_long", f"{count} segments of {limit}")
+        raise Unfit("too_long", f"{len(octets)} bytes of {TEXT_LIMIT}")
+    check_count(count, min(message.max_segments or most_segments, most_segments))
     line = bound or likely
     return GoipEncodedMessage(
         message=message,
@@ -105,23 +91,13 @@ def prepare(
     )
 
 
-def _unfit(message: Outbound) -> Refused | None:
-    """Refuse what the protocol has no words for."""
+def _check(message: Outbound) -> None:
+    """Raise `Unfit` for what the protocol has no words for."""
     if not is_number(message.to):
-        return _refused("bad_number", f"{message.to!r} cannot stand in a datagram")
-    if message.text is None:
-        return _refused("unsupported", "a GoIP sends text, not binary SMS")
-    if message.udh is not None or message.dest_port is not None:
-        return _refused("unsupported", "a GoIP takes no user data header")
-    if message.flash:
-        return _refused("unsupported", "a GoIP sends no flash SMS")
+        raise Unfit("bad_number", f"{message.to!r} cannot stand in a datagram")
+    check_kind(message, "a GoIP")
     if not message.text:
-        return _refused("invalid", "an empty text cannot be sent over a GoIP")
+        raise Unfit("invalid", "an empty text cannot be sent over a GoIP")
     if "\x00" in message.text:
         # the device's text ends at a NUL: the command would be cut
-        return _refused("unencodable", "a NUL cannot be sent over a GoIP")
-    return None
-
-
-def _refused(code: str, text: str) -> Refused:
-    return Refused(error=Error(f"gateway:{code}", text))
+        raise Unfit("unencodable", "a NUL cannot be sent over a GoIP")

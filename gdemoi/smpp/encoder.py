@@ -15,9 +15,9 @@ from typing import Final
 
 from gdemoi.errors import OurFault
 from gdemoi.kit.recent import Recent
+from gdemoi.kit.unfit import Unfit, all_of, chosen
 from gdemoi.message import (
     Charset,
-    Error,
     Outbound,
     Progress,
     Refused,
@@ -36,12 +36,10 @@ from gdemoi.smpp.pdu.pdus import SubmitSm, encode
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.pdu.wire import absolute, relative
 from gdemoi.smpp.settings import Receipts, SmppSettings, ValidityFormat
-from gdemoi.text import charset as charsets
 from gdemoi.text import udh as headers
 from gdemoi.text.segments import (
     Method,
     Segment,
-    TooLong,
     split,
     split_binary,
 )
@@ -189,19 +187,6 @@ class References:
         return reference
 
 
-def refused(code: str, text: str) -> Refused:
-    """Return the refusal of a message that this channel can never carry."""
-    return Refused(error=Error(f"gateway:{code}", text))
-
-
-class _NotEncodable(Exception):
-    """Raised and caught in this file only: why a message cannot be prepared."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.refusal = refused(code, text)
-
-
 class SmppEncoder:
     """Prepares messages for one channel."""
 
@@ -226,7 +211,7 @@ class SmppEncoder:
         """Return the message made ready; `tlvs` as the link is, or will be."""
         try:
             return self._prepare(message, now, tlvs=tlvs)
-        except _NotEncodable as unfit:
+        except Unfit as unfit:
             return unfit.refusal
 
     def resume(
@@ -237,7 +222,7 @@ class SmppEncoder:
             return None
         try:
             prepared = self._prepare(message, now, tlvs=tlvs, again=progress.reference)
-        except _NotEncodable:
+        except Unfit:
             return None
         if prepared.form != progress.form or prepared.segments != len(progress.ids):
             return None
@@ -296,28 +281,17 @@ class SmppEncoder:
         if not free and _spelling(wanted) not in self._allowed:
             if self._settings.on_other_sender == "replace":
                 return default
-            raise _NotEncodable(
-                "sender_not_allowed", f"the sender {wanted!r} is not allowed"
-            )
+            raise Unfit("sender_not_allowed", f"the sender {wanted!r} is not allowed")
         wrong = complaint_of_sender(wanted)
         if wrong is not None:
-            raise _NotEncodable("sender_not_allowed", wrong)
+            raise Unfit("sender_not_allowed", wrong)
         return wanted
 
     def _text(self, message: Outbound) -> tuple[str, Charset | None]:
         """Return the text that goes out and its charset; None: octets."""
         if message.text is None:
             return "", None
-        try:
-            return charsets.choose(
-                message.text,
-                message.charset,
-                message.on_unencodable,
-                self._settings.text_charset(message.flash),
-                message.transliteration,
-            )
-        except charsets.Unencodable as fault:
-            raise _NotEncodable("unencodable", str(fault)) from None
+        return chosen(message, self._settings.text_charset(message.flash))
 
     def _data_coding(self, charset: Charset | None, message: Outbound) -> int:
         if charset is None:
@@ -409,7 +383,7 @@ def _own_tlvs(options: SmppOptions) -> tuple[Tlv, ...]:
             (int(tag, 0), bytes.fromhex(value)) for tag, value in options.tlvs.items()
         )
     except ValueError:
-        raise _NotEncodable("invalid", 'tlvs are {"0x1403": "hexadecimal"}') from None
+        raise Unfit("invalid", 'tlvs are {"0x1403": "hexadecimal"}') from None
 
 
 def _udh(message: Outbound) -> Udh:
@@ -417,7 +391,7 @@ def _udh(message: Outbound) -> Udh:
     if message.udh is not None:
         header, rest = headers.parse(message.udh)
         if header.broken or rest:
-            raise _NotEncodable("invalid", "udh is not one whole user data header")
+            raise Unfit("invalid", "udh is not one whole user data header")
         return header
     if message.dest_port is not None or message.source_port is not None:
         return headers.ports(message.dest_port or 0, message.source_port or 0)
@@ -457,15 +431,7 @@ def _split(
             limit=limit,
             default_charset=settings.text_charset(message.flash),
         )
-    if isinstance(parts, TooLong):
-        if parts.limit == 0:
-            raise _NotEncodable(
-                "too_long", "the user data header leaves no room for the text"
-            )
-        raise _NotEncodable(
-            "too_long", f"{parts.count} segments, and {parts.limit} are allowed"
-        )
-    return parts
+    return all_of(parts)
 
 
 def _compose(
@@ -493,7 +459,7 @@ def _compose(
         try:
             pdus.append(encode(pdu))
         except OurFault as fault:
-            raise _NotEncodable("invalid", str(fault)) from None
+            raise Unfit("invalid", str(fault)) from None
     return pdus
 
 

@@ -19,17 +19,17 @@ from typing import Final
 
 from attrs import define, field
 
-from gdemoi.message import (
-    Charset,
-    Error,
-    MessageClass,
-    Outbound,
-    Progress,
-    Refused,
+from gdemoi.kit.unfit import (
+    Unfit,
+    all_of,
+    check_count,
+    check_kind,
+    chosen,
+    refusing,
 )
+from gdemoi.message import Charset, MessageClass, Outbound, Progress
 from gdemoi.text import charset as charsets
 from gdemoi.text import segments as segmenting
-from gdemoi.text.gsm7 import Unencodable
 from gdemoi.yeastar.ami import UNSPEAKABLE_RAW, encode_text
 from gdemoi.yeastar.settings import TEXT_LIMIT, YeastarSettings
 
@@ -123,31 +123,17 @@ def command_line(span: int, to: str, quoted: str, sms_id: str) -> str:
     return f'gsm send sms {span} {to} "{quoted}" {sms_id}'
 
 
-def prepare(message: Outbound, settings: YeastarSettings) -> TgEncodedMessage | Refused:
+@refusing
+def prepare(message: Outbound, settings: YeastarSettings) -> TgEncodedMessage:
     """Return the commands for `message`, or why a TG can never carry it."""
-    refusal = _unfit(message, settings)
-    if refusal is not None:
-        return refusal
-    text = message.text or ""
-    try:
-        text, charset = charsets.choose(
-            text,
-            message.charset,
-            message.on_unencodable,
-            transliteration=message.transliteration,
-        )
-        char = _unspeakable(text, settings)
-        if char is not None:
-            return _refused(
-                "unencodable",
-                f"{char!r} cannot be sent with encoding = {settings.encoding}",
-            )
-        texts = _cut(text, message, settings)
-    except Unencodable as error:
-        return _refused("unencodable", str(error))
-    if isinstance(texts, Refused):
-        return texts
-    pieces = [SmsText(_quoted(one, settings), _on_air(one, charset)) for one in texts]
+    _check(message, settings)
+    text, charset = chosen(message)
+    char = _unspeakable(text, settings)
+    if char is not None:
+        why = f"{char!r} cannot be sent with encoding = {settings.encoding}"
+        raise Unfit("unencodable", why)
+    texts = _cut(text, message, settings)
+    pieces = [SmsText(_quoted(one, settings), _on_air(one)) for one in texts]
     only = _ports_of(message.from_, settings)
     prepared = TgEncodedMessage(
         message=message,
@@ -158,30 +144,18 @@ def prepare(message: Outbound, settings: YeastarSettings) -> TgEncodedMessage | 
         span_shown=(only or settings.ports or (1,))[0] + settings.span_offset,
         segments=sum(len(piece.segments) for piece in pieces),
     )
-    limit = message.max_segments
-    if limit is not None and prepared.segments > limit:
-        return _refused(
-            "too_long", f"{prepared.segments} SMS where {limit} are allowed"
-        )
+    check_count(prepared.segments, message.max_segments)
     return prepared
 
 
-def _unfit(message: Outbound, settings: YeastarSettings) -> Refused | None:
-    """Return why a message without a look at its text cannot go this way."""
-    if message.binary is not None or message.udh is not None:
-        return _refused("unsupported", "a TG sends texts only, no binary SMS")
-    if message.dest_port is not None or message.source_port is not None:
-        return _refused("unsupported", "a TG cannot send to application ports")
-    if message.flash:
-        return _refused("unsupported", "a TG cannot send flash SMS")
+def _check(message: Outbound, settings: YeastarSettings) -> None:
+    """Raise `Unfit` for what cannot go this way, whatever its text."""
+    check_kind(message, "a TG")
     if not _is_number(message.to):
-        return _refused("bad_number", f"{message.to!r} is not a number to dial")
+        raise Unfit("bad_number", f"{message.to!r} is not a number to dial")
     strange = message.from_ and not _ports_of(message.from_, settings)
     if strange and settings.unknown_sender == "refuse":
-        return _refused(
-            "sender_not_allowed", f"no port has the number {message.from_!r}"
-        )
-    return None
+        raise Unfit("sender_not_allowed", f"no port has the number {message.from_!r}")
 
 
 def _unspeakable(text: str, settings: YeastarSettings) -> str | None:
@@ -196,17 +170,11 @@ def _ports_of(sender: str | None, settings: YeastarSettings) -> tuple[int, ...]:
     )
 
 
-def _refused(code: str, text: str) -> Refused:
-    return Refused(error=Error(f"gateway:{code}", text))
-
-
 def _quoted(text: str, settings: YeastarSettings) -> str:
     return text if settings.encoding == "raw" else encode_text(text)
 
 
-def _cut(
-    text: str, message: Outbound, settings: YeastarSettings
-) -> list[str] | Refused:
+def _cut(text: str, message: Outbound, settings: YeastarSettings) -> list[str]:
     """Return the text whole if one command can hold it, else its parts."""
     span = max(settings.ports or (_ANY_PORT,)) + settings.span_offset
     bare = len(f"command: {command_line(span, message.to, '', _ID_ROOM)}\r\n")
@@ -217,7 +185,7 @@ def _cut(
     apart = message.class_ is MessageClass.NOTIFICATION
     if apart and settings.long_messages == "split":
         return _parts(text, room, settings)
-    return _refused(
+    raise Unfit(
         "too_long",
         f"{octets} octets of text (at most {TEXT_LIMIT}) make {written} in the command"
         f" line, where max_line = {settings.max_line} leaves {room}; this message is"
@@ -266,10 +234,9 @@ def _word_border(text: str, start: int, end: int) -> int:
     return index
 
 
-def _on_air(text: str, charset: Charset) -> list[tuple[str, int]]:
+def _on_air(text: str) -> list[tuple[str, int]]:
     """Return (octets in hex, units) of each SMS that the device will make."""
     # the alphabet on the air is GSM or UCS2, whatever was asked for
     spoken = Charset.GSM8 if charsets.fits(text, Charset.GSM8) else Charset.UCS2
-    found = segmenting.split(text, spoken)
-    assert not isinstance(found, segmenting.TooLong), "1024 octets are 23 SMS at most"
+    found = all_of(segmenting.split(text, spoken))
     return [(one.user_data.hex(), one.units) for one in found]
