@@ -75,7 +75,10 @@ GROUPS: Final = {
         ("tests/routing",),
     ),
     "journal": Group(
-        ("journal/message_state", "journal/stored_form", "journal/receipts"),
+        tuple(
+            f"journal/{name}"
+            for name in ("message_state", "attempts", "stored_form", "receipts")
+        ),
         tuple(
             f"tests/journal/test_{name}.py"
             for name in ("message_state", "receipts", "verdicts", "journal")

@@ -3,7 +3,7 @@
 States only move forward (docs/events.rst, "States"), each event has the next `seq`,
 exactly one is final.  Nothing here touches a database, the clock or JSON: the
 transaction loads a `MessageRecord`, applies facts to it, and writes it back together
-with the events.
+with the events.  What an outcome or a receipt changes in its attempt is in `attempts`.
 
 What may change a record:
 
@@ -20,8 +20,6 @@ What may change a record:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Final as Constant
 
 from gdemoi.facts import (
@@ -36,6 +34,21 @@ from gdemoi.facts import (
     Hold,
     Submitted,
     Wait,
+)
+from gdemoi.journal.attempts import (
+    LOST,
+    attempt_of,
+    awaits_nothing,
+    close_attempt,
+    has_left_in_part,
+    has_taken,
+    is_in_part,
+    mark_segments,
+    may_be_out,
+    outcome_counts,
+    owner_of,
+    partly_sent,
+    record_ids,
 )
 from gdemoi.journal.stored_form import (
     KEPT_FIRST,
@@ -54,19 +67,13 @@ from gdemoi.message import (
     Accepted,
     Error,
     MessageState,
-    Outcome,
     Receipt,
-    Refused,
-    Uncertain,
-    ids_in,
-    provider_key,
 )
 
 EXPIRED: Constant = Error("gateway:expired", "the time to live has passed")
 NO_RECEIPT: Constant = Error("gateway:no_receipt", "no final receipt has come")
 _SUBMITTED: Constant = RANK[MessageState.SUBMITTED]
 _ENROUTE: Constant = RANK[MessageState.ENROUTE]
-_LOST: Constant = FINAL - {MessageState.DELIVERED}
 _NO_SEGMENTS: Constant = (0, 0, 0, 0)
 # Python 3.11 looks up an attribute of an enum slowly: once, not for every message
 _ACCEPTED: Constant = MessageState.ACCEPTED
@@ -122,10 +129,10 @@ def receive(
     `provider_id` is the matching id as the record spells it, empty when the provider
     named our own id instead; `by` is the one of the receipt's ids that led here.
     """
-    attempt = _owner_of(record, receipt, provider_id)
+    attempt = owner_of(record, receipt, provider_id)
     counted = not record.final and attempt is not None
     if counted and attempt is not None:
-        counted = _mark(attempt, receipt, provider_id)
+        counted = mark_segments(attempt, receipt, provider_id)
     record.receipts.append(
         StoredReceipt(
             now,
@@ -145,11 +152,11 @@ def receive(
     if not counted or attempt is None:
         return False, []
     record.at = now
-    if receipt.state in _LOST:
+    if receipt.state in LOST:
         # an attempt that lost a segment no longer counts as taken
-        record.taken = any(_has_taken(record, one) for one in record.attempts)
+        record.taken = any(has_taken(record, one) for one in record.attempts)
     else:
-        record.taken = record.taken or not _in_part(record, attempt)
+        record.taken = record.taken or not is_in_part(record, attempt)
     return True, _state_by_receipts(record, attempt, receipt, now)
 
 
@@ -290,8 +297,9 @@ def _answered(
 ) -> tuple[bool, list[StoredEvent]]:
     """Let an outcome change its attempt, and the message as that attempt may.
 
-    An outcome that does not count (`_counts`) gives at most ids of segments.  One that
-    counts closes the attempt; the first row that applies says what the message does:
+    An outcome that does not count (`outcome_counts`) gives at most ids of segments.  One
+    that counts closes the attempt; the first row that applies says what the message
+    does:
 
     ==============================================  ==========  ====================
     the message, and the attempt                    Accepted    Refused, Uncertain
@@ -302,16 +310,16 @@ def _answered(
     last attempt, none was taken                    `fact.next` `fact.next`
     ==============================================  ==========  ====================
     """
-    attempt = _attempt(record, fact.attempt)
+    attempt = attempt_of(record, fact.attempt)
     if attempt is None:
         return False, []
     outcome = fact.outcome
-    if not _counts(record, attempt, outcome):
-        _record_ids(record, attempt, outcome)
+    if not outcome_counts(record, attempt, outcome):
+        record_ids(record, attempt, outcome)
         return False, []
-    _close(record, attempt, fact)
+    close_attempt(record, attempt, fact)
     earlier = attempt.number != record.attempt
-    if record.final or (earlier and not _LOST.isdisjoint(attempt.states)):
+    if record.final or (earlier and not LOST.isdisjoint(attempt.states)):
         return False, []
     if (earlier or record.taken) and not isinstance(outcome, Accepted):
         return _taken_elsewhere(record, fact.at)
@@ -319,34 +327,6 @@ def _answered(
     if any(attempt.states) and not record.final:
         told += _known_before(record, attempt, fact.at)
     return counted, told
-
-
-# What an attempt's outcome so far may still give way to.
-_GIVES_WAY_TO: Constant[dict[AttemptOutcome | None, tuple[type, ...]]] = {
-    None: (Accepted, Refused, Uncertain),
-    AttemptOutcome.UNSURE: (Accepted, Refused),
-    AttemptOutcome.REFUSED: (Accepted,),
-    AttemptOutcome.ACCEPTED: (),
-}
-
-
-def _counts(record: MessageRecord, attempt: StoredAttempt, outcome: Outcome) -> bool:
-    """Tell whether an outcome counts against what is known of its attempt.
-
-    ==============  ==============  ==============  ==============
-    so far          Accepted        Refused         Uncertain
-    ==============  ==============  ==============  ==============
-    open            counts          counts          counts
-    uncertain       counts          counts          known already
-    refused         counts (1)      known already   no
-    accepted        known already   no              no
-    ==============  ==============  ==============  ==============
-
-    (1) until the message is final: a refusal may have ended it, and that was told.
-    """
-    if attempt.outcome is AttemptOutcome.REFUSED and record.final:
-        return False
-    return isinstance(outcome, _GIVES_WAY_TO[attempt.outcome])
 
 
 def _taken_elsewhere(
@@ -363,75 +343,6 @@ def _taken_elsewhere(
     return True, [_tell(record, MessageState.ENROUTE, at)]
 
 
-def _close(record: MessageRecord, attempt: StoredAttempt, fact: AttemptEnded) -> None:
-    """Close an attempt with its outcome."""
-    outcome: Outcome = fact.outcome
-    attempt.answered_at = fact.at
-    attempt.account = fact.account
-    attempt.line = outcome.line
-    if attempt.number == record.attempt:
-        record.open = False
-    if not record.final:
-        record.at = fact.at
-    _record_ids(record, attempt, outcome)
-    if isinstance(outcome, Accepted):
-        attempt.outcome = AttemptOutcome.ACCEPTED
-        attempt.error = None
-        record.taken = record.taken or _has_taken(record, attempt)
-        record.progress = None
-    elif isinstance(outcome, Refused):
-        attempt.outcome = AttemptOutcome.REFUSED
-        attempt.error = outcome.error
-    else:
-        attempt.outcome = AttemptOutcome.UNSURE
-        attempt.error = Error("gateway:uncertain", outcome.why)
-
-
-def _record_ids(
-    record: MessageRecord, attempt: StoredAttempt, outcome: Outcome
-) -> None:
-    """Record which segments the far side has according to an outcome, with ids."""
-    if isinstance(outcome, Accepted):
-        attempt.segments = outcome.segments
-    else:
-        if isinstance(outcome, Uncertain):
-            attempt.segments = max(attempt.segments, outcome.segments)
-        progress = outcome.progress
-        if progress is not None:
-            attempt.segments = progress.segments
-            attempt.taken = max(attempt.taken, progress.taken)
-            record.progress = progress.joined(record.progress)
-    ids = ids_in(outcome)
-    if ids and ids != attempt.provider_ids:
-        _learn(record, attempt, ids)
-
-
-def _learn(record: MessageRecord, attempt: StoredAttempt, ids: tuple[str, ...]) -> None:
-    """Add the ids that an attempt does not know, once for each segment.
-
-    A receipt that came before, for this attempt or for an earlier one whose rest it
-    sent, holds for every segment with that id.
-    """
-    progress = record.progress
-    carried = () if progress is None else progress.provider_ids
-    known = Counter(attempt.provider_ids)
-    fresh = []
-    for provider_id in ids:
-        if known[provider_id] > 0:
-            known[provider_id] -= 1
-        elif provider_id:
-            fresh.append(provider_id)
-    said: dict[str, MessageState] = {}
-    for one in record.attempts:
-        if one is not attempt and one.account != attempt.account:
-            continue
-        for provider_id, state in zip(one.provider_ids, one.states, strict=True):
-            if state is not None and (one is attempt or provider_id in carried):
-                said[provider_id] = state
-    attempt.provider_ids = (*attempt.provider_ids, *fresh)
-    attempt.states = attempt.states + [said.get(i) for i in fresh]
-
-
 def _known_before(
     record: MessageRecord, attempt: StoredAttempt, at: float
 ) -> list[StoredEvent]:
@@ -440,7 +351,7 @@ def _known_before(
         lost = state in FINAL and state is not _DELIVERED
         if not lost and not (state is _DELIVERED and attempt.delivered()):
             continue
-        if lost and (attempt.number != record.attempt or _in_part(record, attempt)):
+        if lost and (attempt.number != record.attempt or is_in_part(record, attempt)):
             continue
         said = reversed(record.receipts)
         error = next((one.error for one in said if one.state is state), None)
@@ -477,54 +388,17 @@ def _end(
     send the whole again.
     """
     error = last.error
-    if not _may_be_out(record, attempt):
-        if not _has_left_in_part(record, attempt):
+    if not may_be_out(record, attempt):
+        if not has_left_in_part(record, attempt):
             return [_tell(record, last.state, at, error)]
-        error = _partly_sent(record, error)
-        if any(not _LOST.isdisjoint(one.states) for one in record.attempts):
+        error = partly_sent(record, error)
+        if any(not LOST.isdisjoint(one.states) for one in record.attempts):
             # one lost segment is a lost message, however it would have ended
             return [_tell(record, MessageState.UNDELIVERED, at, error)]
     record.lane = record.held_until = None
     if RANK[record.state] >= RANK[MessageState.UNCERTAIN]:
         return []
     return [_tell(record, MessageState.UNCERTAIN, at, error)]
-
-
-def _has_left_in_part(
-    record: MessageRecord, beside: StoredAttempt | None = None
-) -> bool:
-    """Tell whether the far side has some segments, but not all.
-
-    Not asked of a message whose last attempt (`beside`) nobody knows about: what
-    becomes of it is for the message's own `on_unsure` to say.
-    """
-    if beside is not None and beside.outcome is AttemptOutcome.UNSURE:
-        return False
-    progress = record.progress
-    return progress is not None and progress.taken > 0
-
-
-def _partly_sent(record: MessageRecord, error: Error | None) -> Error:
-    """Return why a message that has left in part has no better end."""
-    assert record.progress is not None
-    progress = record.progress
-    text = f"{progress.taken} of {len(progress.ids)} parts have left"
-    if error is not None:
-        text += f"; {error.code}: {error.text}"
-    return Error("gateway:partly_sent", text)
-
-
-def _may_be_out(record: MessageRecord, beside: StoredAttempt | None = None) -> bool:
-    """Tell whether nobody knows what became of some attempt.
-
-    One that lost a segment is known to have failed.
-    """
-    return any(
-        a.outcome is AttemptOutcome.UNSURE
-        and a is not beside
-        and _LOST.isdisjoint(a.states)
-        for a in record.attempts
-    )
 
 
 def _submitted(
@@ -565,116 +439,10 @@ def _cancelled(
 ) -> tuple[bool, list[StoredEvent]]:
     gone = record.open or record.taken or record.held_until is not None
     gone = gone or any(a.outcome is AttemptOutcome.UNSURE for a in record.attempts)
-    gone = gone or _has_left_in_part(record)
+    gone = gone or has_left_in_part(record)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
         return False, []
     return True, [_tell(record, MessageState.CANCELLED, fact.at)]
-
-
-def _attempt(record: MessageRecord, number: int) -> StoredAttempt | None:
-    for attempt in reversed(record.attempts):
-        if attempt.number == number:
-            return attempt
-    return None
-
-
-def _owner_of(
-    record: MessageRecord, receipt: Receipt, provider_id: str
-) -> StoredAttempt | None:
-    """Return the attempt that a receipt is about."""
-    for attempt in reversed(record.attempts):
-        if provider_id and provider_id in attempt.provider_ids:
-            return attempt
-    if provider_id:
-        return None
-    for attempt in reversed(record.attempts):
-        if (
-            attempt.channel == receipt.channel
-            and attempt.outcome is not AttemptOutcome.REFUSED
-        ):
-            return attempt
-    return None
-
-
-def _mark(attempt: StoredAttempt, receipt: Receipt, provider_id: str) -> bool:
-    """Note a receipt in the segments of its attempt; False when it says nothing new.
-
-    A state replaces one of lower rank (`RANK`) only.  A receipt that names no segment
-    is always news: it is about the message.
-    """
-    states = attempt.states
-    places = _segments_of(attempt, receipt, provider_id)
-    rank = RANK[receipt.state]
-    older = [i for i in places if (s := states[i]) is None or RANK[s] < rank]
-    for index in older:
-        states[index] = receipt.state
-    return bool(older) or not places
-
-
-def _segments_of(
-    attempt: StoredAttempt, receipt: Receipt, provider_id: str
-) -> Sequence[int]:
-    """Return the places, in the attempt's provider ids, that a receipt is about.
-
-    `provider_id` is the attempt's spelling of the id that led here; it is empty when
-    the receipt named our own id (`Receipt.message_id`).  The first row that applies:
-
-    ===================================  ==========================================
-    the receipt names                    segments
-    ===================================  ==========================================
-    our own id, and no provider id       none
-    an id, for the whole message         all (and one more if the id is new)
-    our own id, and an id that is new    one more, which gets this id
-    a known id                           those that bear it; spelled in any way
-                                         (`provider_key`) where our own id led here
-    ===================================  ==========================================
-    """
-    ids = attempt.provider_ids
-    if provider_id:
-        found = [i for i, known in enumerate(ids) if known == provider_id]
-    else:
-        wanted = provider_key(receipt.provider_id)
-        found = [i for i, known in enumerate(ids) if provider_key(known) == wanted]
-        if not found and receipt.provider_id:
-            attempt.provider_ids = (*ids, receipt.provider_id)
-            attempt.states.append(None)
-            found = [len(ids)]
-    return range(len(attempt.states)) if found and receipt.whole else found
-
-
-def _has_taken(record: MessageRecord, attempt: StoredAttempt) -> bool:
-    """Tell whether an attempt is known to have left whole, and to have lost nothing."""
-    if not _LOST.isdisjoint(attempt.states):
-        return False
-    if attempt.outcome is AttemptOutcome.ACCEPTED:
-        return True
-    return any(attempt.states) and not _in_part(record, attempt)
-
-
-def _in_part(record: MessageRecord, attempt: StoredAttempt) -> bool:
-    """Tell whether only some segments of an attempt are known to have left.
-
-    The whole is unsure then, or was refused, and what was decided about the message
-    (to be held, or sent again) stays as it is.
-    """
-    if attempt.outcome is AttemptOutcome.REFUSED:
-        return True
-    known = len(attempt.states)
-    return (
-        attempt.outcome is AttemptOutcome.UNSURE
-        and not record.final
-        and known < attempt.segments
-    )
-
-
-def _awaits_nothing(record: MessageRecord, attempt: StoredAttempt) -> bool:
-    """Tell whether no more segments will follow those of a refused attempt."""
-    return (
-        attempt.outcome is AttemptOutcome.REFUSED
-        and record.state is MessageState.UNCERTAIN
-        and record.lane is None
-        and record.held_until is None
-    )
 
 
 def _state_by_receipts(
@@ -703,10 +471,10 @@ def _state_by_receipts(
     state = receipt.state
     if state is _DELIVERED and attempt.delivered():
         return [_tell(record, _DELIVERED, now, receipt.error, True, attempt)]
-    in_part = _in_part(record, attempt)
-    if state in _LOST:
+    in_part = is_in_part(record, attempt)
+    if state in LOST:
         earlier = attempt.number != record.attempt
-        if earlier or (in_part and not _awaits_nothing(record, attempt)):
+        if earlier or (in_part and not awaits_nothing(record, attempt)):
             return []
         return [_tell(record, state, now, receipt.error, True, attempt)]
     if in_part:
