@@ -11,7 +11,7 @@ from typing import Any
 
 from gdemoi.message import Charset
 from gdemoi.smpp.pdu import pdus, tlvs
-from gdemoi.smpp.pdu.framing import PduFramer
+from gdemoi.smpp.pdu.headers import PduFramer
 from gdemoi.smpp.pdu.pdus import Tag
 from gdemoi.text import charset, segments
 

@@ -17,7 +17,7 @@ from collections import Counter
 from bench.codec import RECEIPT, SUBMIT_SM
 from gdemoi.errors import OurFault
 from gdemoi.smpp.pdu import pdus
-from gdemoi.smpp.pdu.framing import LostFrame, PduFramer
+from gdemoi.smpp.pdu.headers import LostFrame, PduFramer
 from gdemoi.text import charset, udh
 
 COMMANDS = [*pdus.BY_ID, 0x0A, 0x00010200, 0x80000022, 0xFFFFFFFF]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gdemoi.cli.configured import sections
 from gdemoi.ini import KeyReference, reference
-from gdemoi.sandbox.assembly import PEERS
+from gdemoi.sandbox.tap import PEERS
 from gdemoi.settings import known_kinds
 
 WIDTH = 88

@@ -80,7 +80,7 @@ class OnUnencodable(StrEnum):
 
 
 class Transliteration(StrEnum):
-    """How Cyrillic is written in Latin letters, see `gdemoi.text.cyrillic`."""
+    """How Cyrillic is written in Latin letters, see `gdemoi.text.transliterate`."""
 
     ICAO = "icao"
     GOST = "gost"

@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gdemoi.sandbox.smsc_memory import MemoryNet
+from gdemoi.sandbox.memory import MemoryNet
 
 
 def address(host: str, port: int) -> IPv4Address | IPv6Address:

@@ -18,7 +18,7 @@ PROTOCOLS = {
 }
 SHELL_ROOMS = {"protocol", "http", "handshake", "webhooks", "poller"}
 # beside the house, but allowed to put all of it together
-ASSEMBLIES = {"sandbox.assembly", "sandbox.tap", "sandbox.demo"}
+ASSEMBLIES = {"sandbox.tap", "sandbox.demo"}
 FLOOR_2 = {"net", "tasks", "journal"}
 # seams: they name types of Twisted and define no behaviour
 NAMES_TWISTED = {"interfaces", "contract.gateway"}

@@ -28,7 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.contract.envelope import Defaults, parse, parse_fields
-from gdemoi.contract.repeated_names import check_names
+from gdemoi.contract.fields import check_names
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import Outbound
 

@@ -18,11 +18,10 @@ from gdemoi.cli.asking import (
     CliError,
     json_option,
 )
-from gdemoi.cli.listing import terminal
 from gdemoi.cli.messages import Once, envelope, message_options
-from gdemoi.cli.printable import json_text, printable_lines
 from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
+from gdemoi.cli.terminal import json_text, printable_lines, terminal
 from gdemoi.contract.envelope import Defaults, parse_many
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, CliError, Wires, json_option
 from gdemoi.cli.configured import loaded
-from gdemoi.cli.listing import terminal
-from gdemoi.cli.printable import PlainText as Text
-from gdemoi.cli.printable import json_text
 from gdemoi.cli.show import plain
+from gdemoi.cli.terminal import PlainText as Text
+from gdemoi.cli.terminal import json_text, terminal
 from gdemoi.ini.units import likely
 from gdemoi.settings import Configuration
 from gdemoi.smpp.settings import SmppSettings

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from gdemoi.cli.listing import listing
-from gdemoi.cli.printable import PlainText as Text
+from gdemoi.cli.terminal import PlainText as Text
+from gdemoi.cli.terminal import listing
 
 Json = Mapping[str, Any]
 

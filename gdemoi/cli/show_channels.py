@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from gdemoi.cli.listing import listing
-from gdemoi.cli.printable import PlainText as Text
 from gdemoi.cli.show import (
     day,
     error_words,
@@ -17,6 +15,8 @@ from gdemoi.cli.show import (
     plain,
     state_of,
 )
+from gdemoi.cli.terminal import PlainText as Text
+from gdemoi.cli.terminal import listing
 
 Json = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 
-from gdemoi.cli.printable import PlainText as Text
-from gdemoi.cli.remedies import REMEDIES
+from gdemoi.cli.asking import REMEDIES
 from gdemoi.cli.show import error_words, plain
+from gdemoi.cli.terminal import PlainText as Text
 from gdemoi.ini import KeyReference
 from gdemoi.smpp.pdu.headers import HEADER_OCTETS
 from gdemoi.smpp.pdu.pdus import SubmitSm, decode

@@ -42,6 +42,8 @@ from msgspec import Meta
 
 from gdemoi.contract.fields import (
     NULL,
+    Tree,
+    check_names,
     check_property,
     check_reply_to,
     check_smpp,
@@ -50,7 +52,6 @@ from gdemoi.contract.fields import (
     user_data_header,
 )
 from gdemoi.contract.numbers import INTERNATIONAL, normalise
-from gdemoi.contract.repeated_names import Tree, check_names
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,

@@ -18,8 +18,8 @@ from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gdemoi.contract.envelope import fingerprint, parse_many
+from gdemoi.contract.fields import check_names
 from gdemoi.contract.gateway import Gateway, Search
-from gdemoi.contract.repeated_names import check_names
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected, Stored
 from gdemoi.http.access import AccessGuard, BoundedSite, unexpected

@@ -297,8 +297,8 @@ def _answered(
 ) -> tuple[bool, list[StoredEvent]]:
     """Let an outcome change its attempt, and the message as that attempt may.
 
-    An outcome that does not count (`outcome_counts`) gives at most ids of segments.  One
-    that counts closes the attempt; the first row that applies says what the message
+    An outcome that does not count (`outcome_counts`) gives at most ids of segments.
+    One that counts closes the attempt; the first row that applies says what the message
     does:
 
     ==============================================  ==========  ====================

@@ -24,20 +24,20 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from gdemoi.ini import boolean, duration, key, text, words
 from gdemoi.ini import choice as one_of
-from gdemoi.sandbox.clouds_air import (
+from gdemoi.sandbox.clouds_http import (
+    CloudReply,
+    CloudRequest,
+    CloudRoute,
+    Courier,
+    Face,
+)
+from gdemoi.sandbox.clouds_network import (
     BEHAVIOURS,
     RECEIPTS,
     Air,
     Behaviour,
     silent,
     tracker,
-)
-from gdemoi.sandbox.clouds_face import (
-    CloudReply,
-    CloudRequest,
-    CloudRoute,
-    Courier,
-    Face,
 )
 from gdemoi.sandbox.clouds_textlocal import TextlocalFace, TextlocalFaceSettings
 from gdemoi.sandbox.clouds_twilio import TwilioFace, TwilioFaceSettings

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from gdemoi.ini import key, text
-from gdemoi.sandbox.clouds_air import Air, CloudSms
-from gdemoi.sandbox.clouds_face import (
+from gdemoi.sandbox.clouds_http import (
     FORM,
     CloudReply,
     CloudRequest,
@@ -20,6 +19,7 @@ from gdemoi.sandbox.clouds_face import (
     Face,
     said,
 )
+from gdemoi.sandbox.clouds_network import Air, CloudSms
 
 WORDS: Final = {
     "accepted": "P",

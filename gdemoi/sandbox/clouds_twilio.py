@@ -12,8 +12,7 @@ from attrs import frozen
 from gdemoi.cloud.exchange import basic
 from gdemoi.cloud.twilio.signature import signature
 from gdemoi.ini import key, text
-from gdemoi.sandbox.clouds_air import Air, CloudSms
-from gdemoi.sandbox.clouds_face import (
+from gdemoi.sandbox.clouds_http import (
     FORM,
     CloudReply,
     CloudRequest,
@@ -22,6 +21,7 @@ from gdemoi.sandbox.clouds_face import (
     Face,
     said,
 )
+from gdemoi.sandbox.clouds_network import Air, CloudSms
 
 WORDS: Final = {"accepted": "queued", "undelivered": "undelivered"}
 PAGE: Final = 50

@@ -10,8 +10,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from gdemoi.ini import key, text
-from gdemoi.sandbox.clouds_air import Air, CloudSms
-from gdemoi.sandbox.clouds_face import (
+from gdemoi.sandbox.clouds_http import (
     JSON,
     CloudReply,
     CloudRequest,
@@ -20,6 +19,7 @@ from gdemoi.sandbox.clouds_face import (
     Face,
     said,
 )
+from gdemoi.sandbox.clouds_network import Air, CloudSms
 
 WORDS: Final = {
     "accepted": "ACCEPTED",

@@ -16,8 +16,7 @@ from gdemoi.cloud.exchange import basic
 from gdemoi.cloud.vonage.signature import sms_signature
 from gdemoi.ini import key, text
 from gdemoi.message import Charset
-from gdemoi.sandbox.clouds_air import Air, CloudSms
-from gdemoi.sandbox.clouds_face import (
+from gdemoi.sandbox.clouds_http import (
     FORM,
     JSON,
     CloudReply,
@@ -27,6 +26,7 @@ from gdemoi.sandbox.clouds_face import (
     Face,
     said,
 )
+from gdemoi.sandbox.clouds_network import Air, CloudSms
 from gdemoi.text import gsm7
 from gdemoi.text.segments import TooLong, split
 

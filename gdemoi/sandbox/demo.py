@@ -1,6 +1,6 @@
 """``make demo``: the sandbox, the gateway, and a few messages of every kind.
 
-Starts both as real processes on 127.0.0.1 (`demo_house`), talks to the gateway over
+Starts both as real processes on 127.0.0.1 (`demo_processes`), talks to the gateway over
 HTTP as a platform would, and prints each event as a line.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from gdemoi.sandbox.demo_house import House, Over
+from gdemoi.sandbox.demo_processes import House, Over
 
 LIMIT_S: Final = 90.0
 START_S: Final = 30.0

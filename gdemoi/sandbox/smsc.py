@@ -23,7 +23,7 @@ from gdemoi.ini import key, text
 from gdemoi.sandbox.smsc_centre import Bind, Smsc
 from gdemoi.sandbox.smsc_personality import SmscPersonality, read_personality
 from gdemoi.smpp.pdu import pdus
-from gdemoi.smpp.pdu.framing import LostFrame, PduFramer
+from gdemoi.smpp.pdu.headers import LostFrame, PduFramer
 from gdemoi.smpp.pdu.pdus import DeliverSm, Pdu, SubmitSm, UnparsedPdu
 from gdemoi.smpp.pdu.statuses import Status
 from gdemoi.smpp.pdu.tlvs import Tag

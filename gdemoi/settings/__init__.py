@@ -2,12 +2,15 @@
 
 `examine` gives what can be used and everything that is wrong; `load` raises when
 anything is.  Rooms: `gateway` (``[gateway]``), `configuration` (the value),
-`checks` (between sections), `disk` (real files).  Kinds of channels come from
-`gdemoi.kinds`; nothing here knows a protocol.
+`checks` (between sections), `machine` (ports and files of this machine).  Kinds of
+channels come from `gdemoi.kinds`; nothing here knows a protocol.
 """
 
 from __future__ import annotations
 
+import glob
+import os
+import stat
 from collections.abc import Sequence
 from os.path import normpath
 
@@ -19,7 +22,6 @@ from gdemoi.settings.configuration import (
     ChannelSettings,
     Configuration,
 )
-from gdemoi.settings.disk import Disk
 from gdemoi.settings.gateway import GatewaySettings
 
 __all__ = [
@@ -74,3 +76,38 @@ def load(
     if configuration is None:
         raise BadConfiguration([one for one in complaints if not one.warning])
     return configuration
+
+
+class Disk:
+    """The real files and environment of this machine: `gdemoi.ini.Sources`."""
+
+    def read(self, path: str) -> bytes:
+        """Return a file's octets."""
+        with open(path, "rb") as file:
+            return file.read()
+
+    def expand(self, pattern: str, beside: str) -> list[str]:
+        """Return the files that match, sorted."""
+        folder = os.path.dirname(beside)
+        return sorted(
+            os.path.normpath(found)
+            for found in glob.glob(os.path.join(folder, pattern))
+        )
+
+    def resolve(self, path: str, beside: str) -> str:
+        """Return `path`, relative to the folder of the file `beside`, absolute.
+
+        Absolute, because a daemon goes to another folder.
+        """
+        return os.path.abspath(os.path.join(os.path.dirname(beside), path))
+
+    def world_readable(self, path: str) -> bool:
+        """Tell whether everybody on this machine may read the file."""
+        try:
+            return bool(os.stat(path).st_mode & stat.S_IROTH)
+        except OSError:
+            return False
+
+    def variable(self, name: str) -> str | None:
+        """Return an environment variable."""
+        return os.environ.get(name)

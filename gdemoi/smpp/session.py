@@ -32,7 +32,6 @@ from typing import Any, Final
 
 from gdemoi.errors import OurFault
 from gdemoi.smpp.pdu import pdus
-from gdemoi.smpp.pdu.framing import LostFrame, PduFramer
 from gdemoi.smpp.pdu.headers import (
     ALERT_NOTIFICATION,
     BINDS,
@@ -48,6 +47,8 @@ from gdemoi.smpp.pdu.headers import (
     RESPONSE,
     ROK,
     UNBIND,
+    LostFrame,
+    PduFramer,
     header,
     numbered,
     response,

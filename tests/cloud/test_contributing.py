@@ -32,7 +32,7 @@ from gdemoi.message import (
     Uncertain,
     provider_key,
 )
-from gdemoi.sandbox.clouds_face import Courier
+from gdemoi.sandbox.clouds_http import Courier
 from gdemoi.settings import load
 from tests.cloud.net import CLOUDS, NOW, PUBLIC, Answers, House, Net, answered, message
 from tests.cloud.test_channel import around

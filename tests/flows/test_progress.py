@@ -26,8 +26,8 @@ from gdemoi.net.hosts import Host
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
+from gdemoi.sandbox.memory import MemoryEndpoint, MemoryNet
 from gdemoi.sandbox.smsc import Smsc, SmscPersonality, SmscProtocol
-from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm

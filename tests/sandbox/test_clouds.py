@@ -13,7 +13,7 @@ from gdemoi.cloud.settings import CloudSettings
 from gdemoi.ini import reference
 from gdemoi.message import Accepted, MessageState, Outcome, Refused, Scope, Uncertain
 from gdemoi.sandbox.clouds import SandboxCloudsSettings, make_service
-from gdemoi.sandbox.clouds_air import BEHAVIOURS, Behaviour, tracker
+from gdemoi.sandbox.clouds_network import BEHAVIOURS, Behaviour, tracker
 from tests.cloud.net import (
     CLOUDS,
     House,

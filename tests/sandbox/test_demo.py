@@ -16,9 +16,8 @@ from typing import IO, Any
 from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.sandbox.assembly import read
 from gdemoi.sandbox.demo import Demo
-from gdemoi.sandbox.demo_house import (
+from gdemoi.sandbox.demo_processes import (
     DATAGRAMS,
     ROOT,
     STREAMS,
@@ -27,6 +26,7 @@ from gdemoi.sandbox.demo_house import (
     free_ports,
     moved,
 )
+from gdemoi.sandbox.tap import read
 from gdemoi.settings import examine
 
 PORTS = {port: 40_000 + at for at, port in enumerate((*STREAMS, *DATAGRAMS))}

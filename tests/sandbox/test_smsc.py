@@ -4,6 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Charset
+from gdemoi.sandbox.memory import MemoryTransport
 from gdemoi.sandbox.smsc import (
     SandboxSmscSettings,
     Smsc,
@@ -11,7 +12,6 @@ from gdemoi.sandbox.smsc import (
     SmscProtocol,
     make_service,
 )
-from gdemoi.sandbox.smsc_memory import MemoryTransport
 from gdemoi.sandbox.smsc_messages import spelled
 from gdemoi.sandbox.smsc_personality import read_personality
 from gdemoi.smpp.pdu import pdus

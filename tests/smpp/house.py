@@ -18,8 +18,8 @@ from gdemoi.message import (
     provider_key,
 )
 from gdemoi.net.hosts import Host
+from gdemoi.sandbox.memory import MemoryEndpoint, MemoryNet
 from gdemoi.sandbox.smsc import Smsc, SmscPersonality, SmscProtocol
-from gdemoi.sandbox.smsc_memory import MemoryEndpoint, MemoryNet
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.settings import SmppSettings
 

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
 from gdemoi.smpp.pdu import pdus
-from gdemoi.smpp.pdu.framing import LostFrame
+from gdemoi.smpp.pdu.headers import LostFrame
 from gdemoi.smpp.session import EsmeSession
 from gdemoi.smpp.session_types import (
     MAY_SUBMIT,

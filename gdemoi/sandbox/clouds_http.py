@@ -17,7 +17,7 @@ from twisted.web.iweb import IAgent
 from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.cloud.http import CloudHttp
 from gdemoi.errors import Unavailable
-from gdemoi.sandbox.clouds_air import Air, CloudSms
+from gdemoi.sandbox.clouds_network import Air, CloudSms
 from gdemoi.tasks import spawn
 
 FORM: Final = "application/x-www-form-urlencoded"
