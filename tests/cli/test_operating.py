@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cli.wires import Terminal
 from tests.http.house import Client, House
-from tests.http.test_operating import passed
+from tests.http.test_operators import passed
 
 
 class Watching(Terminal):
