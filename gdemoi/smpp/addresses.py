@@ -8,9 +8,7 @@ numbers are unknown (0/1).
 from __future__ import annotations
 
 import re
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from gdemoi.message import Numbering
 
@@ -26,8 +24,7 @@ LONGEST_NAME: Final = 11
 LONGEST_NUMBER: Final = 20
 
 
-@frozen
-class Address:
+class Address(NamedTuple):
     """One address as its three fields."""
 
     ton: int

@@ -32,12 +32,14 @@ from gdemoi.smpp.addresses import (
 )
 from gdemoi.smpp.pdu.commands import UDHI
 from gdemoi.smpp.pdu.headers import numbered
-from gdemoi.smpp.pdu.pdus import SubmitSm, encode
+from gdemoi.smpp.pdu.pdus import SubmitSm
+from gdemoi.smpp.pdu.template import SubmitTemplate
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.pdu.wire import absolute, relative
 from gdemoi.smpp.settings import Receipts, SmppSettings, ValidityFormat
 from gdemoi.text import udh as headers
 from gdemoi.text.segments import (
+    SMS_OCTETS,
     Method,
     Segment,
     split,
@@ -59,6 +61,8 @@ FLASH_GSM: Final = 0xF0
 FLASH_UCS2: Final = 0x18
 FLASH_OCTETS: Final = 0xF4
 _NO_OPTIONS: Final = SmppOptions()
+_NO_UDH: Final = Udh()
+_BINARY: Final = "binary"
 _SENDERS_REMEMBERED: Final = 1000
 # What a link that takes no TLVs is sent instead.
 _WITHOUT_TLVS: Final = {Method.SAR: Method.UDH16, Method.PAYLOAD: Method.UDH}
@@ -67,34 +71,55 @@ _DIGEST_OCTETS: Final = 8
 
 
 class SmppEncodedMessage:
-    """A message made ready, and how far its segments have got."""
+    """A message made ready, and how far its segments have got.
+
+    `text` is what goes out in `charset` (None: the octets of `binary`), `udh` the
+    header that every segment bears, `reference` that of a long message.
+    """
 
     __slots__ = (
-        *("_compose", "_octets", "_tlvs", "account", "charset", "data_coding"),
-        *("message", "parts", "receipt_expected", "segments", "sender", "taken"),
+        *(
+            "_octets",
+            "_tlvs",
+            "alphabet",
+            "charset",
+            "data_coding",
+            "encoder",
+            "message",
+        ),
+        *("parts", "receipt_expected", "reference", "segments", "sender", "taken"),
+        *("template", "text", "udh", "validity_period"),
     )
 
     def __init__(
         self,
+        encoder: SmppEncoder,
         message: Outbound,
         sender: str | None,
-        charset: str,
+        text: str,
+        charset: Charset | None,
         data_coding: int,
-        compose: Callable[[bool], tuple[list[Segment], list[bytes]]],
         *,
-        account: str,
+        template: SubmitTemplate,
+        validity_period: str,
+        udh: Udh,
+        reference: int | None,
         tlvs: bool,
-        receipt_expected: bool,
     ) -> None:
-        self.account = account
+        self.encoder = encoder
         self.message = message
         self.sender = sender
-        self.charset = charset
+        self.text = text
+        self.alphabet = charset
+        self.charset: str = _BINARY if charset is None else charset
         self.data_coding: int | None = data_coding
-        self.receipt_expected = receipt_expected
-        self._compose = compose
+        self.template = template
+        self.validity_period = validity_period
+        self.udh = udh
+        self.reference = reference
+        self.receipt_expected = bool(template.registered_delivery & _WANTS_RECEIPT)
         self._tlvs = tlvs
-        self.parts, self._octets = compose(tlvs)
+        self.parts, self._octets = encoder.compose(self, tlvs=tlvs)
         # how many PDUs this is
         self.segments = len(self.parts)
         # message_id of each segment that the SMSC has; None: not yet
@@ -108,7 +133,7 @@ class SmppEncodedMessage:
         if tlvs is not self._tlvs:
             before = self.parts
             self._tlvs = tlvs
-            self.parts, self._octets = self._compose(tlvs)
+            self.parts, self._octets = self.encoder.compose(self, tlvs=tlvs)
             if self.parts != before:
                 self.segments = len(self.parts)
                 self.taken = [None] * len(self.parts)
@@ -118,7 +143,7 @@ class SmppEncodedMessage:
         """Tell whether what is missing can follow on a link that takes TLVs, or not."""
         if tlvs is self._tlvs or not self.partly_taken:
             return True
-        return self._compose(tlvs)[0] == self.parts
+        return self.encoder.compose(self, tlvs=tlvs)[0] == self.parts
 
     @property
     def partly_taken(self) -> bool:
@@ -132,7 +157,7 @@ class SmppEncodedMessage:
             return None
         part = self.parts[0].part
         return Progress(
-            account=self.account,
+            account=self.encoder.account,
             ids=tuple(self.taken),
             segments=len(self.taken),
             reference=None if part is None else int(part.reference, 16),
@@ -203,7 +228,13 @@ class SmppEncoder:
         self._senders = tuple(s for s in settings.allowed_sender if s != "*")
         self._allowed = frozenset(map(_spelling, self._senders))
         self._tlvs = settings.tlv_values
-        self._senders_fields: dict[str | None, dict[str, int | str]] = {}
+        self.account = settings.account_name
+        self._method = settings.long_messages
+        self._method_without_tlvs = _WITHOUT_TLVS.get(self._method, self._method)
+        # by whether the message is a flash message
+        self._charsets = (settings.text_charset(False), settings.text_charset(True))
+        self._good_senders: set[str | None] = set()
+        self._templates: dict[str | None, SubmitTemplate] = {}
 
     def prepare(
         self, message: Outbound, now: float, *, tlvs: bool
@@ -218,7 +249,7 @@ class SmppEncoder:
         self, message: Outbound, progress: Progress, now: float, *, tlvs: bool
     ) -> SmppEncodedMessage | None:
         """Return the message with the parts as they were; None: they are others now."""
-        if progress.account != self._settings.account_name or not progress.form:
+        if progress.account != self.account or not progress.form:
             return None
         try:
             prepared = self._prepare(message, now, tlvs=tlvs, again=progress.reference)
@@ -236,44 +267,68 @@ class SmppEncoder:
         self, message: Outbound, now: float, *, tlvs: bool, again: int | None = None
     ) -> SmppEncodedMessage:
         """Make a message ready; `again` is the reference that it had before."""
-        settings = self._settings
         sender = self._sender(message)
         text, charset = self._text(message)
-        coding = self._data_coding(charset, message)
-        udh = _udh(message)
-        options = message.smpp or _NO_OPTIONS
-        fields = self._fields(message, sender, options, coding, now)
-        limit = min(message.max_segments or 255, settings.max_segments)
-        reference = again
-        extra = (*self._tlvs, *_own_tlvs(options))
-
-        def compose(tlvs: bool) -> tuple[list[Segment], list[bytes]]:
-            nonlocal reference
-            method = settings.long_messages
-            if not tlvs:
-                method = _WITHOUT_TLVS.get(method, method)
-            if reference is None and _may_be_long(message):
-                reference = self._references.next(sender or "", message.to)
-            parts = _split(
-                message, text, charset, udh, method, reference or 0, limit, settings
-            )
-            return parts, _compose(
-                parts, fields, method, extra if tlvs else (), settings.esm_class
-            )
-
         return SmppEncodedMessage(
+            self,
             message,
             sender,
-            "binary" if charset is None else charset.value,
-            coding,
-            compose,
-            account=settings.account_name,
+            text,
+            charset,
+            self._data_coding(charset, message),
+            template=self._template(message, sender),
+            validity_period=self._validity(message, now),
+            udh=_udh(message),
+            reference=again,
             tlvs=tlvs,
-            receipt_expected=bool(int(fields["registered_delivery"]) & _WANTS_RECEIPT),
         )
+
+    def compose(
+        self, prepared: SmppEncodedMessage, *, tlvs: bool
+    ) -> tuple[list[Segment], list[bytes]]:
+        """Return the segments of a message and their PDUs, for a link with TLVs or not.
+
+        Raises `Unfit` when there are more than may be.
+        """
+        message, settings = prepared.message, self._settings
+        method = self._method if tlvs else self._method_without_tlvs
+        if prepared.reference is None and _may_be_long(message):
+            sender = prepared.sender or ""
+            prepared.reference = self._references.next(sender, message.to)
+        parts = self._split(prepared, method)
+        destination = address(
+            message.to,
+            settings.destination_ton,
+            settings.destination_npi,
+            keep_plus=settings.keep_plus,
+        )
+        extra = self._tlvs
+        if message.smpp is not None and message.smpp.tlvs:
+            extra = (*extra, *_own_tlvs(message.smpp))
+        pdus = []
+        for part in parts:
+            short_message, more = _placed(part, method)
+            mode = settings.esm_class
+            try:
+                octets = prepared.template.encode(
+                    destination.ton,
+                    destination.npi,
+                    destination.addr,
+                    prepared.data_coding or 0,
+                    short_message,
+                    esm_class=mode | UDHI if part.udh else mode,
+                    validity_period=prepared.validity_period,
+                    tlvs=(*more, *extra) if tlvs else more,
+                )
+            except OurFault as fault:
+                raise Unfit("invalid", str(fault)) from None
+            pdus.append(octets)
+        return parts, pdus
 
     def _sender(self, message: Outbound) -> str | None:
         wanted = message.from_
+        if wanted in self._good_senders:
+            return wanted
         default = self._senders[0] if self._senders else None
         if wanted is None:
             return default
@@ -285,13 +340,15 @@ class SmppEncoder:
         wrong = complaint_of_sender(wanted)
         if wrong is not None:
             raise Unfit("sender_not_allowed", wrong)
+        if len(self._good_senders) < _SENDERS_REMEMBERED:
+            self._good_senders.add(wanted)
         return wanted
 
     def _text(self, message: Outbound) -> tuple[str, Charset | None]:
         """Return the text that goes out and its charset; None: octets."""
         if message.text is None:
             return "", None
-        return chosen(message, self._settings.text_charset(message.flash))
+        return chosen(message, self._charsets[message.flash])
 
     def _data_coding(self, charset: Charset | None, message: Outbound) -> int:
         if charset is None:
@@ -302,14 +359,24 @@ class SmppEncoder:
             return FLASH_OCTETS if charset is Charset.LATIN1 else FLASH_GSM
         return self._coding.get(charset, self._settings.gsm_coding)
 
-    def _usual(self, sender: str | None) -> dict[str, int | str]:
-        """Return the fields that all messages of a sender share.
+    def _template(self, message: Outbound, sender: str | None) -> SubmitTemplate:
+        """Return what does not change from one message of the sender to the next.
 
         There are few senders, so they are remembered.
         """
-        known = self._senders_fields.get(sender)
-        if known is not None:
-            return known
+        options = message.smpp
+        if options is not None:
+            return self._make_template(sender, options)
+        known = self._templates.get(sender)
+        if known is None:
+            known = self._make_template(sender, _NO_OPTIONS)
+            if len(self._templates) < _SENDERS_REMEMBERED:
+                self._templates[sender] = known
+        return known
+
+    def _make_template(
+        self, sender: str | None, options: SmppOptions
+    ) -> SubmitTemplate:
         settings = self._settings
         source = NO_ADDRESS
         if sender is not None:
@@ -328,47 +395,53 @@ class SmppEncoder:
             "priority_flag": settings.priority_flag,
             "registered_delivery": self._registered,
         }
-        if len(self._senders_fields) < _SENDERS_REMEMBERED:
-            self._senders_fields[sender] = fields
-        return fields
-
-    def _fields(
-        self,
-        message: Outbound,
-        sender: str | None,
-        options: SmppOptions,
-        coding: int,
-        now: float,
-    ) -> dict[str, int | str]:
-        settings = self._settings
-        destination = address(
-            message.to,
-            settings.destination_ton,
-            settings.destination_npi,
-            keep_plus=settings.keep_plus,
-        )
-        fields = self._usual(sender).copy()
-        fields["dest_addr_ton"] = destination.ton
-        fields["dest_addr_npi"] = destination.npi
-        fields["destination_addr"] = destination.addr
-        fields["data_coding"] = coding
-        if settings.validity_period is not ValidityFormat.NONE:
-            fields["validity_period"] = self._validity(message, now)
-        if options is not _NO_OPTIONS:
-            for name in _OPTION_FIELDS:
-                value = getattr(options, name)
-                if value is not None:
-                    fields[name] = value
-        return fields
+        for name in _OPTION_FIELDS:
+            value = getattr(options, name)
+            if value is not None:
+                fields[name] = value
+        try:
+            return SubmitTemplate(SubmitSm(**fields))  # type: ignore[arg-type]
+        except OurFault as fault:
+            raise Unfit("invalid", str(fault)) from None
 
     def _validity(self, message: Outbound, now: float) -> str:
-        if self._settings.validity_period is ValidityFormat.TTL:
+        wanted = self._settings.validity_period
+        if message.smpp is not None and message.smpp.validity_period is not None:
+            return message.smpp.validity_period
+        if wanted is ValidityFormat.NONE:
+            return ""
+        if wanted is ValidityFormat.TTL:
             return relative(message.expires_at - now)
         return absolute(message.expires_at, now)
 
+    def _split(self, prepared: SmppEncodedMessage, method: Method) -> list[Segment]:
+        message = prepared.message
+        limit = min(message.max_segments or 255, self._settings.max_segments)
+        reference = prepared.reference or 0
+        alphabet = prepared.alphabet
+        if alphabet is None:
+            parts = split_binary(
+                message.binary or b"",
+                method=method,
+                reference=reference,
+                udh=prepared.udh,
+                limit=limit,
+            )
+        else:
+            parts = split(
+                prepared.text,
+                alphabet,
+                method=method,
+                reference=reference,
+                udh=prepared.udh,
+                limit=limit,
+                default_charset=self._charsets[message.flash],
+            )
+        return all_of(parts)
+
 
 _OPTION_FIELDS: Final = (
-    *("service_type", "protocol_id", "priority_flag", "validity_period"),
+    *("service_type", "protocol_id", "priority_flag"),
     *("schedule_delivery_time", "registered_delivery", "replace_if_present_flag"),
 )
 
@@ -395,7 +468,7 @@ def _udh(message: Outbound) -> Udh:
         return header
     if message.dest_port is not None or message.source_port is not None:
         return headers.ports(message.dest_port or 0, message.source_port or 0)
-    return Udh()
+    return _NO_UDH
 
 
 def _may_be_long(message: Outbound) -> bool:
@@ -403,64 +476,13 @@ def _may_be_long(message: Outbound) -> bool:
     return len(message.text or "") > 60 or len(message.binary or b"") > 60
 
 
-def _split(
-    message: Outbound,
-    text: str,
-    charset: Charset | None,
-    udh: Udh,
-    method: Method,
-    reference: int,
-    limit: int,
-    settings: SmppSettings,
-) -> list[Segment]:
-    if charset is None:
-        parts = split_binary(
-            message.binary or b"",
-            method=method,
-            reference=reference,
-            udh=udh,
-            limit=limit,
-        )
-    else:
-        parts = split(
-            text,
-            charset,
-            method=method,
-            reference=reference,
-            udh=udh,
-            limit=limit,
-            default_charset=settings.text_charset(message.flash),
-        )
-    return all_of(parts)
-
-
-def _compose(
-    parts: list[Segment],
-    fields: dict[str, int | str],
-    method: Method,
-    extra: tuple[Tlv, ...],
-    mode: int,
-) -> list[bytes]:
-    pdus = []
-    for part in parts:
-        tlvs = extra
-        short_message = part.user_data
-        if part.sar and part.part is not None:
-            tlvs = (*_sar(part), *tlvs)
-        elif method is Method.PAYLOAD and len(short_message) > 140:
-            tlvs = ((Tag.message_payload, short_message), *tlvs)
-            short_message = b""
-        pdu = SubmitSm(
-            **fields,  # type: ignore[arg-type]
-            esm_class=mode | UDHI if part.udh else mode,
-            short_message=short_message,
-            tlvs=tlvs,
-        )
-        try:
-            pdus.append(encode(pdu))
-        except OurFault as fault:
-            raise Unfit("invalid", str(fault)) from None
-    return pdus
+def _placed(part: Segment, method: Method) -> tuple[bytes, tuple[Tlv, ...]]:
+    """Return short_message of a segment, and the TLVs that belong to it."""
+    if part.sar and part.part is not None:
+        return part.user_data, _sar(part)
+    if method is Method.PAYLOAD and len(part.user_data) > SMS_OCTETS:
+        return b"", ((Tag.message_payload, part.user_data),)
+    return part.user_data, ()
 
 
 def _sar(part: Segment) -> tuple[Tlv, Tlv, Tlv]:

@@ -23,6 +23,7 @@ from gdemoi.text import gsm7
 from gdemoi.text.udh import CONCATENATION_8, CONCATENATION_16, Udh
 
 SMS_OCTETS: Final = 140
+SMS_SEPTETS: Final = 160
 # TS 23.040: total and number are one octet each.
 MOST_SEGMENTS: Final = 255
 # SMPP 3.4 §5.3.2.32: message_payload holds up to 64 K octets.
@@ -296,9 +297,16 @@ def split(
     measure = _measure(charset, default_charset)
     packed = default_charset == "gsm7" and measure is _SEPTETS
     written = "gsm8" if packed else default_charset
-    units = measure.units(text)
-    if units <= room(measure.unit, len(udh)):
+    if measure is _SEPTETS and written == "gsm8":
+        octets = gsm7.encode(text)
+        units = len(octets)
+        if units <= SMS_SEPTETS and not (packed or udh.elements):
+            # what most messages are
+            return [Segment(user_data=octets, units=units, text=text)]
+    else:
         octets = charsets.encode(text, charset, written)
+        units = measure.units(text)
+    if units <= room(measure.unit, len(udh)):
         return [_alone(octets, units, text, udh.build(), packed)]
     method = _assumed(Method(method), udh)
     size = room(measure.unit, _overhead(method, udh))
@@ -308,7 +316,6 @@ def split(
     if len(texts) > min(limit, MOST_SEGMENTS):
         return TooLong(len(texts), min(limit, MOST_SEGMENTS))
     if method is Method.PAYLOAD:
-        octets = charsets.encode(text, charset, written)
         return [_alone(octets, units, text, udh.build(), packed)]
     pieces = [
         (charsets.encode(piece, charset, written), measure.units(piece), piece)
