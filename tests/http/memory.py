@@ -23,7 +23,7 @@ from gdemoi.routing.rules import Router
 from gdemoi.service.gateway import RunningGateway
 from tests.http.house import NOW, Connection, parsed
 from tests.routing.channels import HandChannel
-from tests.test_gateway import TracedChannel
+from tests.service.test_gateway import TracedChannel
 
 # The most that a long poll may wait; the clock is moved past it.
 LONG_POLL_S = 60.0
