@@ -129,11 +129,11 @@ def opening(tally: Tally, received: Callable[..., Any]) -> Callable[..., Any]:
 
 def measure() -> tuple[int, int, int, Any]:
     """Run a gateway and return the least of many messages."""
-    from gdemoi.http import access as http_door
+    from gdemoi.net.bodies import BoundedRequest
 
     tally = Tally()
     submit = EsmeSession.submit
-    request: Any = http_door.BoundedRequest
+    request: Any = BoundedRequest
     received = request.requestReceived
     found: list[tuple[int, int, int, Any]] = []
     with scratch() as folder:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from io import BytesIO
 from typing import Any, Final
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from gdemoi.cloud.exchange import (
     Webhook,
@@ -35,9 +34,6 @@ from gdemoi.tasks import spawn
 
 MOST_OCTETS: Final = 64 * 1024  # no webhook of these providers comes near it
 COME_AGAIN_S: Final = 30
-# How much of a body over the limit is thrown away, so that the caller hears 413.
-PATIENCE: Final = 8
-IDLE_S: Final = 60
 
 Take = Callable[[WebhookContent], Awaitable[None]]
 
@@ -164,7 +160,7 @@ class WebhookResource(Resource):
             return 404
         if token is not None and not same(token, given[0] if len(given) == 1 else ""):
             return 404
-        if getattr(request, "too_large", False) or size_of(request) > MOST_OCTETS:
+        if request.too_large:
             return 413
         takes = self._handlers.provider.takes(self._kind)
         method = request.method.decode("ascii", "replace")
@@ -194,7 +190,7 @@ class WebhookResource(Resource):
                 for name, values in request.requestHeaders.getAllRawHeaders()
                 for value in values
             ),
-            body=request.content.read(MOST_OCTETS + 1),
+            body=request.content.read(),
         )
         reply = await self._handlers.answer(webhook)
         if not gone:
@@ -217,68 +213,3 @@ def finish(request: Any, reply: WebhookReply) -> bytes:
     if reply.content_type is not None:
         request.setHeader(b"content-type", reply.content_type.encode("ascii"))
     return reply.body
-
-
-def size_of(request: Any) -> int:
-    """Return how many octets the body has."""
-    content = request.content
-    content.seek(0, 2)
-    return int(content.tell())
-
-
-class WebhookRequest(Request):
-    """A request whose body is kept up to `MOST_OCTETS`, and thrown away beyond."""
-
-    too_large = False
-    _taken = 0
-    content: BytesIO
-
-    def gotLength(self, length: int | None) -> None:
-        """Hear the declared length; None: chunked, so that only counting helps."""
-        self.content = BytesIO()
-        if length is not None and length > MOST_OCTETS:
-            self.too_large = True
-            if length > MOST_OCTETS * PATIENCE:
-                self._hang_up()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Keep some of the body, or hang up on one that does not end."""
-        self._taken += len(data)
-        if self._taken > MOST_OCTETS:
-            self.too_large = True
-            self.content = BytesIO()
-        if not self.too_large:
-            self.content.write(data)
-        elif self._taken > MOST_OCTETS * PATIENCE:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        channel: Any = self.channel
-        channel.transport.write(
-            b"HTTP/1.1 413 Request Entity Too Large\r\n"
-            b"connection: close\r\ncontent-length: 0\r\n\r\n"
-        )
-        channel.loseConnection()
-
-
-class WebhookSite(Site):
-    """The server for webhooks: bounded bodies, and no access log.
-
-    Addresses hold secret tokens, and bodies are parsed by nobody but the provider's
-    pure file: `request.args` would mix query and body.
-    """
-
-    displayTracebacks = False
-    noisy = False
-
-    def __init__(self, resource: IResource, clock: IReactorTime) -> None:
-        super().__init__(
-            resource,
-            requestFactory=WebhookRequest,
-            parsePOSTFormSubmission=False,
-            reactor=clock,
-            timeout=IDLE_S,
-        )
-
-    def log(self, request: Any) -> None:
-        """Write nothing."""

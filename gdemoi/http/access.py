@@ -1,14 +1,12 @@
 """The door of the HTTP side: body limits, the token, foreign web pages.
 
-Knows nothing of what lies behind it.  A body over the limit is never kept in
-memory, chunked or not; an answer is always JSON.
+Knows nothing of what lies behind it.  An answer is always JSON.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from io import BytesIO
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,56 +14,14 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
 
 from gdemoi.http.answers import Problem, encode, error_of, refuse
+from gdemoi.net.bodies import BoundedSite
 
-# How much of a body over the limit is read and thrown away, so that the client
-# hears 413 instead of a broken connection.
-PATIENCE: Final = 8
 # Health for watchers, and a page that holds nothing but asks for the token.
 _OPEN: Final = (b"/health/live", b"/health/ready", b"/", b"/page.js")
 _METHODS: Final = (b"GET", b"HEAD", b"POST", b"DELETE")
 _TOO_LARGE: Final = "too_large"
-
-
-class BoundedRequest(Request):
-    """A request whose body is in memory, up to the limit of its site."""
-
-    body_limit = 1024 * 1024
-    too_large = False
-    _taken = 0
-    content: BytesIO
-
-    def gotLength(self, length: int | None) -> None:
-        """Hear the length that the client declares; None: chunked."""
-        self.content = BytesIO()
-        if length is not None and length > self.body_limit:
-            self.too_large = True
-            if length > self.body_limit * PATIENCE:
-                self._hang_up()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Take some of the body."""
-        self._taken += len(data)
-        if self._taken > self.body_limit:
-            self.too_large = True
-            self.content = BytesIO()
-        if not self.too_large:
-            self.content.write(data)
-        elif self._taken > self.body_limit * PATIENCE:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Answer before the body has ended, since it might never end."""
-        body = encode(_too_large(self.body_limit).body)
-        channel: Any = self.channel
-        channel.transport.write(
-            b"HTTP/1.1 413 Request Entity Too Large\r\n"
-            b"content-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        channel.loseConnection()
 
 
 def _too_large(limit: int) -> Problem:
@@ -152,25 +108,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def bounded(limit: int) -> type[BoundedRequest]:
-    """Return the requests of a site with a limit on bodies."""
-
-    class Bounded(BoundedRequest):
-        """A request of this site."""
-
-        body_limit = limit
-
-    return Bounded
-
-
-class BoundedSite(Site):
-    """A site with a limit on bodies, and without an access log.
-
-    URLs of searches hold phone numbers; `answered` hears of each request instead.
-    """
-
-    displayTracebacks = False
-    noisy = False
+class ApiSite(BoundedSite):
+    """The site of the API; `answered` hears method and status of each request."""
 
     def __init__(
         self,
@@ -179,12 +118,8 @@ class BoundedSite(Site):
         clock: IReactorTime,
         answered: Callable[[str, int], None],
     ) -> None:
-        super().__init__(
-            resource,
-            requestFactory=bounded(body_limit),
-            parsePOSTFormSubmission=False,
-            reactor=clock,
-        )
+        too_large = encode(_too_large(body_limit).body)
+        super().__init__(resource, body_limit, clock, too_large)
         self._answered = answered
 
     def log(self, request: Any) -> None:

@@ -22,7 +22,7 @@ from gdemoi.contract.fields import check_names
 from gdemoi.contract.gateway import Gateway, Search
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected, Stored
-from gdemoi.http.access import AccessGuard, BoundedSite, unexpected
+from gdemoi.http.access import AccessGuard, ApiSite, unexpected
 from gdemoi.http.answers import (
     Problem,
     QueryParameters,
@@ -70,7 +70,7 @@ class Api:
         self._stream = EventStream(gateway, settings, clock)
         self.resource: IResource = AccessGuard(self.app.resource(), settings.token)
         self._metrics = Metrics(gateway)
-        self.factory = BoundedSite(
+        self.factory = ApiSite(
             self.resource, settings.body_limit, clock, self._metrics.answered
         )
 

@@ -21,7 +21,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from gdemoi.amqp.service import AmqpService
-from gdemoi.cloud.webhooks import WebhookSite
+from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.contract.envelope import Defaults
 from gdemoi.errors import CannotListen, ConfigurationError, GdemoiError
 from gdemoi.http.api import Api
@@ -30,6 +30,7 @@ from gdemoi.interfaces import ChannelContext, IChannel, IListening
 from gdemoi.journal import Journal
 from gdemoi.journal.faults import Damaged
 from gdemoi.journal.journal import WriteProbe
+from gdemoi.net.bodies import BoundedSite
 from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
@@ -143,7 +144,7 @@ class GatewayService(Service):
             self._api = Api(self.gateway, http, self.reactor)
             await self._listen("listen", http.listen, self._api.factory)
             if http.webhooks is not None:
-                site = WebhookSite(self.webhooks, self.reactor)
+                site = BoundedSite(self.webhooks, MOST_OCTETS, self.reactor)
                 await self._listen("webhooks", http.webhooks, site)
         await self.dispatcher.start()
         await self._see_that_all_listen()

@@ -27,10 +27,11 @@ from gdemoi.cloud.textlocal import TextlocalSettings
 from gdemoi.cloud.twilio.provider import TwilioSettings
 from gdemoi.cloud.tyntec import TyntecSettings
 from gdemoi.cloud.vonage.account import VonageSettings
-from gdemoi.cloud.webhooks import WebhookSite
+from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
 from gdemoi.message import Inbound, Outbound, Outcome, Receipt, ReceiptMatch
+from gdemoi.net.bodies import BoundedSite
 from gdemoi.sandbox.clouds import Clouds, QuietSite, SandboxCloudsSettings
 from gdemoi.settings import load
 
@@ -165,7 +166,7 @@ class Net:
 
     def serve(self, port: int, resource: IResource) -> None:
         """Let a resource answer at 127.0.0.1, as the house serves webhooks."""
-        self._serve(port, WebhookSite(resource, self.clock))
+        self._serve(port, BoundedSite(resource, MOST_OCTETS, self.clock))
 
     def serve_clouds(self, port: int, clouds: Clouds) -> None:
         """Let sandbox clouds answer at 127.0.0.1."""
