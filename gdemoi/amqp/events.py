@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -54,6 +55,23 @@ class _Final(msgspec.Struct):
     """What an event's body says of its being the last."""
 
     final: bool = False
+
+
+class _Times(msgspec.Struct):
+    """When it happened, as each kind of event spells it."""
+
+    at: datetime | None = None
+    received_at: datetime | None = None
+
+
+_read_times: Final = msgspec.json.Decoder(_Times).decode
+
+
+def _written_at(event: OutboxEvent) -> float:
+    """Return the time of an event: epoch seconds."""
+    times = _read_times(event.body)
+    at = times.at or times.received_at
+    return at.timestamp() if at is not None else 0.0
 
 
 _read_final: Final = msgspec.json.Decoder(_Final).decode
@@ -135,6 +153,21 @@ class EventsPublisher:
     def behind(self) -> int:
         """Return how many events are not with the broker yet (about)."""
         return max(0, self._known - self._done)
+
+    async def lag(self) -> tuple[float, int]:
+        """Return the age of the oldest event not with the broker, and how many are not.
+
+        0.0 when there is none.  Raises `Unavailable` when the journal cannot be read.
+        """
+        done = self._done
+        if self._written is None:
+            # never connected yet: what the journal has is known to nobody here
+            done = int(await self._journal.cursor(CURSOR) or 0)
+        waiting = await self._journal.events(done, READ_AT_ONCE)
+        if not waiting:
+            return 0.0, 0
+        age_s = self._clock.seconds() - _written_at(waiting[0])
+        return max(0.0, age_s), max(len(waiting), self.behind())
 
     def unconfirmed(self) -> int:
         """Return how many publishes wait for their confirm."""

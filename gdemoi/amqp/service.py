@@ -13,7 +13,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError
@@ -30,6 +30,7 @@ from gdemoi.amqp.mapping import Reader, headers, mapped, v1
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings, BrokerUrl
 from gdemoi.amqp.topology import Topology, Upkeep
 from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.figures import AmqpStatus
 from gdemoi.contract.gateway import MessageIntake
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.interfaces import IJournal
@@ -43,26 +44,6 @@ GOODBYE_S: Final = 3.0
 # of the name and the connection, each.
 _SLACK_S: Final = 1.0
 _BACKOFF: Final = Backoff(first_s=0.5, last_s=30.0)
-
-
-@frozen
-class AmqpStatus:
-    """How the broker's side stands, for the status page and the metrics."""
-
-    state: str
-    reason: str
-    broker: str
-    blocked: str | None
-    taken: int
-    invalid: int
-    unsettled: int
-    held: int
-    published: int
-    passed: int
-    unconfirmed: int
-    behind: int
-    # why events stand still, when they do
-    stuck: str | None
 
 
 def reader(
@@ -215,6 +196,11 @@ class AmqpService:
             behind=self._events.behind(),
             stuck=self._events.held,
         )
+
+    async def figures(self) -> AmqpStatus:
+        """Return how it stands now, with how late events are; raises `Unavailable`."""
+        lag_s, behind = await self._events.lag()
+        return evolve(self.status(), lag_s=lag_s, behind=behind)
 
     # ---- the connection ----
 

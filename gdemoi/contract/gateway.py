@@ -14,6 +14,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.figures import Figures
 from gdemoi.facts import AcceptResult, OutboxEvent, Rejected
 from gdemoi.message import Outbound
 
@@ -166,3 +167,12 @@ class Gateway(MessageIntake, Protocol):
 
     def unready(self) -> str | None:
         """Return why no messages can be taken, None when they can."""
+
+    def unready_reasons(self) -> Sequence[str]:
+        """Return all reasons why no messages can be taken."""
+
+    def figures(self) -> Awaitable[Figures]:
+        """Return what is counted and measured; never fails.
+
+        What only the journal knows is absent while it cannot be read.
+        """

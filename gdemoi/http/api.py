@@ -271,10 +271,11 @@ class Api:
     @app.route("/health/ready", methods=["GET"])
     def ready(self, request: IRequest) -> bytes:
         """Tell whether messages can be taken."""
-        why = self._gateway.unready()
-        if why is None:
-            return answer(request, {"status": "ready"})
-        return answer(request, {"status": "unready", "reason": why}, 503)
+        reasons = list(self._gateway.unready_reasons())
+        if not reasons:
+            return answer(request, {"status": "ready", "reasons": []})
+        told = {"status": "unready", "reason": reasons[0], "reasons": reasons}
+        return answer(request, told, 503)
 
     @app.route("/openapi.json", methods=["GET"])
     def openapi(self, request: IRequest) -> bytes:

@@ -1,19 +1,35 @@
-"""Figures for Prometheus (docs/http.rst, "Metrics"): the API and the channels.
+"""Figures for Prometheus (docs/monitoring.rst): of the API and the whole gateway.
 
-Counters are kept here; everything else is read when it is asked for.
+The API's own counters are kept here; everything else is read from `Figures` when it
+is asked for, so that nobody who counts has to know of labels and text.
 """
 
 from __future__ import annotations
 
+import platform
 from collections import Counter as Counting
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.utils import floatToGoString
 
+from gdemoi.contract.figures import Figures, Histogram, LaneFigures
 from gdemoi.contract.gateway import Gateway
-from gdemoi.errors import Unavailable
 from gdemoi.message import MessageState
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -27,9 +43,36 @@ _GAUGES: Final = {
     "gdemoi_channel_unanswered": ("unanswered", "Submits unanswered in a row"),
     "gdemoi_channel_balance": ("balance", "What the account holds"),
 }
-_COUNTERS: Final = {
-    "gdemoi_channel_sent": ("sent", "Messages that the far side has taken"),
-    "gdemoi_channel_throttled": ("throttled", "Times the far side said: slower"),
+_LINE_GAUGES: Final = {
+    "gdemoi_line_signal": ("signal", "Signal as the device tells it: CSQ, 0 to 31"),
+    "gdemoi_line_balance": ("balance", "What the SIM's account holds"),
+}
+# CSQ (3GPP TS 27.007 §8.5): 99 is "not known or not detectable".
+_NO_SIGNAL: Final = 99.0
+_THROTTLED: Final = "Times the far side said: slower; since the start"
+# name of the metric -> (attribute of `AmqpStatus`, help)
+_AMQP_GAUGES: Final = {
+    "gdemoi_amqp_unsettled": ("unsettled", "Deliveries that wait for their ack"),
+    "gdemoi_amqp_held": ("held", "Deliveries that the gateway does not take now"),
+    "gdemoi_amqp_unconfirmed": ("unconfirmed", "Publishes without a confirm"),
+    "gdemoi_events_behind": ("behind", "Events that are not with the broker"),
+    "gdemoi_events_lag_seconds": ("lag_s", "Age of the oldest of them"),
+}
+_AMQP_COUNTERS: Final = {
+    "gdemoi_amqp_taken": ("taken", "Deliveries taken, since the start"),
+    "gdemoi_amqp_invalid": ("invalid", "Deliveries refused, since the start"),
+    "gdemoi_amqp_published": ("published", "Events confirmed, since the start"),
+    "gdemoi_amqp_passed": ("passed", "Events that no queue took, since the start"),
+}
+_LANE_HISTOGRAMS: Final = {
+    "gdemoi_channel_publish_to_submit_seconds": (
+        "publish_to_submit",
+        "From the acceptance (or not_before) to the first submit",
+    ),
+    "gdemoi_channel_submit_to_response_seconds": (
+        "submit_to_response",
+        "From a submit to its answer, or to giving it up",
+    ),
 }
 
 
@@ -38,11 +81,11 @@ class Metrics:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        # the journal's figures, read just before they are asked for
-        self._counts: Mapping[str, int] = {}
-        self._unmatched: int | None = None
+        self._figures = Figures(at=0.0)
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
         self.requests = Counter(
             "gdemoi_http_requests",
             "Requests by method and status",
@@ -68,54 +111,178 @@ class Metrics:
     async def text(self) -> bytes:
         """Return all figures in Prometheus' text format.
 
-        Those of the journal are absent while it cannot be read.
+        Those that only the journal knows are absent while it cannot be read.
         """
-        try:
-            self._counts = await self._gateway.counts()
-            self._unmatched = await self._gateway.count_unmatched()
-        except Unavailable:
-            self._counts, self._unmatched = {}, None
+        self._figures = await self._gateway.figures()
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figures of the channels (called by the registry)."""
-        channels = self._gateway.channels()
+        """Yield the figures of the gateway (called by the registry)."""
+        figures = self._figures
+        kinds = {str(one.get("name")): str(one.get("kind")) for one in figures.channels}
+        yield _build()
         ready = GaugeMetricFamily("gdemoi_ready", "1: messages can be taken")
-        ready.add_metric([], 0.0 if self._gateway.unready() else 1.0)
+        ready.add_metric([], 0.0 if figures.unready else 1.0)
         yield ready
         events = CounterMetricFamily("gdemoi_events", "Events written")
-        events.add_metric([], self._gateway.last_event())
+        events.add_metric([], figures.last_event)
         yield events
-        yield from self._of_the_journal()
-        yield _states(channels)
-        for name, (key, text) in _GAUGES.items():
-            yield _filled(GaugeMetricFamily(name, text, labels=_LABELS), channels, key)
-        for name, (key, text) in _COUNTERS.items():
-            yield _filled(
-                CounterMetricFamily(name, text, labels=_LABELS), channels, key
-            )
-        yield _refused_senders(channels)
-        yield _lines(channels)
-
-    def _of_the_journal(self) -> Iterator[Metric]:
-        if self._unmatched is None:
-            return
-        messages = GaugeMetricFamily(
-            "gdemoi_messages", "Messages in the journal by state", labels=("state",)
-        )
-        for state in MessageState:
-            messages.add_metric([state], self._counts.get(state, 0))
-        yield messages
-        unmatched = GaugeMetricFamily(
-            "gdemoi_receipts_unmatched", "Receipts about no message that we know"
-        )
-        unmatched.add_metric([], self._unmatched)
-        yield unmatched
+        yield from _of_the_journal(figures, kinds)
+        yield from _of_channels(figures.channels)
+        yield from _of_lanes(figures.lanes, kinds)
+        yield from _of_lines(figures.channels)
+        yield from _of_the_broker(figures)
 
 
 _ANSWERS: Final = {202: "accepted", 200: "duplicate", 422: "refused"}
 _LABELS: Final = ("channel", "kind")
 _Family = GaugeMetricFamily | CounterMetricFamily
+_Kinds = Mapping[str, str]
+
+
+def _build() -> Metric:
+    told = {
+        "version": version("gdemoi"),
+        "python": platform.python_version(),
+        "twisted": version("twisted"),
+    }
+    family = InfoMetricFamily("gdemoi_build", "Which program this is")
+    family.add_metric([], told)
+    return family
+
+
+def _histogram(family: HistogramMetricFamily, labels: list[str], of: Histogram) -> None:
+    buckets = [
+        (floatToGoString(bound), float(count)) for bound, count in of.cumulative()
+    ]
+    family.add_metric(labels, buckets, of.sum)
+
+
+# -- the journal -----------------------------------------------------------
+
+
+def _of_the_journal(figures: Figures, kinds: _Kinds) -> Iterator[Metric]:
+    journal = figures.journal
+    commit = HistogramMetricFamily(
+        "gdemoi_journal_commit_seconds", "How long a commit took, with its work"
+    )
+    _histogram(commit, [], journal.commit_s)
+    yield commit
+    batch = HistogramMetricFamily(
+        "gdemoi_journal_batch_size", "Messages and facts that one commit wrote"
+    )
+    _histogram(batch, [], journal.batch_size)
+    yield batch
+    came = CounterMetricFamily(
+        "gdemoi_channel_messages",
+        "Messages that came to a state, since the start",
+        labels=(*_LABELS, "state"),
+    )
+    for (channel, state), count in sorted(
+        (((channel or "", str(state)), n) for (channel, state), n in _copy(journal))
+    ):
+        came.add_metric([channel, kinds.get(channel, ""), state], count)
+    yield came
+    receipts = HistogramMetricFamily(
+        "gdemoi_channel_submit_to_receipt_seconds",
+        "From a submit to the receipt that ended its message",
+        labels=_LABELS,
+    )
+    for channel, waits in list(journal.submit_to_receipt.items()):
+        _histogram(receipts, [channel, kinds.get(channel, "")], waits)
+    yield receipts
+    yield from _of_queries(figures, kinds)
+
+
+def _copy(journal: Any) -> list[tuple[tuple[str | None, MessageState], int]]:
+    """Return the counts as they are now: the writing thread goes on counting."""
+    return list(journal.states.copy().items())
+
+
+def _of_queries(figures: Figures, kinds: _Kinds) -> Iterator[Metric]:
+    stored = figures.stored
+    if stored is None:
+        return
+    messages = GaugeMetricFamily(
+        "gdemoi_messages", "Messages in the journal by state", labels=("state",)
+    )
+    for state in MessageState:
+        messages.add_metric([state], stored.states.get(state, 0))
+    yield messages
+    unmatched = GaugeMetricFamily(
+        "gdemoi_receipts_unmatched", "Receipts about no message that we know"
+    )
+    unmatched.add_metric([], stored.unmatched)
+    yield unmatched
+    size = GaugeMetricFamily("gdemoi_journal_size_bytes", "Size of the journal")
+    size.add_metric([], stored.octets)
+    yield size
+    oldest = GaugeMetricFamily(
+        "gdemoi_channel_oldest_seconds",
+        "How long the oldest message waits that could leave",
+        labels=_LABELS,
+    )
+    for channel, kind in kinds.items():
+        oldest.add_metric([channel, kind], stored.oldest_s.get(channel, 0.0))
+    yield oldest
+
+
+# -- channels --------------------------------------------------------------
+
+
+def _of_channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    yield _states(channels)
+    for name, (key, text) in _GAUGES.items():
+        yield _filled(GaugeMetricFamily(name, text, labels=_LABELS), channels, key)
+    throttled = CounterMetricFamily(
+        "gdemoi_channel_throttled", _THROTTLED, labels=_LABELS
+    )
+    yield _filled(throttled, channels, "throttled")
+    yield _refused_senders(channels)
+    binds = GaugeMetricFamily(
+        "gdemoi_channel_binds", "Binds that the settings ask for", labels=_LABELS
+    )
+    bound = GaugeMetricFamily(
+        "gdemoi_channel_binds_up", "Binds that are up", labels=_LABELS
+    )
+    for channel in channels:
+        known = channel.get("binds")
+        if known is not None:
+            up = len([one for one in known if one.get("state") == "up"])
+            binds.add_metric(_labels(channel), len(known))
+            bound.add_metric(_labels(channel), up)
+    yield binds
+    yield bound
+
+
+def _of_lanes(lanes: Mapping[str, LaneFigures], kinds: _Kinds) -> Iterator[Metric]:
+    named = [([name, kinds.get(name, "")], lane) for name, lane in lanes.items()]
+    sent = CounterMetricFamily(
+        "gdemoi_channel_sent",
+        "Messages that the far side has taken, since the start",
+        labels=_LABELS,
+    )
+    submits = CounterMetricFamily(
+        "gdemoi_channel_submits",
+        "Answers to submits by status, since the start",
+        labels=(*_LABELS, "status"),
+    )
+    inbound = CounterMetricFamily(
+        "gdemoi_channel_inbound",
+        "SMS and segments that came in, since the start",
+        labels=_LABELS,
+    )
+    for labels, lane in named:
+        sent.add_metric(labels, lane.accepted)
+        inbound.add_metric(labels, lane.inbound)
+        for status, count in lane.statuses().items():
+            submits.add_metric([*labels, status], count)
+    yield from (sent, submits, inbound)
+    for name, (attribute, text) in _LANE_HISTOGRAMS.items():
+        family = HistogramMetricFamily(name, text, labels=_LABELS)
+        for labels, lane in named:
+            _histogram(family, labels, getattr(lane, attribute))
+        yield family
 
 
 def _labels(channel: Mapping[str, Any]) -> list[str]:
@@ -126,13 +293,14 @@ def _filled(
     family: _Family, channels: Sequence[Mapping[str, Any]], key: str
 ) -> _Family:
     for channel in channels:
-        value = _number(channel.get(key))
+        value = number(channel.get(key))
         if value is not None:
             family.add_metric(_labels(channel), value)
     return family
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """Return a figure that a channel tells, None when it is none."""
     if isinstance(value, bool | int | float):
         return float(value)
     try:
@@ -163,12 +331,45 @@ def _refused_senders(channels: Sequence[Mapping[str, Any]]) -> Metric:
     return family
 
 
-def _lines(channels: Sequence[Mapping[str, Any]]) -> Metric:
-    family = GaugeMetricFamily(
-        "gdemoi_line_up", "1: the GSM line is up", labels=("channel", "line")
-    )
-    for channel in channels:
-        for line in channel.get("lines") or ():
-            up = 1.0 if line.get("state") == "up" else 0.0
-            family.add_metric([str(channel.get("name")), str(line.get("name"))], up)
-    return family
+# -- lines and the broker --------------------------------------------------
+
+
+def _of_lines(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    lines = [
+        ([str(channel.get("name")), str(line.get("name"))], line)
+        for channel in channels
+        for line in channel.get("lines") or ()
+    ]
+    labels = ("channel", "line")
+    up = GaugeMetricFamily("gdemoi_line_up", "1: the GSM line is up", labels=labels)
+    for names, line in lines:
+        up.add_metric(names, 1.0 if line.get("state") == "up" else 0.0)
+    yield up
+    for name, (key, text) in _LINE_GAUGES.items():
+        family = GaugeMetricFamily(name, text, labels=labels)
+        for names, line in lines:
+            value = number(line.get(key))
+            unknown = key == "signal" and value == _NO_SIGNAL
+            if value is not None and not unknown:
+                family.add_metric(names, value)
+        yield family
+
+
+def _of_the_broker(figures: Figures) -> Iterator[Metric]:
+    broker = figures.amqp
+    if broker is None:
+        return
+    up = GaugeMetricFamily("gdemoi_amqp_up", "1: connected to a broker")
+    up.add_metric([], 1.0 if broker.state == "up" else 0.0)
+    yield up
+    blocked = GaugeMetricFamily("gdemoi_amqp_blocked", "1: it takes no publishes")
+    blocked.add_metric([], 0.0 if broker.blocked is None else 1.0)
+    yield blocked
+    for name, (attribute, text) in _AMQP_GAUGES.items():
+        gauge = GaugeMetricFamily(name, text)
+        gauge.add_metric([], getattr(broker, attribute))
+        yield gauge
+    for name, (attribute, text) in _AMQP_COUNTERS.items():
+        counter = CounterMetricFamily(name, text)
+        counter.add_metric([], getattr(broker, attribute))
+        yield counter

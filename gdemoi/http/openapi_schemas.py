@@ -249,5 +249,5 @@ def _standing() -> Schema:
             messages={"type": "object", "additionalProperties": COUNT},
             receipts_unmatched=COUNT,
         ),
-        "Health": record({"reason": WORD}, status=WORD),
+        "Health": record({"reason": WORD, "reasons": array(WORD)}, status=WORD),
     }

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.contract.figures import JournalFigures, StoredFigures
 from gdemoi.errors import ConfigurationError
 from gdemoi.facts import (
     Acceptance,
@@ -437,6 +438,14 @@ class Journal:
     def counts(self) -> Deferred[dict[str, int]]:
         """Return how many messages stand in each state."""
         return self._reads.put(self._queries.counts)
+
+    def figures(self) -> JournalFigures:
+        """Return what is counted of commits since the start."""
+        return self._transaction.figures
+
+    def stored_figures(self) -> Deferred[StoredFigures]:
+        """Return what is counted by queries."""
+        return self._reads.put(self._queries.figures, self._reactor.seconds())
 
     def unmatched(self, limit: int) -> Deferred[list[tuple[float, Receipt]]]:
         """Read the newest receipts that matched nothing, with their times."""

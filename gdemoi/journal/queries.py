@@ -6,6 +6,7 @@ snapshot of what has been committed, and changes nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 
 from gdemoi.contract.event_json import plain
+from gdemoi.contract.figures import StoredFigures
 from gdemoi.facts import InterruptedAttempt, OutboxEvent, QueuedBatch, QueuedMessage
 from gdemoi.journal import schema as s
 from gdemoi.journal.database import Database
@@ -105,6 +107,49 @@ class Queries:
             .group_by(_m.lane)
         )
         return {lane: int(count) for lane, count in rows}
+
+    def figures(self, now: float) -> StoredFigures:
+        """Return what is counted by queries alone."""
+        return StoredFigures(
+            states=self.counts(),
+            unmatched=self.count_unmatched(),
+            oldest_s={lane: self._oldest_s(lane, now) for lane in self.backlog()},
+            octets=self._octets(),
+        )
+
+    def _oldest_s(self, lane: str, now: float) -> float:
+        """Return how long the oldest message of a lane waits that could leave, in s.
+
+        Its age begins with its acceptance, or when it was to leave (`not_before`).
+        """
+        here = (_m.owner == self._owner, _m.lane == lane, _m.lane.is_not(None))
+        ready, risen = (_m.due == 0,), (_m.due > 0, _m.due <= now)
+        oldest_s = 0.0
+        for due in (ready, risen):
+            first = select(func.min(_m.n)).where(*here, *due).scalar_subquery()
+            rows = self._database.select(select(_m.message).where(_m.n == first))
+            for (body,) in rows:
+                message = decode_message(body)
+                since = max(message.accepted_at, message.not_before or 0.0)
+                oldest_s = max(oldest_s, now - since)
+        return oldest_s
+
+    def _octets(self) -> int:
+        """Return the size of the journal: its files, or its tables with indexes."""
+        database = self._database
+        if database.shared:
+            sizes = select(
+                *[
+                    func.pg_total_relation_size(one.name)
+                    for one in s.metadata.sorted_tables
+                ]
+            )
+            return sum(int(size) for size in database.select(sizes)[0])
+        found = 0
+        for path in (database.path, f"{database.path}-wal"):
+            if database.path and os.path.exists(path):
+                found += os.path.getsize(path)
+        return found
 
     def interrupted(self) -> list[InterruptedAttempt]:
         """Read the attempts that have no outcome, and those of held messages."""

@@ -197,6 +197,8 @@ def _apply(
     entry, provider_id, key, by = found
     _, told = receive(entry.record, receipt, provider_id, now, by)
     transaction.changed(entry, told)
+    if told and told[-1].final:
+        transaction.ended_by_receipt(entry, told[-1])
     return ReceiptMatch(entry.id, provider_id or receipt.provider_id, key)
 
 

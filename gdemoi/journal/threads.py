@@ -300,12 +300,16 @@ class JournalWriter:
 
     def _commit_all(self, jobs: Sequence[Job], done: BatchResult) -> None:
         self._soundness.check()
+        began = self._seconds()
         answers, events, lanes = self._transaction.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
             [i for job in jobs for i in job.ids],
             [key for job in jobs for key in job.receipt_keys],
-            self._seconds(),
+            began,
         )
+        figures = self._transaction.figures
+        figures.commit_s.observe(self._seconds() - began)
+        figures.batch_size.observe(sum([len(job.ids) or 1 for job in jobs]))
         if self.trouble is not None:
             self._recovered()
         if self.mark is not None:

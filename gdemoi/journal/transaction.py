@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from gdemoi.contract.figures import JournalFigures
 from gdemoi.facts import (
     Acceptance,
     AcceptResult,
@@ -65,6 +66,7 @@ class Transaction:
         # makes ids that no other process makes
         self._prefix = f"{token}-"
         self._made = 0
+        self.figures = JournalFigures()
         self.counters: dict[str, int] = {}
         # the same as their rows say
         self._counted: dict[str, int] = {}
@@ -82,6 +84,9 @@ class Transaction:
         # (owner, state before, state after) -> how many messages
         self._moves: dict[tuple[str, MessageState | None, MessageState], int] = {}
         self._lanes: dict[str, int] = {}
+        # what is counted once it is committed
+        self._told: list[StoredEvent] = []
+        self._receipt_waits: list[tuple[str, float]] = []
 
     # --- one transaction -------------------------------------------------
 
@@ -116,9 +121,17 @@ class Transaction:
             raise
         events = self._outbox[self.owner]
         self._counted = dict(self.counters)
+        self._count_figures()
         self.cache.forget(self._over)
         self._clear()
         return answers, events, lanes
+
+    def _count_figures(self) -> None:
+        figures = self.figures
+        if self._told:
+            figures.states.update([(one.channel, one.state) for one in self._told])
+        for channel, seconds in self._receipt_waits:
+            figures.waited_for_receipt(channel, seconds)
 
     def load_counters(self) -> None:
         """Read the counters, which are kept in memory from batch to batch."""
@@ -304,6 +317,7 @@ class Transaction:
         Events that the message did not ask for (`Report`) are in its record only.
         """
         self._touched[entry.n] = entry
+        self._told += told
         if entry.record.final:
             self._over.append(entry)
         message = entry.message
@@ -356,6 +370,13 @@ class Transaction:
         counted, told = apply(entry.record, fact)
         self.changed(entry, told)
         return counted, entry
+
+    def ended_by_receipt(self, entry: CachedMessage, told: StoredEvent) -> None:
+        """Note how long the receipt that ended a message was waited for."""
+        for attempt in reversed(entry.record.attempts):
+            if attempt.number == told.attempt:
+                self._receipt_waits.append((attempt.channel, told.at - attempt.at))
+                return
 
     def remove(self, entry: CachedMessage) -> None:
         """Delete a message that is over, with its provider ids."""

@@ -18,6 +18,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gdemoi.contract.figures import LaneFigures
 from gdemoi.contract.numbers import certain
 from gdemoi.errors import Unavailable
 from gdemoi.facts import (
@@ -91,6 +92,8 @@ class Dispatcher:
         self.policy = policy or RetryPolicy()
         self.home_country = home_country
         self.lanes: dict[str, Lane] = {}
+        # of every channel that there was since the start
+        self.figures: dict[str, LaneFigures] = {}
         self.intake = Intake(journal, clock, router, self.lanes, backlog_limit)
         self.stopping = False
         self._unsure: OrderedDict[tuple[str, int], QueueEntry] = OrderedDict()
@@ -126,7 +129,8 @@ class Dispatcher:
 
     def add_channel(self, channel: IChannel) -> Lane:
         """Open a lane for a channel; the caller starts both."""
-        lane = Lane(channel, self.journal, self.clock, self)
+        figures = self.figures.setdefault(channel.name, LaneFigures())
+        lane = Lane(channel, self.journal, self.clock, self, figures)
         self.lanes[channel.name] = lane
         self._standings.pop(channel.name, None)
         return lane
@@ -345,6 +349,9 @@ class Dispatcher:
     def inbound(self, inbound: Inbound) -> Deferred[None]:
         """Record an SMS that came in."""
         told = self._in_one_form(inbound)
+        figures = self.figures.get(inbound.channel)
+        if figures is not None:
+            figures.inbound += 1
         return self.journal.inbound(told).addCallback(lambda _: None)
 
     def _in_one_form(self, inbound: Inbound) -> Inbound:

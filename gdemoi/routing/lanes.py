@@ -24,6 +24,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from gdemoi.contract.figures import LaneFigures
 from gdemoi.errors import Unavailable
 from gdemoi.facts import (
     AttemptEnded,
@@ -102,6 +103,7 @@ class Lane:
         journal: IJournal,
         clock: IReactorTime,
         owner: LaneOwner,
+        figures: LaneFigures | None = None,
     ) -> None:
         self.channel = channel
         self.name = channel.name
@@ -114,6 +116,7 @@ class Lane:
         # ids in flight, with how often: a repeat holds a slot until it is known
         self._flying: dict[str, int] = {}
         self.sent = 0
+        self.figures = figures or LaneFigures()
         self.unable_since: float | None = None
         self._journal = journal
         self._clock = clock
@@ -354,8 +357,14 @@ class Lane:
                 self._free_slot(entry)
                 self.pump()
                 return
-        if self._clock.seconds() < message.expires_at:
+        left_at = self._clock.seconds()
+        if left_at < message.expires_at:
+            if attempt == 1:
+                since = max(message.accepted_at, message.not_before or 0.0)
+                self.figures.publish_to_submit.observe(left_at - since)
             outcome = await self._submit(entry, attempt)
+            answered_s = self._clock.seconds() - left_at
+            self.figures.submit_to_response.observe(answered_s)
         else:
             # the commit took its time: it certainly does not go out
             outcome = Refused(error=EXPIRED, by_us=True)
@@ -418,6 +427,7 @@ class Lane:
 
     def heard(self, outcome: Outcome) -> None:
         """Take note whether the far side answers, in time or late."""
+        self.figures.heard(outcome)
         if not self.silence.heard(outcome, self._clock.seconds()):
             return
         if self.silence.reason:

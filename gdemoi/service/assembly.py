@@ -158,6 +158,7 @@ class GatewayService(Service):
                 defaults=self.gateway.defaults,
                 name=settings.name,
             )
+            self.gateway.amqp = self.amqp
             self.amqp.start()
         log.info(
             "{name} is running with {channels}",

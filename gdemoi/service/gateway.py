@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import to_builtins
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.figures import AmqpStatus, Figures
 from gdemoi.contract.gateway import MessagePage, Search
-from gdemoi.errors import InvalidMessage, OurFault
+from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
 from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
@@ -23,6 +24,16 @@ from gdemoi.routing.lanes import Lane
 
 # The bookmark that tells, after a restart, that an operator paused a channel.
 PAUSED = "paused:{}"
+
+
+class BrokerFigures(Protocol):
+    """What `figures` asks of the broker's side."""
+
+    def status(self) -> AmqpStatus:
+        """Return how it stands."""
+
+    async def figures(self) -> AmqpStatus:
+        """Return the same with how late events are; raises `Unavailable`."""
 
 
 class RunningGateway:
@@ -41,6 +52,8 @@ class RunningGateway:
         self.journal = journal
         self.defaults = defaults
         self._clock = clock
+        # set while there is a broker
+        self.amqp: BrokerFigures | None = None
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._told)
 
@@ -151,6 +164,29 @@ class RunningGateway:
         """Return when and what was lost of the journal, if anything."""
         return self.journal.lost()
 
+    async def figures(self) -> Figures:
+        """Return what is counted and measured; never fails."""
+        amqp, stored = self.amqp, None
+        broker: AmqpStatus | None = None
+        try:
+            if amqp is not None:
+                broker = amqp.status()
+                broker = await amqp.figures()
+            stored = await self.journal.stored_figures()
+        except Unavailable:
+            # the readiness says so; what memory knows is told all the same
+            pass
+        return Figures(
+            at=self.seconds(),
+            unready=self.unready_reasons(),
+            channels=self.channels(),
+            lanes=self.dispatcher.figures,
+            journal=self.journal.figures(),
+            stored=stored,
+            last_event=self.journal.last_seq(),
+            amqp=broker,
+        )
+
     # -- channels ----------------------------------------------------------
 
     def channels(self) -> list[dict[str, Any]]:
@@ -220,14 +256,22 @@ class RunningGateway:
 
     def unready(self) -> str | None:
         """Return why no messages can be taken, None when they can."""
+        reasons = self.unready_reasons()
+        return reasons[0] if reasons else None
+
+    def unready_reasons(self) -> list[str]:
+        """Return all reasons why no messages can be taken, the gravest first."""
+        reasons = []
         if self.dispatcher.stopping:
-            return "the gateway is stopping"
+            reasons.append("the gateway is stopping")
+        elif self.dispatcher.intake.closed:
+            reasons.append("the gateway is starting")
         trouble = self.journal.trouble()
         if trouble is not None:
-            return trouble
+            reasons.append(trouble)
         if self.full():
-            return "the backlog is full"
-        return None
+            reasons.append("the backlog is full")
+        return reasons
 
 
 def _unmatched(at: float, receipt: Receipt) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gdemoi.amqp.codec import decode_properties
+from gdemoi.moments import rfc3339
 from tests.amqp.house import ServiceCase
 
 STATUS = "gdemoi.status"
@@ -386,3 +387,48 @@ class VanishedTests(EventsCase):
         self.broker.bindings = bindings
         self.advance(5)
         self.assertEqual((self.numbers(), self.outbox.bookmark), ([1], "1"))
+
+
+class LagTests(EventsCase):
+    """How late events are: the age of the oldest that the broker has not."""
+
+    def lag(self) -> tuple[float, int]:
+        found = self.result(self.service.figures())
+        return found.lag_s, found.behind
+
+    def event(self, ago_s: float, key: str = "at") -> None:
+        """Let an event happen that is told as so old."""
+        body = json.dumps({key: rfc3339(self.clock.seconds() - ago_s)}).encode()
+        self.outbox.add(body=body)
+        self.network.flush()
+
+    def test_nothing_waits(self) -> None:
+        """No event, or all of them confirmed."""
+        self.start()
+        self.assertEqual(self.lag(), (0.0, 0))
+        self.event(5)
+        self.assertEqual(self.lag(), (0.0, 0))
+
+    def test_the_oldest_counts(self) -> None:
+        """Of all that are not confirmed, whatever follows it."""
+        self.start()
+        self.broker.hold_confirms = True
+        self.event(90)
+        self.event(5)
+        lag_s, behind = self.lag()
+        self.assertAlmostEqual(lag_s, 90.0, delta=0.01)
+        self.assertEqual(behind, 2)
+
+    def test_an_inbound_sms_is_as_old_as_it_came(self) -> None:
+        """It has no `at`; `received_at` says it."""
+        self.event(40, "received_at")
+        self.assertAlmostEqual(self.lag()[0], 40.0, delta=0.01)
+
+    def test_before_the_first_connection(self) -> None:
+        """The bookmark says from where on nothing has left."""
+        for _ in range(5):
+            self.event(30)
+        self.outbox.bookmark = "3"
+        lag_s, behind = self.lag()
+        self.assertAlmostEqual(lag_s, 30.0, delta=0.01)
+        self.assertEqual(behind, 2)

@@ -12,6 +12,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from gdemoi.contract.envelope import Defaults
+from gdemoi.contract.figures import (
+    AmqpStatus,
+    Figures,
+    JournalFigures,
+    LaneFigures,
+    StoredFigures,
+)
 from gdemoi.contract.gateway import MessagePage, Search
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.facts import (
@@ -53,6 +60,9 @@ class House:
     newest: int = 0
     states: dict[str, int] = field(factory=dict)
     lost_receipts: list[dict[str, Any]] = field(factory=list)
+    lane_figures: dict[str, LaneFigures] = field(factory=dict)
+    journal_figures: JournalFigures = field(factory=JournalFigures)
+    broker: AmqpStatus | None = None
 
     def seconds(self) -> float:
         return NOW
@@ -175,6 +185,30 @@ class House:
 
     def unready(self) -> str | None:
         return self.why_unready
+
+    def unready_reasons(self) -> Sequence[str]:
+        return [] if self.why_unready is None else [self.why_unready]
+
+    async def figures(self) -> Figures:
+        stored = None
+        if self.broken is None:
+            unmatched = len(self.lost_receipts)
+            stored = StoredFigures(
+                states=self.states,
+                unmatched=unmatched,
+                oldest_s={"smsc": 4.5},
+                octets=4096,
+            )
+        return Figures(
+            at=NOW,
+            unready=self.unready_reasons(),
+            channels=self.channels(),
+            lanes=self.lane_figures,
+            journal=self.journal_figures,
+            stored=stored,
+            last_event=self.last_event(),
+            amqp=self.broker,
+        )
 
 
 @frozen

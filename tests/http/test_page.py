@@ -43,7 +43,6 @@ class MetricsTests(SynchronousTestCase):
             ("gdemoi_channel_up", "smsc,smpp"): 1.0,
             ("gdemoi_channel_up", "office,goip"): 0.5,
             ("gdemoi_channel_backlog", "smsc,smpp"): 7.0,
-            ("gdemoi_channel_sent_total", "smsc,smpp"): 3.0,
             ("gdemoi_channel_paused", "office,goip"): 1.0,
             ("gdemoi_channel_unanswered", "smsc,smpp"): 4.0,
             ("gdemoi_channel_refused_senders", "smsc,smpp"): 1.0,

@@ -16,7 +16,7 @@ from gdemoi.journal import Journal
 from gdemoi.journal.database import Database
 from gdemoi.journal.schema import metadata
 from gdemoi.message import MessageState
-from tests.journal import test_inbound_sms, test_journal
+from tests.journal import test_counting, test_inbound_sms, test_journal
 from tests.journal.lives import (
     NOW,
     JournalTestCase,
@@ -55,6 +55,15 @@ class PostgresTestCase(JournalTestCase):
 
 class PostgresLifeTests(PostgresTestCase, test_journal.LifeTests):
     """The same lives as on SQLite."""
+
+
+class PostgresFiguresTests(PostgresTestCase, test_counting.FiguresTests):
+    """The same figures."""
+
+    def test_the_size_of_the_journal(self) -> None:
+        """Its tables with their indexes."""
+        found = self.did(self.journal.stored_figures())
+        self.assertGreater(found.octets, 50_000)
 
 
 class PostgresReceiptTests(PostgresTestCase, test_journal.ReceiptTests):

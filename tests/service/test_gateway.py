@@ -242,6 +242,43 @@ class GatewayTests(SynchronousTestCase):
         self.dispatcher.stopping = True
         self.assertEqual(self.gateway.unready(), "the gateway is stopping")
 
+    def test_all_reasons_at_once(self) -> None:
+        """An operator who mends one of two is not to find the other afterwards."""
+        self.assertEqual(self.gateway.unready_reasons(), [])
+        self.dispatcher.intake.backlog_limit = 1
+        self.send("m1", not_before=NOW + 30)
+        self.dispatcher.stopping = True
+        self.assertEqual(
+            self.gateway.unready_reasons(),
+            ["the gateway is stopping", "the backlog is full"],
+        )
+
+    def test_not_ready_before_it_has_started(self) -> None:
+        """Nothing is taken then, and readiness says so."""
+        self.dispatcher.intake.closed = True
+        self.assertEqual(self.gateway.unready(), "the gateway is starting")
+
+    def test_figures(self) -> None:
+        """One look at lanes, journal and channels."""
+        self.send("m1", channels=("a",))
+        self.clock.advance(0.5)
+        self.channel.answer()
+        found = self.result(self.gateway.figures())
+        self.assertEqual(found.at, NOW + 0.5)
+        self.assertEqual([one["name"] for one in found.channels], ["a", "b"])
+        self.assertEqual(found.lanes["a"].submit_to_response.sum, 0.5)
+        self.assertEqual(found.journal.states["a", MessageState.SUBMITTED], 1)
+        self.assertEqual(found.stored.states, {"submitted": 1})
+        self.assertEqual(found.last_event, self.gateway.last_event())
+        self.assertIsNone(found.amqp)
+
+    def test_figures_without_a_journal(self) -> None:
+        """What memory knows is told all the same."""
+        self.result(self.journal.close())
+        found = self.result(self.gateway.figures())
+        self.assertIsNone(found.stored)
+        self.assertEqual(len(found.channels), 2)
+
     def test_unready_without_a_journal(self) -> None:
         """What posts are told, readiness says beforehand (field report B22)."""
         real = self.journal._database.commit

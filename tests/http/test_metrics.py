@@ -1,0 +1,150 @@
+"""The figures for Prometheus, beyond what channels tell of themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.contract.figures import AmqpStatus, JournalFigures, LaneFigures
+from gdemoi.errors import Unavailable
+from gdemoi.message import Accepted, Error, MessageState, Refused
+from tests.http.house import Client, House
+
+BROKER = AmqpStatus(
+    state="up", reason="", broker="b:5672", blocked=None, taken=9, invalid=1,
+    unsettled=2, held=3, published=8, passed=1, unconfirmed=4, behind=5, stuck=None,
+    lag_s=6.5,
+)  # fmt: skip
+
+
+def full_house() -> House:
+    """Return a house in which every figure there is has a value."""
+    lane, journal = LaneFigures(), JournalFigures()
+    lane.heard(Accepted())
+    lane.heard(Refused(error=Error("smpp:0x58", "throttled")))
+    lane.inbound = 2
+    lane.publish_to_submit.observe(0.004)
+    lane.submit_to_response.observe(0.2)
+    journal.states["smsc", MessageState.DELIVERED] = 7
+    journal.states[None, MessageState.REJECTED] = 1
+    journal.commit_s.observe(0.002)
+    journal.batch_size.observe(40)
+    journal.waited_for_receipt("smsc", 3.0)
+    described: list[dict[str, Any]] = [
+        {"name": "smsc", "kind": "smpp", "state": "up", "backlog": 7, "in_flight": 1,
+         "window": 10, "paused": False, "present_rate": 5.0, "unanswered": 0,
+         "balance": "9.5", "throttled": 1,
+         "binds": [{"state": "up"}, {"state": "paused"}]},
+        {"name": "office", "kind": "goip", "state": "down",
+         "lines": [{"name": "l1", "state": "up", "signal": 21, "balance": "3.20"},
+                   {"name": "l2", "state": "down", "signal": 99, "balance": None}]},
+    ]  # fmt: skip
+    return House(
+        described=described,
+        lane_figures={"smsc": lane},
+        journal_figures=journal,
+        broker=BROKER,
+        states={"delivered": 7},
+    )
+
+
+def samples(house: House) -> dict[tuple[str, str], float]:
+    """Return what Prometheus reads, by name and the values of labels."""
+    client = Client(house)
+    client.post({"id": "a", "to": "+79161234567", "text": "x"})
+    text = client.ask("GET", "/metrics").body.decode()
+    return {
+        (sample.name, ",".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def names_there() -> set[str]:
+    """Return the names of all samples that there may be."""
+    return {name for name, _ in samples(full_house())}
+
+
+class MetricsTests(SynchronousTestCase):
+    def test_every_figure(self) -> None:
+        """Each comes with its labels and its value."""
+        found = samples(full_house())
+        for key, value in {
+            ("gdemoi_channel_sent_total", "smsc,smpp"): 1.0,
+            ("gdemoi_channel_submits_total", "smsc,smpp,accepted"): 1.0,
+            ("gdemoi_channel_submits_total", "smsc,smpp,smpp:0x58"): 1.0,
+            ("gdemoi_channel_submits_total", "smsc,smpp,uncertain"): 0.0,
+            ("gdemoi_channel_throttled_total", "smsc,smpp"): 1.0,
+            ("gdemoi_channel_inbound_total", "smsc,smpp"): 2.0,
+            ("gdemoi_channel_messages_total", "smsc,smpp,delivered"): 7.0,
+            ("gdemoi_channel_messages_total", ",,rejected"): 1.0,
+            ("gdemoi_channel_binds", "smsc,smpp"): 2.0,
+            ("gdemoi_channel_binds_up", "smsc,smpp"): 1.0,
+            ("gdemoi_channel_oldest_seconds", "smsc,smpp"): 4.5,
+            ("gdemoi_channel_oldest_seconds", "office,goip"): 0.0,
+            ("gdemoi_line_signal", "office,l1"): 21.0,
+            ("gdemoi_line_balance", "office,l1"): 3.2,
+            ("gdemoi_journal_size_bytes", ""): 4096.0,
+            ("gdemoi_journal_commit_seconds_sum", ""): 0.002,
+            ("gdemoi_journal_batch_size_count", ""): 1.0,
+            ("gdemoi_amqp_up", ""): 1.0,
+            ("gdemoi_amqp_blocked", ""): 0.0,
+            ("gdemoi_amqp_unsettled", ""): 2.0,
+            ("gdemoi_amqp_held", ""): 3.0,
+            ("gdemoi_amqp_unconfirmed", ""): 4.0,
+            ("gdemoi_amqp_taken_total", ""): 9.0,
+            ("gdemoi_amqp_invalid_total", ""): 1.0,
+            ("gdemoi_amqp_published_total", ""): 8.0,
+            ("gdemoi_amqp_passed_total", ""): 1.0,
+            ("gdemoi_events_behind", ""): 5.0,
+            ("gdemoi_events_lag_seconds", ""): 6.5,
+        }.items():
+            self.assertEqual(found.get(key), value, key)
+        # 99 is "not known" in CSQ, not a splendid signal
+        self.assertNotIn(("gdemoi_line_signal", "office,l2"), found)
+
+    def test_histograms(self) -> None:
+        """Buckets are cumulative, and end with all of them."""
+        found = samples(full_house())
+        for name, below, above in (
+            ("gdemoi_channel_publish_to_submit_seconds", "0.0025", "0.005"),
+            ("gdemoi_channel_submit_to_response_seconds", "0.1", "0.25"),
+            ("gdemoi_channel_submit_to_receipt_seconds", "2.5", "5.0"),
+        ):
+            bucket = f"{name}_bucket"
+            self.assertEqual(found[bucket, f"smsc,smpp,{below}"], 0.0, name)
+            self.assertEqual(found[bucket, f"smsc,smpp,{above}"], 1.0, name)
+            self.assertEqual(found[bucket, "smsc,smpp,+Inf"], 1.0, name)
+            self.assertEqual(found[f"{name}_count", "smsc,smpp"], 1.0, name)
+
+    def test_the_program_and_its_process(self) -> None:
+        """Version, and what the process takes of the machine."""
+        text = Client(House()).ask("GET", "/metrics").body.decode()
+        self.assertRegex(text, r'gdemoi_build_info\{.*version="\d')
+        for name in ("process_cpu_seconds_total", "process_resident_memory_bytes",
+                     "process_start_time_seconds", "process_open_fds"):  # fmt: skip
+            self.assertIn(f"\n{name} ", text)
+
+    def test_without_a_broker_and_without_a_journal(self) -> None:
+        """What nobody knows is absent, not zero."""
+        house = full_house()
+        house.broker, house.broken = None, Unavailable("no disk")
+        names = {name for name, _ in samples(house)}
+        unknown = {
+            *("gdemoi_amqp_up", "gdemoi_events_lag_seconds", "gdemoi_messages"),
+            *("gdemoi_journal_size_bytes", "gdemoi_channel_oldest_seconds"),
+        }
+        self.assertEqual(names & unknown, set())
+        self.assertIn("gdemoi_channel_submits_total", names)
+
+    def test_names_follow_the_conventions(self) -> None:
+        """Base units, `_total` for counters alone, and one name for one type."""
+        text = Client(full_house()).ask("GET", "/metrics").body.decode()
+        for family in text_string_to_metric_families(text):
+            self.assertTrue(family.documentation, family.name)
+            for sample in family.samples:
+                is_total = sample.name.endswith("_total")
+                self.assertEqual(is_total, family.type == "counter", sample.name)
+                self.assertNotRegex(sample.name, "_(ms|millis|minutes|octets)(_|$)")
