@@ -22,6 +22,7 @@ from gdemoi.cloud.reading import (
     octets_in,
     pairs_of,
     read_json,
+    read_repaired,
     redact,
     text_of,
 )
@@ -69,6 +70,16 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
             return {} if self.cut else mapping_of(read_json(self.body))
         except TheirFault:
             return {}
+
+    def read(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Return the JSON object of an answer 200, and the octets of mended texts.
+
+        Raises `TheirFault` for another status, and for what was cut or is no object.
+        """
+        if self.status != 200 or self.cut:
+            raise TheirFault(f"HTTP {self.status}")
+        value, spoilt = read_repaired(self.body)
+        return mapping_of(value), spoilt
 
 
 def form_request(

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
+from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.cloud.http import CloudHttp
 from gdemoi.cloud.open_messages import BUCKETS, OpenMessage, OpenMessages
 from gdemoi.cloud.provider import InboundPage, Provider, StatusAnswer
@@ -135,7 +135,8 @@ class Poller:
             answer = await self.http.send(request)
             polled = self.provider.status_of(answer, message.ids, now)
         except (Unavailable, TheirFault) as why:
-            polled = StatusAnswer(failed=str(why))
+            self._unanswered(str(why))
+            return
         try:
             await self._learn(message, polled)
         except Unavailable:
@@ -145,8 +146,6 @@ class Poller:
         """Write down what a question brought."""
         if polled.stopped is not None:
             self._give_up(polled.stopped)
-        elif polled.failed is not None:
-            self._unanswered(polled.failed)
         else:
             self._answered()
             if polled.missing:
@@ -297,12 +296,11 @@ class Poller:
         request = self.provider.inbound_request(source, since, until, now)
         newest = cursor
         for _ in range(MOST_PAGES):
-            page = self._page(await self.http.send(request), request, now)
+            # what raises here leaves the bookmark: everything is asked for again
+            answer = await self.http.send(request)
+            page = self.provider.inbound_of(answer, request, now)
             if page.stopped is not None:
                 return page.stopped
-            if page.failed is not None:
-                # the bookmark stays: everything is asked for again
-                raise Unavailable(page.failed)
             await self._take(page)
             newest = max(newest, min(page.newest or 0.0, now))
             request = page.next
@@ -313,9 +311,6 @@ class Poller:
         if kept is None or newest != cursor:
             await self.set_cursor(name, repr(newest))
         return None
-
-    def _page(self, answer: HttpAnswer, asked: HttpRequest, now: float) -> InboundPage:
-        return self.provider.inbound_of(answer, asked, now)
 
     async def _take(self, page: InboundPage) -> None:
         """Hand up what is new on a page; pages overlap."""

@@ -25,11 +25,15 @@ from gdemoi.cloud.exchange import (
     WebhookContent,
     WebhookDenied,
     WebhookKind,
+    form_request,
+    get_request,
+    json_request,
     retry_after_s,
 )
 from gdemoi.cloud.reading import (
     FORM,
     JSON,
+    bare,
     plussed,
 )
 from gdemoi.cloud.settings import CloudSettings
@@ -207,6 +211,46 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     callback_length: int | None = None
 
 
+class SenderForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can send from: numbers of so many digits, names so long.
+
+    `required`: it has no sender of its own.  `words` say it in a refusal.
+    """
+
+    digits: range = range(3, 16)
+    name: range = range(1, 12)
+    required: bool = True
+    words: str = "digits, or up to 11 letters and digits"
+
+    def takes(self, sender: str) -> bool:
+        """Tell whether it can send from this."""
+        digits = sender.removeprefix("+")
+        if digits.isascii() and digits.isdigit():
+            return len(digits) in self.digits
+        letters = sender.replace(" ", "")
+        return letters.isascii() and letters.isalnum() and len(sender) in self.name
+
+    def refusal(self, sender: str | None) -> Error | None:
+        """Return why a message from this sender cannot go, if so."""
+        if self.takes(sender) if sender is not None else not self.required:
+            return None
+        return Error("gateway:sender_not_allowed", f"sender must be {self.words}")
+
+
+def not_international(to: str, who: str) -> Error | None:
+    """Return why `who`, which takes +E.164 only, cannot send to a number, if so."""
+    if to.startswith("+"):
+        return None
+    return Error("gateway:bad_number", f"{who} takes +E.164 only")
+
+
+def not_digits(to: str, who: str) -> Error | None:
+    """Return why `who`, which takes 7 to 15 digits, cannot send to a number, if so."""
+    if 7 <= len(bare(to)) <= 15:
+        return None
+    return Error("gateway:bad_number", f"{who} takes 7 to 15 digits")
+
+
 class CloudMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message made ready for a provider: text chosen, sender chosen.
 
@@ -226,16 +270,14 @@ class CloudMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answer to a status question said.
+    """What the answer to a status question said; nothing: there is no news.
 
-    `pending`: the provider knows it and has no news.  `missing`: it does not know
-    it.  `failed`: ask again later.  `stopped`: asking is of no use here any more.
+    `missing`: the provider does not know the message.  `stopped`: asking is of no use
+    here any more.
     """
 
     receipts: tuple[Receipt, ...] = ()
-    pending: bool = False
     missing: bool = False
-    failed: str | None = None
     stopped: str | None = None
 
 
@@ -245,7 +287,6 @@ class InboundPage(msgspec.Struct, frozen=True, kw_only=True):
     inbounds: tuple[Inbound, ...] = ()
     next: HttpRequest | None = None
     newest: float | None = None
-    failed: str | None = None
     stopped: str | None = None
 
 
@@ -272,6 +313,8 @@ class Provider(ABC, Generic[S]):
 
     # the namespace of its error codes
     name: ClassVar[str]
+    # where its API answers, unless the settings say otherwise
+    api: ClassVar[str] = ""
     # its codes for refused sends; those that are not here, see `refused`
     errors: ClassVar[Mapping[str, ErrorClass]] = {}
 
@@ -290,10 +333,44 @@ class Provider(ABC, Generic[S]):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret that may appear in its requests or answers: the settings'."""
+        """Every secret that may appear in its requests or answers.
+
+        Those of the settings, and the header value that is made of them.
+        """
         own: type = type(self.settings)
         names = _secret_fields(own)
-        return tuple(word for name in names if (word := getattr(self.settings, name)))
+        words = tuple(word for name in names if (word := getattr(self.settings, name)))
+        if self.credentials is None:
+            return words
+        return (self.credentials[1].rpartition(" ")[2], *words)
+
+    # -- requests ------------------------------------------------------------
+
+    @property
+    def base(self) -> str:
+        """Where its API answers, without a slash at the end."""
+        return self.settings.base_url or self.api
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """The header that proves in each request who asks; None: there is none."""
+        return None
+
+    def get(self, url: str, query: Iterable[tuple[str, str]] = ()) -> HttpRequest:
+        """Return a GET with our credentials."""
+        return get_request(url, query, self._headers, self.secrets)
+
+    def post_form(self, url: str, fields: Iterable[tuple[str, str]]) -> HttpRequest:
+        """Return a POST of a form with our credentials."""
+        return form_request(url, fields, self._headers, self.secrets)
+
+    def post_json(self, url: str, payload: Mapping[str, Any]) -> HttpRequest:
+        """Return a POST of a JSON object with our credentials."""
+        return json_request(url, payload, self._headers, self.secrets)
+
+    @property
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        return () if self.credentials is None else (self.credentials,)
 
     # -- sends ---------------------------------------------------------------
 
@@ -387,6 +464,7 @@ class Provider(ABC, Generic[S]):
         )
 
     # -- questions: what became of a message ---------------------------------
+    # After `TheirFault` (an answer that is of no use) the question is asked again.
 
     def status_request(self, ids: Sequence[str], now: float) -> HttpRequest | None:
         """Return the question what became of a message, by provider ids."""

@@ -25,7 +25,6 @@ from gdemoi.cloud.exchange import (
     WebhookContent,
     WebhookDenied,
     WebhookKind,
-    form_request,
 )
 from gdemoi.cloud.provider import (
     Balance,
@@ -35,10 +34,12 @@ from gdemoi.cloud.provider import (
     InboundPage,
     Provider,
     ProviderKind,
+    SenderForm,
     StatusAnswer,
     ValidityLimits,
     contradiction,
     error_class_of_problem,
+    not_digits,
     outcome_of_error_class,
 )
 from gdemoi.cloud.reading import (
@@ -52,8 +53,6 @@ from gdemoi.cloud.reading import (
     objects_in,
     plussed,
     price_sum,
-    read_json,
-    read_repaired,
     text_of,
     with_octets,
 )
@@ -80,6 +79,12 @@ REPEAT_WINDOW_S: Final = 60.0  # inbound posts carry neither id nor time
 UNKNOWN_COMMAND: Final = "2"
 CLOSED: Final = "192"  # promotional messages of India, at night
 INDIA: Final = timezone(timedelta(hours=5, minutes=30))
+SENDERS: Final = SenderForm(
+    digits=range(3, 14),
+    name=range(3, 12),
+    required=False,
+    words="3 to 11 letters and digits, or up to 13 digits",
+)
 OPENS_AT_H: Final = 9  # code 192: promotional messages go from 9 to 21 in India
 
 _R, _J, _H = ErrorClass.RETRY, ErrorClass.REJECT, ErrorClass.HALT
@@ -163,12 +168,8 @@ class Textlocal(Provider[TextlocalSettings]):
         if "%n" in (draft.text or ""):
             why = "Textlocal turns %n into a line end"
             return Error("gateway:provider_alters_text", why)
-        if not 7 <= len(bare(draft.message.to)) <= 15:
-            return Error("gateway:bad_number", "Textlocal takes 7 to 15 digits")
-        if draft.sender is not None and not is_sender(draft.sender):
-            why = "sender must be 3 to 11 letters and digits, or up to 13 digits"
-            return Error("gateway:sender_not_allowed", why)
-        return None
+        wrong = not_digits(draft.message.to, "Textlocal")
+        return wrong or SENDERS.refusal(draft.sender)
 
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /send/."""
@@ -220,10 +221,7 @@ class Textlocal(Provider[TextlocalSettings]):
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the cost: credits, or money after the move to Interact."""
-        try:
-            return price_sum([mapping_of(read_json(answer.body)).get("cost")])
-        except TheirFault:
-            return None
+        return price_sum([answer.told().get("cost")])
 
     def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: form POST."""
@@ -300,15 +298,13 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return the status; an account on the Interact proxy has no such address."""
         if answer.status == 404:
             return StatusAnswer(stopped="status_message is not there (Webex Interact)")
-        if answer.status != 200 or answer.cut:
-            return StatusAnswer(failed=f"HTTP {answer.status}")
-        told = mapping_of(read_repaired(answer.body)[0])
+        told, _ = answer.read()
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
                 return StatusAnswer(stopped=f"status_message is refused: {text}")
             if code in ("3", None):
-                return StatusAnswer(failed=f"textlocal:{code}: {text}")
+                raise TheirFault(f"textlocal:{code}: {text}")
             return StatusAnswer(missing=True)
         row = mapping_of(told.get("message"))
         word = text_of(row.get("status")) or ""
@@ -323,7 +319,7 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return the ids of the inboxes."""
         if answer is None:
             return self.settings.inboxes
-        told = mapping_of(read_repaired(answer.body)[0])
+        told, _ = answer.read()
         rows = mappings_of(told.get("inboxes") or [])
         return tuple(known for row in rows if (known := text_of(row.get("id"))))
 
@@ -345,15 +341,12 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return one page; a full one has a next."""
         if answer.status == 404:
             return InboundPage(stopped="get_messages is not there (Webex Interact)")
-        if answer.status != 200 or answer.cut:
-            return InboundPage(failed=f"HTTP {answer.status}")
-        read, spoilt = read_repaired(answer.body)
-        told = mapping_of(read)
+        told, spoilt = answer.read()
         if told.get("status") != "success":
             code, text = _error_of(told)
             if code == UNKNOWN_COMMAND:
                 return InboundPage(stopped=f"get_messages is refused: {text}")
-            return InboundPage(failed=f"textlocal:{code}: {text}")
+            raise TheirFault(f"textlocal:{code}: {text}")
         rows = objects_in(told.get("messages"))
         dates = [at for row in rows if (at := self._time(row.get("date")))]
         following = None
@@ -394,21 +387,15 @@ class Textlocal(Provider[TextlocalSettings]):
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the credits out of a balance or a send answer."""
-        try:
-            value = mapping_of(read_json(answer.body)).get("balance")
-        except TheirFault:
-            return None
+        value = answer.told().get("balance")
         amount = number_of(value.get("sms") if isinstance(value, dict) else value)
         return None if amount is None else Balance(amount)
 
     def _post(self, verb: str, fields: Sequence[tuple[str, str]]) -> HttpRequest:
         base = self.settings.base_url or HOSTS[self.settings.host]
         # the slash at the end matters; the key goes in the body, never in the URL
-        return form_request(
-            f"{base}/{verb}/",
-            [("apikey", self.settings.api_key), *fields],
-            secrets=self.secrets,
-        )
+        key = ("apikey", self.settings.api_key)
+        return self.post_form(f"{base}/{verb}/", [key, *fields])
 
 
 def _error_of(told: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -432,15 +419,6 @@ def _dispute(status: int, told: Mapping[str, Any], ids: Sequence[str]) -> str | 
             return "success, and no message"
         return None if status == 200 else f"success and HTTP {status}"
     return "a failure and a message id" if ids else None
-
-
-def is_sender(word: str) -> bool:
-    """Tell whether Textlocal can send from this."""
-    digits = word.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return 3 <= len(digits) <= 13
-    letters = word.replace(" ", "")
-    return letters.isascii() and letters.isalnum() and 3 <= len(word) <= 11
 
 
 def seconds_to_opening(now: float) -> float:

@@ -29,8 +29,6 @@ from gdemoi.cloud.exchange import (
     WebhookContent,
     WebhookDenied,
     WebhookKind,
-    get_request,
-    json_request,
 )
 from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
@@ -38,10 +36,12 @@ from gdemoi.cloud.provider import (
     CloudMessage,
     Provider,
     ProviderKind,
+    SenderForm,
     StatusAnswer,
     ValidityLimits,
     contradiction,
     error_class_of_problem,
+    not_international,
     outcome_of_error_class,
 )
 from gdemoi.cloud.reading import (
@@ -53,7 +53,6 @@ from gdemoi.cloud.reading import (
     mappings_of,
     number_of,
     price_sum,
-    read_json,
     read_repaired,
     same,
     text_of,
@@ -74,8 +73,7 @@ from gdemoi.message import (
     Uncertain,
 )
 
-API: Final = "https://api.tyntec.com"
-MAX_NAME: Final = 11
+SENDERS: Final = SenderForm(words="+E.164 or up to 11 letters and digits")
 SEPTETS_A_PART: Final = 152  # their figures for concatenated messages
 UCS2_A_PART: Final = 66
 
@@ -134,6 +132,7 @@ class Tyntec(Provider[TyntecSettings]):
     """One Tyntec API key of one channel."""
 
     name = "tyntec"
+    api = "https://api.tyntec.com"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -150,12 +149,8 @@ class Tyntec(Provider[TyntecSettings]):
 
     def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Tyntec cannot carry."""
-        if not draft.message.to.startswith("+"):
-            return Error("gateway:bad_number", "Tyntec takes +E.164 only")
-        if draft.sender is None or not is_sender(draft.sender):
-            why = "sender must be +E.164 or up to 11 letters and digits"
-            return Error("gateway:sender_not_allowed", why)
-        return None
+        wrong = not_international(draft.message.to, "Tyntec")
+        return wrong or SENDERS.refusal(draft.sender)
 
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /messaging/v1/sms, with every harmful default undone."""
@@ -178,8 +173,7 @@ class Tyntec(Provider[TyntecSettings]):
             payload["callbackMethod"] = "POST"
         if message.flash:
             payload["flash"] = True
-        url = f"{self._base}/messaging/v1/sms"
-        return json_request(url, payload, [self._key], self.secrets)
+        return self.post_json(f"{self.base}/messaging/v1/sms", payload)
 
     def _encoding(self, draft: CloudMessage) -> str:
         if draft.message.charset is Charset.AUTO:
@@ -218,10 +212,7 @@ class Tyntec(Provider[TyntecSettings]):
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the price of all parts."""
-        try:
-            return price_sum([mapping_of(read_json(answer.body)).get("overallPrice")])
-        except TheirFault:
-            return None
+        return price_sum([answer.told().get("overallPrice")])
 
     def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return all shapes that were seen: POST of JSON or form, and GET."""
@@ -314,8 +305,7 @@ class Tyntec(Provider[TyntecSettings]):
         """Return the GET of one message; kept there for three months."""
         if not ids:
             return None
-        url = f"{self._base}/messaging/v1/messages/{quote(ids[0], safe='')}"
-        return get_request(url, (), [self._key], self.secrets)
+        return self.get(f"{self.base}/messaging/v1/messages/{quote(ids[0], safe='')}")
 
     def status_of(
         self, answer: HttpAnswer, ids: Sequence[str], now: float
@@ -323,19 +313,12 @@ class Tyntec(Provider[TyntecSettings]):
         """Return the state of all parts together."""
         if answer.status == 404:
             return StatusAnswer(missing=True)
-        if answer.status != 200 or answer.cut:
-            return StatusAnswer(failed=f"HTTP {answer.status}")
-        receipt = self._receipt(ids[0], mapping_of(read_json(answer.body)), True)
-        if receipt is None:
-            return StatusAnswer(pending=True)
-        return StatusAnswer(receipts=(receipt,))
+        receipt = self._receipt(ids[0], answer.read()[0], True)
+        return StatusAnswer(receipts=() if receipt is None else (receipt,))
 
     @property
-    def _base(self) -> str:
-        return self.settings.base_url or API
-
-    @property
-    def _key(self) -> tuple[str, str]:
+    def credentials(self) -> tuple[str, str]:
+        """The key."""
         return ("apikey", self.settings.api_key)
 
 
@@ -371,15 +354,6 @@ def worst_of(told: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
     if any(row[0] == "DELIVERED" for row in rows):
         return ("BUFFERED", None, None)
     return unfinished[0]
-
-
-def is_sender(word: str) -> bool:
-    """Tell whether Tyntec can send from this."""
-    digits = word.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return 3 <= len(digits) <= 15
-    letters = word.replace(" ", "")
-    return letters.isascii() and letters.isalnum() and len(word) <= MAX_NAME
 
 
 def conversation_signature(

@@ -21,10 +21,18 @@ from gdemoi.cloud.exchange import (
     WebhookKind,
     retry_after_s,
 )
-from gdemoi.cloud.provider import Balance, InboundPage, StatusAnswer, ValidityLimits
+from gdemoi.cloud.provider import (
+    Balance,
+    InboundPage,
+    SenderForm,
+    StatusAnswer,
+    ValidityLimits,
+    not_digits,
+    not_international,
+)
 from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
-from gdemoi.message import Accepted, Receipt, Refused, Uncertain
+from gdemoi.message import Accepted, Error, Receipt, Refused, Uncertain
 from tests.cloud.net import (
     NOW,
     demo_settings,
@@ -105,6 +113,60 @@ class ProviderTests(SynchronousTestCase):
         ):
             answer = HttpAnswer(status=429, headers={"retry-after": value})
             self.assertEqual(retry_after_s(answer, NOW), seconds, value)
+
+    def test_an_answer_that_is_of_use(self) -> None:
+        """200, whole, a JSON object, whose broken texts keep their octets."""
+        good = HttpAnswer(status=200, body=b'{"a": 1}')
+        self.assertEqual(good.read(), ({"a": 1}, {}))
+        broken = HttpAnswer(status=200, body=b'{"a": "\xff"}')
+        self.assertEqual(broken.read(), ({"a": "\ufffd"}, {"\ufffd": b"\xff"}))
+        for answer, why in (
+            (HttpAnswer(status=500, body=b'{"a": 1}'), "HTTP 500"),
+            (HttpAnswer(status=201, body=b'{"a": 1}'), "HTTP 201"),
+            (HttpAnswer(status=200, body=b'{"a": 1}', cut=True), "HTTP 200"),
+            (HttpAnswer(status=200, body=b"[1]"), "not a JSON object"),
+            (HttpAnswer(status=200, body=b"hello"), "not JSON"),
+        ):
+            with self.assertRaisesRegex(TheirFault, why):
+                answer.read()
+
+    def test_forms_of_senders_and_numbers(self) -> None:
+        """Digits and names within their lengths; the others have a reason."""
+        form = SenderForm(digits=range(3, 6), name=range(2, 5), words="short")
+        for good in ("123", "+12345", "AB", "a 1x"):
+            self.assertIsNone(form.refusal(good), good)
+        wrong = Error("gateway:sender_not_allowed", "sender must be short")
+        for bad in ("12", "123456", "A", "ABCDE", "А1", "a-b", " ", "", None):
+            self.assertEqual(form.refusal(bad), wrong, bad)
+        self.assertIsNone(SenderForm(required=False).refusal(None))
+        self.assertIsNone(not_international("+79161234567", "Acme"))
+        self.assertEqual(
+            not_international("79161234567", "Acme"),
+            Error("gateway:bad_number", "Acme takes +E.164 only"),
+        )
+        for number in ("+1234567", "1234567", "+123456789012345"):
+            self.assertIsNone(not_digits(number, "Acme"), number)
+        for number in ("+123456", "1234567890123456"):
+            self.assertEqual(
+                not_digits(number, "Acme"),
+                Error("gateway:bad_number", "Acme takes 7 to 15 digits"),
+            )
+
+    def test_requests_bear_the_credentials(self) -> None:
+        """One header in each request, and its secret word is never shown."""
+        for provider in PROVIDERS:
+            made = (
+                provider.get("https://x.example/a", [("b", "c")]),
+                provider.post_form("https://x.example/a", [("b", "c")]),
+                provider.post_json("https://x.example/a", {"b": "c"}),
+            )
+            for request in made:
+                self.assertEqual(request.secrets, provider.secrets)
+                if provider.credentials is None:
+                    continue
+                self.assertIn(provider.credentials, request.headers)
+                word = provider.credentials[1].rpartition(" ")[2]
+                self.assertNotIn(word, "\n".join(request.lines()))
 
     def test_a_webhooks_fields(self) -> None:
         """Out of a query, a form or JSON; blank values stay, shapes do not mix."""

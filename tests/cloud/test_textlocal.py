@@ -18,9 +18,9 @@ from gdemoi.cloud.exchange import (
 from gdemoi.cloud.provider import CloudMessage
 from gdemoi.cloud.textlocal import (
     ERRORS,
+    SENDERS,
     STATUSES,
     Textlocal,
-    is_sender,
     seconds_to_opening,
 )
 from gdemoi.errors import TheirFault
@@ -135,9 +135,9 @@ class SendTests(SynchronousTestCase):
     def test_senders(self) -> None:
         """3 to 11 letters and digits, or up to 13 digits."""
         for good in ("GDEMOI", "My Firm", "447123456789", "+447123456789"):
-            self.assertTrue(is_sender(good), good)
+            self.assertTrue(SENDERS.takes(good), good)
         for bad in ("AB", "TWELVELETTER", "12345678901234", "Фирма"):
-            self.assertFalse(is_sender(bad), bad)
+            self.assertFalse(SENDERS.takes(bad), bad)
 
 
 class OutcomeTests(SynchronousTestCase):
@@ -289,10 +289,14 @@ class StatusTests(SynchronousTestCase):
         """A wrong key is asked again, a wrong id is missing, 5xx asked again."""
         for code, missing in ((3, False), (8, True)):
             told = {"errors": [{"code": code, "message": "x"}], "status": "failure"}
-            polled = PROVIDER.status_of(json_answer(200, **told), ["1"], NOW)
-            self.assertEqual(polled.missing, missing)
-            self.assertEqual(polled.failed is None, missing)
-        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=502), ["1"], NOW).failed)
+            answer = json_answer(200, **told)
+            if missing:
+                self.assertTrue(PROVIDER.status_of(answer, ["1"], NOW).missing)
+                continue
+            with self.assertRaisesRegex(TheirFault, "textlocal:3: x"):
+                PROVIDER.status_of(answer, ["1"], NOW)
+        with self.assertRaisesRegex(TheirFault, "HTTP 502"):
+            PROVIDER.status_of(HttpAnswer(status=502), ["1"], NOW)
 
 
 class InboundTests(SynchronousTestCase):

@@ -17,12 +17,12 @@ from gdemoi.cloud.exchange import (
     WebhookDenied,
     WebhookKind,
 )
-from gdemoi.cloud.provider import CloudMessage
+from gdemoi.cloud.provider import CloudMessage, StatusAnswer
 from gdemoi.cloud.tyntec import (
+    SENDERS,
     STATES,
     Tyntec,
     conversation_signature,
-    is_sender,
     worst_of,
 )
 from gdemoi.errors import OurFault, TheirFault
@@ -146,9 +146,9 @@ class SendTests(SynchronousTestCase):
         self.assertNotIn("flash", body(draft()))
         self.assertIs(body(draft(message=message(flash=True)))["flash"], True)
         for good in ("+4915112345678", "GDEMOI", "12345"):
-            self.assertTrue(is_sender(good), good)
+            self.assertTrue(SENDERS.takes(good), good)
         for bad in ("TWELVELETTER", "Фирма", ""):
-            self.assertFalse(is_sender(bad), bad)
+            self.assertFalse(SENDERS.takes(bad), bad)
         refusal = PROVIDER.refusal(draft(message=message(to="12345")))
         self.assertEqual(refusal and refusal.code, "gateway:bad_number")
 
@@ -307,9 +307,10 @@ class StatusTests(SynchronousTestCase):
     def test_ty13_a_question_may_come_too_early(self) -> None:
         """404 is missing; the poller knows how young the message is."""
         self.assertTrue(PROVIDER.status_of(HttpAnswer(status=404), ["r"], NOW).missing)
-        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=503), ["r"], NOW).failed)
+        with self.assertRaises(TheirFault):
+            PROVIDER.status_of(HttpAnswer(status=503), ["r"], NOW)
         pending = json_answer(200, requestId="r", status="ACCEPTED")
-        self.assertTrue(PROVIDER.status_of(pending, ["r"], NOW).pending)
+        self.assertEqual(PROVIDER.status_of(pending, ["r"], NOW), StatusAnswer())
 
 
 class InboundTests(SynchronousTestCase):

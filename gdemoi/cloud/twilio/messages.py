@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from gdemoi.cloud.provider import Provider, S
 from gdemoi.cloud.reading import count_of, text_of
-from gdemoi.message import Error, Inbound, MessageState, Outbound, Receipt, provider_key
+from gdemoi.message import Error, Inbound, MessageState, Outbound, Receipt
 
 SEARCH_SLACK_S: Final = 60.0  # their clock against ours
 
@@ -49,11 +50,8 @@ ASYNC_CODES: Final[dict[str, tuple[MessageState, bool]]] = {
 
 
 @frozen
-class TwilioReader:
-    """Reads the messages of one account for one channel."""
-
-    account: str
-    channel: str
+class TwilioMessages(Provider[S]):
+    """What reads the messages of one account for one channel."""
 
     def receipt(
         self,
@@ -76,12 +74,9 @@ class TwilioReader:
             error = Error(f"twilio:{code or word}", text or word, retryable)
         elif word.lower() not in STATUSES:
             error = Error("twilio:status", f"unknown status {word[:40]!r}")
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=sid,
-            keys=(provider_key(sid),),
-            state=state,
+        return self.new_receipt(
+            sid,
+            state,
             error=error,
             about=about,
             message_id=reference,
@@ -99,7 +94,7 @@ class TwilioReader:
             text_of(row.get("error_message")),
         )
 
-    def found_in(
+    def found_row(
         self, rows: Sequence[Mapping[str, Any]], message: Outbound
     ) -> Receipt | None:
         """Return the one message of that text since ours was accepted, if one."""
@@ -117,12 +112,9 @@ class TwilioReader:
         known = self.receipt_of_row(found[0])
         if known is not None:
             return known
-        return Receipt(
-            account=self.account,
-            channel=self.channel,
-            provider_id=sid,
-            keys=(provider_key(sid),),
-            state=MessageState.ENROUTE,
+        return self.new_receipt(
+            sid,
+            MessageState.ENROUTE,
             about=message.to,
             raw=f"found as {text_of(found[0].get('status'))}",
         )
@@ -137,7 +129,10 @@ class TwilioReader:
         now: float,
         sent_at: float | None = None,
     ) -> Inbound:
-        """Return what a phone sent to one of our numbers."""
+        """Return what a phone sent to one of our numbers.
+
+        Twilio writes the plus of numbers itself; what comes without is a short code.
+        """
         return Inbound(
             channel=self.channel,
             account=self.account,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+import msgspec
 from attrs import frozen
 
 from gdemoi.cloud.exchange import (
@@ -24,9 +25,6 @@ from gdemoi.cloud.exchange import (
     WebhookKind,
     WebhookReply,
     basic,
-    form_request,
-    get_request,
-    retry_after_s,
 )
 from gdemoi.cloud.provider import (
     Balance,
@@ -34,31 +32,25 @@ from gdemoi.cloud.provider import (
     CloudMessage,
     ErrorClass,
     InboundPage,
-    Provider,
     ProviderKind,
     StatusAnswer,
     ValidityLimits,
     contradiction,
-    error_class_of_problem,
-    error_class_of_status,
-    outcome_of_error_class,
+    not_international,
 )
 from gdemoi.cloud.reading import (
     FORM,
     JSON,
     count_of,
     fingerprint,
-    mapping_of,
     mappings_of,
     number_of,
-    read_json,
-    read_repaired,
     text_of,
     with_octets,
     word_of,
 )
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.cloud.twilio.messages import STATUSES, TwilioReader, date_of
+from gdemoi.cloud.twilio.messages import STATUSES, TwilioMessages, date_of
 from gdemoi.cloud.twilio.signature import is_signed
 from gdemoi.errors import TheirFault
 from gdemoi.ini import boolean, key, secret, text, words
@@ -68,12 +60,13 @@ from gdemoi.message import (
     Outbound,
     Outcome,
     Receipt,
+    Refused,
     Uncertain,
 )
 
-API: Final = "https://api.twilio.com"
 MAX_CHARACTERS: Final = 1600  # Body, else error 21617
-QUEUE_FULL_PAUSE_S: Final = 60.0  # 21611: the sender's queue holds hours of messages
+QUEUE_FULL: Final = 21611  # the sender's queue holds hours of messages
+QUEUE_FULL_PAUSE_S: Final = 60.0
 MAX_NAME: Final = 11  # alphanumeric sender
 PAGE_SIZE: Final = 1000
 SEARCH_SIZE: Final = 50
@@ -185,10 +178,11 @@ class TwilioSettings(CloudSettings):
 
 
 @frozen
-class Twilio(Provider[TwilioSettings]):
+class Twilio(TwilioMessages[TwilioSettings]):
     """One Twilio account of one channel."""
 
     name = "twilio"
+    api = "https://api.twilio.com"
     errors = ERRORS
     capabilities = Capabilities(
         # characters count, however many septets they take: see `refusal`
@@ -203,34 +197,23 @@ class Twilio(Provider[TwilioSettings]):
         return f"twilio:{self.settings.account_sid}"
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """Those of the settings, and the header value that is made of them."""
-        return (self._authorization[1].removeprefix("Basic "), *super().secrets)
-
-    @property
-    def _authorization(self) -> tuple[str, str]:
+    def credentials(self) -> tuple[str, str]:
+        """The API key where there is one, else the account's own token."""
         own = self.settings
         if own.api_key is not None:
             return basic(own.api_key, own.api_secret or "")
         return basic(own.account_sid, own.auth_token or "")
 
     @property
-    def _reader(self) -> TwilioReader:
-        return TwilioReader(self.account, self.channel)
-
-    @property
-    def _base(self) -> str:
-        return self.settings.base_url or API
-
-    @property
     def _messages(self) -> str:
-        return f"{self._base}/2010-04-01/Accounts/{self.settings.account_sid}/Messages"
+        return f"{self.base}/2010-04-01/Accounts/{self.settings.account_sid}/Messages"
 
     def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what Twilio would trim, refuse or cannot carry."""
         text = draft.text or ""
-        if not draft.message.to.startswith("+"):
-            return Error("gateway:bad_number", "Twilio takes +E.164 only")
+        wrong = not_international(draft.message.to, "Twilio")
+        if wrong is not None:
+            return wrong
         if len(text) > MAX_CHARACTERS:
             return Error("gateway:too_long", f"Twilio takes {MAX_CHARACTERS} at most")
         if self.settings.trims_text and text != text.strip():
@@ -259,8 +242,7 @@ class Twilio(Provider[TwilioSettings]):
         if draft.sender is not None:
             fields.append(("From", draft.sender))
         fields.append(("Body", draft.text or ""))
-        url = f"{self._messages}.json"
-        return form_request(url, fields, [self._authorization], self.secrets)
+        return self.post_form(f"{self._messages}.json", fields)
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
@@ -276,24 +258,17 @@ class Twilio(Provider[TwilioSettings]):
             return Accepted(
                 provider_ids=(sid,), segments=count_of(told.get("num_segments"))
             )
-        if sid:
-            return contradiction("twilio", f"HTTP {answer.status} and a sid", (sid,))
-        text = text_of(told.get("message")) or f"HTTP {answer.status}"
-        error_class = error_class_of_status(answer.status)
-        if code is None:
-            return outcome_of_error_class(
-                error_class,
-                f"twilio:http{answer.status}",
-                text,
-                retry_after_s(answer, now),
-            )
-        if answer.status < 500:
-            problem = error_class_of_problem(answer.status, text)
-            error_class = self.errors.get(str(int(code)), problem)
-        pause_s = retry_after_s(answer, now)
-        if code == 21611:
-            pause_s = max(pause_s or 0.0, QUEUE_FULL_PAUSE_S)
-        return outcome_of_error_class(error_class, f"twilio:{int(code)}", text, pause_s)
+        outcome = self.refused(
+            answer,
+            now,
+            code=None if code is None else str(int(code)),
+            text=text_of(told.get("message")),
+            ids=(sid,) if sid else (),
+        )
+        if code == QUEUE_FULL and isinstance(outcome, Refused):
+            pause_s = max(outcome.retry_after_s or 0.0, QUEUE_FULL_PAUSE_S)
+            return msgspec.structs.replace(outcome, retry_after_s=pause_s)
+        return outcome
 
     def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return methods and content types; JSON only with bodySHA256."""
@@ -321,7 +296,7 @@ class Twilio(Provider[TwilioSettings]):
         self, fields: Mapping[str, str], now: float
     ) -> WebhookContent:
         sid = fields.get("MessageSid") or fields["SmsSid"]
-        inbound = self._reader.inbound(
+        inbound = self.inbound(
             sid,
             fields.get("From", ""),
             fields.get("To"),
@@ -340,7 +315,7 @@ class Twilio(Provider[TwilioSettings]):
         word = fields.get("MessageStatus") or fields.get("SmsStatus") or ""
         code = fields.get("ErrorCode")
         about = fields.get("To")
-        receipt = self._reader.receipt(sid, word, code, about, reference)
+        receipt = self.receipt(sid, word, code, about, reference)
         known = word.lower() in STATUSES
         return WebhookContent(
             receipts=() if receipt is None else (receipt,),
@@ -353,7 +328,7 @@ class Twilio(Provider[TwilioSettings]):
         """Return the GET of one message."""
         if not ids:
             return None
-        return self._get(f"{self._messages}/{quote(ids[0], safe='')}.json")
+        return self.get(f"{self._messages}/{quote(ids[0], safe='')}.json")
 
     def status_of(
         self, answer: HttpAnswer, ids: Sequence[str], now: float
@@ -361,24 +336,17 @@ class Twilio(Provider[TwilioSettings]):
         """Return what the message resource says."""
         if answer.status == 404:
             return StatusAnswer(missing=True)
-        if answer.status != 200 or answer.cut:
-            return StatusAnswer(failed=f"HTTP {answer.status}")
-        receipt = self._reader.receipt_of_row(mapping_of(read_json(answer.body)))
-        if receipt is None:
-            return StatusAnswer(pending=True)
-        return StatusAnswer(receipts=(receipt,))
+        receipt = self.receipt_of_row(answer.read()[0])
+        return StatusAnswer(receipts=() if receipt is None else (receipt,))
 
     def search_request(self, message: Outbound, now: float) -> HttpRequest | None:
         """Ask for the newest messages to the recipient: the sid was never told."""
         query = [("To", message.to), ("PageSize", str(SEARCH_SIZE))]
-        return self._get(f"{self._messages}.json", query)
+        return self.get(f"{self._messages}.json", query)
 
     def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Return the one message of that text since ours was accepted, if one."""
-        if answer.status != 200 or answer.cut:
-            return None
-        rows = mappings_of(mapping_of(read_json(answer.body)).get("messages"))
-        return self._reader.found_in(rows, message)
+        return self.found_row(mappings_of(answer.read()[0].get("messages")), message)
 
     def sources_of(self, answer: HttpAnswer | None) -> tuple[str, ...]:
         """Return our numbers."""
@@ -391,16 +359,13 @@ class Twilio(Provider[TwilioSettings]):
         stamp = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         # the parameter's name is literally "DateSent>"
         query = [("To", source), ("DateSent>", stamp), ("PageSize", str(PAGE_SIZE))]
-        return self._get(f"{self._messages}.json", query)
+        return self.get(f"{self._messages}.json", query)
 
     def inbound_of(
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return one page; the next page's address is relative to the host."""
-        if answer.status != 200 or answer.cut:
-            return InboundPage(failed=f"HTTP {answer.status}")
-        read, spoilt = read_repaired(answer.body)
-        told = mapping_of(read)
+        told, spoilt = answer.read()
         rows = [
             row
             for row in mappings_of(told.get("messages"))
@@ -412,28 +377,21 @@ class Twilio(Provider[TwilioSettings]):
         more = following.startswith("/")
         return InboundPage(
             inbounds=tuple(
-                with_octets(self._reader.inbound_of_row(row, now), spoilt)
-                for row in rows
+                with_octets(self.inbound_of_row(row, now), spoilt) for row in rows
             ),
-            next=self._get(self._base + following) if more else None,
+            next=self.get(self.base + following) if more else None,
             newest=max(dates, default=None),
         )
 
     def balance_request(self, now: float) -> HttpRequest | None:
         """Return the GET of Balance.json."""
-        return self._get(self._messages.removesuffix("Messages") + "Balance.json")
+        return self.get(self._messages.removesuffix("Messages") + "Balance.json")
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance and its currency."""
-        try:
-            told = mapping_of(read_json(answer.body))
-        except TheirFault:
-            return None
+        told = answer.told()
         value = number_of(told.get("balance"))
         return None if value is None else Balance(value, text_of(told.get("currency")))
-
-    def _get(self, url: str, query: Sequence[tuple[str, str]] = ()) -> HttpRequest:
-        return get_request(url, query, [self._authorization], self.secrets)
 
 
 def _trouble(told: Mapping[str, Any]) -> str | None:

@@ -13,21 +13,25 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from gdemoi.cloud.exchange import HttpAnswer, HttpRequest, basic, get_request
-from gdemoi.cloud.provider import Balance, InboundPage, Provider, StatusAnswer
+from gdemoi.cloud.exchange import HttpAnswer, HttpRequest, basic
+from gdemoi.cloud.provider import (
+    Balance,
+    CloudMessage,
+    InboundPage,
+    Provider,
+    SenderForm,
+    StatusAnswer,
+    not_digits,
+)
 from gdemoi.cloud.reading import (
     iso_time,
-    mapping_of,
     mappings_of,
     number_of,
     objects_in,
-    read_json,
-    read_repaired,
     text_of,
     with_octets,
 )
 from gdemoi.cloud.settings import AgedSettings
-from gdemoi.errors import TheirFault
 from gdemoi.ini import boolean, choice, key, rate, secret, text
 from gdemoi.ini.pem import private_key as private_key_file
 from gdemoi.message import (
@@ -39,8 +43,7 @@ from gdemoi.message import (
 )
 
 REST: Final = "https://rest.nexmo.com"
-API: Final = "https://api.nexmo.com"
-MAX_NAME: Final = 11
+SENDERS: Final = SenderForm()
 MAX_CALLBACK: Final = 100  # status 23 otherwise
 REPORT_WINDOW_S: Final = 86400.0
 
@@ -157,6 +160,7 @@ class VonageAccount(Provider[VonageSettings]):
     """One Vonage account of one channel: what does not depend on the API."""
 
     name = "vonage"
+    api = "https://api.nexmo.com"
     product = "SMS"
 
     @property
@@ -165,18 +169,19 @@ class VonageAccount(Provider[VonageSettings]):
         return f"vonage:{self.settings.api_key}"
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """Those of the settings, and the header value that is made of them."""
-        return (self._basic[1].removeprefix("Basic "), *super().secrets)
-
-    @property
     def remembered_s(self) -> float:
         """How long an inbound message's id is known, by webhook or by question."""
         return max(POLLED_FOR_S, self.settings.remembered_s)
 
     @property
-    def _basic(self) -> tuple[str, str]:
+    def credentials(self) -> tuple[str, str]:
+        """Key and secret of the account."""
         return basic(self.settings.api_key, self.settings.api_secret or "")
+
+    def refusal(self, draft: CloudMessage) -> Error | None:
+        """Refuse what neither API can carry."""
+        wrong = not_digits(draft.message.to, "Vonage")
+        return wrong or SENDERS.refusal(draft.sender)
 
     def receipt(
         self,
@@ -222,15 +227,13 @@ class VonageAccount(Provider[VonageSettings]):
     def status_of(
         self, answer: HttpAnswer, ids: Sequence[str], now: float
     ) -> StatusAnswer:
-        """Return the receipts in the records; ids not found are still pending."""
-        if answer.status != 200 or answer.cut:
-            return StatusAnswer(failed=f"HTTP {answer.status}")
+        """Return the receipts in the records; of ids not found there is no news."""
         receipts = [
             self._receipt_of_record(record)
-            for record in _records_of(answer)
+            for record in _records_in(answer.read()[0])
             if _id_of(record) in ids
         ]
-        return StatusAnswer(receipts=tuple(receipts), pending=len(receipts) < len(ids))
+        return StatusAnswer(receipts=tuple(receipts))
 
     def _receipt_of_record(self, record: Mapping[str, Any]) -> Receipt:
         word = text_of(record.get("status")) or ""
@@ -261,9 +264,7 @@ class VonageAccount(Provider[VonageSettings]):
 
     def found_in(self, answer: HttpAnswer, message: Outbound) -> Receipt | None:
         """Return the record that carries our reference, if one does."""
-        if answer.status != 200 or answer.cut:
-            return None
-        for record in _records_of(answer):
+        for record in _records_in(answer.read()[0]):
             if record.get("client_ref") == message.id:
                 return self._receipt_of_record(record)
         return None
@@ -289,28 +290,25 @@ class VonageAccount(Provider[VonageSettings]):
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return one page of inbound records."""
-        if answer.status != 200 or answer.cut:
-            return InboundPage(failed=f"HTTP {answer.status}")
-        read, spoilt = read_repaired(answer.body)
-        records = _records_in(read)
+        told, spoilt = answer.read()
+        records = _records_in(told)
         dates = [at for r in records if (at := iso_time(r.get("date_received")))]
         return InboundPage(
             inbounds=tuple(
                 with_octets(self._inbound_of_record(r, now), spoilt) for r in records
             ),
-            next=self._next_of(answer),
+            next=self._next_of(told),
             newest=max(dates, default=None),
         )
 
-    def _next_of(self, answer: HttpAnswer) -> HttpRequest | None:
-        links = mapping_of(read_repaired(answer.body)[0]).get("_links")
+    def _next_of(self, told: Mapping[str, Any]) -> HttpRequest | None:
+        links = told.get("_links")
         following = links.get("next") if isinstance(links, dict) else None
         href = following.get("href") if isinstance(following, dict) else None
-        base = self.settings.base_url or API
         # credentials go to the host we were told to trust, and to no other
-        if not isinstance(href, str) or not href.startswith(f"{base}/"):
+        if not isinstance(href, str) or not href.startswith(f"{self.base}/"):
             return None
-        return get_request(href, (), [self._basic], self.secrets)
+        return self.get(href)
 
     def _inbound_of_record(self, record: Mapping[str, Any], now: float) -> Inbound:
         to = text_of(record.get("to"))
@@ -328,15 +326,11 @@ class VonageAccount(Provider[VonageSettings]):
         """Return the GET of the account's balance."""
         if self.settings.api_secret is None:
             return None
-        url = f"{self.settings.base_url or REST}/account/get-balance"
-        return get_request(url, (), [self._basic], self.secrets)
+        return self.get(f"{self.settings.base_url or REST}/account/get-balance")
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance, always in euro, out of a balance or a send answer."""
-        try:
-            told = mapping_of(read_json(answer.body))
-        except TheirFault:
-            return None
+        told = answer.told()
         value = number_of(told.get("value"))
         for entry in objects_in(told.get("messages")):
             if "remaining-balance" in entry:
@@ -344,23 +338,8 @@ class VonageAccount(Provider[VonageSettings]):
         return None if value is None else Balance(value, "EUR")
 
     def _records(self, query: Sequence[tuple[str, str]]) -> HttpRequest:
-        base = self.settings.base_url or API
         known = [("account_id", self.settings.api_key), ("product", self.product)]
-        return get_request(
-            f"{base}/v2/reports/records",
-            [*known, *query],
-            [self._basic],
-            self.secrets,
-        )
-
-
-def is_sender(word: str) -> bool:
-    """Tell whether Vonage can send from this: digits, or up to 11 characters."""
-    digits = word.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return 3 <= len(digits) <= 15
-    letters = word.replace(" ", "")
-    return letters.isascii() and letters.isalnum() and len(word) <= MAX_NAME
+        return self.get(f"{self.base}/v2/reports/records", [*known, *query])
 
 
 def iso_text(at: float) -> str:
@@ -368,12 +347,8 @@ def iso_text(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _records_of(answer: HttpAnswer) -> list[dict[str, Any]]:
-    return _records_in(read_json(answer.body))
-
-
-def _records_in(read: Any) -> list[dict[str, Any]]:
-    return mappings_of(mapping_of(read).get("records") or [])
+def _records_in(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return mappings_of(told.get("records") or [])
 
 
 def _id_of(record: Mapping[str, Any]) -> str:

@@ -46,12 +46,10 @@ from gdemoi.cloud.reading import (
     word_of,
 )
 from gdemoi.cloud.vonage.account import (
-    API,
     MAX_CALLBACK,
     REPORT_WINDOW_S,
     STATUSES,
     VonageAccount,
-    is_sender,
 )
 from gdemoi.cloud.vonage.signature import (
     ApplicationTokens,
@@ -60,7 +58,6 @@ from gdemoi.cloud.vonage.signature import (
 from gdemoi.errors import TheirFault
 from gdemoi.message import (
     Accepted,
-    Error,
     Inbound,
     MessageState,
     Outcome,
@@ -90,15 +87,6 @@ class VonageMessages(VonageAccount):
         callback_length=MAX_CALLBACK,
     )
 
-    def refusal(self, draft: CloudMessage) -> Error | None:
-        """Refuse what the API cannot carry."""
-        if not 7 <= len(bare(draft.message.to)) <= 15:
-            return Error("gateway:bad_number", "Vonage takes 7 to 15 digits")
-        if draft.sender is None or not is_sender(draft.sender):
-            why = "sender must be digits, or up to 11 letters and digits"
-            return Error("gateway:sender_not_allowed", why)
-        return None
-
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /v1/messages."""
         message = draft.message
@@ -115,13 +103,12 @@ class VonageMessages(VonageAccount):
         }
         if draft.callback is not None:
             payload["webhook_url"] = draft.callback
-        header, secrets = self._basic, self.secrets
+        header, secrets = self.credentials, self.secrets
         if self.tokens is not None:
             token = self.tokens.token(now)
             header = ("Authorization", f"Bearer {token}")
             secrets = (token, *secrets)
-        url = f"{self.settings.base_url or API}/v1/messages"
-        return json_request(url, payload, [header], secrets)
+        return json_request(f"{self.base}/v1/messages", payload, [header], secrets)
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""

@@ -21,7 +21,6 @@ from gdemoi.cloud.exchange import (
     WebhookContent,
     WebhookDenied,
     WebhookKind,
-    form_request,
 )
 from gdemoi.cloud.freshness import stale
 from gdemoi.cloud.provider import (
@@ -50,7 +49,6 @@ from gdemoi.cloud.vonage.account import (
     REST,
     STATUSES,
     VonageAccount,
-    is_sender,
 )
 from gdemoi.cloud.vonage.signature import is_signed, unix_time
 from gdemoi.errors import TheirFault
@@ -102,15 +100,10 @@ class VonageSms(VonageAccount):
     def refusal(self, draft: CloudMessage) -> Error | None:
         """Refuse what the API cannot carry."""
         message = draft.message
-        if not 7 <= len(bare(message.to)) <= 15:
-            return Error("gateway:bad_number", "Vonage takes 7 to 15 digits")
-        if draft.sender is None or not is_sender(draft.sender):
-            why = "sender must be digits, or up to 11 letters and digits"
-            return Error("gateway:sender_not_allowed", why)
         octets = len(message.binary or b"") + len(message.udh or b"")
         if message.binary is not None and octets > MAX_OCTETS:
             return Error("gateway:too_long", f"{octets} octets of {MAX_OCTETS}")
-        return None
+        return super().refusal(draft)
 
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /sms/json."""
@@ -130,8 +123,7 @@ class VonageSms(VonageAccount):
             fields.append(("message-class", "0"))
         if draft.callback is not None:
             fields.append(("callback", draft.callback))
-        url = f"{self.settings.base_url or REST}/sms/json"
-        return form_request(url, fields, [self._basic], self.secrets)
+        return self.post_form(f"{self.settings.base_url or REST}/sms/json", fields)
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the entries mean: all taken, none taken, or who knows."""

@@ -16,7 +16,7 @@ from gdemoi.cloud.exchange import (
     WebhookDenied,
     WebhookKind,
 )
-from gdemoi.cloud.provider import CloudMessage
+from gdemoi.cloud.provider import CloudMessage, StatusAnswer
 from gdemoi.cloud.twilio.messages import ASYNC_CODES, STATUSES, date_of
 from gdemoi.cloud.twilio.provider import ERRORS, Twilio, is_sender
 from gdemoi.cloud.twilio.signature import signature
@@ -450,7 +450,7 @@ class InboundTests(SynchronousTestCase):
 
 class PollTests(SynchronousTestCase):
     def test_a_message_is_asked_for_by_its_sid(self) -> None:
-        """One GET; 404 is missing, errors are asked again, queued is pending."""
+        """One GET; 404 is missing, errors are asked again, queued is no news."""
         request = PROVIDER.status_request(["SM1"], NOW)
         assert request is not None
         self.assertEqual(request.url, f"{BASE}/Messages/SM1.json")
@@ -458,9 +458,10 @@ class PollTests(SynchronousTestCase):
         self.assertTrue(
             PROVIDER.status_of(HttpAnswer(status=404), ["SM1"], NOW).missing
         )
-        self.assertTrue(PROVIDER.status_of(HttpAnswer(status=500), ["SM1"], NOW).failed)
+        with self.assertRaises(TheirFault):
+            PROVIDER.status_of(HttpAnswer(status=500), ["SM1"], NOW)
         queued = json_answer(200, sid="SM1", status="queued")
-        self.assertTrue(PROVIDER.status_of(queued, ["SM1"], NOW).pending)
+        self.assertEqual(PROVIDER.status_of(queued, ["SM1"], NOW), StatusAnswer())
         failed = json_answer(
             200, sid="SM1", status="undelivered", error_code=30003, to="+79001234567"
         )
@@ -514,7 +515,6 @@ class PollTests(SynchronousTestCase):
         body = f'{{"messages":[{rows}],"next_page_uri":null}}'.encode()
         asked = PROVIDER.inbound_request("+14155552345", NOW, NOW, NOW)
         page = PROVIDER.inbound_of(HttpAnswer(status=200, body=body), asked, NOW)
-        self.assertIsNone(page.failed)
         self.assertEqual(
             [(one.text, one.binary) for one in page.inbounds],
             [("a\ufffd\ufffd\ufffd", b"a\xed\xa0\xbd"), ("b", None)],
