@@ -57,7 +57,7 @@ EXPECTED: dict[type, tuple[int, ...]] = {
 
 
 @implementer(IChannelEvents)
-class House:
+class EventsRecorder:
     """The platform's side: keeps counts, and receipts by their keys."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Soak:
     def __init__(self, lines: int, weather: Weather, seed: int = 1) -> None:
         self.clock = Clock()
         self.clock.advance(EPOCH)
-        self.house = House()
+        self.recorder = EventsRecorder()
         self.network = MemoryNetwork(self.clock, weather, seed)
         self.random = Random(seed)
         settings = GoipSettings(
@@ -142,7 +142,7 @@ class Soak:
                 set_cursor=lambda name, value: succeed(None),
             ),
         )
-        self.channel.start(self.house)
+        self.channel.start(self.recorder)
         self.boxes = [self._device(n) for n in range(lines)]
         self.serial = 0
         self.sent_inbound: Counter[str] = Counter()
@@ -212,7 +212,7 @@ class Soak:
             self.verdicts[text] = outcome
             if isinstance(outcome, Accepted):
                 for one in outcome.provider_ids:
-                    self.house.keys[provider_key(one)] = message.id
+                    self.recorder.keys[provider_key(one)] = message.id
 
         self.channel.submit(prepared, 1).addCallback(ended)
 
@@ -234,7 +234,7 @@ class Soak:
 
     def _forget(self) -> None:
         """Drop what is settled, so that the bench's own books stay flat."""
-        received = self.house.inbound_texts
+        received = self.recorder.inbound_texts
         for text in list(self.sent_inbound):
             if received[text] == 1 and int(text[3:]) < self.serial - 5000:
                 del self.sent_inbound[text], received[text]
@@ -287,7 +287,7 @@ def soak(
         for line in box.lines.values():
             line.stop()
             gave_up += line.given_up
-    received = one.house.inbound_texts
+    received = one.recorder.inbound_texts
     lost = sum(not received[text] for text in one.sent_inbound)
     print(one.refusals.most_common(8))
     print(f"CPU {time.process_time() - began:.0f} s; devices gave up {dict(gave_up)}")
@@ -297,7 +297,7 @@ def soak(
         (f"{name}: SMS accepted", outcomes["Accepted"], "SMS", None),
         (f"{name}: refused unsent, for the lane", outcomes["Refused"], "SMS", None),
         (f"{name}: unsure", outcomes["Uncertain"], "SMS", None),
-        (f"{name}: unsure, settled late", len(one.house.lates), "SMS", None),
+        (f"{name}: unsure, settled late", len(one.recorder.lates), "SMS", None),
         (f"{name}: verdict not as on the air", len(one.wrong), "SMS", 0),
         # a device gives an SMS up after its own repeats: nobody can help that
         (f"{name}: inbound lost by us", lost - gave_up["RECEIVE"], "SMS", 0),
@@ -307,7 +307,7 @@ def soak(
             "SMS",
             0,
         ),
-        (f"{name}: receipts unmatched", one.house.unmatched, "SMS", None),
+        (f"{name}: receipts unmatched", one.recorder.unmatched, "SMS", None),
     ]
     if len(sizes) > 6:
         growth = (sizes[-1] / sizes[len(sizes) // 2] - 1) * 100

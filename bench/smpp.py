@@ -13,7 +13,7 @@ from typing import Any
 
 from gdemoi.message import Outbound
 from gdemoi.smpp.pdu import pdus
-from tests.smpp.house import NOW, House
+from tests.smpp.rig import NOW, ChannelRig
 
 COUNT = 20_000
 BATCH = 100
@@ -77,8 +77,8 @@ def messages(start: int) -> list[Outbound]:
 
 def run() -> float:
     """Return the CPU of one message, in microseconds."""
-    house = House(window=BATCH)
-    channel = house.channel
+    rig = ChannelRig(window=BATCH)
+    channel = rig.channel
     esme: Any = channel.sender.esme
     esme.transport = Sink()
     done: list[Any] = []
@@ -90,12 +90,12 @@ def run() -> float:
         for message in batch:
             prepared: Any = channel.prepare(message)
             channel.submit(prepared, 1).addCallback(done.append)  # type: ignore
-        house.clock.advance(0)
+        rig.clock.advance(0)
         esme.dataReceived(answered)
         esme.dataReceived(reported)
-        house.clock.advance(0)
+        rig.clock.advance(0)
         spent += time.process_time() - begun
-        house.upstairs.receipts.clear()
+        rig.recorder.receipts.clear()
     assert len(done) == COUNT
     return spent / COUNT * 1e6
 

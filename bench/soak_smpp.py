@@ -18,7 +18,7 @@ from typing import Any
 from bench.soak_codec import mutated, seeds
 from gdemoi.message import Outbound
 from gdemoi.smpp.session_types import SessionState
-from tests.smpp.house import NOW, House
+from tests.smpp.rig import NOW, ChannelRig
 
 # What ends a session by right: unbind and its answer (a session that was told to
 # end before this batch is ending, and ESME_RINVBNDSTS makes us bind again).
@@ -53,19 +53,19 @@ class Sink:
     pauseProducing = resumeProducing = unregisterProducer
 
 
-def fresh() -> tuple[House, Any, Sink]:
+def fresh() -> tuple[ChannelRig, Any, Sink]:
     """Return a bound channel whose connection is in our hands."""
-    house = House(window=SEGMENTS, pdu_ring=50)
-    esme = house.channel.sender.esme
+    rig = ChannelRig(window=SEGMENTS, pdu_ring=50)
+    esme = rig.channel.sender.esme
     assert esme is not None
     sink = Sink()
     esme.transport = sink
-    return house, esme, sink
+    return rig, esme, sink
 
 
-def submit(house: House, count: int) -> None:
+def submit(rig: ChannelRig, count: int) -> None:
     """Keep a few messages under way, so that answers may find them."""
-    if len(house.channel.sender) or not house.channel.sender.esme:
+    if len(rig.channel.sender) or not rig.channel.sender.esme:
         return
     message = Outbound(
         id=f"m{count}",
@@ -74,8 +74,8 @@ def submit(house: House, count: int) -> None:
         expires_at=NOW + 60,
         text="x" * 300,
     )
-    prepared = house.channel.prepare(message)
-    house.channel.submit(prepared, 1).addCallback(lambda _: None)  # type: ignore
+    prepared = rig.channel.prepare(message)
+    rig.channel.submit(prepared, 1).addCallback(lambda _: None)  # type: ignore
 
 
 def main(count: int) -> int:
@@ -85,9 +85,9 @@ def main(count: int) -> int:
     told: Counter[str] = Counter()
     first_kib, wrong = 0, 0
     begun = time.monotonic()
-    house, esme, sink = fresh()
+    rig, esme, sink = fresh()
     for done in range(0, count, BATCH):
-        submit(house, done)
+        submit(rig, done)
         frames = [mutated(rng, known) for _ in range(BATCH)]
         if rng.random() < 0.5:
             number = rng.randrange(60)
@@ -97,21 +97,21 @@ def main(count: int) -> int:
         cut = rng.randrange(len(octets))
         for piece in (octets[:cut], octets[cut:]):
             esme.dataReceived(piece)
-        house.clock.advance(0.001)
+        rig.clock.advance(0.001)
         told["PDUs"] += len(frames)
         if esme.session.state is not SessionState.CLOSED and not sink.closed:
             continue
         kinds = {int.from_bytes(frame[4:8], "big") for frame in frames}
         whole = all(int.from_bytes(f[:4], "big") == len(f) for f in frames)
-        bad_status = house.channel.sender.statuses[0x04]
+        bad_status = rig.channel.sender.statuses[0x04]
         if was_bound and whole and not kinds & ENDS and not bad_status:
             wrong += 1
         told["sessions"] += 1
-        seen = house.channel.deliveries
+        seen = rig.channel.deliveries
         told["receipts"] += seen.receipts
         told["messages in"] += seen.messages
         told["answers"] += sink.answers
-        house, esme, sink = fresh()
+        rig, esme, sink = fresh()
         if not first_kib and done > count / 10:
             first_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first_kib

@@ -218,14 +218,14 @@ class ArchitectureTests(SynchronousTestCase):
         self.assertGreater(len(rows), 30)
 
     def test_every_package_has_its_place(self) -> None:
-        """The table of layers names each module and package of the house."""
+        """The table of layers names each module and package."""
         known = words_of("architecture.rst")
-        house = {
+        found = {
             path.stem if path.is_file() else path.name
             for path in (ROOT / "gdemoi").iterdir()
             if path.suffix == ".py" or (path / "__init__.py").exists()
         }
-        self.assertEqual(house - known - {"__init__", "logs"}, set())
+        self.assertEqual(found - known - {"__init__", "logs"}, set())
 
     def test_the_tour_of_the_readme_is_part_of_it(self) -> None:
         """The README's tour names files of the table, and those most asked for."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-HOUSE = Path(__file__).parent.parent / "gdemoi"
+PACKAGE = Path(__file__).parent.parent / "gdemoi"
 WORDS = {
     *("message", "facts", "errors", "interfaces", "contract", "kit"),
     *("cellrate", "ini", "text", "moments"),
@@ -13,29 +13,29 @@ WORDS = {
 # the packages of the kinds: a new protocol is a name in `gdemoi/kinds.py`, none here
 PROTOCOLS = {
     node.module.split(".")[1]
-    for node in ast.parse((HOUSE / "kinds.py").read_text("utf-8")).body
+    for node in ast.parse((PACKAGE / "kinds.py").read_text("utf-8")).body
     if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(".channel")
 }
 SHELL_ROOMS = {"protocol", "http", "handshake", "webhooks", "poller"}
-# beside the house, but allowed to put all of it together
+# beside the layers, but allowed to put all of it together
 ASSEMBLIES = {"sandbox.tap", "sandbox.demo"}
-FLOOR_2 = {"net", "tasks", "journal"}
+LAYER_2 = {"net", "tasks", "journal"}
 # seams: they name types of Twisted and define no behaviour
 NAMES_TWISTED = {"interfaces", "contract.gateway"}
 CLOCKS_AND_SOCKETS = {"time", "datetime.now", "socket", "asyncio", "threading"}
 
 
 def modules() -> dict[str, Path]:
-    """Return every module of the house by its name below `gdemoi`."""
+    """Return every module of the package by its name below `gdemoi`."""
     found = {}
-    for path in HOUSE.rglob("*.py"):
-        name = ".".join(path.relative_to(HOUSE).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         found[name.removesuffix(".__init__")] = path
     return found
 
 
 def floor(name: str) -> int | None:
-    """Return the floor a module lives on; None: beside the house."""
+    """Return the layer of a module; None: beside the layers."""
     first, _, rest = name.partition(".")
     if name in ASSEMBLIES:
         return 7
@@ -50,7 +50,7 @@ def floor(name: str) -> int | None:
         return 2 if room in SHELL_ROOMS else 1
     if name == "amqp.mapping":
         return 1
-    if first in FLOOR_2:
+    if first in LAYER_2:
         return 2
     if first == "kinds":
         return 3

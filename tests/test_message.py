@@ -1,4 +1,4 @@
-"""The words that travel through the house."""
+"""The words that travel through the gateway."""
 
 from hypothesis import given
 from hypothesis import strategies as st

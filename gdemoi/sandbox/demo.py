@@ -19,7 +19,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from gdemoi.sandbox.demo_processes import House, Over
+from gdemoi.sandbox.demo_processes import DemoFailed, DemoProcesses
 
 LIMIT_S: Final = 90.0
 START_S: Final = 30.0
@@ -95,9 +95,9 @@ def messages_for(channels: list[str]) -> list[tuple[str, dict[str, Any]]]:
 class Demo:
     """The platform's side of the talk."""
 
-    def __init__(self, console: Console, house: House) -> None:
+    def __init__(self, console: Console, processes: DemoProcesses) -> None:
         self.console = console
-        self.house = house
+        self.processes = processes
         self.titles: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self.inbound: set[str] = set()
@@ -113,7 +113,7 @@ class Demo:
             if str(message.get("text", "")).endswith("?")
         }
         good = self.follow(ids, wanted)
-        self.console.print(f"\nStatus page and API: {self.house.url}/")
+        self.console.print(f"\nStatus page and API: {self.processes.url}/")
         if once:
             return 0 if good else 1
         self.console.print("Ctrl-C ends the demo.\n")
@@ -127,11 +127,11 @@ class Demo:
         down = ["everything"]
         while down:
             if time.monotonic() > deadline:
-                raise Over(f"not up after {START_S:g} s: {', '.join(down)}")
-            self.house.check()
+                raise DemoFailed(f"not up after {START_S:g} s: {', '.join(down)}")
+            self.processes.check()
             try:
-                self.house.check_name()
-                channels = self.house.call("GET", "/v1/channels")
+                self.processes.check_name()
+                channels = self.processes.call("GET", "/v1/channels")
             except OSError:
                 time.sleep(0.2)
                 continue
@@ -143,15 +143,17 @@ class Demo:
         return names
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the gateway, as a platform would; raises `Over` when it is gone."""
-        self.house.check()
+        """Ask the gateway, as a platform would; raises `DemoFailed` when it is gone."""
+        self.processes.check()
         try:
-            return self.house.call(method, path, body)
+            return self.processes.call(method, path, body)
         except OSError as fault:
             # the connection breaks a moment before the process has ended
             time.sleep(1.0)
-            self.house.check()
-            raise Over(f"{self.house.name} does not answer: {fault}") from fault
+            self.processes.check()
+            raise DemoFailed(
+                f"{self.processes.name} does not answer: {fault}"
+            ) from fault
 
     def send(self, title: str, message: dict[str, Any]) -> str:
         """Hand one message in, as a platform would."""
@@ -244,17 +246,17 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="gdemoi-demo-"))
-    house = House(folder)
+    processes = DemoProcesses(folder)
     try:
-        house.start()
-        status = Demo(console, house).run(arguments.once)
-    except Over as over:
+        processes.start()
+        status = Demo(console, processes).run(arguments.once)
+    except DemoFailed as over:
         console.print(Text(f"\nThe demo ends: {over}", style="bold red"))
         status = 1
     except KeyboardInterrupt:
         status = 130
     finally:
-        house.stop()
+        processes.stop()
     if status == 1:
         console.print(f"Its files are kept in {folder}")
     else:

@@ -37,7 +37,7 @@ _GRACE_S: Final = 25.0
 _ANSWER_S: Final = 60.0
 
 
-class Over(Exception):
+class DemoFailed(Exception):
     """The demo cannot go on; the text says why."""
 
 
@@ -99,7 +99,7 @@ def _open(request: urllib.request.Request) -> IO[bytes]:
 
 
 @define
-class House:
+class DemoProcesses:
     """The processes of a demo in a folder, and how to ask its gateway."""
 
     folder: Path
@@ -149,14 +149,14 @@ class House:
             child.stop()
 
     def check(self) -> None:
-        """Raise `Over` when one of the processes has ended."""
+        """Raise `DemoFailed` when one of the processes has ended."""
         for child in self.children:
             ended = child.end()
             if ended is not None:
-                raise Over(ended)
+                raise DemoFailed(ended)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the gateway; raises `Over` for what it refuses, OSError for silence."""
+        """Ask the gateway; raises `DemoFailed` when refused, OSError unanswered."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -169,18 +169,18 @@ class House:
         except urllib.error.HTTPError as refused:
             with refused:
                 said = refused.read().decode("utf-8", "replace")
-            raise Over(f"{method} {path}: {refused.code} {said}") from refused
+            raise DemoFailed(f"{method} {path}: {refused.code} {said}") from refused
         except HTTPException as fault:
             # a process that ends in the middle of its answer
             raise ConnectionError(str(fault)) from fault
         except ValueError as fault:
-            raise Over(f"what answers at {self.url} is no gateway") from fault
+            raise DemoFailed(f"what answers at {self.url} is no gateway") from fault
 
     def check_name(self) -> None:
-        """Raise `Over` when the gateway that answers is not this demo's own."""
+        """Raise `DemoFailed` when the gateway that answers is not this demo's own."""
         name = self.call("GET", "/v1/status").get("name")
         if name != self.name:
-            raise Over(
+            raise DemoFailed(
                 f"another gateway ({name}) answers at {self.url}, and not this demo's:"
                 " nothing was sent"
             )

@@ -19,7 +19,7 @@ from gdemoi.amqp.spec import spec, xml
 from gdemoi.errors import Unavailable
 from gdemoi.net.reconnector import LoginRefused
 from tests.amqp.broker import Side, Stored
-from tests.amqp.house import Case
+from tests.amqp.fakes import Case
 
 CYRILLIC = '{"text":"Привет"}'.encode()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.consumer import Consumer
-from tests.amqp.house import Case
+from tests.amqp.fakes import Case
 
 
 class ConsumerTests(Case):

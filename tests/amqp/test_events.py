@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gdemoi.amqp.codec import decode_properties
 from gdemoi.moments import rfc3339
-from tests.amqp.house import ServiceCase
+from tests.amqp.fakes import ServiceCase
 
 STATUS = "gdemoi.status"
 INBOUND = "gdemoi.inbound"

@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 
 from gdemoi.amqp.codec import decode_properties, encode_properties
 from gdemoi.amqp.settings import AmqpMapSettings
-from tests.amqp.house import ServiceCase
+from tests.amqp.fakes import ServiceCase
 
 # strings as they come off the wire: any octets
 WORDS = st.binary(max_size=12).map(lambda o: o.decode("utf-8", "surrogateescape"))
@@ -52,16 +52,16 @@ class IngressCase(ServiceCase):
 class TakingTests(IngressCase):
     def test_acked_after_the_commit(self) -> None:
         """Not a moment before; all that came together with one ack."""
-        self.door.waiting = []
+        self.intake.waiting = []
         for number in range(3):
             self.put(self.envelope(f"m{number}"))
         self.network.flush()
-        self.assertEqual(sum(map(len, self.door.calls)), 3)
+        self.assertEqual(sum(map(len, self.intake.calls)), 3)
         self.assertEqual((self.unacked(), self.side.acks), (3, []))
-        self.door.commit()
+        self.intake.commit()
         self.network.flush()
         self.assertEqual(self.unacked(), 0)
-        self.assertEqual(self.door.taken["m0"].text, "Привет")
+        self.assertEqual(self.intake.taken["m0"].text, "Привет")
         self.assertEqual(self.service.status().taken, 3)
 
     def test_properties_become_fields(self) -> None:
@@ -69,20 +69,20 @@ class TakingTests(IngressCase):
         body = b'{"to":"112","text":"x"}'
         self.put(body, message_id="m-1", reply_to="back", correlation_id="c-1")
         self.network.flush()
-        message = self.door.taken["m-1"]
+        message = self.intake.taken["m-1"]
         self.assertEqual((message.reply_to, message.correlation_id), ("back", "c-1"))
 
     def test_a_commit_after_the_link_was_lost(self) -> None:
         """Its ack is dropped; the redelivered copy is a duplicate and acked."""
-        self.door.waiting = []
+        self.intake.waiting = []
         self.put(self.envelope("m"))
         self.network.flush()
         self.network.cut()
-        self.door.commit()
-        self.door.waiting = None
+        self.intake.commit()
+        self.intake.waiting = None
         self.advance(2)
         self.side = self.broker.sides[-1]
-        self.assertEqual(self.door.calls, [["m"], ["m"]])
+        self.assertEqual(self.intake.calls, [["m"], ["m"]])
         self.assertEqual((self.unacked(), len(self.broker.queues[OUTBOUND])), (0, 0))
         self.assertEqual(self.statuses(), [])
 
@@ -94,46 +94,48 @@ class TakingTests(IngressCase):
 class BackpressureTests(IngressCase):
     def test_while_the_journal_fails_nothing_is_acked_nor_given_back(self) -> None:
         """It is tried again, ever more slowly, in the order it came."""
-        self.door.failing = True
+        self.intake.failing = True
         self.put(self.envelope("m1"))
         self.network.flush()
         self.put(self.envelope("m2"))
         self.network.flush()
         self.assertEqual((self.unacked(), self.side.acks), (2, []))
         self.advance(20)
-        self.assertLess(len(self.door.calls), 30)
+        self.assertLess(len(self.intake.calls), 30)
         self.assertEqual(self.service.status().held, 2)
-        self.door.failing = False
-        self.door.calls.clear()
+        self.intake.failing = False
+        self.intake.calls.clear()
         self.advance(6)
-        self.assertEqual(list(chain(*self.door.calls)), ["m1", "m2"])
+        self.assertEqual(list(chain(*self.intake.calls)), ["m1", "m2"])
         self.assertEqual(self.unacked(), 0)
 
     def test_over_the_mark_deliveries_stay_in_the_broker(self) -> None:
         """The prefetch fills, the gateway is not even asked."""
-        self.door.is_full = True
+        self.intake.is_full = True
         for number in range(600):
             self.put(self.envelope(f"m{number}"))
         self.network.flush()
-        self.assertEqual(self.door.calls, [])
+        self.assertEqual(self.intake.calls, [])
         self.assertEqual(self.unacked(), 500)
         self.assertEqual(len(self.broker.queues[OUTBOUND]), 100)
-        self.door.is_full = False
+        self.intake.is_full = False
         self.advance(6)
-        self.assertEqual(len(self.door.taken), 600)
-        self.assertEqual(list(self.door.taken), [f"m{number}" for number in range(600)])
+        self.assertEqual(len(self.intake.taken), 600)
+        self.assertEqual(
+            list(self.intake.taken), [f"m{number}" for number in range(600)]
+        )
         self.assertEqual(self.unacked(), 0)
 
     def test_held_ones_of_a_lost_link_are_forgotten(self) -> None:
         """They come again with the next one."""
-        self.door.is_full = True
+        self.intake.is_full = True
         self.put(self.envelope("m"))
         self.network.flush()
         self.network.cut()
         self.assertEqual(self.service.status().held, 0)
-        self.door.is_full = False
+        self.intake.is_full = False
         self.advance(2)
-        self.assertEqual(list(self.door.taken), ["m"])
+        self.assertEqual(list(self.intake.taken), ["m"])
 
 
 class InvalidTests(IngressCase):
@@ -181,14 +183,14 @@ class InvalidTests(IngressCase):
         self.network.flush()
         self.assertEqual([kept for kept, _ in self.invalid()][:5], bodies)
         self.assertEqual(len(self.invalid()), 6)
-        self.assertEqual(list(self.door.taken), ["good"])
+        self.assertEqual(list(self.intake.taken), ["good"])
         self.assertEqual(self.unacked(), 0)
 
     def test_a_300_kb_text_is_not_broken(self) -> None:
         """What becomes of it is for the channels to say."""
         self.put(self.envelope("m", text="Ж" * 150_000))
         self.network.flush()
-        self.assertEqual(len(self.door.taken["m"].text or ""), 150_000)
+        self.assertEqual(len(self.intake.taken["m"].text or ""), 150_000)
 
     def test_a_body_over_the_limit(self) -> None:
         """1 MiB, as over HTTP."""
@@ -343,7 +345,7 @@ class MapTests(IngressCase):
         """With the message-id property for its id."""
         self.put(b'{"phone":89161234567,"message":"x","more":1}', message_id="m")
         self.network.flush()
-        self.assertEqual(self.door.taken["m"].to, "+79161234567")
+        self.assertEqual(self.intake.taken["m"].to, "+79161234567")
 
 
 class HostileTests(IngressCase):
@@ -387,7 +389,7 @@ class HostileTests(IngressCase):
 class StopTests(IngressCase):
     def test_takes_no_more_and_waits_for_commits(self) -> None:
         """What was handed in is acked, what comes later stays in the broker."""
-        self.door.waiting = []
+        self.intake.waiting = []
         self.put(self.envelope("m1"))
         self.network.flush()
         stopping = Deferred.fromCoroutine(self.service.stop_taking())
@@ -395,15 +397,15 @@ class StopTests(IngressCase):
         self.put(self.envelope("m2"))
         self.advance(1)
         self.assertNoResult(stopping)
-        self.door.commit()
+        self.intake.commit()
         self.advance(1)
         self.successResultOf(stopping)
-        self.assertEqual(list(self.door.taken), ["m1"])
+        self.assertEqual(list(self.intake.taken), ["m1"])
         self.assertEqual((self.unacked(), len(self.broker.queues[OUTBOUND])), (0, 1))
 
     def test_stopping_while_the_gateway_is_full(self) -> None:
         """Held deliveries stay unacked; nobody waits for them."""
-        self.door.is_full = True
+        self.intake.is_full = True
         self.put(self.envelope("m"))
         self.network.flush()
         self.result(self.service.stop_taking())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gdemoi.amqp.codec import decode_properties
 from gdemoi.amqp.publisher import Declined, Publisher, Unroutable, json_properties
-from tests.amqp.house import Case
+from tests.amqp.fakes import Case
 
 
 class PropertiesTests(Case):

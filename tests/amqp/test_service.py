@@ -16,7 +16,7 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.net.certificates import Named
 from gdemoi.net.hosts import Host
 from tests.amqp.broker import Broker, Side
-from tests.amqp.house import ServiceCase
+from tests.amqp.fakes import ServiceCase
 from tests.amqp.live import self_signed
 from tests.names import NamedReactor
 
@@ -54,7 +54,7 @@ class ConnectingTests(ServiceCase):
             self.broker.put("gdemoi.outbound", self.envelope(f"m{number}"))
             self.advance(40)
             self.assertEqual(self.service.status().state, "up")
-        self.assertEqual(list(self.door.taken), [f"m{number}" for number in range(5)])
+        self.assertEqual(list(self.intake.taken), [f"m{number}" for number in range(5)])
 
     def test_pauses_grow_until_it_is_stable(self) -> None:
         """A link that is lost at once after each login is not hammered."""
@@ -121,7 +121,7 @@ class ConnectingTests(ServiceCase):
         self.assertIn("gdemoi.outbound", self.broker.queues)
         self.broker.put("gdemoi.outbound", self.envelope("m"))
         self.network.flush()
-        self.assertEqual(list(self.door.taken), ["m"])
+        self.assertEqual(list(self.intake.taken), ["m"])
 
     def test_prefix_and_type_of_queues(self) -> None:
         """From the settings."""
@@ -138,14 +138,14 @@ class StoppingTests(ServiceCase):
     def test_an_orderly_end(self) -> None:
         """Cancel, commits, acks, events, bookmark, goodbye; in this order."""
         side = self.start()
-        self.door.waiting = []
+        self.intake.waiting = []
         self.broker.put("gdemoi.outbound", self.envelope("m"))
         self.network.flush()
         stopping = Deferred.fromCoroutine(self.service.stop(10.0))
         self.advance(1)
         self.assertNoResult(stopping)
         self.outbox.add()
-        self.door.commit()
+        self.intake.commit()
         self.advance(1)
         self.successResultOf(stopping)
         self.assertEqual(side.acks, [("ack", 1, True)])
@@ -263,7 +263,7 @@ class AddressTests(ServiceCase):
                 url=tuple(map(url, urls or ("amqp://guest@rabbit/",))), **settings
             ),
             self.maps,
-            self.door,
+            self.intake,
             self.outbox,  # type: ignore[arg-type]
             self.reactor,
             defaults=Defaults("RU"),

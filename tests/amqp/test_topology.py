@@ -9,7 +9,7 @@ from twisted.logger import Logger, LogLevel, capturedLogs, formatEvent
 from gdemoi.amqp.topology import LAST_LOOK_S, LOOK_S, Topology
 from gdemoi.errors import Unavailable
 from tests.amqp.broker import Stored
-from tests.amqp.house import Case, ServiceCase
+from tests.amqp.fakes import Case, ServiceCase
 
 QUEUES = {"g.outbound", "g.status", "g.inbound", "g.invalid"}
 
@@ -93,7 +93,7 @@ class UpkeepTests(ServiceCase):
         self.advance(LOOK_S)
         self.broker.publish(Stored("gdemoi", "outbound.x", b"\0\0", self.envelope("m")))
         self.network.flush()
-        self.assertEqual(list(self.door.taken), ["m"])
+        self.assertEqual(list(self.intake.taken), ["m"])
 
     def test_a_look_does_not_declare_what_is_there(self) -> None:
         """A queue of another type is not asked for each time (field report A10)."""

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cli.wires import Terminal
-from tests.http.house import Client, House
+from tests.http.gateway import Client, FakeGateway
 from tests.http.test_operators import passed
 
 
@@ -19,19 +19,19 @@ class Watching(Terminal):
         super().sleep(seconds)
         if len(self.slept) > 2:
             raise KeyboardInterrupt
-        last = len(self.client.house.passed)
-        self.client.house.passed.append(passed(last + 1))
+        last = len(self.client.gateway.passed)
+        self.client.gateway.passed.append(passed(last + 1))
 
 
 def watching(*numbers: int) -> Watching:
-    return Watching(Client(House(passed=[passed(number) for number in numbers])))
+    return Watching(Client(FakeGateway(passed=[passed(number) for number in numbers])))
 
 
 class TraceTests(SynchronousTestCase):
     def test_lines(self) -> None:
         """One line for each, with its arrow and its link; square brackets stay."""
         inward: dict[str, Any] = passed(2) | {"direction": "in", "line": "[bold]x"}
-        terminal = Terminal(Client(House(passed=[passed(1), inward])))
+        terminal = Terminal(Client(FakeGateway(passed=[passed(1), inward])))
         result = terminal.type("trace", "smsc")
         first, second = result.stdout.splitlines()
         self.assertIn("→ transceiver EnquireLink(sequence_number=1)", first)
@@ -40,7 +40,7 @@ class TraceTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """The page as it came."""
-        terminal = Terminal(Client(House(passed=[passed(1)])))
+        terminal = Terminal(Client(FakeGateway(passed=[passed(1)])))
         page = json.loads(terminal.type("trace", "smsc", "--json").stdout)
         self.assertEqual(page["records"], [passed(1)])
 
@@ -77,8 +77,10 @@ class TraceTests(SynchronousTestCase):
 class WholeTests(SynchronousTestCase):
     def test_status_counts(self) -> None:
         """Messages by state, and receipts that match none."""
-        house = House(states={"delivered": 3, "uncertain": 1}, lost_receipts=[{}])
-        result = Terminal(Client(house)).type("status")
+        gateway = FakeGateway(
+            states={"delivered": 3, "uncertain": 1}, lost_receipts=[{}]
+        )
+        result = Terminal(Client(gateway)).type("status")
         for text in ("delivered 3", "uncertain 1", "1 receipts match no message"):
             self.assertIn(text, result.stdout)
 
@@ -86,7 +88,7 @@ class WholeTests(SynchronousTestCase):
         """The channels are shown all the same."""
         from gdemoi.errors import Unavailable
 
-        terminal = Terminal(Client(House(broken=Unavailable("disk is full"))))
+        terminal = Terminal(Client(FakeGateway(broken=Unavailable("disk is full"))))
         result = terminal.type("status")
         self.assertIn("not ready", result.stdout)
         self.assertIn("disk is full", result.stdout)
@@ -103,7 +105,7 @@ class WholeTests(SynchronousTestCase):
             "about": "+79161234567",
             "error": None,
         }
-        terminal = Terminal(Client(House(lost_receipts=[receipt] * 3)))
+        terminal = Terminal(Client(FakeGateway(lost_receipts=[receipt] * 3)))
         result = terminal.type("unmatched", "--limit", "2")
         self.assertEqual(result.stdout.count("0A1B"), 2)
         self.assertIn("and 1 older ones", result.stdout)

@@ -18,7 +18,7 @@ from gdemoi.http.settings import HttpSettings
 from gdemoi.moments import EARLIEST, LATEST
 from tests.cli.wires import Terminal
 from tests.goip.rig import line_settings
-from tests.http.house import Client, House
+from tests.http.gateway import Client, FakeGateway
 
 SEND = ("send", "--id", "a1", "--to", "89161234567")
 STORY: dict[str, Any] = {
@@ -57,8 +57,8 @@ STORY: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Tales(House):
-    """A house whose every message has one story."""
+class StoryGateway(FakeGateway):
+    """A gateway whose every message has one story."""
 
     states: list[str]
 
@@ -73,9 +73,9 @@ class Tales(House):
 
 
 def telling(*states: str) -> Terminal:
-    house = Tales()
-    house.states = list(states)
-    return Terminal(Client(house))
+    gateway = StoryGateway()
+    gateway.states = list(states)
+    return Terminal(Client(gateway))
 
 
 class SendTests(SynchronousTestCase):
@@ -98,7 +98,7 @@ class SendTests(SynchronousTestCase):
             "--on-unsure", "fail", "--flash", "--max-segments", "2",
         )  # fmt: skip
         self.assertEqual(result.exit_code, 0, result.output)
-        message, _ = terminal.client.house.taken["a1"]
+        message, _ = terminal.client.gateway.taken["a1"]
         self.assertEqual((message.to, message.text), ("+79161234567", "  a "))
         self.assertEqual((message.from_, message.class_), ("X", "command"))
         self.assertEqual(message.expires_at - message.accepted_at, 300.0)
@@ -110,7 +110,7 @@ class SendTests(SynchronousTestCase):
         """Octets are typed in hexadecimal."""
         terminal = Terminal()
         terminal.type(*SEND, "--binary", "00ff", "--udh", "0401020304")
-        message, _ = terminal.client.house.taken["a1"]
+        message, _ = terminal.client.gateway.taken["a1"]
         self.assertEqual((message.binary, message.udh), (b"\0\xff", b"\4\1\2\3\4"))
 
     def test_a_repeat_says_so(self) -> None:
@@ -219,7 +219,7 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(result.exit_code, 0, result.output)
         self.assertIn("a1", result.output)
         self.assertIn("--cursor next", result.output)
-        (wanted,) = terminal.client.house.searched
+        (wanted,) = terminal.client.gateway.searched
         self.assertEqual(wanted.state, "delivered")
         assert wanted.since is not None
         self.assertGreater(wanted.since, 1e9)
@@ -238,7 +238,7 @@ class ReadingTests(SynchronousTestCase):
             for id_ in (long, "a1")
         ]  # fmt: skip
         for columns in (160, 80, 40, None):
-            terminal = Terminal(Client(Finds(rows)), columns=columns)
+            terminal = Terminal(Client(SearchGateway(rows)), columns=columns)
             lines = terminal.type("list").output.splitlines()
             self.assertTrue(any(long in line for line in lines), columns)
             for word in ("+79161234567", "undelivered", "GdeMoi", "mensatek", "a1"):
@@ -253,8 +253,8 @@ class ReadingTests(SynchronousTestCase):
                    "account": "user@smpp01.mensatek.com", "provider_id": id_,
                    "state": "delivered", "about": "+79161234567"}  # fmt: skip
         for columns in (160, 80, 40, None):
-            house = House(lost_receipts=[receipt])
-            result = Terminal(Client(house), columns=columns).type("unmatched")
+            gateway = FakeGateway(lost_receipts=[receipt])
+            result = Terminal(Client(gateway), columns=columns).type("unmatched")
             self.assertIn(id_, result.output)
             self.assertIn("+79161234567", result.output)
 
@@ -271,7 +271,7 @@ class ReadingTests(SynchronousTestCase):
             {"type": "line", "channel": None, "line": None, "state": "up",
              "reason": None},
         ):  # fmt: skip
-            terminal.client.house.tell(json.dumps(body))
+            terminal.client.gateway.tell(json.dumps(body))
         output = terminal.type("events").output
         self.assertNotIn("None", output)
         self.assertIn("+7916  'OK'", output)
@@ -287,7 +287,7 @@ class ReadingTests(SynchronousTestCase):
             terminal = Terminal()
             result = terminal.type("list", "--since", given)
             self.assertEqual(result.exit_code, 0, result.output)
-            self.assertEqual(terminal.client.house.searched[0].since, since)
+            self.assertEqual(terminal.client.gateway.searched[0].since, since)
         for given in ("9" * 400 + "d", "1..2h", ".h", "0001-01-01", "x", ""):
             result = Terminal().type("list", "--since", given)
             self.assertEqual(result.exit_code, 2, given)
@@ -328,7 +328,7 @@ class ReadingTests(SynchronousTestCase):
             {"type": "line", "channel": "office", "line": "goip1", "state": "down",
              "reason": "no keepalive", "at": "2026-11-21T03:01:02.000Z"},
         ):  # fmt: skip
-            terminal.client.house.tell(json.dumps(body))
+            terminal.client.gateway.tell(json.dumps(body))
         result = terminal.type("events")
         for words in (
             "✓ delivered  a1  smsc  attempt 2",
@@ -345,7 +345,7 @@ class ReadingTests(SynchronousTestCase):
         terminal = Terminal()
         body = {"type": "inbound", "from": "+7917", "to": "+7495", "text": "hi"}
         body |= {"udh": "0605040b8423f0", "dest_port": 2948, "source_port": 0}
-        terminal.client.house.tell(json.dumps(body))
+        terminal.client.gateway.tell(json.dumps(body))
         self.assertIn(
             "'hi'  port 2948, from port 0, udh 0605040b8423f0",
             terminal.type("events").output,
@@ -355,7 +355,7 @@ class ReadingTests(SynchronousTestCase):
         """In one form, and as it came beside it."""
         terminal = Terminal()
         body = {"type": "inbound", "from": "+79161234567", "from_raw": "89161234567"}
-        terminal.client.house.tell(json.dumps(body | {"to": "+7495", "text": "hi"}))
+        terminal.client.gateway.tell(json.dumps(body | {"to": "+7495", "text": "hi"}))
         self.assertIn(
             "+79161234567 (89161234567) → +7495", terminal.type("events").output
         )
@@ -364,7 +364,7 @@ class ReadingTests(SynchronousTestCase):
         """Without a place the newest ones are shown."""
         terminal = Terminal()
         for number in range(5):
-            terminal.client.house.tell(f'{{"type":"status","id":"m{number}"}}')
+            terminal.client.gateway.tell(f'{{"type":"status","id":"m{number}"}}')
         result = terminal.type("events", "--limit", "2")
         self.assertNotIn("m2", result.output)
         self.assertIn("m3", result.output)
@@ -373,8 +373,8 @@ class ReadingTests(SynchronousTestCase):
     def test_following_events(self) -> None:
         """--follow reads the stream, one JSON document to a line."""
         terminal = Terminal()
-        terminal.client.house.tell('{"type":"status","state":"delivered","n":1}')
-        terminal.client.house.tell('{"type":"status","state":"expired","n":2}')
+        terminal.client.gateway.tell('{"type":"status","state":"delivered","n":1}')
+        terminal.client.gateway.tell('{"type":"status","state":"expired","n":2}')
         result = terminal.type("events", "--follow", "--after", "0", "--json")
         self.assertEqual(
             [json.loads(x)["n"] for x in result.output.splitlines()], [1, 2]
@@ -392,8 +392,8 @@ class ReadingTests(SynchronousTestCase):
         self.assertIn("it has left", result.output)
 
 
-class Finds(House):
-    """A house whose searches find what is given."""
+class SearchGateway(FakeGateway):
+    """A gateway whose searches find what is given."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         super().__init__()
@@ -403,7 +403,7 @@ class Finds(House):
         return MessagePage(self.rows, None)
 
 
-class Lines(House):
+class Lines(FakeGateway):
     def channels(self) -> list[dict[str, Any]]:
         lines = [
             {"name": "goip1", "state": "up", "facts": {"signal": 21}},
@@ -445,8 +445,8 @@ class OperatingTests(SynchronousTestCase):
             {"state": "degraded", **resting},
             {"state": "down", "binds": [{"name": "trx", "next_try_at": at}]},
         ):
-            house = House(described=[{"name": "smsc", "kind": "smpp", **told}])
-            said = Terminal(Client(house)).type("status").output
+            gateway = FakeGateway(described=[{"name": "smsc", "kind": "smpp", **told}])
+            said = Terminal(Client(gateway)).type("status").output
             self.assertIn("next try at 12:34:56", said)
 
     def test_a_line_at_a_glance(self) -> None:
@@ -457,7 +457,7 @@ class OperatingTests(SynchronousTestCase):
         shown |= {"number": "+79161112201", "address": "192.0.2.7:10991"}
         shown |= {"signal": 21, "sent_today": 3, "daily_limit": 300, "seen_at": 1.0}
         channel = {"name": "office", "kind": "goip", "state": "up", "lines": [shown]}
-        terminal = Terminal(Client(House(described=[channel])), columns=80)
+        terminal = Terminal(Client(FakeGateway(described=[channel])), columns=80)
         lines = terminal.type("status").output.splitlines()
         (row,) = [one for one in lines if "office/goip1" in one]
         at = lines.index(row)
@@ -469,13 +469,17 @@ class OperatingTests(SynchronousTestCase):
 
     def test_status_of_a_gateway_that_is_not_ready(self) -> None:
         """The reason is told; the channels are shown all the same."""
-        result = Terminal(Client(House(why_unready="backlog full"))).type("status")
+        result = Terminal(Client(FakeGateway(why_unready="backlog full"))).type(
+            "status"
+        )
         self.assertIn("not ready", result.output)
         self.assertIn("smsc", result.output)
 
     def test_status_after_a_loss(self) -> None:
         """It is not to be overlooked (field report B20)."""
-        result = Terminal(Client(House(what_was_lost="95 messages"))).type("status")
+        result = Terminal(Client(FakeGateway(what_was_lost="95 messages"))).type(
+            "status"
+        )
         self.assertIn("lost: 95 messages", result.output)
 
     def test_status_as_json(self) -> None:
@@ -489,7 +493,7 @@ class OperatingTests(SynchronousTestCase):
         """Both reach the channel; an unknown one is 1."""
         terminal = Terminal()
         self.assertIn("smsc is paused", terminal.type("pause", "smsc").output)
-        self.assertEqual(terminal.client.house.paused, {"smsc"})
+        self.assertEqual(terminal.client.gateway.paused, {"smsc"})
         self.assertIn("smsc goes on", terminal.type("resume", "smsc").output)
         self.assertEqual(terminal.type("pause", "x").exit_code, 1)
 

@@ -21,7 +21,7 @@ from gdemoi.cli.terminal import (
 )
 from gdemoi.contract.gateway import MessagePage, Search
 from tests.cli.wires import Terminal
-from tests.http.house import Client, House
+from tests.http.gateway import Client, FakeGateway
 
 CLI = Path(__file__).parents[2] / "gdemoi" / "cli"
 ESCAPE = "e\x1b[2J\r\x07\x9b31m\u202e\u2066\u2028\n"
@@ -29,8 +29,8 @@ SHOWN = r"e\x1b[2J\r\x07\x9b31m\u202e\u2066\u2028"
 ORDERS = {*"\x1b\r\x07\x9b\u202e\u2066\u2028"}
 
 
-class Foreign(House):
-    """A house that a carrier told nothing but orders for terminals."""
+class Foreign(FakeGateway):
+    """A gateway that a carrier told nothing but orders for terminals."""
 
     async def story(self, message_id: str) -> dict[str, Any] | None:
         error = {"code": f"smpp:{ESCAPE}", "text": ESCAPE}

@@ -1,4 +1,4 @@
-"""The outer world of commands: an API over a house in memory."""
+"""The outer world of commands: an API over a gateway in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from gdemoi.cli import main
 from gdemoi.cli.asking import Wires
 from gdemoi.smpp.settings import SmppSettings
-from tests.http.house import Client, parsed
+from tests.http.gateway import Client, parsed
 
 
 @define

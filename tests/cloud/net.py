@@ -124,7 +124,7 @@ def tyntec(**changes: Any) -> TyntecSettings:
 
 
 @implementer(IStreamClientEndpoint)
-class _Way:
+class _MemoryRoute:
     def __init__(self, net: Net, host: str, port: int) -> None:
         self._net, self._host, self._port = net, host, port
 
@@ -156,16 +156,16 @@ class Net:
         self.servers: dict[tuple[str, int], Any] = {}
         self.pumps: list[Any] = []
 
-    def endpointForURI(self, uri: Any) -> _Way:
+    def endpointForURI(self, uri: Any) -> _MemoryRoute:
         """Return the way to a host."""
-        return _Way(self, uri.host.decode("ascii"), uri.port)
+        return _MemoryRoute(self, uri.host.decode("ascii"), uri.port)
 
     def agent(self) -> Agent:
         """Return a real HTTP client on this network."""
         return Agent.usingEndpointFactory(self.clock, self)
 
     def serve(self, port: int, resource: IResource) -> None:
-        """Let a resource answer at 127.0.0.1, as the house serves webhooks."""
+        """Let a resource answer at 127.0.0.1, as the gateway serves webhooks."""
         self._serve(port, BoundedSite(resource, MOST_OCTETS, self.clock))
 
     def serve_clouds(self, port: int, clouds: Clouds) -> None:
@@ -207,7 +207,7 @@ class Net:
 
 
 @implementer(IChannelEvents)
-class Upstairs:
+class EventsRecorder:
     """What stands above a channel: writes everything down, unless it cannot."""
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ class Upstairs:
         self.changes.append((state, reason))
 
 
-class House:
+class ChannelRig:
     """One cloud channel with its surroundings, on a network."""
 
     def __init__(
@@ -257,13 +257,13 @@ class House:
         kind: ProviderKind | None = None,
     ) -> None:
         self.net = net or Net()
-        self.up = Upstairs()
+        self.recorder = EventsRecorder()
         self.cursors = {} if cursors is None else cursors
         self.sms = Resource()
         root = Resource()
         root.putChild(b"sms", self.sms)
         self.net.serve(22000, root)
-        around = ChannelContext(
+        context = ChannelContext(
             reactor=self.net.clock,
             clock=self.net.clock,
             random=lambda: 0.5,
@@ -275,21 +275,21 @@ class House:
         http = CloudHttp(
             self.net.agent(),
             self.net.clock,
-            around.random,
+            context.random,
             timeout_s=settings.timeout_s,
             in_flight=settings.in_flight,
         )
         provider = (kind or kind_of(settings)).make(settings, name)
-        self.channel = CloudChannel("cloud", name, settings, provider, around, http)
+        self.channel = CloudChannel("cloud", name, settings, provider, context, http)
         self.provider = provider
 
     def _set_cursor(self, word: str, value: str) -> Deferred[None]:
         self.cursors[word] = value
         return succeed(None)
 
-    def start(self) -> House:
+    def start(self) -> ChannelRig:
         """Start the channel."""
-        self.channel.start(self.up)
+        self.channel.start(self.recorder)
         self.net.settle()
         return self
 

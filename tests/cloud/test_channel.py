@@ -1,4 +1,4 @@
-"""The cloud kinds, made as the house makes them."""
+"""The cloud kinds, made as the gateway makes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.cloud.net import demo_settings, provider_of, vonage
 ROOT = Path(__file__).parents[2]
 
 
-def around(mounted: dict[str, Any]) -> ChannelContext:
+def context(mounted: dict[str, Any]) -> ChannelContext:
     reactor = MemoryReactorClock()
     return ChannelContext(
         reactor=reactor,
@@ -83,7 +83,7 @@ class KindTests(SynchronousTestCase):
             mounted: dict[str, Any] = {}
             own = demo_settings(kind.name)
             self.assertIsInstance(own, kind.settings)
-            channel = kind.make("eu", own, [], around(mounted))
+            channel = kind.make("eu", own, [], context(mounted))
             self.assertTrue(verifyObject(IChannel, channel))
             self.assertEqual((channel.name, channel.kind), ("eu", kind.name))
             self.assertEqual(list(mounted), ["eu"])

@@ -14,6 +14,7 @@ from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.errors import ConfigurationError, OurFault
 from gdemoi.interfaces import IHalting
 from gdemoi.message import Accepted, MessageState, Receipt, Refused, Scope, Uncertain
+from tests.cloud.journal import JournalTestCase
 from tests.cloud.net import (
     ACCOUNT,
     CLOUDS,
@@ -21,7 +22,7 @@ from tests.cloud.net import (
     PUBLIC,
     TOKEN,
     Answers,
-    House,
+    ChannelRig,
     Net,
     answered,
     clouds,
@@ -31,26 +32,23 @@ from tests.cloud.net import (
     tyntec,
     vonage,
 )
-from tests.cloud.truth import TruthTestCase
 
 FORM = "application/x-www-form-urlencoded"
 
 
 class SubmitTests(SynchronousTestCase):
-    def house(self, *replies: Any, **changes: Any) -> House:
+    def rig(self, *replies: Any, **changes: Any) -> ChannelRig:
         """Return a started Twilio channel whose provider answers `replies`."""
         net = Net()
         self.far = Answers(*replies)
         net.serve(22080, self.far)
         settings = twilio(base_url=CLOUDS, receipts="none", inbound="none", **changes)
-        return House(settings, net=net).start()
+        return ChannelRig(settings, net=net).start()
 
     def test_tw06_a_throttled_send_is_repeated_once(self) -> None:
         """429, then 201 after a second and a half: accepted, with two requests."""
-        house = self.house(
-            answered({"code": 20429}, 429), answered({"sid": "SM1"}, 201)
-        )
-        outcome = house.submit(message(), 2)
+        rig = self.rig(answered({"code": 20429}, 429), answered({"sid": "SM1"}, 201))
+        outcome = rig.submit(message(), 2)
         self.assertEqual(
             outcome,
             Accepted(provider_ids=("SM1",), segments=1, receipt_expected=False),
@@ -59,62 +57,62 @@ class SubmitTests(SynchronousTestCase):
 
     def test_tw06_throttled_twice_goes_back_to_the_lane(self) -> None:
         """The lane slows down and keeps the message."""
-        house = self.house(answered({"code": 20429}, 429))
-        outcome = house.submit(message(), 3)
+        rig = self.rig(answered({"code": 20429}, 429))
+        outcome = rig.submit(message(), 3)
         assert isinstance(outcome, Refused)
         self.assertTrue(outcome.throttled)
-        self.assertIsNone(house.channel.unable())
+        self.assertIsNone(rig.channel.unable())
 
     def test_tw07_a_broken_account_stops_the_channel(self) -> None:
         """The message may go another way; the channel rests, longer each time."""
-        house = self.house(answered({"code": 20003, "message": "Authenticate"}, 401))
+        rig = self.rig(answered({"code": 20003, "message": "Authenticate"}, 401))
         for pause_s in (60.0, 120.0):
-            outcome = house.submit(message())
+            outcome = rig.submit(message())
             assert isinstance(outcome, Refused)
             self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED)
             self.assertTrue(outcome.error.retryable)
-            self.assertIn("twilio:20003", house.channel.unable() or "")
-            house.net.advance(pause_s - 1)
-            self.assertIsNotNone(house.channel.unable())
-            house.net.advance(1)
-            self.assertIsNone(house.channel.unable())
-        self.assertEqual(house.up.changes, [("down", "twilio:20003: Authenticate")])
-        self.assertEqual(house.channel.describe()["state"], "down")
+            self.assertIn("twilio:20003", rig.channel.unable() or "")
+            rig.net.advance(pause_s - 1)
+            self.assertIsNotNone(rig.channel.unable())
+            rig.net.advance(1)
+            self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.recorder.changes, [("down", "twilio:20003: Authenticate")])
+        self.assertEqual(rig.channel.describe()["state"], "down")
         self.far.replies = [answered({"sid": "SM1"}, 201)]
-        house.submit(message())
-        self.assertEqual(house.channel.describe()["state"], "up")
-        self.assertEqual(house.up.changes[-1], ("up", ""))
+        rig.submit(message())
+        self.assertEqual(rig.channel.describe()["state"], "up")
+        self.assertEqual(rig.recorder.changes[-1], ("up", ""))
 
     def test_tw07_a_refused_message_leaves_the_channel_alone(self) -> None:
         """21610 is about one recipient."""
-        house = self.house(answered({"code": 21610, "message": "opted out"}, 400))
-        outcome = house.submit(message())
+        rig = self.rig(answered({"code": 21610, "message": "opted out"}, 400))
+        outcome = rig.submit(message())
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.scope, Scope.MESSAGE)
-        self.assertIsNone(house.channel.unable())
+        self.assertIsNone(rig.channel.unable())
 
     def test_tw09_nobody_there_is_a_refusal(self) -> None:
         """Nothing left, so nothing is uncertain; three times make it degraded."""
-        house = House(twilio(base_url=CLOUDS)).start()
+        rig = ChannelRig(twilio(base_url=CLOUDS)).start()
         for _ in range(3):
-            outcome = house.submit(message(), 3)
+            outcome = rig.submit(message(), 3)
             assert isinstance(outcome, Refused)
             self.assertEqual(
                 (outcome.scope, outcome.error.code),
                 (Scope.CHANNEL_FOR_A_WHILE, "twilio:unreachable"),
             )
             self.assertTrue(outcome.error.retryable)
-        self.assertEqual(house.channel.describe()["state"], "degraded")
+        self.assertEqual(rig.channel.describe()["state"], "degraded")
 
     def test_al04_a_silent_provider_leaves_us_unsure(self) -> None:
         """After the deadline; a moment before it there is no outcome."""
-        house = self.house(lambda request: NOT_DONE_YET)
+        rig = self.rig(lambda request: NOT_DONE_YET)
         outcomes: list[Any] = []
-        prepared = house.channel.prepare(message("я" * 71))
-        house.channel.submit(prepared, 1).addCallback(outcomes.append)
-        house.net.advance(29.9)
+        prepared = rig.channel.prepare(message("я" * 71))
+        rig.channel.submit(prepared, 1).addCallback(outcomes.append)
+        rig.net.advance(29.9)
         self.assertEqual(outcomes, [])
-        house.net.advance(0.2)
+        rig.net.advance(0.2)
         (outcome,) = outcomes
         assert isinstance(outcome, Uncertain)
         self.assertIn("deadline passed", outcome.why)
@@ -130,7 +128,7 @@ class SubmitTests(SynchronousTestCase):
                 net = Net()
                 net.serve(22080, Answers(reply))
                 own = settings(base_url=CLOUDS, receipts="none", inbound="none")
-                outcome = House(own, net=net).start().submit(message())
+                outcome = ChannelRig(own, net=net).start().submit(message())
                 assert isinstance(outcome, Uncertain), (own, outcome)
                 self.assertTrue(outcome.unclear)
                 self.assertFalse(outcome.unanswered)
@@ -138,28 +136,28 @@ class SubmitTests(SynchronousTestCase):
     def test_a_refused_sender_does_not_halt_the_account(self) -> None:
         """21606 again and again, and the channel is as it was."""
         body = b'{"code":21606,"message":"not your number","status":400}'
-        house = self.house((400, body, {}))
+        rig = self.rig((400, body, {}))
         for _ in range(3):
-            outcome = house.submit(message())
+            outcome = rig.submit(message())
             assert isinstance(outcome, Refused)
             self.assertEqual(outcome.scope, Scope.SENDER)
-        self.assertIsNone(house.channel.unable())
-        self.assertEqual(house.channel.describe()["state"], "up")
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.channel.describe()["state"], "up")
 
     def test_someone_who_acted_need_not_wait(self) -> None:
         """The halt of the account ends at once, and so does its state."""
         body = b'{"code":20003,"message":"bad token","status":401}'
-        house = self.house((401, body, {}))
-        house.submit(message())
-        self.assertIsNotNone(house.channel.unable())
-        IHalting(house.channel).mended()
-        self.assertIsNone(house.channel.unable())
-        self.assertEqual(house.channel.describe()["state"], "up")
+        rig = self.rig((401, body, {}))
+        rig.submit(message())
+        self.assertIsNotNone(rig.channel.unable())
+        IHalting(rig.channel).mended()
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.channel.describe()["state"], "up")
 
     def test_al02_a_redirect_halts(self) -> None:
         """Someone must look at it."""
-        house = self.house((301, b"", {"location": "http://127.0.0.1:1/"}))
-        outcome = house.submit(message())
+        rig = self.rig((301, b"", {"location": "http://127.0.0.1:1/"}))
+        outcome = rig.submit(message())
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED)
 
@@ -169,46 +167,46 @@ class SubmitTests(SynchronousTestCase):
             (201, b"\xff\xfe{", {}),
             (201, b'{"sid":"SM1"' + b" " * (1 << 20) + b"}", {}),
         ):
-            outcome = self.house(reply).submit(message())
+            outcome = self.rig(reply).submit(message())
             self.assertIsInstance(outcome, Uncertain)
 
     def test_a_stop_waits_for_answers_and_then_lets_go(self) -> None:
         """What has left without an answer is unsure; nothing is left running."""
-        house = self.house(lambda request: NOT_DONE_YET, in_flight=1)
+        rig = self.rig(lambda request: NOT_DONE_YET, in_flight=1)
         outcomes: list[Any] = []
         for name in ("g1", "g2"):
-            prepared = house.channel.prepare(message(id=name))
-            house.channel.submit(prepared, 1).addCallback(outcomes.append)
-        house.net.settle()
-        stopped = house.channel.stop(5)
-        self.assertEqual(house.channel.unable(), "stopping")
-        house.net.advance(4.9)
+            prepared = rig.channel.prepare(message(id=name))
+            rig.channel.submit(prepared, 1).addCallback(outcomes.append)
+        rig.net.settle()
+        stopped = rig.channel.stop(5)
+        self.assertEqual(rig.channel.unable(), "stopping")
+        rig.net.advance(4.9)
         self.assertNoResult(stopped)
-        house.net.advance(0.2)
+        rig.net.advance(0.2)
         self.successResultOf(stopped)
         kinds = {type(outcome) for outcome in outcomes}
         self.assertEqual(kinds, {Uncertain, Refused})
-        self.assertEqual(house.net.clock.getDelayedCalls(), [])
+        self.assertEqual(rig.net.clock.getDelayedCalls(), [])
 
     def test_a_stop_is_done_when_the_last_answer_came(self) -> None:
         """It does not wait for the whole grace."""
-        house = self.house(
-            lambda r: house.net.clock.callLater(2, _finish, r) and NOT_DONE_YET
+        rig = self.rig(
+            lambda r: rig.net.clock.callLater(2, _finish, r) and NOT_DONE_YET
         )
         outcomes: list[Any] = []
-        prepared = house.channel.prepare(message())
-        house.channel.submit(prepared, 1).addCallback(outcomes.append)
-        house.net.settle()
-        stopped = house.channel.stop(20)
-        house.net.advance(3)
+        prepared = rig.channel.prepare(message())
+        rig.channel.submit(prepared, 1).addCallback(outcomes.append)
+        rig.net.settle()
+        stopped = rig.channel.stop(20)
+        rig.net.advance(3)
         self.successResultOf(stopped)
         self.assertIsInstance(outcomes[0], Accepted)
 
     def test_a_message_of_another_channel_is_our_fault(self) -> None:
         """Prepared messages are not exchanged."""
-        house = self.house(answered({}))
+        rig = self.rig(answered({}))
         with self.assertRaises(OurFault):
-            house.channel.submit(object(), 1)  # type: ignore[arg-type]
+            rig.channel.submit(object(), 1)  # type: ignore[arg-type]
 
 
 def _finish(request: Any) -> None:
@@ -222,61 +220,63 @@ class BalanceTests(SynchronousTestCase):
         """Asked for at the start and now and then; the send answers tell it too."""
         net = Net()
         clouds(net)
-        house = House(twilio(base_url=CLOUDS, balance_every_s=900.0), net=net).start()
-        shown = house.channel.describe()
+        rig = ChannelRig(
+            twilio(base_url=CLOUDS, balance_every_s=900.0), net=net
+        ).start()
+        shown = rig.channel.describe()
         self.assertEqual((shown["balance"], shown["currency"]), (100.0, "USD"))
-        house.submit(message())
+        rig.submit(message())
         net.advance(901)
-        self.assertEqual(house.channel.describe()["balance"], 99.95)
+        self.assertEqual(rig.channel.describe()["balance"], 99.95)
         self.assertEqual(
-            self.ask(house, "balance"), "99.95 USD", "the command asks at once"
+            self.ask(rig, "balance"), "99.95 USD", "the command asks at once"
         )
 
-    def ask(self, house: House, verb: str) -> Any:
-        asked = house.channel.command("", verb, [])
-        house.net.settle()
+    def ask(self, rig: ChannelRig, verb: str) -> Any:
+        asked = rig.channel.command("", verb, [])
+        rig.net.settle()
         return self.successResultOf(asked)
 
     def test_sends_tell_balance_and_cost(self) -> None:
         """Vonage says both with each segment."""
         net = Net()
         clouds(net)
-        house = House(vonage(base_url=CLOUDS), net=net).start()
-        house.submit(message("я" * 71))
-        shown = house.channel.describe()
+        rig = ChannelRig(vonage(base_url=CLOUDS), net=net).start()
+        rig.submit(message("я" * 71))
+        shown = rig.channel.describe()
         self.assertEqual((shown["spent"], shown["currency"]), ("0.06660000", "EUR"))
         self.assertAlmostEqual(shown["balance"], 99.9)
 
     def test_other_commands_do_not_exist(self) -> None:
         """A cloud has no lines."""
-        house = House(tyntec()).start()
+        rig = ChannelRig(tyntec()).start()
         for verb in ("reboot", "balance"):
-            self.failureResultOf(house.channel.command("x", verb, []), OurFault)
+            self.failureResultOf(rig.channel.command("x", verb, []), OurFault)
 
 
 class CallbackTests(SynchronousTestCase):
     def test_vs04_a_receipt_address_that_vonage_refuses(self) -> None:
         """More than a hundred characters fail at the start."""
-        House(vonage(), public_url="https://" + "x" * 70)
+        ChannelRig(vonage(), public_url="https://" + "x" * 70)
         with self.assertRaises(ConfigurationError):
-            House(vonage(), public_url="https://" + "x" * 93)
+            ChannelRig(vonage(), public_url="https://" + "x" * 93)
 
     def test_without_a_public_address_receipts_are_asked_for(self) -> None:
         """No callback is sent, and nothing is mounted."""
         net = Net()
         sandbox = clouds(net)
-        house = House(twilio(base_url=CLOUDS), net=net, public_url=None).start()
-        house.submit(message())
+        rig = ChannelRig(twilio(base_url=CLOUDS), net=net, public_url=None).start()
+        rig.submit(message())
         self.assertNotIn(b"StatusCallback", sandbox.requests[0].body)
-        self.assertEqual(house.sms.children, {})
+        self.assertEqual(rig.sms.children, {})
         net.advance(10)
-        self.assertEqual(house.up.receipts[-1].state, MessageState.DELIVERED)
+        self.assertEqual(rig.recorder.receipts[-1].state, MessageState.DELIVERED)
 
 
 class AskTests(SynchronousTestCase):
-    def ask(self, house: House, *ids: str) -> Receipt | None:
-        asked: Deferred[Receipt | None] = house.channel.ask(message(), ids)
-        house.net.settle()
+    def ask(self, rig: ChannelRig, *ids: str) -> Receipt | None:
+        asked: Deferred[Receipt | None] = rig.channel.ask(message(), ids)
+        rig.net.settle()
         return self.successResultOf(asked)
 
     def test_a_lost_answer_is_settled_by_asking(self) -> None:
@@ -284,15 +284,15 @@ class AskTests(SynchronousTestCase):
         net = Net()
         sandbox = clouds(net)
         sandbox.behaviour.push("lost")
-        house = House(
+        rig = ChannelRig(
             twilio(base_url=CLOUDS, receipts="poll", inbound="none"), net=net
         ).start()
-        self.assertIsInstance(house.submit(message()), Uncertain)
-        found = self.ask(house)
+        self.assertIsInstance(rig.submit(message()), Uncertain)
+        found = self.ask(rig)
         assert found is not None
         self.assertEqual((found.message_id, found.state), ("g1", MessageState.ENROUTE))
         net.advance(10)
-        self.assertEqual(house.up.receipts[-1].state, MessageState.DELIVERED)
+        self.assertEqual(rig.recorder.receipts[-1].state, MessageState.DELIVERED)
 
     def test_vonage_is_searched_by_our_reference(self) -> None:
         """Where the paid reports are allowed."""
@@ -300,10 +300,10 @@ class AskTests(SynchronousTestCase):
             net = Net()
             sandbox = clouds(net)
             sandbox.behaviour.push("lost")
-            house = House(vonage(base_url=CLOUDS, reports=reports), net=net).start()
-            self.assertIsInstance(house.submit(message()), Uncertain)
+            rig = ChannelRig(vonage(base_url=CLOUDS, reports=reports), net=net).start()
+            self.assertIsInstance(rig.submit(message()), Uncertain)
             net.advance(5)
-            found = self.ask(house)
+            found = self.ask(rig)
             self.assertEqual(found is not None, reports)
 
     def test_an_id_is_asked_for_where_it_is_known(self) -> None:
@@ -316,11 +316,11 @@ class AskTests(SynchronousTestCase):
         ):
             net = Net()
             clouds(net)
-            house = House(settings, net=net).start()
-            outcome = house.submit(message())
+            rig = ChannelRig(settings, net=net).start()
+            outcome = rig.submit(message())
             assert isinstance(outcome, Accepted)
             net.advance(3)
-            found = self.ask(house, *outcome.provider_ids)
+            found = self.ask(rig, *outcome.provider_ids)
             assert found is not None
             self.assertEqual(
                 (found.state, found.message_id), (MessageState.DELIVERED, "g1")
@@ -328,15 +328,15 @@ class AskTests(SynchronousTestCase):
 
     def test_who_cannot_be_asked_says_nothing(self) -> None:
         """No address, no answer, an answer that is none: None, and no failure."""
-        self.assertIsNone(self.ask(House(tyntec()).start()))
-        self.assertIsNone(self.ask(House(twilio(base_url=CLOUDS)).start(), "SM1"))
+        self.assertIsNone(self.ask(ChannelRig(tyntec()).start()))
+        self.assertIsNone(self.ask(ChannelRig(twilio(base_url=CLOUDS)).start(), "SM1"))
         net = Net()
         net.serve(22080, Answers((200, b"<html>", {})))
-        house = House(twilio(base_url=CLOUDS), net=net).start()
-        self.assertIsNone(self.ask(house, "SM1"))
+        rig = ChannelRig(twilio(base_url=CLOUDS), net=net).start()
+        self.assertIsNone(self.ask(rig, "SM1"))
 
 
-class TwilioTruthTests(TruthTestCase):
+class TwilioTruthTests(JournalTestCase):
     def setUp(self) -> None:
         net = Net()
         self.sandbox = clouds(net)
@@ -356,17 +356,17 @@ class TwilioTruthTests(TruthTestCase):
     def test_tw25_nothing_is_lost_when_the_journal_was_away(self) -> None:
         """Twilio gives up soon; the question brings what the webhooks lost."""
         self.send(message())
-        self.house.up.down = True
+        self.rig.recorder.down = True
         self.net.advance(60)
         self.assertEqual(self.states(), ["accepted", "submitted"])
         statuses = {status for _, status in self.sandbox.courier.tries}
         self.assertEqual(statuses, {503})
-        self.house.up.down = False
+        self.rig.recorder.down = False
         self.net.advance(120)
         self.assertEqual(self.states()[-1], "delivered")
 
 
-class VonageTruthTests(TruthTestCase):
+class VonageTruthTests(JournalTestCase):
     def setUp(self) -> None:
         self.open(vonage(signature_secret=None, webhook_token=TOKEN))
 
@@ -378,7 +378,7 @@ class VonageTruthTests(TruthTestCase):
             headers=(("Content-Type", FORM),),
             body=body,
         )
-        asked = Deferred.fromCoroutine(self.house.channel.poller.http.send(request))
+        asked = Deferred.fromCoroutine(self.rig.channel.poller.http.send(request))
         self.net.settle()
         self.assertEqual(self.successResultOf(asked).status, 200)
 
@@ -453,7 +453,7 @@ class VonageTruthTests(TruthTestCase):
         self.assertNotIn("delivered", self.states())
 
 
-class HintTests(TruthTestCase):
+class HintTests(JournalTestCase):
     """Receipts that prove nothing."""
 
     def begin(self, settings: Any) -> None:
@@ -474,7 +474,7 @@ class HintTests(TruthTestCase):
             headers=(("Content-Type", kind),),
             body=body,
         )
-        asked = Deferred.fromCoroutine(self.house.channel.poller.http.send(request))
+        asked = Deferred.fromCoroutine(self.rig.channel.poller.http.send(request))
         self.net.settle()
         self.assertEqual(self.successResultOf(asked).status, 200)
 
@@ -487,7 +487,7 @@ class HintTests(TruthTestCase):
         self.send(message())
         self.net.advance(4)
         self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
-        first, last = self.house.up.receipts
+        first, last = self.rig.recorder.receipts
         self.assertEqual((first.verified, first.message_id), (False, "g1"))
         self.assertIn("status=D", first.raw)
         self.assertEqual((last.verified, last.state), (True, MessageState.DELIVERED))
@@ -502,7 +502,7 @@ class HintTests(TruthTestCase):
         self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
         self.assertEqual(self.states()[-1], "undelivered")
         self.assertNotIn("delivered", self.states())
-        counts = self.house.channel.describe()["counts"]
+        counts = self.rig.channel.describe()["counts"]
         self.assertEqual(counts["receipt to confirm"], 1)
 
     def test_tl09_an_unknown_reference(self) -> None:
@@ -516,9 +516,9 @@ class HintTests(TruthTestCase):
         for name in ("g1", "g2"):
             self.send(message(id=name))
         self.knock({"number": "79001234567", "status": "D", "customID": "old"})
-        counts = self.house.channel.describe()["counts"]
+        counts = self.rig.channel.describe()["counts"]
         self.assertEqual(counts, {"receipt for nobody": 1})
-        self.assertEqual(self.house.up.receipts[0].message_id, "old")
+        self.assertEqual(self.rig.recorder.receipts[0].message_id, "old")
 
     def test_tl12_an_inbound_repeat_within_a_minute_is_one_message(self) -> None:
         """After 61 seconds it is another one."""
@@ -533,7 +533,7 @@ class HintTests(TruthTestCase):
                 headers=(("Content-Type", FORM),),
                 body=body,
             )
-            asked = Deferred.fromCoroutine(self.house.channel.poller.http.send(request))
+            asked = Deferred.fromCoroutine(self.rig.channel.poller.http.send(request))
             self.net.settle()
             self.assertEqual(self.successResultOf(asked).status, 200)
             self.assertEqual(len(self.told("inbound")), count)
@@ -545,10 +545,10 @@ class HintTests(TruthTestCase):
         self.send(message())
         self.net.advance(700)
         self.assertEqual(self.questions(), 1)
-        self.assertIn("Unknown command", self.house.channel.describe()["reason"])
+        self.assertIn("Unknown command", self.rig.channel.describe()["reason"])
         self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
         self.assertEqual(self.states()[-1], "delivered")
-        self.assertFalse(self.house.up.receipts[-1].verified)
+        self.assertFalse(self.rig.recorder.receipts[-1].verified)
         # without a receipt the journal settles the message after three days
         self.send(message(id="g2"))
         self.net.advance(72 * 3600 + 1)
@@ -565,7 +565,7 @@ class HintTests(TruthTestCase):
         told = {"requestId": outcome.provider_ids[0], "status": "DELIVERED"}
         self.knock(told, "application/json")
         self.assertEqual(self.questions(), before + 1)
-        (receipt,) = self.house.up.receipts
+        (receipt,) = self.rig.recorder.receipts
         self.assertEqual(
             (receipt.state, receipt.verified), (MessageState.DELIVERED, True)
         )
@@ -578,7 +578,7 @@ class HintTests(TruthTestCase):
             self.knock(
                 {"requestId": f"x{n}", "status": "DELIVERED"}, "application/json"
             )
-        self.assertEqual((self.questions(), self.house.up.receipts), (0, []))
+        self.assertEqual((self.questions(), self.rig.recorder.receipts), (0, []))
 
     def test_ty13_a_question_that_comes_too_early(self) -> None:
         """404 within a minute: again; later: unknown there, and on record."""
@@ -587,9 +587,9 @@ class HintTests(TruthTestCase):
         self.sandbox.faces["tyntec"].books.clear()
         self.net.advance(55)
         self.assertGreaterEqual(self.questions(), 3)
-        self.assertEqual(self.house.up.receipts, [])
+        self.assertEqual(self.rig.recorder.receipts, [])
         self.net.advance(60)
-        (receipt,) = self.house.up.receipts
+        (receipt,) = self.rig.recorder.receipts
         self.assertEqual(receipt.error and receipt.error.code, "tyntec:unknown")
         asked = self.questions()
         self.net.advance(3600)
@@ -634,8 +634,8 @@ class SecretTests(SynchronousTestCase):
                     tyntec_api_key="tynt3c-key",
                 )
                 sandbox.behaviour.push(behaviour)
-                house = House(settings, net=net).start()
-                seen.append(repr(house.submit(message(), 40)))
+                rig = ChannelRig(settings, net=net).start()
+                seen.append(repr(rig.submit(message(), 40)))
                 for path in ("status", f"status/{TOKEN}", "incoming"):
                     request = HttpRequest(
                         method="POST",
@@ -644,18 +644,18 @@ class SecretTests(SynchronousTestCase):
                         body=json.dumps({"apikey": self.SECRETS}).encode(),
                     )
                     asked = Deferred.fromCoroutine(
-                        house.channel.poller.http.send(request)
+                        rig.channel.poller.http.send(request)
                     )
                     net.settle()
                     seen.append(repr(self.successResultOf(asked)))
                 seen += [
-                    repr(house.up.receipts),
-                    repr(house.up.inbounds),
-                    repr(house.channel.describe()),
-                    repr(house.cursors),
+                    repr(rig.recorder.receipts),
+                    repr(rig.recorder.inbounds),
+                    repr(rig.channel.describe()),
+                    repr(rig.cursors),
                     repr(settings),
-                    repr(house.provider),
-                    repr(house.channel.prepare(message())),
+                    repr(rig.provider),
+                    repr(rig.channel.prepare(message())),
                 ]
         text = "\n".join(seen)
         self.assertGreater(len(text), 10_000)
@@ -667,13 +667,13 @@ class SecretTests(SynchronousTestCase):
         net = Net()
         told = {"code": 20003, "message": "no such token: tok3n-of-tw1lio"}
         net.serve(22080, Answers(answered(told, 401)))
-        house = House(
+        rig = ChannelRig(
             twilio(base_url=CLOUDS, auth_token="tok3n-of-tw1lio"), net=net
         ).start()
-        outcome = house.submit(message())
+        outcome = rig.submit(message())
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.error.text, "no such token: ***")
-        self.assertNotIn("tok3n", house.channel.unable() or "")
+        self.assertNotIn("tok3n", rig.channel.unable() or "")
 
 
 __all__ = ["ACCOUNT", "NOW"]

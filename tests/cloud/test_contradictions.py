@@ -11,7 +11,7 @@ from tests.cloud.net import (
     CLOUDS,
     NOW,
     Answers,
-    House,
+    ChannelRig,
     Net,
     answered,
     json_answer,
@@ -129,14 +129,14 @@ class ChannelTests(SynchronousTestCase):
             answered({"code": 20429, "sid": "SM1"}, 503), *[answered(row)] * 9
         )
         net.serve(22080, far)
-        house = House(
+        rig = ChannelRig(
             twilio(base_url=CLOUDS, receipts="poll", inbound="none"), net=net
         ).start()
-        outcome = house.submit(message(), 2)
+        outcome = rig.submit(message(), 2)
         assert isinstance(outcome, Uncertain)
-        house.net.advance(60)
+        rig.net.advance(60)
         receipts = [
-            one for one in house.up.receipts if one.state is MessageState.DELIVERED
+            one for one in rig.recorder.receipts if one.state is MessageState.DELIVERED
         ]
         self.assertEqual(receipts[0].provider_id, "SM1")
         methods = [method for method, *_ in far.requests]

@@ -34,8 +34,17 @@ from gdemoi.message import (
 )
 from gdemoi.sandbox.clouds_http import Courier
 from gdemoi.settings import load
-from tests.cloud.net import CLOUDS, NOW, PUBLIC, Answers, House, Net, answered, message
-from tests.cloud.test_channel import around
+from tests.cloud.net import (
+    CLOUDS,
+    NOW,
+    PUBLIC,
+    Answers,
+    ChannelRig,
+    Net,
+    answered,
+    message,
+)
+from tests.cloud.test_channel import context
 from tests.ini.sources import Memory
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.rst"
@@ -84,11 +93,11 @@ class ShownProviderTests(SynchronousTestCase):
         self.net = Net()
         self.courier = Courier(self.net.agent(), self.net.clock)
 
-    def house(self, *replies: Any) -> House:
+    def rig(self, *replies: Any) -> ChannelRig:
         """Start a channel whose provider answers `replies`."""
         self.api = Answers(*replies)
         self.net.serve(22080, self.api)
-        return House(
+        return ChannelRig(
             self.configured.settings, name="eu", net=self.net, kind=ACME.KIND
         ).start()
 
@@ -116,7 +125,7 @@ class ShownProviderTests(SynchronousTestCase):
         self.assertEqual(self.configured.label, "acme:eu")
         mounted: dict[str, Any] = {}
         channel = self.configured.kind.make(
-            "eu", self.configured.settings, [], around(mounted)
+            "eu", self.configured.settings, [], context(mounted)
         )
         self.assertTrue(verifyObject(IChannel, channel))
         self.assertEqual((channel.kind, channel.account), ("acme", "acme:eu"))
@@ -124,9 +133,9 @@ class ShownProviderTests(SynchronousTestCase):
 
     def test_a_message_is_sent_and_delivered(self) -> None:
         """One request, and the signed webhook that tells what became of it."""
-        house = self.house(answered({"id": "e1", "parts": 2}, 202))
+        rig = self.rig(answered({"id": "e1", "parts": 2}, 202))
         self.assertEqual(
-            house.submit(message("setparam 1;2 #€")),
+            rig.submit(message("setparam 1;2 #€")),
             Accepted(provider_ids=("e1",), segments=2, receipt_expected=True),
         )
         ((method, path, headers, body),) = self.api.requests
@@ -146,7 +155,7 @@ class ShownProviderTests(SynchronousTestCase):
         told = {"id": "e1", "from": "GDEMOI", "status": "delivered"}
         self.assertEqual(self.bring("status", told), 200)
         self.assertEqual(
-            house.up.receipts,
+            rig.recorder.receipts,
             [
                 Receipt(
                     account="acme:eu",
@@ -160,8 +169,8 @@ class ShownProviderTests(SynchronousTestCase):
         )
 
     def test_an_inbound_sms_comes_in(self) -> None:
-        """With the plus sign that the house writes, and an id that tells repeats."""
-        house = self.house(answered({}, 500))
+        """With the plus sign that the gateway writes, and an id that tells repeats."""
+        rig = self.rig(answered({}, 500))
         told = {"id": "i1", "from": "79001234567", "to": "4455", "text": "точка 1"}
         self.assertEqual(self.bring("incoming", told), 200)
         del told["to"]
@@ -177,18 +186,18 @@ class ShownProviderTests(SynchronousTestCase):
             dedup="acme:eu:i1",
         )
         second = msgspec.structs.replace(first, to=None, dedup="acme:eu:i2")
-        self.assertEqual(house.up.inbounds, [first, second])
+        self.assertEqual(rig.recorder.inbounds, [first, second])
 
     def test_webhooks_that_prove_nothing_are_refused(self) -> None:
         """Another key, or nothing in it: nobody hears of them."""
-        house = self.house(answered({}, 500))
+        rig = self.rig(answered({}, 500))
         self.assertEqual(self.bring("status", {"id": "e1"}, key="guessed"), 403)
         self.assertEqual(self.bring("incoming", {"text": "from nobody"}), 400)
-        self.assertEqual((house.up.receipts, house.up.inbounds), ([], []))
+        self.assertEqual((rig.recorder.receipts, rig.recorder.inbounds), ([], []))
 
     def test_its_errors_mean_what_its_table_says(self) -> None:
         """A code of the table, else the status; what may have gone out is uncertain."""
-        provider = self.house(answered({})).provider
+        provider = self.rig(answered({})).provider
 
         def outcome(status: int, told: dict[str, Any]) -> Outcome:
             body = json.dumps(told).encode()
@@ -228,19 +237,19 @@ class ShownProviderTests(SynchronousTestCase):
 
     def test_what_it_cannot_do_is_never_asked(self) -> None:
         """No polling, no balance, no question about a message: not one request."""
-        house = self.house(answered({}))
+        rig = self.rig(answered({}))
         self.net.advance(7200)
         self.assertIsNone(
-            self.successResultOf(house.channel.ask(message(), ["e1"])),
+            self.successResultOf(rig.channel.ask(message(), ["e1"])),
         )
-        self.failureResultOf(house.channel.command("", "balance", ()), OurFault)
+        self.failureResultOf(rig.channel.command("", "balance", ()), OurFault)
         self.assertEqual(self.api.requests, [])
-        self.assertIsNone(house.channel.describe()["balance"])
+        self.assertIsNone(rig.channel.describe()["balance"])
         answer, asked = HttpAnswer(status=200), HttpRequest(method="GET", url=CLOUDS)
         self.assertEqual(
             (
-                house.provider.status_of(answer, ["e1"], NOW).stopped,
-                house.provider.inbound_of(answer, asked, NOW).stopped,
+                rig.provider.status_of(answer, ["e1"], NOW).stopped,
+                rig.provider.inbound_of(answer, asked, NOW).stopped,
             ),
             ("acme has no such question", "acme has no such question"),
         )
@@ -258,11 +267,11 @@ class ShownProviderTests(SynchronousTestCase):
 
     def test_its_secrets_are_shown_nowhere(self) -> None:
         """Every key that is declared as a secret is hidden, without a further word."""
-        house = self.house(answered({}))
-        prepared = house.channel.prepare(message())
+        rig = self.rig(answered({}))
+        prepared = rig.channel.prepare(message())
         assert isinstance(prepared, CloudEncodedMessage)
         shown = f"{prepared.wire()} {self.configured.settings!r}"
         self.assertIn("X-Api-Key: ***", shown)
         for key in ("k3y-of-acme", "s1gns-webhooks"):
             self.assertNotIn(key, shown)
-            self.assertIn(key, house.provider.secrets)
+            self.assertIn(key, rig.provider.secrets)

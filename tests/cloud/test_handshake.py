@@ -78,11 +78,11 @@ class Secured:
             name = uri.host.decode()
             options = optionsForClientTLS(name, roots([self.authority]))
             creator = Named(options, name, frozenset([self.authority.dumpPEM()]))
-        return _Way(self.net, creator, self.net.endpointForURI(uri))
+        return _MemoryRoute(self.net, creator, self.net.endpointForURI(uri))
 
 
 @implementer(IStreamClientEndpoint)
-class _Way:
+class _MemoryRoute:
     """`wrapClientTLS` on the clock of a net."""
 
     def __init__(self, net: Net, creator: Any, plain: Any) -> None:

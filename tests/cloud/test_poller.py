@@ -15,7 +15,7 @@ from tests.cloud.net import (
     CLOUDS,
     NOW,
     Answers,
-    House,
+    ChannelRig,
     Net,
     answered,
     clouds,
@@ -50,7 +50,7 @@ def page(*sids: str, following: str | None = None) -> Any:
 
 
 class InboundTests(SynchronousTestCase):
-    def house(self, *replies: Any, cursors: dict[str, str] | None = None) -> House:
+    def rig(self, *replies: Any, cursors: dict[str, str] | None = None) -> ChannelRig:
         net = Net()
         self.far = Answers(*replies)
         net.serve(22080, self.far)
@@ -60,28 +60,28 @@ class InboundTests(SynchronousTestCase):
             inbound="poll",
             allowed_sender=("+14155552345",),
         )
-        return House(settings, net=net, cursors=cursors).start()
+        return ChannelRig(settings, net=net, cursors=cursors).start()
 
-    def texts(self, house: House) -> list[str]:
-        return [(inbound.text or "")[8:] for inbound in house.up.inbounds]
+    def texts(self, rig: ChannelRig) -> list[str]:
+        return [(inbound.text or "")[8:] for inbound in rig.recorder.inbounds]
 
     def test_tw23_pages_are_read_and_repeats_told_once(self) -> None:
         """Two pages, then an overlap of three: each message goes up once."""
-        house = self.house(
+        rig = self.rig(
             page("SM1", "SM2", following=f"{LIST}?Page=1"),
             page("SM3"),
             page("SM4", "SM3", "SM2", "SM1"),
             page(),
         )
-        self.assertEqual(self.texts(house), ["SM1", "SM2", "SM3"])
+        self.assertEqual(self.texts(rig), ["SM1", "SM2", "SM3"])
         self.assertEqual(self.far.requests[1][1], f"{LIST}?Page=1")
-        house.net.advance(31)
-        self.assertEqual(self.texts(house), ["SM1", "SM2", "SM3", "SM4"])
+        rig.net.advance(31)
+        self.assertEqual(self.texts(rig), ["SM1", "SM2", "SM3", "SM4"])
 
     def test_tw23_a_failed_page_leaves_the_bookmark(self) -> None:
         """500 on page two: everything is asked for again, and told once."""
         begun = {"cloud:ch:inbound:+14155552345": repr(NOW - 1000)}
-        house = self.house(
+        rig = self.rig(
             page("SM1", following=f"{LIST}?Page=1"),
             answered({}, 500),
             page("SM1", following=f"{LIST}?Page=1"),
@@ -89,58 +89,58 @@ class InboundTests(SynchronousTestCase):
             page(),
             cursors=begun,
         )
-        self.assertEqual(house.cursors, begun)
-        self.assertEqual(house.channel.describe()["counts"], {"failed question": 1})
-        house.net.advance(31)
-        self.assertEqual(self.texts(house), ["SM1", "SM2"])
-        self.assertEqual(house.cursors, {"cloud:ch:inbound:+14155552345": repr(NOW)})
+        self.assertEqual(rig.cursors, begun)
+        self.assertEqual(rig.channel.describe()["counts"], {"failed question": 1})
+        rig.net.advance(31)
+        self.assertEqual(self.texts(rig), ["SM1", "SM2"])
+        self.assertEqual(rig.cursors, {"cloud:ch:inbound:+14155552345": repr(NOW)})
 
     def test_a_question_begins_ten_minutes_before_the_bookmark(self) -> None:
         """Against messages that arrive late in the list."""
-        house = self.house(
+        rig = self.rig(
             page(), cursors={"cloud:ch:inbound:+14155552345": repr(NOW - 1000)}
         )
         # 12:14:25 less 1000 s less 600 s
         self.assertIn("DateSent%3E=2026-02-03T11%3A47%3A45Z", self.far.requests[0][1])
         self.assertIn("To=%2B14155552345", self.far.requests[0][1])
-        house.net.settle()
+        rig.net.settle()
 
     def test_outbound_rows_are_not_inbound(self) -> None:
         """The list holds both directions."""
-        house = self.house(
+        rig = self.rig(
             answered({"messages": [row("SM1", direction="outbound-api"), row("SM2")]})
         )
-        self.assertEqual(self.texts(house), ["SM2"])
+        self.assertEqual(self.texts(rig), ["SM2"])
 
     def test_the_bookmark_stays_while_the_journal_is_away(self) -> None:
         """What could not be written down is asked for again."""
         begun = {"cloud:ch:inbound:+14155552345": repr(NOW - 1000)}
-        house = self.house(answered({"messages": []}), cursors=begun)
-        house.up.down = True
+        rig = self.rig(answered({"messages": []}), cursors=begun)
+        rig.recorder.down = True
         self.far.replies = [page("SM1")]
-        house.net.advance(31)
-        self.assertEqual((self.texts(house), house.cursors), ([], begun))
-        house.up.down = False
-        house.net.advance(31)
-        self.assertEqual(self.texts(house), ["SM1"])
+        rig.net.advance(31)
+        self.assertEqual((self.texts(rig), rig.cursors), ([], begun))
+        rig.recorder.down = False
+        rig.net.advance(31)
+        self.assertEqual(self.texts(rig), ["SM1"])
 
     def test_nothing_old_is_fetched_at_the_first_start(self) -> None:
         """The first bookmark is now."""
-        house = self.house(page())
-        self.assertEqual(house.cursors, {"cloud:ch:inbound:+14155552345": repr(NOW)})
+        rig = self.rig(page())
+        self.assertEqual(rig.cursors, {"cloud:ch:inbound:+14155552345": repr(NOW)})
 
     def test_broken_answers_do_not_end_the_polling(self) -> None:
         """HTML, a wrong shape, a date from the future."""
-        house = self.house(
+        rig = self.rig(
             (200, b"<html>", {}),
             answered({"messages": 5}),
             answered({"messages": [row("SM1", date_sent="Tue, 03 Feb 2099 12:14:25")]}),
             page("SM2"),
         )
-        house.net.advance(100)
-        self.assertEqual(self.texts(house), ["SM1", "SM2"])
-        cursor = float(house.cursors["cloud:ch:inbound:+14155552345"])
-        self.assertLessEqual(cursor, house.net.clock.seconds())
+        rig.net.advance(100)
+        self.assertEqual(self.texts(rig), ["SM1", "SM2"])
+        cursor = float(rig.cursors["cloud:ch:inbound:+14155552345"])
+        self.assertLessEqual(cursor, rig.net.clock.seconds())
 
     def test_tl13_textlocal_asks_each_inbox_from_its_bookmark(self) -> None:
         """min_time is the bookmark less ten minutes."""
@@ -148,7 +148,7 @@ class InboundTests(SynchronousTestCase):
         sandbox = clouds(net)
         cursors = {"cloud:ch:inbound:10": repr(NOW - 100)}
         settings = textlocal(base_url=CLOUDS, receipts="none", inbound="poll")
-        House(settings, net=net, cursors=cursors).start()
+        ChannelRig(settings, net=net, cursors=cursors).start()
         bodies = [
             asked.form() for asked in sandbox.requests if "get_messages" in asked.path
         ]
@@ -164,7 +164,7 @@ class InboundTests(SynchronousTestCase):
         settings = textlocal(
             base_url=CLOUDS, receipts="none", inbound="poll", inboxes=("10",)
         )
-        House(settings, net=net).start()
+        ChannelRig(settings, net=net).start()
         net.advance(300)
         self.assertEqual(len(sandbox.requests), 1)
 
@@ -176,7 +176,7 @@ class InboundTests(SynchronousTestCase):
         settings = vonage(
             base_url=CLOUDS, receipts="none", inbound="poll", reports=True
         )
-        House(settings, net=net, cursors=cursors).start()
+        ChannelRig(settings, net=net, cursors=cursors).start()
         net.advance(180)
         for asked in sandbox.requests:
             start, end = (
@@ -194,19 +194,19 @@ class StatusTests(SynchronousTestCase):
         clouds(net, delivery_s=300.0)
         settings = twilio(base_url=CLOUDS, receipts="poll", inbound="none")
         cursors: dict[str, str] = {}
-        first = House(settings, net=net, cursors=cursors).start()
+        first = ChannelRig(settings, net=net, cursors=cursors).start()
         self.assertIsInstance(first.submit(message()), Accepted)
         net.advance(60)
         stopped = first.channel.stop(1)
         net.settle()
         self.successResultOf(stopped)
-        told = [receipt.state for receipt in first.up.receipts]
+        told = [receipt.state for receipt in first.recorder.receipts]
         self.assertNotIn(MessageState.DELIVERED, told)
-        second = House(settings, net=net, cursors=cursors).start()
+        second = ChannelRig(settings, net=net, cursors=cursors).start()
         self.assertEqual(len(second.channel.messages), 1)
         net.advance(900)
-        self.assertEqual(second.up.receipts[-1].state, MessageState.DELIVERED)
-        self.assertEqual(second.up.receipts[-1].message_id, "g1")
+        self.assertEqual(second.recorder.receipts[-1].state, MessageState.DELIVERED)
+        self.assertEqual(second.recorder.receipts[-1].message_id, "g1")
         self.assertEqual(len(second.channel.messages), 0)
         self.assertEqual(
             [kept for kept in cursors.values() if kept != "[]"], [], cursors
@@ -217,15 +217,15 @@ class StatusTests(SynchronousTestCase):
         net = Net()
         clouds(net)
         settings = twilio(base_url=CLOUDS, receipts="poll", inbound="none")
-        house = House(settings, net=net).start()
-        house.submit(message())
-        house.up.down = True
+        rig = ChannelRig(settings, net=net).start()
+        rig.submit(message())
+        rig.recorder.down = True
         net.advance(10)
-        self.assertEqual(len(house.channel.messages), 1)
-        house.up.down = False
+        self.assertEqual(len(rig.channel.messages), 1)
+        rig.recorder.down = False
         net.advance(60)
-        self.assertEqual(house.up.receipts[-1].state, MessageState.DELIVERED)
-        self.assertEqual(house.channel.describe()["counts"], {"poll put off": 1})
+        self.assertEqual(rig.recorder.receipts[-1].state, MessageState.DELIVERED)
+        self.assertEqual(rig.channel.describe()["counts"], {"poll put off": 1})
 
     def test_two_questions_at_once_at_most(self) -> None:
         """However many messages are due."""
@@ -234,15 +234,17 @@ class StatusTests(SynchronousTestCase):
         settings = twilio(
             base_url=CLOUDS, receipts="poll", inbound="none", in_flight=50
         )
-        house = House(settings, net=net).start()
+        rig = ChannelRig(settings, net=net).start()
         for n in range(20):
-            house.submit(message(id=f"m{n}"))
+            rig.submit(message(id=f"m{n}"))
         net.servers.clear()
         net.advance(5)
-        self.assertLessEqual(house.channel.describe()["counts"]["failed question"], 20)
+        self.assertLessEqual(rig.channel.describe()["counts"]["failed question"], 20)
         net.serve_clouds(22080, sandbox)
         net.advance(120)
-        delivered = [r for r in house.up.receipts if r.state is MessageState.DELIVERED]
+        delivered = [
+            r for r in rig.recorder.receipts if r.state is MessageState.DELIVERED
+        ]
         self.assertEqual(len({r.message_id for r in delivered}), 20)
 
     def test_a_message_that_never_ends_is_given_up(self) -> None:
@@ -250,11 +252,11 @@ class StatusTests(SynchronousTestCase):
         net = Net()
         clouds(net, delivery_s=10**7)
         settings = twilio(base_url=CLOUDS, receipts="poll", inbound="none")
-        house = House(settings, net=net).start()
-        house.submit(message())
+        rig = ChannelRig(settings, net=net).start()
+        rig.submit(message())
         net.advance(7200 + 1300)
-        self.assertEqual(len(house.channel.messages), 0)
-        self.assertEqual(house.channel.describe()["counts"], {"given up": 1})
+        self.assertEqual(len(rig.channel.messages), 0)
+        self.assertEqual(rig.channel.describe()["counts"], {"given up": 1})
 
     def test_vonage_segments_are_followed_one_by_one(self) -> None:
         """The message closes with its last segment."""
@@ -263,27 +265,27 @@ class StatusTests(SynchronousTestCase):
         settings = vonage(
             base_url=CLOUDS, receipts="poll", inbound="none", reports=True
         )
-        house = House(settings, net=net).start()
-        outcome = house.submit(message("я" * 71))
+        rig = ChannelRig(settings, net=net).start()
+        outcome = rig.submit(message("я" * 71))
         assert isinstance(outcome, Accepted)
         self.assertEqual(len(outcome.provider_ids), 2)
         # the second one is not in the reports yet
         late = sandbox.faces["vonage"].books.pop(outcome.provider_ids[1])
         net.advance(6)
-        self.assertEqual(len(house.channel.messages), 1)
+        self.assertEqual(len(rig.channel.messages), 1)
         sandbox.faces["vonage"].books[late.id] = late
         net.advance(30)
-        self.assertEqual(len(house.channel.messages), 0)
+        self.assertEqual(len(rig.channel.messages), 0)
         delivered = {
             r.provider_id
-            for r in house.up.receipts
+            for r in rig.recorder.receipts
             if r.state is MessageState.DELIVERED
         }
         self.assertEqual(delivered, set(outcome.provider_ids))
 
 
-class _SlowHouse(House):
-    """A house whose bookmarks take their time."""
+class _SlowRecorder(ChannelRig):
+    """A gateway whose cursors take their time."""
 
     def _set_cursor(self, word: str, value: str) -> Deferred[None]:
         written: Deferred[None] = Deferred()
@@ -291,46 +293,46 @@ class _SlowHouse(House):
         return written.addCallback(lambda _: self.cursors.update({word: value}))
 
 
-class _LostHouse(House):
-    """A house that cannot write bookmarks down."""
+class _LostRecorder(ChannelRig):
+    """A gateway that cannot write cursors down."""
 
     def _set_cursor(self, word: str, value: str) -> Deferred[None]:
         return fail(Unavailable("the journal is away"))
 
 
 class KeptTests(SynchronousTestCase):
-    def house(self, kind: type[House]) -> House:
+    def rig(self, kind: type[ChannelRig]) -> ChannelRig:
         net = Net()
         clouds(net)
         return kind(tyntec(base_url=CLOUDS, receipts="poll"), net=net).start()
 
     def test_the_list_is_written_before_the_outcome_is_told(self) -> None:
         """Whoever stops between the two asks for the message all the same."""
-        house = self.house(_SlowHouse)
-        self.assertIsNone(house.submit(message()))
-        house.net.advance(0.9)
-        self.assertEqual(house.cursors, {})
-        outcome = house.submit(message(id="g2"), 0.2)
-        self.assertIn('"g1"', str(house.cursors))
+        rig = self.rig(_SlowRecorder)
+        self.assertIsNone(rig.submit(message()))
+        rig.net.advance(0.9)
+        self.assertEqual(rig.cursors, {})
+        outcome = rig.submit(message(id="g2"), 0.2)
+        self.assertIn('"g1"', str(rig.cursors))
         self.assertIsNone(outcome)
-        house.net.advance(2)
-        self.assertIn('"g2"', str(house.cursors))
-        self.assertEqual(house.channel.describe()["in_flight"], 0)
+        rig.net.advance(2)
+        self.assertIn('"g2"', str(rig.cursors))
+        self.assertEqual(rig.channel.describe()["in_flight"], 0)
 
     def test_a_list_that_cannot_be_written_holds_nothing_up(self) -> None:
         """The outcome is told, and the fact counted."""
-        house = self.house(_LostHouse)
-        self.assertIsInstance(house.submit(message()), Accepted)
-        self.assertIn("bookmark put off", house.channel.describe()["counts"])
+        rig = self.rig(_LostRecorder)
+        self.assertIsInstance(rig.submit(message()), Accepted)
+        self.assertIn("bookmark put off", rig.channel.describe()["counts"])
 
     def test_a_stop_while_the_list_is_written_keeps_the_outcome(self) -> None:
         """The provider has taken the message: that is told, come what may."""
-        house = self.house(_SlowHouse)
-        prepared = house.channel.prepare(message())
-        outcome = house.channel.submit(prepared, 1)
-        house.net.settle()
-        stopped = house.channel.stop(0.5)
-        house.net.advance(0.6)
+        rig = self.rig(_SlowRecorder)
+        prepared = rig.channel.prepare(message())
+        outcome = rig.channel.submit(prepared, 1)
+        rig.net.settle()
+        stopped = rig.channel.stop(0.5)
+        rig.net.advance(0.6)
         self.assertIsInstance(self.successResultOf(outcome), Accepted)
         self.successResultOf(stopped)
-        house.net.advance(2)
+        rig.net.advance(2)

@@ -84,7 +84,7 @@ class ReadingTests(SynchronousTestCase):
             ("+79001234567", "+79001234567"),
             ("60777", "60777"),
             ("GDEMOI", "GDEMOI"),
-            # national: the house knows the country, the provider's answer does not
+            # national: the gateway knows the country, the provider's answer does not
             ("07911123456", "07911123456"),
             ("", ""),
         ):
@@ -156,10 +156,10 @@ class ReadingTests(SynchronousTestCase):
             self.assertIsInstance(same(one, other), bool)
 
     @given(st.text(min_size=1, max_size=20), st.text(max_size=20))
-    def test_redacted_text_holds_no_secret(self, secret: str, around: str) -> None:
+    def test_redacted_text_holds_no_secret(self, secret: str, context: str) -> None:
         """Wherever it stands."""
-        shown = redact(f"{around}|{secret}|{around}", [secret])
-        if secret not in "***" and secret not in around:
+        shown = redact(f"{context}|{secret}|{context}", [secret])
+        if secret not in "***" and secret not in context:
             self.assertNotIn(f"|{secret}|", shown)
 
     def test_fingerprints_tell_words_apart(self) -> None:

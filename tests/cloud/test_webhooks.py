@@ -20,19 +20,19 @@ from gdemoi.cloud.twilio.signature import signature
 from gdemoi.cloud.vonage.signature import sms_signature
 from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.message import MessageState
+from tests.cloud.journal import JournalTestCase
 from tests.cloud.net import (
     ACCOUNT,
     NOW,
     PUBLIC,
     TOKEN,
-    House,
+    ChannelRig,
     Net,
     textlocal,
     twilio,
     tyntec,
     vonage,
 )
-from tests.cloud.truth import TruthTestCase
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -41,10 +41,10 @@ JSON = "application/json"
 class WebhookTestCase(SynchronousTestCase):
     """One started channel, and a provider that knocks at its doors."""
 
-    def open(self, settings: CloudSettings, **changes: Any) -> House:
-        self.house = House(settings, **changes).start()
-        self.net = self.house.net
-        return self.house
+    def open(self, settings: CloudSettings, **changes: Any) -> ChannelRig:
+        self.rig = ChannelRig(settings, **changes).start()
+        self.net = self.rig.net
+        return self.rig
 
     def knock(
         self,
@@ -117,7 +117,7 @@ class TwilioDoorTests(WebhookTestCase):
         answer = self.twilio()
         self.assertEqual((answer.status, answer.body), (204, b""))
         self.assertNotIn("content-type", answer.headers)
-        (receipt,) = self.house.up.receipts
+        (receipt,) = self.rig.recorder.receipts
         self.assertEqual(
             (receipt.state, receipt.verified, receipt.message_id),
             (MessageState.DELIVERED, True, "g1"),
@@ -126,17 +126,15 @@ class TwilioDoorTests(WebhookTestCase):
     def test_tw11_a_repeat_is_told_once(self) -> None:
         """The second one is answered alike and told to nobody."""
         self.assertEqual([self.twilio().status for _ in range(2)], [204, 204])
-        self.assertEqual(len(self.house.up.receipts), 1)
-        self.assertEqual(
-            self.house.channel.describe()["counts"], {"repeated webhook": 1}
-        )
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
+        self.assertEqual(self.rig.channel.describe()["counts"], {"repeated webhook": 1})
 
     def test_tw15_unknown_words_are_counted(self) -> None:
         """They are told as receipts that settle nothing."""
         self.assertEqual(self.twilio(MessageStatus="teleported").status, 204)
-        self.assertEqual(self.house.up.receipts[0].state, MessageState.ENROUTE)
+        self.assertEqual(self.rig.recorder.receipts[0].state, MessageState.ENROUTE)
         self.assertEqual(
-            self.house.channel.describe()["counts"], {"unknown status word": 1}
+            self.rig.channel.describe()["counts"], {"unknown status word": 1}
         )
 
     def test_tw16_inbound_is_answered_with_empty_twiml(self) -> None:
@@ -146,14 +144,14 @@ class TwilioDoorTests(WebhookTestCase):
             (answer.status, answer.headers["content-type"], answer.body),
             (200, "text/xml", b"<Response/>"),
         )
-        self.assertEqual(self.house.up.inbounds[0].text, " #ok ")
+        self.assertEqual(self.rig.recorder.inbounds[0].text, " #ok ")
 
     def test_tw18_a_forged_status_is_403(self) -> None:
         """Nothing is told, and the reason is not echoed."""
         body = urlencode({"MessageSid": "SM1", "AccountSid": ACCOUNT}).encode()
         for headers in ({}, {"X_Twilio_Signature": "x"}):
             self.assertEqual(self.knock("status?m=g1", body, **headers).status, 403)
-        self.assertEqual(self.house.up.receipts, [])
+        self.assertEqual(self.rig.recorder.receipts, [])
 
     def test_tw19_a_body_over_64_kib_is_413(self) -> None:
         """One octet too many is enough, and nothing is parsed."""
@@ -201,17 +199,17 @@ class TwilioDoorTests(WebhookTestCase):
 
     def test_tw25_when_the_journal_is_away_twilio_comes_again(self) -> None:
         """503 with Retry-After; the repeat is told."""
-        self.house.up.down = True
+        self.rig.recorder.down = True
         answer = self.twilio()
         self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "30"))
-        self.house.up.down = False
+        self.rig.recorder.down = False
         self.assertEqual(self.twilio().status, 204)
-        self.assertEqual(len(self.house.up.receipts), 1)
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
 
     def test_an_answer_waits_for_the_commit(self) -> None:
         """Nothing is acknowledged before it is written down."""
         written: Deferred[None] = Deferred()
-        self.house.up.inbound = lambda inbound: written  # type: ignore[method-assign,assignment]
+        self.rig.recorder.inbound = lambda inbound: written  # type: ignore[method-assign,assignment]
         with self.assertRaises(self.failureException):
             self.twilio("incoming")
         written.callback(None)
@@ -244,7 +242,7 @@ class TwilioDoorTests(WebhookTestCase):
             written.append(Deferred())
             return written[0]
 
-        self.house.up.inbound = slow  # type: ignore[method-assign,assignment]
+        self.rig.recorder.inbound = slow  # type: ignore[method-assign,assignment]
         with self.assertRaises(self.failureException):
             self.twilio("incoming")
         for pump in self.net.pumps:
@@ -264,9 +262,9 @@ class VonageDoorTests(WebhookTestCase):
         """Twice within the window: 200, and dropped."""
         self.open(vonage())
         self.assertEqual([self.vonage().status for _ in range(2)], [200, 200])
-        self.assertEqual(len(self.house.up.receipts), 1)
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
         self.vonage(nonce="n2")
-        self.assertEqual(len(self.house.up.receipts), 2)
+        self.assertEqual(len(self.rig.recorder.receipts), 2)
 
     def test_vs13_an_old_call_is_401(self) -> None:
         """Older than Vonage repeats, or more than an hour ahead (field report A9)."""
@@ -284,9 +282,9 @@ class VonageDoorTests(WebhookTestCase):
             self.vonage("n1", "incoming", timestamp=old, **sms).status, 200
         )
         self.assertEqual(self.vonage(timestamp=old, nonce="n2").status, 200)
-        self.assertEqual([i.text for i in self.house.up.inbounds], ["#ok"])
-        self.assertEqual(len(self.house.up.receipts), 1)
-        self.assertEqual(self.house.channel.describe()["counts"]["far clock"], 2)
+        self.assertEqual([i.text for i in self.rig.recorder.inbounds], ["#ok"])
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
+        self.assertEqual(self.rig.channel.describe()["counts"]["far clock"], 2)
 
     def test_a_repeat_is_known_for_as_long(self) -> None:
         """A nonce of yesterday is still dropped, whatever age is allowed
@@ -297,7 +295,7 @@ class VonageDoorTests(WebhookTestCase):
             self.assertEqual(self.vonage(timestamp=first).status, 200)
             self.net.advance(allowed_s)
             self.assertEqual(self.vonage(timestamp=first).status, 200)
-            self.assertEqual(len(self.house.up.receipts), 1)
+            self.assertEqual(len(self.rig.recorder.receipts), 1)
             self.net.advance(1.0)
             self.assertEqual(self.vonage(timestamp=first).status, 401)
 
@@ -330,7 +328,7 @@ class VonageDoorTests(WebhookTestCase):
         query = urlencode({"messageId": "A1", "status": "delivered"})
         answer = self.knock(f"status/{TOKEN}?{query}", b"", "", "GET")
         self.assertEqual(answer.status, 200)
-        self.assertEqual(self.house.up.receipts[0].provider_id, "A1")
+        self.assertEqual(self.rig.recorder.receipts[0].provider_id, "A1")
 
     def test_vm04_a_missing_token_is_503_and_a_wrong_one_401(self) -> None:
         """503 makes Vonage repeat what it failed to sign."""
@@ -354,15 +352,15 @@ class VonageDoorTests(WebhookTestCase):
         for _ in range(2):
             answer = self.knock("status", body, JSON, Authorization=token)
             self.assertEqual(answer.status, 200)
-        self.assertEqual(len(self.house.up.receipts), 1)
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
         other = body.replace(b"delivered", b"rejected")
         answer = self.knock("status", other, JSON, Authorization=token)
         self.assertEqual(answer.status, 401)
 
 
-class RestartTests(WebhookTestCase, TruthTestCase):
-    def open(self, settings: CloudSettings, **changes: Any) -> House:
-        return TruthTestCase.open(self, settings, **changes)
+class RestartTests(WebhookTestCase, JournalTestCase):
+    def open(self, settings: CloudSettings, **changes: Any) -> ChannelRig:
+        return JournalTestCase.open(self, settings, **changes)
 
     def test_an_sms_of_yesterday_is_told_once(self) -> None:
         """Its id is in the journal, also when the gateway was started anew and the
@@ -371,10 +369,10 @@ class RestartTests(WebhookTestCase, TruthTestCase):
         fields = {"text": "#ok", "type": "text", "timestamp": str(int(NOW))}
         self.assertEqual(self.vonage("n1", "incoming", **fields).status, 200)
         self.net.advance(89_990.0)
-        up = self.house.up
-        self.house = House(vonage(), net=self.net)
-        self.house.up = up
-        self.house.start()
+        up = self.rig.recorder
+        self.rig = ChannelRig(vonage(), net=self.net)
+        self.rig.recorder = up
+        self.rig.start()
         self.assertEqual(self.vonage("n1", "incoming", **fields).status, 200)
         self.assertEqual(len(up.inbounds), 2)
         self.assertEqual([sms["text"] for sms in self.told("inbound")], ["#ok"])
@@ -390,7 +388,7 @@ class TokenDoorTests(WebhookTestCase):
         self.open(textlocal())
         for path in ("status", "status/", "status/wrong", f"status/{TOKEN}/x"):
             self.assertEqual(self.knock(path, self.FIELDS).status, 404, path)
-        self.assertEqual(self.house.up.receipts, [])
+        self.assertEqual(self.rig.recorder.receipts, [])
         self.assertEqual(self.knock(f"status/{TOKEN}", self.FIELDS).status, 200)
 
     def test_tl15_only_small_form_posts(self) -> None:
@@ -422,11 +420,11 @@ class TokenDoorTests(WebhookTestCase):
         self.open(tyntec())
         told = {"from": "+79001234567", "to": "1", "message": "x", "requestId": "r1"}
         body = json.dumps(told).encode()
-        self.house.up.down = True
+        self.rig.recorder.down = True
         self.assertEqual(self.knock(f"incoming/{TOKEN}", body, JSON).status, 503)
-        self.house.up.down = False
+        self.rig.recorder.down = False
         self.assertEqual(self.knock(f"incoming/{TOKEN}", body, JSON).status, 200)
-        self.assertEqual(len(self.house.up.inbounds), 1)
+        self.assertEqual(len(self.rig.recorder.inbounds), 1)
 
     def test_a_door_that_is_not_wanted_is_not_there(self) -> None:
         """inbound = none leaves the status door only."""
@@ -435,6 +433,6 @@ class TokenDoorTests(WebhookTestCase):
 
     def test_before_the_start_webhooks_are_put_off(self) -> None:
         """A channel that is not started cannot write anything down."""
-        self.house = House(textlocal(), net=Net())
-        self.net = self.house.net
+        self.rig = ChannelRig(textlocal(), net=Net())
+        self.net = self.rig.net
         self.assertEqual(self.knock(f"status/{TOKEN}", self.FIELDS).status, 503)

@@ -1,4 +1,4 @@
-"""A house in virtual time whose far sides, disk and power fail at will.
+"""A gateway in virtual time whose far sides, disk and power fail at will.
 
 The real dispatcher over the real journal (a SQLite file); a life ends like a
 killed process: the file is copied as it lies there and opened by the next life.
@@ -212,7 +212,7 @@ def _empty() -> bytes:
 
 
 class Chaos:
-    """The world, and one life of the house after the other."""
+    """The far sides and the disk, and one run of the gateway after the other."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -241,7 +241,7 @@ class Chaos:
     # -- lives -------------------------------------------------------------
 
     def begin(self, path: Path) -> None:
-        """Start a house over a file."""
+        """Start a gateway over a file."""
         self.path = path
         self.clock = Clock()
         self.clock.rightNow = self.now
@@ -259,7 +259,7 @@ class Chaos:
         for worker, is_writer in ((self.writes, True), (self.reads, False)):
             worker._runner = Frail(worker._runner, self, is_writer)
         self.far = {name: FarSide(self, name) for name in NAMES}
-        self.house = Dispatcher(
+        self.dispatcher = Dispatcher(
             self.journal,
             self.clock,
             Router([WEIGHTED, FAILOVER], NAMES),
@@ -267,7 +267,7 @@ class Chaos:
             policy=POLICY,
             backlog_limit=BACKLOG,
         )
-        starting = Deferred.fromCoroutine(self.house.start())
+        starting = Deferred.fromCoroutine(self.dispatcher.start())
         self.did(starting)
 
     def did(self, deferred: Deferred[Any]) -> Any:
@@ -329,7 +329,7 @@ class Chaos:
             # the rest of a batch whose first answer was the last thing done
             return answer
         if far.life != self.life:
-            self.complain(f"{message.id} leaves a house that is dead")
+            self.complain(f"{message.id} leaves a gateway that was killed")
         self.trace.append(f"{self.now} submit {message.id} #{attempt} on {far.name}")
         before = self.by_id.setdefault(message.id, [])
         self._may_leave(message, submit, before)
@@ -494,7 +494,7 @@ class Chaos:
 
         if print_ is not None and not all(repeated):
             return
-        accepting = Deferred.fromCoroutine(self.house.intake.accept(marked))
+        accepting = Deferred.fromCoroutine(self.dispatcher.intake.accept(marked))
         accepting.addBoth(verdicts).addErrback(self._fault)
 
     def _fault(self, failure: Failure) -> None:
@@ -551,7 +551,7 @@ class Chaos:
             submit.receipts.append(state)
             self.trace.append(f"{self.now} receipt {provider_id} {state}")
             account = "stranger" if y % 13 == 0 else f"account-{submit.channel}"
-            match = self.house.receipt(
+            match = self.dispatcher.receipt(
                 Receipt(
                     account=account,
                     channel=submit.channel,
@@ -583,7 +583,7 @@ class Chaos:
             elif found:
                 self.trace.append(f"{self.now} cancelled {id_}")
                 self.cancelled.add(id_)
-                self.house.forget(id_)
+                self.dispatcher.forget(id_)
 
         noted = self.journal.note(Cancelled(id_, self.now))
         noted.addBoth(done).addErrback(self._fault)
@@ -597,7 +597,7 @@ class Chaos:
 
     def step_pause(self, x: int, y: int) -> None:
         """An operator pauses or resumes."""
-        lane = self.house.lanes[NAMES[x % 3]]
+        lane = self.dispatcher.lanes[NAMES[x % 3]]
         if lane.paused:
             lane.resume()
         else:
@@ -608,12 +608,12 @@ class Chaos:
         name = NAMES[x % 3]
         if not self.idle:
             return
-        closing = Deferred.fromCoroutine(self.house.close_channel(name, 1.0))
+        closing = Deferred.fromCoroutine(self.dispatcher.close_channel(name, 1.0))
         for submit in list(self.far[name].waiting):
             self.answer(submit, self.outcome(submit, 7 + 16 * (y % 2)))
         closing.addErrback(self._fault)
         self.far[name] = FarSide(self, name)
-        self.house.open_channel(self.far[name])
+        self.dispatcher.open_channel(self.far[name])
 
     def step_disk(self, x: int, y: int) -> None:
         """The disk is full, or has room again."""
@@ -673,7 +673,7 @@ class Chaos:
         self.disk_full = False
         self.step_release(0, 0)
         self.down.clear()
-        for lane in self.house.lanes.values():
+        for lane in self.dispatcher.lanes.values():
             lane.resume()
         for far in self.far.values():
             far.events.able(far)
@@ -682,7 +682,7 @@ class Chaos:
             self.step_accept_all(0, 0)
             if self.broken:
                 return
-        for name, lane in self.house.lanes.items():
+        for name, lane in self.dispatcher.lanes.items():
             if lane.waiting or lane.in_flight or lane._head.in_memory:
                 self.complain(
                     f"lane {name} keeps {lane._head.in_memory} {lane.in_flight}"
@@ -704,7 +704,7 @@ class Chaos:
         return self.broken
 
     def _end(self) -> None:
-        self.did(Deferred.fromCoroutine(self.house.stop(1.0)))
+        self.did(Deferred.fromCoroutine(self.dispatcher.stop(1.0)))
         late = list(self.clock.getDelayedCalls())
         if late:
             self.complain(f"timers are left: {late}")

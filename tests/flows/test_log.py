@@ -10,12 +10,12 @@ from gdemoi.amqp.codec import encode_properties
 from gdemoi.errors import Unavailable
 from gdemoi.message import Inbound
 from gdemoi.yeastar.channel_spool import Spool
-from tests.amqp.house import ServiceCase
-from tests.cloud.net import CLOUDS, House, Net, clouds, message, twilio
+from tests.amqp.fakes import ServiceCase
+from tests.cloud.net import CLOUDS, ChannelRig, Net, clouds, message, twilio
 from tests.goip.rig import Rig, line_settings
 from tests.logged import Logged
-from tests.smpp.house import House as SmppHouse
-from tests.yeastar.world import World
+from tests.smpp.rig import ChannelRig as SmppRig
+from tests.yeastar.rig import Rig as TgRig
 
 # The fault, its counts in an hour (after 1, 3, 7, 15, 31 minutes), and what came
 # before and after.
@@ -55,16 +55,16 @@ class BrokerTests(ServiceCase):
         """A message each second for ten minutes: refused once, taken again once."""
         self.start()
         logged = Logged(self, self.clock.seconds)
-        self.door.failing = True
+        self.intake.failing = True
         for n in range(600):
             body = self.envelope(f"m{n}")
             self.broker.put("gdemoi.outbound", body, encode_properties({}))
             self.advance(1)
         self.assertGreater(logged.heard, 20)
         self.assertLess(len(logged.of("nothing is taken for now")), FEW)
-        self.door.failing = False
+        self.intake.failing = False
         self.advance(60)
-        self.assertEqual(len(self.door.taken), 600)
+        self.assertEqual(len(self.intake.taken), 600)
         self.assertEqual(logged.of("taken again"), ["messages are taken again"])
 
     def test_a_flood_of_broken_messages(self) -> None:
@@ -101,29 +101,29 @@ class HostTests(SynchronousTestCase):
 
     def test_an_smsc_that_is_down(self) -> None:
         """Why, once; the count after it."""
-        house = SmppHouse(start=False)
-        house.net.listening.clear()
-        logged = Logged(self, house.clock.seconds)
-        house.channel.start(house.upstairs)
-        house.advance(3600)
+        rig = SmppRig(start=False)
+        rig.net.listening.clear()
+        logged = Logged(self, rig.clock.seconds)
+        rig.channel.start(rig.recorder)
+        rig.advance(3600)
         self.assertGreater(logged.heard, 40)
         self.assertLess(len(logged.lines), FEW, logged.lines)
         self.assertIn("trying again and again", logged.lines[0])
         self.assertIn("(again ", logged.lines[1])
-        house.stop()
+        rig.stop()
 
     def test_a_tg_that_is_down(self) -> None:
         """One change, and one when it is back."""
-        world = World().up()
-        logged = Logged(self, world.clock.seconds)
-        world.house.changes.clear()
-        world.line_works = False
-        world.cut()
-        world.later(3600.0)
-        downs = [one for one in world.house.changes if one[0] is None]
+        device_rig = TgRig().up()
+        logged = Logged(self, device_rig.clock.seconds)
+        device_rig.recorder.changes.clear()
+        device_rig.line_works = False
+        device_rig.cut()
+        device_rig.later(3600.0)
+        downs = [one for one in device_rig.recorder.changes if one[0] is None]
         self.assertEqual(len(downs), 1, downs)
         self.assertLess(len(logged.lines), FEW, logged.lines)
-        world.close()
+        device_rig.close()
 
     def test_a_network_that_takes_no_datagrams(self) -> None:
         """A GoIP's keepalives cannot be answered: once, then counted."""
@@ -148,13 +148,13 @@ class HostTests(SynchronousTestCase):
         net = Net()
         sandbox = clouds(net)
         settings = twilio(base_url=CLOUDS, receipts="poll", inbound="poll")
-        house = House(settings, net=net).start()
-        house.submit(message())
+        rig = ChannelRig(settings, net=net).start()
+        rig.submit(message())
         logged = Logged(self, net.clock.seconds)
         net.servers.clear()
         for _ in range(360):
             net.advance(10)
-        self.assertGreater(house.channel.describe()["counts"]["failed question"], 30)
+        self.assertGreater(rig.channel.describe()["counts"]["failed question"], 30)
         away = logged.of("a question came to nothing")
         self.assertEqual(len(away), 1, logged.lines)
         self.assertLess(len(logged.lines), FEW, logged.lines)

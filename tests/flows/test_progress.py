@@ -86,7 +86,7 @@ class ScriptedSmsc(SmscProtocol):
 
 
 class Flow(SynchronousTestCase):
-    """A house with SMPP channels (each with a host of its own name)."""
+    """A gateway with SMPP channels (each with a host of its own name)."""
 
     hosts: tuple[str, ...] = ("a",)
 
@@ -147,14 +147,14 @@ class Flow(SynchronousTestCase):
         self.journal = Journal(f"sqlite:///{self.path}", self.clock, inline=True)
         self.successResultOf(self.journal.open())
         names = tuple(hosts) or self.hosts
-        self.house = Dispatcher(
+        self.dispatcher = Dispatcher(
             self.journal,
             self.clock,
             Router([], names),
             [self.channel(host, **settings) for host in names],
             policy=POLICY,
         )
-        self.run_to_end(self.house.start())
+        self.run_to_end(self.dispatcher.start())
         self.turn()
 
     def run_to_end(self, coroutine: Any) -> Any:
@@ -177,11 +177,11 @@ class Flow(SynchronousTestCase):
         for _ in range(int(seconds * 4)):
             self.clock.advance(0.25)
 
-    # -- what happens to a house
+    # -- what happens to a gateway
 
     def stop(self) -> None:
         """SIGTERM."""
-        self.run_to_end(self.house.stop(10.0))
+        self.run_to_end(self.dispatcher.stop(10.0))
         self.successResultOf(self.journal.close())
         self.turn()
 
@@ -199,7 +199,7 @@ class Flow(SynchronousTestCase):
             old = Path(f"{before}{tail}")
             if old.exists():
                 shutil.copyfile(old, f"{self.path}{tail}")
-        dead = self.house
+        dead = self.dispatcher
         for lane in dead.lanes.values():
             lane._journal = Dead()  # type: ignore[assignment]
         self.run_to_end(dead.stop(0.0))
@@ -210,8 +210,8 @@ class Flow(SynchronousTestCase):
 
     def reload(self, **settings: Any) -> None:
         """SIGHUP with other settings of channel a: it is made anew."""
-        self.run_to_end(self.house.close_channel("a", 10.0))
-        self.house.open_channel(self.channel("a", **settings))
+        self.run_to_end(self.dispatcher.close_channel("a", 10.0))
+        self.dispatcher.open_channel(self.channel("a", **settings))
         self.later(3)
 
     def drop(self) -> None:
@@ -243,7 +243,7 @@ class Flow(SynchronousTestCase):
             expires_at=now + ttl_s,
             **{"class_": MessageClass.COMMAND, "on_unsure": OnUnsure.HOLD, **fields},
         )
-        self.run_to_end(self.house.intake.accept([(message, b"")]))
+        self.run_to_end(self.dispatcher.intake.accept([(message, b"")]))
         self.turn()
 
     def notify(self, *script: Answer, **fields: Any) -> None:
@@ -296,7 +296,7 @@ class Flow(SynchronousTestCase):
 
 
 class Dead:
-    """What a killed house would still write is not written."""
+    """What a killed gateway would still write is not written."""
 
     def note(self, fact: Any) -> Deferred[Any]:
         return Deferred()
@@ -386,7 +386,7 @@ class RestTests(Flow):
         self.send("i1", SILENT)
         self.assertEqual(self.numbers(), [1, 2])
         stopping: list[Any] = []
-        done = Deferred.fromCoroutine(self.house.stop(10.0))
+        done = Deferred.fromCoroutine(self.dispatcher.stop(10.0))
         done.addBoth(stopping.append)
         session = self.sessions["a"]
         session.say(session.asked[-1], "i2")
@@ -413,7 +413,7 @@ class RestTests(Flow):
             accepted_at=now,
             expires_at=now + 3600,
         )
-        self.run_to_end(self.house.intake.accept([(other, b"")]))
+        self.run_to_end(self.dispatcher.intake.accept([(other, b"")]))
         self.turn()
         self.assertNotEqual(self.left[-1].reference, self.left[0].reference)
 
@@ -692,11 +692,11 @@ class FailoverTests(Flow):
                 self.anew()
                 self.send("i1", SYSERR, "i3")
                 happens(self)
-                self.house.lanes["a"].pause()
+                self.dispatcher.lanes["a"].pause()
                 self.later(60)
                 self.assertEqual({one.host for one in self.left}, {"a"})
                 self.assertNotIn("b", self.story()["tried"])
-                self.house.lanes["a"].resume()
+                self.dispatcher.lanes["a"].resume()
                 self.later(20)
                 self.assertEqual(self.numbers(), [1, 2, 3, 2])
 

@@ -1,4 +1,4 @@
-"""The far sides of a GoIP channel in tests: the house above, the socket below.
+"""The far sides of a GoIP channel in tests: what is above it, the socket below it.
 
 `Rig` holds a real channel on a `Clock`; the test speaks as the device
 (`rig.say`) and reads what the server wrote, with the time (`rig.heard`).
@@ -38,7 +38,7 @@ EPOCH = 1_700_000_000.0
 
 
 @implementer(IChannelEvents)
-class House:
+class EventsRecorder:
     """What stands above the channel; it remembers, and matches as the journal.
 
     `broken`: the journal cannot write.  `slow`: commits wait for `commit()`.
@@ -155,7 +155,7 @@ LINES = {
 
 
 class Rig:
-    """A channel named `office`, its house, its socket and a clock."""
+    """A channel named `office`, its recorder, its socket and a clock."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Rig:
     ) -> None:
         self.clock = Clock()
         self.clock.advance(EPOCH)
-        self.house = House(self.clock)
+        self.recorder = EventsRecorder(self.clock)
         self.reactor = Reactor(self.clock)
         self.cursors = {} if cursors is None else cursors
         if "allow_src" in settings:
@@ -192,14 +192,14 @@ class Rig:
         self._serial = 0
         self._read = 0
         if start:
-            self.channel.start(self.house)
+            self.channel.start(self.recorder)
             self.socket = self.reactor.sockets[-1]
 
     def _set_cursor(self, name: str, value: str) -> Deferred[None]:
         self.cursors[name] = value
         return succeed(None)
 
-    # -- the device's voice ------------------------------------------------
+    # -- what the device sends ---------------------------------------------
 
     def say(self, datagram: bytes | str, address: Address = HOME) -> list[bytes]:
         """Send one datagram; return what was written because of it."""
@@ -234,7 +234,7 @@ class Rig:
         )
         assert answer is not None
 
-    # -- the house's voice -------------------------------------------------
+    # -- what the gateway asks ---------------------------------------------
 
     def message(
         self, text: str | None = "hello", to: str = "+8613800138000", **more: Any
@@ -261,7 +261,7 @@ class Rig:
         outcomes: list[Outcome] = []
 
         def received(outcome: Outcome) -> None:
-            self.house.accepted(message.id, message.to, outcome)
+            self.recorder.accepted(message.id, message.to, outcome)
             outcomes.append(outcome)
 
         self.channel.submit(prepared, 1).addCallback(received)

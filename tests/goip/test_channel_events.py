@@ -1,4 +1,4 @@
-"""What the house above is told of lines and SMS, word for word where it counts."""
+"""What a channel reports of lines and SMS, word for word where it counts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class JoinerTests(SynchronousTestCase):
                     f"RECEIVE:{recvid};id:goipid1;password:password1;srcnum:+7900;msg:x"
                 )
                 rig.clock.advance(after_s)
-            one, two = rig.house.inbounds
+            one, two = rig.recorder.inbounds
             assert one.part is not None and two.part is not None
             found = one.part.reference == two.part.reference
             self.assertEqual((after_s, found), (after_s, same))

@@ -39,7 +39,7 @@ class HostileTests(SynchronousTestCase):
             answer = self.rig.asked(RECEIVE.format(length) + "x" * length)
             self.assertEqual(answer is not None, answered, length)
         self.assertEqual(
-            [len(i.text or "") for i in self.rig.house.inbounds], [2990, 3000]
+            [len(i.text or "") for i in self.rig.recorder.inbounds], [2990, 3000]
         )
         self.assertTrue(self.is_alive())
 
@@ -67,7 +67,7 @@ class HostileTests(SynchronousTestCase):
                 f"RECEIVE:{number};id:goipid1;password:password1;srcnum:{source};"
                 f"msg:{text}"
             )
-        received = self.rig.house.inbounds
+        received = self.rig.recorder.inbounds
         self.assertEqual([(one.from_, one.text) for one in received],
                          [(source, text) for text in texts])  # fmt: skip
         for one in received:
@@ -171,10 +171,10 @@ class HostileTests(SynchronousTestCase):
         """A journal that hangs does not let the table of arrivals grow forever."""
         rig = Rig(source_rate=None)
         rig.register()
-        rig.house.slow = True
+        rig.recorder.slow = True
         for number in range(5000):
             rig.say(RECEIVE.format(number) + "x")
-        self.assertLessEqual(len(rig.house.inbounds), 2000)
-        rig.house.slow = False
-        rig.house.commit()
+        self.assertLessEqual(len(rig.recorder.inbounds), 2000)
+        rig.recorder.slow = False
+        rig.recorder.commit()
         self.assertEqual(rig.asked(RECEIVE.format(4999) + "x"), "RECEIVE 4999 OK")

@@ -141,7 +141,7 @@ class KeepaliveTests(SynchronousTestCase):
         rig.until_send()
         rig.register(status="LOGOUT")
         self.assertEqual(rig.channel.unable(), "1 GSM LOGOUT")
-        self.assertEqual(rig.house.changes[-2][:2], ("degraded", "GSM LOGOUT"))
+        self.assertEqual(rig.recorder.changes[-2][:2], ("degraded", "GSM LOGOUT"))
         rig.heard()
         rig.say(f"OK {rig.sendid()} 1 5\n")
         rig.say(f"DONE {rig.sendid()}\n")
@@ -156,28 +156,28 @@ class KeepaliveTests(SynchronousTestCase):
     def test_g11_lost_keepalives(self) -> None:
         """After 96 s without a keepalive the line is down, told once; then up."""
         self.rig.register()
-        self.rig.house.changes.clear()
+        self.rig.recorder.changes.clear()
         self.rig.pass_time(94.9)
-        self.assertEqual(self.rig.house.changes, [])
+        self.assertEqual(self.rig.recorder.changes, [])
         self.rig.pass_time(1.1)
-        downs = [one for one in self.rig.house.changes if one[2] == "goipid1"]
+        downs = [one for one in self.rig.recorder.changes if one[2] == "goipid1"]
         self.assertEqual(downs, [("down", "no keepalive", "goipid1")])
         self.rig.pass_time(300)
-        self.assertEqual(len(self.rig.house.changes), 2)
+        self.assertEqual(len(self.rig.recorder.changes), 2)
         self.rig.register()
-        self.assertIn(("up", "", "goipid1"), self.rig.house.changes)
+        self.assertIn(("up", "", "goipid1"), self.rig.recorder.changes)
 
 
 class ReceiveTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.rig = Rig()
         self.rig.register()
-        self.house = self.rig.house
+        self.recorder = self.rig.recorder
 
     def test_g13_seed_example(self) -> None:
         """The user's document's own example, which the vendor's server refuses."""
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
-        (received,) = self.house.inbounds
+        (received,) = self.recorder.inbounds
         self.assertEqual(
             (received.from_, received.text), ("+8613513415667", "just a test")
         )
@@ -189,15 +189,15 @@ class ReceiveTests(SynchronousTestCase):
         rig = Rig({"goipid1": line_settings(**settings)})
         rig.register()
         rig.asked(SEED.replace("+8613513415667", "89161234567"))
-        (received,) = rig.house.inbounds
+        (received,) = rig.recorder.inbounds
         self.assertEqual(
             (received.from_, received.from_raw), ("+79161234567", "89161234567")
         )
 
     def test_a_sender_in_national_form_goes_up_as_it_came(self) -> None:
-        """Without settings the line knows no country; the house may."""
+        """Without settings the line knows no country; the gateway may."""
         self.rig.asked(SEED.replace("+8613513415667", "89161234567"))
-        (received,) = self.house.inbounds
+        (received,) = self.recorder.inbounds
         self.assertEqual(
             (received.from_, received.numbering), ("89161234567", "unknown")
         )
@@ -206,44 +206,44 @@ class ReceiveTests(SynchronousTestCase):
         """The format line of the same document."""
         answer = self.rig.asked(SEED.replace("pass:", "password:"))
         self.assertEqual(answer, "RECEIVE 1270197307 OK")
-        self.assertEqual(len(self.house.inbounds), 1)
+        self.assertEqual(len(self.recorder.inbounds), 1)
 
     def test_g15_repeats(self) -> None:
         """Four datagrams of one SMS get four answers and make one SMS."""
         for _ in range(4):
             self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
             self.rig.clock.advance(3)
-        self.assertEqual(len(self.house.inbounds), 1)
+        self.assertEqual(len(self.recorder.inbounds), 1)
 
     def test_g15_repeats_while_the_journal_writes(self) -> None:
         """Repeats attach to the first: one SMS, one answer for each datagram."""
-        self.house.slow = True
+        self.recorder.slow = True
         for _ in range(3):
             self.assertIsNone(self.rig.asked(SEED))
         self.rig.heard()
-        self.house.commit()
+        self.recorder.commit()
         self.assertEqual(
             [one for _, one in self.rig.heard()], ["RECEIVE 1270197307 OK\n"] * 3
         )
-        self.assertEqual(len(self.house.inbounds), 1)
+        self.assertEqual(len(self.recorder.inbounds), 1)
 
     def test_same_recvid_other_text_is_another_sms(self) -> None:
         """Counters restart; the content decides."""
         self.rig.say(receive("one"))
         self.rig.say(receive("two"))
-        self.assertEqual([one.text for one in self.house.inbounds], ["one", "two"])
+        self.assertEqual([one.text for one in self.recorder.inbounds], ["one", "two"])
 
     def test_g17_text_cannot_forge_fields(self) -> None:
         """Everything after `msg:` is text, whatever it looks like."""
         text = "a;b:c;id:goipid2;password:zz;msg:x\nsecond"
         self.assertEqual(self.rig.asked(receive(text)), "RECEIVE 1 OK")
-        (received,) = self.house.inbounds
+        (received,) = self.recorder.inbounds
         self.assertEqual((received.text, received.line), (text, "goipid1"))
 
     def test_g18_service_centre_number(self) -> None:
         """`smscnum` before the text is a field and no text."""
         self.rig.say(receive("hi", source="+79", more="smscnum:+7911;"))
-        (received,) = self.house.inbounds
+        (received,) = self.recorder.inbounds
         self.assertEqual((received.text, received.from_), ("hi", "+79"))
 
     def test_g19_empty_text_and_odd_senders(self) -> None:
@@ -253,7 +253,7 @@ class ReceiveTests(SynchronousTestCase):
         ):
             answer = self.rig.asked(receive(text, recvid, source))
             self.assertEqual(answer, f"RECEIVE {recvid} OK")
-        received = [(one.from_, one.text) for one in self.house.inbounds]
+        received = [(one.from_, one.text) for one in self.recorder.inbounds]
         self.assertEqual(received, [("+7916", ""), ("", "x"), ("MegaFon", "x")])
 
     def test_g20_utf8(self) -> None:
@@ -262,7 +262,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual(
             self.rig.asked(receive(b"\xff\xfe\x80\x61", 2)), "RECEIVE 2 OK"
         )
-        good, broken = self.house.inbounds
+        good, broken = self.recorder.inbounds
         self.assertEqual((good.text, good.binary), ("Привет, «мир» 🚗", None))
         self.assertEqual(broken.text, "\ufffd\ufffd\ufffda")
         self.assertEqual(broken.binary, b"\xff\xfe\x80\x61")
@@ -277,40 +277,42 @@ class ReceiveTests(SynchronousTestCase):
         self.assertLessEqual(len(answer.removeprefix(head)), 32)
         self.assertNotIn("goipid1", answer)
         self.assertIsNone(self.rig.asked(wrong, ("127.0.0.1", 5555)))
-        self.assertEqual(self.house.inbounds, [])
+        self.assertEqual(self.recorder.inbounds, [])
 
     def test_g22_journal_down(self) -> None:
         """No acknowledgement while nothing can be written; then the first repeat."""
-        self.house.broken = True
+        self.recorder.broken = True
         for _ in range(2):
             self.assertIsNone(self.rig.asked(SEED))
             self.rig.clock.advance(3)
-        self.house.broken = False
+        self.recorder.broken = False
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
-        self.assertEqual(len(self.house.inbounds), 1)
+        self.assertEqual(len(self.recorder.inbounds), 1)
 
     def test_g22_slow_commit(self) -> None:
         """The acknowledgement leaves with the commit, exactly once."""
-        self.house.slow = True
+        self.recorder.slow = True
         self.assertIsNone(self.rig.asked(SEED))
         self.rig.clock.advance(1.0)
         self.rig.heard()
-        self.house.commit()
+        self.recorder.commit()
         self.assertEqual(
             [one for _, one in self.rig.heard()], ["RECEIVE 1270197307 OK\n"]
         )
         self.rig.clock.advance(2.0)
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
-        self.assertEqual(len(self.house.inbounds), 1)
+        self.assertEqual(len(self.recorder.inbounds), 1)
 
     def test_g24_crash_before_the_acknowledgement(self) -> None:
         """After a restart the repeat bears the same dedup word."""
-        self.house.slow = True
+        self.recorder.slow = True
         self.assertIsNone(self.rig.asked(SEED))
         again = Rig()
         self.assertEqual(again.asked(SEED), "RECEIVE 1270197307 OK")
-        self.assertEqual(self.house.inbounds[0].dedup, again.house.inbounds[0].dedup)
-        self.assertIsNotNone(self.house.inbounds[0].dedup)
+        self.assertEqual(
+            self.recorder.inbounds[0].dedup, again.recorder.inbounds[0].dedup
+        )
+        self.assertIsNotNone(self.recorder.inbounds[0].dedup)
 
     def test_g25_parts_are_told_one_by_one(self) -> None:
         """Two parts of a long SMS are two SMS, since nothing says they belong."""
@@ -318,7 +320,7 @@ class ReceiveTests(SynchronousTestCase):
         self.rig.clock.advance(8)
         self.rig.say(receive("part two", 99))
         self.assertEqual(
-            [(one.text, one.part) for one in self.house.inbounds],
+            [(one.text, one.part) for one in self.recorder.inbounds],
             [("part one ", None), ("part two", None)],
         )
 
@@ -331,7 +333,7 @@ class ReceiveTests(SynchronousTestCase):
         rig.say(receive("other", 98, "+7000"))
         rig.clock.advance(60)
         rig.say(receive("later", 90))
-        two, one, other, later = rig.house.inbounds
+        two, one, other, later = rig.recorder.inbounds
         assert one.part and two.part and other.part and later.part
         self.assertEqual(one.part.reference, two.part.reference)
         self.assertLess(one.part.number, two.part.number)
@@ -376,7 +378,7 @@ class DeliverTests(SynchronousTestCase):
 
     def states(self) -> list[MessageState]:
         """Return the states of the receipts that found their message."""
-        return [receipt.state for receipt, _ in self.rig.house.matched]
+        return [receipt.state for receipt, _ in self.rig.recorder.matched]
 
     def test_g26_delivered(self) -> None:
         """The receipt finds its SMS; a repeat is acknowledged and told once."""
@@ -384,7 +386,7 @@ class DeliverTests(SynchronousTestCase):
         self.assertEqual(self.deliver(count=1571812803), "DELIVER 1571812803 OK")
         self.assertEqual(self.states(), [MessageState.DELIVERED])
         self.assertEqual(self.deliver(count=1571812803), "DELIVER 1571812803 OK")
-        self.assertEqual(len(self.rig.house.receipts), 1)
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
 
     def test_g27_states(self) -> None:
         """32 is not final, 64 is a failure, with their words."""
@@ -394,7 +396,7 @@ class DeliverTests(SynchronousTestCase):
         self.assertEqual(
             self.states(), [MessageState.ENROUTE, MessageState.UNDELIVERED]
         )
-        error = self.rig.house.receipts[1].error
+        error = self.rig.recorder.receipts[1].error
         assert error is not None
         self.assertEqual(error.code, "receipt:64")
 
@@ -425,7 +427,7 @@ class DeliverTests(SynchronousTestCase):
         self.sent(to="+79002220000")
         self.deliver(num="+79002220000")
         self.deliver(num="+79001110000", count=2)
-        about = [receipt.about for receipt, _ in self.rig.house.matched]
+        about = [receipt.about for receipt, _ in self.rig.recorder.matched]
         self.assertEqual(about[0], "+79002220000")
 
     def test_g27_receipt_overtakes_the_ok(self) -> None:
@@ -446,19 +448,19 @@ class DeliverTests(SynchronousTestCase):
         self.rig.say(f"WAIT {sendid} 1\n")
         self.assertIsNone(self.deliver())
         self.rig.pass_time(10.5, 0.5)
-        self.assertEqual(len(self.rig.house.receipts), 1)
+        self.assertEqual(len(self.rig.recorder.receipts), 1)
         self.assertIn("DELIVER 1 OK\n", [one for _, one in self.rig.heard()])
 
     def test_receipt_after_a_restart(self) -> None:
         """A new process finds the message by the slot of time and the number."""
         self.sent()
-        known = self.rig.house.known
+        known = self.rig.recorder.known
         again = Rig({"goipid1": line_settings()})
-        again.house.known = known
+        again.recorder.known = known
         again.clock.advance(self.rig.clock.seconds() - again.clock.seconds() + 1800)
         again.asked(DELIVER.format(117, 0, "+79001234567"))
         again.asked(DELIVER.format(117, 0, "+79001234568"))
-        self.assertEqual(len(again.house.matched), 1)
+        self.assertEqual(len(again.recorder.matched), 1)
 
     def test_receipt_settles_an_unsure_sms(self) -> None:
         """When the OK was lost, DELIVER is the late word on the same SMS."""
@@ -468,12 +470,12 @@ class DeliverTests(SynchronousTestCase):
         self.assertEqual(type(outcomes[0]).__name__, "Uncertain")
         self.rig.register()
         self.assertEqual(self.deliver(), "DELIVER 1 OK")
-        ((_, attempt, outcome),) = self.rig.house.lates
+        ((_, attempt, outcome),) = self.rig.recorder.lates
         assert isinstance(outcome, Accepted)
         self.assertEqual(attempt, 1)
-        self.assertIn(outcome.provider_ids[0], self.rig.house.receipts[0].keys)
+        self.assertIn(outcome.provider_ids[0], self.rig.recorder.receipts[0].keys)
         self.deliver(sms_no=118, count=2)
-        self.assertEqual(len(self.rig.house.lates), 1)
+        self.assertEqual(len(self.rig.recorder.lates), 1)
 
     def test_receipt_of_two_unsure_sms_settles_none(self) -> None:
         """With two candidates nobody can tell which."""
@@ -483,7 +485,7 @@ class DeliverTests(SynchronousTestCase):
             self.rig.pass_time(30)
             self.rig.register()
         self.deliver()
-        self.assertEqual(self.rig.house.lates, [])
+        self.assertEqual(self.rig.recorder.lates, [])
 
     def test_g28_wrong_password(self) -> None:
         """A forged receipt is silence and nothing else."""
@@ -494,7 +496,7 @@ class DeliverTests(SynchronousTestCase):
                 "num:+79001234567"
             )
         )
-        self.assertEqual(self.rig.house.receipts, [])
+        self.assertEqual(self.rig.recorder.receipts, [])
 
 
 class OtherPushTests(SynchronousTestCase):
@@ -519,7 +521,7 @@ class OtherPushTests(SynchronousTestCase):
         ):
             answer = rig.asked(f"{verb}:{number};id:goipid1;password:password1;{tail}")
             self.assertEqual(answer, f"{verb} {number} OK")
-        self.assertEqual(rig.house.inbounds, [])
+        self.assertEqual(rig.recorder.inbounds, [])
         reported = rig.channel.describe()["lines"][0]["told"]
         self.assertEqual(reported["STATE"], "DIALING:999999999")
         self.assertEqual(reported["HANGUP"], ",cause:Normal call clearing")

@@ -463,7 +463,7 @@ class OutOfOrderTests(SynchronousTestCase):
         self.rig.say(f"OK {sendid} 1 5\n")
         self.rig.say(f"OK {sendid} 1 6\n")
         self.assertEqual(len(self.outcomes), 1)
-        self.assertEqual(self.rig.house.lates, [])
+        self.assertEqual(self.rig.recorder.lates, [])
 
     def test_done_unasked(self) -> None:
         """DONE before its time does not end an exchange."""
@@ -482,7 +482,7 @@ class OutOfOrderTests(SynchronousTestCase):
         self.assertTrue(unsure.unanswered)
         self.rig.say(f"OK {sendid} 1 5\n")
         self.rig.say(f"OK {sendid} 1 5\n")
-        ((_, attempt, outcome),) = self.rig.house.lates
+        ((_, attempt, outcome),) = self.rig.recorder.lates
         self.assertEqual(attempt, 1)
         assert isinstance(outcome, Accepted)
         self.assertIn(":5:", outcome.provider_ids[0])
@@ -513,7 +513,7 @@ class OutOfOrderTests(SynchronousTestCase):
             self.assertIsInstance(outcomes[0], Refused)
             rig.say(f"OK {sendid} 1 5\n")
             rig.say(f"OK {sendid} 1 5\n")
-            ((_, attempt, outcome),) = rig.house.lates
+            ((_, attempt, outcome),) = rig.recorder.lates
             self.assertEqual(attempt, 1)
             self.assertIsInstance(outcome, Accepted)
 
@@ -524,7 +524,7 @@ class OutOfOrderTests(SynchronousTestCase):
         self.rig.say(f"DONE {sendid}\n")
         self.rig.pass_time(60)
         self.rig.say(f"OK {sendid} 1 5\n")
-        self.assertEqual(len(self.rig.house.lates), 1)
+        self.assertEqual(len(self.rig.recorder.lates), 1)
 
     def test_an_error_after_an_ok_changes_nothing(self) -> None:
         """What is taken is not repeated anyway; its receipt will tell."""
@@ -532,7 +532,7 @@ class OutOfOrderTests(SynchronousTestCase):
         self.rig.say(f"OK {sendid} 1 5\n")
         self.rig.say(f"ERROR {sendid} 1 errorstatus:38\n")
         self.assertIsInstance(self.outcomes[0], Accepted)
-        self.assertEqual(self.rig.house.lates, [])
+        self.assertEqual(self.rig.recorder.lates, [])
 
     def test_verdicts_of_others_settle_nothing(self) -> None:
         """Of another exchange, another telid, or another device's address."""
@@ -671,7 +671,7 @@ class ChoiceTests(SynchronousTestCase):
         rig.clock.advance(left_s)
         rig.register("a")
         self.assertIsNone(rig.channel.unable())
-        self.assertGreater(rig.house.rousings, 1)
+        self.assertGreater(rig.recorder.rousings, 1)
 
     def test_jobs_of_a_dying_line_move(self) -> None:
         """What waits behind a line that logs out goes over another."""

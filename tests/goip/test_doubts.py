@@ -59,7 +59,7 @@ class DoubtCase(SynchronousTestCase):
 
     def lates(self) -> list[Any]:
         """Return what was told late, in order."""
-        return [outcome for _, _, outcome in self.rig.house.lates]
+        return [outcome for _, _, outcome in self.rig.recorder.lates]
 
 
 class HourOfDoubtTests(DoubtCase):
@@ -94,7 +94,7 @@ class HourOfDoubtTests(DoubtCase):
                     self.pass_time(90)
                 self.rig.register("b", ("127.0.0.1", 10995))
                 to, line = reported
-                before = len(self.rig.house.lates)
+                before = len(self.rig.recorder.lates)
                 if line == "b":
                     self.rig.say(
                         DELIVER.format(
@@ -104,7 +104,7 @@ class HourOfDoubtTests(DoubtCase):
                     )
                 else:
                     self.deliver(to)
-                self.assertEqual(len(self.rig.house.lates) - before, settled)
+                self.assertEqual(len(self.rig.recorder.lates) - before, settled)
 
 
 class EarlyTests(DoubtCase):
@@ -194,7 +194,7 @@ class EarlyTests(DoubtCase):
                 passed = self.rig.clock.seconds() - began
                 self.assertEqual(passed, answered_after_s)
                 matched = ok_after_s < 10
-                self.assertEqual(len(self.rig.house.matched), matched)
+                self.assertEqual(len(self.rig.recorder.matched), matched)
 
 
 class RankTests(SynchronousTestCase):

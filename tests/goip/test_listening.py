@@ -26,7 +26,7 @@ class ListeningTests(SynchronousTestCase):
             return listen(port, protocol, interface)
 
         rig.reactor.listenUDP = refuse  # type: ignore[method-assign]
-        rig.channel.start(rig.house)
+        rig.channel.start(rig.recorder)
         return rig
 
     def test_at_once(self) -> None:
@@ -43,7 +43,7 @@ class ListeningTests(SynchronousTestCase):
         self.assertEqual(rig.channel.unable(), str(why))
         rig.clock.advance(LISTEN_AGAIN_S)
         rig.clock.advance(LISTEN_AGAIN_S)
-        downs = [one for one in rig.house.changes if "already in use" in str(one)]
+        downs = [one for one in rig.recorder.changes if "already in use" in str(one)]
         self.assertEqual(len(downs), 1, downs)
         self.assertEqual(rig.reactor.sockets, [])
         rig.clock.advance(LISTEN_AGAIN_S)

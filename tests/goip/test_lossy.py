@@ -101,9 +101,9 @@ class LossyTests(SynchronousTestCase):
             {type(received[0]) for received in outcomes.values()}, {Accepted}
         )
         rig.rig.pass_time(60, 0.5)
-        house = rig.rig.house
-        self.assertEqual(len(house.inbounds), 20)
-        self.assertEqual(len(house.matched), 20)
+        recorder = rig.rig.recorder
+        self.assertEqual(len(recorder.inbounds), 20)
+        self.assertEqual(len(recorder.matched), 20)
         self.assertGreater(rig.network.up.lost + rig.network.down.lost, 50)
 
     def test_ordinary_timers_in_a_storm(self) -> None:

@@ -86,9 +86,9 @@ class ChannelTests(SynchronousTestCase):
             raise CannotListenError(interface, port, OSError("in use"))
 
         rig.reactor.listenUDP = taken  # type: ignore[method-assign]
-        rig.channel.start(rig.house)
+        rig.channel.start(rig.recorder)
         self.assertIn("in use", str(rig.channel.unable()))
-        self.assertEqual(rig.house.changes[0][0], "down")
+        self.assertEqual(rig.recorder.changes[0][0], "down")
         self.assertEqual(rig.channel.describe()["state"], "down")
         rig.clock.advance(10)
         rig.reactor.listenUDP = free  # type: ignore[method-assign]
@@ -105,7 +105,7 @@ class ChannelTests(SynchronousTestCase):
             raise CannotListenError(interface, port, OSError("in use"))
 
         rig.reactor.listenUDP = taken  # type: ignore[method-assign]
-        rig.channel.start(rig.house)
+        rig.channel.start(rig.recorder)
         self.successResultOf(rig.channel.stop(5))
         self.assertEqual(rig.clock.getDelayedCalls(), [])
 
@@ -140,7 +140,7 @@ class ChannelTests(SynchronousTestCase):
         rig.register("goipid1")
         rig.register("goipid2", ("127.0.0.1", 10992))
         rig.pass_time(100)
-        states = [state for state, _, line in rig.house.changes if line is None]
+        states = [state for state, _, line in rig.recorder.changes if line is None]
         self.assertEqual(states, ["degraded", "up", "degraded", "down"])
 
     def test_disabled_line(self) -> None:
@@ -156,12 +156,12 @@ class ChannelTests(SynchronousTestCase):
         """A receipt that cannot be written is not acknowledged."""
         rig = Rig({"a": line_settings()})
         rig.register("a")
-        rig.house.broken = True
+        rig.recorder.broken = True
         datagram = "DELIVER:1;id:a;password:password1;sms_no:1;state:0;num:+7"
         self.assertIsNone(rig.asked(datagram))
-        rig.house.broken = False
+        rig.recorder.broken = False
         self.assertEqual(rig.asked(datagram), "DELIVER 1 OK")
-        self.assertEqual(len(rig.house.receipts), 1)
+        self.assertEqual(len(rig.recorder.receipts), 1)
 
     def test_command_without_a_line(self) -> None:
         """A line that has not registered cannot be asked."""

@@ -21,7 +21,7 @@ from gdemoi.message import Error, MessageState, Receipt
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.service.gateway import RunningGateway
-from tests.http.house import NOW, Connection, parsed
+from tests.http.gateway import NOW, Connection, parsed
 from tests.routing.channels import HandChannel
 from tests.service.test_gateway import TracedChannel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.http.settings import HttpSettings
-from tests.http.house import Client, Connection, parsed
+from tests.http.gateway import Client, Connection, parsed
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -60,7 +60,7 @@ class WithoutTokenTests(SynchronousTestCase):
         for origin in ("https://evil.example", "null", "", "http://[", "http://[x]"):
             answer = client.ask("POST", "/v1/messages", body, {"origin": origin})
             self.assertEqual(answer.status, 403)
-        self.assertEqual(client.house.taken, {})
+        self.assertEqual(client.gateway.taken, {})
         own = {"origin": "http://localhost:8990"}
         self.assertEqual(client.ask("POST", "/v1/messages", body, own).status, 202)
 
@@ -116,4 +116,4 @@ class BodyTests(SynchronousTestCase):
             {"content-type": "application/x-www-form-urlencoded"},
         )
         self.assertEqual(answer.status, 202)
-        self.assertEqual(client.house.taken["f"][0].text, "a&b=c")
+        self.assertEqual(client.gateway.taken["f"][0].text, "a&b=c")

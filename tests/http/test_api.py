@@ -1,4 +1,4 @@
-"""The HTTP API as a client sees it, over a house in memory."""
+"""The HTTP API as a client sees it, over a gateway in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gdemoi.errors import Unavailable
 from gdemoi.http.answers import error_of_refusal
 from gdemoi.message import Error
 from gdemoi.moments import EARLIEST, LATEST
-from tests.http.house import NOW, Client, House, parsed
+from tests.http.gateway import NOW, Client, FakeGateway, parsed
 
 
 def sms(**fields: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ class MessagesTests(SynchronousTestCase):
     def test_accepted_only_after_the_commit(self) -> None:
         """202 is said when the journal has the message, not before."""
         commit: Deferred[None] = Deferred()
-        client = Client(House(commit=commit))
+        client = Client(FakeGateway(commit=commit))
         connection = client.open("POST", "/v1/messages", sms())
         self.assertEqual(connection.heard(), b"")
         commit.callback(None)
@@ -31,18 +31,18 @@ class MessagesTests(SynchronousTestCase):
         self.assertEqual(answer.json, {"id": "a1", "state": "accepted"})
 
     def test_text_is_taken_byte_for_byte(self) -> None:
-        """Leading and trailing spaces reach the house."""
+        """Leading and trailing spaces reach the gateway."""
         client = Client()
         client.post(sms())
-        self.assertEqual(client.house.taken["a1"][0].text, "  hello  ")
-        self.assertEqual(client.house.taken["a1"][0].accepted_at, NOW)
+        self.assertEqual(client.gateway.taken["a1"][0].text, "  hello  ")
+        self.assertEqual(client.gateway.taken["a1"][0].accepted_at, NOW)
 
     def test_an_id_is_made_when_there_is_none(self) -> None:
         """A message without id gets one, and the answer tells it."""
         client = Client()
         answer = client.post({"to": "+79161234567", "text": "x"})
         self.assertEqual(answer.status, 202)
-        self.assertEqual(list(client.house.taken), [answer.json["id"]])
+        self.assertEqual(list(client.gateway.taken), [answer.json["id"]])
 
     def test_a_repeat_is_a_duplicate(self) -> None:
         """The same message again is 200 `duplicate` with its present state."""
@@ -70,7 +70,7 @@ class MessagesTests(SynchronousTestCase):
         self.assertEqual(answer.status, 422)
         self.assertEqual(answer.code, "gateway:invalid")
         self.assertEqual(answer.json["error"]["field"], "txet")
-        self.assertEqual(client.house.taken, {})
+        self.assertEqual(client.gateway.taken, {})
 
     def test_no_route_is_refused(self) -> None:
         """What no channel can carry is 422 with the routing's reason."""
@@ -114,26 +114,26 @@ class MessagesTests(SynchronousTestCase):
         client = Client()
         many = [sms(id=f"m{number}") for number in range(1001)]
         self.assertEqual(client.post(many).status, 422)
-        self.assertEqual(client.house.taken, {})
+        self.assertEqual(client.gateway.taken, {})
         self.assertEqual(client.post(many[:1000]).status, 202)
-        self.assertEqual(len(client.house.taken), 1000)
+        self.assertEqual(len(client.gateway.taken), 1000)
 
     def test_a_full_backlog_is_503_with_retry_after(self) -> None:
         """When no more are taken, the client is told when to come again."""
-        answer = Client(House(is_full=True)).post(sms())
+        answer = Client(FakeGateway(is_full=True)).post(sms())
         self.assertEqual(answer.status, 503)
         self.assertEqual(answer.headers["retry-after"], "5")
         self.assertEqual(answer.code, "gateway:unavailable")
 
     def test_a_journal_that_cannot_write_is_503(self) -> None:
         """Unavailable from below is 503, so that the client repeats."""
-        answer = Client(House(broken=Unavailable("disk full"))).post(sms())
+        answer = Client(FakeGateway(broken=Unavailable("disk full"))).post(sms())
         self.assertEqual(answer.status, 503)
         self.assertEqual(answer.json["error"]["text"], "disk full")
 
     def test_our_own_fault_is_json_without_a_traceback(self) -> None:
         """What nobody expected is 500 in JSON, and goes to the log only."""
-        answer = Client(House(broken=KeyError("secret detail"))).post(sms())
+        answer = Client(FakeGateway(broken=KeyError("secret detail"))).post(sms())
         self.assertEqual((answer.status, answer.code), (500, "gateway:internal"))
         self.assertNotIn(b"secret", answer.body)
         self.assertNotIn(b"Traceback", answer.body)
@@ -149,7 +149,7 @@ class MessagesTests(SynchronousTestCase):
 
     def test_an_id_that_no_message_can_have(self) -> None:
         """The journal is not asked about U+0000, which PostgreSQL cannot hold."""
-        client = Client(House(broken=KeyError("asked")))
+        client = Client(FakeGateway(broken=KeyError("asked")))
         for method in ("GET", "DELETE"):
             answer = client.ask(method, "/v1/messages/a%00b")
             self.assertEqual((answer.status, answer.code), (404, "gateway:not_found"))
@@ -183,7 +183,7 @@ class MessagesTests(SynchronousTestCase):
             "&until=2026-11-21T06:00:00%2B03:00&limit=1000&cursor=abc",
         )
         self.assertEqual(answer.json, {"messages": [], "cursor": "next"})
-        (wanted,) = client.house.searched
+        (wanted,) = client.gateway.searched
         self.assertEqual(wanted.to, "+79161234567")
         self.assertEqual(wanted.state, "delivered")
         self.assertEqual(wanted.since, wanted.until)
@@ -206,8 +206,8 @@ class MessagesTests(SynchronousTestCase):
             for query in ("dry_run=1", "dry_run", "to=1"):
                 answer = client.ask(method, f"{path}?{query}", sms(id="b"))
                 self.assertEqual(answer.status, 422, (method, path, query))
-        self.assertEqual(list(client.house.taken), ["a1"])
-        self.assertEqual(client.house.paused, set())
+        self.assertEqual(list(client.gateway.taken), ["a1"])
+        self.assertEqual(client.gateway.paused, set())
         self.assertEqual(client.ask("GET", "/health/live?t=1").status, 200)
 
     def test_times_at_the_ends_of_the_calendar(self) -> None:
@@ -224,7 +224,7 @@ class MessagesTests(SynchronousTestCase):
             for name in ("since", "until"):
                 answer = client.ask("GET", f"/v1/messages?{name}={given}")
                 self.assertEqual(answer.status, 200, given)
-            since, until = client.house.searched
+            since, until = client.gateway.searched
             self.assertEqual((since.since, until.until), (meant, meant), given)
 
     def test_counts_of_any_length(self) -> None:
@@ -262,24 +262,24 @@ class MessagesTests(SynchronousTestCase):
             client = Client()
             answer = client.ask("GET", f"/v1/messages?{query}")
             self.assertEqual(answer.status, 422, query)
-            self.assertEqual(client.house.searched, [])
+            self.assertEqual(client.gateway.searched, [])
 
 
 class ChannelsTests(SynchronousTestCase):
     def test_channels(self) -> None:
-        """The channels are listed as the house describes them."""
+        """The channels are listed as the gateway describes them."""
         answer = Client().ask("GET", "/v1/channels")
         self.assertEqual(answer.json["channels"][0]["name"], "smsc")
 
     def test_pause_and_resume(self) -> None:
-        """Pausing reaches the house; an unknown channel is 404."""
+        """Pausing reaches the gateway; an unknown channel is 404."""
         client = Client()
         answer = client.ask("POST", "/v1/channels/smsc/pause")
         self.assertEqual(answer.json, {"name": "smsc", "paused": True})
-        self.assertEqual(client.house.paused, {"smsc"})
+        self.assertEqual(client.gateway.paused, {"smsc"})
         answer = client.ask("POST", "/v1/channels/smsc/resume")
         self.assertEqual(answer.json, {"name": "smsc", "paused": False})
-        self.assertEqual(client.house.paused, set())
+        self.assertEqual(client.gateway.paused, set())
         self.assertEqual(client.ask("POST", "/v1/channels/x/pause").status, 404)
 
     def test_line_commands(self) -> None:
@@ -315,7 +315,7 @@ class ChannelsTests(SynchronousTestCase):
         client = Client()
         answer = client.ask("POST", "/v1/explain", {"to": "89161234567", "text": "x"})
         self.assertEqual(answer.json, {"to": "+79161234567", "error": None})
-        self.assertEqual(client.house.taken, {})
+        self.assertEqual(client.gateway.taken, {})
         self.assertEqual(client.ask("POST", "/v1/explain", [sms()]).status, 422)
         self.assertEqual(client.ask("POST", "/v1/explain", {"to": "x"}).status, 422)
 
@@ -324,7 +324,7 @@ class ChannelsTests(SynchronousTestCase):
         client = Client()
         self.assertEqual(client.ask("GET", "/health/live").status, 200)
         self.assertEqual(client.ask("GET", "/health/ready").status, 200)
-        client.house.why_unready = "the journal is closed"
+        client.gateway.why_unready = "the journal is closed"
         answer = client.ask("GET", "/health/ready")
         self.assertEqual(answer.status, 503)
         self.assertEqual(answer.json["reason"], "the journal is closed")

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.errors import Unavailable
 from gdemoi.facts import OutboxEvent
 from gdemoi.http.settings import HttpSettings
-from tests.http.house import Client, House, parsed
+from tests.http.gateway import Client, FakeGateway, parsed
 
 STREAM = {"accept": "text/event-stream"}
 
@@ -21,7 +21,7 @@ class PollTests(SynchronousTestCase):
         """Events come whole and in order; `after` asks for the next."""
         client = Client()
         for number in range(3):
-            client.house.tell(f'{{"n":{number}}}')
+            client.gateway.tell(f'{{"n":{number}}}')
         answer = client.ask("GET", "/v1/events?limit=2").json
         self.assertEqual(answer, {"events": [{"n": 0}, {"n": 1}], "after": 2})
         answer = client.ask("GET", "/v1/events?after=2").json
@@ -35,14 +35,14 @@ class PollTests(SynchronousTestCase):
         connection = client.open("GET", "/v1/events?wait=30")
         client.clock.advance(10)
         self.assertEqual(connection.heard(), b"")
-        client.house.tell('{"n":1}')
+        client.gateway.tell('{"n":1}')
         answer = parsed(connection.heard()).json
         self.assertEqual(answer, {"events": [{"n": 1}], "after": 1})
 
     def test_a_long_poll_ends_empty(self) -> None:
         """After `wait` seconds an empty page is the answer."""
         client = Client()
-        client.house.tell("{}")
+        client.gateway.tell("{}")
         connection = client.open("GET", "/v1/events?wait=30&after=1")
         client.clock.advance(30)
         answer = parsed(connection.heard()).json
@@ -59,7 +59,7 @@ class PollTests(SynchronousTestCase):
     def test_after_now(self) -> None:
         """`after=now` skips what has been."""
         client = Client()
-        client.house.tell("{}")
+        client.gateway.tell("{}")
         self.assertEqual(
             client.ask("GET", "/v1/events?after=now").json, {"events": [], "after": 1}
         )
@@ -71,7 +71,7 @@ class PollTests(SynchronousTestCase):
         copy, is told, for polls and for streams.
         """
         client = Client()
-        client.house.tell("{}")
+        client.gateway.tell("{}")
         last = "9" * 18
         for after, headers in (("2", {}), (last, {}), ("2", STREAM), (last, STREAM)):
             path = f"/v1/events?wait=9&after={after}"
@@ -85,7 +85,7 @@ class PollTests(SynchronousTestCase):
 
     def test_a_place_that_only_the_journal_knows(self) -> None:
         """Events that were swept away since, or committed just now, are places too."""
-        client = Client(House(newest=7))
+        client = Client(FakeGateway(newest=7))
         answer = client.ask("GET", "/v1/events?after=7").json
         self.assertEqual(answer, {"events": [], "after": 7})
         self.assertEqual(client.ask("GET", "/v1/events?after=8").json["newest"], 7)
@@ -128,13 +128,13 @@ class StreamTests(SynchronousTestCase):
     def test_a_stream_tells_each_event_with_its_place(self) -> None:
         """Events go out as they happen; `id` is the place to resume from."""
         client = Client()
-        client.house.tell('{"old":1}')
+        client.gateway.tell('{"old":1}')
         connection = client.open("GET", "/v1/events", headers=STREAM)
         head = connection.heard()
         self.assertIn(b"text/event-stream", head)
         self.assertNotIn(b"old", head)
-        client.house.tell('{"n":2}')
-        client.house.tell('{"n":3}')
+        client.gateway.tell('{"n":2}')
+        client.gateway.tell('{"n":3}')
         told = connection.heard()
         self.assertIn(b'id: 2\ndata: {"n":2}\n\n', told)
         self.assertIn(b'id: 3\ndata: {"n":3}\n\n', told)
@@ -143,7 +143,7 @@ class StreamTests(SynchronousTestCase):
         """Last-Event-ID wins over `after`, and what was missed comes first."""
         client = Client()
         for number in range(1, 4):
-            client.house.tell(f'{{"n":{number}}}')
+            client.gateway.tell(f'{{"n":{number}}}')
         connection = client.open(
             "GET", "/v1/events?after=0", headers=STREAM | {"last-event-id": "2"}
         )
@@ -168,9 +168,9 @@ class StreamTests(SynchronousTestCase):
         connection.heard()
         producer = connection.transport.producer
         producer.pauseProducing()
-        client.house.tell('{"n":1}')
+        client.gateway.tell('{"n":1}')
         self.assertIn(b"id: 1\n", connection.heard())
-        client.house.tell('{"n":2}')
+        client.gateway.tell('{"n":2}')
         self.assertEqual(connection.heard(), b"")
         producer.resumeProducing()
         self.assertIn(b"id: 2\n", connection.heard())
@@ -182,7 +182,7 @@ class StreamTests(SynchronousTestCase):
             connection = client.open("GET", "/v1/events", headers=STREAM)
             if paused:
                 connection.transport.producer.pauseProducing()
-                client.house.tell("{}")
+                client.gateway.tell("{}")
             self.assertEqual(client.api.readers, 1)
             connection.protocol.connectionLost(Failure(ConnectionDone()))
             self.assertEqual(client.api.readers, 0)
@@ -191,7 +191,7 @@ class StreamTests(SynchronousTestCase):
     def test_a_journal_that_cannot_be_read_ends_the_stream(self) -> None:
         """The reader comes again with its place; nothing is thrown at it."""
 
-        class Broken(House):
+        class Broken(FakeGateway):
             async def events(self, after: int, limit: int) -> Sequence[OutboxEvent]:
                 if self.outbox:
                     raise Unavailable("disk gone")
@@ -199,7 +199,7 @@ class StreamTests(SynchronousTestCase):
 
         client = Client(Broken())
         connection = client.open("GET", "/v1/events", headers=STREAM)
-        client.house.tell("{}")
+        client.gateway.tell("{}")
         self.assertTrue(connection.heard().endswith(b"0\r\n\r\n"))
         self.assertEqual(client.api.readers, 0)
 

@@ -10,7 +10,7 @@ from schemathesis.engine import events, from_schema
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.http.openapi import document
-from tests.http.house import parsed
+from tests.http.gateway import parsed
 from tests.http.memory import Whole
 
 TOKEN = "open sesame"

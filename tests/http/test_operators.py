@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
-from tests.http.house import Client, House
+from tests.http.gateway import Client, FakeGateway
 
 
 def passed(number: int) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def passed(number: int) -> dict[str, Any]:
 class TraceTests(SynchronousTestCase):
     def test_records_and_where_to_go_on(self) -> None:
         """All there are, then those beyond the last one seen."""
-        client = Client(House(passed=[passed(1), passed(2)]))
+        client = Client(FakeGateway(passed=[passed(1), passed(2)]))
         page = client.ask("GET", "/v1/channels/smsc/trace").json
         self.assertEqual([one["number"] for one in page["records"]], [1, 2])
         self.assertEqual((page["name"], page["after"]), ("smsc", 2))
@@ -64,15 +64,17 @@ class TraceTests(SynchronousTestCase):
 class WholeTests(SynchronousTestCase):
     def test_unmatched_receipts(self) -> None:
         """The newest, and how many there are."""
-        house = House(lost_receipts=[{"provider_id": "a"}, {"provider_id": "b"}])
-        found = Client(house).ask("GET", "/v1/receipts/unmatched?limit=1").json
+        gateway = FakeGateway(
+            lost_receipts=[{"provider_id": "a"}, {"provider_id": "b"}]
+        )
+        found = Client(gateway).ask("GET", "/v1/receipts/unmatched?limit=1").json
         self.assertEqual(found, {"receipts": [{"provider_id": "a"}], "total": 2})
 
     def test_status(self) -> None:
         """Readiness, messages by state, unmatched receipts."""
-        house = House(states={"delivered": 3}, lost_receipts=[{}])
+        gateway = FakeGateway(states={"delivered": 3}, lost_receipts=[{}])
         self.assertEqual(
-            Client(house).ask("GET", "/v1/status").json,
+            Client(gateway).ask("GET", "/v1/status").json,
             {
                 "name": "gdemoi-1",
                 "status": "ready",
@@ -81,18 +83,20 @@ class WholeTests(SynchronousTestCase):
                 "receipts_unmatched": 1,
             },
         )
-        house.why_unready = "the gateway is stopping"
-        found = Client(house).ask("GET", "/v1/status").json
+        gateway.why_unready = "the gateway is stopping"
+        found = Client(gateway).ask("GET", "/v1/status").json
         self.assertEqual(found["status"], "unready")
         self.assertEqual(found["reason"], "the gateway is stopping")
 
     def test_what_was_lost(self) -> None:
         """Is told as long as it is known (field report B20)."""
-        house = House(what_was_lost="2026-11-27T09:00:00Z at least 95 messages")
-        found = Client(house).ask("GET", "/v1/status").json
-        self.assertEqual(found["lost"], house.what_was_lost)
+        gateway = FakeGateway(what_was_lost="2026-11-27T09:00:00Z at least 95 messages")
+        found = Client(gateway).ask("GET", "/v1/status").json
+        self.assertEqual(found["lost"], gateway.what_was_lost)
 
     def test_status_without_a_journal(self) -> None:
         """Not now."""
-        answer = Client(House(broken=Unavailable("disk"))).ask("GET", "/v1/status")
+        answer = Client(FakeGateway(broken=Unavailable("disk"))).ask(
+            "GET", "/v1/status"
+        )
         self.assertEqual(answer.status, 503)

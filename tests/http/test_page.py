@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
 from gdemoi.http.settings import HttpSettings
-from tests.http.house import Client, House
+from tests.http.gateway import Client, FakeGateway
 
 
-class Channels(House):
+class Channels(FakeGateway):
     def channels(self) -> list[dict[str, Any]]:
         return [
             {"name": "smsc", "kind": "smpp", "state": "up", "backlog": 7, "sent": 3,
@@ -36,7 +36,7 @@ def figures(client: Client) -> dict[tuple[str, str], float]:
 
 class MetricsTests(SynchronousTestCase):
     def test_channels_and_lines(self) -> None:
-        """What the house tells of its channels becomes figures."""
+        """What the gateway tells of its channels becomes figures."""
         found = figures(Client(Channels()))
         for key, value in {
             ("gdemoi_ready", ""): 1.0,
@@ -69,13 +69,15 @@ class MetricsTests(SynchronousTestCase):
 
     def test_an_unready_gateway(self) -> None:
         """Ready is 0 when no messages can be taken."""
-        found = figures(Client(House(why_unready="full")))
+        found = figures(Client(FakeGateway(why_unready="full")))
         self.assertEqual(found["gdemoi_ready", ""], 0.0)
 
     def test_messages_and_unmatched_receipts(self) -> None:
         """Each state has its figure, also those that no message is in."""
-        house = House(states={"delivered": 5, "uncertain": 1}, lost_receipts=[{}, {}])
-        found = figures(Client(house))
+        gateway = FakeGateway(
+            states={"delivered": 5, "uncertain": 1}, lost_receipts=[{}, {}]
+        )
+        found = figures(Client(gateway))
         self.assertEqual(found["gdemoi_messages", "delivered"], 5.0)
         self.assertEqual(found["gdemoi_messages", "uncertain"], 1.0)
         self.assertEqual(found["gdemoi_messages", "expired"], 0.0)
@@ -83,7 +85,7 @@ class MetricsTests(SynchronousTestCase):
 
     def test_a_journal_that_cannot_be_read(self) -> None:
         """Its figures are absent, all others are there."""
-        found = figures(Client(House(broken=Unavailable("disk"))))
+        found = figures(Client(FakeGateway(broken=Unavailable("disk"))))
         self.assertNotIn("gdemoi_messages", {name for name, _ in found})
         self.assertEqual(found["gdemoi_ready", ""], 1.0)
 

@@ -1,4 +1,4 @@
-"""The journal as the house calls it, in memory and on a file, without threads."""
+"""The journal as the gateway calls it, in memory and on a file, without threads."""
 
 from __future__ import annotations
 

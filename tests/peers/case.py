@@ -1,4 +1,4 @@
-"""A channel of ours in a house of this test, towards a peer on loopback."""
+"""A channel of ours, started by this test, towards a peer on loopback."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENVIRONMENT = {"PATH": os.environ.get("PATH", "")}
 
 
 @implementer(IChannelEvents)
-class Upstairs:
+class EventsRecorder:
     """The floors above: they write down, match by id, and can be slow or broken."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class PeerCase(TestCase):
 
     timeout = 110
     peer: Peer
-    upstairs: Upstairs
+    recorder: EventsRecorder
     channel: SmppChannel
 
     async def _start(self, command: list[str]) -> Peer:
@@ -125,10 +125,10 @@ class PeerCase(TestCase):
             cursor=lambda name: succeed(None),
             set_cursor=lambda name, value: succeed(None),
         )
-        self.upstairs = Upstairs()
+        self.recorder = EventsRecorder()
         self.channel = KIND.make("carrier", SmppSettings(**values), [], around)
         self.addCleanup(self.stop)
-        self.channel.start(self.upstairs)
+        self.channel.start(self.recorder)
         return self.channel
 
     def stop(self) -> Deferred[None]:
@@ -137,8 +137,8 @@ class PeerCase(TestCase):
 
     async def up(self, times: int = 1) -> None:
         """Wait until the channel is up (again)."""
-        await self.upstairs.watch.until(
-            lambda: [c for c in self.upstairs.changes if c[0] == "up"][times - 1 :],
+        await self.recorder.watch.until(
+            lambda: [c for c in self.recorder.changes if c[0] == "up"][times - 1 :],
             f"the channel up {times} times",
         )
         await self.peer.catch_up()
@@ -150,14 +150,14 @@ class PeerCase(TestCase):
 
     async def receipts(self, count: int = 1) -> list[Receipt]:
         """Wait for so many receipts."""
-        return await self._came(self.upstairs.receipts, count, "receipts")
+        return await self._came(self.recorder.receipts, count, "receipts")
 
     async def inbounds(self, count: int = 1) -> list[Inbound]:
         """Wait for so many SMS from phones, or segments of them."""
-        return await self._came(self.upstairs.inbounds, count, "SMS")
+        return await self._came(self.recorder.inbounds, count, "SMS")
 
     async def _came(self, there: list[Any], count: int, what: str) -> list[Any]:
-        await self.upstairs.watch.until(
+        await self.recorder.watch.until(
             lambda: len(there) >= count, f"{count} {what} came"
         )
         await self.peer.catch_up()

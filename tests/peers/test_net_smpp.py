@@ -55,7 +55,7 @@ class NetSmppTests(PerlCase):
         """A refusal that has a body is a refusal."""
         await self.perl()
         channel = self.connect(password="wrong")
-        await self.upstairs.watch.until(
+        await self.recorder.watch.until(
             lambda: "ESME_RINVPASWD" in (channel.unable() or ""), "a refusal"
         )
         await self.peer.saw("closed")
@@ -141,7 +141,7 @@ class NetSmppTests(PerlCase):
         await self.perl()
         await self.bound()
         await self.submit(self.message())
-        self.upstairs.learn("m1", "000003E9")
+        self.recorder.learn("m1", "000003E9")
         words = (
             b"id:1001 sub:001 dlvrd:001 submit date:2611210900"
             b" done date:2611210901 stat:DELIVRD err:000 text:Hello"
@@ -157,13 +157,13 @@ class NetSmppTests(PerlCase):
             [(one["status"], one["body"], one["sequence"]) for one in answers],
             [(0, "00", one["sequence"]) for one in sent],
         )
-        (receipt,), (match,) = self.upstairs.receipts, self.upstairs.matches
+        (receipt,), (match,) = self.recorder.receipts, self.recorder.matches
         self.assertEqual(
             (receipt.provider_id, receipt.state), ("1001", MessageState.DELIVERED)
         )
         assert match is not None
         self.assertEqual(match.message_id, "m1")
-        short, segment = self.upstairs.inbounds
+        short, segment = self.recorder.inbounds
         self.assertEqual((short.text, short.from_), ("где?", "+79161234567"))
         assert segment.part is not None
         self.assertEqual((segment.part.total, segment.part.number), (2, 1))

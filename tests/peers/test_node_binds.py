@@ -52,11 +52,11 @@ class BindTests(NodeCase):
         self.assertEqual(outcome, Accepted(provider_ids=("1001",)))
         (submit,) = self.peer.pdus("submit_sm")
         self.assertEqual(submit["session"], kinds["bind_transmitter"])
-        self.upstairs.learn("m1", "1001")
+        self.recorder.learn("m1", "1001")
         await self.peer.order("deliver", **receipt("1001"))
         answer = await self.peer.saw_pdu("deliver_sm_resp")
         self.assertEqual(answer["session"], kinds["bind_receiver"])
-        (match,) = self.upstairs.matches
+        (match,) = self.recorder.matches
         assert match is not None
         self.assertEqual(match.message_id, "m1")
 
@@ -65,7 +65,7 @@ class BindTests(NodeCase):
         await self.node(password="other")
         channel = self.connect(credential_retry_s=300.0)
         (link,) = channel.links
-        await self.upstairs.watch.until(
+        await self.recorder.watch.until(
             lambda: link.reconnector.state is ReconnectorState.REFUSED, "a refusal"
         )
         await self.peer.catch_up()
@@ -124,7 +124,7 @@ class BindTests(NodeCase):
         await self.peer.order("deliver", text="Hi", fields={"source_addr": "7916"})
         answer = await self.peer.saw_pdu("deliver_sm_resp")
         self.assertEqual((answer["session"], answer["status"]), (3, 0))
-        self.assertEqual(self.upstairs.inbounds[0].text, "Hi")
+        self.assertEqual(self.recorder.inbounds[0].text, "Hi")
         self.assertEqual(self.peer.pdus("bind_receiver"), [bind])
 
     async def test_tls_with_an_authority_of_ones_own(self) -> None:
@@ -142,7 +142,7 @@ class BindTests(NodeCase):
             tls=True, tls_ca=certificate, tls_name="smsc.example.org"
         )
         (link,) = channel.links
-        await self.upstairs.watch.until(
+        await self.recorder.watch.until(
             lambda: link.reconnector.failures > 1, "failures"
         )
         await self.peer.catch_up()

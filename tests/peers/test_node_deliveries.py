@@ -16,13 +16,13 @@ class ReceiptTests(NodeCase):
         await self.node()
         await self.bound(window=10)
         await self.submit(self.message())
-        self.upstairs.learn("m1", "1001")
+        self.recorder.learn("m1", "1001")
         await self.peer.order("deliver", **receipt("1001", "UNDELIV", "034"))
         answer = await self.peer.saw_pdu("deliver_sm_resp")
         self.assertEqual((answer["status"], answer["hex"][32:]), (0, "00"))
         sent = await self.peer.saw("sent", command="deliver_sm")
         self.assertEqual(answer["sequence"], sent["sequence"])
-        (got,) = self.upstairs.receipts
+        (got,) = self.recorder.receipts
         self.assertEqual(
             (got.provider_id, got.state), ("1001", MessageState.UNDELIVERED)
         )
@@ -48,7 +48,7 @@ class ReceiptTests(NodeCase):
         self.assertEqual((await self.peer.saw_pdu("deliver_sm_resp"))["status"], 0)
         self.assertEqual((await self.peer.saw_pdu("data_sm_resp"))["status"], 0)
         self.assertEqual(
-            [(one.provider_id, one.state) for one in self.upstairs.receipts],
+            [(one.provider_id, one.state) for one in self.recorder.receipts],
             [("1001", MessageState.EXPIRED)] * 2,
         )
 
@@ -59,11 +59,11 @@ class ReceiptTests(NodeCase):
         for n in range(12):
             outcome = await self.submit(self.message(id=f"m{n}"))
             assert isinstance(outcome, Accepted)
-            self.upstairs.learn(f"m{n}", *outcome.provider_ids)
+            self.recorder.learn(f"m{n}", *outcome.provider_ids)
             await self.peer.order("deliver", **receipt(str(1001 + n)))
         await self.peer.saw_pdu("deliver_sm_resp", 12)
         self.assertEqual(
-            [match and match.message_id for match in self.upstairs.matches],
+            [match and match.message_id for match in self.recorder.matches],
             [f"m{n}" for n in range(12)],
         )
         self.assertEqual(self.channel.describe()["receipt_id"]["form"], "hex-dec")
@@ -77,17 +77,17 @@ class ReceiptTests(NodeCase):
         )
         outcome = await self.submit(self.message())
         self.assertEqual(outcome, Accepted(provider_ids=("1001",)))
-        (got,) = self.upstairs.receipts
+        (got,) = self.recorder.receipts
         self.assertEqual((got.provider_id, got.state), ("1001", MessageState.ENROUTE))
 
     async def test_what_cannot_be_written_down_is_to_come_again(self) -> None:
         """ESME_RX_T_APPN while the journal is broken, ROK when it is mended."""
         await self.node()
         await self.bound()
-        self.upstairs.broken = True
+        self.recorder.broken = True
         await self.peer.order("deliver", **receipt("1001"))
         self.assertEqual((await self.peer.saw_pdu("deliver_sm_resp"))["status"], 0x64)
-        self.upstairs.broken = False
+        self.recorder.broken = False
         await self.peer.order("deliver", **receipt("1001"))
         self.assertEqual((await self.peer.saw_pdu("deliver_sm_resp", 2))["status"], 0)
 
@@ -105,7 +105,7 @@ class ArrivalTests(NodeCase):
                 "deliver", fields={**self.PHONE, "data_coding": coding}, text=text
             )
         await self.peer.saw_pdu("deliver_sm_resp", 3)
-        arrived = self.upstairs.inbounds
+        arrived = self.recorder.inbounds
         self.assertEqual([one.text for one in arrived], [text for text, _ in words])
         self.assertEqual(
             {(one.from_, one.to) for one in arrived}, {("+79161234567", "3434")}
@@ -128,11 +128,11 @@ class ArrivalTests(NodeCase):
         await self.peer.saw_pdu("deliver_sm_resp", 3)
         parts = {
             one.part.number: (one.text, one.part.total)
-            for one in self.upstairs.inbounds
+            for one in self.recorder.inbounds
             if one.part is not None
         }
         self.assertEqual(parts, {n + 1: (words[n], 3) for n in range(3)})
-        references = {one.part and one.part.reference for one in self.upstairs.inbounds}
+        references = {one.part and one.part.reference for one in self.recorder.inbounds}
         self.assertEqual(len(references), 1)
 
     async def test_a_long_one_with_sar(self) -> None:
@@ -166,17 +166,17 @@ class ArrivalTests(NodeCase):
         await self.peer.order("deliver", command="data_sm", fields=fields)
         await self.peer.saw_pdu("deliver_sm_resp")
         await self.peer.saw_pdu("data_sm_resp")
-        self.assertEqual([one.text for one in self.upstairs.inbounds], [CYRILLIC] * 2)
+        self.assertEqual([one.text for one in self.recorder.inbounds], [CYRILLIC] * 2)
 
     async def test_the_answer_waits_for_the_commit(self) -> None:
         """An enquire_link sent after it is answered before it."""
         await self.node()
         await self.bound()
-        self.upstairs.commits = []
+        self.recorder.commits = []
         await self.peer.order("deliver", fields=self.PHONE, text="Hi")
         await self.peer.order("request", command="enquire_link")
         await self.peer.saw_pdu("enquire_link_resp")
         await self.inbounds()
         self.assertEqual(self.peer.pdus("deliver_sm_resp"), [])
-        self.upstairs.commits[0].callback(None)
+        self.recorder.commits[0].callback(None)
         self.assertEqual((await self.peer.saw_pdu("deliver_sm_resp"))["status"], 0)

@@ -21,7 +21,7 @@ class LinkTests(NodeCase):
         self.assertEqual(answer["sequence"], sent["sequence"])
         await self.peer.saw_pdu("enquire_link", 3)
         self.assertIsNone(self.channel.unable())
-        self.assertEqual(len(self.upstairs.changes), 1)
+        self.assertEqual(len(self.recorder.changes), 1)
 
     async def test_a_dead_link_is_left(self) -> None:
         """No answer to enquire_link within link_timeout: down, and bound again."""
@@ -37,7 +37,7 @@ class LinkTests(NodeCase):
         )
         await self.peer.saw("closed", session=1)
         await self.up(2)
-        state, reason = self.upstairs.changes[1]
+        state, reason = self.recorder.changes[1]
         self.assertEqual(state, "down")
         self.assertIn("nothing heard", reason)
 
@@ -78,13 +78,13 @@ class LinkTests(NodeCase):
         """What came before our unbind is written down and answered first."""
         await self.node()
         await self.bound()
-        self.upstairs.commits = []
+        self.recorder.commits = []
         await self.peer.order("deliver", **receipt("1001"))
         await self.receipts()
         stopped = self.channel.stop(10.0)
         await self.peer.order("request", command="enquire_link")
         await self.peer.saw_pdu("enquire_link_resp")
-        self.upstairs.commits[0].callback(None)
+        self.recorder.commits[0].callback(None)
         await stopped
         await self.peer.saw("closed")
         self.assertEqual(
@@ -96,12 +96,12 @@ class LinkTests(NodeCase):
         """What they sent before their unbind is answered before we close."""
         await self.node()
         await self.bound()
-        self.upstairs.commits = []
+        self.recorder.commits = []
         await self.peer.order("deliver", **receipt("1001"))
         await self.receipts()
         await self.peer.order("request", command="unbind")
         await self.peer.saw_pdu("unbind_resp")
-        self.upstairs.commits[0].callback(None)
+        self.recorder.commits[0].callback(None)
         await self.peer.saw("closed", session=1)
         self.assertEqual(len(self.peer.pdus("deliver_sm_resp")), 1)
         await self.up(2)
@@ -127,7 +127,7 @@ class LinkTests(NodeCase):
         await self.peer.order("deaf")
         await self.peer.order("end")
         await self.peer.saw("closed")
-        await self.upstairs.watch.until(self.channel.unable, "down")
+        await self.recorder.watch.until(self.channel.unable, "down")
         refused = await self.submit(self.message())
         assert isinstance(refused, Refused)
         self.assertEqual(refused.scope, Scope.CHANNEL_FOR_A_WHILE)

@@ -18,7 +18,7 @@ from gdemoi.smpp.trace import Direction
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
 from tests.peers.programs import require_program
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 
 GSM = "Speed [km/h]: {61} € ~ 7 @ km 12 | $ _ " * 9
 CYRILLIC = "Скорость 61 км/ч 😀, 12-й км. " * 9
@@ -68,14 +68,14 @@ class TraceTests(SynchronousTestCase):
     def setUpClass(cls) -> None:
         require_program("tshark")
 
-    def judged(self, house: House) -> list[Fields]:
-        """Return the SMPP packets of a house's trace; none of them may be bad."""
+    def judged(self, rig: ChannelRig) -> list[Fields]:
+        """Return the SMPP packets of a channel's trace; none of them may be bad."""
         file = Path(self.mktemp())
-        assert house.channel.trace is not None
-        file.write_bytes(house.channel.trace.pcap())
+        assert rig.channel.trace is not None
+        file.write_bytes(rig.channel.trace.pcap())
         self.assertEqual(dissect(file, "-Y", BAD), [])
         packets = dissect(file)
-        records = house.channel.trace.records()
+        records = rig.channel.trace.records()
         self.assertEqual(
             [int(packet["smpp.command_id"][0], 16) for packet in packets],
             [record["command_id"] for record in records],
@@ -92,17 +92,17 @@ class TraceTests(SynchronousTestCase):
 
     def test_a_broken_pdu_would_be_seen(self) -> None:
         """The judge is not blind: a sm_length beyond the body is malformed."""
-        house = House()
+        rig = ChannelRig()
         good = pdus.encode(pdus.SubmitSm(short_message=b"Hello"))
         bad = good.replace(b"\x05Hello", b"\xfeHello")
-        house.channel.trace.note(house.clock.seconds(), Direction.OUT, bad)
+        rig.channel.trace.note(rig.clock.seconds(), Direction.OUT, bad)
         file = Path(self.mktemp())
-        file.write_bytes(house.channel.trace.pcap())
+        file.write_bytes(rig.channel.trace.pcap())
         self.assertEqual(len(dissect(file, "-Y", BAD)), 1)
 
     def test_a_whole_conversation(self) -> None:
         """Bind, submit, receipt, SMS from a phone, query, enquire_link, unbind."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", intermediate=True),
             query=True,
             receipts=Receipts.ALL,
@@ -110,15 +110,15 @@ class TraceTests(SynchronousTestCase):
             system_type="TRACK",
             vendor_tlvs={"0x1403": b"250"},
         )
-        self.assertIsInstance(house.submit(house.message("Where?"))[0], Accepted)
-        house.smsc.send_mo("esme", "+79161234567", "+34600000000", "Вот где")
-        house.advance(1)
+        self.assertIsInstance(rig.submit(rig.message("Where?"))[0], Accepted)
+        rig.smsc.send_mo("esme", "+79161234567", "+34600000000", "Вот где")
+        rig.advance(1)
         asked: list[Any] = []
-        house.channel.ask(house.message(), ["1001"]).addCallback(asked.append)
-        house.advance(31)
+        rig.channel.ask(rig.message(), ["1001"]).addCallback(asked.append)
+        rig.advance(31)
         self.assertEqual(asked[0].state, MessageState.DELIVERED)
-        house.stop()
-        packets = self.judged(house)
+        rig.stop()
+        packets = self.judged(rig)
         commands = [packet["smpp.command_id"][0][-3:] for packet in packets]
         requests = [
             c
@@ -154,20 +154,20 @@ class TraceTests(SynchronousTestCase):
 
     def test_a_pair_in_one_capture(self) -> None:
         """Both binds of a pair are in the trace, and each is a whole PDU."""
-        house = House(bind=BindAs.PAIR)
-        house.submit(house.message())
-        house.advance(1)
-        house.stop()
-        binds = {packet["smpp.command_id"][0][-3:] for packet in self.judged(house)}
+        rig = ChannelRig(bind=BindAs.PAIR)
+        rig.submit(rig.message())
+        rig.advance(1)
+        rig.stop()
+        binds = {packet["smpp.command_id"][0][-3:] for packet in self.judged(rig)}
         self.assertLessEqual({"001", "002"}, binds)
 
     def _long(self, method: Method, text: str) -> list[Fields]:
-        house = House(long_messages=method)
-        (outcome,) = house.submit(house.message(text))
+        rig = ChannelRig(long_messages=method)
+        (outcome,) = rig.submit(rig.message(text))
         self.assertIsInstance(outcome, Accepted)
-        house.advance(1)
-        house.stop()
-        return self.submits(self.judged(house))
+        rig.advance(1)
+        rig.stop()
+        return self.submits(self.judged(rig))
 
     def _numbers(self, submits: list[Fields], *names: str) -> list[tuple[int, ...]]:
         return [tuple(int(s[name][0], 0) for name in names) for s in submits]

@@ -44,7 +44,7 @@ POLICY = RetryPolicy(tries=3, first_s=10.0, last_s=60.0, hold_s=30.0)
 
 
 class Case(SynchronousTestCase):
-    """A house without the platform's side, in memory."""
+    """A gateway without the platform's side, in memory."""
 
     channels: tuple[str, ...] = ("a",)
 
@@ -57,11 +57,11 @@ class Case(SynchronousTestCase):
         }
         self.journal = Journal("sqlite://", self.clock, inline=True)
         self.successResultOf(self.journal.open())
-        self.house = self.build(self.journal)
+        self.dispatcher = self.build(self.journal)
 
     def build(self, journal: Journal) -> Dispatcher:
         """Start a dispatcher over `journal`; stop it at the end of the test."""
-        house = Dispatcher(
+        dispatcher = Dispatcher(
             journal,
             self.clock,
             Router([], self.channels),
@@ -69,12 +69,12 @@ class Case(SynchronousTestCase):
             policy=POLICY,
             backlog_limit=50,
         )
-        self.run_to_end(house.start())
-        self.addCleanup(self.end, house)
-        return house
+        self.run_to_end(dispatcher.start())
+        self.addCleanup(self.end, dispatcher)
+        return dispatcher
 
-    def end(self, house: Dispatcher) -> None:
-        self.run_to_end(house.stop(1.0))
+    def end(self, dispatcher: Dispatcher) -> None:
+        self.run_to_end(dispatcher.stop(1.0))
 
     def run_to_end(self, coroutine: Any) -> Any:
         """Return what a coroutine that waits for nothing returns."""
@@ -97,13 +97,15 @@ class Case(SynchronousTestCase):
 
     def accept(self, *messages: Outbound, keep_rejected: bool = False) -> list[Any]:
         marked = [(m, (m.text or "").encode()) for m in messages]
-        accepting = self.house.intake.accept(marked, keep_rejected=keep_rejected)
+        accepting = self.dispatcher.intake.accept(marked, keep_rejected=keep_rejected)
         verdicts: list[Any] = self.run_to_end(accepting)
         return verdicts
 
     def refuse(self, message: Outbound) -> None:
         """See that the door is closed to a message."""
-        accepting = Deferred.fromCoroutine(self.house.intake.accept([(message, b"")]))
+        accepting = Deferred.fromCoroutine(
+            self.dispatcher.intake.accept([(message, b"")])
+        )
         self.failureResultOf(accepting, Unavailable)
 
     def states(self, id_: str = "m1") -> list[str]:
@@ -160,13 +162,13 @@ class WayTests(Case):
         hand = self.hands["a"]
         self.assertEqual(hand.ids, ["m1"])
         hand.answer(Accepted(provider_ids=("77",)))
-        self.successResultOf(self.house.receipt(self.receipt("77")))
+        self.successResultOf(self.dispatcher.receipt(self.receipt("77")))
         self.assertEqual(self.states(), ["accepted", "submitted", "delivered"])
 
     def test_a_receipt_before_the_answer_counts(self) -> None:
         """A fast SMSC sends its receipt first."""
         self.accept(self.message())
-        self.successResultOf(self.house.receipt(self.receipt("77")))
+        self.successResultOf(self.dispatcher.receipt(self.receipt("77")))
         self.hands["a"].answer(Accepted(provider_ids=("77",)))
         self.assertEqual(self.states(), ["accepted", "submitted", "delivered"])
 
@@ -200,7 +202,7 @@ class WayTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.states(), ["accepted", "expired"])
         self.hands["a"].down = None
-        self.house.able(self.hands["a"])
+        self.dispatcher.able(self.hands["a"])
         self.assertEqual(self.hands["a"].ids, [])
 
     def test_not_before_is_kept(self) -> None:
@@ -231,7 +233,7 @@ class WayTests(Case):
         self.hands["a"].window = 1
         self.accept(self.message("m1"), self.message("m2"))
         self.assertTrue(self.successResultOf(self.journal.note(Cancelled("m2", 1.0))))
-        self.house.forget("m2")
+        self.dispatcher.forget("m2")
         self.assertFalse(self.successResultOf(self.journal.note(Cancelled("m1", 1.0))))
         self.hands["a"].answer()
         self.assertEqual(self.hands["a"].ids, ["m1"])
@@ -291,7 +293,7 @@ class WindowTests(Case):
         hand.window = 1
         ids = [f"m{n:02}" for n in range(30)]
         self.accept(*(self.message(id_) for id_ in ids))
-        self.assertLessEqual(self.house.lanes["a"].waiting, 4)
+        self.assertLessEqual(self.dispatcher.lanes["a"].waiting, 4)
         for index in range(30):
             hand.answer(index=index)
         self.assertEqual(hand.ids, ids)
@@ -303,7 +305,7 @@ class WindowTests(Case):
         self.accept(*(self.message(f"m{n}") for n in range(50)))
         self.refuse(self.message("more"))
         hand.down = None
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         self.accept(self.message("more"))
         self.assertIn("m0", hand.ids)
 
@@ -311,7 +313,7 @@ class WindowTests(Case):
 class PauseTests(Case):
     def test_a_paused_lane_sends_nothing(self) -> None:
         """An operator's pause holds until resume."""
-        lane = self.house.lanes["a"]
+        lane = self.dispatcher.lanes["a"]
         lane.pause()
         self.accept(self.message())
         self.assertEqual(self.hands["a"].ids, [])
@@ -321,9 +323,9 @@ class PauseTests(Case):
     def test_g27_the_rate_is_kept(self) -> None:
         """Ten per second, counted in segments."""
         hand = HandChannel(name="b", rate=10.0, window=100)
-        self.house.router = self.house.intake.router = Router([], ["b"])
+        self.dispatcher.router = self.dispatcher.intake.router = Router([], ["b"])
         self.hands["b"] = hand
-        self.house.open_channel(hand)
+        self.dispatcher.open_channel(hand)
         self.accept(*(self.message(f"m{n}") for n in range(40)))
         for _ in range(200):
             self.clock.advance(0.01)
@@ -332,10 +334,10 @@ class PauseTests(Case):
     def test_g27_twenty_per_second_over_any_five_seconds(self) -> None:
         """20 ± 1 per second, also when each answer takes a tenth of a second."""
         hand = HandChannel(name="b", rate=20.0, window=50)
-        self.house.router = self.house.intake.router = Router([], ["b"])
-        self.house.intake.backlog_limit = 1000
+        self.dispatcher.router = self.dispatcher.intake.router = Router([], ["b"])
+        self.dispatcher.intake.backlog_limit = 1000
         self.hands["b"] = hand
-        self.house.open_channel(hand)
+        self.dispatcher.open_channel(hand)
         self.accept(*(self.message(f"m{n}") for n in range(400)))
         sent, left = [], []
         for step in range(1500):
@@ -388,7 +390,7 @@ class ThrottleTests(Case):
         hand = self.hands["a"]
         self.accept(self.message())
         hand.answer(self.throttle())
-        self.assertTrue(self.house.lanes["a"].pace.slowed)
+        self.assertTrue(self.dispatcher.lanes["a"].pace.slowed)
 
     def test_throttled_for_long_ends_as_expired(self) -> None:
         """A message is retried no longer than its time to live."""
@@ -437,7 +439,7 @@ class RefusalTests(Case):
             )
         )
         self.assertEqual(self.hands["b"].ids, ["m1"])
-        self.assertIsNotNone(self.house.lanes["a"].unable())
+        self.assertIsNotNone(self.dispatcher.lanes["a"].unable())
 
     def test_a_down_channel_is_passed_over(self) -> None:
         """New messages go the other way at once."""
@@ -473,7 +475,7 @@ class RefusalTests(Case):
         for _ in range(60):
             self.clock.advance(1)
         self.assertEqual(len(self.hands["a"].ids), 2)
-        self.house.lanes["a"].resume()
+        self.dispatcher.lanes["a"].resume()
         self.assertEqual(len(self.hands["a"].ids), 4)
 
     def test_temporary_errors_are_retried_and_end(self) -> None:
@@ -507,15 +509,15 @@ class UnsureTests(Case):
         self.accept(self.command("c1"))
         self.hands["a"].answer(Uncertain(why="no answer"))
         self.clock.advance(5)
-        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
-        self.successResultOf(self.house.receipt(self.receipt("9")))
+        self.dispatcher.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.successResultOf(self.dispatcher.receipt(self.receipt("9")))
         self.assertEqual(self.states("c1"), ["accepted", "submitted", "delivered"])
 
     def test_a_late_refusal_is_certainly_not_sent(self) -> None:
         """After a late temporary refusal even a held command goes out again."""
         self.accept(self.command("c1"))
         self.hands["a"].answer(Uncertain(why="no answer"))
-        self.house.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
+        self.dispatcher.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
         for _ in range(12):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].ids, ["c1", "c1"])
@@ -524,7 +526,7 @@ class UnsureTests(Case):
         """A far side that contradicts itself: the try that waited is given up."""
         self.accept(self.command("c1"))
         self.hands["a"].answer(Refused(error=Error("goip:38", "no network", True)))
-        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.dispatcher.late("c1", 1, Accepted(provider_ids=("9",)))
         for _ in range(60):
             self.clock.advance(1)
         self.assertEqual(self.hands["a"].ids, ["c1"])
@@ -534,7 +536,7 @@ class UnsureTests(Case):
         """It was told; what comes after it is of no use."""
         self.accept(self.command("c1"))
         self.hands["a"].answer(Refused(error=Error("smpp:0x0B", "bad number")))
-        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.dispatcher.late("c1", 1, Accepted(provider_ids=("9",)))
         self.assertEqual(self.states("c1"), ["accepted", "rejected"])
 
     def test_a_late_refusal_after_uncertain_is_the_last_word(self) -> None:
@@ -543,7 +545,7 @@ class UnsureTests(Case):
         self.hands["a"].answer(Uncertain(why="no answer"))
         for _ in range(40):
             self.clock.advance(1)
-        self.house.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
+        self.dispatcher.late("c1", 1, Refused(error=Error("smpp:0x45", "no", True)))
         self.assertEqual(self.states("c1"), ["accepted", "uncertain", "undelivered"])
         self.assertEqual(self.hands["a"].ids, ["c1"])
 
@@ -554,7 +556,7 @@ class UnsureTests(Case):
         for _ in range(40):
             self.clock.advance(1)
         sent = Accepted(provider_ids=("9",), receipt_expected=False)
-        self.house.late("c1", 1, sent)
+        self.dispatcher.late("c1", 1, sent)
         self.assertEqual(
             [(event["state"], event["final"]) for event in self.told("c1")],
             [("accepted", False), ("uncertain", False), ("enroute", True)],
@@ -596,7 +598,7 @@ class PartTests(Case):
     def setUp(self) -> None:
         super().setUp()
         # a and c are of one account; b is another carrier
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.replace()
 
     def replace(self, form: str = "f", names: tuple[str, ...] = channels) -> None:
@@ -609,7 +611,7 @@ class PartTests(Case):
         for hand in self.hands.values():
             hand.form = form  # type: ignore[attr-defined]
         self.channels = names
-        self.house = self.build(self.journal)
+        self.dispatcher = self.build(self.journal)
 
     def left(self) -> list[tuple[str, int]]:
         """Return by which channel what left, with how many parts gone before."""
@@ -657,7 +659,7 @@ class PartTests(Case):
         self.wait(60)
         self.assertEqual(self.left(), [("a", 0)])
         self.hands["a"].down = None
-        self.house.able(self.hands["a"])
+        self.dispatcher.able(self.hands["a"])
         self.wait(5)
         # the throttled one stands at the head of its lane, as it was
         self.assertEqual([name for name, _ in self.left()], ["a", "a"])
@@ -671,7 +673,7 @@ class PartTests(Case):
             name = f"gone-{len(left_over)}"
             self.accept(self.command(name))
             self.refuse_in_part()
-            self.run_to_end(self.house.stop(1.0))
+            self.run_to_end(self.dispatcher.stop(1.0))
             self.replace(names=left_over)
             self.wait(20)
             self.assertEqual(self.left(), left)
@@ -679,14 +681,14 @@ class PartTests(Case):
             for hand in self.hands.values():
                 for _, _, waiting in hand.submitted:
                     waiting.callback(Accepted())
-            self.run_to_end(self.house.stop(1.0))
+            self.run_to_end(self.dispatcher.stop(1.0))
             self.replace(names=("a", "b", "c"))
 
     def test_no_channel_is_left_for_it(self) -> None:
         """Not rejected: a part of it has left (field report A1)."""
         self.accept(self.command("c1", channels=("a",)))
         self.refuse_in_part()
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.replace(names=("b",))
         self.wait(20)
         self.assertEqual(self.states("c1")[-1], "uncertain")
@@ -698,7 +700,7 @@ class PartTests(Case):
         self.refuse_in_part()
         self.accept(self.message("n1", to="+79160000000", channels=("a",)))
         self.refuse_in_part()
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.replace(form="g")
         self.wait(20)
         self.assertEqual(self.hands["a"].ids, ["n1"])
@@ -746,7 +748,7 @@ class PartTests(Case):
         self.refuse_in_part()
         self.wait(12)
         self.assertEqual(self.left(), [("a", 0), ("a", 1)])
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.replace()
         self.wait(45)
         self.assertEqual(self.left(), [])
@@ -769,7 +771,7 @@ class FullQueueTests(Case):
             self.accept(self.message(f"m{n}", to=self.OTHER))
             hand.answer(Accepted())
         self.assertEqual(hand.ids, ["full", *(f"m{n}" for n in range(30))])
-        self.assertFalse(self.house.lanes["a"].pace.slowed)
+        self.assertFalse(self.dispatcher.lanes["a"].pace.slowed)
 
     def test_it_waits_alone_and_longer_each_time(self) -> None:
         """10, 20, 40 s, and no last try: it expires when nobody takes it."""
@@ -814,10 +816,10 @@ class FullQueueTests(Case):
         """Three numbers within five seconds slow it down."""
         hand = self.hands["a"]
         for n in range(3):
-            self.assertEqual(self.house.lanes["a"].pace.throttled_count, 0)
+            self.assertEqual(self.dispatcher.lanes["a"].pace.throttled_count, 0)
             self.accept(self.message(f"m{n}", to=f"+7916000000{n}"))
             hand.answer(self.FULL)
-        self.assertEqual(self.house.lanes["a"].pace.throttled_count, 1)
+        self.assertEqual(self.dispatcher.lanes["a"].pace.throttled_count, 1)
 
 
 NOT_YOURS = Refused(error=Error("twilio:21606", "not yours"), scope=Scope.SENDER)
@@ -842,7 +844,7 @@ class SenderTests(Case):
         hand.answer(NOT_YOURS)
         self.assertEqual(self.states("bad"), ["accepted", "rejected"])
         self.assertEqual(self.told("bad")[-1]["error"]["code"], "twilio:21606")
-        lane = self.house.lanes["a"]
+        lane = self.dispatcher.lanes["a"]
         self.assertIsNone(lane.unable())
         for n in range(20):
             self.accept(self.message(f"m{n}", from_="GOOD"))
@@ -896,7 +898,7 @@ class SenderTests(Case):
         self.accept(self.message("m1", from_="BAD"))
         self.hands["a"].answer(NOT_YOURS)
         why = "sender BAD is refused for RU (twilio:21606 not yours)"
-        standing = self.house.lanes["a"].standing("up", "")
+        standing = self.dispatcher.lanes["a"].standing("up", "")
         self.assertEqual(standing, ("degraded", why))
         self.clock.advance(60)
         self.assertEqual(self.changes(), [("degraded", why), ("up", "")])
@@ -906,7 +908,7 @@ class SenderTests(Case):
         hand = self.hands["a"]
         self.accept(self.message("m1", from_="BAD"))
         hand.answer(NOT_YOURS)
-        self.house.lanes["a"].resume()
+        self.dispatcher.lanes["a"].resume()
         self.accept(self.message("m2", from_="BAD"))
         self.assertEqual(hand.ids, ["m1", "m2"])
         self.assertEqual(self.changes()[-1], ("up", ""))
@@ -919,7 +921,7 @@ class SenderTests(Case):
         self.accept(self.message("n1", from_="BUSY"), self.message("m1", from_="GOOD"))
         hand.answer()
         self.assertEqual(hand.ids, ["c1", "m1"])
-        self.assertFalse(self.house.lanes["a"].pace.slowed)
+        self.assertFalse(self.dispatcher.lanes["a"].pace.slowed)
         self.clock.advance(59)
         self.assertEqual(hand.ids, ["c1", "m1"])
         self.clock.advance(1)
@@ -933,10 +935,10 @@ class SenderTests(Case):
         self.accept(self.message("m1", from_="BUSY"))
         hand.answer(QUEUE_OF_SENDER)
         self.accept(self.message("m2", from_="BUSY"), self.message("m3", from_="BUSY"))
-        self.assertEqual(self.house.lanes["a"].waiting, 3)
+        self.assertEqual(self.dispatcher.lanes["a"].waiting, 3)
         self.run_to_end(self.journal.note(Cancelled("m2", self.clock.seconds())))
-        self.house.forget("m2")
-        self.house.lanes["a"].resume()
+        self.dispatcher.forget("m2")
+        self.dispatcher.lanes["a"].resume()
         self.assertEqual(hand.ids, ["m1", "m1", "m3"])
 
     def run_to_end(self, work: Any) -> Any:
@@ -991,7 +993,7 @@ class SenderElsewhereTests(Case):
             self.clock.advance(1)
         self.assertEqual((a.ids, b.ids), (["m1"], []))
         b.down = None
-        self.house.able(b)  # type: ignore[arg-type]
+        self.dispatcher.able(b)  # type: ignore[arg-type]
         self.assertEqual(b.ids, ["m1"])
 
     def test_a_channel_that_is_explained(self) -> None:
@@ -1000,9 +1002,9 @@ class SenderElsewhereTests(Case):
         self.hands["a"].answer(NOT_YOURS)
         told = explain(
             self.message("m2", from_="X"),
-            self.house.router,
-            self.house.lanes,
-            self.house.unable,
+            self.dispatcher.router,
+            self.dispatcher.lanes,
+            self.dispatcher.unable,
         )
         self.assertEqual(
             [(one["able"], one["why"]) for one in told["channels"]],
@@ -1017,7 +1019,7 @@ class HaltTests(Case):
         """Down while it lasts, with the reason, also when the channel feels well."""
         self.accept(self.message("m1"))
         self.hands["a"].answer(BROKEN)
-        lane = self.house.lanes["a"]
+        lane = self.dispatcher.lanes["a"]
         why = "twilio:20003: bad credentials"
         self.assertEqual(lane.standing("up", ""), ("down", why))
         self.assertEqual(lane.standing("down", "no bind"), ("down", "no bind"))
@@ -1038,7 +1040,7 @@ class HaltTests(Case):
         """A reconnection does not make a halted channel look well."""
         self.accept(self.message("m1"))
         self.hands["a"].answer(BROKEN)
-        self.house.changed(self.hands["a"], "up", "")  # type: ignore[arg-type]
+        self.dispatcher.changed(self.hands["a"], "up", "")  # type: ignore[arg-type]
         self.assertEqual({state for state, _ in self.changes()}, {"down"})
 
     def test_resume_sends_again_what_was_refused(self) -> None:
@@ -1047,7 +1049,7 @@ class HaltTests(Case):
         hand.window = 1
         self.accept(self.message("m1"), self.message("m2"))
         hand.answer(BROKEN)
-        self.house.lanes["a"].resume()
+        self.dispatcher.lanes["a"].resume()
         self.assertEqual(hand.mended_count, 1)
         hand.answer()
         hand.answer()
@@ -1073,7 +1075,7 @@ class HaltTests(Case):
         hand.answer(Refused(error=slower, throttled=True, retry_after_s=600.0))
         why = "the far side asks us to wait"
         self.assertEqual(self.changes(), [("degraded", why)])
-        self.house.lanes["a"].resume()
+        self.dispatcher.lanes["a"].resume()
         self.assertEqual(hand.ids, ["m1", "m1"])
         self.assertEqual(self.changes()[-1], ("up", ""))
 
@@ -1083,7 +1085,7 @@ class InboundTests(Case):
 
     def setUp(self) -> None:
         super().setUp()
-        self.house.home_country = "RU"
+        self.dispatcher.home_country = "RU"
 
     def came(self, from_: str, **fields: Any) -> dict[str, Any]:
         """Bring an SMS, and return the last event."""
@@ -1091,7 +1093,7 @@ class InboundTests(Case):
         inbound = Inbound(
             channel="a", from_=from_, to=None, received_at=now, text="hi", **fields
         )
-        self.successResultOf(self.house.inbound(inbound))
+        self.successResultOf(self.dispatcher.inbound(inbound))
         events = self.successResultOf(self.journal.events(0, 10_000))
         return json.loads(events[-1].body) if events else {}
 
@@ -1123,7 +1125,7 @@ class InboundTests(Case):
 
     def test_without_a_home_country_nothing_is_certain(self) -> None:
         """It is told as it came."""
-        self.house.home_country = None
+        self.dispatcher.home_country = None
         told = self.came("89161234567")
         self.assertEqual(told["from"], "89161234567")
 
@@ -1143,14 +1145,14 @@ class InboundTests(Case):
             account="account-a", channel="a", provider_id="AB",
             state=MessageState.DELIVERED, keys=("ab",), about="89161234567",
         )  # fmt: skip
-        self.successResultOf(self.house.receipt(receipt))
+        self.successResultOf(self.dispatcher.receipt(receipt))
         self.assertEqual(self.states("m1")[-1], "delivered")
 
 
 class StopTests(Case):
     def test_stopping_takes_nothing_new(self) -> None:
         """After stop the door is closed and the channels were told."""
-        self.run_to_end(self.house.stop(7.0))
+        self.run_to_end(self.dispatcher.stop(7.0))
         self.refuse(self.message())
         self.assertEqual(self.hands["a"].stopped, 7.0)
 
@@ -1158,7 +1160,7 @@ class StopTests(Case):
         """Queued messages stay queued, and leave after a restart."""
         self.hands["a"].down = "no bind"
         self.accept(self.message("m1"))
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.hands["a"] = HandChannel(account="account-a")
         self.build(self.journal)
         self.assertEqual(self.hands["a"].ids, ["m1"])
@@ -1166,7 +1168,7 @@ class StopTests(Case):
     def test_an_interrupted_command_is_uncertain_after_a_restart(self) -> None:
         """No answer was heard: nobody knows, and nobody repeats it."""
         self.accept(self.command("c1"), self.message("n1", to="+79160000000"))
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.hands["a"] = HandChannel(account="account-a")
         self.build(self.journal)
         for _ in range(45):
@@ -1180,7 +1182,7 @@ class StopTests(Case):
     def test_the_provider_is_asked_about_what_a_crash_interrupted(self) -> None:
         """A provider that can be asked settles even that."""
         self.accept(self.command("c1"))
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         knows = Receipt(
             account="account-a",
             channel="a",
@@ -1199,16 +1201,16 @@ class StopTests(Case):
         """A far side that hangs up at each submit gets three, not more (A5)."""
         hand = self.hands["a"]
         many = evolve(POLICY, tries=20)
-        self.house.policy = many
+        self.dispatcher.policy = many
         self.accept(self.message(on_unsure=OnUnsure.RESEND))
         hand.answer(Uncertain(why="the link was lost"))
-        self.end(self.house)
-        self.house = self.build(self.journal)
+        self.end(self.dispatcher)
+        self.dispatcher = self.build(self.journal)
         self.clock.advance(POLICY.resend_first_s + 1)
         # the answer to the second never comes: the gateway stops before
-        self.end(self.house)
-        self.house = self.build(self.journal)
-        self.house.policy = many
+        self.end(self.dispatcher)
+        self.dispatcher = self.build(self.journal)
+        self.dispatcher.policy = many
         self.clock.pump([1.0] * 12)
         hand.answer(Uncertain(why="the link was lost"))
         self.clock.pump([1.0] * 120)
@@ -1219,7 +1221,7 @@ class StopTests(Case):
         """The ids that were known before the restart are asked for."""
         self.accept(self.command("c1"))
         self.hands["a"].answer(Uncertain(why="no answer", provider_ids=("9",)))
-        self.run_to_end(self.house.stop(1.0))
+        self.run_to_end(self.dispatcher.stop(1.0))
         self.hands["a"] = HandChannel(account="account-a", knows=self.receipt("9"))
         self.build(self.journal)
         for _ in range(15):
@@ -1229,8 +1231,8 @@ class StopTests(Case):
 
     def test_the_door_is_closed_until_the_past_is_settled(self) -> None:
         """A message taken earlier could be mistaken for an interrupted one."""
-        self.run_to_end(self.house.stop(1.0))
-        self.house = Dispatcher(self.journal, self.clock, Router([], ["a"]), [])
+        self.run_to_end(self.dispatcher.stop(1.0))
+        self.dispatcher = Dispatcher(self.journal, self.clock, Router([], ["a"]), [])
         self.refuse(self.message())
 
 
@@ -1266,7 +1268,7 @@ class FaultTests(Case):
             self.clock.advance(1)
         self.assertEqual(self.states("c1"), ["accepted", "uncertain"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(len(self.house.lanes["a"].in_flight), 0)
+        self.assertEqual(len(self.dispatcher.lanes["a"].in_flight), 0)
 
 
 class RaceTests(Case):
@@ -1275,7 +1277,7 @@ class RaceTests(Case):
         hand = self.hands["a"]
         hand.window = 1
         self.accept(*(self.message(f"m{n}") for n in range(4)))
-        lane = self.house.lanes["a"]
+        lane = self.dispatcher.lanes["a"]
         self.assertEqual(lane.waiting, 3)
         for _ in range(3):
             lane.more()
@@ -1291,14 +1293,14 @@ class RaceTests(Case):
         self.accept(self.message("m0"))
         journal: Any = self.journal
         journal._writes.hold()
-        self.house.lanes["a"].more()
+        self.dispatcher.lanes["a"].more()
         accepting = Deferred.fromCoroutine(
-            self.house.intake.accept([(self.message("m1"), b"")])
+            self.dispatcher.intake.accept([(self.message("m1"), b"")])
         )
         # what was noted first is heard of first, and reads what was committed
         jobs = journal._writes._held
         first: Deferred[Any] = Deferred()
-        first.addCallback(lambda _: self.house.lanes["a"].pump())
+        first.addCallback(lambda _: self.dispatcher.lanes["a"].pump())
         jobs.insert(0, Job(lambda: None, (), answer=first))
         journal._writes.release()
         self.successResultOf(accepting)
@@ -1310,7 +1312,7 @@ class RaceTests(Case):
         journal: Any = self.journal
         journal._writes.hold()
         self.hands["a"].answer(Uncertain(why="silence"))
-        self.house.late("m1", 1, Accepted(provider_ids=("77",)))
+        self.dispatcher.late("m1", 1, Accepted(provider_ids=("77",)))
         journal._writes.release()
         self.clock.pump([1.0] * 60)
         self.assertEqual(self.hands["a"].ids, ["m1"])

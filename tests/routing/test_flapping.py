@@ -88,7 +88,7 @@ class HouseTests(Case):
         channel.answer()
         for number in range(200):
             channel.down = None if number % 2 else "no carrier"
-            self.house.changed(channel, "up" if number % 2 else "down", "")
+            self.dispatcher.changed(channel, "up" if number % 2 else "down", "")
         self.accept(self.message("m2"))
         self.assertEqual(channel.ids, ["m1", "m2"])
         self.clock.advance(HOLD_S)

@@ -76,7 +76,7 @@ class LinkTests(Case):
         self.assertEqual(hand.ids, ["m1", "m2"])
         self.clock.advance(0.5)
         hand.down = None
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         self.assertEqual(hand.ids, ["m1", "m2", "m1", "m2"])
         hand.answer(index=2)
         self.assertEqual(hand.ids[4:], ["m3"])
@@ -87,9 +87,9 @@ class LinkTests(Case):
         hand = self.hands["a"]
         self.accept(self.message("m1"))
         hand.answer(LOST)
-        self.assertIsNotNone(self.house.lanes["a"].unable())
+        self.assertIsNotNone(self.dispatcher.lanes["a"].unable())
         self.assertEqual(self.changes()[-1][0], "down")
-        self.house.changed(hand, "up", "")
+        self.dispatcher.changed(hand, "up", "")
         self.assertEqual(self.changes()[-1], ("up", ""))
         self.assertEqual(hand.ids, ["m1", "m1"])
 
@@ -98,7 +98,7 @@ class LinkTests(Case):
         hand = self.hands["a"]
         self.accept(self.message("m1"))
         hand.answer(LOST)
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         self.assertEqual([state for state, _ in self.changes()], ["down", "up"])
         self.assertEqual(hand.ids, ["m1", "m1"])
 
@@ -108,9 +108,9 @@ class LinkTests(Case):
         self.accept(self.message("m1"))
         hand.answer(LOST)
         hand.down = "no bind"
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         hand.down = None
-        self.assertIsNotNone(self.house.lanes["a"].unable())
+        self.assertIsNotNone(self.dispatcher.lanes["a"].unable())
 
     def test_a_channel_that_says_no_word_is_looked_at(self) -> None:
         """After five seconds, as before."""
@@ -132,10 +132,10 @@ class LinkTests(Case):
         hand.down = "the connection was closed"
         hand.answer(LOST, 1)
         hand.down = None
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         self.clock.advance(59.0)
         self.assertEqual(hand.ids, ["m1", "m2"])
-        self.assertIn("come back later", self.house.lanes["a"].unable() or "")
+        self.assertIn("come back later", self.dispatcher.lanes["a"].unable() or "")
         self.clock.advance(1.0)
         self.assertIn("m2", hand.ids[2:])
 
@@ -151,7 +151,7 @@ class WaysTests(Case):
         hand.answer(LOST)
         self.assertEqual(self.hands["b"].ids, ["m1"])
         hand.down = None
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         self.assertEqual(hand.ids, ["m1"])
 
     def test_what_waits_for_the_link_moves_after_a_while(self) -> None:
@@ -166,5 +166,5 @@ class WaysTests(Case):
         self.clock.pump([1.0] * 15)
         self.assertEqual(other.ids, ["m1"])
         hand.down = None
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         self.assertEqual(hand.ids, ["m1"])

@@ -54,9 +54,9 @@ class SlowCommitTests(Case):
 
     def setUp(self) -> None:
         super().setUp()
-        self.end(self.house)
+        self.end(self.dispatcher)
         self.disk = SlowJournal(self.journal)
-        self.house = self.build(self.disk)  # type: ignore[arg-type]
+        self.dispatcher = self.build(self.disk)  # type: ignore[arg-type]
 
     def test_at_once_from_the_door(self) -> None:
         """Attempt 1 rides in the commit of the acceptance."""
@@ -65,7 +65,7 @@ class SlowCommitTests(Case):
             expires_at = self.clock.seconds() + 20.0
             self.disk.slow = True
             message = self.message(id_, expires_at=expires_at)
-            Deferred.fromCoroutine(self.house.intake.accept([(message, b"")]))
+            Deferred.fromCoroutine(self.dispatcher.intake.accept([(message, b"")]))
             self.passes(took_s, id_, leaves)
 
     def test_out_of_the_line(self) -> None:
@@ -121,13 +121,13 @@ class DoorTests(Case):
     def one_leaves(self) -> None:
         hand = self.hands["a"]
         hand.down, hand.window = None, 1
-        self.house.able(hand)
+        self.dispatcher.able(hand)
         hand.down = "no bind"
         hand.answer()
 
     def waiting(self) -> tuple[int, bool]:
         """Return how many wait, and whether the door is closed."""
-        return sum(self.journal.backlog().values()), self.house.intake.full()
+        return sum(self.journal.backlog().values()), self.dispatcher.intake.full()
 
 
 def part(*ids: str | None) -> Progress:
@@ -155,7 +155,7 @@ class LateTests(Case):
                 self.accept(self.command("c1"))
                 self.hands["a"].answer(nobody)
                 for one in late:
-                    self.house.late("c1", 1, one)
+                    self.dispatcher.late("c1", 1, one)
                 self.clock.pump([1.0] * 40)
                 self.assertEqual(self.states("c1"), states)
                 self.assertEqual(len(self.hands["a"].ids), sent)
@@ -174,8 +174,10 @@ class LateTests(Case):
                     segments=2,
                     progress=part("p1", None),
                 )
-                self.house.late(policy, 1, late)
-                match = self.successResultOf(self.house.receipt(self.receipt("p1")))
+                self.dispatcher.late(policy, 1, late)
+                match = self.successResultOf(
+                    self.dispatcher.receipt(self.receipt("p1"))
+                )
                 self.assertEqual(match and match.message_id, policy)
                 self.clock.pump([1.0] * 20)
                 self.assertEqual(len(self.hands["a"].ids), sent)
@@ -187,10 +189,10 @@ class LateTests(Case):
         self.hands["a"].answer(Uncertain(why="no answer"))
         self.clock.pump([1.0] * 12)
         self.assertEqual(self.hands["a"].ids, ["n1", "n1"])
-        self.house.late("n1", 1, Accepted(provider_ids=("p1",)))
+        self.dispatcher.late("n1", 1, Accepted(provider_ids=("p1",)))
         self.hands["a"].answer(Refused(error=Error("smpp:0x0b", "no such number")))
         self.successResultOf(
-            self.house.receipt(self.receipt("p1", MessageState.DELIVERED))
+            self.dispatcher.receipt(self.receipt("p1", MessageState.DELIVERED))
         )
         self.assertEqual(self.states("n1")[-1], "delivered")
         self.assertEqual([e["final"] for e in self.told("n1")].count(True), 1)

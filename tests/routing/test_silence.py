@@ -112,7 +112,7 @@ class ChannelTests(Case):
 
     def test_a_channel_that_answers_unclearly_says_so(self) -> None:
         """Once, and what nobody knows of does not count as sent."""
-        lane = self.house.lanes["a"]
+        lane = self.dispatcher.lanes["a"]
         with capturedLogs() as logged:
             for name in ("c1", "c2", "c3", "c4"):
                 self.accept(self.command(name))
@@ -133,11 +133,11 @@ class ChannelTests(Case):
 
     def test_what_is_known_late_to_be_taken_counts_as_sent(self) -> None:
         """Once it is known, and once only."""
-        lane = self.house.lanes["a"]
+        lane = self.dispatcher.lanes["a"]
         self.silent("c1")
         self.assertEqual(lane.sent, 0)
-        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
-        self.house.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.dispatcher.late("c1", 1, Accepted(provider_ids=("9",)))
+        self.dispatcher.late("c1", 1, Accepted(provider_ids=("9",)))
         self.assertEqual(lane.sent, 1)
 
     def test_a_fault_of_ours_at_each_message_shows(self) -> None:
@@ -154,8 +154,8 @@ class ChannelTests(Case):
     def test_a_link_that_comes_back_is_not_up_yet(self) -> None:
         """A bind alone is no answer to a submit."""
         self.silent("c1", "c2", "c3")
-        self.house.changed(self.hands["a"], "down", "lost")
-        self.house.changed(self.hands["a"], "up", "")
+        self.dispatcher.changed(self.hands["a"], "down", "lost")
+        self.dispatcher.changed(self.hands["a"], "up", "")
         self.assertEqual(
             [s for s, _ in self.changes()], ["degraded", "down", "degraded"]
         )
@@ -163,5 +163,5 @@ class ChannelTests(Case):
     def test_an_answer_that_comes_late_is_one(self) -> None:
         """The far side is slow, not dumb."""
         self.silent("c1", "c2", "c3")
-        self.house.late("c2", 1, Accepted(provider_ids=("9",)))
+        self.dispatcher.late("c2", 1, Accepted(provider_ids=("9",)))
         self.assertEqual(self.changes()[1:], [("up", "")])

@@ -16,7 +16,7 @@ from gdemoi.sandbox.clouds import SandboxCloudsSettings, make_service
 from gdemoi.sandbox.clouds_network import BEHAVIOURS, Behaviour, tracker
 from tests.cloud.net import (
     CLOUDS,
-    House,
+    ChannelRig,
     Net,
     clouds,
     message,
@@ -42,34 +42,37 @@ def kinds(**changes: Any) -> dict[str, CloudSettings]:
 
 
 class FlowTests(SynchronousTestCase):
-    def flow(self, settings: CloudSettings, **changes: Any) -> House:
+    def flow(self, settings: CloudSettings, **changes: Any) -> ChannelRig:
         """Send one long question and wait until everything has come back."""
         net = Net()
         clouds(net, **changes)
-        house = House(settings, net=net).start()
-        outcome = house.submit(message(LONG))
+        rig = ChannelRig(settings, net=net).start()
+        outcome = rig.submit(message(LONG))
         self.assertIsInstance(outcome, Accepted)
         net.advance(30)
-        return house
+        return rig
 
     def test_every_kind_delivers_with_webhooks(self) -> None:
         """A message is delivered and the tracker's answer comes back, whole."""
         for name, settings in kinds().items():
-            house = self.flow(settings)
-            states = [receipt.state for receipt in house.up.receipts]
+            rig = self.flow(settings)
+            states = [receipt.state for receipt in rig.recorder.receipts]
             self.assertIn(MessageState.DELIVERED, states, name)
             self.assertTrue(
-                all(receipt.message_id == "g1" for receipt in house.up.receipts), name
+                all(receipt.message_id == "g1" for receipt in rig.recorder.receipts),
+                name,
             )
             texts = "".join(
                 inbound.text or ""
                 for inbound in sorted(
-                    house.up.inbounds, key=lambda i: i.part.number if i.part else 0
+                    rig.recorder.inbounds, key=lambda i: i.part.number if i.part else 0
                 )
             )
             self.assertIn("ok, 55.7558N 37.6173E, Внуково", texts, name)
             self.assertTrue(
-                all(inbound.from_ == "+79001234567" for inbound in house.up.inbounds),
+                all(
+                    inbound.from_ == "+79001234567" for inbound in rig.recorder.inbounds
+                ),
                 name,
             )
 
@@ -83,20 +86,20 @@ class FlowTests(SynchronousTestCase):
                 changes = {"inbound": "none"}
             if name == "twilio":
                 changes = {"allowed_sender": ("+14155552345",)}
-            house = self.flow(attrs.evolve(settings, **changes))
-            house.net.advance(120)
-            states = [receipt.state for receipt in house.up.receipts]
+            rig = self.flow(attrs.evolve(settings, **changes))
+            rig.net.advance(120)
+            states = [receipt.state for receipt in rig.recorder.receipts]
             self.assertIn(MessageState.DELIVERED, states, name)
             if name != "tyntec":
-                texts = [inbound.text for inbound in house.up.inbounds]
+                texts = [inbound.text for inbound in rig.recorder.inbounds]
                 self.assertTrue(any("Внуково" in (t or "") for t in texts), name)
                 self.assertEqual(len(texts), len(set(texts)), name)
 
     def test_an_unreachable_phone_is_undelivered(self) -> None:
         """The network's verdict comes back as a final receipt."""
         for name, settings in kinds().items():
-            house = self.flow(settings, unreachable=("+79001234567", "79001234567"))
-            states = {receipt.state for receipt in house.up.receipts}
+            rig = self.flow(settings, unreachable=("+79001234567", "79001234567"))
+            states = {receipt.state for receipt in rig.recorder.receipts}
             self.assertIn(MessageState.UNDELIVERED, states, name)
             self.assertNotIn(MessageState.DELIVERED, states, name)
 
@@ -104,8 +107,8 @@ class FlowTests(SynchronousTestCase):
         """However receipts come, the delivery is among them."""
         for receipts in ("doubled", "disordered"):
             for name, settings in kinds().items():
-                house = self.flow(settings, receipts=receipts)
-                states = [receipt.state for receipt in house.up.receipts]
+                rig = self.flow(settings, receipts=receipts)
+                states = [receipt.state for receipt in rig.recorder.receipts]
                 self.assertIn(MessageState.DELIVERED, states, f"{name} {receipts}")
 
     def test_a_receipt_may_come_before_the_answer(self) -> None:
@@ -113,15 +116,15 @@ class FlowTests(SynchronousTestCase):
         for name, settings in kinds().items():
             net = Net()
             sandbox = clouds(net)
-            house = House(settings, net=net).start()
+            rig = ChannelRig(settings, net=net).start()
             sandbox.behaviour.push("early")
-            self.assertIsNone(house.submit(message("hello")))
+            self.assertIsNone(rig.submit(message("hello")))
             net.advance(2)
-            early = [r for r in house.up.receipts if r.message_id == "g1"]
+            early = [r for r in rig.recorder.receipts if r.message_id == "g1"]
             # Tyntec's are hints about an id that we have not got yet
             self.assertEqual(bool(early), name != "tyntec", name)
             net.advance(30)
-            states = [receipt.state for receipt in house.up.receipts]
+            states = [receipt.state for receipt in rig.recorder.receipts]
             self.assertIn(MessageState.DELIVERED, states, name)
 
 
@@ -131,10 +134,10 @@ class BehaviourTests(SynchronousTestCase):
         net = Net()
         sandbox = clouds(net)
         sandbox.behaviour.push(*behaviour)
-        house = House(settings, net=net).start()
-        outcome = house.submit(message("hello"), 65)
+        rig = ChannelRig(settings, net=net).start()
+        outcome = rig.submit(message("hello"), 65)
         assert outcome is not None, behaviour
-        stopped = house.channel.stop(0)
+        stopped = rig.channel.stop(0)
         net.advance(60)
         self.successResultOf(stopped)
         return outcome
@@ -174,7 +177,7 @@ class BehaviourTests(SynchronousTestCase):
         for settings in kinds().values():
             net = Net()
             sandbox = clouds(net)
-            House(settings, net=net).start().submit(message(text))
+            ChannelRig(settings, net=net).start().submit(message(text))
             self.assertEqual("".join(sms.text for sms in sandbox.air.sent), text)
 
     def test_words_go_round_and_round(self) -> None:

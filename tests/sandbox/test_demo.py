@@ -21,8 +21,8 @@ from gdemoi.sandbox.demo_processes import (
     DATAGRAMS,
     ROOT,
     STREAMS,
-    House,
-    Over,
+    DemoFailed,
+    DemoProcesses,
     free_ports,
     moved,
 )
@@ -110,24 +110,24 @@ class Answers:
 
 
 class DemoTests(SynchronousTestCase):
-    def house(self, answers: Any = None) -> House:
+    def processes(self, answers: Any = None) -> DemoProcesses:
         folder = Path(self.mktemp())
         folder.mkdir()
-        house = House(folder, PORTS, "gdemoi-demo-x")
+        processes = DemoProcesses(folder, PORTS, "gdemoi-demo-x")
         if answers is not None:
-            house.open = answers.open
-        self.addCleanup(house.stop)
-        return house
+            processes.open = answers.open
+        self.addCleanup(processes.stop)
+        return processes
 
-    def over(self, house: House) -> str:
+    def over(self, processes: DemoProcesses) -> str:
         """Return the word with which a demo ends."""
-        demo = Demo(Console(file=io.StringIO()), house)
-        return str(self.assertRaises(Over, demo.run, True))
+        demo = Demo(Console(file=io.StringIO()), processes)
+        return str(self.assertRaises(DemoFailed, demo.run, True))
 
     def test_another_gateway_gets_no_message(self) -> None:
         """One with real carriers would have sent the demo's numbers real SMS."""
         answers = Answers("gdemoi-1")
-        said = self.over(self.house(answers))
+        said = self.over(self.processes(answers))
         self.assertIn("another gateway (gdemoi-1)", said)
         self.assertIn("nothing was sent", said)
         self.assertEqual(answers.asked, [("GET", "v1/status")])
@@ -135,9 +135,9 @@ class DemoTests(SynchronousTestCase):
     def test_something_else_gets_no_message(self) -> None:
         """Neither a gateway with a token, nor what is no gateway."""
         refusing = Answers("gdemoi-1", 401)
-        self.assertIn("401", self.over(self.house(refusing)))
+        self.assertIn("401", self.over(self.processes(refusing)))
         self.assertEqual(len(refusing.asked), 1)
-        other = self.house()
+        other = self.processes()
         other.open = lambda request: io.BytesIO(b"<html>")
         self.assertIn("is no gateway", self.over(other))
 
@@ -147,32 +147,32 @@ class DemoTests(SynchronousTestCase):
             ("print('port 1 is in use'); raise SystemExit(3)", "exit status 3"),
             ("import os; print('x', flush=True); os.kill(os.getpid(), 9)", "signal 9"),
         ):
-            house = self.house(Answers("gdemoi-demo-x"))
-            house.run("gdemoi-sms", [sys.executable, "-c", code])
-            house.children[0].process.wait()
-            said = self.over(house)
+            processes = self.processes(Answers("gdemoi-demo-x"))
+            processes.run("gdemoi-sms", [sys.executable, "-c", code])
+            processes.children[0].process.wait()
+            said = self.over(processes)
             self.assertIn(f"gdemoi-sms has ended ({how})", said)
-            self.assertIn(str(house.folder), said)
+            self.assertIn(str(processes.folder), said)
         self.assertNotIn("port 1", said)
 
     def test_a_process_that_ends_after_the_start(self) -> None:
         """The far sides too, while messages are sent and events are read."""
-        house = self.house(Answers("gdemoi-demo-x"))
-        house.run("gdemoi-sandbox", [sys.executable, "-c", "print('boom')"])
-        house.children[0].process.wait()
-        demo = Demo(Console(file=io.StringIO()), house)
+        processes = self.processes(Answers("gdemoi-demo-x"))
+        processes.run("gdemoi-sandbox", [sys.executable, "-c", "print('boom')"])
+        processes.children[0].process.wait()
+        demo = Demo(Console(file=io.StringIO()), processes)
         for path in ("/v1/messages", "/v1/events?after=0"):
-            over = self.assertRaises(Over, demo.call, "GET", path)
+            over = self.assertRaises(DemoFailed, demo.call, "GET", path)
             self.assertIn("gdemoi-sandbox has ended (exit status 0)", str(over))
             self.assertIn("boom", str(over))
 
     def test_no_process_is_left(self) -> None:
         """Stopping ends each, and those that ended already are no trouble."""
-        house = self.house()
+        processes = self.processes()
         wait = "import signal; signal.pause()"
-        house.run("a", [sys.executable, "-c", wait])
-        house.run("b", [sys.executable, "-c", ""])
-        house.children[1].process.wait()
-        house.stop()
-        first, second = [child.process.returncode for child in house.children]
+        processes.run("a", [sys.executable, "-c", wait])
+        processes.run("b", [sys.executable, "-c", ""])
+        processes.children[1].process.wait()
+        processes.stop()
+        first, second = [child.process.returncode for child in processes.children]
         self.assertEqual((first, second), (-signal.SIGTERM, 0))

@@ -25,7 +25,7 @@ from gdemoi.sandbox.goip import BoxService, SandboxGoipSettings, make_service
 
 
 @implementer(IChannelEvents)
-class House:
+class EventsRecorder:
     """Fires `up` when the channel is up and `answered` when an SMS comes in."""
 
     def __init__(self) -> None:
@@ -58,9 +58,9 @@ class House:
 class LoopbackTests(TestCase):
     async def test_command_and_answer_through_a_lossy_box(self) -> None:
         """With 30 % loss a command goes out once and its answer comes in."""
-        house = House()
+        recorder = EventsRecorder()
         channel = self.channel()
-        channel.start(house)
+        channel.start(recorder)
         port: Any = channel._port
         service = make_service(
             SandboxGoipSettings(
@@ -77,7 +77,7 @@ class LoopbackTests(TestCase):
         )
         assert isinstance(service, BoxService)
         service.startService()
-        await house.up.addTimeout(60, reactor)
+        await recorder.up.addTimeout(60, reactor)
         now = channel._clock.seconds()
         message = Outbound(
             id="m1",
@@ -91,7 +91,7 @@ class LoopbackTests(TestCase):
         assert not isinstance(prepared, Refused)
         outcome = await channel.submit(prepared, 1).addTimeout(60, reactor)
         self.assertIsInstance(outcome, Accepted)
-        answer = await house.answered.addTimeout(60, reactor)
+        answer = await recorder.answered.addTimeout(60, reactor)
         self.assertEqual(answer.from_, "+79167654321")
         self.assertEqual(service.box.air, {("+79167654321", "getgps?"): 1})
         await channel.stop(0)

@@ -267,7 +267,7 @@ class RepeatsTests(SynchronousTestCase):
 
 class CalmTests(SynchronousTestCase):
     def test_an_observer_behind_it(self) -> None:
-        """Loggers of the house and Twisted's own: one line each, and the counts."""
+        """Loggers of the gateway and Twisted's own: one line each, and the counts."""
         seen: list[str] = []
         calm = Calm(lambda event: seen.append(formatEvent(event)))
         publisher = LogPublisher(calm)

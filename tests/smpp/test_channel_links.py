@@ -18,16 +18,16 @@ from gdemoi.service.logs import LogRepeats
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_probe import probe
 from tests.names import NamedReactor
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 from tests.smpp.test_tls import authority, certificate
 
 
-def warnings(house: House, seconds: float) -> list[str]:
+def warnings(rig: ChannelRig, seconds: float) -> list[str]:
     """Start and let time pass; return what the log has as a warning."""
     repeats = LogRepeats()
     with capturedLogs() as events:
-        house.channel.start(house.upstairs)
-        house.advance(seconds)
+        rig.channel.start(rig.recorder)
+        rig.advance(seconds)
     return [
         formatEvent(event)
         for one in events
@@ -39,20 +39,20 @@ def warnings(house: House, seconds: float) -> list[str]:
 class LogTests(SynchronousTestCase):
     def test_why_there_is_no_bind_is_logged_once(self) -> None:
         """Each host and reason once, however often it is tried."""
-        house = House(hosts=("a", "b"), start=False)
-        house.net.listening.clear()
-        said = warnings(house, 300)
+        rig = ChannelRig(hosts=("a", "b"), start=False)
+        rig.net.listening.clear()
+        said = warnings(rig, 300)
         self.assertEqual(len(said), 2, said)
         self.assertIn("carrier (transceiver): a:2775:", said[0])
         self.assertIn("b:2775:", said[1])
-        house.stop()
+        rig.stop()
 
 
 ONE, TWO = "192.0.2.1", "2001:db8::2"
 
 
-class AddressHouse(House):
-    """A house whose SMSC's name has two addresses; the second one is good."""
+class AddressRig(ChannelRig):
+    """A rig whose SMSC's name has two addresses; the second one is good."""
 
     def __init__(self, first: Any = None, **settings: Any) -> None:
         super().__init__(start=False, **settings)
@@ -82,161 +82,161 @@ class Closing(Protocol):
 
 
 class AddressTests(SynchronousTestCase):
-    def bound(self, house: AddressHouse, within_s: float) -> None:
+    def bound(self, rig: AddressRig, within_s: float) -> None:
         """Start; assert that the channel is bound at the second address in time."""
-        house.channel.start(house.upstairs)
-        house.advance(within_s)
-        self.assertIsNone(house.channel.unable())
-        self.assertEqual(house.reactor.tried, [ONE, TWO])
-        (bind,) = house.channel.describe()["binds"]
+        rig.channel.start(rig.recorder)
+        rig.advance(within_s)
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.reactor.tried, [ONE, TWO])
+        (bind,) = rig.channel.describe()["binds"]
         self.assertEqual(bind["host"], f"smsc.example:2775 ({TWO})")
-        house.stop()
+        rig.stop()
 
     def test_an_address_that_refuses_binds_is_left_for_the_next(self) -> None:
         """It was chosen again and again: its connections come about."""
         for status in (0x0D, 0x05, 0x08, 0x0E):
-            house = AddressHouse()
-            house.reactor.net.listen(ONE, 2775, partial(house.refusing, status))
-            self.bound(house, 2)
+            rig = AddressRig()
+            rig.reactor.net.listen(ONE, 2775, partial(rig.refusing, status))
+            self.bound(rig, 2)
 
     def test_an_address_that_says_nothing_to_a_bind(self) -> None:
         """After the bind's timeout the next one has its turn."""
-        self.bound(AddressHouse(Protocol, bind_timeout_s=5.0), 8)
+        self.bound(AddressRig(Protocol, bind_timeout_s=5.0), 8)
 
     def test_an_address_that_hangs_up(self) -> None:
         """So it is with load balancers that have nothing behind them."""
-        self.bound(AddressHouse(Closing), 2)
+        self.bound(AddressRig(Closing), 2)
 
     def test_a_session_that_is_dropped_at_once(self) -> None:
         """A bind alone proves nothing: some drop each session after it."""
-        house = AddressHouse()
-        house.reactor.net.listen(ONE, 2775, house.answer)
-        house.channel.start(house.upstairs)
-        house.advance(1)
-        house.server.transport.abortConnection()
-        house.advance(3)
-        self.assertEqual(house.reactor.tried, [ONE, TWO])
-        house.stop()
+        rig = AddressRig()
+        rig.reactor.net.listen(ONE, 2775, rig.answer)
+        rig.channel.start(rig.recorder)
+        rig.advance(1)
+        rig.server.transport.abortConnection()
+        rig.advance(3)
+        self.assertEqual(rig.reactor.tried, [ONE, TWO])
+        rig.stop()
 
     def test_after_the_last_address_the_first(self) -> None:
         """Round and round, each time looked up anew."""
-        house = AddressHouse()
+        rig = AddressRig()
         for address in (ONE, TWO):
-            house.reactor.net.listen(address, 2775, house.refusing)
-        house.channel.start(house.upstairs)
-        house.advance(30)
-        tried = house.reactor.tried
+            rig.reactor.net.listen(address, 2775, rig.refusing)
+        rig.channel.start(rig.recorder)
+        rig.advance(30)
+        tried = rig.reactor.tried
         self.assertGreater(len(tried), 4)
         self.assertEqual(tried, ([ONE, TWO] * 10)[: len(tried)])
-        self.assertEqual(len(house.reactor.asked), len(tried))
-        house.stop()
+        self.assertEqual(len(rig.reactor.asked), len(tried))
+        rig.stop()
 
     def test_credentials_that_all_addresses_refuse(self) -> None:
         """Each is asked once, then the long pause: nobody is hammered."""
-        house = AddressHouse()
+        rig = AddressRig()
         for address in (ONE, TWO):
-            house.reactor.net.listen(address, 2775, partial(house.refusing, 0x0E))
-        house.channel.start(house.upstairs)
-        house.advance(290, step=1)
-        self.assertEqual(house.reactor.tried, [ONE, TWO])
-        house.advance(20)
-        self.assertEqual(house.reactor.tried, [ONE, TWO] * 2)
-        house.stop()
+            rig.reactor.net.listen(address, 2775, partial(rig.refusing, 0x0E))
+        rig.channel.start(rig.recorder)
+        rig.advance(290, step=1)
+        self.assertEqual(rig.reactor.tried, [ONE, TWO])
+        rig.advance(20)
+        self.assertEqual(rig.reactor.tried, [ONE, TWO] * 2)
+        rig.stop()
 
     def test_an_address_that_worked_is_gone_back_to(self) -> None:
         """When a good session ends, the address that refused is not tried first."""
-        house = AddressHouse()
-        house.reactor.net.listen(ONE, 2775, house.refusing)
-        house.channel.start(house.upstairs)
-        house.advance(5)
-        self.assertIsInstance(house.submit(house.message())[0], Accepted)
-        house.server.transport.abortConnection()
-        house.advance(2)
-        self.assertEqual(house.reactor.tried, [ONE, TWO, TWO])
-        house.stop()
+        rig = AddressRig()
+        rig.reactor.net.listen(ONE, 2775, rig.refusing)
+        rig.channel.start(rig.recorder)
+        rig.advance(5)
+        self.assertIsInstance(rig.submit(rig.message())[0], Accepted)
+        rig.server.transport.abortConnection()
+        rig.advance(2)
+        self.assertEqual(rig.reactor.tried, [ONE, TWO, TWO])
+        rig.stop()
 
     def test_all_addresses_of_a_host_before_the_next_host(self) -> None:
         """The order of preference is that of the settings."""
-        house = AddressHouse(hosts=("smsc.example", "192.0.2.9"))
+        rig = AddressRig(hosts=("smsc.example", "192.0.2.9"))
         for address in (ONE, TWO):
-            house.reactor.net.listen(address, 2775, house.refusing)
-        house.reactor.net.listen("192.0.2.9", 2775, house.answer)
-        house.channel.start(house.upstairs)
-        house.advance(6)
-        self.assertEqual(house.reactor.tried, [ONE, TWO, "192.0.2.9"])
-        self.assertEqual(house.reactor.asked, ["smsc.example"] * 2)
-        house.stop()
+            rig.reactor.net.listen(address, 2775, rig.refusing)
+        rig.reactor.net.listen("192.0.2.9", 2775, rig.answer)
+        rig.channel.start(rig.recorder)
+        rig.advance(6)
+        self.assertEqual(rig.reactor.tried, [ONE, TWO, "192.0.2.9"])
+        self.assertEqual(rig.reactor.asked, ["smsc.example"] * 2)
+        rig.stop()
 
     def test_a_name_that_is_not_known_is_told_once_and_asked_for_again(self) -> None:
         """When the resolver knows it again, the bind comes about."""
-        house = AddressHouse()
-        house.reactor.names.clear()
-        said = warnings(house, 100)
+        rig = AddressRig()
+        rig.reactor.names.clear()
+        said = warnings(rig, 100)
         self.assertEqual(len(said), 1, said)
         self.assertIn("smsc.example", said[0])
-        house.reactor.names["smsc.example"] = [TWO]
-        house.advance(61)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig.reactor.names["smsc.example"] = [TWO]
+        rig.advance(61)
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_the_log_names_the_address(self) -> None:
         """Which of a name's addresses refuses is what the operator asks."""
-        house = AddressHouse()
-        house.reactor.net.listen(ONE, 2775, house.refusing)
-        (said,) = warnings(house, 5)
+        rig = AddressRig()
+        rig.reactor.net.listen(ONE, 2775, rig.refusing)
+        (said,) = warnings(rig, 5)
         self.assertIn(f"smsc.example:2775 ({ONE}): ", said)
-        house.stop()
+        rig.stop()
 
     def test_stopping_while_the_name_is_looked_up(self) -> None:
         """Nothing is tried after it."""
-        house = AddressHouse()
-        house.reactor.mute = True
-        house.channel.start(house.upstairs)
-        house.stop()
-        house.reactor.unanswered[0]()
-        house.advance(100)
-        self.assertEqual(house.reactor.tried, [])
+        rig = AddressRig()
+        rig.reactor.mute = True
+        rig.channel.start(rig.recorder)
+        rig.stop()
+        rig.reactor.unanswered[0]()
+        rig.advance(100)
+        self.assertEqual(rig.reactor.tried, [])
 
     def test_the_certificate_is_for_the_name(self) -> None:
         """Not for the address; one that shows another is left for the next."""
         good = certificate("smsc.example")
         bad = certificate("other.example")
         path = authority(self, good[0] + bad[0])
-        house = AddressHouse(tls=True, tls_ca=path)
+        rig = AddressRig(tls=True, tls_ca=path)
         # Twisted's client side asks nobody which clock to gather small writes by
-        self.patch(tls, "_get_default_clock", lambda: house.clock)
+        self.patch(tls, "_get_default_clock", lambda: rig.clock)
         for address, (pem, key) in ((ONE, bad), (TWO, good)):
             factory = TLSMemoryBIOFactory(
                 PrivateCertificate.loadPEM(pem + key).options(),
                 False,
-                SmscFactory(house.smsc),
-                house.clock,
+                SmscFactory(rig.smsc),
+                rig.clock,
             )
-            house.reactor.net.listen(
+            rig.reactor.net.listen(
                 address, 2775, lambda factory=factory: factory.buildProtocol(None)
             )
-        self.bound(house, 5)
+        self.bound(rig, 5)
 
     def test_a_probe_tries_each_address(self) -> None:
         """It says which of them refuses."""
-        house = AddressHouse()
-        house.reactor.net.listen(ONE, 2775, house.refusing)
+        rig = AddressRig()
+        rig.reactor.net.listen(ONE, 2775, rig.refusing)
         found: list[Any] = []
-        running = Deferred.fromCoroutine(probe(house.settings, house.reactor))
+        running = Deferred.fromCoroutine(probe(rig.settings, rig.reactor))
         running.addCallback(found.extend)
-        house.advance(10, step=0.05)
+        rig.advance(10, step=0.05)
         self.assertEqual(
             [(one.address, one.bound) for one in found], [(ONE, False), (TWO, True)]
         )
-        self.assertEqual(house.clock.getDelayedCalls(), [])
+        self.assertEqual(rig.clock.getDelayedCalls(), [])
 
     def test_a_probe_of_an_address_that_drops_packets(self) -> None:
         """No answer is a finding, and not the end of the probe."""
-        house = AddressHouse()
-        house.reactor.dropping = {ONE, TWO}
+        rig = AddressRig()
+        rig.reactor.dropping = {ONE, TWO}
         found: list[Any] = []
-        running = Deferred.fromCoroutine(probe(house.settings, house.reactor))
+        running = Deferred.fromCoroutine(probe(rig.settings, rig.reactor))
         running.addCallback(found.extend)
-        house.advance(40)
+        rig.advance(40)
         self.assertEqual([one.problem for one in found], ["no answer"])
-        self.assertEqual(house.clock.getDelayedCalls(), [])
+        self.assertEqual(rig.clock.getDelayedCalls(), [])

@@ -5,18 +5,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.channel_probe import Probed, advice_for, probe
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 
 
-def probed(house: House) -> list[Probed]:
+def probed(rig: ChannelRig) -> list[Probed]:
     """Run a probe to its end."""
     found: list[Any] = []
-    running = Deferred.fromCoroutine(probe(house.settings, house.clock, house.connect))
+    running = Deferred.fromCoroutine(probe(rig.settings, rig.clock, rig.connect))
     running.addCallback(found.extend)
-    house.advance(2, step=0.01)
-    house.advance(60)
+    rig.advance(2, step=0.01)
+    rig.advance(60)
     assert found
-    assert not house.clock.getDelayedCalls()
+    assert not rig.clock.getDelayedCalls()
     return found
 
 
@@ -28,20 +28,20 @@ def keys(found: Probed) -> list[str]:
 class ProbeTests(SynchronousTestCase):
     def test_all_is_well(self) -> None:
         """Connected, bound, measured, unbound; no advice."""
-        house = House(latency_s=0.02, start=False)
-        (found,) = probed(house)
+        rig = ChannelRig(latency_s=0.02, start=False)
+        (found,) = probed(rig)
         self.assertTrue(found.bound)
         self.assertEqual(found.smsc, "gdemoi-sandbox")
         self.assertAlmostEqual(found.round_trip_ms or 0, 40, delta=15)
         self.assertEqual(found.advice, ())
-        self.assertEqual(house.smsc.sessions, [])
+        self.assertEqual(rig.smsc.sessions, [])
         self.assertIn("round_trip_ms", found.as_data())
 
     def test_each_host_is_tried(self) -> None:
         """A host that cannot be reached does not hide the other."""
-        house = House(hosts=("a", "b"), start=False)
-        house.net.listening.pop(("a", 2775))
-        away, good = probed(house)
+        rig = ChannelRig(hosts=("a", "b"), start=False)
+        rig.net.listening.pop(("a", 2775))
+        away, good = probed(rig)
         self.assertIsNone(away.connect_ms)
         self.assertEqual(keys(away), ["host", "port", "host"])
         self.assertTrue(good.bound)
@@ -57,10 +57,10 @@ class ProbeTests(SynchronousTestCase):
             (0x03, "bind"),
             (0x400, "system_id"),
         ):
-            house = House(
+            rig = ChannelRig(
                 SmscPersonality(password="secret", refuse_bind=status), start=False
             )
-            (found,) = probed(house)
+            (found,) = probed(rig)
             self.assertFalse(found.bound)
             self.assertEqual(found.command_status, status)
             self.assertIn(key, keys(found))
@@ -73,15 +73,15 @@ class ProbeTests(SynchronousTestCase):
             (lambda server: server.transport.loseConnection(), "tls"),
             (lambda server: server.transport.write(b"HTTP/1.1 400 Bad\r\n"), "port"),
         ):
-            house = House(start=False)
+            rig = ChannelRig(start=False)
 
-            def answer(behave: Any = behave, house: House = house) -> Any:
-                server = House.answer(house)
+            def answer(behave: Any = behave, rig: ChannelRig = rig) -> Any:
+                server = ChannelRig.answer(rig)
                 server.dataReceived = lambda data: behave(server)  # type: ignore[method-assign]
                 return server
 
-            house.net.listen("smsc.example", 2775, answer)
-            (found,) = probed(house)
+            rig.net.listen("smsc.example", 2775, answer)
+            (found,) = probed(rig)
             self.assertFalse(found.bound)
             self.assertIn(key, keys(found), found)
 
@@ -91,7 +91,7 @@ class ProbeTests(SynchronousTestCase):
         for problem in (hung_up, silent, "command_length 0 is below 16"):
             found = Probed(host="a", port=1, bind="x", connect_ms=1.0, problem=problem)
             plain, over_tls = (
-                advice_for(found, House(tls=tls, start=False).settings)
+                advice_for(found, ChannelRig(tls=tls, start=False).settings)
                 for tls in (False, True)
             )
             self.assertTrue(any("TLS" in one.why for one in plain))
@@ -101,13 +101,13 @@ class ProbeTests(SynchronousTestCase):
 
     def test_what_could_be_better(self) -> None:
         """No version told; a window too small for the rate."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", version=0),
             latency_s=0.1,
             window=5,
             rate=100.0,
             start=False,
         )
-        (found,) = probed(house)
+        (found,) = probed(rig)
         self.assertTrue(found.bound)
         self.assertEqual(keys(found), ["tlvs", "window"])

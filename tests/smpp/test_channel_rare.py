@@ -25,7 +25,7 @@ from gdemoi.smpp.session_requests import Requests
 from gdemoi.smpp.session_types import LATE_LIMIT, SessionNotice
 from gdemoi.smpp.submit_attempts import SubmitAttempt
 from gdemoi.text.segments import Method
-from tests.smpp.house import NOW, House
+from tests.smpp.rig import NOW, ChannelRig
 
 PLAIN = SmscPersonality(password="secret", tracker=False)
 
@@ -33,167 +33,167 @@ PLAIN = SmscPersonality(password="secret", tracker=False)
 class RebindTests(SynchronousTestCase):
     def test_the_form_changes_with_the_smsc(self) -> None:
         """Prepared for TLVs, sent without: headers instead, under one reference."""
-        house = House(long_messages=Method.SAR)
-        prepared = house.channel.prepare(house.message("x" * 400))
-        house.smsc.accounts["esme"] = SmscPersonality(
+        rig = ChannelRig(long_messages=Method.SAR)
+        prepared = rig.channel.prepare(rig.message("x" * 400))
+        rig.smsc.accounts["esme"] = SmscPersonality(
             password="secret", tracker=False, version=0
         )
-        house.server.transport.abortConnection()
-        house.advance(3)
+        rig.server.transport.abortConnection()
+        rig.advance(3)
         outcomes: list[Any] = []
-        house.channel.submit(prepared, 1).addCallback(outcomes.append)
-        house.turn(8)
+        rig.channel.submit(prepared, 1).addCallback(outcomes.append)
+        rig.turn(8)
         self.assertEqual(outcomes[0].segments, 3)
-        self.assertEqual({taken.pdu.esm_class for taken in house.smsc.taken}, {0x40})
-        house.stop()
+        self.assertEqual({taken.pdu.esm_class for taken in rig.smsc.taken}, {0x40})
+        rig.stop()
 
     def test_the_first_host_is_still_away(self) -> None:
         """The working session is kept, and the first host looked for again."""
-        house = House(hosts=("a", "b"), start=False, primary_return_s=100.0)
-        house.net.listening.pop(("a", 2775))
-        house.channel.start(house.upstairs)
-        house.advance(350, step=5)
-        self.assertEqual([h for h, _ in house.net.attempts], ["a", "b", "a", "a", "a"])
-        self.assertIsNone(house.channel.unable())
-        self.assertEqual(len(house.smsc.sessions), 1)
-        house.stop()
+        rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=100.0)
+        rig.net.listening.pop(("a", 2775))
+        rig.channel.start(rig.recorder)
+        rig.advance(350, step=5)
+        self.assertEqual([h for h, _ in rig.net.attempts], ["a", "b", "a", "a", "a"])
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(len(rig.smsc.sessions), 1)
+        rig.stop()
 
     def test_stopping_before_anything_is_bound(self) -> None:
         """At every stage; nothing is left."""
-        house = House(start=False)
-        house.net.listening.clear()
-        house.channel.start(house.upstairs)
-        house.stop()
-        house = House(start=False)
-        house.stop()
+        rig = ChannelRig(start=False)
+        rig.net.listening.clear()
+        rig.channel.start(rig.recorder)
+        rig.stop()
+        rig = ChannelRig(start=False)
+        rig.stop()
 
     def test_a_bind_that_is_refused_while_stopping_makes_no_pair(self) -> None:
         """No new links then."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", transceiver=False),
             latency_s=1.0,
             start=False,
         )
-        house.channel.start(house.upstairs)
-        house.channel.stop(1.0)
-        house.advance(20)
-        self.assertEqual(len(house.channel.links), 1)
-        self.assertEqual(house.smsc.sessions, [])
+        rig.channel.start(rig.recorder)
+        rig.channel.stop(1.0)
+        rig.advance(20)
+        self.assertEqual(len(rig.channel.links), 1)
+        self.assertEqual(rig.smsc.sessions, [])
 
 
 class QueryTests(SynchronousTestCase):
-    def asked(self, house: House, *ids: str, **fields: Any) -> list[Any]:
+    def asked(self, rig: ChannelRig, *ids: str, **fields: Any) -> list[Any]:
         """Ask about a message; the list gets the answer."""
         found: list[Any] = []
-        house.channel.ask(house.message(**fields), ids).addCallback(found.append)
-        house.turn(8)
+        rig.channel.ask(rig.message(**fields), ids).addCallback(found.append)
+        rig.turn(8)
         return found
 
     def test_segments_are_asked_for_one_by_one(self) -> None:
         """One answer is returned, the others go up; also while nothing can write."""
-        house = House(query=True)
-        house.submit(house.message("x" * 300))
-        house.advance(1)
-        before = len(house.upstairs.receipts)
-        (found,) = self.asked(house, "1001", "1002", from_=None)
+        rig = ChannelRig(query=True)
+        rig.submit(rig.message("x" * 300))
+        rig.advance(1)
+        before = len(rig.recorder.receipts)
+        (found,) = self.asked(rig, "1001", "1002", from_=None)
         self.assertEqual(
             (found.provider_id, found.state), ("1002", MessageState.DELIVERED)
         )
-        self.assertEqual(len(house.upstairs.receipts), before + 1)
-        house.upstairs.broken = True
-        (found,) = self.asked(house, "1001", "1002")
+        self.assertEqual(len(rig.recorder.receipts), before + 1)
+        rig.recorder.broken = True
+        (found,) = self.asked(rig, "1001", "1002")
         self.assertEqual(found.provider_id, "1002")
-        house.stop()
+        rig.stop()
 
     def test_no_answer_is_no_news(self) -> None:
         """Silence, a lost link, a state that says nothing."""
-        house = House(query=True, response_timeout_s=5.0)
-        house.server.dataReceived = lambda data: None
-        found = self.asked(house, "1001")
-        house.advance(6)
+        rig = ChannelRig(query=True, response_timeout_s=5.0)
+        rig.server.dataReceived = lambda data: None
+        found = self.asked(rig, "1001")
+        rig.advance(6)
         self.assertEqual(found, [None])
-        found = self.asked(house, "1001")
-        house.server.transport.abortConnection()
-        house.advance(3)
+        found = self.asked(rig, "1001")
+        rig.server.transport.abortConnection()
+        rig.advance(3)
         self.assertEqual(found, [None])
-        house.submit(house.message())
+        rig.submit(rig.message())
         for state in (7, 77):
-            house.smsc.taken[-1].state = state
-            self.assertEqual(self.asked(house, house.smsc.taken[-1].message_id), [None])
-        house.stop()
+            rig.smsc.taken[-1].state = state
+            self.assertEqual(self.asked(rig, rig.smsc.taken[-1].message_id), [None])
+        rig.stop()
 
     def test_a_late_answer_to_a_query_is_nothing(self) -> None:
         """The message was told as unsure already."""
-        house = House(query=True, response_timeout_s=5.0)
-        server = house.server
+        rig = ChannelRig(query=True, response_timeout_s=5.0)
+        server = rig.server
         server.dataReceived = lambda data: None
-        found = self.asked(house, "1001")
-        house.advance(6)
+        found = self.asked(rig, "1001")
+        rig.advance(6)
         server.send(pdus.QuerySmResp(sequence_number=2, message_state=2))
-        house.turn()
-        self.assertEqual((found, house.upstairs.lates), ([None], []))
-        house.stop()
+        rig.turn()
+        self.assertEqual((found, rig.recorder.lates), ([None], []))
+        rig.stop()
 
 
 class UpwardTests(SynchronousTestCase):
     def test_a_fault_of_ours_is_logged_and_asked_for_again(self) -> None:
         """The SMSC is told 0x64, and the bind stays."""
-        house = House()
+        rig = ChannelRig()
 
         def inbound(_: Any) -> Deferred[None]:
             failing: Deferred[None] = Deferred()
             failing.errback(ZeroDivisionError("a bug"))
             return failing
 
-        house.upstairs.inbound = inbound  # type: ignore[method-assign]
-        house.smsc.deliver("esme", DeliverSm(source_addr="1"))
-        house.turn()
-        self.assertEqual([status for _, status in house.smsc.answered], [0x64])
-        self.assertIsNone(house.channel.unable())
+        rig.recorder.inbound = inbound  # type: ignore[method-assign]
+        rig.smsc.deliver("esme", DeliverSm(source_addr="1"))
+        rig.turn()
+        self.assertEqual([status for _, status in rig.smsc.answered], [0x64])
+        self.assertIsNone(rig.channel.unable())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        house.stop()
+        rig.stop()
 
     def test_a_delivery_before_anyone_listens(self) -> None:
         """It is asked for again."""
-        house = House()
-        house.channel.deliveries.events = None
-        house.smsc.deliver("esme", DeliverSm(source_addr="1"))
-        house.turn()
-        self.assertEqual([status for _, status in house.smsc.answered], [0x64])
-        house.stop()
+        rig = ChannelRig()
+        rig.channel.deliveries.events = None
+        rig.smsc.deliver("esme", DeliverSm(source_addr="1"))
+        rig.turn()
+        self.assertEqual([status for _, status in rig.smsc.answered], [0x64])
+        rig.stop()
 
     def test_an_unknown_state_is_what_its_code_says(self) -> None:
         """Without a table it is no final state."""
         from gdemoi.smpp.error_codes import load_table
 
         text = b"id:1 stat:WHAT err:050"
-        house = House(error_table=load_table("mensatek"))
-        house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
-        house.turn()
-        (receipt,) = house.upstairs.receipts
+        rig = ChannelRig(error_table=load_table("mensatek"))
+        rig.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
+        rig.turn()
+        (receipt,) = rig.recorder.receipts
         self.assertEqual(receipt.state, MessageState.UNDELIVERED)
-        house.stop()
-        house = House()
-        house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
-        house.smsc.deliver(
+        rig.stop()
+        rig = ChannelRig()
+        rig.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
+        rig.smsc.deliver(
             "esme", DeliverSm(esm_class=4, short_message=b"id:1 stat:UNDELIV")
         )
-        house.turn()
-        first, second = house.upstairs.receipts
+        rig.turn()
+        first, second = rig.recorder.receipts
         self.assertEqual(first.state, MessageState.ENROUTE)
         assert second.error is not None
         self.assertEqual(second.error.code, "receipt:undeliv")
-        house.stop()
+        rig.stop()
 
     def test_what_is_remembered_has_limits(self) -> None:
         """Oddities, repetitions, late numbers: none grows without end."""
-        house = House()
+        rig = ChannelRig()
         told: list[Any] = []
         globalLogPublisher.addObserver(told.append)
         self.addCleanup(globalLogPublisher.removeObserver, told.append)
         for number in range(_MOST_NOTED + 50):
-            house.channel._note(house.channel.links[0], SessionNotice(f"odd {number}"))
-        self.assertEqual(len(house.channel.noted), _MOST_NOTED)
+            rig.channel._note(rig.channel.links[0], SessionNotice(f"odd {number}"))
+        self.assertEqual(len(rig.channel.noted), _MOST_NOTED)
         self.assertEqual(len(told), _MOST_NOTED)
         repeats = DeliveryRepeats()
         for number in range(6000):
@@ -206,7 +206,7 @@ class UpwardTests(SynchronousTestCase):
             requests.add(0x80000004, None, NOW)
         requests.expire(NOW + 1)
         self.assertEqual(len(requests._late), LATE_LIMIT)
-        house.stop()
+        rig.stop()
 
     def test_a_restart_forgets_what_was_told_before(self) -> None:
         """The same words right after a restart of ours are a message, not a repeat."""
@@ -217,37 +217,37 @@ class UpwardTests(SynchronousTestCase):
 
     def test_only_what_would_be_the_same_goes_on(self) -> None:
         """The same id with other content is another message (field report A1)."""
-        house = House(SmscPersonality(password="secret", silent=2, tracker=False))
-        message = house.message("x" * 200, id="one")
-        (outcome,) = (house.submit(message),)
-        house.advance(31)
+        rig = ChannelRig(SmscPersonality(password="secret", silent=2, tracker=False))
+        message = rig.message("x" * 200, id="one")
+        (outcome,) = (rig.submit(message),)
+        rig.advance(31)
         (unsure,) = outcome
         assert isinstance(unsure, Uncertain)
         progress = unsure.progress
         assert progress is not None
         self.assertEqual(unsure.provider_ids, ("1001",))
         self.assertEqual(progress.ids, ("1001", None))
-        rest = house.channel.resume(message, progress)
+        rest = rig.channel.resume(message, progress)
         assert rest is not None
         self.assertEqual(rest.taken, ["1001", None])
         for other in (
-            house.message("y" * 200, id="one"),
-            house.message("x" * 300, id="one"),
-            house.message("x" * 200, id="one", from_="Other"),
-            house.message("x" * 200, id="one", to="+79160000000"),
-            house.message("x" * 200, id="one", udh=b"\x09\x24"),
+            rig.message("y" * 200, id="one"),
+            rig.message("x" * 300, id="one"),
+            rig.message("x" * 200, id="one", from_="Other"),
+            rig.message("x" * 200, id="one", to="+79160000000"),
+            rig.message("x" * 200, id="one", udh=b"\x09\x24"),
         ):
-            self.assertIsNone(house.channel.resume(other, progress), other)
+            self.assertIsNone(rig.channel.resume(other, progress), other)
         strange = msgspec.structs.replace(progress, account="another")
-        self.assertIsNone(house.channel.resume(message, strange))
-        house.stop()
+        self.assertIsNone(rig.channel.resume(message, strange))
+        rig.stop()
 
     def test_a_link_without_tlvs_after_one_with(self) -> None:
         """A command begun in SAR does not go on with headers (field report A1)."""
-        house = House(long_messages=Method.SAR)
-        command = house.message("x" * 400, class_=MessageClass.COMMAND)
-        for message, left in ((command, False), (house.message("x" * 400), True)):
-            prepared = house.channel.prepare(message)
+        rig = ChannelRig(long_messages=Method.SAR)
+        command = rig.message("x" * 400, class_=MessageClass.COMMAND)
+        for message, left in ((command, False), (rig.message("x" * 400), True)):
+            prepared = rig.channel.prepare(message)
             assert isinstance(prepared, SmppEncodedMessage)
             prepared.taken[0] = "1"
             outcomes: list[Outcome] = []
@@ -259,87 +259,89 @@ class UpwardTests(SynchronousTestCase):
                 assert isinstance(unsure, Uncertain)
                 assert unsure.progress is not None
                 self.assertEqual(unsure.progress.ids, ("1", None, None))
-        house.stop()
+        rig.stop()
 
     def test_headers_are_the_same_with_and_without_tlvs(self) -> None:
         """The rest goes on over a link that takes no TLVs (field report A1)."""
-        house = House(vendor_tlvs={"0x1403": b"1"})
-        command = house.message("x" * 400, class_=MessageClass.COMMAND)
-        prepared = house.channel.prepare(command)
+        rig = ChannelRig(vendor_tlvs={"0x1403": b"1"})
+        command = rig.message("x" * 400, class_=MessageClass.COMMAND)
+        prepared = rig.channel.prepare(command)
         assert isinstance(prepared, SmppEncodedMessage)
         prepared.taken[1] = "2"
         submission = SubmitAttempt(prepared, 1, lambda outcome: None)
         submission.begin(tlvs=False)
         self.assertEqual(submission.todo, [2, 0])
-        house.stop()
+        rig.stop()
 
     def test_why_a_message_was_refused_in_words(self) -> None:
         """additional_status_info_text is told with the status."""
-        house = House()
-        house.server.dataReceived = lambda data: None
-        outcomes = house.submit(house.message())
-        house.server.send(
+        rig = ChannelRig()
+        rig.server.dataReceived = lambda data: None
+        outcomes = rig.submit(rig.message())
+        rig.server.send(
             pdus.SubmitSmResp(
                 sequence_number=2,
                 command_status=0x45,
                 tlvs=((int(Tag.additional_status_info_text), b"no money\0"),),
             )
         )
-        house.turn()
+        rig.turn()
         self.assertIn("no money", outcomes[0].error.text)  # type: ignore[union-attr]
-        house.stop()
+        rig.stop()
 
     def test_a_contradiction_is_unsure(self) -> None:
         """A generic_nack that says ROK: nobody knows (field report A5)."""
-        house = House()
-        house.server.dataReceived = lambda data: None
-        outcomes = house.submit(house.message())
-        house.server.send(pdus.GenericNack(sequence_number=2))
-        house.turn()
+        rig = ChannelRig()
+        rig.server.dataReceived = lambda data: None
+        outcomes = rig.submit(rig.message())
+        rig.server.send(pdus.GenericNack(sequence_number=2))
+        rig.turn()
         (outcome,) = outcomes
         assert isinstance(outcome, Uncertain)
         self.assertIn("contradict", outcome.why)
         self.assertTrue(outcome.unclear)
-        house.stop()
+        rig.stop()
 
     def test_a_late_contradiction_settles_nothing(self) -> None:
         """The submit stays unsure and no refusal is told late (field report A5)."""
-        house = House(response_timeout_s=5.0)
-        house.server.dataReceived = lambda data: None
-        outcomes = house.submit(house.message())
-        house.advance(6)
+        rig = ChannelRig(response_timeout_s=5.0)
+        rig.server.dataReceived = lambda data: None
+        outcomes = rig.submit(rig.message())
+        rig.advance(6)
         self.assertIsInstance(outcomes[0], Uncertain)
-        house.server.send(pdus.GenericNack(sequence_number=2))
-        house.turn()
-        self.assertEqual(house.upstairs.lates, [])
-        house.stop()
+        rig.server.send(pdus.GenericNack(sequence_number=2))
+        rig.turn()
+        self.assertEqual(rig.recorder.lates, [])
+        rig.stop()
 
 
 class MakingTests(SynchronousTestCase):
     def test_the_kind_makes_a_channel(self) -> None:
         """As the assembly does it; without a trace there is none to read."""
-        house = House(start=False, pdu_ring=0)
-        channel = KIND.make("x", house.settings, [], house.context)
+        rig = ChannelRig(start=False, pdu_ring=0)
+        channel = KIND.make("x", rig.settings, [], rig.context)
         self.assertEqual((channel.name, channel.kind), ("x", "smpp"))
         with self.assertRaises(OurFault):
             channel.capture()
 
     def test_an_outbind_port_listens_and_stops(self) -> None:
         """Only when configured; sessions that began there end with it."""
-        house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
+        rig = ChannelRig(
+            start=False, outbind_listen="tcp:2776", outbind_password="knock"
+        )
         reactor = MemoryReactorClock()
-        context = evolve(house.context, reactor=reactor)
-        port = OutbindPort("x", house.settings, context, house.channel.deliveries, None)
+        context = evolve(rig.context, reactor=reactor)
+        port = OutbindPort("x", rig.settings, context, rig.channel.deliveries, None)
         port.start()
         self.assertEqual([one[0] for one in reactor.tcpServers], [2776])
         for _ in range(6):
-            house.net.listen("us", 2776, port.make)
-            house.net.endpoint("us", 2776).connect(_Silent())
-        house.turn(8)
+            rig.net.listen("us", 2776, port.make)
+            rig.net.endpoint("us", 2776).connect(_Silent())
+        rig.turn(8)
         self.assertLessEqual(len(port.sessions), 4)
         stopped: list[Any] = []
         Deferred.fromCoroutine(port.stop(1.0)).addCallback(stopped.append)
-        house.advance(5)
+        rig.advance(5)
         self.assertEqual(stopped, [None])
         self.assertEqual(port.sessions, [])
 
@@ -360,10 +362,12 @@ class _Deaf(MemoryReactorClock):
 class OutbindPortTests(SynchronousTestCase):
     def test_a_port_in_use(self) -> None:
         """Told to who waits for it, with what to do; tried again until it is had."""
-        house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
+        rig = ChannelRig(
+            start=False, outbind_listen="tcp:2776", outbind_password="knock"
+        )
         reactor = _Deaf()
-        around = evolve(house.context, reactor=reactor, clock=reactor)
-        port = OutbindPort("x", house.settings, around, house.channel.deliveries, None)
+        around = evolve(rig.context, reactor=reactor, clock=reactor)
+        port = OutbindPort("x", rig.settings, around, rig.channel.deliveries, None)
         port.start()
         why = self.successResultOf(port.listened)
         assert why is not None
@@ -379,20 +383,22 @@ class OutbindPortTests(SynchronousTestCase):
 
     def test_stopped_while_it_waits(self) -> None:
         """No timer is left."""
-        house = House(start=False, outbind_listen="tcp:2776", outbind_password="knock")
+        rig = ChannelRig(
+            start=False, outbind_listen="tcp:2776", outbind_password="knock"
+        )
         reactor = _Deaf()
-        around = evolve(house.context, reactor=reactor, clock=reactor)
-        port = OutbindPort("x", house.settings, around, house.channel.deliveries, None)
+        around = evolve(rig.context, reactor=reactor, clock=reactor)
+        port = OutbindPort("x", rig.settings, around, rig.channel.deliveries, None)
         port.start()
         self.successResultOf(Deferred.fromCoroutine(port.stop(0)))
         self.assertEqual(reactor.getDelayedCalls(), [])
 
     def test_none_is_wanted(self) -> None:
         """Then there is nothing to wait for."""
-        house = House(start=False)
-        house.channel.start(house.upstairs)
-        self.assertIsNone(self.successResultOf(house.channel.listening()))
-        house.stop()
+        rig = ChannelRig(start=False)
+        rig.channel.start(rig.recorder)
+        self.assertIsNone(self.successResultOf(rig.channel.listening()))
+        rig.stop()
 
 
 class _Silent:

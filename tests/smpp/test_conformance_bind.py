@@ -20,15 +20,15 @@ from gdemoi.smpp.pdu.pdus import DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.settings import BindAs, SmppSettings, Tlvs
 from gdemoi.text.segments import Method
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 from tests.smpp.sessions import NOW, bound, give, sent
 
 GOOD: dict[str, Any] = {"host": ("a",), "system_id": "esme", "password": "secret"}
 
 
-def first_pdus(house: House, wire: int = 0) -> list[Any]:
+def first_pdus(rig: ChannelRig, wire: int = 0) -> list[Any]:
     """Return what the ESME wrote on a connection."""
-    octets = bytes(house.net.wires[wire][0].written)
+    octets = bytes(rig.net.wires[wire][0].written)
     found = []
     while octets:
         length = int.from_bytes(octets[:4], "big")
@@ -40,14 +40,14 @@ def first_pdus(house: House, wire: int = 0) -> list[Any]:
 class HostTests(SynchronousTestCase):
     def test_g01_hosts_in_order_round_and_round(self) -> None:
         """A host that cannot be reached is left for the next; the list wraps."""
-        house = House(hosts=("a", "b"), start=False)
-        house.net.listening.clear()
-        house.channel.start(house.upstairs)
-        house.advance(4)
-        self.assertEqual([host for host, _ in house.net.attempts[:3]], ["a", "b", "a"])
-        (link,) = house.channel.links
-        self.assertEqual(sum(link.hosts.failures), len(house.net.attempts))
-        house.stop()
+        rig = ChannelRig(hosts=("a", "b"), start=False)
+        rig.net.listening.clear()
+        rig.channel.start(rig.recorder)
+        rig.advance(4)
+        self.assertEqual([host for host, _ in rig.net.attempts[:3]], ["a", "b", "a"])
+        (link,) = rig.channel.links
+        self.assertEqual(sum(link.hosts.failures), len(rig.net.attempts))
+        rig.stop()
 
     def test_g01_a_host_may_carry_its_port(self) -> None:
         """`name:port` and `[v6]:port` beside the common port."""
@@ -61,85 +61,85 @@ class HostTests(SynchronousTestCase):
 
     def test_g07_a_silent_bind_goes_to_the_next_host(self) -> None:
         """No answer in bind_timeout: closed, counted, next host."""
-        house = House(hosts=("a", "b"), bind_timeout_s=10.0, start=False)
-        server = SmscProtocol(house.smsc)
+        rig = ChannelRig(hosts=("a", "b"), bind_timeout_s=10.0, start=False)
+        server = SmscProtocol(rig.smsc)
         server.dataReceived = lambda data: None  # type: ignore[method-assign]
-        house.net.listen("a", 2775, lambda: server)
-        house.channel.start(house.upstairs)
-        house.advance(9)
-        self.assertEqual([host for host, _ in house.net.attempts], ["a"])
-        house.advance(4)
-        self.assertEqual([host for host, _ in house.net.attempts], ["a", "b"])
-        self.assertIsNone(house.channel.unable())
-        self.assertFalse(house.net.wires[0][0].connected)
-        house.stop()
+        rig.net.listen("a", 2775, lambda: server)
+        rig.channel.start(rig.recorder)
+        rig.advance(9)
+        self.assertEqual([host for host, _ in rig.net.attempts], ["a"])
+        rig.advance(4)
+        self.assertEqual([host for host, _ in rig.net.attempts], ["a", "b"])
+        self.assertIsNone(rig.channel.unable())
+        self.assertFalse(rig.net.wires[0][0].connected)
+        rig.stop()
 
     def test_g10_refusals_for_a_while_go_to_the_next_host(self) -> None:
         """0x05, 0x0D, 0x08, 0x58 at bind: the ordinary pause, the next host."""
         for status in (0x05, 0x0D, 0x08, 0x58):
-            house = House(
+            rig = ChannelRig(
                 SmscPersonality(password="secret", refuse_bind=status), hosts=("a", "b")
             )
-            (link,) = house.channel.links
+            (link,) = rig.channel.links
             self.assertEqual(link.reconnector.state, ReconnectorState.PAUSED)
-            house.advance(1.5)
-            self.assertEqual([h for h, _ in house.net.attempts][:2], ["a", "b"])
-            house.stop()
+            rig.advance(1.5)
+            self.assertEqual([h for h, _ in rig.net.attempts][:2], ["a", "b"])
+            rig.stop()
 
     def test_g15_back_to_the_first_host_at_the_next_reconnect(self) -> None:
         """After a session that held on the second host, the first is tried."""
-        house = House(hosts=("a", "b"), start=False, primary_return_s=0.0)
-        answer = house.net.listening.pop(("a", 2775))
-        house.channel.start(house.upstairs)
-        house.advance(100)
-        house.net.listening["a", 2775] = answer
-        self.assertEqual(house.channel.links[0].hosts.present.name, "b")
-        house.server.transport.abortConnection()
-        house.advance(3)
-        self.assertEqual(house.net.attempts[-1], ("a", 2775))
-        house.stop()
+        rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=0.0)
+        answer = rig.net.listening.pop(("a", 2775))
+        rig.channel.start(rig.recorder)
+        rig.advance(100)
+        rig.net.listening["a", 2775] = answer
+        self.assertEqual(rig.channel.links[0].hosts.present.name, "b")
+        rig.server.transport.abortConnection()
+        rig.advance(3)
+        self.assertEqual(rig.net.attempts[-1], ("a", 2775))
+        rig.stop()
 
     def test_g15_a_half_dead_first_host_does_not_flap(self) -> None:
         """A first host that failed a moment ago is left alone."""
-        house = House(hosts=("a", "b"), start=False, primary_return_s=0.0)
-        house.net.listening.pop(("a", 2775))
-        house.channel.start(house.upstairs)
-        house.advance(20)
-        house.server.transport.abortConnection()
-        house.advance(3)
-        self.assertEqual([h for h, _ in house.net.attempts], ["a", "b", "b"])
-        house.stop()
+        rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=0.0)
+        rig.net.listening.pop(("a", 2775))
+        rig.channel.start(rig.recorder)
+        rig.advance(20)
+        rig.server.transport.abortConnection()
+        rig.advance(3)
+        self.assertEqual([h for h, _ in rig.net.attempts], ["a", "b", "b"])
+        rig.stop()
 
     def test_g15_returns_to_the_first_host_after_a_while(self) -> None:
         """When it can be reached again, the session moves, and loses nothing."""
-        house = House(hosts=("a", "b"), start=False, primary_return_s=600.0)
-        answer = house.net.listening.pop(("a", 2775))
-        house.channel.start(house.upstairs)
-        house.advance(601, step=10)
-        self.assertEqual(house.channel.links[0].hosts.present.name, "b")
-        house.net.listening["a", 2775] = answer
-        house.advance(600, step=5)
-        self.assertEqual(house.channel.links[0].hosts.present.name, "a")
-        self.assertIsNone(house.channel.unable())
-        self.assertIn(pdus.Unbind, [type(one) for one in first_pdus(house, 0)])
-        house.stop()
+        rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=600.0)
+        answer = rig.net.listening.pop(("a", 2775))
+        rig.channel.start(rig.recorder)
+        rig.advance(601, step=10)
+        self.assertEqual(rig.channel.links[0].hosts.present.name, "b")
+        rig.net.listening["a", 2775] = answer
+        rig.advance(600, step=5)
+        self.assertEqual(rig.channel.links[0].hosts.present.name, "a")
+        self.assertIsNone(rig.channel.unable())
+        self.assertIn(pdus.Unbind, [type(one) for one in first_pdus(rig, 0)])
+        rig.stop()
 
 
 class BindTests(SynchronousTestCase):
     def test_g02_one_bind_first_and_nothing_else(self) -> None:
         """Whatever waits, the bind is alone until it is answered."""
-        house = House(start=False, bind_timeout_s=60.0)
-        server = SmscProtocol(house.smsc)
+        rig = ChannelRig(start=False, bind_timeout_s=60.0)
+        server = SmscProtocol(rig.smsc)
         server.dataReceived = lambda data: None  # type: ignore[method-assign]
-        house.net.listen("smsc.example", 2775, lambda: server)
-        house.channel.start(house.upstairs)
-        (outcome,) = house.submit(house.message())
+        rig.net.listen("smsc.example", 2775, lambda: server)
+        rig.channel.start(rig.recorder)
+        (outcome,) = rig.submit(rig.message())
         self.assertEqual(outcome.error.code, "gateway:unavailable")  # type: ignore[union-attr]
-        house.advance(50)
-        (bind,) = first_pdus(house)
+        rig.advance(50)
+        (bind,) = first_pdus(rig)
         self.assertEqual(bind.command, "bind_transceiver")
         self.assertEqual(bind.interface_version, 0x34)
-        house.stop()
+        rig.stop()
 
     def test_g03_transmitter_and_receiver(self) -> None:
         """`pair` is two connections; each alone is one."""
@@ -149,28 +149,26 @@ class BindTests(SynchronousTestCase):
             (BindAs.RECEIVER, ["receiver"]),
             (BindAs.TRANSCEIVER, ["transceiver"]),
         ):
-            house = House(bind=bind)
-            self.assertEqual(sorted(one.kind for one in house.smsc.sessions), kinds)
-            self.assertEqual(house.upstairs.changes[-1], ("up", ""))
-            house.stop()
+            rig = ChannelRig(bind=bind)
+            self.assertEqual(sorted(one.kind for one in rig.smsc.sessions), kinds)
+            self.assertEqual(rig.recorder.changes[-1], ("up", ""))
+            rig.stop()
 
     def test_g03_a_refused_transceiver_becomes_a_pair(self) -> None:
         """ESME_RINVCMDID to bind_transceiver: two binds from now on."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", transceiver=False, tracker=False)
         )
-        house.advance(3)
-        kinds = sorted(one.kind for one in house.smsc.sessions)
+        rig.advance(3)
+        kinds = sorted(one.kind for one in rig.smsc.sessions)
         self.assertEqual(kinds, ["receiver", "transmitter"])
-        for session in list(house.smsc.sessions):
+        for session in list(rig.smsc.sessions):
             session.transport.abortConnection()  # type: ignore[union-attr]
-        house.advance(5)
-        commands = [
-            first_pdus(house, i)[0].command for i in range(len(house.net.wires))
-        ]
+        rig.advance(5)
+        commands = [first_pdus(rig, i)[0].command for i in range(len(rig.net.wires))]
         self.assertEqual(commands.count("bind_transceiver"), 1)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g04_limits_of_the_fields(self) -> None:
         """Over-long credentials are complaints, unless the operator insists."""
@@ -189,143 +187,139 @@ class BindTests(SynchronousTestCase):
 
     def test_g05_version_33(self) -> None:
         """interface_version 0x33, and no TLV whatever the SMSC says."""
-        house = House(version="3.3", vendor_tlvs={"0x1403": b"1"})
-        self.assertEqual(first_pdus(house)[0].interface_version, 0x33)
-        house.submit(house.message("x" * 400))
-        self.assertEqual({taken.pdu.tlvs for taken in house.smsc.taken}, {()})
-        house.stop()
+        rig = ChannelRig(version="3.3", vendor_tlvs={"0x1403": b"1"})
+        self.assertEqual(first_pdus(rig)[0].interface_version, 0x33)
+        rig.submit(rig.message("x" * 400))
+        self.assertEqual({taken.pdu.tlvs for taken in rig.smsc.taken}, {()})
+        rig.stop()
 
     def test_g06_no_tlvs_without_the_version(self) -> None:
         """SAR and payload fall back to headers when the SMSC is not 3.4."""
         for method in (Method.SAR, Method.PAYLOAD):
             for version in (0, 0x33):
-                house = House(
+                rig = ChannelRig(
                     SmscPersonality(password="secret", tracker=False, version=version),
                     long_messages=method,
                     vendor_tlvs={"0x1403": b"1"},
                 )
-                (outcome,) = house.submit(house.message("x" * 400))
+                (outcome,) = rig.submit(rig.message("x" * 400))
                 self.assertEqual(outcome.segments, 3)  # type: ignore[union-attr]
-                for taken in house.smsc.taken:
+                for taken in rig.smsc.taken:
                     self.assertEqual(tuple(taken.pdu.tlvs), ())
                     self.assertEqual(taken.pdu.esm_class, 0x40)
-                house.stop()
+                rig.stop()
 
     def test_g06_tlvs_when_the_smsc_is_34(self) -> None:
         """SAR has its three TLVs, payload its one, and vendor TLVs are added."""
-        house = House(long_messages=Method.SAR, vendor_tlvs={"0x1403": b"1"})
-        house.submit(house.message("x" * 300))
-        for number, taken in enumerate(house.smsc.taken, 1):
+        rig = ChannelRig(long_messages=Method.SAR, vendor_tlvs={"0x1403": b"1"})
+        rig.submit(rig.message("x" * 300))
+        for number, taken in enumerate(rig.smsc.taken, 1):
             self.assertEqual(taken.pdu.tlv_int(Tag.sar_segment_seqnum), number)
             self.assertEqual(taken.pdu.tlv(0x1403), b"1")
             self.assertEqual(taken.pdu.esm_class, 0)
-        house.stop()
-        house = House(long_messages=Method.PAYLOAD)
-        (outcome,) = house.submit(house.message("x" * 300))
+        rig.stop()
+        rig = ChannelRig(long_messages=Method.PAYLOAD)
+        (outcome,) = rig.submit(rig.message("x" * 300))
         self.assertEqual(outcome.segments, 1)  # type: ignore[union-attr]
-        (taken,) = house.smsc.taken
+        (taken,) = rig.smsc.taken
         self.assertEqual(taken.pdu.tlv(Tag.message_payload), b"x" * 300)
         self.assertEqual(taken.pdu.short_message, b"")
-        house.stop()
+        rig.stop()
 
     def test_g06_the_operator_knows_better(self) -> None:
         """`tlvs = yes` sends them to an SMSC that does not say its version."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", tracker=False, version=0),
             tlvs=Tlvs.YES,
             vendor_tlvs={"0x1403": b"1"},
         )
-        house.submit(house.message())
-        self.assertEqual(house.smsc.taken[0].pdu.tlv(0x1403), b"1")
-        house.stop()
+        rig.submit(rig.message())
+        self.assertEqual(rig.smsc.taken[0].pdu.tlv(0x1403), b"1")
+        rig.stop()
 
     def test_g09_refused_credentials(self) -> None:
         """0x0E, 0x0F, 0x53: one alarm, a long pause, no busy loop."""
         for status in (0x0E, 0x0F, 0x53):
-            house = House(
+            rig = ChannelRig(
                 SmscPersonality(password="secret", refuse_bind=status),
                 credential_retry_s=300.0,
             )
             self.assertEqual(
-                house.channel.links[0].reconnector.state, ReconnectorState.REFUSED
+                rig.channel.links[0].reconnector.state, ReconnectorState.REFUSED
             )
-            self.assertIn("ESME_RINV", house.channel.unable() or "")
-            house.advance(299, step=10)
-            self.assertEqual(len(house.net.attempts), 1)
-            house.advance(322, step=10)
-            self.assertEqual(len(house.net.attempts), 3)
-            house.stop()
+            self.assertIn("ESME_RINV", rig.channel.unable() or "")
+            rig.advance(299, step=10)
+            self.assertEqual(len(rig.net.attempts), 1)
+            rig.advance(322, step=10)
+            self.assertEqual(len(rig.net.attempts), 3)
+            rig.stop()
 
     def test_g09_mended_credentials_bind(self) -> None:
         """After someone acted, the next try succeeds."""
-        house = House(SmscPersonality(password="other"), credential_retry_s=300.0)
-        house.smsc.accounts["esme"] = SmscPersonality(password="secret")
-        house.advance(301, step=10)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig = ChannelRig(SmscPersonality(password="other"), credential_retry_s=300.0)
+        rig.smsc.accounts["esme"] = SmscPersonality(password="secret")
+        rig.advance(301, step=10)
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g13_pauses_double_and_are_forgotten(self) -> None:
         """1, 2, 4 … 60 s; short again only after a session that held."""
-        house = House(start=False)
-        answer = house.net.listening.pop(("smsc.example", 2775))
+        rig = ChannelRig(start=False)
+        answer = rig.net.listening.pop(("smsc.example", 2775))
         times = []
-        join = house.net.join
+        join = rig.net.join
 
         def timed(*arguments: Any) -> Any:
-            times.append(house.clock.seconds())
+            times.append(rig.clock.seconds())
             return join(*arguments)
 
-        house.net.join = timed  # type: ignore[method-assign]
-        house.channel.start(house.upstairs)
-        house.advance(200, step=0.5)
+        rig.net.join = timed  # type: ignore[method-assign]
+        rig.channel.start(rig.recorder)
+        rig.advance(200, step=0.5)
         pauses = [round(b - a) for a, b in pairwise(times)]
         self.assertEqual(pauses[:7], [1, 2, 4, 8, 16, 32, 60])
-        house.net.listening["smsc.example", 2775] = answer
-        house.advance(80, step=0.5)
-        house.server.transport.abortConnection()
-        lost_at = house.clock.seconds()
-        house.advance(5)
+        rig.net.listening["smsc.example", 2775] = answer
+        rig.advance(80, step=0.5)
+        rig.server.transport.abortConnection()
+        lost_at = rig.clock.seconds()
+        rig.advance(5)
         self.assertLess(times[-1] - lost_at, 2)
-        house.stop()
+        rig.stop()
 
     def test_a_link_that_drops_often_is_used_all_the_same(self) -> None:
         """Submits were answered: the next bind is at once, the host good (B18)."""
-        house = House(hosts=("smsc.example", "other.example"))
+        rig = ChannelRig(hosts=("smsc.example", "other.example"))
         for _ in range(8):
-            outcomes = house.submit(house.message())
-            house.advance(2)
+            outcomes = rig.submit(rig.message())
+            rig.advance(2)
             self.assertIsInstance(outcomes[0], Accepted)
-            house.server.transport.abortConnection()
-            lost_at = house.clock.seconds()
-            house.turn()
-            while house.channel.unable() is not None:
-                house.advance(0.01, step=0.01)
-            self.assertLess(house.clock.seconds() - lost_at, 0.1)
-        (bind,) = house.channel.describe()["binds"]
+            rig.server.transport.abortConnection()
+            lost_at = rig.clock.seconds()
+            rig.turn()
+            while rig.channel.unable() is not None:
+                rig.advance(0.01, step=0.01)
+            self.assertLess(rig.clock.seconds() - lost_at, 0.1)
+        (bind,) = rig.channel.describe()["binds"]
         self.assertEqual(bind["host"], "smsc.example:2775")
-        house.stop()
+        rig.stop()
 
     def test_g13_twenty_connectors_do_not_bind_in_the_same_second(self) -> None:
         """All lose their sessions at once; they come back over more than a second."""
         bound_after: list[float] = []
         for number in range(20):
-            house = House(start=False)
-            house.context = evolve(
-                house.context, random=lambda number=number: number / 20
-            )
-            house.channel = SmppChannel(
-                "carrier", house.settings, house.context, house.connect
-            )
-            house.channel.start(house.upstairs)
-            house.turn(6)
-            house.advance(20)
-            house.server.transport.abortConnection()
-            house.turn()
-            lost_at = house.clock.seconds()
-            while house.channel.unable() is not None:
-                house.advance(0.01, step=0.01)
-            bound_after.append(house.clock.seconds() - lost_at)
-            house.stop()
+            rig = ChannelRig(start=False)
+            rig.context = evolve(rig.context, random=lambda number=number: number / 20)
+            rig.channel = SmppChannel("carrier", rig.settings, rig.context, rig.connect)
+            rig.channel.start(rig.recorder)
+            rig.turn(6)
+            rig.advance(20)
+            rig.server.transport.abortConnection()
+            rig.turn()
+            lost_at = rig.clock.seconds()
+            while rig.channel.unable() is not None:
+                rig.advance(0.01, step=0.01)
+            bound_after.append(rig.clock.seconds() - lost_at)
+            rig.stop()
         self.assertGreater(max(bound_after) - min(bound_after), 1.0)
         busiest = max(
             sum(start <= at < start + 0.25 for at in bound_after)
@@ -335,52 +329,52 @@ class BindTests(SynchronousTestCase):
 
     def test_g14_bind_and_drop_is_slowed_down(self) -> None:
         """A session that is dropped right after its bind is a failure."""
-        house = House()
+        rig = ChannelRig()
         for _ in range(6):
-            house.server.transport.abortConnection()
-            house.turn()
-            while house.channel.unable() is not None:
-                house.advance(0.5)
-        self.assertGreaterEqual(house.channel.links[0].reconnector.failures, 6)
-        self.assertGreater(house.clock.seconds() - NOW, 30)
-        house.stop()
+            rig.server.transport.abortConnection()
+            rig.turn()
+            while rig.channel.unable() is not None:
+                rig.advance(0.5)
+        self.assertGreaterEqual(rig.channel.links[0].reconnector.failures, 6)
+        self.assertGreater(rig.clock.seconds() - NOW, 30)
+        rig.stop()
 
     def test_g16_receipts_of_a_pair(self) -> None:
         """Submits on the transmitter only; receipts over any session."""
-        house = House(bind=BindAs.PAIR)
-        house.submit(house.message())
-        house.advance(1)
-        receiver, transmitter = sorted(house.smsc.sessions, key=lambda s: s.kind)
-        self.assertEqual(house.upstairs.receipts[0].state, MessageState.DELIVERED)
+        rig = ChannelRig(bind=BindAs.PAIR)
+        rig.submit(rig.message())
+        rig.advance(1)
+        receiver, transmitter = sorted(rig.smsc.sessions, key=lambda s: s.kind)
+        self.assertEqual(rig.recorder.receipts[0].state, MessageState.DELIVERED)
         transmitter.request(
             DeliverSm(esm_class=4, short_message=b"id:1 stat:UNDELIV err:001")
         )
-        house.turn()
-        self.assertEqual(len(house.upstairs.receipts), 2)
+        rig.turn()
+        self.assertEqual(len(rig.recorder.receipts), 2)
         receiver.transport.abortConnection()  # type: ignore[union-attr]
-        house.turn()
-        self.assertEqual(house.upstairs.changes[-1][0], "degraded")
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig.turn()
+        self.assertEqual(rig.recorder.changes[-1][0], "degraded")
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g16_a_receiver_alone_sends_nothing(self) -> None:
         """It says so."""
-        house = House(bind=BindAs.RECEIVER)
-        self.assertEqual(house.channel.unable(), "bound for receiving only")
-        house.stop()
+        rig = ChannelRig(bind=BindAs.RECEIVER)
+        self.assertEqual(rig.channel.unable(), "bound for receiving only")
+        rig.stop()
 
     def test_one_session_per_credential(self) -> None:
         """The old connection is gone before the new one binds."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", one_session=True, tracker=False)
         )
         for _ in range(3):
-            house.advance(11)
-            house.server.transport.abortConnection()
-            house.advance(4)
-            self.assertIsNone(house.channel.unable())
-        self.assertEqual(len(house.smsc.sessions), 1)
-        house.stop()
+            rig.advance(11)
+            rig.server.transport.abortConnection()
+            rig.advance(4)
+            self.assertIsNone(rig.channel.unable())
+        self.assertEqual(len(rig.smsc.sessions), 1)
+        rig.stop()
 
 
 class _ResettingSmsc(SmscProtocol):
@@ -403,26 +397,26 @@ class ResetTests(SynchronousTestCase):
 
     def build(self, limits: list[int], **settings: Any) -> None:
         """Start a gateway before an SMSC whose sessions end after `limits`."""
-        self.house = House(start=False, **settings)
+        self.rig = ChannelRig(start=False, **settings)
         self.limits = limits
-        self.house.net.listen("smsc.example", 2775, self.answer)
-        self.clock = self.house.clock
+        self.rig.net.listen("smsc.example", 2775, self.answer)
+        self.clock = self.rig.clock
         self.journal = Journal("sqlite://", self.clock, inline=True)
         self.successResultOf(self.journal.open())
         self.dispatcher = Dispatcher(
             self.journal,
             self.clock,
             Router([], ("carrier",)),
-            [self.house.channel],
+            [self.rig.channel],
             backlog_limit=5000,
         )
         self.run_to_end(self.dispatcher.start())
-        self.house.turn(6)
+        self.rig.turn(6)
         self.lane = self.dispatcher.lanes["carrier"]
 
     def answer(self) -> SmscProtocol:
         """Make the SMSC's end of the next connection; the last one holds."""
-        server = _ResettingSmsc(self.house.smsc)
+        server = _ResettingSmsc(self.rig.smsc)
         server.limit = self.limits.pop(0) if self.limits else 1_000_000
         return server
 
@@ -434,7 +428,7 @@ class ResetTests(SynchronousTestCase):
         """Hand commands in, to as many numbers."""
         batch = [
             (
-                self.house.message(
+                self.rig.message(
                     id=f"m{number:04}",
                     to=f"+7916100{number:04}",
                     class_=MessageClass.COMMAND,
@@ -459,13 +453,13 @@ class ResetTests(SynchronousTestCase):
         """Let 10 ms pass, at the end of which the journal's commits are through."""
         writes: Any = self.journal._writes
         writes.hold()
-        self.house.advance(0.01, step=0.01)
+        self.rig.advance(0.01, step=0.01)
         writes.release()
 
     def end(self) -> None:
         """Stop the gateway; what is left is the SMSC's."""
         stopping = Deferred.fromCoroutine(self.dispatcher.stop(1.0))
-        self.house.advance(3)
+        self.rig.advance(3)
         self.successResultOf(stopping)
 
     def test_a_link_that_is_reset_again_and_again_carries_what_it_can(self) -> None:
@@ -480,11 +474,11 @@ class ResetTests(SynchronousTestCase):
         self.accept(1200)
         took_s = self.seconds_until_sent(60.0)
         self.assertLess(took_s, logins + 2.0)
-        taken = [pdu.pdu.destination_addr for pdu in self.house.smsc.taken]
+        taken = [pdu.pdu.destination_addr for pdu in self.rig.smsc.taken]
         # what may have gone out at a reset is held, and was not sent again
         self.assertEqual(len(set(taken)), len(taken))
         self.assertGreaterEqual(len(taken), 1200 - 20 * len(limits))
-        self.assertEqual(self.house.channel.links[0].connections, logins)
+        self.assertEqual(self.rig.channel.links[0].connections, logins)
         self.assertEqual(self.lane.standing("up", ""), ("up", ""))
         self.end()
 
@@ -494,7 +488,7 @@ class ResetTests(SynchronousTestCase):
         self.accept(80)
         took_s = self.seconds_until_sent(60.0)
         self.assertLess(took_s, 3.0)
-        taken = [pdu.pdu.destination_addr for pdu in self.house.smsc.taken]
+        taken = [pdu.pdu.destination_addr for pdu in self.rig.smsc.taken]
         self.assertEqual(sorted(taken), taken)
         self.assertEqual(len(set(taken)), len(taken))
         self.end()
@@ -505,27 +499,29 @@ class ResetTests(SynchronousTestCase):
         self.accept(40)
         for _ in range(200):
             self.step()
-            own = self.house.channel.describe()
-            shown = self.lane.standing(own["state"], self.house.channel.reason)
-            if self.house.channel.unable() is None:
+            own = self.rig.channel.describe()
+            shown = self.lane.standing(own["state"], self.rig.channel.reason)
+            if self.rig.channel.unable() is None:
                 self.assertEqual(shown, ("up", ""))
                 self.assertIsNone(self.lane.unable())
-        self.assertEqual(self.house.channel.links[0].connections, 2)
+        self.assertEqual(self.rig.channel.links[0].connections, 2)
         self.end()
 
 
 class OutbindTests(SynchronousTestCase):
-    def knock(self, password: str) -> tuple[House, list[Any]]:
-        """Return a house at whose outbind port the SMSC knocked."""
-        house = House(outbind_listen="tcp:2776", outbind_password="knock", start=False)
-        house.channel.deliveries.events = house.upstairs
-        port: OutbindPort = house.channel.outbind
-        house.net.listen("us", 2776, port.make)
-        house.net.endpoint("us", 2776).connect(_Knocker(password))
-        house.turn()
-        theirs = house.net.wires[-1][1]
+    def knock(self, password: str) -> tuple[ChannelRig, list[Any]]:
+        """Return a rig at whose outbind port the SMSC knocked."""
+        rig = ChannelRig(
+            outbind_listen="tcp:2776", outbind_password="knock", start=False
+        )
+        rig.channel.deliveries.events = rig.recorder
+        port: OutbindPort = rig.channel.outbind
+        rig.net.listen("us", 2776, port.make)
+        rig.net.endpoint("us", 2776).connect(_Knocker(password))
+        rig.turn()
+        theirs = rig.net.wires[-1][1]
         octets = bytes(theirs.written)
-        return house, [pdus.decode(octets)] if octets else []
+        return rig, [pdus.decode(octets)] if octets else []
 
     def test_g17_off_by_default(self) -> None:
         """Without a port nobody can knock; a port needs a password."""
@@ -542,9 +538,9 @@ class OutbindTests(SynchronousTestCase):
 
     def test_g17_a_stranger_learns_nothing(self) -> None:
         """A wrong password closes the connection, without our credentials."""
-        house, said = self.knock("guess")
+        rig, said = self.knock("guess")
         self.assertEqual(said, [])
-        self.assertTrue(house.net.wires[-1][1].disconnecting)
+        self.assertTrue(rig.net.wires[-1][1].disconnecting)
 
     def test_g17_outbind_on_a_bound_session_is_ignored(self) -> None:
         """It has no answer, and ends nothing."""

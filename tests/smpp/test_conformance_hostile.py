@@ -21,7 +21,7 @@ from gdemoi.smpp.session_types import (
     SessionEnded,
     SessionNotice,
 )
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 from tests.smpp.sessions import NOW, SUBMIT, bind_answer, bound, give, parameters, sent
 
 SMS = DeliverSm(
@@ -212,8 +212,8 @@ class RequestTests(SynchronousTestCase):
 
     def test_h_tlv_of_a_wrong_size(self) -> None:
         """message_state of 4 octets, an id without NUL: taken."""
-        house = House()
-        house.smsc.deliver(
+        rig = ChannelRig()
+        rig.smsc.deliver(
             "esme",
             DeliverSm(
                 esm_class=4,
@@ -223,12 +223,12 @@ class RequestTests(SynchronousTestCase):
                 + b"77",
             ),
         )
-        house.turn()
-        (receipt,) = house.upstairs.receipts
+        rig.turn()
+        (receipt,) = rig.recorder.receipts
         self.assertEqual(
             (receipt.provider_id, receipt.state.value), ("77", "delivered")
         )
-        house.stop()
+        rig.stop()
 
     def test_h_over_long_fields_are_taken(self) -> None:
         """Addresses of 60 characters and the like are bounded by the PDU."""
@@ -241,15 +241,15 @@ class RequestTests(SynchronousTestCase):
 
     def test_h_odd_sequence_numbers(self) -> None:
         """0, 0x80000001, 0xffffffff, twice the same: each answered with its own."""
-        house = House()
+        rig = ChannelRig()
         for number in (0, 0x80000001, 0xFFFFFFFF, 5, 5):
-            before = len(house.net.wires[0][0].written)
-            house.server.transport.write(frame(0x05, number, body_of(SMS)))
-            house.turn()
-            answer = pdus.decode(bytes(house.net.wires[0][0].written[before:]))
+            before = len(rig.net.wires[0][0].written)
+            rig.server.transport.write(frame(0x05, number, body_of(SMS)))
+            rig.turn()
+            answer = pdus.decode(bytes(rig.net.wires[0][0].written[before:]))
             self.assertIsInstance(answer, pdus.DeliverSmResp)
             self.assertEqual(answer.sequence_number, number)
-        house.stop()
+        rig.stop()
 
     def test_h_status_in_a_request_is_ignored(self) -> None:
         """A deliver_sm with a command_status is a deliver_sm."""
@@ -259,7 +259,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_h_odd_texts_are_accepted(self) -> None:
         """Header errors, odd UCS2, lone surrogates, reserved codings: status 0."""
-        house = House()
+        rig = ChannelRig()
         odd = [
             (0x40, 0, b"\xff\0\3"),
             (0x40, 0, b""),
@@ -273,7 +273,7 @@ class RequestTests(SynchronousTestCase):
             (0, 4, bytes(range(256))[:200]),
         ]
         for esm_class, data_coding, octets in odd:
-            house.smsc.deliver(
+            rig.smsc.deliver(
                 "esme",
                 DeliverSm(
                     source_addr="7",
@@ -282,46 +282,46 @@ class RequestTests(SynchronousTestCase):
                     short_message=octets,
                 ),
             )
-        house.turn()
-        self.assertEqual(len(house.upstairs.inbounds), len(odd))
-        self.assertEqual({status for _, status in house.smsc.answered}, {0})
-        for inbound in house.upstairs.inbounds:
+        rig.turn()
+        self.assertEqual(len(rig.recorder.inbounds), len(odd))
+        self.assertEqual({status for _, status in rig.smsc.answered}, {0})
+        for inbound in rig.recorder.inbounds:
             text = inbound.text or ""
             self.assertTrue("\ufffd" not in text or inbound.binary is not None)
-        house.stop()
+        rig.stop()
 
     def test_h_odd_receipts_are_accepted(self) -> None:
         """Unknown, empty, garbage, huge, with control octets: status 0."""
-        house = House()
+        rig = ChannelRig()
         for text in (b"", b"garbage", b"id:\x00\x1b[2J stat:DELIVRD\n", b"\xff" * 254):
-            house.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
+            rig.smsc.deliver("esme", DeliverSm(esm_class=4, short_message=text))
         huge = ((int(Tag.message_payload), b"id:1 " * 13_000),)
-        house.smsc.deliver("esme", DeliverSm(esm_class=4, tlvs=huge))
-        house.turn()
-        self.assertEqual(len(house.upstairs.receipts), 5)
-        self.assertEqual({status for _, status in house.smsc.answered}, {0})
-        for receipt in house.upstairs.receipts:
+        rig.smsc.deliver("esme", DeliverSm(esm_class=4, tlvs=huge))
+        rig.turn()
+        self.assertEqual(len(rig.recorder.receipts), 5)
+        self.assertEqual({status for _, status in rig.smsc.answered}, {0})
+        for receipt in rig.recorder.receipts:
             self.assertTrue(receipt.raw.isprintable())
             self.assertLessEqual(len(receipt.raw), 1000)
-        house.stop()
+        rig.stop()
 
     @given(st.binary(max_size=120), st.integers(0, 255), st.integers(0, 255))
     def test_h_any_delivery_is_something(
         self, octets: bytes, esm_class: int, data_coding: int
     ) -> None:
         """Whatever a readable deliver_sm holds, it becomes a receipt or an SMS."""
-        house = CHANNEL
+        rig = CHANNEL
         pdu = DeliverSm(
             source_addr="7",
             esm_class=esm_class,
             data_coding=data_coding,
             short_message=octets,
         )
-        read = house.channel.deliveries.reader.read(pdu, 1, NOW)
+        read = rig.channel.deliveries.reader.read(pdu, 1, NOW)
         self.assertIsInstance(read, Inbound | Receipt)
 
 
-CHANNEL = House(start=False)
+CHANNEL = ChannelRig(start=False)
 
 
 class BindTests(SynchronousTestCase):
@@ -386,33 +386,33 @@ class SubmitAnswerTests(SynchronousTestCase):
             (0x45, b"a1\0", False),
             (0xFFFFFFFF, b"\xff\xff", False),
         ):
-            house = House()
-            house.server.dataReceived = lambda data: None
-            outcomes = house.submit(house.message())
-            house.server.transport.write(frame(0x80000004, 2, body, status))
-            house.turn()
+            rig = ChannelRig()
+            rig.server.dataReceived = lambda data: None
+            outcomes = rig.submit(rig.message())
+            rig.server.transport.write(frame(0x80000004, 2, body, status))
+            rig.turn()
             (outcome,) = outcomes
             self.assertEqual(type(outcome).__name__ == "Accepted", accepted, body)
-            self.assertEqual(house.channel.unable(), None)
-            house.server.transport.abortConnection()
-            house.stop(0)
+            self.assertEqual(rig.channel.unable(), None)
+            rig.server.transport.abortConnection()
+            rig.stop(0)
 
     def test_the_true_answer_after_one_that_contradicts_itself(self) -> None:
         """generic_nack with ESME_ROK says nothing, in time or late; this does."""
         nack, answer = frame(0x80000000, 2), frame(0x80000004, 2, b"a1\0")
         for nacks, after_s in ((1, 0), (2, 0), (1, 6), (3, 6)):
-            house = House(response_timeout_s=5.0, enquire_link_s=0.0)
-            house.server.dataReceived = lambda data: None
-            outcomes = house.submit(house.message())
-            house.advance(after_s)
-            house.server.transport.write(nack * nacks + answer)
-            house.turn()
+            rig = ChannelRig(response_timeout_s=5.0, enquire_link_s=0.0)
+            rig.server.dataReceived = lambda data: None
+            outcomes = rig.submit(rig.message())
+            rig.advance(after_s)
+            rig.server.transport.write(nack * nacks + answer)
+            rig.turn()
             self.assertIsInstance(outcomes[0], Uncertain)
-            ((_, attempt, outcome),) = house.upstairs.lates
+            ((_, attempt, outcome),) = rig.recorder.lates
             assert isinstance(outcome, Accepted)
             self.assertEqual((attempt, outcome.provider_ids), (1, ("a1",)))
-            house.server.transport.abortConnection()
-            house.stop(0)
+            rig.server.transport.abortConnection()
+            rig.stop(0)
 
     def test_a_refusal_that_the_smsc_takes_back(self) -> None:
         """Error, then ESME_ROK for one submit: it may be out, and is told so."""
@@ -422,48 +422,48 @@ class SubmitAnswerTests(SynchronousTestCase):
             no + no + yes + yes,
             frame(0x80000000, 2, status=8) + yes,
         ):
-            house = House(enquire_link_s=0.0)
-            house.server.dataReceived = lambda data: None
-            outcomes = house.submit(house.message())
-            house.server.transport.write(octets)
-            house.turn()
+            rig = ChannelRig(enquire_link_s=0.0)
+            rig.server.dataReceived = lambda data: None
+            outcomes = rig.submit(rig.message())
+            rig.server.transport.write(octets)
+            rig.turn()
             self.assertIsInstance(outcomes[0], Refused)
-            ((_, attempt, outcome),) = house.upstairs.lates
+            ((_, attempt, outcome),) = rig.recorder.lates
             assert isinstance(outcome, Accepted)
             self.assertEqual((attempt, outcome.provider_ids), (1, ("a1",)))
-            house.server.transport.abortConnection()
-            house.stop(0)
+            rig.server.transport.abortConnection()
+            rig.stop(0)
 
     def test_a_refusal_that_stays(self) -> None:
         """A second error, an answer of another type, or a nack that says ESME_ROK."""
         no = frame(0x80000004, 2, status=0x58)
         for more in (no, frame(0x80000015, 2), frame(0x80000000, 2), b""):
-            house = House(enquire_link_s=0.0)
-            house.server.dataReceived = lambda data: None
-            outcomes = house.submit(house.message())
-            house.server.transport.write(no + more)
-            house.turn()
+            rig = ChannelRig(enquire_link_s=0.0)
+            rig.server.dataReceived = lambda data: None
+            outcomes = rig.submit(rig.message())
+            rig.server.transport.write(no + more)
+            rig.turn()
             self.assertIsInstance(outcomes[0], Refused)
-            self.assertEqual(house.upstairs.lates, [])
-            house.server.transport.abortConnection()
-            house.stop(0)
+            self.assertEqual(rig.recorder.lates, [])
+            rig.server.transport.abortConnection()
+            rig.stop(0)
 
     def test_a_part_whose_refusal_is_taken_back(self) -> None:
         """Of two segments one is refused, then taken: the message is."""
-        house = House(enquire_link_s=0.0)
-        house.server.dataReceived = lambda data: None
-        outcomes = house.submit(house.message("x" * 200))
-        write = house.server.transport.write
+        rig = ChannelRig(enquire_link_s=0.0)
+        rig.server.dataReceived = lambda data: None
+        outcomes = rig.submit(rig.message("x" * 200))
+        write = rig.server.transport.write
         write(frame(0x80000004, 2, b"a1\0") + frame(0x80000004, 3, status=0x58))
-        house.turn()
+        rig.turn()
         self.assertIsInstance(outcomes[0], Refused)
         write(frame(0x80000004, 3, b"a2\0"))
-        house.turn()
-        ((_, _, outcome),) = house.upstairs.lates
+        rig.turn()
+        ((_, _, outcome),) = rig.recorder.lates
         assert isinstance(outcome, Accepted)
         self.assertEqual(outcome.provider_ids, ("a1", "a2"))
-        house.server.transport.abortConnection()
-        house.stop(0)
+        rig.server.transport.abortConnection()
+        rig.stop(0)
 
     def test_h_unparsed_is_not_an_exception(self) -> None:
         """The codec's word for a cut answer is a value too."""
@@ -477,41 +477,41 @@ class SubmitAnswerTests(SynchronousTestCase):
 class FloodTests(SynchronousTestCase):
     def test_h_flood_without_reading_our_answers(self) -> None:
         """Our write buffer is full: we read no more until it is not."""
-        house = House()
-        ours, theirs = house.net.wires[0]
+        rig = ChannelRig()
+        ours, theirs = rig.net.wires[0]
         theirs.stalled = True
         for _ in range(8000):
             theirs.write(pdus.encode(SMS))
-        house.turn(2)
-        taken = len(house.upstairs.inbounds)
+        rig.turn(2)
+        taken = len(rig.recorder.inbounds)
         self.assertLess(taken, 8000)
         self.assertFalse(ours._reading)
         theirs.stalled = False
         ours.go_on()
-        house.turn(4)
-        self.assertEqual(len(house.upstairs.inbounds), 8000)
+        rig.turn(4)
+        self.assertEqual(len(rig.recorder.inbounds), 8000)
 
     def test_h_deliveries_that_wait_for_the_journal_hold_the_line(self) -> None:
         """Memory is bounded when commits are slow."""
-        house = House()
-        house.upstairs.writes = []
-        _, theirs = house.net.wires[0]
+        rig = ChannelRig()
+        rig.recorder.writes = []
+        _, theirs = rig.net.wires[0]
         for _ in range(600):
             theirs.write(pdus.encode(SMS))
-        house.turn(2)
-        self.assertLess(len(house.upstairs.inbounds), 600)
+        rig.turn(2)
+        self.assertLess(len(rig.recorder.inbounds), 600)
         for _ in range(3):
-            writes, house.upstairs.writes = house.upstairs.writes, []
+            writes, rig.recorder.writes = rig.recorder.writes, []
             for one in writes:
                 one.callback(None)
-            house.turn(2)
-        self.assertEqual(len(house.upstairs.inbounds), 600)
+            rig.turn(2)
+        self.assertEqual(len(rig.recorder.inbounds), 600)
 
     def test_h_first_parts_that_never_end(self) -> None:
         """Each part goes up at once with its limits; nothing is kept here."""
-        house = House(part_timeout_s=60.0)
+        rig = ChannelRig(part_timeout_s=60.0)
         for reference in range(300):
-            house.smsc.deliver(
+            rig.smsc.deliver(
                 "esme",
                 DeliverSm(
                     source_addr="7",
@@ -519,7 +519,7 @@ class FloodTests(SynchronousTestCase):
                     short_message=bytes((5, 0, 3, reference & 0xFF, 9, 1)) + b"x",
                 ),
             )
-        house.turn()
-        self.assertEqual(len(house.upstairs.inbounds), 300)
-        self.assertEqual({one.join_window_s for one in house.upstairs.inbounds}, {60.0})
-        house.stop()
+        rig.turn()
+        self.assertEqual(len(rig.recorder.inbounds), 300)
+        self.assertEqual({one.join_window_s for one in rig.recorder.inbounds}, {60.0})
+        rig.stop()

@@ -20,7 +20,7 @@ from gdemoi.smpp.session_types import SessionEnded, UnbindReceived
 from gdemoi.smpp.session_types import SessionState as SessionState
 from gdemoi.smpp.settings import BindAs, DefaultCharset, PduLog
 from gdemoi.text import gsm7
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, sent
 
 RECEIPT = (
@@ -29,16 +29,16 @@ RECEIPT = (
 )
 
 
-def deliver(house: House, *deliveries: Any) -> None:
+def deliver(rig: ChannelRig, *deliveries: Any) -> None:
     """Let the SMSC send, and the reactor turn."""
     for pdu in deliveries:
-        house.smsc.deliver("esme", pdu)
-    house.turn()
+        rig.smsc.deliver("esme", pdu)
+    rig.turn()
 
 
-def written(house: House) -> list[Any]:
+def written(rig: ChannelRig) -> list[Any]:
     """Return what the ESME wrote on the last connection."""
-    octets = bytes(house.net.wires[-1][0].written)
+    octets = bytes(rig.net.wires[-1][0].written)
     found = []
     while octets:
         length = int.from_bytes(octets[:4], "big")
@@ -50,13 +50,13 @@ def written(house: House) -> list[Any]:
 class AnswerTests(SynchronousTestCase):
     def test_g44_each_answered_once_in_order(self) -> None:
         """deliver_sm and data_sm, with their numbers, also when broken."""
-        house = House()
+        rig = ChannelRig()
         payload = ((int(Tag.message_payload), b"hi"),)
         for number in range(4):
-            house.server.request(DeliverSm(source_addr=str(number)))
-            house.server.request(DataSm(source_addr=str(number), tlvs=payload))
-        house.turn()
-        answers = [pdus.decode(one) for one in written(house)[1:]]
+            rig.server.request(DeliverSm(source_addr=str(number)))
+            rig.server.request(DataSm(source_addr=str(number), tlvs=payload))
+        rig.turn()
+        answers = [pdus.decode(one) for one in written(rig)[1:]]
         self.assertEqual(
             [(one.command_id, one.sequence_number) for one in answers],
             [
@@ -64,114 +64,114 @@ class AnswerTests(SynchronousTestCase):
                 for number in range(1, 9)
             ],
         )
-        self.assertEqual(len(house.upstairs.inbounds), 8)
-        house.stop()
+        self.assertEqual(len(rig.recorder.inbounds), 8)
+        rig.stop()
 
     def test_g45_the_body_of_the_answer(self) -> None:
         """One octet on success, an empty string; a bare header on error."""
-        house = House()
-        deliver(house, DeliverSm(source_addr="1"))
-        self.assertEqual(written(house)[-1].hex(), "0000001180000005000000000000000100")
-        house.upstairs.broken = True
-        deliver(house, DeliverSm(source_addr="1"))
-        self.assertEqual(written(house)[-1].hex(), "00000010800000050000006400000002")
-        house.stop()
+        rig = ChannelRig()
+        deliver(rig, DeliverSm(source_addr="1"))
+        self.assertEqual(written(rig)[-1].hex(), "0000001180000005000000000000000100")
+        rig.recorder.broken = True
+        deliver(rig, DeliverSm(source_addr="1"))
+        self.assertEqual(written(rig)[-1].hex(), "00000010800000050000006400000002")
+        rig.stop()
 
     def test_g46_what_cannot_be_stored_is_asked_for_again(self) -> None:
         """0x64 while the journal cannot write; then the SMSC's repetition."""
-        house = House()
-        house.upstairs.broken = True
-        house.smsc.send_mo("esme", "+7916", "+346", "again")
-        house.turn()
-        self.assertEqual([status for _, status in house.smsc.answered], [0x64])
-        house.upstairs.broken = False
-        house.advance(2)
-        self.assertEqual([status for _, status in house.smsc.answered], [0x64, 0])
-        house.stop()
+        rig = ChannelRig()
+        rig.recorder.broken = True
+        rig.smsc.send_mo("esme", "+7916", "+346", "again")
+        rig.turn()
+        self.assertEqual([status for _, status in rig.smsc.answered], [0x64])
+        rig.recorder.broken = False
+        rig.advance(2)
+        self.assertEqual([status for _, status in rig.smsc.answered], [0x64, 0])
+        rig.stop()
 
     def test_g46_a_repetition_is_recognised(self) -> None:
         """What was answered just before the connection broke has the same key."""
-        house = House()
+        rig = ChannelRig()
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
-        deliver(house, pdu)
-        house.server.transport.abortConnection()
-        house.advance(3)
-        deliver(house, pdu)
-        first, second = house.upstairs.inbounds
+        deliver(rig, pdu)
+        rig.server.transport.abortConnection()
+        rig.advance(3)
+        deliver(rig, pdu)
+        first, second = rig.recorder.inbounds
         self.assertEqual(first.dedup, second.dedup)
-        house.stop()
+        rig.stop()
 
     def test_g46_the_same_words_twice_are_two_messages(self) -> None:
         """A tracker that says OK twice is heard twice."""
-        house = House()
+        rig = ChannelRig()
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
-        deliver(house, pdu, pdu)
-        house.advance(20)
-        house.server.transport.abortConnection()
-        house.advance(3)
-        deliver(house, pdu)
-        keys = {one.dedup for one in house.upstairs.inbounds}
+        deliver(rig, pdu, pdu)
+        rig.advance(20)
+        rig.server.transport.abortConnection()
+        rig.advance(3)
+        deliver(rig, pdu)
+        keys = {one.dedup for one in rig.recorder.inbounds}
         self.assertEqual(len(keys), 3)
-        house.stop()
+        rig.stop()
 
     def test_g46_the_same_words_over_two_binds_are_two_messages(self) -> None:
         """While the first connection holds, its answer has arrived."""
-        house = House(bind=BindAs.PAIR)
+        rig = ChannelRig(bind=BindAs.PAIR)
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
-        for session in house.smsc.sessions:
+        for session in rig.smsc.sessions:
             session.request(pdu)
-        house.turn()
-        self.assertEqual(len({one.dedup for one in house.upstairs.inbounds}), 2)
-        house.stop()
+        rig.turn()
+        self.assertEqual(len({one.dedup for one in rig.recorder.inbounds}), 2)
+        rig.stop()
 
     def test_answers_go_to_the_connection_that_asked(self) -> None:
         """A commit that ends after the connection broke answers nobody."""
-        house = House()
-        house.upstairs.writes = []
-        deliver(house, DeliverSm(source_addr="1"))
-        house.server.transport.abortConnection()
-        house.advance(3)
-        house.upstairs.writes[0].callback(None)
-        house.turn()
-        self.assertEqual(len(written(house)), 1)
-        house.stop()
+        rig = ChannelRig()
+        rig.recorder.writes = []
+        deliver(rig, DeliverSm(source_addr="1"))
+        rig.server.transport.abortConnection()
+        rig.advance(3)
+        rig.recorder.writes[0].callback(None)
+        rig.turn()
+        self.assertEqual(len(written(rig)), 1)
+        rig.stop()
 
 
 class ReceiptTests(SynchronousTestCase):
     def test_g47_receipts_before_the_answer(self) -> None:
         """They go up at once; the journal matches them when the id is known."""
-        house = House(SmscPersonality(password="secret", early=True, tracker=False))
-        (outcome,) = house.submit(house.message())
+        rig = ChannelRig(SmscPersonality(password="secret", early=True, tracker=False))
+        (outcome,) = rig.submit(rig.message())
         self.assertEqual(outcome, Accepted(provider_ids=("1001",)))
-        (receipt,) = house.upstairs.receipts
+        (receipt,) = rig.recorder.receipts
         self.assertEqual(receipt.provider_id, "1001")
-        house.stop()
+        rig.stop()
 
     def test_g48_receipts_have_the_account_for_their_key(self) -> None:
         """So another session, channel or start of ours finds the message."""
-        first = House(account="mensatek-esme")
-        second = House()
+        first = ChannelRig(account="mensatek-esme")
+        second = ChannelRig()
         deliver(first, DeliverSm(esm_class=4, short_message=RECEIPT))
         deliver(second, DeliverSm(esm_class=4, short_message=RECEIPT))
-        self.assertEqual(first.upstairs.receipts[0].account, "mensatek-esme")
-        self.assertEqual(second.upstairs.receipts[0].account, "esme@smsc.example")
+        self.assertEqual(first.recorder.receipts[0].account, "mensatek-esme")
+        self.assertEqual(second.recorder.receipts[0].account, "esme@smsc.example")
         self.assertEqual(second.channel.account, "esme@smsc.example")
         first.stop()
         second.stop()
 
     def test_g49_unknown_ids_are_counted_and_told_once(self) -> None:
         """Status 0, a counter, one line in the log per interval."""
-        house = House()
+        rig = ChannelRig()
         told: list[Any] = []
         globalLogPublisher.addObserver(told.append)
         self.addCleanup(globalLogPublisher.removeObserver, told.append)
         for _ in range(50):
-            deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT))
+            deliver(rig, DeliverSm(esm_class=4, short_message=RECEIPT))
         lines = [e for e in told if "match no message" in (e["log_format"] or "")]
         self.assertEqual(len(lines), 1)
-        self.assertEqual(house.channel.describe()["counters"]["receipts_unmatched"], 50)
-        self.assertEqual({status for _, status in house.smsc.answered}, {0})
-        house.stop()
+        self.assertEqual(rig.channel.describe()["counters"]["receipts_unmatched"], 50)
+        self.assertEqual({status for _, status in rig.smsc.answered}, {0})
+        rig.stop()
 
     def test_g50_id_forms_end_to_end(self) -> None:
         """Each spelling of the sandbox under its setting, and under auto."""
@@ -186,31 +186,31 @@ class ReceiptTests(SynchronousTestCase):
                 how = SmscPersonality(
                     password="secret", ids=ids, receipt_ids=receipt_ids, tracker=False
                 )
-                house = House(how, receipt_id=setting)
+                rig = ChannelRig(how, receipt_id=setting)
                 for number in range(12):
-                    (outcome,) = house.submit(house.message(id=f"m{number}"))
+                    (outcome,) = rig.submit(rig.message(id=f"m{number}"))
                     assert isinstance(outcome, Accepted)
-                    house.upstairs.learn(f"m{number}", *outcome.provider_ids)
-                house.advance(1)
-                matched = house.channel.deliveries
+                    rig.recorder.learn(f"m{number}", *outcome.provider_ids)
+                rig.advance(1)
+                matched = rig.channel.deliveries
                 self.assertEqual((matched.receipts, matched.unmatched), (12, 0))
-                learned = house.channel.describe()["receipt_id"]["form"]
+                learned = rig.channel.describe()["receipt_id"]["form"]
                 self.assertEqual(learned, form.value)
-                house.stop()
+                rig.stop()
 
     def test_g52_intermediate_then_final_then_again(self) -> None:
         """ENROUTE goes up as such; finals go up each time, the journal decides."""
         how = SmscPersonality(
             password="secret", intermediate=True, duplicates=True, tracker=False
         )
-        house = House(how)
-        house.submit(house.message())
-        house.advance(1)
-        states = [receipt.state for receipt in house.upstairs.receipts]
+        rig = ChannelRig(how)
+        rig.submit(rig.message())
+        rig.advance(1)
+        states = [receipt.state for receipt in rig.recorder.receipts]
         self.assertEqual(
             states, [MessageState.ENROUTE] * 2 + [MessageState.DELIVERED] * 2
         )
-        house.stop()
+        rig.stop()
 
     def test_mensatek(self) -> None:
         """Its receipts and codes; the state counts, the code tells why."""
@@ -218,11 +218,11 @@ class ReceiptTests(SynchronousTestCase):
             "password=secret receipts=mensatek"
             " fail=79990*:UNDELIV:104,79991*:ENROUTE:121"
         )
-        house = House(how, error_table=load_table("mensatek"), error_language="es")
+        rig = ChannelRig(how, error_table=load_table("mensatek"), error_language="es")
         for to in ("+79990000000", "+79991000000", "+79160000000"):
-            house.submit(house.message(to=to, id=to))
-        house.advance(1)
-        failed, waiting, delivered = house.upstairs.receipts
+            rig.submit(rig.message(to=to, id=to))
+        rig.advance(1)
+        failed, waiting, delivered = rig.recorder.receipts
         assert failed.error is not None and waiting.error is not None
         self.assertEqual(failed.error.code, "mensatek:104")
         self.assertEqual(failed.error.text, "El teléfono no es correcto")
@@ -231,60 +231,62 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual(waiting.state, MessageState.ENROUTE)
         self.assertIsNone(delivered.error)
         self.assertIn("stat:DELIVRD", delivered.raw)
-        house.stop()
+        rig.stop()
 
     def test_receipts_by_tlvs_alone(self) -> None:
         """No text at all."""
-        house = House(SmscPersonality(password="secret", receipts="tlv", tracker=False))
-        house.submit(house.message())
-        house.advance(1)
-        (receipt,) = house.upstairs.receipts
+        rig = ChannelRig(
+            SmscPersonality(password="secret", receipts="tlv", tracker=False)
+        )
+        rig.submit(rig.message())
+        rig.advance(1)
+        (receipt,) = rig.recorder.receipts
         self.assertEqual(
             (receipt.provider_id, receipt.state), ("1001", MessageState.DELIVERED)
         )
-        house.stop()
+        rig.stop()
 
     def test_receipts_in_a_data_sm(self) -> None:
         """By TLVs, or by a text in message_payload."""
-        house = House()
+        rig = ChannelRig()
         deliver(
-            house,
+            rig,
             DataSm(
                 esm_class=4,
                 source_addr="7",
                 tlvs=((int(Tag.message_payload), RECEIPT),),
             ),
         )
-        house.server.request(
+        rig.server.request(
             DataSm(esm_class=4, tlvs=((int(Tag.message_payload), RECEIPT),))
         )
-        house.turn()
-        self.assertEqual({one.provider_id for one in house.upstairs.receipts}, {"1001"})
-        house.stop()
+        rig.turn()
+        self.assertEqual({one.provider_id for one in rig.recorder.receipts}, {"1001"})
+        rig.stop()
 
     def test_vendor_tlvs_of_a_receipt_are_in_its_story(self) -> None:
         """What a carrier adds is kept, though nobody here knows it."""
-        house = House()
+        rig = ChannelRig()
         vendor = ((0x1403, b"01"), (int(Tag.message_state), b"\2"))
-        deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT, tlvs=vendor))
-        raw = house.upstairs.receipts[0].raw
+        deliver(rig, DeliverSm(esm_class=4, short_message=RECEIPT, tlvs=vendor))
+        raw = rig.recorder.receipts[0].raw
         self.assertTrue(raw.endswith("err:000 0x1403=3031"), raw)
-        house.stop()
+        rig.stop()
 
     def test_g53_a_receipt_in_ucs2(self) -> None:
         """Some centres send even receipts so."""
-        house = House()
+        rig = ChannelRig()
         text = RECEIPT.decode().encode("utf-16-be")
-        deliver(house, DeliverSm(esm_class=4, data_coding=8, short_message=text))
-        (receipt,) = house.upstairs.receipts
+        deliver(rig, DeliverSm(esm_class=4, data_coding=8, short_message=text))
+        (receipt,) = rig.recorder.receipts
         self.assertEqual(
             (receipt.provider_id, receipt.state), ("1001", MessageState.DELIVERED)
         )
-        house.stop()
+        rig.stop()
 
     def test_the_octets_are_believed_not_the_header(self) -> None:
         """ASCII or UCS2 of either order, whatever the header (field report A3)."""
-        house = House()
+        rig = ChannelRig()
         told = RECEIPT.decode() + " text:"
         tail = "Где машина".encode("utf-16-be")
         bodies = (
@@ -299,43 +301,43 @@ class ReceiptTests(SynchronousTestCase):
             for coding in (0, 3, 4, 8):
                 payload = ((int(Tag.message_payload), body),)
                 deliver(
-                    house,
+                    rig,
                     DeliverSm(esm_class=4, data_coding=coding, short_message=body),
                     DeliverSm(esm_class=4, data_coding=coding, tlvs=payload),
                 )
-        receipts = house.upstairs.receipts
+        receipts = rig.recorder.receipts
         self.assertEqual(len(receipts), len(bodies) * 8)
         self.assertEqual(
             {(one.provider_id, one.state) for one in receipts},
             {("1001", MessageState.DELIVERED)},
         )
-        house.stop()
+        rig.stop()
 
     def test_a_header_that_is_not_there(self) -> None:
         """UDHI before a receipt that begins at once (field report A3)."""
-        house = House()
+        rig = ChannelRig()
         header = b"\x05\x00\x03\x07\x01\x01"
         for body in (RECEIPT, RECEIPT + b" text:" + b"x" * 80, header + RECEIPT):
-            deliver(house, DeliverSm(esm_class=0x44, short_message=body))
+            deliver(rig, DeliverSm(esm_class=0x44, short_message=body))
         self.assertEqual(
-            [(one.provider_id, one.state) for one in house.upstairs.receipts],
+            [(one.provider_id, one.state) for one in rig.recorder.receipts],
             [("1001", MessageState.DELIVERED)] * 3,
         )
-        house.stop()
+        rig.stop()
 
     def test_a_blank_beside_the_payload(self) -> None:
         """A short_message of one blank or NUL hides no payload (field report A3)."""
-        house = House()
+        rig = ChannelRig()
         payload = ((int(Tag.message_payload), RECEIPT),)
         for short in (b" ", b"\0"):
-            deliver(house, DeliverSm(esm_class=4, short_message=short, tlvs=payload))
-        ids = [one.provider_id for one in house.upstairs.receipts]
+            deliver(rig, DeliverSm(esm_class=4, short_message=short, tlvs=payload))
+        ids = [one.provider_id for one in rig.recorder.receipts]
         self.assertEqual(ids, ["1001", "1001"])
-        house.stop()
+        rig.stop()
 
     def test_a_state_that_nobody_knows_ends_nothing(self) -> None:
         """stat:UNKNOWN leaves it to err, or open (field report A12)."""
-        house = House(error_table=load_table("mensatek"))
+        rig = ChannelRig(error_table=load_table("mensatek"))
         unknown = RECEIPT.replace(b"DELIVRD", b"UNKNOWN")
         for err, state in (
             (b"000", MessageState.ENROUTE),
@@ -346,67 +348,67 @@ class ReceiptTests(SynchronousTestCase):
             (b"104", MessageState.REJECTED),
         ):
             body = unknown.replace(b"err:000", b"err:" + err)
-            deliver(house, DeliverSm(esm_class=4, short_message=body))
-            self.assertIs(house.upstairs.receipts[-1].state, state, err)
-        house.stop()
+            deliver(rig, DeliverSm(esm_class=4, short_message=body))
+            self.assertIs(rig.recorder.receipts[-1].state, state, err)
+        rig.stop()
 
     def test_both_ids_go_up(self) -> None:
         """With the stored forms of each (field report A4)."""
-        house = House()
-        house.upstairs.learn("m1", "1001")
+        rig = ChannelRig()
+        rig.recorder.learn("m1", "1001")
         tlvs = (
             (int(Tag.receipted_message_id), b"FOREIGN99\0"),
             (int(Tag.message_state), b"\2"),
         )
-        deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT, tlvs=tlvs))
-        (receipt,) = house.upstairs.receipts
+        deliver(rig, DeliverSm(esm_class=4, short_message=RECEIPT, tlvs=tlvs))
+        (receipt,) = rig.recorder.receipts
         self.assertEqual(receipt.provider_id, "FOREIGN99")
         self.assertEqual([one.id for one in receipt.also], ["1001"])
         self.assertIn("1001", receipt.also[0].keys)
-        house.stop()
+        rig.stop()
 
     def test_g53_dates_with_a_zone(self) -> None:
         """Only when the operator says which zone they are in."""
         from zoneinfo import ZoneInfo
 
         pdu = DeliverSm(esm_class=4, short_message=RECEIPT)
-        house = House(receipt_time_zone=ZoneInfo("Europe/Madrid"))
-        deliver(house, pdu)
-        self.assertEqual(house.upstairs.receipts[0].at, 1486289460.0 - 3600)
-        house.stop()
-        house = House()
-        deliver(house, pdu)
-        self.assertIsNone(house.upstairs.receipts[0].at)
-        house.stop()
+        rig = ChannelRig(receipt_time_zone=ZoneInfo("Europe/Madrid"))
+        deliver(rig, pdu)
+        self.assertEqual(rig.recorder.receipts[0].at, 1486289460.0 - 3600)
+        rig.stop()
+        rig = ChannelRig()
+        deliver(rig, pdu)
+        self.assertIsNone(rig.recorder.receipts[0].at)
+        rig.stop()
 
     def test_query_settles_an_unsure_message(self) -> None:
         """query_sm, where the operator allows it."""
-        house = House(query=True)
-        house.submit(house.message())
-        house.advance(1)
+        rig = ChannelRig(query=True)
+        rig.submit(rig.message())
+        rig.advance(1)
         found: list[Any] = []
-        house.channel.ask(house.message(), ["1001"]).addCallback(found.append)
-        house.channel.ask(house.message(), ["nobody"]).addCallback(found.append)
-        house.turn()
+        rig.channel.ask(rig.message(), ["1001"]).addCallback(found.append)
+        rig.channel.ask(rig.message(), ["nobody"]).addCallback(found.append)
+        rig.turn()
         self.assertEqual(found[0].state, MessageState.DELIVERED)
         self.assertIsNone(found[1])
-        house.stop()
-        house = House()
-        house.channel.ask(house.message(), ["1001"]).addCallback(found.append)
+        rig.stop()
+        rig = ChannelRig()
+        rig.channel.ask(rig.message(), ["1001"]).addCallback(found.append)
         self.assertIsNone(found[2])
-        house.stop()
+        rig.stop()
 
 
 class InboundTests(SynchronousTestCase):
     def test_g54_parts_by_header_and_by_sar(self) -> None:
         """Each part goes up with its place, in any order."""
-        house = House()
-        house.smsc.send_mo("esme", "+79161234567", "+346", "Привет " * 20)
-        house.turn()
-        parts = [one.part for one in house.upstairs.inbounds]
+        rig = ChannelRig()
+        rig.smsc.send_mo("esme", "+79161234567", "+346", "Привет " * 20)
+        rig.turn()
+        parts = [one.part for one in rig.recorder.inbounds]
         self.assertEqual([part.number for part in parts if part], [1, 2, 3])
         self.assertEqual({(p.reference, p.total) for p in parts if p}, {("01", 3)})
-        for inbound in house.upstairs.inbounds:
+        for inbound in rig.recorder.inbounds:
             assert inbound.binary is not None
             self.assertEqual(inbound.binary.decode("utf-16-be"), inbound.text)
         sar = (
@@ -414,17 +416,17 @@ class InboundTests(SynchronousTestCase):
             (int(Tag.sar_total_segments), b"\x02"),
             (int(Tag.sar_segment_seqnum), b"\x02"),
         )
-        deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
+        deliver(rig, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
         self.assertEqual(
-            house.upstairs.inbounds[-1].part, InboundSegment("sar0102", 2, 2, True)
+            rig.recorder.inbounds[-1].part, InboundSegment("sar0102", 2, 2, True)
         )
-        deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar[:2]))
-        self.assertIsNone(house.upstairs.inbounds[-1].part)
-        house.stop()
+        deliver(rig, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar[:2]))
+        self.assertIsNone(rig.recorder.inbounds[-1].part)
+        rig.stop()
 
     def test_the_type_of_number_goes_along(self) -> None:
         """TON 1 is E.164 without a plus, 2 national, 0 unknown; others are names."""
-        house = House()
+        rig = ChannelRig()
         for ton, addr, told, numbering in (
             (0, "89161234567", "89161234567", Numbering.UNKNOWN),
             (1, "79161234567", "+79161234567", Numbering.UNKNOWN),
@@ -435,39 +437,39 @@ class InboundTests(SynchronousTestCase):
             (5, "79161234567", "79161234567", Numbering.AS_GIVEN),
         ):
             pdu = DeliverSm(source_addr_ton=ton, source_addr=addr, short_message=b"x")
-            deliver(house, pdu)
-            inbound = house.upstairs.inbounds[-1]
+            deliver(rig, pdu)
+            inbound = rig.recorder.inbounds[-1]
             self.assertEqual((inbound.from_, inbound.numbering), (told, numbering))
-        house.stop()
+        rig.stop()
 
     def test_sar_counted_from_0(self) -> None:
         """An SMSC that counts from 0 loses no first segment (field report B27)."""
-        house = House()
+        rig = ChannelRig()
         for number in (1, 0):
             sar = (
                 (int(Tag.sar_msg_ref_num), b"\x01\x02"),
                 (int(Tag.sar_total_segments), b"\x02"),
                 (int(Tag.sar_segment_seqnum), bytes((number,))),
             )
-            deliver(house, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
-        parts = [one.part for one in house.upstairs.inbounds]
+            deliver(rig, DeliverSm(source_addr="1", short_message=b"b", tlvs=sar))
+        parts = [one.part for one in rig.recorder.inbounds]
         self.assertEqual([part and part.number for part in parts], [1, 0])
         self.assertEqual({part and part.reference for part in parts}, {"sar0102"})
-        house.stop()
+        rig.stop()
 
     def test_g54_parts_that_cannot_be(self) -> None:
         """Part 0, part over total, total 0: a plain message."""
-        house = House()
+        rig = ChannelRig()
         for total, number in ((2, 0), (2, 3), (0, 0)):
             text = bytes((5, 0, 3, 1, total, number)) + b"text"
-            deliver(house, DeliverSm(esm_class=0x40, short_message=text))
-            inbound = house.upstairs.inbounds[-1]
+            deliver(rig, DeliverSm(esm_class=0x40, short_message=text))
+            inbound = rig.recorder.inbounds[-1]
             self.assertEqual((inbound.part, inbound.text), (None, "text"))
-        house.stop()
+        rig.stop()
 
     def test_g55_alphabets(self) -> None:
         """GSM with a national table, Latin-1, UCS2, octets, what nobody can read."""
-        house = House()
+        rig = ChannelRig()
         for esm_class, coding, octets, text in (
             (0, 0, b"\x00\x02\x1be", "@$€"),
             (0, 1, b"hi", "hi"),
@@ -478,22 +480,22 @@ class InboundTests(SynchronousTestCase):
             (0, 4, b"\0\xff", None),
         ):
             deliver(
-                house,
+                rig,
                 DeliverSm(
                     esm_class=esm_class, data_coding=coding, short_message=octets
                 ),
             )
-            inbound = house.upstairs.inbounds[-1]
+            inbound = rig.recorder.inbounds[-1]
             self.assertEqual(inbound.text, text)
             if text is None:
                 self.assertEqual(inbound.binary, octets)
-        deliver(house, DeliverSm(data_coding=8, short_message=b"\0a\xd8\x00"))
-        self.assertEqual(house.upstairs.inbounds[-1].binary, b"\0a\xd8\x00")
-        house.stop()
+        deliver(rig, DeliverSm(data_coding=8, short_message=b"\0a\xd8\x00"))
+        self.assertEqual(rig.recorder.inbounds[-1].binary, b"\0a\xd8\x00")
+        rig.stop()
 
     def test_ports_and_header_go_up(self) -> None:
         """By header of 8 or 16 bits, or by TLVs (field report A15)."""
-        house = House()
+        rig = ChannelRig()
         tlvs = (
             (int(Tag.destination_port), b"\x0b\x84"),
             (int(Tag.source_port), b"\0\0"),
@@ -511,11 +513,11 @@ class InboundTests(SynchronousTestCase):
                 short_message=header + b"hi",
                 tlvs=extra,
             )
-            deliver(house, pdu)
-            one = house.upstairs.inbounds[-1]
+            deliver(rig, pdu)
+            one = rig.recorder.inbounds[-1]
             self.assertEqual((one.dest_port, one.source_port), found)
             self.assertEqual((one.udh, one.text), (header or None, "hi"))
-        house.stop()
+        rig.stop()
 
     def test_what_data_coding_1_means(self) -> None:
         """As the operator says, else like 0 (field report A14)."""
@@ -531,10 +533,10 @@ class InboundTests(SynchronousTestCase):
                 "¡ΔA",
             ),
         ):
-            house = House(**settings)
-            deliver(house, DeliverSm(data_coding=1, short_message=b"@\x10A"))
-            self.assertEqual(house.upstairs.inbounds[-1].text, text)
-            house.stop()
+            rig = ChannelRig(**settings)
+            deliver(rig, DeliverSm(data_coding=1, short_message=b"@\x10A"))
+            self.assertEqual(rig.recorder.inbounds[-1].text, text)
+            rig.stop()
 
     def test_a_flash_sms_is_gsm_whatever_the_carrier_means_by_0(self) -> None:
         """data_coding 0xF0 names the alphabet; it was read as Latin-1."""
@@ -544,48 +546,48 @@ class InboundTests(SynchronousTestCase):
             (DefaultCharset.GSM7, gsm7.pack(b"\x02\x00\x10")),
         ):
             for data_coding in (0xF0, 0xF1, 0x10):
-                house = House(default_charset=word)
+                rig = ChannelRig(default_charset=word)
                 pdu = DeliverSm(data_coding=data_coding, short_message=octets)
-                deliver(house, pdu)
-                self.assertEqual(house.upstairs.inbounds[-1].text, "$@Δ")
-                house.stop()
+                deliver(rig, pdu)
+                self.assertEqual(rig.recorder.inbounds[-1].text, "$@Δ")
+                rig.stop()
 
     def test_a_receipt_in_packed_septets(self) -> None:
         """It was told as a receipt without an id, and lost."""
-        house = House(default_charset=DefaultCharset.GSM7)
+        rig = ChannelRig(default_charset=DefaultCharset.GSM7)
         packed = gsm7.pack(gsm7.encode(RECEIPT.decode()))
         for octets in (packed, RECEIPT):
-            deliver(house, DeliverSm(esm_class=4, short_message=octets))
-        one, two = house.upstairs.receipts
+            deliver(rig, DeliverSm(esm_class=4, short_message=octets))
+        one, two = rig.recorder.receipts
         self.assertEqual((one.provider_id, one.state), (two.provider_id, two.state))
-        house.stop()
+        rig.stop()
 
     def test_one_receipt_for_all_segments(self) -> None:
         """Only where the operator says so (field report A14)."""
         for setting in (True, False):
-            house = House(receipt_per_message=setting)
-            deliver(house, DeliverSm(esm_class=4, short_message=RECEIPT))
-            self.assertIs(house.upstairs.receipts[-1].whole, setting)
-            house.stop()
+            rig = ChannelRig(receipt_per_message=setting)
+            deliver(rig, DeliverSm(esm_class=4, short_message=RECEIPT))
+            self.assertIs(rig.recorder.receipts[-1].whole, setting)
+            rig.stop()
 
     def test_byte_order_marks(self) -> None:
         """Of either order; the mark is no letter (field report A3)."""
-        house = House()
+        rig = ChannelRig()
         for octets in (
             b"\xff\xfe" + "Әлем ß".encode("utf-16-le"),
             b"\xfe\xff" + "Әлем ß".encode("utf-16-be"),
             "Әлем ß".encode("utf-16-be"),
         ):
-            deliver(house, DeliverSm(data_coding=8, short_message=octets))
-            inbound = house.upstairs.inbounds[-1]
+            deliver(rig, DeliverSm(data_coding=8, short_message=octets))
+            inbound = rig.recorder.inbounds[-1]
             self.assertEqual((inbound.text, inbound.binary), ("Әлем ß", None))
-        house.stop()
+        rig.stop()
 
     def test_repeated_over_the_other_channel_of_the_account(self) -> None:
         """The account is the key, not the channel or its bind (field report A6)."""
         clock = Clock()
         first, second = (
-            Deliveries(name, "acc", House(start=False).settings, clock, IdForms())
+            Deliveries(name, "acc", ChannelRig(start=False).settings, clock, IdForms())
             for name in ("one", "two")
         )
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
@@ -603,15 +605,13 @@ class InboundTests(SynchronousTestCase):
 
     def test_g55_the_text_may_be_in_the_payload(self) -> None:
         """message_payload of a deliver_sm or a data_sm."""
-        house = House()
+        rig = ChannelRig()
         payload = ((int(Tag.message_payload), gsm7.encode("x" * 300)),)
-        deliver(house, DeliverSm(source_addr="1", tlvs=payload))
-        house.server.request(DataSm(source_addr="1", tlvs=payload))
-        house.turn()
-        self.assertEqual(
-            [len(i.text or "") for i in house.upstairs.inbounds], [300] * 2
-        )
-        house.stop()
+        deliver(rig, DeliverSm(source_addr="1", tlvs=payload))
+        rig.server.request(DataSm(source_addr="1", tlvs=payload))
+        rig.turn()
+        self.assertEqual([len(i.text or "") for i in rig.recorder.inbounds], [300] * 2)
+        rig.stop()
 
     def test_g56_logs_are_escaped_and_hold_no_secret(self) -> None:
         """No PDU can forge a line; the password is nowhere."""
@@ -624,11 +624,11 @@ class InboundTests(SynchronousTestCase):
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         for how in (PduLog.LINE, PduLog.HEX):
-            house = House(pdu_log=how, pdu_log_texts=how is PduLog.LINE)
+            rig = ChannelRig(pdu_log=how, pdu_log_texts=how is PduLog.LINE)
             evil = b"hello\r\n2026 [gdemoi] forged\x1b[2J"
-            deliver(house, DeliverSm(source_addr="1", short_message=evil))
-            house.submit(house.message("top secret text"))
-            house.stop()
+            deliver(rig, DeliverSm(source_addr="1", short_message=evil))
+            rig.submit(rig.message("top secret text"))
+            rig.stop()
         everything = "\n".join(told)
         self.assertNotRegex(everything, r"[\r\x1b]|\n2026")
         self.assertNotIn("password='secret'", everything)
@@ -636,7 +636,7 @@ class InboundTests(SynchronousTestCase):
         self.assertNotIn("secret" + "\0", everything)
         self.assertNotIn(b"top secret text".hex(), everything)
         self.assertIn("top secret text", everything)
-        self.assertNotIn("'secret'", repr(house.settings))
+        self.assertNotIn("'secret'", repr(rig.settings))
 
 
 class EndTests(SynchronousTestCase):
@@ -657,92 +657,92 @@ class EndTests(SynchronousTestCase):
 
     def test_g57_the_channel_comes_back(self) -> None:
         """After the ordinary pause."""
-        house = House()
-        house.advance(15)
-        house.server.unbind()
-        house.turn(8)
-        self.assertIsNotNone(house.channel.unable())
-        self.assertNotEqual(house.channel.unable(), "up")
-        house.advance(3)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig = ChannelRig()
+        rig.advance(15)
+        rig.server.unbind()
+        rig.turn(8)
+        self.assertIsNotNone(rig.channel.unable())
+        self.assertNotEqual(rig.channel.unable(), "up")
+        rig.advance(3)
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g58_our_stop(self) -> None:
         """Answers are awaited, deliveries answered, then unbind and close."""
         how = SmscPersonality(password="secret", response_delay_s=2.0, tracker=False)
-        house = House(how)
-        outcomes = house.submit(house.message())
+        rig = ChannelRig(how)
+        outcomes = rig.submit(rig.message())
         stopped: list[Any] = []
-        house.channel.stop(10.0).addCallback(stopped.append)
-        self.assertEqual(house.channel.unable(), "stopping")
-        (late,) = house.submit(house.message())
+        rig.channel.stop(10.0).addCallback(stopped.append)
+        self.assertEqual(rig.channel.unable(), "stopping")
+        (late,) = rig.submit(rig.message())
         self.assertEqual(late.error.code, "gateway:unavailable")  # type: ignore[union-attr]
-        house.smsc.send_mo("esme", "+7", "+3", "meanwhile")
-        house.advance(1)
-        self.assertEqual([status for _, status in house.smsc.answered], [0])
+        rig.smsc.send_mo("esme", "+7", "+3", "meanwhile")
+        rig.advance(1)
+        self.assertEqual([status for _, status in rig.smsc.answered], [0])
         self.assertEqual((outcomes, stopped), ([], []))
-        house.advance(2)
+        rig.advance(2)
         self.assertIsInstance(outcomes[0], Accepted)
         self.assertEqual(len(stopped), 1)
-        commands = [int.from_bytes(one[4:8], "big") for one in written(house)]
+        commands = [int.from_bytes(one[4:8], "big") for one in written(rig)]
         self.assertEqual(commands.count(0x06), 1)
-        self.assertEqual(len(house.net.attempts), 1)
-        house.smsc.stop()
+        self.assertEqual(len(rig.net.attempts), 1)
+        rig.smsc.stop()
 
     def test_g59_a_silent_smsc_does_not_hold_us(self) -> None:
         """grace for the answers, five seconds for unbind_resp, no more."""
-        house = House(SmscPersonality(password="secret", silent=1, tracker=False))
-        outcomes = house.submit(house.message())
-        house.server.dataReceived = lambda data: None
+        rig = ChannelRig(SmscPersonality(password="secret", silent=1, tracker=False))
+        outcomes = rig.submit(rig.message())
+        rig.server.dataReceived = lambda data: None
         stopped: list[Any] = []
-        house.channel.stop(10.0).addCallback(stopped.append)
-        house.advance(14)
+        rig.channel.stop(10.0).addCallback(stopped.append)
+        rig.advance(14)
         self.assertEqual(type(outcomes[0]).__name__, "Uncertain")
         self.assertEqual(stopped, [])
-        house.advance(2)
+        rig.advance(2)
         self.assertEqual(len(stopped), 1)
-        house.advance(10)
-        self.assertEqual(house.clock.getDelayedCalls(), [])
+        rig.advance(10)
+        self.assertEqual(rig.clock.getDelayedCalls(), [])
 
     def test_g60_fin_rst_and_a_port_that_vanishes(self) -> None:
         """Each is followed by a reconnect."""
-        house = House()
-        house.advance(11)
-        house.server.transport.loseConnection()
-        house.advance(3)
-        self.assertIsNone(house.channel.unable())
-        answer = house.net.listening.pop(("smsc.example", 2775))
-        house.server.transport.abortConnection()
-        house.advance(60)
-        self.assertIn("nobody listens", house.channel.unable() or "")
-        house.net.listening["smsc.example", 2775] = answer
-        house.advance(70)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig = ChannelRig()
+        rig.advance(11)
+        rig.server.transport.loseConnection()
+        rig.advance(3)
+        self.assertIsNone(rig.channel.unable())
+        answer = rig.net.listening.pop(("smsc.example", 2775))
+        rig.server.transport.abortConnection()
+        rig.advance(60)
+        self.assertIn("nobody listens", rig.channel.unable() or "")
+        rig.net.listening["smsc.example", 2775] = answer
+        rig.advance(70)
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g63_a_day_of_enquire_links(self) -> None:
         """Idle for 24 hours: nothing grows."""
-        house = House()
-        house.advance(60)
-        session = house.channel.sender.esme.session  # type: ignore[union-attr]
+        rig = ChannelRig()
+        rig.advance(60)
+        session = rig.channel.sender.esme.session  # type: ignore[union-attr]
         for _ in range(24 * 60):
-            house.clock.advance(60)
-            house.turn(2)
-        self.assertIs(house.channel.sender.esme.session, session)  # type: ignore[union-attr]
+            rig.clock.advance(60)
+            rig.turn(2)
+        self.assertIs(rig.channel.sender.esme.session, session)  # type: ignore[union-attr]
         self.assertEqual(session.unanswered, 0)
         self.assertLessEqual(len(session._requests._late), 0)
-        self.assertLess(len(house.clock.getDelayedCalls()), 3)
-        sent_links = [o for o in written(house) if o[4:8] == b"\0\0\0\x15"]
+        self.assertLess(len(rig.clock.getDelayedCalls()), 3)
+        sent_links = [o for o in written(rig) if o[4:8] == b"\0\0\0\x15"]
         self.assertGreater(len(sent_links), 1000)
-        house.stop()
+        rig.stop()
 
     def test_describe_is_json_and_holds_no_secret(self) -> None:
         """What an operator sees."""
         import json
 
-        house = House()
-        house.submit(house.message())
-        shown = json.dumps(house.channel.describe())
+        rig = ChannelRig()
+        rig.submit(rig.message())
+        shown = json.dumps(rig.channel.describe())
         self.assertNotIn("secret", shown)
         self.assertTrue(re.search(r'"round_trip_ms": [0-9.]+', shown))
-        house.stop()
+        rig.stop()

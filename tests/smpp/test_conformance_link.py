@@ -12,7 +12,7 @@ from gdemoi.smpp.error_codes import StatusRule, Verdict, read_rule, read_status,
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.headers import LAST_NUMBER
 from gdemoi.smpp.session_types import ResponseMissing, SessionEnded, SessionState
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 from tests.smpp.sessions import NOW, SUBMIT, bound, give, in_state, sent
 
 QUICK = {"enquire_link_s": 15.0, "link_timeout_s": 15.0}
@@ -56,12 +56,12 @@ class LinkTests(SynchronousTestCase):
 
     def test_g21_the_channel_reconnects(self) -> None:
         """A dead link is closed, and another one is made."""
-        house = House(**QUICK)
-        house.server.dataReceived = lambda data: None
-        house.advance(33)
-        self.assertEqual(len(house.net.attempts), 2)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig = ChannelRig(**QUICK)
+        rig.server.dataReceived = lambda data: None
+        rig.advance(33)
+        self.assertEqual(len(rig.net.attempts), 2)
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g23_enquire_link_is_answered_at_once(self) -> None:
         """With its own number, in every state but the last."""
@@ -108,56 +108,56 @@ class WindowTests(SynchronousTestCase):
     def test_g26_never_more_than_window(self) -> None:
         """Window 1 is strictly one at a time; no request is refused for it."""
         for window in (1, 3, 10):
-            house = House(latency_s=0.05, window=window, start=False)
-            house.channel.start(house.upstairs)
-            house.advance(0.5)
-            outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(30)]
+            rig = ChannelRig(latency_s=0.05, window=window, start=False)
+            rig.channel.start(rig.recorder)
+            rig.advance(0.5)
+            outcomes = [rig.submit(rig.message(id=f"m{n}")) for n in range(30)]
             most = 0
             for _ in range(400):
-                esme = house.channel.sender.esme
+                esme = rig.channel.sender.esme
                 assert esme is not None
                 most = max(most, esme.session.unanswered)
-                house.clock.advance(0.01)
+                rig.clock.advance(0.01)
             self.assertEqual(most, window)
             self.assertTrue(all(isinstance(o[0], Accepted) for o in outcomes))
-            house.stop()
+            rig.stop()
 
     def test_g27_segments_are_spaced(self) -> None:
         """At 2/s five segments take two seconds, and so do the next (A7)."""
-        house = House(window=50)
-        house.channel.paced_by(Steady(2.0))
-        house.submit(house.message("x" * 700, id="five"))
-        house.submit(house.message("y" * 300, id="two"))
+        rig = ChannelRig(window=50)
+        rig.channel.paced_by(Steady(2.0))
+        rig.submit(rig.message("x" * 700, id="five"))
+        rig.submit(rig.message("y" * 300, id="two"))
         times: list[float] = []
-        began = house.clock.seconds()
+        began = rig.clock.seconds()
         for _ in range(100):
-            new = len(house.smsc.taken) - len(times)
-            times += [round(house.clock.seconds() - began, 2)] * new
-            house.advance(0.05, step=0.05)
+            new = len(rig.smsc.taken) - len(times)
+            times += [round(rig.clock.seconds() - began, 2)] * new
+            rig.advance(0.05, step=0.05)
         self.assertEqual(len(times), 7)
         for n, at in enumerate(times):
             self.assertAlmostEqual(at, n * 0.5, delta=0.11)
-        house.stop()
+        rig.stop()
 
     def test_g27_a_rate_that_changes_counts_at_once(self) -> None:
         """What waits for the old rate leaves by the new one (A7)."""
-        house = House(window=50)
+        rig = ChannelRig(window=50)
         rate = Steady(1.0)
-        house.channel.paced_by(rate)
-        house.submit(house.message("x" * 700, id="five"))
-        house.advance(1.0)
+        rig.channel.paced_by(rate)
+        rig.submit(rig.message("x" * 700, id="five"))
+        rig.advance(1.0)
         rate.present = None
-        house.advance(1.1)
-        self.assertEqual(len(house.smsc.taken), 5)
-        house.stop()
+        rig.advance(1.1)
+        self.assertEqual(len(rig.smsc.taken), 5)
+        rig.stop()
 
     def test_g27_what_waits_for_its_time_has_not_left(self) -> None:
         """The end of the link refuses it; nothing is unsure, no timer is left (A7)."""
-        house = House(window=50)
-        house.channel.paced_by(Steady(1.0))
-        (outcome,) = [house.submit(house.message("x" * 700, id="five"))]
-        house.advance(1.5)
-        house.stop()
+        rig = ChannelRig(window=50)
+        rig.channel.paced_by(Steady(1.0))
+        (outcome,) = [rig.submit(rig.message("x" * 700, id="five"))]
+        rig.advance(1.5)
+        rig.stop()
         (refused,) = outcome
         assert isinstance(refused, Refused)
         assert refused.progress is not None
@@ -186,37 +186,37 @@ class WindowTests(SynchronousTestCase):
 
     def test_g29_answers_out_of_order_and_late(self) -> None:
         """Each outcome once; a late answer corrects an unsure one."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", disorder=True, tracker=False), window=50
         )
-        outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(20)]
-        house.advance(1)
+        outcomes = [rig.submit(rig.message(id=f"m{n}")) for n in range(20)]
+        rig.advance(1)
         ids = [outcome[0].provider_ids[0] for outcome in outcomes]  # type: ignore[union-attr]
-        by_text = {taken.message_id for taken in house.smsc.taken}
+        by_text = {taken.message_id for taken in rig.smsc.taken}
         self.assertEqual(set(ids), by_text)
         self.assertEqual(ids, sorted(ids))
-        house.stop()
+        rig.stop()
 
     def test_g29_a_late_answer_is_told(self) -> None:
         """After Unsure, the real outcome goes up once, with its attempt.
 
         Before it, that one segment more is taken (field report A1).
         """
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", response_delay_s=40.0, tracker=False),
             response_timeout_s=30.0,
         )
-        (first,) = [house.submit(house.message("x" * 200, id="m1"), attempt=3)]
-        house.advance(31)
+        (first,) = [rig.submit(rig.message("x" * 200, id="m1"), attempt=3)]
+        rig.advance(31)
         self.assertIsInstance(first[0], Uncertain)
-        house.advance(10)
-        (_, _, news), *rest = house.upstairs.lates
+        rig.advance(10)
+        (_, _, news), *rest = rig.recorder.lates
         assert isinstance(news, Uncertain)
         self.assertEqual(news.provider_ids, ("1001",))
         self.assertEqual(
             rest, [("m1", 3, Accepted(provider_ids=("1001", "1002"), segments=2))]
         )
-        house.stop()
+        rig.stop()
 
     def test_g28_a_late_number_is_not_reused(self) -> None:
         """While a late answer may come, its number is taken."""
@@ -230,83 +230,83 @@ class WindowTests(SynchronousTestCase):
 class ThrottleTests(SynchronousTestCase):
     def test_g31_throttled_segments_are_sent_again_and_no_others(self) -> None:
         """Refused(throttled); the same Prepared goes on where it stood."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", throttle=2.0, tracker=False), window=1
         )
-        prepared = house.channel.prepare(house.message("x" * 600, id="long"))
+        prepared = rig.channel.prepare(rig.message("x" * 600, id="long"))
         outcomes: list[Any] = []
-        house.channel.submit(prepared, 1).addCallback(outcomes.append)
-        house.turn(12)
+        rig.channel.submit(prepared, 1).addCallback(outcomes.append)
+        rig.turn(12)
         (refused,) = outcomes
         assert isinstance(refused, Refused)
         self.assertTrue(refused.throttled)
         self.assertEqual(refused.error.code, "smpp:0x58")
-        self.assertEqual(len(house.smsc.taken), 2)
-        house.advance(1)
-        house.channel.submit(prepared, 2).addCallback(outcomes.append)
-        house.turn(12)
+        self.assertEqual(len(rig.smsc.taken), 2)
+        rig.advance(1)
+        rig.channel.submit(prepared, 2).addCallback(outcomes.append)
+        rig.turn(12)
         self.assertEqual(
             outcomes[1],
             Accepted(provider_ids=("1001", "1002", "1003", "1004"), segments=4),
         )
-        numbers = [taken.pdu.short_message[5] for taken in house.smsc.taken]
+        numbers = [taken.pdu.short_message[5] for taken in rig.smsc.taken]
         self.assertEqual(numbers, [1, 2, 3, 4])
-        self.assertEqual(house.channel.describe()["throttled"], 1)
-        house.stop()
+        self.assertEqual(rig.channel.describe()["throttled"], 1)
+        rig.stop()
 
     def test_g32_parts_are_not_interleaved(self) -> None:
         """Segments of one message leave in order, before the next message's."""
-        house = House(window=3)
+        rig = ChannelRig(window=3)
         for name in ("a", "b"):
-            house.submit(house.message(name * 500, id=name))
-        house.turn(12)
-        texts = [taken.text[0] for taken in house.smsc.taken]
+            rig.submit(rig.message(name * 500, id=name))
+        rig.turn(12)
+        texts = [taken.text[0] for taken in rig.smsc.taken]
         self.assertEqual(texts, ["a"] * 4 + ["b"] * 4)
-        house.stop()
+        rig.stop()
 
     def test_g33_timeout_and_lost_session_are_unsure(self) -> None:
         """Exactly one of answered or unsure happens for each."""
-        house = House(SmscPersonality(password="secret", silent=2, tracker=False))
-        outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(6)]
-        house.server.transport.abortConnection()
-        house.turn()
+        rig = ChannelRig(SmscPersonality(password="secret", silent=2, tracker=False))
+        outcomes = [rig.submit(rig.message(id=f"m{n}")) for n in range(6)]
+        rig.server.transport.abortConnection()
+        rig.turn()
         kinds = [type(one).__name__ for (one,) in outcomes]
         self.assertEqual(kinds, ["Accepted", "Uncertain"] * 3)
-        house.stop()
+        rig.stop()
 
     def test_g33_what_has_not_left_is_refused_for_now(self) -> None:
         """Messages that waited for the window were certainly not sent."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", silent=1, tracker=False), window=2
         )
-        outcomes = [house.submit(house.message(id=f"m{n}")) for n in range(4)]
-        house.server.transport.abortConnection()
-        house.turn()
+        outcomes = [rig.submit(rig.message(id=f"m{n}")) for n in range(4)]
+        rig.server.transport.abortConnection()
+        rig.turn()
         kinds = [type(one).__name__ for (one,) in outcomes]
         self.assertEqual(kinds, ["Uncertain", "Uncertain", "Refused", "Refused"])
         refused = outcomes[3][0]
         assert isinstance(refused, Refused)
         self.assertIs(refused.scope, Scope.CHANNEL_FOR_A_WHILE)
         self.assertTrue(refused.error.retryable)
-        house.stop()
+        rig.stop()
 
     def test_g33_progress_is_kept_for_the_next_try(self) -> None:
         """Segments that the SMSC has are not sent again after a reconnect."""
-        house = House(
+        rig = ChannelRig(
             SmscPersonality(password="secret", silent=3, tracker=False), window=1
         )
-        message = house.message("x" * 400, id="long")
-        (first,) = [house.submit(message)]
-        house.turn(12)
-        house.server.transport.abortConnection()
-        house.turn()
+        message = rig.message("x" * 400, id="long")
+        (first,) = [rig.submit(message)]
+        rig.turn(12)
+        rig.server.transport.abortConnection()
+        rig.turn()
         (unsure,) = first
         assert isinstance(unsure, Uncertain)
-        house.advance(3)
-        house.submit(message, attempt=2, progress=unsure.progress)
-        numbers = [taken.pdu.short_message[5] for taken in house.smsc.taken]
+        rig.advance(3)
+        rig.submit(message, attempt=2, progress=unsure.progress)
+        numbers = [taken.pdu.short_message[5] for taken in rig.smsc.taken]
         self.assertEqual(numbers, [1, 2, 3, 3])
-        house.stop()
+        rig.stop()
 
 
 class VerdictTests(SynchronousTestCase):
@@ -334,23 +334,23 @@ class VerdictTests(SynchronousTestCase):
         overrides = {0x0A: read_rule("final"), 0x450: read_rule("sender")}
         self.assertIs(refusal(0x0A, overrides).scope, Scope.MESSAGE)
         self.assertIs(refusal(0x450, overrides).scope, Scope.SENDER)
-        house = House(read_personality("password=secret refuse=*:0xa"))
-        (outcome,) = house.submit(house.message())
+        rig = ChannelRig(read_personality("password=secret refuse=*:0xa"))
+        (outcome,) = rig.submit(rig.message())
         assert isinstance(outcome, Refused)
         self.assertIs(outcome.scope, Scope.SENDER)
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
 
     def test_g34_vendor_statuses_are_refusals(self) -> None:
         """0x35, 0x400, 0x7fffffff to a submit; the channel goes on."""
         for status in (0x35, 0x400, 0x7FFFFFFF):
             how = read_personality(f"password=secret refuse=*:0x{status:x}")
-            house = House(how)
-            (outcome,) = house.submit(house.message())
+            rig = ChannelRig(how)
+            (outcome,) = rig.submit(rig.message())
             assert isinstance(outcome, Refused)
             self.assertEqual(outcome.error.code, f"smpp:0x{status:02X}")
-            self.assertIsNone(house.channel.unable())
-            house.stop()
+            self.assertIsNone(rig.channel.unable())
+            rig.stop()
 
     def test_g34_the_operator_overrides(self) -> None:
         """`status.0x0B = later 5s`."""
@@ -373,21 +373,21 @@ class VerdictTests(SynchronousTestCase):
 
     def test_bad_bind_status_binds_again(self) -> None:
         """ESME_RINVBNDSTS to a submit: unbind, bind again, the message later."""
-        house = House(read_personality("password=secret refuse=*:0x04"))
-        (outcome,) = house.submit(house.message())
+        rig = ChannelRig(read_personality("password=secret refuse=*:0x04"))
+        (outcome,) = rig.submit(rig.message())
         assert isinstance(outcome, Refused)
         self.assertIs(outcome.scope, Scope.CHANNEL_FOR_A_WHILE)
-        house.advance(4)
-        self.assertEqual(house.smsc.binds, 2)
-        house.stop()
+        rig.advance(4)
+        self.assertEqual(rig.smsc.binds, 2)
+        rig.stop()
 
 
 class ThroughputTests(SynchronousTestCase):
     def test_window_50_at_100_ms_keeps_450_per_second(self) -> None:
         """The window is the only limit: 50 in 100 ms are 500 a second."""
-        house = House(latency_s=0.05, window=50, start=False)
-        house.channel.start(house.upstairs)
-        house.advance(0.5)
+        rig = ChannelRig(latency_s=0.05, window=50, start=False)
+        rig.channel.start(rig.recorder)
+        rig.advance(0.5)
         done: list[Any] = []
         running = [True]
 
@@ -395,15 +395,15 @@ class ThroughputTests(SynchronousTestCase):
             done.append(outcome)
             if not running:
                 return
-            prepared = house.channel.prepare(house.message(id=f"m{len(done)}"))
-            house.channel.submit(prepared, 1).addCallback(next_one)
+            prepared = rig.channel.prepare(rig.message(id=f"m{len(done)}"))
+            rig.channel.submit(prepared, 1).addCallback(next_one)
 
         for number in range(50):
-            prepared = house.channel.prepare(house.message(id=f"s{number}"))
-            house.channel.submit(prepared, 1).addCallback(next_one)
-        begin = house.clock.seconds()
-        house.advance(5, step=0.005)
-        rate = len(done) / (house.clock.seconds() - begin)
+            prepared = rig.channel.prepare(rig.message(id=f"s{number}"))
+            rig.channel.submit(prepared, 1).addCallback(next_one)
+        begin = rig.clock.seconds()
+        rig.advance(5, step=0.005)
+        rate = len(done) / (rig.clock.seconds() - begin)
         running.clear()
-        house.stop()
+        rig.stop()
         self.assertGreaterEqual(rate, 450)

@@ -23,7 +23,7 @@ from gdemoi.smpp.pdu.wire import absolute, relative
 from gdemoi.smpp.settings import DefaultCharset, Receipts, ValidityFormat
 from gdemoi.text import gsm7
 from gdemoi.text.segments import Method
-from tests.smpp.house import NOW, House
+from tests.smpp.rig import NOW, ChannelRig
 
 COMMAND = {
     "class_": MessageClass.COMMAND,
@@ -31,18 +31,18 @@ COMMAND = {
 }
 
 
-def made(house: House, text: str | None = "Hello", **fields: Any) -> list[SubmitSm]:
+def made(rig: ChannelRig, text: str | None = "Hello", **fields: Any) -> list[SubmitSm]:
     """Return the PDUs of a message."""
-    prepared = house.channel.prepare(house.message(text, **fields))
+    prepared = rig.channel.prepare(rig.message(text, **fields))
     assert isinstance(prepared, SmppEncodedMessage), prepared
     found = [pdus.decode(bytes.fromhex(one[0])) for one in prepared.wire()]
     assert all(isinstance(one, SubmitSm) for one in found)
     return found  # type: ignore[return-value]
 
 
-def refused(house: House, text: str | None = "Hello", **fields: Any) -> str:
+def refused(rig: ChannelRig, text: str | None = "Hello", **fields: Any) -> str:
     """Return the code of a message's refusal."""
-    outcome = house.channel.prepare(house.message(text, **fields))
+    outcome = rig.channel.prepare(rig.message(text, **fields))
     assert isinstance(outcome, Refused), outcome
     assert not outcome.error.retryable
     return outcome.error.code
@@ -51,84 +51,84 @@ def refused(house: House, text: str | None = "Hello", **fields: Any) -> str:
 class AlphabetTests(SynchronousTestCase):
     def test_g36_gsm_when_it_fits_else_ucs2(self) -> None:
         """The choice is per message, and told."""
-        house = House(start=False)
-        (plain,) = made(house, "Hola @ 5€")
+        rig = ChannelRig(start=False)
+        (plain,) = made(rig, "Hola @ 5€")
         self.assertEqual((plain.data_coding, plain.short_message[-2:]), (0, b"\x1be"))
-        (cyrillic,) = made(house, "Привет")
+        (cyrillic,) = made(rig, "Привет")
         self.assertEqual(cyrillic.data_coding, 8)
         self.assertEqual(cyrillic.short_message, "Привет".encode("utf-16-be"))
-        prepared = house.channel.prepare(house.message("Привет"))
+        prepared = rig.channel.prepare(rig.message("Привет"))
         self.assertEqual((prepared.charset, prepared.data_coding), ("ucs2", 8))  # type: ignore[union-attr]
 
     def test_g36_latin1_and_transliteration(self) -> None:
         """As the message asks."""
-        house = House(start=False)
-        (latin,) = made(house, "año `x`", charset=Charset.LATIN1)
+        rig = ChannelRig(start=False)
+        (latin,) = made(rig, "año `x`", charset=Charset.LATIN1)
         self.assertEqual(latin.data_coding, 3)
         self.assertEqual(latin.short_message, "año `x`".encode("latin-1"))
-        (near,) = made(house, "áéí", on_unencodable=OnUnencodable.TRANSLITERATE)
+        (near,) = made(rig, "áéí", on_unencodable=OnUnencodable.TRANSLITERATE)
         self.assertEqual(near.data_coding, 0)
 
     def test_cyrillic_in_latin_letters(self) -> None:
         """`Где машина` in gsm8 is one segment, by the route's table (A17)."""
-        house = House(start=False)
+        rig = ChannelRig(start=False)
         wish = {"on_unencodable": OnUnencodable.TRANSLITERATE, "charset": Charset.GSM8}
-        (sent,) = made(house, "Где машина", **wish)
+        (sent,) = made(rig, "Где машина", **wish)
         self.assertEqual((sent.data_coding, sent.short_message), (0, b"Gde mashina"))
         gost = Transliteration.GOST
-        (sent,) = made(house, "Ещё", transliteration=gost, **wish)
+        (sent,) = made(rig, "Ещё", transliteration=gost, **wish)
         self.assertEqual(sent.short_message, b"Eshhyo")
 
     def test_g36_default_charset_of_the_smsc(self) -> None:
         """data_coding 0 in Latin-1, packed, or another number for it."""
-        house = House(start=False, default_charset=DefaultCharset.LATIN1)
-        self.assertEqual(made(house, "@_")[0].short_message, b"@_")
-        house = House(start=False, default_charset=DefaultCharset.GSM7)
-        self.assertEqual(made(house, "hello")[0].short_message.hex(), "e8329bfd06")
-        house = House(start=False, gsm_coding=1)
-        self.assertEqual(made(house, "hello")[0].data_coding, 1)
+        rig = ChannelRig(start=False, default_charset=DefaultCharset.LATIN1)
+        self.assertEqual(made(rig, "@_")[0].short_message, b"@_")
+        rig = ChannelRig(start=False, default_charset=DefaultCharset.GSM7)
+        self.assertEqual(made(rig, "hello")[0].short_message.hex(), "e8329bfd06")
+        rig = ChannelRig(start=False, gsm_coding=1)
+        self.assertEqual(made(rig, "hello")[0].data_coding, 1)
 
     def test_g37_commands_arrive_as_written(self) -> None:
         """No byte of a command is changed, and spaces survive at both ends."""
-        house = House(start=False)
+        rig = ChannelRig(start=False)
         text = '  $setparam "a_b";{@}[x]\\^~|  \r\n'
-        (pdu,) = made(house, text, **COMMAND)
+        (pdu,) = made(rig, text, **COMMAND)
         from gdemoi.text import gsm7
 
         self.assertEqual(gsm7.decode(pdu.short_message), text)
-        (latin,) = made(house, text, charset=Charset.LATIN1, **COMMAND)
+        (latin,) = made(rig, text, charset=Charset.LATIN1, **COMMAND)
         self.assertEqual(latin.short_message, text.encode("latin-1"))
 
     def test_g37_a_command_that_does_not_fit_is_refused(self) -> None:
         """Never degraded, never silently in another alphabet."""
-        house = House(start=False)
-        code = refused(house, "привет", charset=Charset.GSM8, **COMMAND)
+        rig = ChannelRig(start=False)
+        code = refused(rig, "привет", charset=Charset.GSM8, **COMMAND)
         self.assertEqual(code, "gateway:unencodable")
-        code = refused(house, "привет", charset=Charset.LATIN1, **COMMAND)
+        code = refused(rig, "привет", charset=Charset.LATIN1, **COMMAND)
         self.assertEqual(code, "gateway:unencodable")
 
     def test_version_33_has_the_gsm_coding_scheme(self) -> None:
         """Latin-1 and octets go as class 1 octets there."""
-        house = House(start=False, version="3.3")
-        self.assertEqual(made(house, "ñç", charset=Charset.LATIN1)[0].data_coding, 0xF5)
-        self.assertEqual(made(house, None, binary=b"ab")[0].data_coding, 0xF5)
+        rig = ChannelRig(start=False, version="3.3")
+        self.assertEqual(made(rig, "ñç", charset=Charset.LATIN1)[0].data_coding, 0xF5)
+        self.assertEqual(made(rig, None, binary=b"ab")[0].data_coding, 0xF5)
 
     def test_version_33_asks_for_receipts_by_0_or_1(self) -> None:
         """No bits for intermediate ones."""
-        house = House(start=False, version="3.3", receipts=Receipts.ALL)
-        self.assertEqual(made(house)[0].registered_delivery, 1)
+        rig = ChannelRig(start=False, version="3.3", receipts=Receipts.ALL)
+        self.assertEqual(made(rig)[0].registered_delivery, 1)
 
     def test_flash_is_gsm_whatever_0_means(self) -> None:
         """0xF0 says GSM 03.38 by itself (field report A14)."""
         for word in DefaultCharset:
-            house = House(start=False, default_charset=word)
-            (pdu,) = made(house, "a@$_è", flash=True)
+            rig = ChannelRig(start=False, default_charset=word)
+            (pdu,) = made(rig, "a@$_è", flash=True)
             self.assertEqual(pdu.data_coding, 0xF0)
             octets = b"a\x00\x02\x11\x04"
             if word is DefaultCharset.GSM7:
                 octets = gsm7.pack(octets)
             self.assertEqual(pdu.short_message, octets, word)
-            (plain,) = made(house, "a@$_", flash=False)
+            (plain,) = made(rig, "a@$_", flash=False)
             if word in (DefaultCharset.LATIN1, DefaultCharset.UTF8):
                 self.assertEqual(plain.short_message, b"a@$_")
 
@@ -139,38 +139,36 @@ class AlphabetTests(SynchronousTestCase):
             ({"ia5_charset": DefaultCharset.ASCII}, b"a@"),
             ({"default_charset": DefaultCharset.LATIN1}, b"a@"),
         ):
-            house = House(start=False, gsm_coding=1, **settings)
-            (pdu,) = made(house, "a@")
+            rig = ChannelRig(start=False, gsm_coding=1, **settings)
+            (pdu,) = made(rig, "a@")
             self.assertEqual((pdu.data_coding, pdu.short_message), (1, octets))
-        house = House(start=False, gsm_coding=1, ia5_charset=DefaultCharset.ASCII)
-        self.assertEqual(made(house, "é")[0].data_coding, 8)
+        rig = ChannelRig(start=False, gsm_coding=1, ia5_charset=DefaultCharset.ASCII)
+        self.assertEqual(made(rig, "é")[0].data_coding, 8)
 
     def test_flash(self) -> None:
         """Class 0 in each alphabet."""
-        house = House(start=False)
-        self.assertEqual(made(house, "hi", flash=True)[0].data_coding, 0xF0)
-        self.assertEqual(made(house, "ё", flash=True)[0].data_coding, 0x18)
-        self.assertEqual(
-            made(house, None, binary=b"x", flash=True)[0].data_coding, 0xF4
-        )
+        rig = ChannelRig(start=False)
+        self.assertEqual(made(rig, "hi", flash=True)[0].data_coding, 0xF0)
+        self.assertEqual(made(rig, "ё", flash=True)[0].data_coding, 0x18)
+        self.assertEqual(made(rig, None, binary=b"x", flash=True)[0].data_coding, 0xF4)
 
 
 class SegmentTests(SynchronousTestCase):
     def test_g38_headers_references_and_limits(self) -> None:
         """esm_class 0x40, a reference per (sender, destination), no silent cut."""
-        house = House(start=False)
-        first = made(house, "x" * 400, to="+79160000001")
-        second = made(house, "x" * 400, to="+79160000001")
-        other = made(house, "x" * 400, to="+79160000002")
+        rig = ChannelRig(start=False)
+        first = made(rig, "x" * 400, to="+79160000001")
+        second = made(rig, "x" * 400, to="+79160000001")
+        other = made(rig, "x" * 400, to="+79160000002")
         self.assertEqual({one.esm_class for one in first}, {0x40})
         self.assertEqual([one.short_message[:3] for one in first], [b"\5\0\3"] * 3)
         self.assertEqual([tuple(one.short_message[4:6]) for one in first], _PARTS)
         references = [pdus_[0].short_message[3] for pdus_ in (first, second, other)]
         self.assertEqual(references[1], (references[0] + 1) & 0xFF)
         self.assertEqual(references[2], references[0])
-        code = refused(house, "x" * 2000)
+        code = refused(rig, "x" * 2000)
         self.assertEqual(code, "gateway:too_long")
-        code = refused(house, "x" * 400, max_segments=2)
+        code = refused(rig, "x" * 400, max_segments=2)
         self.assertEqual(code, "gateway:too_long")
 
     def test_g39_four_forms(self) -> None:
@@ -182,8 +180,8 @@ class SegmentTests(SynchronousTestCase):
             (Method.SAR, [152, 152, 16]),
             (Method.PAYLOAD, [0]),
         ):
-            house = House(start=False, long_messages=method)
-            found = made(house, text)
+            rig = ChannelRig(start=False, long_messages=method)
+            found = made(rig, text)
             self.assertEqual([len(one.short_message) for one in found], sizes)
             tlvs = {tag for one in found for tag, _ in one.tlvs}
             wanted = {
@@ -195,8 +193,8 @@ class SegmentTests(SynchronousTestCase):
     def test_g39_short_messages_need_no_form(self) -> None:
         """Whatever the form, one segment is plain."""
         for method in Method:
-            house = House(start=False, long_messages=method)
-            (one,) = made(house, "short")
+            rig = ChannelRig(start=False, long_messages=method)
+            (one,) = made(rig, "short")
             self.assertEqual((one.esm_class, tuple(one.tlvs)), (0, ()))
 
     @given(
@@ -208,9 +206,9 @@ class SegmentTests(SynchronousTestCase):
         self, text: str, method: Method, charset: Charset
     ) -> None:
         """Nor are short_message and message_payload both used."""
-        house = _HOUSES[method]
-        message = house.message(text, charset=charset)
-        prepared = house.channel.prepare(message)
+        rig = _HOUSES[method]
+        message = rig.message(text, charset=charset)
+        prepared = rig.channel.prepare(message)
         if isinstance(prepared, Refused):
             self.assertIn(prepared.error.code, _REFUSALS)
             return
@@ -222,29 +220,29 @@ class SegmentTests(SynchronousTestCase):
 
     def test_binary_ports_and_headers(self) -> None:
         """Octets go as they are, with the ports or the header of the message."""
-        house = House(start=False)
-        (plain,) = made(house, None, binary=b"\0\xff")
+        rig = ChannelRig(start=False)
+        (plain,) = made(rig, None, binary=b"\0\xff")
         self.assertEqual((plain.data_coding, plain.short_message), (4, b"\0\xff"))
-        (ported,) = made(house, None, binary=b"x", dest_port=2948, source_port=9200)
+        (ported,) = made(rig, None, binary=b"x", dest_port=2948, source_port=9200)
         self.assertEqual(ported.short_message.hex(), "0605040b8423f0" + "78")
         self.assertEqual(ported.esm_class, 0x40)
-        (own,) = made(house, None, binary=b"x", udh=b"\x03\x24\x01\x02")
+        (own,) = made(rig, None, binary=b"x", udh=b"\x03\x24\x01\x02")
         self.assertEqual(own.short_message, b"\x03\x24\x01\x02x")
-        self.assertEqual(refused(house, None, binary=b"x", udh=b"\x09\x24"), _INVALID)
-        long = made(house, None, binary=bytes(300), dest_port=1)
+        self.assertEqual(refused(rig, None, binary=b"x", udh=b"\x09\x24"), _INVALID)
+        long = made(rig, None, binary=bytes(300), dest_port=1)
         self.assertEqual(len(long), 3)
 
 
 _PARTS = [(3, 1), (3, 2), (3, 3)]
 _INVALID = "gateway:invalid"
 _REFUSALS = ("gateway:too_long", "gateway:unencodable")
-_HOUSES = {method: House(start=False, long_messages=method) for method in Method}
+_HOUSES = {method: ChannelRig(start=False, long_messages=method) for method in Method}
 
 
 class AddressTests(SynchronousTestCase):
     def source(self, sender: str | None, **settings: Any) -> tuple[int, int, str]:
         """Return the source address fields of a message."""
-        (pdu,) = made(House(start=False, **settings), from_=sender)
+        (pdu,) = made(ChannelRig(start=False, **settings), from_=sender)
         return pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr
 
     def test_g40_derived(self) -> None:
@@ -262,8 +260,8 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(
             self.source("GdeMoi", source_ton=0, source_npi=1), (0, 1, "GdeMoi")
         )
-        house = House(start=False, destination_ton=2, destination_npi=8)
-        (pdu,) = made(house)
+        rig = ChannelRig(start=False, destination_ton=2, destination_npi=8)
+        (pdu,) = made(rig)
         self.assertEqual((pdu.dest_addr_ton, pdu.dest_addr_npi), (2, 8))
         self.assertEqual(pdu.destination_addr, "79161234567")
 
@@ -274,8 +272,8 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(
             self.source("34600000000", allowed_sender=allowed)[2], "34600000000"
         )
-        house = House(start=False, allowed_sender=allowed)
-        self.assertEqual(refused(house, from_="Other"), "gateway:sender_not_allowed")
+        rig = ChannelRig(start=False, allowed_sender=allowed)
+        self.assertEqual(refused(rig, from_="Other"), "gateway:sender_not_allowed")
         self.assertEqual(
             self.source("Other", allowed_sender=allowed, on_other_sender="replace")[2],
             "GdeMoi",
@@ -284,9 +282,9 @@ class AddressTests(SynchronousTestCase):
 
     def test_g40_senders_that_cannot_be(self) -> None:
         """Twelve letters, Cyrillic, a number of 21 digits."""
-        house = House(start=False)
+        rig = ChannelRig(start=False)
         for sender in ("abcdefghijkl", "ГдеМои", "+" + "1" * 21, "a\nb"):
-            self.assertEqual(refused(house, from_=sender), "gateway:sender_not_allowed")
+            self.assertEqual(refused(rig, from_=sender), "gateway:sender_not_allowed")
 
 
 class FieldTests(SynchronousTestCase):
@@ -297,14 +295,14 @@ class FieldTests(SynchronousTestCase):
             (ValidityFormat.TTL, "000000020000000R"),
             (ValidityFormat.ABSOLUTE, absolute(NOW + 7200, NOW)),
         ):
-            (pdu,) = made(House(start=False, validity_period=form))
+            (pdu,) = made(ChannelRig(start=False, validity_period=form))
             self.assertEqual(pdu.validity_period, wanted)
         for receipts, wanted_number in (
             (Receipts.NONE, 0),
             (Receipts.FINAL, 1),
             (Receipts.ALL, 0x11),
         ):
-            (pdu,) = made(House(start=False, receipts=receipts))
+            (pdu,) = made(ChannelRig(start=False, receipts=receipts))
             self.assertEqual(pdu.registered_delivery, wanted_number)
 
     def test_g41_times(self) -> None:
@@ -327,7 +325,7 @@ class FieldTests(SynchronousTestCase):
             replace_if_present_flag=1,
             tlvs={"0x1403": "3031"},
         )
-        (pdu,) = made(House(start=False), smpp=options)
+        (pdu,) = made(ChannelRig(start=False), smpp=options)
         for name in (
             *("service_type", "protocol_id", "priority_flag", "validity_period"),
             *("schedule_delivery_time", "registered_delivery"),
@@ -338,7 +336,7 @@ class FieldTests(SynchronousTestCase):
 
     def test_g41_options_that_cannot_be(self) -> None:
         """A wrong TLV or an over-long field is this message's fault alone."""
-        house = House(start=False)
+        rig = ChannelRig(start=False)
         for options in (
             SmppOptions(tlvs={"x": "00"}),
             SmppOptions(tlvs={"0x1403": "0"}),
@@ -346,28 +344,28 @@ class FieldTests(SynchronousTestCase):
             SmppOptions(priority_flag=300),
             SmppOptions(validity_period="tomorrow"),
         ):
-            self.assertEqual(refused(house, smpp=options), _INVALID)
+            self.assertEqual(refused(rig, smpp=options), _INVALID)
 
     def test_receipts_that_were_not_asked_for(self) -> None:
         """`submitted` is then the last word."""
-        house = House(receipts=Receipts.NONE)
-        (outcome,) = house.submit(house.message())
+        rig = ChannelRig(receipts=Receipts.NONE)
+        (outcome,) = rig.submit(rig.message())
         self.assertEqual(
             outcome, Accepted(provider_ids=("1001",), receipt_expected=False)
         )
-        house.stop()
+        rig.stop()
 
     def test_g43_an_empty_message_id(self) -> None:
         """The message is sent; no receipt can find it."""
-        house = House(SmscPersonality(password="secret", ids="empty", tracker=False))
-        (outcome,) = house.submit(house.message())
+        rig = ChannelRig(SmscPersonality(password="secret", ids="empty", tracker=False))
+        (outcome,) = rig.submit(rig.message())
         self.assertEqual(outcome, Accepted(provider_ids=(), receipt_expected=False))
-        house.stop()
+        rig.stop()
 
     def test_wire_and_user_data_for_explain(self) -> None:
         """The exact octets, and the units of each segment."""
-        house = House(start=False)
-        prepared = house.channel.prepare(house.message("я" * 80))
+        rig = ChannelRig(start=False)
+        prepared = rig.channel.prepare(rig.message("я" * 80))
         assert isinstance(prepared, SmppEncodedMessage)
         self.assertEqual([units for _, units in prepared.user_data()], [67, 13])
         numbers = [wire[0][24:32] for wire in prepared.wire()]

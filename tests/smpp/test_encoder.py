@@ -8,14 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.message import Outbound, Progress
 from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.settings import SmppSettings
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 
 LONG = "a" * 400
 
 
 class ReferenceTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.house = House(start=False)
+        self.rig = ChannelRig(start=False)
 
     def life(self, chance: float) -> SmppEncoder:
         """Return what prepares the messages of one process."""
@@ -30,7 +30,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def message(self, to: str = "+79161234567", sender: str = "GdeMoi") -> Outbound:
         """Return a long message."""
-        return self.house.message(LONG, to=to, from_=sender)
+        return self.rig.message(LONG, to=to, from_=sender)
 
     def reference(self, life: SmppEncoder, message: Outbound | None = None) -> int:
         """Prepare a message; return its reference, the same in all parts."""

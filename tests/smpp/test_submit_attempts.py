@@ -11,7 +11,7 @@ from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.encoder import SmppEncoder
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.submit_attempts import SubmitAttempt
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 
 GONE = Refused(error=Error("smpp:0x0B", "invalid destination"))
 BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
@@ -20,7 +20,7 @@ BUSY = Refused(error=Error("smpp:0x08", "system error", retryable=True))
 class SendingCase(SynchronousTestCase):
     def submission(self) -> tuple[SubmitAttempt, list[Outcome]]:
         """Return a try of three segments, and where its outcome will be."""
-        message = House(start=False).message("Внимание! " * 15)
+        message = ChannelRig(start=False).message("Внимание! " * 15)
         settings = SmppSettings(host=("h",), system_id="esme")
         prepared = SmppEncoder(settings, lambda: 0.5).prepare(message, 0.0, tlvs=True)
         outcomes: list[Outcome] = []
@@ -229,7 +229,7 @@ class TableTests(SendingCase):
 
     def test_what_would_not_fit_to_a_part_does_not_leave(self) -> None:
         """A command that left in part over a link with TLVs is not sent without."""
-        message = House(start=False).message(
+        message = ChannelRig(start=False).message(
             "Внимание! " * 15, class_=MessageClass.COMMAND
         )
         settings = SmppSettings(host=("h",), system_id="esme", long_messages="sar")
@@ -254,7 +254,7 @@ class TableTests(SendingCase):
             (MessageClass.NOTIFICATION, "sar", True, False, True, 3),
             (MessageClass.NOTIFICATION, "sar", True, True, True, 2),
         ):
-            message = House(start=False).message("Внимание! " * 15, class_=class_)
+            message = ChannelRig(start=False).message("Внимание! " * 15, class_=class_)
             settings = SmppSettings(host=("h",), system_id="esme", long_messages=method)
             prepared = SmppEncoder(settings, lambda: 0.5).prepare(
                 message, 0.0, tlvs=made
@@ -273,10 +273,10 @@ class LateTests(SynchronousTestCase):
     def test_late_answers_with_window_one_do_not_stop_the_channel(self) -> None:
         """Each answer takes longer than response_timeout: an outcome, and only one."""
         slow = SmscPersonality(password="secret", tracker=False, response_delay_s=3.0)
-        house = House(slow, window=1, response_timeout_s=2.0)
-        first = house.submit(house.message("Внимание! " * 15))
-        second = house.submit(house.message("short"))
-        house.advance(20)
+        rig = ChannelRig(slow, window=1, response_timeout_s=2.0)
+        first = rig.submit(rig.message("Внимание! " * 15))
+        second = rig.submit(rig.message("short"))
+        rig.advance(20)
         self.assertEqual((len(first), len(second)), (1, 1))
-        self.assertLessEqual(len(house.upstairs.lates), 2)
-        house.stop()
+        self.assertLessEqual(len(rig.recorder.lates), 2)
+        rig.stop()

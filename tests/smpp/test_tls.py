@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.message import Accepted
 from gdemoi.sandbox.smsc import SmscFactory
 from gdemoi.smpp.settings import SmppSettings
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 
 
 def certificate(
@@ -83,43 +83,41 @@ class _Odd(Protocol):
 
 
 class TlsTests(SynchronousTestCase):
-    def house(self, pem: bytes = CERTIFICATE + KEY, **settings: Any) -> House:
-        """Return a house whose SMSC speaks TLS."""
-        house = House(tls=True, start=False, **settings)
+    def rig(self, pem: bytes = CERTIFICATE + KEY, **settings: Any) -> ChannelRig:
+        """Return a rig whose SMSC speaks TLS."""
+        rig = ChannelRig(tls=True, start=False, **settings)
         # Twisted's client side asks nobody which clock to gather small writes by
-        self.patch(tls_file, "_get_default_clock", lambda: house.clock)
+        self.patch(tls_file, "_get_default_clock", lambda: rig.clock)
         chosen = PrivateCertificate.loadPEM(pem).options()
-        factory = TLSMemoryBIOFactory(
-            chosen, False, SmscFactory(house.smsc), house.clock
-        )
-        house.net.listen("smsc.example", 2775, lambda: factory.buildProtocol(None))
-        house.channel.start(house.upstairs)
-        house.turn(30)
-        return house
+        factory = TLSMemoryBIOFactory(chosen, False, SmscFactory(rig.smsc), rig.clock)
+        rig.net.listen("smsc.example", 2775, lambda: factory.buildProtocol(None))
+        rig.channel.start(rig.recorder)
+        rig.turn(30)
+        return rig
 
     def test_g18_a_certificate_of_our_authority(self) -> None:
         """Name and authority are as they should be: bound, and messages go."""
-        house = self.house(tls_ca=authority(self))
-        self.assertIsNone(house.channel.unable())
-        outcomes = house.submit(house.message())
-        house.turn(20)
+        rig = self.rig(tls_ca=authority(self))
+        self.assertIsNone(rig.channel.unable())
+        outcomes = rig.submit(rig.message())
+        rig.turn(20)
         self.assertIsInstance(outcomes[0], Accepted)
-        house.stop()
+        rig.stop()
 
     def test_g18_a_stranger_is_refused(self) -> None:
         """Signed by nobody we know: no bind, and no password, leaves."""
-        house = self.house()
-        self.assertIsNotNone(house.channel.unable())
-        self.assertEqual(house.smsc.binds, 0)
-        self.assertNotIn(b"secret", bytes(house.net.wires[0][0].written))
-        house.stop()
+        rig = self.rig()
+        self.assertIsNotNone(rig.channel.unable())
+        self.assertEqual(rig.smsc.binds, 0)
+        self.assertNotIn(b"secret", bytes(rig.net.wires[0][0].written))
+        rig.stop()
 
     def test_g18_another_name_is_refused_unless_pinned(self) -> None:
         """The certificate must be for the name that we expect."""
-        house = self.house(tls_ca=authority(self), tls_name="other.example")
-        self.assertIsNotNone(house.channel.unable())
-        self.assertEqual(house.smsc.binds, 0)
-        house.stop()
+        rig = self.rig(tls_ca=authority(self), tls_name="other.example")
+        self.assertIsNotNone(rig.channel.unable())
+        self.assertEqual(rig.smsc.binds, 0)
+        rig.stop()
 
     def test_an_authority_that_cannot_be_read(self) -> None:
         """Missing, empty, broken: said, and tried again; never without it."""
@@ -132,47 +130,47 @@ class TlsTests(SynchronousTestCase):
             (__file__, "holds"),
             (str(broken), "broken"),
         ):
-            house = self.house(tls_ca=path)
-            self.assertIn(why, house.channel.unable() or "")
-            self.assertEqual(house.net.wires, [])
-            house.stop()
+            rig = self.rig(tls_ca=path)
+            self.assertIn(why, rig.channel.unable() or "")
+            self.assertEqual(rig.net.wires, [])
+            rig.stop()
 
     def test_a_certificate_without_a_name(self) -> None:
         """By an authority that is trusted, for nobody: no bind, and no traceback."""
         other = certificate("nobody", names=False, by=(CERTIFICATE, KEY))
-        house = self.house(b"".join(other), tls_ca=authority(self))
-        self.assertIn("the certificate bears no name", house.channel.unable() or "")
-        self.assertEqual(house.smsc.binds, 0)
-        house.stop()
+        rig = self.rig(b"".join(other), tls_ca=authority(self))
+        self.assertIn("the certificate bears no name", rig.channel.unable() or "")
+        self.assertEqual(rig.smsc.binds, 0)
+        rig.stop()
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_certificate_without_a_name_that_is_the_very_one(self) -> None:
         """Who puts a carrier's own certificate into tls_ca means just that one."""
         own = certificate("smsc", names=False)
-        house = self.house(b"".join(own), tls_ca=authority(self, own[0]))
-        self.assertIsNone(house.channel.unable())
-        house.stop()
+        rig = self.rig(b"".join(own), tls_ca=authority(self, own[0]))
+        self.assertIsNone(rig.channel.unable())
+        rig.stop()
         another = certificate("nobody", names=False, by=own)
-        house = self.house(b"".join(another), tls_ca=authority(self, own[0]))
-        self.assertIsNotNone(house.channel.unable())
-        house.stop()
+        rig = self.rig(b"".join(another), tls_ca=authority(self, own[0]))
+        self.assertIsNotNone(rig.channel.unable())
+        rig.stop()
 
     def test_the_name_is_in_the_reason(self) -> None:
         """A certificate for another is told as one, not as a connection lost."""
-        house = self.house(tls_ca=authority(self), tls_name="other.example")
-        why = house.channel.unable() or ""
+        rig = self.rig(tls_ca=authority(self), tls_name="other.example")
+        why = rig.channel.unable() or ""
         self.assertIn("the certificate is for another name", why)
-        house.stop()
+        rig.stop()
 
     def meet(self, tls: bool, says: bytes, **settings: Any) -> str:
         """Meet a far side that says something of its own; return why not."""
-        house = House(tls=tls, start=False, **settings)
-        self.patch(tls_file, "_get_default_clock", lambda: house.clock)
-        house.net.listen("smsc.example", 2775, lambda: _Odd(says))
-        house.channel.start(house.upstairs)
-        house.advance(12)
-        why = house.channel.unable() or ""
-        house.stop()
+        rig = ChannelRig(tls=tls, start=False, **settings)
+        self.patch(tls_file, "_get_default_clock", lambda: rig.clock)
+        rig.net.listen("smsc.example", 2775, lambda: _Odd(says))
+        rig.channel.start(rig.recorder)
+        rig.advance(12)
+        why = rig.channel.unable() or ""
+        rig.stop()
         return why
 
     def test_tls_against_a_plain_port(self) -> None:

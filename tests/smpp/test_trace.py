@@ -12,7 +12,7 @@ from gdemoi.smpp.pdu.pdus import BindTransceiver, DataSm, Outbind, SubmitSm
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.settings import PduLog
 from gdemoi.smpp.trace import Direction, Trace, line, masked, pcap
-from tests.smpp.house import House
+from tests.smpp.rig import ChannelRig
 
 BIND = pdus.encode(BindTransceiver(system_id="esme", password="secret"))
 SUBMIT = pdus.encode(
@@ -86,25 +86,25 @@ class TraceTests(SynchronousTestCase):
 
     def test_the_channel_keeps_a_trace(self) -> None:
         """Both directions, binds included, without the password."""
-        house = House()
-        house.submit(house.message("hello"))
-        assert house.channel.trace is not None
-        records = house.channel.trace.records()
+        rig = ChannelRig()
+        rig.submit(rig.message("hello"))
+        assert rig.channel.trace is not None
+        records = rig.channel.trace.records()
         self.assertEqual(
             [(one["direction"], one["command_id"]) for one in records],
             [("out", 9), ("in", 0x80000009), ("out", 4), ("in", 0x80000004)],
         )
         self.assertNotIn(b"secret".hex(), str(records))
-        hidden = house.channel.trace.records(texts=False)
+        hidden = rig.channel.trace.records(texts=False)
         self.assertNotIn(b"hello".hex(), str(hidden))
-        house.stop()
+        rig.stop()
 
     def test_what_operators_may_see(self) -> None:
         """`ITraced`: numbered lines; texts hidden where the settings say so."""
         for texts, seen in ((True, True), (False, False)):
-            house = House(pdu_log_texts=texts)
-            house.submit(house.message("hello"))
-            channel = house.channel
+            rig = ChannelRig(pdu_log_texts=texts)
+            rig.submit(rig.message("hello"))
+            channel = rig.channel
             self.assertTrue(ITraced.providedBy(channel))
             found = channel.traced(0)
             self.assertEqual([one["number"] for one in found], [1, 2, 3, 4])
@@ -114,19 +114,19 @@ class TraceTests(SynchronousTestCase):
             self.assertEqual("hello" in str(found), seen)
             self.assertEqual(b"hello" in channel.capture(), seen)
             self.assertNotIn(b"secret", channel.capture())
-            house.stop()
+            rig.stop()
 
     def test_nothing_is_kept(self) -> None:
         """`pdu_ring = 0` says so, also while PDUs are logged."""
         for log in (PduLog.OFF, PduLog.LINE):
-            channel = House(start=False, pdu_ring=0, pdu_log=log).channel
+            channel = ChannelRig(start=False, pdu_ring=0, pdu_log=log).channel
             for ask in (lambda c=channel: c.traced(0), channel.capture):
                 fault = self.assertRaises(OurFault, ask)
                 self.assertIn("pdu_ring = 0", str(fault))
 
     def test_no_ring_when_switched_off(self) -> None:
         """`pdu_ring = 0` without a log costs nothing."""
-        self.assertIsNone(House(start=False, pdu_ring=0).channel.trace)
+        self.assertIsNone(ChannelRig(start=False, pdu_ring=0).channel.trace)
 
 
 class PcapTests(SynchronousTestCase):

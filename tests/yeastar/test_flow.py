@@ -12,31 +12,31 @@ from gdemoi.journal import Journal
 from gdemoi.message import MessageClass, OnUnsure, Outbound
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
-from tests.yeastar.world import World
+from tests.yeastar.rig import Rig
 
 
 class FlowTests(SynchronousTestCase):
-    def build(self, ports: int = 1, **settings: Any) -> World:
-        """Start the house over one device."""
-        world = World(ports, **settings)
-        self.world = world
-        self.journal = Journal("sqlite://", world.clock, inline=True)
+    def build(self, ports: int = 1, **settings: Any) -> Rig:
+        """Start the gateway over one device."""
+        rig = Rig(ports, **settings)
+        self.rig = rig
+        self.journal = Journal("sqlite://", rig.clock, inline=True)
         self.successResultOf(self.journal.open())
-        self.house = Dispatcher(
-            self.journal, world.clock, Router([], ("tg400",)), [world.channel]
+        self.recorder = Dispatcher(
+            self.journal, rig.clock, Router([], ("tg400",)), [rig.channel]
         )
-        self.run_to_end(self.house.start())
-        world.later(1.0)
-        self.addCleanup(self.end, self.house, world)
-        return world
+        self.run_to_end(self.recorder.start())
+        rig.later(1.0)
+        self.addCleanup(self.end, self.recorder, rig)
+        return rig
 
-    def end(self, house: Dispatcher, world: World) -> None:
-        """Stop the house; no timer may be left."""
-        stopping = Deferred.fromCoroutine(house.stop(1.0))
-        world.later(5.0)
+    def end(self, recorder: Dispatcher, rig: Rig) -> None:
+        """Stop the gateway; no timer may be left."""
+        stopping = Deferred.fromCoroutine(recorder.stop(1.0))
+        rig.later(5.0)
         self.successResultOf(stopping)
-        world.box.stop()
-        self.assertEqual(world.clock.getDelayedCalls(), [])
+        rig.box.stop()
+        self.assertEqual(rig.clock.getDelayedCalls(), [])
 
     def run_to_end(self, coroutine: Any) -> Any:
         """Return what a coroutine that waits for nothing returns."""
@@ -44,7 +44,7 @@ class FlowTests(SynchronousTestCase):
 
     def accept(self, *names: str, **fields: Any) -> None:
         """Hand commands in, as a platform would."""
-        now = self.world.clock.seconds()
+        now = self.rig.clock.seconds()
         usual: dict[str, Any] = {
             "to": "+79001234567",
             "class_": MessageClass.COMMAND,
@@ -56,8 +56,8 @@ class FlowTests(SynchronousTestCase):
             (Outbound(id=name, text=f"text {name}", **{**usual, **fields}), b"")
             for name in names
         ]
-        self.run_to_end(self.house.intake.accept(batch))
-        self.world.flush()
+        self.run_to_end(self.recorder.intake.accept(batch))
+        self.rig.flush()
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one type, in order."""
@@ -72,86 +72,86 @@ class FlowTests(SynchronousTestCase):
     def test_a_link_cut_in_mid_send(self) -> None:
         """Uncertain, and not a second SMS, sent or not by then."""
         for fate, on_air in (("cut-before", 0), ("cut-after", 1)):
-            world = self.build()
-            world.box.plan.append(fate)
+            rig = self.build()
+            rig.box.plan.append(fate)
             self.accept("m1")
-            world.later(300.0)
+            rig.later(300.0)
             self.assertEqual(self.states("m1"), ["accepted", "uncertain"])
-            self.assertEqual(world.on_air(), on_air)
+            self.assertEqual(rig.on_air(), on_air)
 
     def test_a_link_that_is_back_is_used_at_once(self) -> None:
         """What found the connection lost went out 15 s after the next login.
 
         Nothing of it had left; the lane rested although the device was there again.
         """
-        world = self.build(ports=1)
-        lane = self.house.lanes["tg400"]
+        rig = self.build(ports=1)
+        lane = self.recorder.lanes["tg400"]
         writes: Any = self.journal._writes
         self.accept("m1", "m2")
         while self.states("m1")[-1] != "submitted":
-            world.later(0.25)
+            rig.later(0.25)
         self.assertEqual(len(lane.in_flight), 0)
         # the line is cut while the journal writes that the second one leaves
         writes.hold()
-        world.later(world.settings.interval_s)
+        rig.later(rig.settings.interval_s)
         self.assertEqual(len(lane.in_flight), 1)
-        world.cut()
+        rig.cut()
         writes.release()
         self.assertEqual(self.states("m2")[-1], "waiting")
-        world.later(2.0)
-        self.assertIsNone(world.channel.unable())
+        rig.later(2.0)
+        self.assertIsNone(rig.channel.unable())
         self.assertIsNone(lane.unable())
         self.assertEqual(lane.standing("up", ""), ("up", ""))
-        world.later(2.0)
+        rig.later(2.0)
         self.assertEqual(self.states("m2")[-1], "submitted")
-        self.assertEqual(world.box.doubles(), [])
+        self.assertEqual(rig.box.doubles(), [])
 
     def test_a_late_result_ends_the_doubt(self) -> None:
         """Held for two minutes; the result that comes in that time counts."""
-        world = self.build()
-        world.box.plan.append("late")
+        rig = self.build()
+        rig.box.plan.append("late")
         self.accept("m1")
-        world.later(300.0)
+        rig.later(300.0)
         self.assertEqual(self.states("m1"), ["accepted", "submitted"])
-        self.assertEqual(world.on_air(), 1)
+        self.assertEqual(rig.on_air(), 1)
 
     def test_many_commands(self) -> None:
         """At the pace of the SIMs, each once, none waiting outside the journal."""
-        world = self.build(ports=4)
+        rig = self.build(ports=4)
         names = [f"m{number}" for number in range(30)]
         self.accept(*names[:15])
         for number, name in enumerate(names[15:]):
             self.accept(name, to=f"+7900123{number:04}")
-        world.later(200.0)
-        self.assertEqual(world.on_air(), 30)
-        self.assertEqual(world.box.doubles(), [])
-        self.assertEqual(world.box.too_fast, 0)
+        rig.later(200.0)
+        self.assertEqual(rig.on_air(), 30)
+        self.assertEqual(rig.box.doubles(), [])
+        self.assertEqual(rig.box.too_fast, 0)
         for name in names:
             self.assertEqual(self.states(name), ["accepted", "submitted"])
-        used = {aired.port for aired in world.box.last}
+        used = {aired.port for aired in rig.box.last}
         self.assertEqual(used, {1, 2, 3, 4})
 
     def test_a_port_falls_out(self) -> None:
         """The other goes on; a failure of the network is tried again."""
-        world = self.build(ports=2)
-        world.box.ports[2].powered = False
-        world.box.plan.extend(["failed"])
+        rig = self.build(ports=2)
+        rig.box.ports[2].powered = False
+        rig.box.plan.extend(["failed"])
         self.accept("m1", "m2", "m3")
-        world.later(300.0)
-        self.assertEqual(world.on_air(), 3)
-        self.assertEqual({aired.port for aired in world.box.last}, {1})
+        rig.later(300.0)
+        self.assertEqual(rig.on_air(), 3)
+        self.assertEqual({aired.port for aired in rig.box.last}, {1})
         for name in ("m1", "m2", "m3"):
             self.assertEqual(self.states(name)[-1], "submitted")
 
     def test_long_inbound_sms(self) -> None:
         """Joined by the journal; one ID used twice is two SMS, one lost part shows."""
-        world = self.build(dialect="2025")
+        rig = self.build(dialect="2025")
         text = "Отчёт трекера: 55.7558N 37.6173E, скорость 0, борт 12.6 В. " * 2
         for base, reference in ((1, "7"), (1, "7"), (0, "9")):
-            world.box.incoming(1, "+7900", text, base=base, reference=reference)
-            world.later(10.0)
-        world.box.incoming(1, "+7900", text, reference="7", skip=frozenset({1}))
-        world.later(320.0)
+            rig.box.incoming(1, "+7900", text, base=base, reference=reference)
+            rig.later(10.0)
+        rig.box.incoming(1, "+7900", text, reference="7", skip=frozenset({1}))
+        rig.later(320.0)
         inbound = self.told("inbound")
         whole = [body for body in inbound if body["complete"]]
         self.assertEqual([body["text"] for body in whole], [text] * 3)
@@ -162,9 +162,9 @@ class FlowTests(SynchronousTestCase):
 
     def test_the_tracker_answers(self) -> None:
         """A command goes out, its answer comes in."""
-        world = self.build(dialect="2013")
+        rig = self.build(dialect="2013")
         self.accept("m1?")
-        world.later(10.0)
+        rig.later(10.0)
         (inbound,) = self.told("inbound")
         self.assertEqual(inbound["from"], "+79001234567")
         self.assertTrue(inbound["text"].startswith("text m1: ok"))

@@ -37,7 +37,7 @@ from gdemoi.yeastar.channel import YeastarChannel
 from gdemoi.yeastar.settings import YeastarSettings
 from tests.peers.peer import Peer
 from tests.watch import Watch
-from tests.yeastar.world import House, World
+from tests.yeastar.rig import EventsRecorder, Rig
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
@@ -58,8 +58,8 @@ conn.close()
 """
 
 
-class WatchedHouse(House):
-    """A house in which a test can wait for what the channel tells."""
+class WatchedRecorder(EventsRecorder):
+    """A recorder of which a test can await what the channel tells."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,8 +86,8 @@ class PeerCase(TestCase):
 
     timeout = 110
 
-    def channel(self, port: int, **more: Any) -> tuple[YeastarChannel, WatchedHouse]:
-        """Return a started channel to a port on loopback, and its house."""
+    def channel(self, port: int, **more: Any) -> tuple[YeastarChannel, WatchedRecorder]:
+        """Return a started channel to a port on loopback, and its recorder."""
         usual: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": port,
@@ -95,13 +95,13 @@ class PeerCase(TestCase):
             "password": "apipass",
             "ports": (1,),
         }
-        around = evolve(World().surroundings(), reactor=reactor, clock=reactor)
+        around = evolve(Rig().context(), reactor=reactor, clock=reactor)
         settings = YeastarSettings(**{**usual, **more})
         channel = YeastarChannel("tg", settings, around)
-        house = WatchedHouse()
-        channel.start(house)
+        recorder = WatchedRecorder()
+        channel.start(recorder)
         self.addCleanup(channel.stop, 0.0)
-        return channel, house
+        return channel, recorder
 
     def box(self) -> tuple[TgBox, int]:
         """Return a box that listens on loopback, and its port."""
@@ -134,13 +134,13 @@ class SandboxPeerTests(PeerCase):
 
     async def _over_tcp(self) -> None:
         box, port = self.box()
-        channel, house = self.channel(port)
-        await house.watch.until(lambda: channel.unable() is None, "the login")
+        channel, recorder = self.channel(port)
+        await recorder.watch.until(lambda: channel.unable() is None, "the login")
         prepared = channel.prepare(message("where?"))
         assert not isinstance(prepared, Refused)
         outcome = await channel.submit(prepared, 1)
         self.assertIsInstance(outcome, Accepted)
-        await house.watch.until(lambda: house.inbounds, "the answer")
+        await recorder.watch.until(lambda: recorder.inbounds, "the answer")
         self.assertEqual(box.doubles(), [])
 
     @skipUnless(find_spec("yeastarapi"), "PyPI yeastarAPI is not installed")
@@ -177,12 +177,12 @@ class AmiServerTests(PeerCase):
     async def _t32(self) -> None:
         server = await self.server()
         bad, refusing = self.channel(server.port, password="wrong")
-        good, house = self.channel(
+        good, recorder = self.channel(
             server.port, ping_interval_s=0.05, answer_timeout_s=90.0, poll_interval_s=0
         )
         await refusing.watch.until(lambda: "refused" in (bad.unable() or ""), "no")
         self.assertEqual(bad.unable(), "login refused: Authentication failed")
-        await house.watch.until(lambda: good.unable() is None, "the login")
+        await recorder.watch.until(lambda: good.unable() is None, "the login")
         # its greeting comes after the login, and so before this block
         event = (
             "Event: ReceivedSMS\r\nPrivilege: all,smscommand\r\nID: \r\n"
@@ -190,12 +190,12 @@ class AmiServerTests(PeerCase):
             "Content: Ok+%2B\r\n--END SMS EVENT--\r\n\r\n"
         )
         await server.order("broadcast", text=event)
-        await house.watch.until(lambda: house.inbounds, "the SMS")
-        self.assertEqual(house.inbounds[0].text, "Ok +")
+        await recorder.watch.until(lambda: recorder.inbounds, "the SMS")
+        self.assertEqual(recorder.inbounds[0].text, "Ok +")
         # one follows only when the one before was answered
         await server.saw("ping", count=12)
         self.assertIsNone(good.unable())
-        self.assertEqual([change[1] for change in house.changes], ["up"])
+        self.assertEqual([change[1] for change in recorder.changes], ["up"])
         prepared = good.prepare(message("x"))
         assert not isinstance(prepared, Refused)
         refused = await good.submit(prepared, 1)
@@ -209,7 +209,7 @@ class AmiServerTests(PeerCase):
 
     async def _t32_time_out(self) -> None:
         server = await self.server(auth_timeout_ms=100)
-        channel, house = self.channel(server.port)
-        await house.watch.until(lambda: house.changes, "the end")
-        self.assertEqual(house.changes[0][1], "down")
+        channel, recorder = self.channel(server.port)
+        await recorder.watch.until(lambda: recorder.changes, "the end")
+        self.assertEqual(recorder.changes[0][1], "down")
         self.assertIsNotNone(channel.unable())

@@ -12,12 +12,12 @@ from gdemoi.sandbox.tg import BoxConnection
 from gdemoi.sandbox.tg_box import TgBox
 from gdemoi.yeastar.channel import YeastarChannel
 from tests.names import NamedReactor
-from tests.yeastar.world import World
+from tests.yeastar.rig import Rig
 
 ONE, TWO = "192.0.2.1", "2001:db8::2"
 
 
-class NamedWorld(World):
+class NamedRig(Rig):
     """A world whose device has a name; `first` answers at its first address."""
 
     def __init__(self, first: Any = None, **settings: Any) -> None:
@@ -29,7 +29,7 @@ class NamedWorld(World):
         self.channel = YeastarChannel(
             "tg400",
             self.settings,
-            attrs.evolve(self.surroundings(), reactor=self.reactor),
+            attrs.evolve(self.context(), reactor=self.reactor),
         )
 
     def stranger(self) -> BoxConnection:
@@ -40,51 +40,49 @@ class NamedWorld(World):
 
 
 class AddressTests(SynchronousTestCase):
-    def up_at_the_second(self, world: NamedWorld, within_s: float) -> None:
+    def up_at_the_second(self, rig: NamedRig, within_s: float) -> None:
         """Start; assert that the second address is in use in time."""
-        world.channel.start(world.house)
-        world.later(within_s)
-        self.assertIsNone(world.channel.unable())
-        self.assertEqual(world.reactor.tried, [ONE, TWO])
-        self.assertEqual(
-            world.channel.describe()["address"], f"tg.example:5038 ({TWO})"
-        )
+        rig.channel.start(rig.recorder)
+        rig.later(within_s)
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.reactor.tried, [ONE, TWO])
+        self.assertEqual(rig.channel.describe()["address"], f"tg.example:5038 ({TWO})")
 
     def test_an_address_that_refuses_the_login(self) -> None:
         """It was chosen again and again; the next is tried soon."""
-        world = NamedWorld()
-        self.up_at_the_second(world, 3)
-        self.assertEqual(world.close(), [])
+        rig = NamedRig()
+        self.up_at_the_second(rig, 3)
+        self.assertEqual(rig.close(), [])
 
     def test_an_address_that_says_nothing(self) -> None:
         """After the login's timeout the next one has its turn."""
-        world = NamedWorld(Protocol, answer_timeout_s=5.0)
-        self.up_at_the_second(world, 8)
-        self.assertEqual(world.close(), [])
+        rig = NamedRig(Protocol, answer_timeout_s=5.0)
+        self.up_at_the_second(rig, 8)
+        self.assertEqual(rig.close(), [])
 
     def test_where_it_worked_comes_first_after_a_lost_line(self) -> None:
         """The address that says nothing is not waited for again."""
-        world = NamedWorld(Protocol, answer_timeout_s=5.0)
-        self.up_at_the_second(world, 8)
-        outcomes = world.submit()
-        world.later(30)
+        rig = NamedRig(Protocol, answer_timeout_s=5.0)
+        self.up_at_the_second(rig, 8)
+        outcomes = rig.submit()
+        rig.later(30)
         self.assertTrue(outcomes)
-        world.reactor.net.wires[-1][1].abortConnection()
-        world.later(3)
-        self.assertIsNone(world.channel.unable())
-        self.assertEqual(world.reactor.tried, [ONE, TWO, TWO])
-        self.assertEqual(world.close(), [])
+        rig.reactor.net.wires[-1][1].abortConnection()
+        rig.later(3)
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.reactor.tried, [ONE, TWO, TWO])
+        self.assertEqual(rig.close(), [])
 
     def test_a_name_that_is_not_known_is_told_once_and_asked_for_again(self) -> None:
         """When the resolver knows it again, the device is logged in to."""
-        world = NamedWorld()
-        world.reactor.names.clear()
-        world.channel.start(world.house)
-        world.later(100)
-        ((line, state, reason),) = world.house.changes
+        rig = NamedRig()
+        rig.reactor.names.clear()
+        rig.channel.start(rig.recorder)
+        rig.later(100)
+        ((line, state, reason),) = rig.recorder.changes
         self.assertEqual((line, state), (None, "down"))
         self.assertIn("tg.example", reason)
-        world.reactor.names["tg.example"] = [TWO]
-        world.later(61)
-        self.assertIsNone(world.channel.unable())
-        self.assertEqual(world.close(), [])
+        rig.reactor.names["tg.example"] = [TWO]
+        rig.later(61)
+        self.assertIsNone(rig.channel.unable())
+        self.assertEqual(rig.close(), [])

@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.facts import Acceptance, AttemptEnded, Decision, Hold, Submitted
 from gdemoi.journal import Journal
 from gdemoi.message import Accepted, Inbound, Outbound, Receipt, ReceiptMatch, Uncertain
-from tests.cloud.net import House, Upstairs
+from tests.cloud.net import ChannelRig, EventsRecorder
 
 
-class Written(Upstairs):
+class JournalRecorder(EventsRecorder):
     """Writes into a journal, and remembers what it wrote."""
 
     def __init__(self, journal: Journal) -> None:
@@ -36,29 +36,29 @@ class Written(Upstairs):
         return self._journal.inbound(inbound).addCallback(lambda _: None)
 
 
-class TruthTestCase(SynchronousTestCase):
+class JournalTestCase(SynchronousTestCase):
     """What the platform is told, out of what the provider does."""
 
-    house: House
+    rig: ChannelRig
     journal: Journal
 
-    def open(self, settings: Any, **changes: Any) -> House:
+    def open(self, settings: Any, **changes: Any) -> ChannelRig:
         """Start a channel above a journal in memory."""
-        self.house = House(settings, **changes)
-        self.net = self.house.net
+        self.rig = ChannelRig(settings, **changes)
+        self.net = self.rig.net
         self.journal = Journal("sqlite://", self.net.clock, inline=True)
         self.successResultOf(self.journal.open())
         self.addCleanup(self.journal.close)
-        self.house.up = Written(self.journal)
-        self.house.start()
-        return self.house
+        self.rig.recorder = JournalRecorder(self.journal)
+        self.rig.start()
+        return self.rig
 
     def send(self, sms: Outbound) -> Any:
         """Accept, submit and note the outcome, as the dispatcher does."""
-        channel = self.house.channel
+        channel = self.rig.channel
         accepted = Acceptance(sms, b"f", channel.name, attempting=True)
         self.successResultOf(self.journal.accept([accepted]))
-        outcome = self.house.submit(sms)
+        outcome = self.rig.submit(sms)
         assert outcome is not None
         following: Decision = Hold(self.net.clock.seconds() + 120)
         if isinstance(outcome, Accepted):

@@ -32,7 +32,7 @@ TO = "+79001234567"
 
 
 @implementer(IChannelEvents)
-class House:
+class EventsRecorder:
     """What is above the channel: it writes everything down."""
 
     def __init__(self) -> None:
@@ -65,14 +65,14 @@ class House:
         self.changes.append((line, state, reason))
 
 
-class World:
-    """One device, one channel, the line between them, and the house above."""
+class Rig:
+    """One device, one channel, the line between them, and a recorder."""
 
     def __init__(self, ports: int = 1, dialect: str = "2019", **settings: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1_790_000_000.0)
         self.box = TgBox.with_ports(self.clock, ports, dialect)
-        self.house = House()
+        self.recorder = EventsRecorder()
         self.line_works = True
         self.connections = 0
         self.pumps: list[IOPump] = []
@@ -84,11 +84,11 @@ class World:
         }
         self.settings = YeastarSettings(**{**usual, **settings})
         self.channel = YeastarChannel(
-            "tg400", self.settings, self.surroundings(), self.connect
+            "tg400", self.settings, self.context(), self.connect
         )
 
-    def surroundings(self) -> ChannelContext:
-        """Return the house as far as a channel may use it."""
+    def context(self) -> ChannelContext:
+        """Return what a channel may use of the gateway."""
         return ChannelContext(
             reactor=self.clock,
             clock=self.clock,
@@ -135,9 +135,9 @@ class World:
                 side.abortConnection()
         self.flush()
 
-    def up(self) -> World:
+    def up(self) -> Rig:
         """Start the channel and let it log in."""
-        self.channel.start(self.house)
+        self.channel.start(self.recorder)
         self.later(1.0)
         return self
 

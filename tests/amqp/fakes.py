@@ -21,7 +21,7 @@ from gdemoi.message import MessageState, Outbound
 from tests.amqp.broker import Broker, Network, Side
 
 
-class Outbox:
+class MemoryOutbox:
     """The journal's seam, as far as events go: rows in memory."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Outbox:
         self._told.append(told)
 
 
-class Door:
+class MemoryIntake:
     """The gateway's seam: takes messages, each id once."""
 
     def __init__(self) -> None:
@@ -178,8 +178,8 @@ class ServiceCase(Case):
 
     def setUp(self) -> None:
         super().setUp()
-        self.door = Door()
-        self.outbox = Outbox()
+        self.intake = MemoryIntake()
+        self.outbox = MemoryOutbox()
         self.brokers: dict[int, Broker | None] = {}
         self.service = self.made()
         self.addCleanup(self.assert_nothing_left)
@@ -192,7 +192,7 @@ class ServiceCase(Case):
         return AmqpService(
             AmqpSettings(url=tuple(map(url, addresses)), **settings),
             self.maps,
-            self.door,
+            self.intake,
             self.outbox,  # type: ignore[arg-type]
             self.clock,
             defaults=Defaults("RU"),

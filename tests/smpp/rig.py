@@ -28,8 +28,8 @@ PLAIN = SmscPersonality(password="secret", tracker=False)
 
 
 @implementer(IChannelEvents)
-class Upstairs:
-    """The floors above the channel: writes down, matches, and answers."""
+class EventsRecorder:
+    """What stands above a channel: keeps what it reports, matches receipts, answers."""
 
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
@@ -88,8 +88,8 @@ def _failed() -> Deferred[Any]:
     return failing
 
 
-class House:
-    """Everything that one conversation needs."""
+class ChannelRig:
+    """A channel, its SMSC, a clock, and what records the channel's events."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class House:
         self.clock.rightNow = NOW
         self.net = MemoryNet(self.clock, latency_s)
         self.smsc = Smsc({"esme": personality}, self.clock)
-        self.upstairs = Upstairs()
+        self.recorder = EventsRecorder()
         self.server: Any = None
         for host in hosts:
             self.net.listen(host, 2775, self.answer)
@@ -126,7 +126,7 @@ class House:
         )
         self.channel = SmppChannel("carrier", self.settings, self.context, self.connect)
         if start:
-            self.channel.start(self.upstairs)
+            self.channel.start(self.recorder)
             self.turn(6)
 
     def connect(self, host: Host) -> MemoryEndpoint:

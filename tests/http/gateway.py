@@ -1,4 +1,4 @@
-"""A house below the HTTP side, in memory, and a client without sockets."""
+"""A gateway below the HTTP side, in memory, and a client without sockets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOW = 1_795_000_000.0
 
 
 @define(eq=False)
-class House:
+class FakeGateway:
     """Takes messages into a dict; `commit` holds the answer back when set."""
 
     defaults: Defaults = field(factory=lambda: Defaults(home_country="RU"))
@@ -56,7 +56,7 @@ class House:
     described: list[dict[str, Any]] = field(
         factory=lambda: [{"name": "smsc", "kind": "smpp", "state": "up", "backlog": 2}]
     )
-    # of events that were swept away, or that the house itself has not heard of yet
+    # of events that were swept away, or that the gateway itself has not heard of yet
     newest: int = 0
     states: dict[str, int] = field(factory=dict)
     lost_receipts: list[dict[str, Any]] = field(factory=list)
@@ -265,15 +265,15 @@ class Connection:
 
 @define
 class Client:
-    """Asks an API over a house."""
+    """Asks an API over a gateway."""
 
-    house: House = field(factory=House)
+    gateway: FakeGateway = field(factory=FakeGateway)
     settings: HttpSettings = field(factory=HttpSettings)
     clock: Clock = field(factory=Clock)
     api: Api = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.api = Api(self.house, self.settings, self.clock)
+        self.api = Api(self.gateway, self.settings, self.clock)
 
     def open(
         self,
