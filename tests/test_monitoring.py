@@ -16,8 +16,8 @@ import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import MessageState
-from tests.http.house import Client
-from tests.http.test_metrics import full_house, names_there, samples
+from tests.http.gateway import Client
+from tests.http.test_metrics import gateway_with_figures, names_there, samples
 
 ETC = Path(__file__).parent.parent / "etc"
 NAME = re.compile(r"\b(?:gdemoi|process)_[a-z_]+\b")
@@ -113,8 +113,8 @@ class FilesTests(SynchronousTestCase):
 
     def test_every_label_is_there(self) -> None:
         """So with labels, and with the states that they name."""
-        house = full_house()
-        self.assertTrue(samples(house))
+        gateway = gateway_with_figures()
+        self.assertTrue(samples(gateway))
         known = {"channel", "kind", "line", "state", "status", "method", "answer"}
         for where, what in expressions():
             for label in LABELS.findall(what):
@@ -183,7 +183,7 @@ class PromtoolTests(SynchronousTestCase):
 
     def test_the_figures_are_prometheus_own(self) -> None:
         """`promtool check metrics` has nothing to say against names and help."""
-        body = Client(full_house()).ask("GET", "/metrics").body
+        body = Client(gateway_with_figures()).ask("GET", "/metrics").body
         run = subprocess.run(
             [str(self.tool), "check", "metrics"],
             input=body, capture_output=True, timeout=60,

@@ -2,7 +2,7 @@
 
 The real dispatcher over the real journal (a SQLite file); a life ends like a
 killed process: the file is copied as it lies there and opened by the next life.
-`World` is the far side and the truth: it survives every life and knows which
+`Chaos` is the far side and knows what is true: it survives every life and knows which
 submits the channels really took.  `Chaos.do` takes steps made of numbers, so
 that hypothesis can shrink them; `Chaos.settle` lets everything come to rest and
 `Chaos.complaints` says which promise was broken.

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.contract.figures import AmqpStatus, JournalFigures, LaneFigures
 from gdemoi.errors import Unavailable
 from gdemoi.message import Accepted, Error, MessageState, Refused
-from tests.http.house import Client, House
+from tests.http.gateway import Client, FakeGateway
 
 BROKER = AmqpStatus(
     state="up", reason="", broker="b:5672", blocked=None, taken=9, invalid=1,
@@ -19,8 +19,8 @@ BROKER = AmqpStatus(
 )  # fmt: skip
 
 
-def full_house() -> House:
-    """Return a house in which every figure there is has a value."""
+def gateway_with_figures() -> FakeGateway:
+    """Return a gateway in which every figure there is has a value."""
     lane, journal = LaneFigures(), JournalFigures()
     lane.heard(Accepted())
     lane.heard(Refused(error=Error("smpp:0x58", "throttled")))
@@ -41,7 +41,7 @@ def full_house() -> House:
          "lines": [{"name": "l1", "state": "up", "signal": 21, "balance": "3.20"},
                    {"name": "l2", "state": "down", "signal": 99, "balance": None}]},
     ]  # fmt: skip
-    return House(
+    return FakeGateway(
         described=described,
         lane_figures={"smsc": lane},
         journal_figures=journal,
@@ -50,9 +50,9 @@ def full_house() -> House:
     )
 
 
-def samples(house: House) -> dict[tuple[str, str], float]:
+def samples(gateway: FakeGateway) -> dict[tuple[str, str], float]:
     """Return what Prometheus reads, by name and the values of labels."""
-    client = Client(house)
+    client = Client(gateway)
     client.post({"id": "a", "to": "+79161234567", "text": "x"})
     text = client.ask("GET", "/metrics").body.decode()
     return {
@@ -64,13 +64,13 @@ def samples(house: House) -> dict[tuple[str, str], float]:
 
 def names_there() -> set[str]:
     """Return the names of all samples that there may be."""
-    return {name for name, _ in samples(full_house())}
+    return {name for name, _ in samples(gateway_with_figures())}
 
 
 class MetricsTests(SynchronousTestCase):
     def test_every_figure(self) -> None:
         """Each comes with its labels and its value."""
-        found = samples(full_house())
+        found = samples(gateway_with_figures())
         for key, value in {
             ("gdemoi_channel_sent_total", "smsc,smpp"): 1.0,
             ("gdemoi_channel_submits_total", "smsc,smpp,accepted"): 1.0,
@@ -107,7 +107,7 @@ class MetricsTests(SynchronousTestCase):
 
     def test_histograms(self) -> None:
         """Buckets are cumulative, and end with all of them."""
-        found = samples(full_house())
+        found = samples(gateway_with_figures())
         for name, below, above in (
             ("gdemoi_channel_publish_to_submit_seconds", "0.0025", "0.005"),
             ("gdemoi_channel_submit_to_response_seconds", "0.1", "0.25"),
@@ -121,7 +121,7 @@ class MetricsTests(SynchronousTestCase):
 
     def test_the_program_and_its_process(self) -> None:
         """Version, and what the process takes of the machine."""
-        text = Client(House()).ask("GET", "/metrics").body.decode()
+        text = Client(FakeGateway()).ask("GET", "/metrics").body.decode()
         self.assertRegex(text, r'gdemoi_build_info\{.*version="\d')
         for name in ("process_cpu_seconds_total", "process_resident_memory_bytes",
                      "process_start_time_seconds", "process_open_fds"):  # fmt: skip
@@ -129,9 +129,9 @@ class MetricsTests(SynchronousTestCase):
 
     def test_without_a_broker_and_without_a_journal(self) -> None:
         """What nobody knows is absent, not zero."""
-        house = full_house()
-        house.broker, house.broken = None, Unavailable("no disk")
-        names = {name for name, _ in samples(house)}
+        gateway = gateway_with_figures()
+        gateway.broker, gateway.broken = None, Unavailable("no disk")
+        names = {name for name, _ in samples(gateway)}
         unknown = {
             *("gdemoi_amqp_up", "gdemoi_events_lag_seconds", "gdemoi_messages"),
             *("gdemoi_journal_size_bytes", "gdemoi_channel_oldest_seconds"),
@@ -141,7 +141,7 @@ class MetricsTests(SynchronousTestCase):
 
     def test_names_follow_the_conventions(self) -> None:
         """Base units, `_total` for counters alone, and one name for one type."""
-        text = Client(full_house()).ask("GET", "/metrics").body.decode()
+        text = Client(gateway_with_figures()).ask("GET", "/metrics").body.decode()
         for family in text_string_to_metric_families(text):
             self.assertTrue(family.documentation, family.name)
             for sample in family.samples:

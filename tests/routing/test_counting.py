@@ -10,7 +10,7 @@ from tests.routing.test_dispatcher import Case
 
 class LaneFiguresTests(Case):
     def figures(self) -> LaneFigures:
-        return self.house.figures["a"]
+        return self.dispatcher.figures["a"]
 
     def test_the_way_of_a_message(self) -> None:
         """How long it waited for its submit, and the submit for its answer."""
@@ -46,7 +46,7 @@ class LaneFiguresTests(Case):
         """Counts when it comes, beside the uncertainty before it."""
         self.accept(self.command("m1"))
         self.hands["a"].answer(Uncertain(why="no answer"))
-        self.house.late("m1", 1, Accepted(provider_ids=("p",)))
+        self.dispatcher.late("m1", 1, Accepted(provider_ids=("p",)))
         self.assertEqual(self.figures().statuses(), {"accepted": 1, "uncertain": 1})
 
     def test_inbound(self) -> None:
@@ -56,13 +56,13 @@ class LaneFiguresTests(Case):
                 channel=channel, from_="+79160000000", to=None,
                 received_at=self.clock.seconds(), text="x",
             )  # fmt: skip
-            self.successResultOf(self.house.inbound(inbound))
+            self.successResultOf(self.dispatcher.inbound(inbound))
         self.assertEqual(self.figures().inbound, 2)
 
     def test_a_changed_channel_goes_on_counting(self) -> None:
         """A new configuration does not begin at 0, which looks like a restart."""
         self.accept(self.message())
         self.hands["a"].answer()
-        self.run_to_end(self.house.close_channel("a", 0.0))
-        self.house.open_channel(HandChannel(name="a", account="account-a"))
-        self.assertEqual(self.house.lanes["a"].figures.accepted, 1)
+        self.run_to_end(self.dispatcher.close_channel("a", 0.0))
+        self.dispatcher.open_channel(HandChannel(name="a", account="account-a"))
+        self.assertEqual(self.dispatcher.lanes["a"].figures.accepted, 1)
