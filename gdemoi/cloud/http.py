@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import treq
 from attrs import define, field
@@ -50,7 +49,7 @@ from zope.interface import implementer
 
 from gdemoi.cloud.exchange import HttpAnswer, HttpRequest
 from gdemoi.cloud.handshake import AgreedEndpoints, HandshakeFailed, HttpFactory
-from gdemoi.cloud.settings import is_loopback
+from gdemoi.cloud.settings import is_private
 from gdemoi.errors import Unavailable
 from gdemoi.net.certificates import Named
 from gdemoi.net.faults import in_words
@@ -329,11 +328,6 @@ _BEFORE: Final = (
     VerificationError,
     CertificateError,
 )
-
-
-def is_private(url: str) -> bool:
-    """Tell whether what is sent to this address cannot be read on the way."""
-    return urlsplit(url).scheme == "https" or is_loopback(url)
 
 
 def not_left(why: BaseException) -> bool:

@@ -7,7 +7,6 @@ them, and may change a default.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -22,8 +21,10 @@ from gdemoi.ini import (
     rate,
     secret,
     text,
+    web_address,
     words,
 )
+from gdemoi.ini.listeners import is_loopback
 
 # Messages that wait for an answer in a lane, beyond what HTTP has in flight.
 WINDOW_PER_CONNECTION = 2
@@ -32,23 +33,10 @@ LEAST_AGE_S = 300.0
 MOST_AGE_S = 7 * 86400.0
 
 
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL leads to this very machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _address(value: str) -> str:
-    """Convert a base URL: scheme and host, no slash at the end."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http(s) address such as https://api.example.org")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be an address without user, query or fragment")
-    return value.rstrip("/")
+def is_private(url: str) -> bool:
+    """Tell whether what is sent to this address cannot be read on the way."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 @frozen(kw_only=True)
@@ -56,7 +44,7 @@ class CloudSettings:
     """What every cloud provider's section may hold."""
 
     base_url: str | None = key(
-        _address,
+        web_address,
         default=None,
         doc="where the provider answers, if not at its usual address",
         example="https://api.dublin.ie1.example.com",
@@ -116,9 +104,8 @@ class CloudSettings:
         """Tell what contradicts itself, as (key, why)."""
         if (
             self.base_url is not None
-            and self.base_url.startswith("http:")
             and not self.insecure_http
-            and not is_loopback(self.base_url)
+            and not is_private(self.base_url)
         ):
             yield "base_url", "plain http to another machine needs insecure_http = yes"
         if self.sender_policy == "fixed" and self.default_sender is None:

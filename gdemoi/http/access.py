@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
 from gdemoi.http.answers import Problem, encode, error_of, refuse
+from gdemoi.ini.listeners import is_loopback
 from gdemoi.net.bodies import BoundedSite
 
 # Health for watchers, and a page that holds nothing but asks for the token.
@@ -75,7 +75,7 @@ def _foreign(request: IRequest) -> Problem | None:
     Without a token, loopback is the only protection, and browsers are local.
     """
     host = _hostname(request.getHeader(b"host"))
-    if host is not None and not _is_loopback(host):
+    if host is not None and not is_loopback(host):
         return Problem(403, "forbidden", "without a token only loopback is served")
     origin = request.getHeader(b"origin")
     own = (request.getHeader(b"host") or b"").decode("latin-1")
@@ -99,13 +99,6 @@ def _hostname(header: bytes | None) -> str | None:
         return urlsplit("//" + header.decode("latin-1")).hostname or ""
     except ValueError:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return bool(ip_address(host).is_loopback)
-    except ValueError:
-        return host == "localhost"
 
 
 class ApiSite(BoundedSite):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from attrs import frozen
 from twisted.internet.endpoints import serverFromString
 
-from gdemoi.ini import Converter, duration, integer, key, secret, size
+from gdemoi.ini import duration, integer, key, secret, size, web_address
 from gdemoi.ini.listeners import (
     KINDS,
     Listener,
@@ -56,23 +55,12 @@ def _try(value: str) -> None:
         raise ValueError(f"{value!r} has an option that its kind does not") from None
 
 
-def _public_url(value: str) -> str:
-    """Convert an address that others reach; no slash at its end."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is not an address like https://sms.example.org")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be an address without user, query or fragment")
-    return value.rstrip("/")
-
-
 def is_local(endpoint: str) -> bool:
     """Tell whether only this machine can reach an endpoint."""
     if endpoint.startswith("unix:"):
         return True
     _, named = parts_of(endpoint)
-    host = named.get("interface", "")
-    return host == "localhost" or is_loopback(host)
+    return is_loopback(named.get("interface", ""))
 
 
 endpoint: Final = FileConverter("endpoint", _endpoint, place=with_files)
@@ -100,7 +88,7 @@ class HttpSettings:
         example="tcp:22000",
     )
     public_url: str | None = key(
-        Converter("address", _public_url),
+        web_address,
         default=None,
         doc="how providers reach `webhooks`",
         example="https://sms.example.org",

@@ -22,6 +22,7 @@ from gdemoi.ini.units import (
     secret,
     size,
     text,
+    web_address,
     words,
 )
 from gdemoi.ini.words import Complaint, Place
@@ -48,5 +49,6 @@ __all__ = [
     "secret",
     "size",
     "text",
+    "web_address",
     "words",
 ]

@@ -129,4 +129,4 @@ def is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -326,6 +327,15 @@ def _boolean(value: str) -> bool:
     raise ValueError(f"{value!r} is not yes or no")
 
 
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not an address like https://sms.example.org")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be an address without user, query or fragment")
+    return value.rstrip("/")
+
+
 def _same(value: str) -> str:
     return value
 
@@ -339,6 +349,8 @@ duration: Final = Converter("duration", _duration, _render_duration)
 rate: Final = Converter("rate", _rate, _render_rate)
 # octets
 size: Final = Converter("size", _size, _render_size)
+# http or https, and no slash at the end
+web_address: Final = Converter("address", _web_address)
 # `env:NAME`, `file:/path` or the text itself; `Section.read` looks it up
 secret: Final = Converter("secret", _same)
 # a file; `Section.read` makes it relative to the file that names it

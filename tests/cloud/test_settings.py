@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cloud.channel import PROVIDERS
-from gdemoi.cloud.settings import CloudSettings, is_loopback
+from gdemoi.cloud.settings import CloudSettings, is_private
 from gdemoi.ini import reference
 from tests.cloud.net import ACCOUNT, TOKEN, textlocal, twilio, tyntec, vonage
 
@@ -33,8 +33,9 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(self.keys(twilio(base_url=away)), ["base_url"])
         self.assertEqual(self.keys(twilio(base_url=away, insecure_http=True)), [])
         self.assertEqual(self.keys(twilio(base_url="http://127.0.0.1:1")), [])
-        self.assertTrue(is_loopback("http://[::1]:80/x"))
-        self.assertFalse(is_loopback("http://127.0.0.1.example.org/"))
+        for private in ("http://[::1]:80/x", "http://localhost/", "https://x.example"):
+            self.assertTrue(is_private(private), private)
+        self.assertFalse(is_private("http://127.0.0.1.example.org/"))
 
     def test_twilio(self) -> None:
         """Sids, senders, tokens."""

@@ -77,4 +77,5 @@ class ListenerTests(SynchronousTestCase):
     def test_loopback(self) -> None:
         """Addresses that only this machine reaches."""
         self.assertTrue(is_loopback("127.1.2.3") and is_loopback("::1"))
+        self.assertTrue(is_loopback("localhost"))
         self.assertFalse(is_loopback("192.0.2.1") or is_loopback("a name"))

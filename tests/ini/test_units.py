@@ -19,6 +19,7 @@ from gdemoi.ini import (
     rate,
     size,
     text,
+    web_address,
     words,
 )
 from gdemoi.ini.units import Wrong, rendered, suspicious
@@ -127,6 +128,21 @@ class UnitsTests(SynchronousTestCase):
         with self.assertRaises(Wrong) as caught:
             choice(Charset)("gms7")
         self.assertEqual(caught.exception.hint, "gsm7")
+
+    def test_addresses_of_the_web(self) -> None:
+        """http or https and a host; no slash at the end, nothing behind a path."""
+        self.taken(
+            web_address,
+            {
+                "https://sms.example.org/": "https://sms.example.org",
+                "http://127.0.0.1:8990/a": "http://127.0.0.1:8990/a",
+            },
+        )
+        self.refused(
+            web_address,
+            *("sms.example.org", "ftp://a.example", "https://", "http://["),
+            *("https://u@a.example", "https://a.example/?a", "https://a.example/#a"),
+        )
 
     def test_text_is_kept(self) -> None:
         """Text is whatever was written."""
