@@ -13,8 +13,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -62,10 +61,9 @@ from gdemoi.message import (
     Refused,
     Uncertain,
 )
-from gdemoi.net.faults import of_port
+from gdemoi.net.port import PersistentPort
 from gdemoi.tasks import spawn
 
-LISTEN_AGAIN_S: Final = 10.0
 _ID: Final = re.compile(r"[^\s;:\x00-\x1f\x7f]+\Z")
 
 
@@ -108,10 +106,15 @@ class GoipChannel:
         self._joiner = LongSmsJoiner(settings.join_window_s)
         self._events: IChannelEvents
         self._upward: InboundForwarder
-        self._port: IListeningPort | None = None
-        self._listen_call: IDelayedCall | None = None
-        self._why_deaf = "not started"
-        self._listened: Deferred[CannotListen | None] = Deferred()
+        host, port = settings.listen
+        self._port = PersistentPort(
+            self._clock,
+            self.log,
+            "listen",
+            f"{host}:{port}",
+            lambda: self._reactor.listenUDP(port, self.protocol, interface=host),
+            self._port_changed,
+        )
         self._jobs: dict[GoipJob, Deferred[Outcome]] = {}
         self._commands: dict[int, Deferred[str]] = {}
         self._up: set[str] = set()
@@ -130,7 +133,7 @@ class GoipChannel:
 
     def listening(self) -> Deferred[CannotListen | None]:
         """Fire after the first try to listen (`IListening`)."""
-        return self._listened
+        return self._port.first
 
     def stop(self, grace_s: float) -> Deferred[None]:
         """End exchanges that have not said SEND; wait for the others; close."""
@@ -138,8 +141,8 @@ class GoipChannel:
 
     def unable(self) -> str | None:
         """Return why nothing can be sent now."""
-        if self._port is None:
-            return self._why_deaf
+        if self._port.port is None:
+            return self._port.why
         now = self._clock.seconds()
         if any(line.unusable(now) is None for line in self.lines.values()):
             return None
@@ -187,8 +190,8 @@ class GoipChannel:
         """Return state, lines and counters."""
         now = self._clock.seconds()
         state, reason = self.session.standing(now)
-        if self._port is None:
-            state, reason = "down", self._why_deaf
+        if self._port.port is None:
+            state, reason = "down", self._port.why
         sender = self.session.sender
         return {
             "state": state,
@@ -205,7 +208,7 @@ class GoipChannel:
 
     def mended(self) -> None:
         """End the suspension of all lines: try them at once."""
-        if self._port is not None:
+        if self._port.port is not None:
             self.protocol.settle(self.session.mended(self._clock.seconds()))
             self._events.able(self)
 
@@ -321,33 +324,15 @@ class GoipChannel:
 
     async def _start(self) -> None:
         await self._memory.load()
-        self._listen()
+        self._port.start()
 
-    def _listen(self) -> None:
-        self._listen_call = None
-        host, port = self.settings.listen
-        try:
-            self._port = self._reactor.listenUDP(port, self.protocol, interface=host)
-        except CannotListenError as fault:
-            self._deaf(CannotListen("listen", f"{host}:{port}: {of_port(fault)}"))
-            return
-        if not self._listened.called:
-            self._listened.callback(None)
-        self._events.able(self)
-
-    def _deaf(self, why: CannotListen) -> None:
-        """Try again: what has the port may be this channel as it was before."""
-        if str(why) != self._why_deaf:
-            self._why_deaf = str(why)
-            self._events.changed(self, "down", self._why_deaf)
-        self._listen_call = self._clock.callLater(LISTEN_AGAIN_S, self._listen)
-        if not self._listened.called:
-            self._listened.callback(why)
+    def _port_changed(self, why: str | None) -> None:
+        if why is None:
+            self._events.able(self)
+        else:
+            self._events.changed(self, "down", why)
 
     async def _stop(self, grace_s: float) -> None:
-        if self._listen_call is not None:
-            self._listen_call.cancel()
-            self._listen_call = None
         self.protocol.settle(self.session.stop(self._clock.seconds()))
         if self.session.sender.unfinished and grace_s > 0:
             self._idle = Deferred()
@@ -357,12 +342,7 @@ class GoipChannel:
                 ringing.cancel()
         self.protocol.settle(self.session.abort(self._clock.seconds()))
         await self._memory.save()
-        self._why_deaf = "stopped"
-        port, self._port = self._port, None
-        if port is not None:
-            closing = port.stopListening()
-            if closing is not None:
-                await closing
+        await self._port.stop()
         self.protocol.stopProtocol()
 
     def _end_of_grace(self) -> None:

@@ -1,5 +1,5 @@
 """Connections: which host and address is next, TLS, reconnecting, faults in words.
 
 No protocol is known here; `reconnector` keeps one connection with a login, of any;
-`bodies` bounds what an HTTP server reads.
+`port` opens one of ours again and again; `bodies` bounds what an HTTP server reads.
 """

@@ -124,7 +124,7 @@ class SmppChannel:
 
     def listening(self) -> Deferred[CannotListen | None]:
         """Fire after the first try to listen for outbind (`IListening`)."""
-        return self.outbind.listened
+        return self.outbind.port.first
 
     def paced_by(self, rate: Rate) -> None:
         """Space segments by the lane's rate (`gdemoi.interfaces.IPaced`)."""

@@ -23,18 +23,16 @@ from twisted.internet.endpoints import serverFromString, wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
-    IListeningPort,
     IStreamClientEndpoint,
 )
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gdemoi.errors import CannotListen
 from gdemoi.interfaces import ChannelContext
 from gdemoi.net.certificates import client_options
 from gdemoi.net.endpoints import HostEndpoint
-from gdemoi.net.faults import UNOPENED, in_words, of_port
+from gdemoi.net.faults import in_words
 from gdemoi.net.hosts import Host, Hosts
+from gdemoi.net.port import PersistentPort
 from gdemoi.net.reconnector import (
     FAULTS,
     TIMEOUTS,
@@ -56,7 +54,7 @@ from gdemoi.smpp.session_types import (
 )
 from gdemoi.smpp.settings import SmppSettings
 from gdemoi.smpp.trace import Trace
-from gdemoi.tasks import background, spawn
+from gdemoi.tasks import spawn
 
 log = Logger()
 
@@ -333,8 +331,6 @@ class Link:
 
 # Connections of SMSCs that may be open at once.
 _MOST_OUTBINDS: Final = 4
-# A port that another has is tried again after so long.
-LISTEN_AGAIN_S: Final = 10.0
 # Serial numbers apart from those of the links.
 _FIRST_SERIAL: Final = 1_000_000_000
 
@@ -357,54 +353,36 @@ class OutbindPort:
         self._deliveries = deliveries
         self._trace = None if trace is None else trace.for_link("outbind")
         self._parameters = session_parameters(settings, BIND_RECEIVER)
-        self._port: IListeningPort | None = None
-        # fires with why the first try to listen failed, None when it did not
-        self.listened: Deferred[CannotListen | None] = Deferred()
-        self._listening: Deferred[Any] | None = None
+        where = settings.outbind_listen
+        self.port = PersistentPort(
+            context.clock, log, "outbind_listen", where, self._listen, self._changed
+        )
         self._serial = _FIRST_SERIAL
 
     def start(self) -> None:
         """Listen, when configured."""
-        if not self._settings.outbind_listen:
-            self._tell_first(None)
-            return
-        what = f"listening for outbind to {self._channel}"
-        self._listening = background(self._listen(), log, what)
+        if self._settings.outbind_listen:
+            self.port.start()
+        else:
+            self.port.first.callback(None)
 
     async def stop(self, grace_s: float) -> None:
         """Listen no more and end the sessions."""
-        if self._listening is not None:
-            self._listening.cancel()
-        port, self._port = self._port, None
-        if port is not None:
-            stopped = port.stopListening()
-            if isinstance(stopped, Deferred):
-                await stopped
+        await self.port.stop()
         for esme in list(self.sessions):
             over = esme.over()
             esme.drain(grace_s)
             await over
 
-    async def _listen(self) -> None:
-        """Listen; try again: what has the port may be this channel as it was before."""
+    def _listen(self) -> Any:
         where = self._settings.outbind_listen
-        told = ""
-        while self._port is None:
-            try:
-                endpoint = serverFromString(self._context.reactor, where)
-                self._port = await endpoint.listen(EsmeFactory(self.make))
-            except UNOPENED as fault:
-                why = CannotListen("outbind_listen", f"{where}: {of_port(fault)}")
-                if told and str(why) != told:
-                    log.error("{channel}: {why}", channel=self._channel, why=why)
-                told = str(why)
-                self._tell_first(why)
-                await deferLater(self._context.clock, LISTEN_AGAIN_S)
-        self._tell_first(None)
+        endpoint = serverFromString(self._context.reactor, where)
+        return endpoint.listen(EsmeFactory(self.make))
 
-    def _tell_first(self, why: CannotListen | None) -> None:
-        if not self.listened.called:
-            self.listened.callback(why)
+    def _changed(self, why: str | None) -> None:
+        """Log another reason than the first, which whoever waits for it logs."""
+        if why is not None and self.port.first.called:
+            log.error("{channel}: {why}", channel=self._channel, why=why)
 
     def make(self) -> EsmeProtocol:
         """Return the protocol of a connection that the SMSC opened."""

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.goip.channel import LISTEN_AGAIN_S
+from gdemoi.net.port import LISTEN_AGAIN_S
 from tests.goip.rig import Rig
 
 

@@ -115,7 +115,7 @@ class BindTests(NodeCase):
             outbind_listen="tcp:0:interface=127.0.0.1",
             outbind_password="knock",
         )
-        port = self.channel.outbind._port.getHost().port
+        port = self.channel.outbind.port.port.getHost().port
         await self.peer.order("outbind", port=port, password="wrong")
         await self.peer.saw("closed", session=2)
         await self.peer.order("outbind", port=port, password="knock")

@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import OurFault
 from gdemoi.message import MessageClass, MessageState, Outcome, Uncertain
+from gdemoi.net.port import LISTEN_AGAIN_S
 from gdemoi.sandbox.smsc import SmscPersonality
 from gdemoi.smpp.channel import _MOST_NOTED, KIND
-from gdemoi.smpp.channel_links import LISTEN_AGAIN_S, OutbindPort
+from gdemoi.smpp.channel_links import OutbindPort
 from gdemoi.smpp.encoder import SmppEncodedMessage
 from gdemoi.smpp.inbound import DeliveryRepeats
 from gdemoi.smpp.pdu import pdus
@@ -369,7 +370,7 @@ class OutbindPortTests(SynchronousTestCase):
         around = evolve(rig.context, reactor=reactor, clock=reactor)
         port = OutbindPort("x", rig.settings, around, rig.channel.deliveries, None)
         port.start()
-        why = self.successResultOf(port.listened)
+        why = self.successResultOf(port.port.first)
         assert why is not None
         self.assertEqual(why.key, "outbind_listen")
         self.assertIn("tcp:2776: Address already in use: another program", str(why))

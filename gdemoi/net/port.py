@@ -1,0 +1,87 @@
+"""A port of our own that is opened as soon as it can be had.
+
+What has it may be this very program as it was before a reload: so it is tried again
+and again, and whoever waits for the first try hears why it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from gdemoi.errors import CannotListen
+from gdemoi.net.faults import UNOPENED, of_port
+from gdemoi.tasks import background
+
+# A port that another has is tried again after so long.
+LISTEN_AGAIN_S: Final = 10.0
+
+
+class PersistentPort:
+    """The port `where`, which the ini's `key` names.
+
+    `listen` opens it: it returns the port, or a Deferred of it.  `changed` hears each
+    new reason why it cannot be had, and None when it is open.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        log: Logger,
+        key: str,
+        where: str,
+        listen: Callable[[], Any],
+        changed: Callable[[str | None], None],
+    ) -> None:
+        # fires with why the first try failed, None when it did not
+        self.first: Deferred[CannotListen | None] = Deferred()
+        self.port: IListeningPort | None = None
+        # why there is none
+        self.why = "not started"
+        self._clock = clock
+        self._log = log
+        self._key = key
+        self._where = where
+        self._listen = listen
+        self._changed = changed
+        self._opening: Deferred[Any] | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin to try, unless it was stopped before."""
+        if self._stopped:
+            return
+        self._opening = background(self._open(), self._log, f"opening {self._where}")
+
+    async def stop(self) -> None:
+        """Try no more, and close it."""
+        self._stopped = True
+        self.why = "stopped"
+        if self._opening is not None:
+            self._opening.cancel()
+        port, self.port = self.port, None
+        if port is not None:
+            await maybeDeferred(port.stopListening)
+
+    async def _open(self) -> None:
+        while self.port is None:
+            try:
+                self.port = await maybeDeferred(self._listen)
+            except UNOPENED as fault:
+                why = CannotListen(self._key, f"{self._where}: {of_port(fault)}")
+                if str(why) != self.why:
+                    self.why = str(why)
+                    self._changed(self.why)
+                self._tell_first(why)
+                await deferLater(self._clock, LISTEN_AGAIN_S)
+        self._tell_first(None)
+        self._changed(None)
+
+    def _tell_first(self, why: CannotListen | None) -> None:
+        if not self.first.called:
+            self.first.callback(why)
