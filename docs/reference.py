@@ -107,5 +107,8 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("keys.rst").write_text(page(), encoding="utf-8")
+    from docs import families
+
+    for name, content in (("keys.rst", page()), ("families.rst", families.page())):
+        Path(__file__).with_name(name).write_text(content, encoding="utf-8")
     sys.exit(0)

@@ -118,6 +118,20 @@ class SmppOptions(
     tlvs: dict[str, str] = {}
 
 
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What is odd about a command, as its tracker's profile sees it.
+
+    `at` is the place of a character, from 0; `expected` and `found` are numbers, where
+    the finding is about one.
+    """
+
+    code: str
+    text: str
+    at: int | None = None
+    expected: int | None = None
+    found: int | None = None
+
+
 class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One message to send (MT), complete: defaults filled in, number normalised.
 

@@ -18,6 +18,7 @@ from docutils.core import publish_doctree
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from docs import families
 from docs.reference import page
 from gdemoi.amqp.topology import Topology
 from gdemoi.cli import main
@@ -253,6 +254,12 @@ class ReferenceTests(SynchronousTestCase):
         """docs/keys.rst is what the declarations say; ``make docs`` writes it anew."""
         written = (ROOT / "docs/keys.rst").read_text(encoding="utf-8")
         self.assertEqual(written, page(), "docs/keys.rst is old: run make docs")
+
+    def test_every_family_is_there(self) -> None:
+        """docs/families.rst is what the profiles say; ``make docs`` writes it anew."""
+        written = (ROOT / "docs/families.rst").read_text(encoding="utf-8")
+        told = "docs/families.rst is old: run make docs"
+        self.assertEqual(written, families.page(), told)
 
     def lacks(self, what: set[str], name: str, title: str | None = None) -> None:
         """Assert that each word stands in a document's section, as a literal."""

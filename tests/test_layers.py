@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 PACKAGE = Path(__file__).parent.parent / "gdemoi"
 WORDS = {
     *("message", "facts", "errors", "interfaces", "contract", "kit"),
-    *("cellrate", "ini", "text", "moments"),
+    *("cellrate", "ini", "text", "moments", "profiles"),
 }
 # the packages of the kinds: a new protocol is a name in `gdemoi/kinds.py`, none here
 PROTOCOLS = {

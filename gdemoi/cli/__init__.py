@@ -19,6 +19,7 @@ from gdemoi.cli.configured import check, explain, keys
 from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import line, pause, resume, status, trace, unmatched
 from gdemoi.cli.probing import probe
+from gdemoi.cli.profiles import profiles
 
 __all__ = ["main"]
 
@@ -70,5 +71,6 @@ for command in (
     trace,
     unmatched,
     probe,
+    profiles,
 ):
     main.add_command(command)
