@@ -11,6 +11,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 
+def unattended(done: Deferred[Any], log: Logger, what: str, *args: Any) -> None:
+    """Let a Deferred end without anybody who awaits it; log its failure.
+
+    `what` says what was being done, with a ``%s`` for each of `args`.  A cancellation
+    is not logged.  The Deferred never fails after this.
+    """
+    done.addErrback(_log_failure, log, what, args)  # type: ignore[unused-awaitable]
+
+
+def _log_failure(
+    failure: Failure, log: Logger, what: str, args: tuple[Any, ...]
+) -> None:
+    if failure.check(CancelledError) is None:
+        log.failure("{what} failed", failure=failure, what=what % args)
+
+
 def background(
     coroutine: Coroutine[Any, Any, Any], log: Logger, what: str
 ) -> Deferred[Any]:
@@ -19,12 +35,9 @@ def background(
     Returns the Deferred, so that the owner can cancel it; a cancellation is not
     logged.  The Deferred never fails.
     """
-
-    def tell(failure: Failure) -> None:
-        if failure.check(CancelledError) is None:
-            log.failure("{what} failed", failure=failure, what=what)
-
-    return Deferred.fromCoroutine(coroutine).addErrback(tell)
+    done = Deferred.fromCoroutine(coroutine)
+    unattended(done, log, "%s", what)
+    return done
 
 
 def spawn(coroutine: Coroutine[Any, Any, Any], log: Logger, what: str) -> None:

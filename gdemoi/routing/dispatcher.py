@@ -522,6 +522,20 @@ class Dispatcher:
 
     # -- operators ---------------------------------------------------------
 
+    def reconfigure(
+        self,
+        router: Router,
+        *,
+        policy: RetryPolicy,
+        backlog_limit: int,
+        home_country: str | None,
+    ) -> None:
+        """Decide by other settings from now on; the lanes stay as they are."""
+        self.router = self.intake.router = router
+        self.policy = policy
+        self.intake.backlog_limit = backlog_limit
+        self.home_country = home_country
+
     def forget(self, message_id: str) -> None:
         """Take a cancelled message out of the lanes' memory."""
         for lane in self.lanes.values():

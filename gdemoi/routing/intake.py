@@ -1,23 +1,29 @@
-"""The door: new messages find their way and go into the journal.
+"""New messages find their way and go into the journal.
 
-A message is answered for only after its commit.  When its lane has room, the
-intent of attempt 1 rides in that same commit, so that it leaves at once.
+A message is answered for only after its commit.  When its lane has room, attempt 1
+begins in that same commit, so that the message leaves at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
-from gdemoi.facts import Acceptance, AcceptResult, Final, Rejected, Stored
+from gdemoi.facts import Acceptance, AcceptResult, Rejected, Stored
+from gdemoi.facts import Final as Ended
 from gdemoi.interfaces import EncodedMessage, IJournal
 from gdemoi.message import Error, MessageState, Outbound, Refused, Scope
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.ready_queue import QueueEntry
 from gdemoi.routing.rules import Router, with_defaults
+
+_STORED: Final = Stored()
 
 
 class _Place(msgspec.Struct):
@@ -65,75 +71,85 @@ class Intake:
         self._full = waiting >= limit
         return self._full
 
-    async def accept(
+    def accept(
         self,
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> list[AcceptResult | Rejected]:
-        """Take messages (each with its fingerprint); returns after the commit.
+    ) -> Deferred[list[AcceptResult | Rejected]]:
+        """Take messages (each with its fingerprint); fires after the commit.
 
         What no channel can carry is `Rejected`; with `keep_rejected` it is also
-        written down, with its final event.  Raises `Unavailable` when the
+        written down, with its final event.  Fails with `Unavailable` when the
         backlog is full or the journal cannot write: then nothing was taken.
         """
         if self.closed:
-            raise Unavailable("the gateway is starting or stopping")
+            return fail(Unavailable("the gateway is starting or stopping"))
         if self.full():
-            raise Unavailable("the backlog is full")
+            return fail(Unavailable("the backlog is full"))
         verdicts: list[AcceptResult | Rejected] = []
         places: list[_Place] = []
+        unable = _Unable(self._lanes)
         for index, (message, fingerprint) in enumerate(messages):
-            way = self._way(message)
+            way = self._way(message, unable)
             if isinstance(way, Error):
                 verdicts.append(Rejected(way))
                 if keep_rejected:
                     places.append(_refused_place(index, message, fingerprint, way))
                 continue
-            verdicts.append(Stored())
-            places.append(self._place(index, fingerprint, way))
-        if places:
-            await self._commit(places, verdicts)
-        return verdicts
+            verdicts.append(_STORED)
+            places.append(self._place(index, fingerprint, way, unable))
+        if not places:
+            return succeed(verdicts)
+        written = self._journal.accept([place.acceptance for place in places])
+        return written.addCallbacks(
+            self._committed, self._not_committed, (places, verdicts), {}, (places,)
+        )
 
     def _place(
-        self,
-        index: int,
-        fingerprint: bytes,
-        way: _Way,
+        self, index: int, fingerprint: bytes, way: _Way, unable: _Unable
     ) -> _Place:
         message, lane = way.message, way.lane
         entry = QueueEntry(message, (), way.prepared)
-        fast_path = way.prepared is not None and lane.may_use_fast_path(message)
+        fast_path = (
+            way.prepared is not None
+            and unable[lane.name] is None
+            and lane.may_use_fast_path(message)
+        )
         if fast_path:
             lane.reserve(entry)
         acceptance = Acceptance(message, fingerprint, lane.name, fast_path)
         return _Place(index, acceptance, entry, lane, fast_path)
 
-    async def _commit(
-        self, places: list[_Place], verdicts: list[AcceptResult | Rejected]
-    ) -> None:
-        try:
-            written = await self._journal.accept([p.acceptance for p in places])
-        except Unavailable:
-            for place in places:
-                _give_back(place)
-            raise
+    def _not_committed(self, failure: Failure, places: list[_Place]) -> Failure:
+        for place in places:
+            _give_back(place)
+        return failure
+
+    def _committed(
+        self,
+        written: list[AcceptResult],
+        places: list[_Place],
+        verdicts: list[AcceptResult | Rejected],
+    ) -> list[AcceptResult | Rejected]:
+        """Let what was written go its way; return the verdict for each message."""
         touched: set[Lane] = set()
         for place, verdict in zip(places, written, strict=True):
+            lane, entry = place.lane, place.entry
             if not isinstance(verdict, Stored):
                 verdicts[place.index] = verdict
                 _give_back(place)
-            elif place.entry is not None and place.lane is not None:
+            elif entry is not None and lane is not None:
                 if place.fast_path:
-                    place.lane.launch(place.entry)
+                    lane.launch(entry)
                 else:
-                    place.lane.admit(place.entry)
-                    touched.add(place.lane)
+                    lane.admit(entry)
+                    touched.add(lane)
         for lane in touched:
             lane.pump()
+        return verdicts
 
-    def _way(self, message: Outbound) -> _Way | Error:
+    def _way(self, message: Outbound, unable: _Unable) -> _Way | Error:
         """Find the first channel, able ones first, that can carry the message.
 
         For want of one, the first that could if the sender did not rest there: nothing
@@ -147,7 +163,7 @@ class Intake:
         message = with_defaults(message, route.rule)
         refused: Refused | None = None
         resting: Lane | None = None
-        for name in self._by_ability(route.channels):
+        for name in _able_first(route.channels, unable):
             lane = self._lanes[name]
             prepared = lane.prepare(message)
             if not isinstance(prepared, Refused):
@@ -160,11 +176,24 @@ class Intake:
         assert refused is not None
         return refused.error
 
-    def _by_ability(self, names: Sequence[str]) -> Sequence[str]:
-        """Put the channels that can send now first, else keep the order."""
-        if self._lanes[names[0]].unable() is None:
-            return names
-        return sorted(names, key=lambda name: self._lanes[name].unable() is not None)
+
+class _Unable(dict[str, str | None]):
+    """Why a channel cannot send, by its name: asked once for a batch."""
+
+    def __init__(self, lanes: Mapping[str, Lane]) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def __missing__(self, name: str) -> str | None:
+        self[name] = why = self._lanes[name].unable()
+        return why
+
+
+def _able_first(names: Sequence[str], unable: _Unable) -> Sequence[str]:
+    """Put the channels that can send now first, else keep the order."""
+    if unable[names[0]] is None:
+        return names
+    return sorted(names, key=lambda name: unable[name] is not None)
 
 
 def _refused_place(
@@ -175,7 +204,7 @@ def _refused_place(
         if error.code == "gateway:expired"
         else MessageState.REJECTED
     )
-    final = Final(state, error)
+    final = Ended(state, error)
     acceptance = Acceptance(message, fingerprint, None, next=final)
     return _Place(index, acceptance, None, None)
 

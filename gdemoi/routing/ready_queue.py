@@ -1,13 +1,14 @@
-"""The head of a lane's backlog: which message is next.
+"""The head of a lane's backlog, in memory: which message is next.
 
 By priority, then by age.  A command leaves only when no other command to the same
 number is under way here, so that "set" and "restart" do not overtake one another:
-until then it is parked behind that number.
+until then it is blocked behind that number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from heapq import heapify, heappop, heappush
 
 from attrs import define
@@ -18,7 +19,10 @@ from gdemoi.message import Error, MessageClass, Outbound, Progress, Refused
 
 log = Logger()
 
-_UNPLACED = (0, 0.0, 0)
+# -priority, time of acceptance, count: smaller is earlier, and no two are equal
+Order = tuple[int, float, int]
+_UNPLACED: Order = (0, 0.0, 0)
+_NOTIFICATION = MessageClass.NOTIFICATION
 
 
 @define(slots=True, eq=False)
@@ -32,27 +36,56 @@ class QueueEntry:
     attempts: int = 0
     # how many attempts ended unsure
     uncertain_attempts: int = 0
-    order: tuple[int, float, int] = _UNPLACED
-    # stands at the head again although its time in the journal is later
-    throttled: bool = False
+    order: Order = _UNPLACED
     # which of its parts left in an earlier attempt
     progress: Progress | None = None
-
-    def __lt__(self, other: QueueEntry) -> bool:
-        return self.order < other.order
 
     @property
     def serial(self) -> bool:
         """Whether it must not overtake others to the same number."""
-        return self.message.class_ is not MessageClass.NOTIFICATION
+        return self.message.class_ is not _NOTIFICATION
+
+
+class Backlog(Enum):
+    """Whether the journal holds messages of a lane that are not in memory.
+
+    ==========  ===================  ====================  =======================
+    is          `add`: one more      `reading`             `read`, was it all
+    ==========  ===================  ====================  =======================
+    EMPTY       OLDER                --                    --
+    OLDER       OLDER                READING               --
+    READING     READING_OLDER        --                    EMPTY, else OLDER
+    READING_…   READING_OLDER        --                    OLDER
+    ==========  ===================  ====================  =======================
+
+    Unless it is EMPTY a new message must not enter memory: an older one may be in
+    the journal.
+    """
+
+    EMPTY = "memory has all that is due"
+    OLDER = "the journal has more"
+    READING = "the journal is being read"
+    READING_OLDER = "it is being read, and more has come since"
+
+    def add(self) -> Backlog:
+        """Return what it is when a message was left to the journal."""
+        reading = self in (Backlog.READING, Backlog.READING_OLDER)
+        return Backlog.READING_OLDER if reading else Backlog.OLDER
+
+    def read(self, *, all_of_it: bool) -> Backlog:
+        """Return what it is after the journal was read."""
+        known = all_of_it and self is Backlog.READING
+        return Backlog.EMPTY if known else Backlog.OLDER
 
 
 class ReadyQueue:
     """The messages that stand ready, and the numbers that are busy."""
 
     def __init__(self) -> None:
-        self._heap: list[QueueEntry] = []
-        self._busy: dict[str, list[QueueEntry]] = {}
+        self._heap: list[tuple[Order, QueueEntry]] = []
+        self._busy: dict[str, list[tuple[Order, QueueEntry]]] = {}
+        # how many wait behind a busy number
+        self.blocked = 0
         # numbers whose command waits for its next try: its id, and until when
         self._blocked: dict[str, tuple[str, float]] = {}
         # ids of all that memory answers for, beside what is in flight
@@ -63,18 +96,13 @@ class ReadyQueue:
         return len(self._heap)
 
     def __iter__(self) -> Iterator[QueueEntry]:
-        return iter(sorted(self._heap))
-
-    @property
-    def blocked(self) -> int:
-        """How many wait behind a busy number."""
-        return sum(map(len, self._busy.values()))
+        return iter([entry for _, entry in sorted(self._heap)])
 
     def push(self, entry: QueueEntry) -> None:
         """Let a message stand in line, at the place that it had before."""
         self.place(entry)
         self.in_memory.add(entry.message.id)
-        heappush(self._heap, entry)
+        heappush(self._heap, (entry.order, entry))
 
     def place(self, entry: QueueEntry) -> None:
         """Give a message its place in the order, once and for all."""
@@ -84,11 +112,13 @@ class ReadyQueue:
             entry.order = (-message.priority, message.accepted_at, self._count)
 
     def pop(self) -> QueueEntry | None:
-        """Take the next one whose number is free; None: all others are parked."""
+        """Take the next one whose number is free; None: all others are blocked."""
         while self._heap:
-            entry = heappop(self._heap)
+            placed = heappop(self._heap)
+            entry = placed[1]
             if self._is_blocked(entry):
-                heappush(self._busy[entry.message.to], entry)
+                heappush(self._busy[entry.message.to], placed)
+                self.blocked += 1
                 continue
             self.in_memory.discard(entry.message.id)
             return entry
@@ -96,12 +126,12 @@ class ReadyQueue:
 
     def _is_blocked(self, entry: QueueEntry) -> bool:
         number = entry.message.to
-        if not entry.serial or number not in self._busy:
+        if number not in self._busy or not entry.serial:
             return False
         blocked = self._blocked.get(number)
         if blocked is None or blocked[0] != entry.message.id:
             return True
-        # it goes first; the others are parked again when it has begun
+        # it goes first; the others are blocked again when it has begun
         del self._blocked[number]
         self._free(number)
         return False
@@ -122,7 +152,7 @@ class ReadyQueue:
         return min((until for _, until in self._blocked.values()), default=None)
 
     def unblock(self, now: float) -> None:
-        """Let go what was parked behind a number for long enough."""
+        """Let go what was blocked behind a number for long enough."""
         for number, (_, until) in list(self._blocked.items()):
             if until <= now:
                 del self._blocked[number]
@@ -130,12 +160,12 @@ class ReadyQueue:
 
     def remove(self, message_id: str) -> QueueEntry | None:
         """Take a message out of the line (cancelled, or moved away)."""
-        for entry in self._heap:
-            if entry.message.id == message_id:
-                self._heap.remove(entry)
+        for placed in self._heap:
+            if placed[1].message.id == message_id:
+                self._heap.remove(placed)
                 heapify(self._heap)
                 self.in_memory.discard(message_id)
-                return entry
+                return placed[1]
         return None
 
     def is_busy(self, number: str) -> bool:
@@ -149,13 +179,15 @@ class ReadyQueue:
             self._busy.setdefault(entry.message.to, [])
 
     def end(self, entry: QueueEntry) -> None:
-        """It is no longer: what was parked behind it stands in line again."""
+        """It is no longer: what was blocked behind it stands in line again."""
         if entry.serial:
             self._free(entry.message.to)
 
     def _free(self, number: str) -> None:
-        for blocked in self._busy.pop(number, ()):
-            heappush(self._heap, blocked)
+        blocked = self._busy.pop(number, ())
+        self.blocked -= len(blocked)
+        for placed in blocked:
+            heappush(self._heap, placed)
 
 
 def must_fit(message: Outbound, progress: Progress | None) -> bool:

@@ -297,8 +297,13 @@ class GatewayService(Service):
         for name in sorted(new - old):
             await self._open_channel(made[name])
         # Before channels go: nothing is to find its way to them any more.
-        self.dispatcher.router = Router(fresh.rules, [c.name for c in fresh.channels])
-        self.dispatcher.intake.router = self.dispatcher.router
+        settings = fresh.gateway
+        self.dispatcher.reconfigure(
+            Router(fresh.rules, [c.name for c in fresh.channels]),
+            policy=settings.retry_policy,
+            backlog_limit=settings.backlog_limit,
+            home_country=settings.home_country,
+        )
         for name in sorted(old - new | old & made.keys()):
             await self.dispatcher.close_channel(name, fresh.gateway.shutdown_grace_s)
             self.webhooks.unmount(name)
@@ -337,9 +342,6 @@ class GatewayService(Service):
             log.warn("{warning}", warning=str(warning), each=True)
         self._tell_what_needs_a_restart(fresh)
         set_level(settings.log_level)
-        self.dispatcher.policy = settings.retry_policy
-        self.dispatcher.intake.backlog_limit = settings.backlog_limit
-        self.dispatcher.home_country = settings.home_country
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
         self.gateway.defaults = defaults
 

@@ -494,7 +494,7 @@ class Chaos:
 
         if print_ is not None and not all(repeated):
             return
-        accepting = Deferred.fromCoroutine(self.dispatcher.intake.accept(marked))
+        accepting = self.dispatcher.intake.accept(marked)
         accepting.addBoth(verdicts).addErrback(self._fault)
 
     def _fault(self, failure: Failure) -> None:
@@ -683,10 +683,8 @@ class Chaos:
             if self.broken:
                 return
         for name, lane in self.dispatcher.lanes.items():
-            if lane.waiting or lane.in_flight or lane._head.in_memory:
-                self.complain(
-                    f"lane {name} keeps {lane._head.in_memory} {lane.in_flight}"
-                )
+            if not lane.settled:
+                self.complain(f"lane {name} keeps {lane.waiting} {lane.in_flight}")
         if self.journal.backlog():
             self.complain(f"the backlog is stuck: {self.journal.backlog()}")
         self.pass_(RECEIPT_TTL_S)

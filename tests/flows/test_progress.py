@@ -157,10 +157,11 @@ class Flow(SynchronousTestCase):
         self.run_to_end(self.dispatcher.start())
         self.turn()
 
-    def run_to_end(self, coroutine: Any) -> Any:
-        """Return what a coroutine returns, while time passes."""
+    def run_to_end(self, work: Any) -> Any:
+        """Return what a coroutine or a Deferred comes to, while time passes."""
         found: list[Any] = []
-        Deferred.fromCoroutine(coroutine).addBoth(found.append)
+        done = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+        done.addBoth(found.append)
         for _ in range(400):
             if found:
                 return found[0]

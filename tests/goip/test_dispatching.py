@@ -78,7 +78,7 @@ class DispatchingTests(SynchronousTestCase):
             **more,
         )
         accepting = self.dispatcher.intake.accept([(message, text.encode())])
-        self.successResultOf(Deferred.fromCoroutine(accepting))
+        self.successResultOf(accepting)
 
     def events(self) -> list[dict[str, Any]]:
         found = self.successResultOf(self.journal.events(0, 10_000))

@@ -98,14 +98,12 @@ class Case(SynchronousTestCase):
     def accept(self, *messages: Outbound, keep_rejected: bool = False) -> list[Any]:
         marked = [(m, (m.text or "").encode()) for m in messages]
         accepting = self.dispatcher.intake.accept(marked, keep_rejected=keep_rejected)
-        verdicts: list[Any] = self.run_to_end(accepting)
+        verdicts: list[Any] = self.successResultOf(accepting)
         return verdicts
 
     def refuse(self, message: Outbound) -> None:
         """See that the door is closed to a message."""
-        accepting = Deferred.fromCoroutine(
-            self.dispatcher.intake.accept([(message, b"")])
-        )
+        accepting = self.dispatcher.intake.accept([(message, b"")])
         self.failureResultOf(accepting, Unavailable)
 
     def states(self, id_: str = "m1") -> list[str]:
@@ -390,7 +388,7 @@ class ThrottleTests(Case):
         hand = self.hands["a"]
         self.accept(self.message())
         hand.answer(self.throttle())
-        self.assertTrue(self.dispatcher.lanes["a"].pace.slowed)
+        self.assertTrue(self.dispatcher.lanes["a"].back_off.pace.slowed)
 
     def test_throttled_for_long_ends_as_expired(self) -> None:
         """A message is retried no longer than its time to live."""
@@ -771,7 +769,7 @@ class FullQueueTests(Case):
             self.accept(self.message(f"m{n}", to=self.OTHER))
             hand.answer(Accepted())
         self.assertEqual(hand.ids, ["full", *(f"m{n}" for n in range(30))])
-        self.assertFalse(self.dispatcher.lanes["a"].pace.slowed)
+        self.assertFalse(self.dispatcher.lanes["a"].back_off.pace.slowed)
 
     def test_it_waits_alone_and_longer_each_time(self) -> None:
         """10, 20, 40 s, and no last try: it expires when nobody takes it."""
@@ -816,10 +814,12 @@ class FullQueueTests(Case):
         """Three numbers within five seconds slow it down."""
         hand = self.hands["a"]
         for n in range(3):
-            self.assertEqual(self.dispatcher.lanes["a"].pace.throttled_count, 0)
+            self.assertEqual(
+                self.dispatcher.lanes["a"].back_off.pace.throttled_count, 0
+            )
             self.accept(self.message(f"m{n}", to=f"+7916000000{n}"))
             hand.answer(self.FULL)
-        self.assertEqual(self.dispatcher.lanes["a"].pace.throttled_count, 1)
+        self.assertEqual(self.dispatcher.lanes["a"].back_off.pace.throttled_count, 1)
 
 
 NOT_YOURS = Refused(error=Error("twilio:21606", "not yours"), scope=Scope.SENDER)
@@ -921,7 +921,7 @@ class SenderTests(Case):
         self.accept(self.message("n1", from_="BUSY"), self.message("m1", from_="GOOD"))
         hand.answer()
         self.assertEqual(hand.ids, ["c1", "m1"])
-        self.assertFalse(self.dispatcher.lanes["a"].pace.slowed)
+        self.assertFalse(self.dispatcher.lanes["a"].back_off.pace.slowed)
         self.clock.advance(59)
         self.assertEqual(hand.ids, ["c1", "m1"])
         self.clock.advance(1)
@@ -1294,9 +1294,7 @@ class RaceTests(Case):
         journal: Any = self.journal
         journal._writes.hold()
         self.dispatcher.lanes["a"].more()
-        accepting = Deferred.fromCoroutine(
-            self.dispatcher.intake.accept([(self.message("m1"), b"")])
-        )
+        accepting = self.dispatcher.intake.accept([(self.message("m1"), b"")])
         # what was noted first is heard of first, and reads what was committed
         jobs = journal._writes._held
         first: Deferred[Any] = Deferred()

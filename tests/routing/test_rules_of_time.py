@@ -65,7 +65,7 @@ class SlowCommitTests(Case):
             expires_at = self.clock.seconds() + 20.0
             self.disk.slow = True
             message = self.message(id_, expires_at=expires_at)
-            Deferred.fromCoroutine(self.dispatcher.intake.accept([(message, b"")]))
+            self.dispatcher.intake.accept([(message, b"")])
             self.passes(took_s, id_, leaves)
 
     def test_out_of_the_line(self) -> None:

@@ -438,7 +438,7 @@ class ResetTests(SynchronousTestCase):
             )
             for number in range(count)
         ]
-        self.run_to_end(self.dispatcher.intake.accept(batch))
+        self.successResultOf(self.dispatcher.intake.accept(batch))
 
     def seconds_until_sent(self, most_s: float) -> float:
         """Let time pass until nothing waits; return how much did."""

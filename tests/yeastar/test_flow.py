@@ -56,7 +56,7 @@ class FlowTests(SynchronousTestCase):
             (Outbound(id=name, text=f"text {name}", **{**usual, **fields}), b"")
             for name in names
         ]
-        self.run_to_end(self.recorder.intake.accept(batch))
+        self.successResultOf(self.recorder.intake.accept(batch))
         self.rig.flush()
 
     def told(self, kind: str) -> list[dict[str, Any]]:
