@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -38,6 +39,15 @@ def background(
     done = Deferred.fromCoroutine(coroutine)
     unattended(done, log, "%s", what)
     return done
+
+
+async def in_time(waiting: Deferred[Any], limit_s: float, clock: IReactorTime) -> bool:
+    """Wait until `waiting` fires, `limit_s` at most; return whether it did."""
+    try:
+        await waiting.addTimeout(limit_s, clock)
+    except DeadlinePassed:
+        return False
+    return True
 
 
 def spawn(coroutine: Coroutine[Any, Any, Any], log: Logger, what: str) -> None:

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.tasks import Alarm, background, spawn
+from gdemoi.tasks import Alarm, background, in_time, spawn
 
 
 class TasksTests(SynchronousTestCase):
@@ -31,6 +31,31 @@ class TasksTests(SynchronousTestCase):
         task.cancel()
         self.successResultOf(task)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_waiting_has_an_end(self) -> None:
+        """It tells whether there was time enough; no timer is left."""
+        clock = Clock()
+        soon: Deferred[None] = Deferred()
+        there = Deferred.fromCoroutine(in_time(soon, 5.0, clock))
+        clock.advance(4.0)
+        soon.callback(None)
+        self.assertTrue(self.successResultOf(there))
+        self.assertEqual(clock.getDelayedCalls(), [])
+        never: Deferred[None] = Deferred()
+        over = Deferred.fromCoroutine(in_time(never, 5.0, clock))
+        clock.advance(4.0)
+        self.assertNoResult(over)
+        clock.advance(1.0)
+        self.assertFalse(self.successResultOf(over))
+        # what comes all the same hurts nobody
+        never.callback(None)
+
+    def test_what_fails_meanwhile_is_no_timeout(self) -> None:
+        """The failure is the waiter's."""
+        bad: Deferred[None] = Deferred()
+        work = Deferred.fromCoroutine(in_time(bad, 5.0, Clock()))
+        bad.errback(ZeroDivisionError())
+        self.failureResultOf(work, ZeroDivisionError)
 
 
 DAY = 86_400.0

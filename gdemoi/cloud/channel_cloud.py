@@ -48,7 +48,7 @@ from gdemoi.message import (
     Scope,
     Uncertain,
 )
-from gdemoi.tasks import background
+from gdemoi.tasks import background, in_time
 
 log = Logger()
 
@@ -194,12 +194,9 @@ class CloudChannel:
         for running in work:
             running.cancel()
         if self._submits:
-            waiting = DeferredList(
-                [_after(one) for one in self._submits], consumeErrors=True
-            )
-            await waiting.addTimeout(
-                grace_s, self._clock, onTimeoutCancel=lambda *_: None
-            )
+            after = [_after(one) for one in self._submits]
+            waiting = DeferredList(after, consumeErrors=True)
+            await in_time(waiting, grace_s, self._clock)
         self._http.finish()
         for unanswered in list(self._submits):
             unanswered.cancel()

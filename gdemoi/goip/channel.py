@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
+from attrs import define
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -21,7 +22,7 @@ from gdemoi.errors import CannotListen, ConfigurationError, OurFault, Unavailabl
 from gdemoi.goip.channel_memory import ChannelMemory
 from gdemoi.goip.datagrams import WORD_LIMIT
 from gdemoi.goip.encoded import GoipEncodedMessage, prepare
-from gdemoi.goip.inbound import InboundKey, LongSmsJoiner
+from gdemoi.goip.inbound import LongSmsJoiner
 from gdemoi.goip.lines import Line, bound_line, line_view
 from gdemoi.goip.outcomes import inbound_of, outcome_of, receipt_of
 from gdemoi.goip.protocol import GoipProtocol
@@ -62,7 +63,7 @@ from gdemoi.message import (
     Uncertain,
 )
 from gdemoi.net.port import PersistentPort
-from gdemoi.tasks import spawn
+from gdemoi.tasks import in_time, spawn
 
 _ID: Final = re.compile(r"[^\s;:\x00-\x1f\x7f]+\Z")
 
@@ -336,19 +337,12 @@ class GoipChannel:
         self.protocol.settle(self.session.stop(self._clock.seconds()))
         if self.session.sender.unfinished and grace_s > 0:
             self._idle = Deferred()
-            ringing = self._clock.callLater(grace_s, self._end_of_grace)
-            await self._idle
-            if ringing.active():
-                ringing.cancel()
+            await in_time(self._idle, grace_s, self._clock)
+            self._idle = None
         self.protocol.settle(self.session.abort(self._clock.seconds()))
         await self._memory.save()
         await self._port.stop()
         self.protocol.stopProtocol()
-
-    def _end_of_grace(self) -> None:
-        idle, self._idle = self._idle, None
-        if idle is not None:
-            idle.callback(None)
 
 
 def make(
@@ -382,27 +376,22 @@ KIND: Final = ChannelKind(
 # -- inbound SMS and receipts ------------------------------------------------
 
 
+@define
 class InboundForwarder:
     """Hands inbound SMS and receipts to the journal; then acknowledges them."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        name: str,
-        account: str,
-        protocol: GoipProtocol,
-        joiner: LongSmsJoiner,
-        clock: IReactorTime,
-        events: IChannelEvents,
-    ) -> None:
-        self._name = name
-        self._account = account
-        self._protocol = protocol
-        self._session = protocol.session
-        self._joiner = joiner
-        self._clock = clock
-        self._events = events
+    _name: str
+    _account: str
+    _protocol: GoipProtocol
+    _joiner: LongSmsJoiner
+    _clock: IReactorTime
+    _events: IChannelEvents
+
+    @property
+    def _session(self) -> GoipSession:
+        return self._protocol.session
 
     async def sms(self, received: SmsReceived) -> None:
         """Hand an SMS to the journal; acknowledge it after the commit."""
@@ -414,29 +403,15 @@ class InboundForwarder:
             inbound = msgspec.structs.replace(
                 inbound, part=part, join_window_s=self._joiner.window_s
             )
-        safe = False
-        try:
-            await self._events.inbound(inbound)
-            safe = True
-        except Unavailable as fault:
-            self._not_safe(received.line, fault)
-        finally:
-            self._settle(received.key, safe)
+        await self._recorded(self._events.inbound(inbound), received)
 
     async def receipt(self, received: ReceiptReceived) -> None:
         """Hand a receipt to the journal; acknowledge it after the commit."""
         now = self._clock.seconds()
         receipt = receipt_of(received, self._account, self._name, now)
-        safe = False
-        try:
-            match = await self._events.receipt(receipt)
-            safe = True
-            if match is None and not received.known:
-                self._unmatched(received, now)
-        except Unavailable as fault:
-            self._not_safe(received.line, fault)
-        finally:
-            self._settle(received.key, safe)
+        safe, match = await self._recorded(self._events.receipt(receipt), received)
+        if safe and match is None and not received.known:
+            self._unmatched(received, now)
 
     def _unmatched(self, received: ReceiptReceived, now: float) -> None:
         """A receipt about no SMS that we know: perhaps the unsure one.
@@ -472,20 +447,27 @@ class InboundForwarder:
         )
         self._events.late(job.message_id, job.attempt, outcome)
 
-    def _not_safe(self, line: str, fault: Unavailable) -> None:
-        self.log.warn(
-            "{channel}: line {line}: not acknowledged, since {fault}",
-            channel=self._name,
-            line=line,
-            fault=str(fault),
-        )
-
-    def _settle(self, key: InboundKey, safe: bool) -> None:
-        if safe:
-            self._session.stored(key, self._clock.seconds())
-        else:
-            self._session.not_stored(key)
-        self._protocol.flush()
+    async def _recorded(
+        self, writing: Deferred[Any], received: SmsReceived | ReceiptReceived
+    ) -> tuple[bool, Any]:
+        """Return whether it is on the disk, and with what answer; acknowledge it."""
+        safe, answer = False, None
+        try:
+            answer = await writing
+            safe = True
+            self._session.stored(received.key, self._clock.seconds())
+        except Unavailable as fault:
+            self.log.warn(
+                "{channel}: line {line}: not acknowledged, since {fault}",
+                channel=self._name,
+                line=received.line,
+                fault=str(fault),
+            )
+        finally:
+            if not safe:
+                self._session.not_stored(received.key)
+            self._protocol.flush()
+        return safe, answer
 
 
 def _in_words(outcome: Refused | Uncertain) -> str:

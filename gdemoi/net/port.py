@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import deferLater
@@ -22,35 +23,26 @@ from gdemoi.tasks import background
 LISTEN_AGAIN_S: Final = 10.0
 
 
+@define(eq=False)
 class PersistentPort:
     """The port `where`, which the ini's `key` names.
 
     `listen` opens it: it returns the port, or a Deferred of it.  `changed` hears each
-    new reason why it cannot be had, and None when it is open.
+    new reason why it cannot be had, and None when it is open.  `first` fires with why
+    the first try failed, None when it did not; `why` tells why there is no port now.
     """
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        log: Logger,
-        key: str,
-        where: str,
-        listen: Callable[[], Any],
-        changed: Callable[[str | None], None],
-    ) -> None:
-        # fires with why the first try failed, None when it did not
-        self.first: Deferred[CannotListen | None] = Deferred()
-        self.port: IListeningPort | None = None
-        # why there is none
-        self.why = "not started"
-        self._clock = clock
-        self._log = log
-        self._key = key
-        self._where = where
-        self._listen = listen
-        self._changed = changed
-        self._opening: Deferred[Any] | None = None
-        self._stopped = False
+    _clock: IReactorTime
+    _log: Logger
+    _key: str
+    _where: str
+    _listen: Callable[[], Any]
+    _changed: Callable[[str | None], None]
+    first: Deferred[CannotListen | None] = field(factory=Deferred, init=False)
+    port: IListeningPort | None = field(default=None, init=False)
+    why: str = field(default="not started", init=False)
+    _opening: Deferred[Any] | None = field(default=None, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     def start(self) -> None:
         """Begin to try, unless it was stopped before."""

@@ -477,14 +477,8 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def make(
-    name: str,
-    settings: SmppSettings,
-    parts: list[tuple[str, str, Any]],
-    context: ChannelContext,
-) -> SmppChannel:
-    """Make the channel of a section."""
-    return SmppChannel(name, settings, context)
-
-
-KIND: Final = ChannelKind(name="smpp", settings=SmppSettings, make=make)
+KIND: Final = ChannelKind(
+    name="smpp",
+    settings=SmppSettings,
+    make=lambda name, settings, parts, context: SmppChannel(name, settings, context),
+)

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -44,6 +43,7 @@ from gdemoi.message import (
 from gdemoi.net.endpoints import HostEndpoint
 from gdemoi.net.hosts import Host
 from gdemoi.net.reconnector import Reconnector, ReconnectorState
+from gdemoi.tasks import in_time
 from gdemoi.yeastar import session_events as events
 from gdemoi.yeastar.channel_spool import Spool
 from gdemoi.yeastar.commands import commands_of, ussd_of
@@ -150,9 +150,7 @@ class YeastarChannel:
         self._spool.stop()
 
     async def _for_at_most(self, waiting: Deferred[None], limit_s: float) -> None:
-        try:
-            await waiting.addTimeout(limit_s, self._clock)
-        except DeferredTimeoutError:
+        if not await in_time(waiting, limit_s, self._clock):
             log.warn("{channel}: not finished in time at stop", channel=self.name)
 
     @property
@@ -473,17 +471,11 @@ def _may_be_half_out(prepared: TgEncodedMessage) -> bool:
     return command and prepared.segments > 1
 
 
-def make(
-    name: str,
-    settings: YeastarSettings,
-    parts: list[tuple[str, str, Any]],
-    around: ChannelContext,
-) -> YeastarChannel:
-    """Make the channel of one section."""
-    return YeastarChannel(name, settings, around)
-
-
-KIND: Final = ChannelKind(name="yeastar", settings=YeastarSettings, make=make)
+KIND: Final = ChannelKind(
+    name="yeastar",
+    settings=YeastarSettings,
+    make=lambda name, settings, parts, around: YeastarChannel(name, settings, around),
+)
 
 
 def _some(reasons: Sequence[str]) -> str:
