@@ -7,7 +7,7 @@ outcome is committed together with what was decided.  A slot of the window is ta
 from the first step to the channel's answer.
 
 What an outcome does to the lane as a whole (pace, rests, senders) is in `BackOff`;
-where the message goes then, in `Place`.
+where the message goes then, in `WaitingPlace`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class LaneOwner(Protocol):
         """Hear that the lane rests, or no longer, or that its senders do."""
 
 
-class Place(Enum):
+class WaitingPlace(Enum):
     """Where a message waits that was refused and will be tried again here."""
 
     # the journal has it, until it is due (or it does not wait here at all)
@@ -381,7 +381,7 @@ class Lane:
         entry.uncertain_attempts += isinstance(outcome, Uncertain)
         self._free_slot(entry)
         self.heard(outcome)
-        place = Place.JOURNAL
+        place = WaitingPlace.JOURNAL
         if isinstance(outcome, Accepted):
             self.sent += 1
             self.back_off.taken(entry, outcome, now)
@@ -413,13 +413,13 @@ class Lane:
         entry: QueueEntry,
         outcome: Outcome,
         after: Decision,
-        place: Place,
+        place: WaitingPlace,
     ) -> None:
         """Put a message where it waits, now that the journal knows what was decided."""
-        if place is Place.HEAD:
+        if place is WaitingPlace.HEAD:
             self._queue.push(entry)
             self.pump()
-        elif place is Place.SENDER:
+        elif place is WaitingPlace.SENDER:
             self._senderless[entry.message.id] = entry
             if not self.back_off.senders_rest:
                 self.back_off.look_at_senders()
@@ -439,7 +439,7 @@ class Lane:
 
     # -- what was refused --------------------------------------------------
 
-    def _place(self, refused: Refused, after: Decision) -> Place:
+    def _place(self, refused: Refused, after: Decision) -> WaitingPlace:
         """Return where a refused message waits for what was decided.
 
         =====================================================  =======================
@@ -456,29 +456,29 @@ class Lane:
         # a lane that is stopping has no head to come back to
         here = isinstance(after, Wait) and after.channel == self.name
         if not here or self.stopping:
-            return Place.JOURNAL
+            return WaitingPlace.JOURNAL
         given_back = refused.by_us and refused.until_able
         halted = refused.scope is Scope.CHANNEL_UNTIL_MENDED
         if refused.throttled or halted or given_back:
-            return Place.HEAD
+            return WaitingPlace.HEAD
         if refused.scope is Scope.SENDER and len(self._senderless) < HEAD_LIMIT:
-            return Place.SENDER
-        return Place.JOURNAL
+            return WaitingPlace.SENDER
+        return WaitingPlace.JOURNAL
 
     def _keep(
         self, entry: QueueEntry, refused: Refused, after: Decision, now: float
-    ) -> tuple[Place, Decision]:
+    ) -> tuple[WaitingPlace, Decision]:
         """Let memory answer for what waits there; return what the journal is told."""
         if not refused.throttled:
             # by the next try the channel may want it otherwise
             entry.prepared = None
         place = self._place(refused, after)
-        if place is not Place.JOURNAL:
+        if place is not WaitingPlace.JOURNAL:
             self._queue.in_memory.add(entry.message.id)
-        if place is Place.HEAD and isinstance(after, Wait):
+        if place is WaitingPlace.HEAD and isinstance(after, Wait):
             wait_until = now + self.back_off.pace.wait_s(now)
             after = Wait(max(after.until, wait_until), self.name, after.error)
-        elif place is Place.SENDER:
+        elif place is WaitingPlace.SENDER:
             self._block(entry, after)
         elif refused.queue_full:
             self._block(entry, after)
@@ -489,7 +489,7 @@ class Lane:
         """Find another way for a message that the channel refuses before it leaves."""
         after = self._owner.refused_here(self, entry, refused)
         self._queue.in_memory.add(entry.message.id)
-        if self._place(refused, after) is Place.SENDER:
+        if self._place(refused, after) is WaitingPlace.SENDER:
             self._block(entry, after)
             self._senderless[entry.message.id] = entry
             return
