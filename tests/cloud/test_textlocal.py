@@ -348,6 +348,8 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual(form(PROVIDER.sources_request()), {"apikey": "abcdefgh"})
         answer = json_answer(200, inboxes=[{"id": 10}, {"id": "11"}], status="success")
         self.assertEqual(PROVIDER.sources_of(answer), ("10", "11"))
+        with self.assertRaisesRegex(TheirFault, "HTTP 500"):
+            PROVIDER.sources_of(HttpAnswer(status=500, body=answer.body))
         own = Textlocal(textlocal(inboxes=("5",)), "ch")
         self.assertEqual((own.sources_request(), own.sources_of(None)), (None, ("5",)))
         first = PROVIDER.inbound_request("10", NOW - 600, NOW, NOW)

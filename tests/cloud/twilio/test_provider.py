@@ -194,7 +194,7 @@ class OutcomeTests(SynchronousTestCase):
         self.assertEqual(self.refused(400, 21624).scope, Scope.MESSAGE)
 
     def test_a_code_that_is_new_is_read_by_its_words(self) -> None:
-        """Twilio adds codes; what it says of the sender is the sender's."""
+        """What words say of the sender is the sender's, with a new code or without."""
         for status_, text, scope in (
             (400, "The 'From' number +15005550006 is not registered", Scope.SENDER),
             (403, "Sender is not approved for this destination", Scope.SENDER),
@@ -203,10 +203,12 @@ class OutcomeTests(SynchronousTestCase):
             (403, "Destination country is not enabled", Scope.MESSAGE),
             (404, "The 'To' number is unknown", Scope.MESSAGE),
         ):
-            answer = json_answer(status_, code=29999, message=text)
-            outcome = PROVIDER.outcome_of(answer, NOW)
-            assert isinstance(outcome, Refused)
-            self.assertEqual(outcome.scope, scope, text)
+            for code, shown in (({"code": 29999}, "29999"), ({}, f"http{status_}")):
+                answer = json_answer(status_, message=text, **code)
+                outcome = PROVIDER.outcome_of(answer, NOW)
+                assert isinstance(outcome, Refused)
+                self.assertEqual(outcome.scope, scope, text)
+                self.assertEqual(outcome.error.code, f"twilio:{shown}")
 
     def test_every_submit_code_of_the_vectors(self) -> None:
         """The class of each known error code."""
