@@ -56,7 +56,7 @@ class MessageIntake(Protocol):
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> Awaitable[Sequence[AcceptResult | Rejected]]:
+    ) -> Deferred[list[AcceptResult | Rejected]]:
         """Take messages with their fingerprints; one verdict each, after the commit.
 
         What no channel can carry is `Rejected`; with `keep_rejected` it is taken as

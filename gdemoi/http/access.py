@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from gdemoi.http.answers import Problem, encode, error_of, refuse
+from gdemoi.http.answers import Problem, encode, refuse
 from gdemoi.ini.listeners import is_loopback
 from gdemoi.net.bodies import BoundedSite
 
@@ -74,8 +75,7 @@ def _foreign(request: IRequest) -> Problem | None:
 
     Without a token, loopback is the only protection, and browsers are local.
     """
-    host = _hostname(request.getHeader(b"host"))
-    if host is not None and not is_loopback(host):
+    if not _names_loopback(request.getHeader(b"host")):
         return Problem(403, "forbidden", "without a token only loopback is served")
     origin = request.getHeader(b"origin")
     own = (request.getHeader(b"host") or b"").decode("latin-1")
@@ -92,13 +92,16 @@ def _netloc(origin: bytes) -> str | None:
         return None
 
 
-def _hostname(header: bytes | None) -> str | None:
+@lru_cache(maxsize=64)
+def _names_loopback(header: bytes | None) -> bool:
+    """Tell whether a Host header is absent or names this machine."""
     if not header:
-        return None
+        return True
     try:
-        return urlsplit("//" + header.decode("latin-1")).hostname or ""
+        host = urlsplit("//" + header.decode("latin-1")).hostname or ""
     except ValueError:
-        return ""
+        return False
+    return is_loopback(host)
 
 
 class ApiSite(BoundedSite):
@@ -119,8 +122,3 @@ class ApiSite(BoundedSite):
         """Tell method and status, and write nothing."""
         method = request.method if request.method in _METHODS else b"other"
         self._answered(method.decode("ascii"), request.code)
-
-
-def unexpected() -> dict[str, Any]:
-    """Return the body for a fault of our own."""
-    return error_of("internal", "the gateway failed; its log tells why")

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from twisted.web.iweb import IRequest
 
-from gdemoi.errors import GdemoiError, InvalidMessage
+from gdemoi.errors import GdemoiError, InvalidMessage, Unavailable
 from gdemoi.message import Error
 from gdemoi.moments import within
 
@@ -25,6 +25,8 @@ _is_number: Final = re.compile(
     r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 ).fullmatch
 _MOST_DIGITS: Final = 18
+# After a 503.
+RETRY_AFTER_S: Final = 5
 DEFAULT_LIMIT: Final = 100
 LARGEST_LIMIT: Final = 1000
 encode: Final = msgspec.json.Encoder().encode
@@ -100,6 +102,23 @@ def refuse(request: IRequest, problem: Problem) -> bytes:
     if problem.status == 401:
         request.setHeader(b"www-authenticate", b'Bearer realm="gdemoi"')
     return answer(request, problem.body, problem.status)
+
+
+def refuse_fault(
+    request: IRequest, fault: Problem | InvalidMessage | Unavailable
+) -> bytes:
+    """Return why a request cannot be done as JSON, and set the headers for it."""
+    if isinstance(fault, InvalidMessage):
+        return answer(request, error_of_invalid(fault), 422)
+    if isinstance(fault, Unavailable):
+        text = str(fault) or "not now"
+        fault = Problem(503, "unavailable", text, retry_after_s=RETRY_AFTER_S)
+    return refuse(request, fault)
+
+
+def unexpected() -> dict[str, Any]:
+    """Return the body for a fault of our own."""
+    return error_of("internal", "the gateway failed; its log tells why")
 
 
 class QueryParameters:

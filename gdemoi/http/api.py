@@ -14,31 +14,30 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from gdemoi.contract.envelope import fingerprint, parse_many
+from gdemoi.contract.envelope import parse_many
 from gdemoi.contract.fields import check_names
 from gdemoi.contract.gateway import Gateway, Search
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
-from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected, Stored
-from gdemoi.http.access import AccessGuard, ApiSite, unexpected
+from gdemoi.http.access import AccessGuard, ApiSite
 from gdemoi.http.answers import (
     Problem,
     QueryParameters,
     answer,
     download,
     error_of,
-    error_of_invalid,
-    error_of_refusal,
-    refuse,
+    refuse_fault,
     static,
+    unexpected,
 )
 from gdemoi.http.event_stream import EventStream
+from gdemoi.http.intake import PATH, MessageIntakeResource
 from gdemoi.http.metrics import CONTENT_TYPE, Metrics
 from gdemoi.http.openapi import document
 from gdemoi.http.settings import HttpSettings
-from gdemoi.message import MessageState, Outbound
+from gdemoi.message import MessageState
 
 log = Logger()
 
@@ -47,12 +46,28 @@ class _Arguments(msgspec.Struct, forbid_unknown_fields=True):
     arguments: list[str]
 
 
-RETRY_AFTER_S: Final = 5
 _SEARCH: Final = (
     "to", "from", "state", "channel", "since", "until", "limit", "cursor"
 )  # fmt: skip
 _SEQ_LIMIT: Final = 10**15
 _ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
+
+
+class _Routes(Resource):
+    """Klein's routes, with a way past them for new messages."""
+
+    isLeaf = True
+
+    def __init__(self, intake: IResource, routes: IResource) -> None:
+        super().__init__()
+        self._intake = intake
+        self._routes = routes
+
+    def render(self, request: IRequest) -> Any:
+        """Render a request of any kind."""
+        if request.path == PATH and request.method == b"POST":
+            return self._intake.render(request)
+        return self._routes.render(request)
 
 
 class Api:
@@ -68,8 +83,10 @@ class Api:
         self._gateway = gateway
         self._settings = settings
         self._stream = EventStream(gateway, settings, clock)
-        self.resource: IResource = AccessGuard(self.app.resource(), settings.token)
         self._metrics = Metrics(gateway)
+        self._intake = MessageIntakeResource(gateway, self._metrics)
+        routes = _Routes(self._intake, self.app.resource())
+        self.resource: IResource = AccessGuard(routes, settings.token)
         self.factory = ApiSite(
             self.resource, settings.body_limit, clock, self._metrics.answered
         )
@@ -86,31 +103,9 @@ class Api:
     # -- messages ----------------------------------------------------------
 
     @app.route("/v1/messages", methods=["POST"])
-    async def post(self, request: IRequest) -> bytes:
-        """Take a message, or up to 1000; answers after the commit."""
-        QueryParameters(request, ())
-        gateway = self._gateway
-        if gateway.full():
-            raise Unavailable("the backlog is full")
-        body: bytes = request.content.read()
-        parsed = parse_many(body, defaults=gateway.defaults, now=gateway.seconds())
-        batch = [
-            (message, fingerprint(message))
-            for message in parsed
-            if isinstance(message, Outbound)
-        ]
-        verdicts = iter(await gateway.accept(batch) if batch else ())
-        answers = [
-            (422, error_of_invalid(message))
-            if isinstance(message, InvalidMessage)
-            else _verdict(message.id, next(verdicts))
-            for message in parsed
-        ]
-        self._metrics.took(answers)
-        if body.lstrip().startswith(b"["):
-            return answer(request, [one for _, one in answers], 202)
-        status, one = answers[0]
-        return answer(request, one, status)
+    def post(self, _request: IRequest) -> IResource:
+        """Take a message, or up to 1000, under another spelling of the path."""
+        return self._intake
 
     @app.route("/v1/messages", methods=["GET"])
     async def search(self, request: IRequest) -> bytes:
@@ -306,16 +301,8 @@ class Api:
         """Answer a request that cannot be done."""
         fault = failure.value
         match fault:
-            case Problem():
-                return refuse(request, fault)
-            case InvalidMessage():
-                return answer(request, error_of_invalid(fault), 422)
-            case Unavailable():
-                text = str(fault) or "not now"
-                return refuse(
-                    request,
-                    Problem(503, "unavailable", text, retry_after_s=RETRY_AFTER_S),
-                )
+            case Problem() | InvalidMessage() | Unavailable():
+                return refuse_fault(request, fault)
             case MethodNotAllowed():
                 allowed = ", ".join(fault.valid_methods or ())
                 request.setHeader(b"allow", allowed.encode())
@@ -336,23 +323,6 @@ class Api:
             path=request.path,
         )
         return answer(request, unexpected(), 500)
-
-
-def _verdict(message_id: str, verdict: AcceptResult | Rejected) -> tuple[int, Any]:
-    match verdict:
-        case Stored():
-            return 202, {"id": message_id, "state": "accepted"}
-        case Duplicate():
-            return 200, {
-                "id": message_id,
-                "state": "duplicate",
-                "current": verdict.state,
-            }
-        case IdReused():
-            reused = error_of("id_reused", "this id was used for another content", "id")
-            return 422, {"id": message_id, **reused}
-        case Rejected():
-            return 422, {"id": message_id, **error_of_refusal(verdict.error)}
 
 
 def _arguments(body: bytes) -> list[str]:

@@ -99,14 +99,24 @@ class Metrics:
             registry=self._registry,
         )
 
+        # looking a label up costs more than counting
+        self._by_status: dict[tuple[str, int], Counter] = {}
+        self._by_answer = {
+            word: self.messages.labels(word) for word in (*_ANSWERS.values(), _REFUSED)
+        }
+
     def answered(self, method: str, status: int) -> None:
         """Count a request."""
-        self.requests.labels(method, str(status)).inc()
+        counter = self._by_status.get((method, status))
+        if counter is None:
+            counter = self.requests.labels(method, str(status))
+            self._by_status[method, status] = counter
+        counter.inc()
 
     def took(self, answers: Sequence[tuple[int, Any]]) -> None:
         """Count the messages of a request by their statuses."""
         for status, count in Counting(status for status, _ in answers).items():
-            self.messages.labels(_ANSWERS.get(status, "refused")).inc(count)
+            self._by_answer[_ANSWERS.get(status, _REFUSED)].inc(count)
 
     async def text(self) -> bytes:
         """Return all figures in Prometheus' text format.
@@ -134,7 +144,8 @@ class Metrics:
         yield from _of_the_broker(figures)
 
 
-_ANSWERS: Final = {202: "accepted", 200: "duplicate", 422: "refused"}
+_REFUSED: Final = "refused"
+_ANSWERS: Final = {202: "accepted", 200: "duplicate", 422: _REFUSED}
 _LABELS: Final = ("channel", "kind")
 _Family = GaugeMetricFamily | CounterMetricFamily
 _Kinds = Mapping[str, str]

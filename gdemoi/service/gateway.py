@@ -72,7 +72,7 @@ class RunningGateway:
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> Awaitable[Sequence[AcceptResult | Rejected]]:
+    ) -> Deferred[list[AcceptResult | Rejected]]:
         """Take messages; answers after the commit."""
         return self.dispatcher.intake.accept(messages, keep_rejected=keep_rejected)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
@@ -70,17 +70,18 @@ class FakeGateway:
     def full(self) -> bool:
         return self.is_full
 
-    async def accept(
+    def accept(
         self,
         messages: Sequence[tuple[Outbound, bytes]],
         *,
         keep_rejected: bool = False,
-    ) -> Sequence[AcceptResult | Rejected]:
+    ) -> Deferred[list[AcceptResult | Rejected]]:
         if self.broken is not None:
-            raise self.broken
-        if self.commit is not None:
-            await self.commit
-        return [self._take(message, mark) for message, mark in messages]
+            return fail(self.broken)
+        committed: Deferred[Any] = self.commit or succeed(None)
+        return committed.addCallback(
+            lambda _: [self._take(message, mark) for message, mark in messages]
+        )
 
     def _take(self, message: Outbound, mark: bytes) -> AcceptResult | Rejected:
         if message.to.startswith("+999"):
