@@ -61,7 +61,7 @@ class LoopbackTests(TestCase):
         recorder = EventsRecorder()
         channel = self.channel()
         channel.start(recorder)
-        port: Any = channel._port
+        port: Any = channel._port.port
         service = make_service(
             SandboxGoipSettings(
                 server=("127.0.0.1", port.getHost().port),
