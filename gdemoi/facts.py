@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from gdemoi.message import Error, MessageState, Outbound, Outcome, Progress
+from gdemoi.message import (
+    Error,
+    MessageState,
+    Outbound,
+    Outcome,
+    Progress,
+    SmppOrigin,
+)
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
@@ -183,3 +190,5 @@ class OutboxEvent(msgspec.Struct, frozen=True, gc=False):
     message_id: str | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
+    # of a message that an SMPP client submitted
+    origin: SmppOrigin | None = None

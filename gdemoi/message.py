@@ -132,11 +132,53 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     found: int | None = None
 
 
+class RawUserData(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
+):
+    """User data as a client coded it: what can carry the coding sends these octets.
+
+    `octets` begin with a user data header when `esm_class` has UDHI (0x40); 0x80 asks
+    for a reply path, other bits are not kept (SMPP 3.4 §5.2.12).  `alphabet` is what
+    the client means by data_coding 0, a word of `gdemoi.text.charset`.  `tlvs` are what
+    goes with the octets, concatenation by SAR among it.
+    """
+
+    octets: bytes
+    data_coding: int = 0
+    alphabet: str = "gsm8"
+    esm_class: int = 0
+    # they came in message_payload, which has no limit of an SMS
+    payload: bool = False
+    tlvs: tuple[tuple[int, bytes], ...] = ()
+
+
+class SmppOrigin(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
+):
+    """Which SMPP client a message came from, and what its receipts need.
+
+    `client` is the name of its section, `session` the bind that submitted it and
+    `host` the address of that; addresses are (TON, NPI, octets) as they were written;
+    `text` is how the text begins, in ASCII.
+    """
+
+    client: str
+    message_id: str
+    session: str
+    host: str
+    source: tuple[int, int, str]
+    destination: tuple[int, int, str]
+    submitted_at: float
+    service_type: str = ""
+    registered_delivery: int = 0
+    text: str = ""
+
+
 class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One message to send (MT), complete: defaults filled in, number normalised.
 
     `to` is ``+E.164`` or a short number as given; exactly one of `text` and
-    `binary` is set; `text` is payload, byte for byte.
+    `binary` is set, with `raw` perhaps none of them; `text` is payload, byte for byte.
     """
 
     id: str
@@ -175,6 +217,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     unsaid: tuple[str, ...] = ()
     # the table for `OnUnencodable.TRANSLITERATE`, which a route names
     transliteration: Transliteration = Transliteration.ICAO
+    # the octets as they came; `text` or `binary` are what they certainly say
+    raw: RawUserData | None = None
+    origin: SmppOrigin | None = None
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 from twisted.internet.defer import Deferred, succeed
 
+from gdemoi.accounts.settings import AccountSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.cli.asking import (
     REFUSED,
@@ -40,6 +41,7 @@ from gdemoi.settings import (
     load,
 )
 from gdemoi.settings.machine import look
+from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
 _OWN: Final[dict[str, type]] = {
     "gateway": GatewaySettings,
@@ -47,6 +49,9 @@ _OWN: Final[dict[str, type]] = {
     "amqp": AmqpSettings,
     "amqp-map": AmqpMapSettings,
     "route": RouteSettings,
+    "account": AccountSettings,
+    "smpp-server": SmppServerSettings,
+    "smpp-client": SmppClientSettings,
 }
 _NAMELESS: Final = ("gateway", "http", "amqp")
 

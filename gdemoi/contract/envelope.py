@@ -117,7 +117,7 @@ class Defaults:
 
 
 # class -> (priority, on_unsure, on_unencodable)
-_POLICIES: Final = {
+POLICIES: Final = {
     MessageClass.COMMAND: (7, OnUnsure.HOLD, OnUnencodable.REJECT),
     MessageClass.ACTIVATION: (7, OnUnsure.HOLD, OnUnencodable.REJECT),
     MessageClass.NOTIFICATION: (3, OnUnsure.RESEND, OnUnencodable.UCS2),
@@ -280,7 +280,7 @@ def complete(
         to = normalise(to, defaults.home_country)
     _check_content(envelope)
     class_ = envelope.class_ or MessageClass.NOTIFICATION
-    priority, on_unsure, on_unencodable = _POLICIES[class_]
+    priority, on_unsure, on_unencodable = POLICIES[class_]
     not_before, expires_at = _times(envelope, now, defaults.default_ttl_s)
     if envelope.priority is not None:
         priority = envelope.priority

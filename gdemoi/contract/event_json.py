@@ -43,6 +43,8 @@ class StatusEvent(msgspec.Struct, gc=False):
     provider_ids: tuple[str, ...]
     error: Error | None
     correlation: msgspec.Raw
+    # the account that the message names, or that its client belongs to
+    account: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class InboundEvent(msgspec.Struct, kw_only=True):

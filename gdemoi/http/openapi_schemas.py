@@ -79,6 +79,8 @@ def _described(
         kind = Any if field.name == "correlation" else field.type
         if optional and not field.required:
             fields.append((field.name, kind, None))
+        elif field.default is msgspec.UNSET:
+            fields.append((field.name, kind, msgspec.UNSET))
         else:
             fields.append((field.name, kind))
     names = {f.name: f.encode_name for f in msgspec.structs.fields(type_)}

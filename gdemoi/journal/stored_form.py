@@ -17,7 +17,14 @@ import msgspec
 
 from gdemoi.contract.event_json import Segments, StatusEvent, encode_event
 from gdemoi.facts import OutboxEvent
-from gdemoi.message import FINAL, Error, MessageState, Outbound, Progress
+from gdemoi.message import (
+    FINAL,
+    Error,
+    MessageState,
+    Outbound,
+    Progress,
+    SmppOrigin,
+)
 from gdemoi.moments import rfc3339
 
 # A message that is tried again every few seconds for days must not grow without
@@ -211,7 +218,10 @@ def _repeated(attempts: list[StoredAttempt], index: int) -> bool:
 
 
 def status_event(
-    message_id: str, correlation: msgspec.Raw, told: StoredEvent
+    message_id: str,
+    correlation: msgspec.Raw,
+    told: StoredEvent,
+    account: str | None = None,
 ) -> StatusEvent:
     """Return the event as it is published and shown in the story."""
     return StatusEvent(
@@ -230,6 +240,7 @@ def status_event(
         told.provider_ids,
         told.error,
         correlation or _NULL,
+        msgspec.UNSET if account is None else account,
     )
 
 
@@ -250,6 +261,8 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     correlation: bytes = b""
     routing_key: str = ""
     body: bytes = b""
+    account: str | None = None
+    origin: SmppOrigin | None = None
 
 
 encode_chunk = msgspec.msgpack.Encoder().encode
@@ -267,7 +280,9 @@ def event_of(row: OutboxRow) -> OutboxEvent:
     if told is not None:
         correlation = msgspec.Raw(row.correlation)
         key = status_key(told)
-        body = encode_event(status_event(row.message_id or "", correlation, told))
+        body = encode_event(
+            status_event(row.message_id or "", correlation, told, row.account)
+        )
     return OutboxEvent(
         row.seq,
         row.event_id,
@@ -276,4 +291,5 @@ def event_of(row: OutboxRow) -> OutboxEvent:
         row.message_id,
         row.reply_to,
         row.correlation_id,
+        row.origin,
     )

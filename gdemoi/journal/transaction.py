@@ -337,6 +337,8 @@ class Transaction:
                         message.correlation_id,
                         event,
                         bytes(message.correlation),
+                        account=message.account,
+                        origin=message.origin,
                     )
                 )
 

@@ -50,7 +50,9 @@ def check_kind(
     Nobody who calls this carries ports, or a user data header of a text.
     """
     unable = None
-    if message.binary is not None and not binary:
+    if message.text is None and message.binary is None:
+        unable = "needs a text, and nobody can say what these octets say alone"
+    elif message.binary is not None and not binary:
         unable = "sends texts only, no binary SMS"
     elif message.udh is not None and message.binary is None:
         unable = "takes no user data header"

@@ -48,6 +48,11 @@ def _certificates(path: str, key: str) -> list[Certificate]:
     return found
 
 
+def authorities_of(path: str, key: str = "tls_ca") -> list[Certificate]:
+    """Return the certificates that a file holds; raises `Unavailable`."""
+    return _certificates(path, key)
+
+
 def our_own(path: str, key: str = "tls_certificate") -> PrivateCertificate:
     """Return the certificate and the private key that a file holds."""
     octets = _read(path, key)

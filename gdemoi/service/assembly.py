@@ -20,6 +20,8 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
+from gdemoi.accounts.account import Account
+from gdemoi.accounts.settings import AccountSettings
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.contract.envelope import Defaults
@@ -37,6 +39,7 @@ from gdemoi.routing.rules import Router
 from gdemoi.service.gateway import PAUSED, RunningGateway
 from gdemoi.service.logs import set_level, tell_counts
 from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
+from gdemoi.smppserver.service import SmppDoor
 from gdemoi.tasks import background
 
 log = Logger()
@@ -93,6 +96,11 @@ class GatewayService(Service):
             self.dispatcher, self.journal, reactor, defaults, settings.name
         )
         self.amqp: AmqpService | None = None
+        self.accounts = {
+            name: Account(name, one, self.journal, reactor)
+            for name, one in _accounts(configuration).items()
+        }
+        self.smpp: SmppDoor | None = None
         self.ready: Deferred[None] = Deferred()
         # it could not start: the process is to end with an error
         self.failed = False
@@ -160,11 +168,37 @@ class GatewayService(Service):
             )
             self.gateway.amqp = self.amqp
             self.amqp.start()
+        await self._open_doors()
         log.info(
             "{name} is running with {channels}",
             name=settings.name,
             channels=", ".join(self.dispatcher.lanes) or "no channels",
         )
+
+    async def _open_doors(self) -> None:
+        configuration = self.configuration
+        for account in self.accounts.values():
+            await account.load()
+        if not configuration.smpp_servers:
+            return
+        self.smpp = SmppDoor(
+            configuration.smpp_servers,
+            configuration.smpp_clients,
+            self.accounts,
+            self.gateway,
+            self.journal,
+            self.reactor,
+            SystemRandom().random,
+        )
+        self.gateway.describe_doors = self.smpp.describe
+        try:
+            await self.smpp.start()
+        except CannotListen as fault:
+            name, _, key = fault.key.partition(" ")
+            label = f"smpp-server:{name}"
+            raise BadConfiguration(
+                [configuration.fault(label, key, str(fault))]
+            ) from fault
 
     async def _open_journal(self) -> None:
         try:
@@ -239,6 +273,8 @@ class GatewayService(Service):
         self._pulse.stop()
         if self.amqp is not None:
             await self.amqp.stop_taking()
+        if self.smpp is not None:
+            await self.smpp.stop_taking()
         if self._api is not None:
             self._api.close()
         for port in self._ports:
@@ -247,6 +283,8 @@ class GatewayService(Service):
         if self.amqp is not None:
             # The last outcomes are written; let the broker have them.
             await self.amqp.stop()
+        if self.smpp is not None:
+            await self.smpp.stop()
         await self.journal.close()
         tell_counts(self.reactor.seconds())
         log.info("{name} has stopped", name=self.configuration.gateway.name)
@@ -351,6 +389,9 @@ class GatewayService(Service):
         for what, same in (
             ("[http]", begun.http == fresh.http),
             ("[amqp]", begun.amqp == fresh.amqp and begun.amqp_maps == fresh.amqp_maps),
+            ("[account:…]", begun.accounts == fresh.accounts),
+            ("[smpp-server:…]", begun.smpp_servers == fresh.smpp_servers),
+            ("[smpp-client:…]", begun.smpp_clients == fresh.smpp_clients),
             ("the journal", begun.journal == fresh.journal),
             ("name", before.name == now.name),
             ("journal_keep", before.journal_keep_s == now.journal_keep_s),
@@ -369,6 +410,14 @@ class GatewayService(Service):
                 " after a restart",
                 each=True,
             )
+
+
+def _accounts(configuration: Configuration) -> dict[str, AccountSettings]:
+    """Return all accounts, those that only a client's section names too."""
+    found = dict(configuration.accounts)
+    for name, client in configuration.smpp_clients.items():
+        found.setdefault(client.account or name, AccountSettings())
+    return found
 
 
 def _of_journal(configuration: Configuration, fault: Exception) -> BadConfiguration:

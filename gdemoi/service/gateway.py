@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import to_builtins
@@ -54,6 +54,8 @@ class RunningGateway:
         self._clock = clock
         # set while there is a broker
         self.amqp: BrokerFigures | None = None
+        # set while there are doors beside HTTP and AMQP
+        self.describe_doors: Callable[[], Sequence[dict[str, Any]]] = tuple
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._told)
 

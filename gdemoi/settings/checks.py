@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from gdemoi.accounts.settings import AccountSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.contract.numbers import normalise
 from gdemoi.errors import InvalidMessage
@@ -22,11 +23,21 @@ from gdemoi.ini.units import likely
 from gdemoi.interfaces import ChannelKind
 from gdemoi.routing.settings import RouteSettings
 from gdemoi.settings.configuration import ChannelSettings, Configuration
+from gdemoi.settings.doors import check_doors
 from gdemoi.settings.gateway import GatewaySettings, journal_url
+from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
 _CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAMELESS: Final = ("gateway", "http", "amqp")
-_OWN: Final = (*_NAMELESS, "amqp-map", "route")
+# sections of the platform's side that have names
+_NAMED: Final[dict[str, type]] = {
+    "amqp-map": AmqpMapSettings,
+    "route": RouteSettings,
+    "account": AccountSettings,
+    "smpp-server": SmppServerSettings,
+    "smpp-client": SmppClientSettings,
+}
+_OWN: Final = (*_NAMELESS, *_NAMED)
 
 
 def _unknown(section: Section, known: list[str]) -> None:
@@ -67,7 +78,10 @@ class Examination:
     gateway: GatewaySettings | None = None
     http: HttpSettings | None = None
     amqp: AmqpSettings | None = None
-    maps: dict[str, AmqpMapSettings] = field(factory=dict)
+    # kind -> name -> section and settings
+    named: dict[str, dict[str, tuple[Section, Any]]] = field(
+        factory=lambda: {kind: {} for kind in _NAMED}
+    )
     channels: dict[str, tuple[Section, ChannelKind, Any]] = field(factory=dict)
     parts: list[tuple[Section, Any]] = field(factory=list)
     routes: list[tuple[Section, RouteSettings]] = field(factory=list)
@@ -95,6 +109,7 @@ class Examination:
         self._check_map()
         self._check_listeners()
         self._check_numbers()
+        check_doors(self.named, self.gateway or GatewaySettings(), self.claimed)
         if not self.claimed:
             self.document.complain(
                 Place(self.file, 0),
@@ -118,14 +133,12 @@ class Examination:
                     self.amqp = section.read(AmqpSettings)
             return
         name = self._name(section)
+        found = section.read(_NAMED[section.kind])
+        if found is None:
+            return
+        self.named[section.kind][name] = (section, found)
         if section.kind == "route":
-            route = section.read(RouteSettings)
-            if route is not None:
-                self.routes.append((section, route))
-        else:
-            found = section.read(AmqpMapSettings)
-            if found is not None:
-                self.maps[name] = found
+            self.routes.append((section, found))
 
     def _name(self, section: Section) -> str:
         if section.name is None:
@@ -249,6 +262,7 @@ class Examination:
         """Return the sections that could be read, with their settings."""
         if self.http is not None:
             yield self.own["http"], self.http
+        yield from self.named["smpp-server"].values()
         for section, _, settings in self.channels.values():
             yield section, settings
         yield from self.parts
@@ -264,7 +278,7 @@ class Examination:
             gateway=gateway,
             http=self.http,
             amqp=self.amqp,
-            amqp_maps=self.maps,
+            amqp_maps=self._named("amqp-map"),
             channels=tuple(
                 ChannelSettings(kind, name, settings, self._parts_of(name))
                 for name, (_, kind, settings) in self.channels.items()
@@ -273,7 +287,13 @@ class Examination:
             journal=journal_url(gateway, self.document.sources, self.file),
             warnings=tuple(one for one in self.document.complaints if one.warning),
             places=self._places(),
+            accounts=self._named("account"),
+            smpp_servers=self._named("smpp-server"),
+            smpp_clients=self._named("smpp-client"),
         )
+
+    def _named(self, kind: str) -> dict[str, Any]:
+        return {name: found for name, (_, found) in self.named[kind].items()}
 
     def _places(self) -> dict[tuple[str, str], Place]:
         """Return where every key is set, and under "" where its section begins."""

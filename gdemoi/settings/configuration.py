@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from gdemoi.accounts.settings import AccountSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings
@@ -15,6 +16,7 @@ from gdemoi.interfaces import ChannelContext, ChannelKind
 from gdemoi.routing.rules import Rule
 from gdemoi.routing.settings import RouteSettings
 from gdemoi.settings.gateway import GatewaySettings
+from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
 
 @frozen
@@ -46,6 +48,9 @@ class Configuration:
     # the journal's address, absolute and with its password
     journal: str = field(repr=False)
     warnings: tuple[Complaint, ...] = ()
+    accounts: Mapping[str, AccountSettings] = field(factory=dict)
+    smpp_servers: Mapping[str, SmppServerSettings] = field(factory=dict)
+    smpp_clients: Mapping[str, SmppClientSettings] = field(factory=dict)
     # where what is set: (section, key), the key "" for the section itself
     places: Mapping[tuple[str, str], Place] = field(factory=dict, repr=False, eq=False)
 

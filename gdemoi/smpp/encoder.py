@@ -20,6 +20,7 @@ from gdemoi.message import (
     Charset,
     Outbound,
     Progress,
+    RawUserData,
     Refused,
     SmppOptions,
 )
@@ -36,6 +37,7 @@ from gdemoi.smpp.pdu.pdus import SubmitSm
 from gdemoi.smpp.pdu.template import SubmitTemplate
 from gdemoi.smpp.pdu.tlvs import Tag, Tlv
 from gdemoi.smpp.pdu.wire import absolute, relative
+from gdemoi.smpp.raw import agrees, is_headed, sar_tlvs, segments_of, word_of
 from gdemoi.smpp.settings import Receipts, SmppSettings, ValidityFormat
 from gdemoi.text import udh as headers
 from gdemoi.text.segments import (
@@ -74,7 +76,8 @@ class SmppEncodedMessage:
     """A message made ready, and how far its segments have got.
 
     `text` is what goes out in `charset` (None: the octets of `binary`), `udh` the
-    header that every segment bears, `reference` that of a long message.
+    header that every segment bears, `reference` that of a long message; `raw` octets
+    that a client has coded, which go in place of all that.
     """
 
     __slots__ = (
@@ -88,7 +91,7 @@ class SmppEncodedMessage:
             "message",
         ),
         *("parts", "receipt_expected", "reference", "segments", "sender", "taken"),
-        *("template", "text", "udh", "validity_period"),
+        *("raw", "template", "text", "udh", "validity_period"),
     )
 
     def __init__(
@@ -105,6 +108,7 @@ class SmppEncodedMessage:
         udh: Udh,
         reference: int | None,
         tlvs: bool,
+        raw: RawUserData | None = None,
     ) -> None:
         self.encoder = encoder
         self.message = message
@@ -112,6 +116,9 @@ class SmppEncodedMessage:
         self.text = text
         self.alphabet = charset
         self.charset: str = _BINARY if charset is None else charset
+        self.raw = raw
+        if raw is not None:
+            self.charset = word_of(raw)
         self.data_coding: int | None = data_coding
         self.template = template
         self.validity_period = validity_period
@@ -268,19 +275,27 @@ class SmppEncoder:
     ) -> SmppEncodedMessage:
         """Make a message ready; `again` is the reference that it had before."""
         sender = self._sender(message)
-        text, charset = self._text(message)
+        raw = message.raw
+        if raw is not None and not agrees(raw, self._settings):
+            raw = None
+        if raw is not None:
+            text, charset, coding = "", None, raw.data_coding
+        else:
+            text, charset = self._text(message)
+            coding = self._data_coding(charset, message)
         return SmppEncodedMessage(
             self,
             message,
             sender,
             text,
             charset,
-            self._data_coding(charset, message),
+            coding,
             template=self._template(message, sender),
             validity_period=self._validity(message, now),
-            udh=_udh(message),
+            udh=_NO_UDH if raw is not None else _udh(message),
             reference=again,
             tlvs=tlvs,
+            raw=raw,
         )
 
     def compose(
@@ -295,7 +310,14 @@ class SmppEncoder:
         if prepared.reference is None and _may_be_long(message):
             sender = prepared.sender or ""
             prepared.reference = self._references.next(sender, message.to)
-        parts = self._split(prepared, method)
+        raw = prepared.raw
+        if raw is None:
+            placed = [
+                (part, *_placed(part, method), UDHI if part.udh else 0)
+                for part in self._split(prepared, method)
+            ]
+        else:
+            placed = self._as_it_came(prepared, raw, tlvs=tlvs)
         destination = address(
             message.to,
             settings.destination_ton,
@@ -306,9 +328,7 @@ class SmppEncoder:
         if message.smpp is not None and message.smpp.tlvs:
             extra = (*extra, *_own_tlvs(message.smpp))
         pdus = []
-        for part in parts:
-            short_message, more = _placed(part, method)
-            mode = settings.esm_class
+        for _, short_message, more, esm_class in placed:
             try:
                 octets = prepared.template.encode(
                     destination.ton,
@@ -316,14 +336,35 @@ class SmppEncoder:
                     destination.addr,
                     prepared.data_coding or 0,
                     short_message,
-                    esm_class=mode | UDHI if part.udh else mode,
+                    esm_class=settings.esm_class | esm_class,
                     validity_period=prepared.validity_period,
                     tlvs=(*more, *extra) if tlvs else more,
                 )
             except OurFault as fault:
                 raise Unfit("invalid", str(fault)) from None
             pdus.append(octets)
-        return parts, pdus
+        return [part for part, *_ in placed], pdus
+
+    def _as_it_came(
+        self, prepared: SmppEncodedMessage, raw: RawUserData, *, tlvs: bool
+    ) -> list[tuple[Segment, bytes, tuple[Tlv, ...], int]]:
+        """Place octets that are not ours to code."""
+        message, settings = prepared.message, self._settings
+        pieces = segments_of(
+            raw,
+            settings,
+            tlvs=tlvs,
+            reference=prepared.reference or 0,
+            limit=min(message.max_segments or 255, settings.max_segments),
+        )
+        headed = raw.esm_class | (UDHI if is_headed(raw, tlvs=tlvs) else 0)
+        placed = []
+        for part, own, as_payload in pieces:
+            octets, more = part.user_data, own
+            if as_payload:
+                octets, more = b"", ((Tag.message_payload, octets), *more)
+            placed.append((part, octets, more, headed | (UDHI if part.udh else 0)))
+        return placed
 
     def _sender(self, message: Outbound) -> str | None:
         wanted = message.from_
@@ -346,6 +387,9 @@ class SmppEncoder:
 
     def _text(self, message: Outbound) -> tuple[str, Charset | None]:
         """Return the text that goes out and its charset; None: octets."""
+        if message.text is None and message.binary is None:
+            why = "the octets mean something else there, and are no text alone"
+            raise Unfit("unencodable", why)
         if message.text is None:
             return "", None
         return chosen(message, self._charsets[message.flash])
@@ -473,23 +517,15 @@ def _udh(message: Outbound) -> Udh:
 
 def _may_be_long(message: Outbound) -> bool:
     """Whether a reference may be needed; short texts do not use one up."""
+    if message.raw is not None and message.raw.payload:
+        return True
     return len(message.text or "") > 60 or len(message.binary or b"") > 60
 
 
 def _placed(part: Segment, method: Method) -> tuple[bytes, tuple[Tlv, ...]]:
     """Return short_message of a segment, and the TLVs that belong to it."""
     if part.sar and part.part is not None:
-        return part.user_data, _sar(part)
+        return part.user_data, sar_tlvs(part)
     if method is Method.PAYLOAD and len(part.user_data) > SMS_OCTETS:
         return b"", ((Tag.message_payload, part.user_data),)
     return part.user_data, ()
-
-
-def _sar(part: Segment) -> tuple[Tlv, Tlv, Tlv]:
-    assert part.part is not None
-    reference = int(part.part.reference, 16) & 0xFFFF
-    return (
-        (Tag.sar_msg_ref_num, reference.to_bytes(2, "big")),
-        (Tag.sar_total_segments, bytes((part.part.total,))),
-        (Tag.sar_segment_seqnum, bytes((part.part.number,))),
-    )

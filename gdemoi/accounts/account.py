@@ -1,0 +1,151 @@
+"""What an account has used: its rate, its day, and what it sent a moment ago.
+
+The day's count is a bookmark of the journal, written before the messages that it
+counts: a crash may count one that was not taken, never the other way round.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gdemoi.accounts.settings import AccountSettings
+from gdemoi.errors import Unavailable
+from gdemoi.interfaces import IJournal
+from gdemoi.tasks import spawn
+
+CURSOR: Final = "account:{}"
+_DAY_S: Final = 86400.0
+# Messages that `dedup_window` remembers, of one account.
+_REMEMBERED: Final = 100_000
+
+
+# Seconds since 1970 have seven digits behind the point.
+_ROUNDING: Final = 1e-3
+
+
+class Limit(Enum):
+    """Why an account may not send now."""
+
+    RATE = "faster than its rate"
+    DAILY = "over its messages of a day"
+
+
+class Account:
+    """One account and its counters; all doors share it."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        settings: AccountSettings,
+        journal: IJournal,
+        clock: IReactorTime,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.taken = 0
+        self.refused: dict[str, int] = {}
+        self._journal = journal
+        self._clock = clock
+        # how many messages may come at once now: one second's worth, one at least
+        self._spare = float("inf")
+        self._spare_at = 0.0
+        self._day = 0
+        self._today = 0
+        self._repeats: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+
+    async def load(self) -> None:
+        """Read how many messages the day has had; raises `Unavailable`."""
+        told = await self._journal.cursor(CURSOR.format(self.name)) or ""
+        day, _, count = told.partition(" ")
+        if day.isdecimal() and count.isdecimal():
+            self._day, self._today = int(day), int(count)
+
+    @property
+    def today(self) -> int:
+        """How many messages were taken since midnight, UTC."""
+        return self._today if self._day == self._present_day() else 0
+
+    def _present_day(self) -> int:
+        return int(self._clock.seconds() // _DAY_S)
+
+    def admit(self, count: int = 1) -> Limit | None:
+        """Count messages as taken; return why they may not be, if so.
+
+        All of them or none.  What could not be written down after all is given back
+        by `returned`.
+        """
+        settings, now = self.settings, self._clock.seconds()
+        if settings.daily and self.today + count > settings.daily:
+            return self._refuse(Limit.DAILY)
+        if settings.rate is not None:
+            most = max(1.0, settings.rate)
+            grown = self._spare + (now - self._spare_at) * settings.rate
+            self._spare, self._spare_at = min(most, grown), now
+            if self._spare + _ROUNDING < min(count, most):
+                return self._refuse(Limit.RATE)
+            self._spare -= count
+        self.taken += count
+        if settings.daily:
+            self._today, self._day = self.today + count, self._present_day()
+            spawn(self._write(), self.log, "counting the messages of a day")
+        return None
+
+    def returned(self, count: int) -> None:
+        """Take back what was admitted and is not in the journal."""
+        self.taken -= count
+        self._today = max(0, self._today - count)
+
+    def _refuse(self, limit: Limit) -> Limit:
+        self.refused[limit.name.lower()] = self.refused.get(limit.name.lower(), 0) + 1
+        return limit
+
+    async def _write(self) -> None:
+        value = f"{self._day} {self._today}"
+        try:
+            await self._journal.set_cursor(CURSOR.format(self.name), value)
+        except Unavailable as fault:
+            # nothing is taken either while the journal cannot be written
+            self.log.warn(
+                "account {name}: the day's count is not written: {fault}",
+                name=self.name,
+                fault=fault,
+            )
+
+    # -- repeats
+
+    def first_of(self, fingerprint: bytes) -> str | None:
+        """Return the id under which the same was taken within `dedup_window`."""
+        window_s, now = self.settings.dedup_window_s, self._clock.seconds()
+        repeats = self._repeats
+        while repeats:
+            oldest = next(iter(repeats))
+            if repeats[oldest][0] + window_s > now and len(repeats) <= _REMEMBERED:
+                break
+            del repeats[oldest]
+        known = repeats.get(fingerprint)
+        return None if known is None else known[1]
+
+    def remember(self, fingerprint: bytes, message_id: str) -> None:
+        """Keep the id of a message that was taken, for `first_of`."""
+        if self.settings.dedup_window_s:
+            self._repeats[fingerprint] = (self._clock.seconds(), message_id)
+            self._repeats.move_to_end(fingerprint)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the account as an operator wants to see it."""
+        settings = self.settings
+        return {
+            "name": self.name,
+            "taken": self.taken,
+            "today": self.today if settings.daily else None,
+            "daily": settings.daily or None,
+            "rate": settings.rate,
+            "refused": dict(self.refused),
+        }

@@ -1,0 +1,1 @@
+"""Accounts: rates, days, repeats."""

@@ -1,0 +1,1 @@
+"""The SMPP door, from the side of its clients."""
