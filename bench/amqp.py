@@ -1,4 +1,4 @@
-"""Microseconds of CPU per message at a real broker: ``python -m bench.amqp``.
+"""Microseconds of CPU per message at a real broker, without SMPP.
 
 Beside pika's Twisted adapter in the same run, on the same queues: its figure is
 our budget.  Needs RabbitMQ (``GDEMOI_TEST_AMQP``, by default guest at 127.0.0.1);
@@ -24,7 +24,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bench import amqp_path
+from bench.figures import Line, of_rows
+from bench.rig import Work
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
@@ -76,7 +77,7 @@ class Meter:
         cpu = time.process_time() - self.cpu
         wall = time.perf_counter() - self.wall
         return [
-            (f"{self.name}: CPU", cpu / COUNT * 1e6, "µs/message", self.budget),
+            (f"{self.name}: CPU", cpu / COUNT * 1e6, "µs", self.budget),
             (f"{self.name}: rate", COUNT / wall, "messages/s", None),
         ]
 
@@ -363,13 +364,8 @@ def run(work: Coroutine[Any, Any, Any]) -> None:
         failure.raiseException()
 
 
-def main() -> list[Row]:
-    """Return the rows."""
+def main(work: Work) -> list[Line]:
+    """Return the lines, ours and pika's."""
     bench = Bench()
     run(bench.run())
-    return bench.rows + amqp_path.rows()
-
-
-if __name__ == "__main__":
-    for name, value, unit, budget in main():
-        print(f"{name:40} {value:12,.1f} {unit:12} {budget or ''}")
+    return of_rows(bench.rows)

@@ -25,12 +25,14 @@ from attrs import define, field
 from twisted.internet import defer, reactor
 from twisted.internet.threads import deferToThread
 
-from bench.rig import ROOT, free_port, scratch, smsc
+import gdemoi
+from bench.figures import Line, of_rows
+from bench.rig import Work, free_port, scratch, smsc
 from gdemoi.service.tap import Options, makeService
 from gdemoi.smpp.session import EsmeSession
 
 MESSAGES = 60
-PACKAGE = f"{ROOT / 'gdemoi'}/"
+PACKAGE = f"{Path(gdemoi.__file__).parent}/"
 
 INI = """\
 [gateway]
@@ -174,15 +176,16 @@ def measure() -> tuple[int, int, int, Any]:
     return min(found[MESSAGES // 2 :], key=lambda one: one[:3])
 
 
-def main() -> list[tuple[str, float, str, float | None]]:
-    """Return the rows of the table."""
+def main(work: Work) -> list[Line]:
+    """Return the lines."""
     calls, files, deferreds, _ = measure()
     what = "one command, HTTP body to submit_sm"
-    return [
+    rows = [
         (f"{what}: calls of our functions", float(calls), "", None),
         (f"{what}: in files", float(files), "", None),
         (f"{what}: Deferreds", float(deferreds), "", None),
     ]
+    return of_rows(rows)
 
 
 if __name__ == "__main__":

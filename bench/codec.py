@@ -1,4 +1,4 @@
-"""Microseconds per PDU of the SMPP codec: ``python -m bench.codec``.
+"""Microseconds per PDU of the SMPP codec.
 
 The best of several runs, since everything else that a machine does only adds.
 """
@@ -9,6 +9,8 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
+from bench.figures import Line, of_rows
+from bench.rig import Work
 from gdemoi.message import Charset
 from gdemoi.smpp.pdu import pdus, tlvs
 from gdemoi.smpp.pdu.headers import PduFramer
@@ -90,9 +92,9 @@ def text() -> list[Row]:
     ]
 
 
-def main() -> list[Row]:
-    """Return (name, value, unit, budget) for each measure."""
-    return [
+def main(work: Work) -> list[Line]:
+    """Return a line for each measure."""
+    rows = [
         *codec(SUBMIT_SM, "submit_sm of 45 octets", (1.2, 2.0)),
         *codec(RECEIPT, "deliver_sm receipt with 3 TLVs", (2.0, 2.5)),
         *codec(pdus.SubmitSmResp(message_id="4d0fe926"), "submit_sm_resp", (1.2, 2.0)),
@@ -100,9 +102,4 @@ def main() -> list[Row]:
         *framing(),
         *text(),
     ]
-
-
-if __name__ == "__main__":
-    for name, value, unit, budget in main():
-        limit = "" if budget is None else f"  (budget {budget:g} {unit})"
-        print(f"{name:45} {value:8.2f} {unit}{limit}")
+    return of_rows(rows)

@@ -11,11 +11,9 @@ went on the air.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import resource
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +26,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from bench.figures import Line, of_rows
+from bench.rig import Work
 from gdemoi.goip.channel import GoipChannel, make
 from gdemoi.goip.settings import GoipLineSettings, GoipSettings
 from gdemoi.interfaces import ChannelContext, IChannel, IChannelEvents
@@ -361,16 +361,6 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def main(hours: float = 0.1) -> list[tuple[str, float, str, float | None]]:
-    """Run both."""
-    return [*keepalives(), *soak(hours)]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--hours", type=float, default=0.1)
-    parser.add_argument("--lines", type=int, default=LINES)
-    given = parser.parse_args()
-    for row in [*keepalives(), *soak(given.hours, given.lines)]:
-        print(row)
-    sys.exit(0)
+def main(work: Work) -> list[Line]:
+    """Return what keepalives cost."""
+    return of_rows(keepalives())

@@ -6,8 +6,8 @@ such groups are under way at a time, as behind a window that is always full: whi
 one group is accepted, another is answered and a third gets its receipts.  Batch 1
 is one message after the other with nobody else: the latency of three commits.
 
-Wall time is what a message costs when the disk is part of it; CPU is what it
-costs this process.
+The rate is lives per second with the disk as a part of it; CPU is what a life costs
+this process.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
+from bench.figures import Line
+from bench.rig import Work
 from gdemoi.facts import Acceptance, AttemptEnded, Submitted
 from gdemoi.journal import Journal
 from gdemoi.message import Accepted, MessageState, Outbound, Receipt
 
 LIVES = {1: 300, 10: 3_000, 50: 30_000, 200: 48_000}
-# µs of wall time per life that were promised
-BUDGETS = {50: 30.0}
+TARGETS = {50: {"cpu_us": 30.0}}
 GROUPS = 3
-Row = tuple[str, float, str, float | None]
 Facts = tuple[list[Acceptance], list[AttemptEnded], list[Receipt]]
 
 
@@ -45,23 +45,28 @@ def _message(number: int, now: float) -> Outbound:
     )
 
 
-def _facts(first: int, batch: int) -> Facts:
-    """Return what happens to `batch` messages, made before the clock runs."""
+def facts(
+    first: int, batch: int, channel: str = "smsc", *, begun: bool = True
+) -> Facts:
+    """Return what happens to `batch` messages, made before the clock runs.
+
+    `begun`: the first attempt rides in the commit of the acceptance.
+    """
     now = time.time()
     messages = [_message(first + number, now) for number in range(batch)]
     ids = [f"{first + number:x}" for number in range(batch)]
     return (
-        [Acceptance(m, b"fingerprint-0123", "smsc", True) for m in messages],
+        [Acceptance(m, b"fingerprint-0123", channel, begun) for m in messages],
         [
-            AttemptEnded(m.id, 1, "smsc", "smsc", outcome, Submitted(), now)
+            AttemptEnded(m.id, 1, channel, channel, outcome, Submitted(), now)
             for m, outcome in zip(
                 messages, (Accepted(provider_ids=(i,)) for i in ids), strict=True
             )
         ],
         [
             Receipt(
-                account="smsc",
-                channel="smsc",
+                account=channel,
+                channel=channel,
                 provider_id=i,
                 state=MessageState.DELIVERED,
                 about=m.to[1:],
@@ -71,7 +76,7 @@ def _facts(first: int, batch: int) -> Facts:
     )
 
 
-async def _live(journal: Journal, groups: list[Facts]) -> None:
+async def live(journal: Journal, groups: list[Facts]) -> None:
     """Let one group after the other live."""
     for acceptances, answers, receipts in groups:
         # each step begins when the one before it is on the disk; answers come in
@@ -81,8 +86,8 @@ async def _live(journal: Journal, groups: list[Facts]) -> None:
         await [journal.receipt(one) for one in receipts][-1]
 
 
-async def _measure(folder: str) -> list[Row]:
-    rows: list[Row] = []
+async def _measure(folder: str) -> list[Line]:
+    lines: list[Line] = []
     journal = Journal(f"sqlite:///{folder}/journal.sqlite", reactor)
     await journal.open()
     number = 0
@@ -90,28 +95,35 @@ async def _measure(folder: str) -> list[Row]:
         side_by_side = 1 if batch == 1 else GROUPS
         work: list[list[Facts]] = [[] for _ in range(side_by_side)]
         for index in range(lives // batch):
-            work[index % side_by_side].append(_facts(number, batch))
+            work[index % side_by_side].append(facts(number, batch))
             number += batch
         gc.collect()
         commits = journal.commits
         wall, cpu = time.perf_counter(), time.process_time()
         running: list[Deferred[Any]] = [
-            Deferred.fromCoroutine(_live(journal, groups)) for groups in work
+            Deferred.fromCoroutine(live(journal, groups)) for groups in work
         ]
         await gatherResults(running)
         wall = (time.perf_counter() - wall) / lives * 1e6
         cpu = (time.process_time() - cpu) / lives * 1e6
         share = 3 * lives / (journal.commits - commits)
-        rows.append((f"journal life, batch {batch}", wall, "µs", BUDGETS.get(batch)))
-        rows.append((f"journal life, batch {batch}, CPU", cpu, "µs", None))
-        rows.append((f"journal facts per commit, batch {batch}", share, "", None))
+        lines.append(
+            Line(
+                name=f"journal, a life at batches of {batch}",
+                rate=1e6 / wall,
+                cpu_us=cpu,
+                value=share,
+                unit="facts/commit",
+                target=TARGETS.get(batch, {}),
+            )
+        )
     await journal.close()
-    return rows
+    return lines
 
 
-def main() -> list[Row]:
+def main(work: Work) -> list[Line]:
     """Run on a fresh SQLite file beside the project (a real disk, not tmpfs)."""
-    rows: list[Row] = []
+    lines: list[Line] = []
     here = Path(__file__).parent
     # thousands of live messages are no garbage: look for it seldom
     gc.set_threshold(50_000, 20, 100)
@@ -119,15 +131,10 @@ def main() -> list[Row]:
 
         def start() -> None:
             done: Deferred[Any] = Deferred.fromCoroutine(_measure(folder))
-            done.addCallback(rows.extend)
+            done.addCallback(lines.extend)
             done.addErrback(lambda failure: failure.printTraceback(sys.stderr))
             done.addBoth(lambda _: reactor.stop())  # type: ignore[attr-defined]
 
         reactor.callWhenRunning(start)  # type: ignore[attr-defined]
         reactor.run()  # type: ignore[attr-defined]
-    return rows
-
-
-if __name__ == "__main__":
-    for name, value, unit, budget in main():
-        print(f"{name:40} {value:10.1f} {unit}  {budget or ''}")
+    return lines

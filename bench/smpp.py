@@ -11,6 +11,8 @@ import time
 from struct import pack
 from typing import Any
 
+from bench.figures import Line, of_rows
+from bench.rig import Work
 from gdemoi.message import Outbound
 from gdemoi.smpp.pdu import pdus
 from tests.smpp.rig import NOW, ChannelRig
@@ -100,14 +102,10 @@ def run() -> float:
     return spent / COUNT * 1e6
 
 
-def main() -> list[tuple[str, float, str, float | None]]:
-    """Return the rows of the table."""
+def main(work: Work) -> list[Line]:
+    """Return the line."""
     # as the gateway has it, see `gdemoi.service.tap`
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
     best = min(run() for _ in range(RUNS))
-    return [("SMPP: a message and its receipt", best, "µs", BUDGET_US)]
-
-
-if __name__ == "__main__":
-    print(main())
+    return of_rows([("SMPP: a message and its receipt", best, "µs", BUDGET_US)])

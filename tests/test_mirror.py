@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "gdemoi"
-# whole gateways, and programs that nobody here wrote
-OWN = {"flows", "peers"}
+# whole gateways, programs that nobody here wrote, and the benchmarks
+OWN = {"flows", "peers", "bench"}
 
 
 def packages(top: Path) -> set[str]:
