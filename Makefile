@@ -42,8 +42,12 @@ docs: $(VENV)/.test
 news: $(VENV)/.test
 	@$(BIN)/towncrier build --draft --version next
 
+# ONLY="http8 quorum" SIZE=0.1 SAMPLES=1 PEERS=1 BASE=commit JSON=file BESIDE=file
 bench: $(VENV)/.test
-	@$(BIN)/python -m bench $(ONLY)
+	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(SIZE),--size $(SIZE)) \
+	    $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(PEERS),--peers) \
+	    $(if $(BASE),--base $(BASE)) $(if $(JSON),--json $(JSON)) \
+	    $(if $(BESIDE),--beside $(BESIDE))
 
 # a sample of each package; ARGS="text", ARGS="goip.lines": all mutants of it
 mutants: $(VENV)/.mutants

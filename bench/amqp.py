@@ -1,8 +1,8 @@
 """Microseconds of CPU per message at a real broker, without SMPP.
 
-Beside pika's Twisted adapter in the same run, on the same queues: its figure is
-our budget.  Needs RabbitMQ (``GDEMOI_TEST_AMQP``, by default guest at 127.0.0.1);
-all queues are deleted afterwards.  300-octet bodies, persistent, quorum queues.
+Beside pika's Twisted adapter in the same run, on the same queues.  Needs RabbitMQ
+(``GDEMOI_TEST_AMQP``, by default guest at 127.0.0.1); all queues are deleted
+afterwards.  300-octet bodies, persistent, quorum queues.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +22,9 @@ from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from bench.figures import Line, of_rows
-from bench.rig import Work
+from bench.figures import OURS, Line
+from bench.rig import Work, run_reactor
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
@@ -33,17 +32,17 @@ from gdemoi.amqp.publisher import Publisher, json_properties
 from gdemoi.amqp.service import AmqpService
 from gdemoi.amqp.settings import AmqpSettings, url
 from gdemoi.amqp.topology import Topology
-from gdemoi.contract.envelope import Defaults, fingerprint
+from gdemoi.contract.envelope import Defaults
 from gdemoi.facts import Acceptance, OutboxEvent, Stored
 from gdemoi.journal import Journal
 from gdemoi.message import Outbound
-
-Row = tuple[str, float, str, float | None]
 
 ADDRESS: Final = os.environ.get("GDEMOI_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672")
 COUNT: Final = int(os.environ.get("GDEMOI_BENCH_COUNT", "20000"))
 PREFETCH: Final = 500
 WINDOW: Final = 500
+PUBLISH: Final = "AMQP publish, confirm"
+CONSUME: Final = "AMQP consume, ack"
 reactor: Any = the_reactor
 log = Logger()
 
@@ -67,19 +66,21 @@ def body(number: int) -> bytes:
 class Meter:
     """Wall and CPU time of one stretch of work."""
 
-    def __init__(self, name: str, budget: float | None = None) -> None:
+    def __init__(self, name: str, subject: str = OURS) -> None:
         self.name = name
-        self.budget = budget
+        self.subject = subject
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
-    def rows(self) -> list[Row]:
-        """Return the rows when the work is done."""
+    def line(self) -> Line:
+        """Return the line when the work is done."""
         cpu = time.process_time() - self.cpu
         wall = time.perf_counter() - self.wall
-        return [
-            (f"{self.name}: CPU", cpu / COUNT * 1e6, "µs", self.budget),
-            (f"{self.name}: rate", COUNT / wall, "messages/s", None),
-        ]
+        return Line(
+            name=self.name,
+            subject=self.subject,
+            rate=COUNT / wall,
+            cpu_us=cpu / COUNT * 1e6,
+        )
 
 
 class Source:
@@ -123,11 +124,13 @@ class Sink:
     def full(self) -> bool:
         return False
 
-    def accept(self, messages: Sequence[Outbound]) -> Deferred[list[Any]]:
+    def accept(
+        self, messages: Sequence[tuple[Outbound, bytes]], *, keep_rejected: bool = False
+    ) -> Deferred[list[Any]]:
         if self.journal is None:
             self._count(len(messages))
             return succeed([Stored()] * len(messages))
-        batch = [Acceptance(one, fingerprint(one), "office") for one in messages]
+        batch = [Acceptance(message, print_, "office") for message, print_ in messages]
         return self.journal.accept(batch).addCallback(self._committed)
 
     def _committed(self, verdicts: list[Any]) -> list[Any]:
@@ -148,7 +151,7 @@ class Bench:
         self.prefix = f"bench-{uuid.uuid4().hex[:8]}"
         self.broker = url(ADDRESS)
         self.topology = Topology(self.prefix, "quorum", True)
-        self.rows: list[Row] = []
+        self.lines: list[Line] = []
 
     async def client(self) -> Client:
         """Log in."""
@@ -205,7 +208,7 @@ class Bench:
         pump()
         await done
 
-    async def ours_consuming(self, client: Client, budget: float) -> None:
+    async def ours_consuming(self, client: Client) -> None:
         """Consume and ack, without reading the bodies."""
         done: Deferred[None] = Deferred()
         count = [0]
@@ -219,13 +222,13 @@ class Bench:
         consumer = Consumer(
             self.topology.outbound, PREFETCH, "bench", arrived, lambda: None
         )
-        meter = Meter("amqp consume, ack (ours)", budget)
+        meter = Meter(CONSUME)
         await consumer.attach(client)
         await done
-        self.rows += meter.rows()
+        self.lines.append(meter.line())
         await consumer.cancel()
 
-    async def ours_publishing(self, budget: float) -> None:
+    async def ours_publishing(self) -> None:
         """Events of an outbox to their confirms and the bookmark."""
         source = Source()
         service = self.service(Sink(None), source)
@@ -233,17 +236,19 @@ class Bench:
         while service.status().state != "up":
             await pause(0.05)
         source.build()
-        meter = Meter("amqp events, confirm (ours)", budget)
+        meter = Meter(PUBLISH)
         source.told(COUNT)
         await source.reached
-        self.rows += meter.rows()
+        self.lines.append(meter.line())
         await service.stop()
 
     def service(self, sink: Sink, source: Any) -> AmqpService:
         """Make the AMQP side of a gateway."""
-        fields = {"url": (self.broker,), "prefix": self.prefix, "prefetch": PREFETCH}
+        settings = AmqpSettings(
+            url=(self.broker,), prefix=self.prefix, prefetch=PREFETCH, window=WINDOW
+        )
         return AmqpService(
-            AmqpSettings(window=WINDOW, **fields),
+            settings,
             {},
             sink,
             source,
@@ -259,10 +264,10 @@ class Bench:
         meter = Meter(name)
         service.start()
         await sink.all
-        self.rows += meter.rows()
+        self.lines.append(meter.line())
         await service.stop()
 
-    async def theirs_publishing(self) -> float:
+    async def theirs_publishing(self) -> None:
         """pika: publish and confirm, a window of unconfirmed ones."""
         connection, channel = await self.pika_channel()
         await channel.confirm_delivery()
@@ -272,7 +277,7 @@ class Bench:
             content_type="application/json", delivery_mode=2, message_id="m"
         )
         bodies = [body(number) for number in range(COUNT)]
-        meter = Meter("amqp publish, confirm (pika)")
+        meter = Meter(PUBLISH, "pika")
 
         def confirmed(_: Any) -> None:
             counts[1] += 1
@@ -289,23 +294,21 @@ class Bench:
 
         pump()
         await done
-        self.rows += meter.rows()
+        self.lines.append(meter.line())
         await connection.close()
-        return self.rows[-2][1]
 
-    async def theirs_consuming(self) -> float:
+    async def theirs_consuming(self) -> None:
         """pika: consume, one ack for each read of the queue object."""
         connection, channel = await self.pika_channel()
         await channel.basic_qos(prefetch_count=PREFETCH)
-        meter = Meter("amqp consume, ack (pika)")
+        meter = Meter(CONSUME, "pika")
         queue, _ = await channel.basic_consume(self.topology.outbound)
         for number in range(1, COUNT + 1):
             _, method, _, _ = await queue.get()
             if number % 50 == 0 or number == COUNT:
                 channel.basic_ack(method.delivery_tag, multiple=True)
-        self.rows += meter.rows()
+        self.lines.append(meter.line())
         await connection.close()
-        return self.rows[-2][1]
 
     async def pika_channel(self) -> tuple[Any, Any]:
         """Log in with pika."""
@@ -319,19 +322,19 @@ class Bench:
         """Run everything, and delete what was made."""
         client = await self.client()
         try:
-            publishing = await self.theirs_publishing()
-            consuming = await self.theirs_consuming()
+            await self.theirs_publishing()
+            await self.theirs_consuming()
             await self.publish(client)
-            await self.ours_consuming(client, consuming)
-            await self.ours_publishing(publishing)
+            await self.ours_consuming(client)
+            await self.ours_publishing()
             await self.publish(client)
-            await self.ours_taking(None, "amqp consume, read, ack")
+            await self.ours_taking(None, "AMQP consume, read, ack")
             await self.publish(client)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "journal.sqlite"
                 journal = Journal(f"sqlite:///{path}", reactor)
                 await journal.open()
-                await self.ours_taking(journal, "amqp consume, journal, ack")
+                await self.ours_taking(journal, "AMQP consume, journal, ack")
                 await journal.close()
         finally:
             await self.clean_up(client)
@@ -353,19 +356,8 @@ def pause(seconds: float) -> Deferred[None]:
     return waiting
 
 
-def run(work: Coroutine[Any, Any, Any]) -> None:
-    """Run the reactor until `work` is done; raise what it raised."""
-    failures: list[Failure] = []
-    Deferred.fromCoroutine(work).addErrback(failures.append).addBoth(
-        lambda _: reactor.stop()
-    )
-    reactor.run()
-    for failure in failures:
-        failure.raiseException()
-
-
 def main(work: Work) -> list[Line]:
     """Return the lines, ours and pika's."""
     bench = Bench()
-    run(bench.run())
-    return of_rows(bench.rows)
+    run_reactor(bench.run())
+    return bench.lines

@@ -129,26 +129,26 @@ def drained(work: Work, queue_type: str) -> Line:
     with (
         scratch() as folder,
         smsc(folder, port, receipts=True, tools=work.tools),
-        platform(queue_type) as house,
+        platform(queue_type) as broker,
     ):
-        text = ini(port, more=house.section())
+        text = ini(port, more=broker.section())
         with running(folder, text, work.tree):
-            house.await_queues()
-            house.publish_all("warm", warm)
-            house.await_events(EVENTS_EACH * warm)
-        house.publish_all("run", count)
-        house.channel.queue_purge(f"{house.prefix}.status")
+            broker.await_queues()
+            broker.publish_all("warm", warm)
+            broker.await_events(EVENTS_EACH * warm)
+        broker.publish_all("run", count)
+        broker.channel.queue_purge(f"{broker.prefix}.status")
         with running(folder, text, work.tree) as gateway:
-            figures = measured(house, gateway, count)
+            figures = measured(broker, gateway, count)
     target = TARGET if queue_type == "quorum" else {}
     return Line(name=NAME.format(queue_type), target=target, **figures)
 
 
-def measured(house: Platform, gateway: Gateway, count: int) -> dict[str, float]:
+def measured(broker: Platform, gateway: Gateway, count: int) -> dict[str, Any]:
     """Return the figures from the first event that is seen to the last."""
-    house.await_events(1)
-    began, before, cpu_s = time.monotonic(), house.events(), gateway.cpu_s()
-    house.await_events(EVENTS_EACH * count)
+    broker.await_events(1)
+    began, before, cpu_s = time.monotonic(), broker.events(), gateway.cpu_s()
+    broker.await_events(EVENTS_EACH * count)
     messages = count - before / EVENTS_EACH
     return {
         "rate": messages / (time.monotonic() - began),
@@ -170,7 +170,7 @@ def classic(work: Work) -> list[Line]:
     return [drained(work, "classic")]
 
 
-def paced(house: Platform, word: str, count: int, rate: float) -> dict[str, int]:
+def paced(broker: Platform, word: str, count: int, rate: float) -> dict[str, int]:
     """Publish at a steady rate; return when (ns) each was published."""
     published = {}
     began = time.monotonic()
@@ -178,9 +178,9 @@ def paced(house: Platform, word: str, count: int, rate: float) -> dict[str, int]
         wait_s = began + n / rate - time.monotonic()
         if wait_s > 0:
             # lets pika answer heartbeats
-            house.connection.sleep(wait_s)
+            broker.connection.sleep(wait_s)
         published[f"{word}-{n}"] = time.monotonic_ns()
-        house.publish(word, n)
+        broker.publish(word, n)
     return published
 
 
@@ -188,22 +188,22 @@ def latencies(work: Work) -> list[Line]:
     """Measure publish → submit_sm at 10/s, 100/s and half of the highest rate."""
     port, most = free_port(), work.count(5_000)
     published: dict[str, dict[str, int]] = {}
-    with scratch() as folder, platform() as house:
+    with scratch() as folder, platform() as broker:
         with smsc(folder, port, receipts=True, logged=True, tools=work.tools) as sink:
-            text = ini(port, more=house.section())
+            text = ini(port, more=broker.section())
             with running(folder, text, work.tree) as gateway:
-                house.await_queues()
-                house.publish_all("warm", work.count(WARM))
-                house.await_events(EVENTS_EACH * work.count(WARM))
-                highest = top_rate(house, most)
+                broker.await_queues()
+                broker.publish_all("warm", work.count(WARM))
+                broker.await_events(EVENTS_EACH * work.count(WARM))
+                highest = top_rate(broker, most)
                 half = min(highest / 2, FASTEST)
                 rates = {"10/s": 10.0, "100/s": 100.0, "half load": half}
                 costs = {}
                 for number, (name, rate) in enumerate(rates.items()):
                     count = max(50, int(10 * rate * min(1.0, work.size)))
                     cpu_s = gateway.cpu_s()
-                    published[name] = paced(house, f"p{number}", count, rate)
-                    settle(house)
+                    published[name] = paced(broker, f"p{number}", count, rate)
+                    settle(broker)
                     costs[name] = (gateway.cpu_s() - cpu_s) / count * 1e6
         arrived = sink.arrivals()
     return [
@@ -217,19 +217,19 @@ def latencies(work: Work) -> list[Line]:
     ]
 
 
-def top_rate(house: Platform, count: int) -> float:
+def top_rate(broker: Platform, count: int) -> float:
     """Return messages per second when they come as fast as they can."""
-    before, began = house.events(), time.monotonic()
-    house.publish_all("top", count)
-    house.await_events(before + EVENTS_EACH * count)
+    before, began = broker.events(), time.monotonic()
+    broker.publish_all("top", count)
+    broker.await_events(before + EVENTS_EACH * count)
     return count / (time.monotonic() - began)
 
 
-def settle(house: Platform) -> None:
+def settle(broker: Platform) -> None:
     """Wait until no more events come."""
     seen, quiet = -1, 0
     while quiet < 4:
-        found = house.events()
+        found = broker.events()
         quiet = quiet + 1 if found == seen else 0
         seen = found
-        house.connection.sleep(0.05)
+        broker.connection.sleep(0.05)

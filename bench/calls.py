@@ -160,11 +160,11 @@ def measure() -> tuple[int, int, int, Any]:
 
             def end(failure: Any) -> Any:
                 done: defer.Deferred[Any] = defer.maybeDeferred(service.stopService)
-                done.addBoth(lambda _: loop.stop())  # type: ignore[unused-awaitable]
+                done.addBoth(lambda _: loop.stop())
                 return failure
 
             def begin() -> None:
-                deferToThread(work).addBoth(end)  # type: ignore[unused-awaitable]
+                deferToThread(work).addBoth(end)
 
             loop.callWhenRunning(begin)
             sys.setprofile(tally.profile)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import timeit
 from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 from bench.figures import Line, of_rows
@@ -50,7 +51,11 @@ LONG = "Двигатель заглушен, автомобиль стоит. " 
 
 def microseconds(work: Callable[[], Any], number: int = 20_000) -> float:
     """Return the time of one call."""
-    return min(timeit.repeat(work, number=number, repeat=7)) / number * 1e6
+    return (
+        min(timeit.repeat(work, timer=process_time, number=number, repeat=7))
+        / number
+        * 1e6
+    )
 
 
 def codec(pdu: pdus.Pdu, name: str, budgets: tuple[float, float]) -> list[Row]:

@@ -197,6 +197,8 @@ def _cells(line: Line) -> list[str]:
         if name not in figures:
             cells.append("")
             continue
+        if name == "value" and float(figures[name]).is_integer():
+            digits = 0
         unit = f" {line.unit}" if name == "value" and line.unit else ""
         cells.append(_number(figures[name], digits) + unit)
     return cells

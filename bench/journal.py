@@ -13,7 +13,6 @@ this process.
 from __future__ import annotations
 
 import gc
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from bench.figures import Line
-from bench.rig import Work
+from bench.rig import Work, run_reactor
 from gdemoi.facts import Acceptance, AttemptEnded, Submitted
 from gdemoi.journal import Journal
 from gdemoi.message import Accepted, MessageState, Outbound, Receipt
@@ -76,14 +75,19 @@ def facts(
     )
 
 
+def last_of(answers: list[Deferred[Any]]) -> Deferred[Any]:
+    """Return the last of many, which tells of all of them."""
+    return answers[-1]
+
+
 async def live(journal: Journal, groups: list[Facts]) -> None:
     """Let one group after the other live."""
     for acceptances, answers, receipts in groups:
         # each step begins when the one before it is on the disk; answers come in
         # the order of the questions, so the last one tells of all
-        await [journal.accept([one]) for one in acceptances][-1]
-        await [journal.note(one) for one in answers][-1]
-        await [journal.receipt(one) for one in receipts][-1]
+        await last_of([journal.accept([one]) for one in acceptances])
+        await last_of([journal.note(one) for one in answers])
+        await last_of([journal.receipt(one) for one in receipts])
 
 
 async def _measure(folder: str) -> list[Line]:
@@ -123,18 +127,9 @@ async def _measure(folder: str) -> list[Line]:
 
 def main(work: Work) -> list[Line]:
     """Run on a fresh SQLite file beside the project (a real disk, not tmpfs)."""
-    lines: list[Line] = []
     here = Path(__file__).parent
     # thousands of live messages are no garbage: look for it seldom
     gc.set_threshold(50_000, 20, 100)
     with tempfile.TemporaryDirectory(dir=here, prefix="journal-") as folder:
-
-        def start() -> None:
-            done: Deferred[Any] = Deferred.fromCoroutine(_measure(folder))
-            done.addCallback(lines.extend)
-            done.addErrback(lambda failure: failure.printTraceback(sys.stderr))
-            done.addBoth(lambda _: reactor.stop())  # type: ignore[attr-defined]
-
-        reactor.callWhenRunning(start)  # type: ignore[attr-defined]
-        reactor.run()  # type: ignore[attr-defined]
+        lines: list[Line] = run_reactor(_measure(folder))
     return lines

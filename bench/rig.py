@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -70,8 +70,8 @@ def build_tools(folder: Path) -> tuple[str | None, str]:
         what = f"{', '.join(absent)}.c in {TOOLS}" if absent else "gcc"
         return None, f"no {what}: bench.sink and bench.load instead"
     for name in TOOL_NAMES:
-        command = ["gcc", "-O2", "-w", "-o", folder / name, source / f"{name}.c"]
-        subprocess.run(command, check=True)
+        files = [str(folder / name), str(source / f"{name}.c")]
+        subprocess.run(["gcc", "-O2", "-w", "-o", *files], check=True)
     return str(folder), ""
 
 
@@ -103,6 +103,24 @@ def scratch() -> Iterator[Path]:
     """Give a folder that goes away."""
     with tempfile.TemporaryDirectory(prefix="gdemoi-bench-") as folder:
         yield Path(folder)
+
+
+def run_reactor(work: Coroutine[Any, Any, Any], limit_s: float = 600.0) -> Any:
+    """Run the reactor of this process until `work` is done; return what it returned."""
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+    loop: Any = reactor
+    found: list[Any] = []
+    done: Deferred[Any] = Deferred.fromCoroutine(work)
+    done.addTimeout(limit_s, loop)
+    done.addBoth(found.append)
+    done.addBoth(lambda _: loop.callLater(0, loop.stop))
+    loop.run()
+    if isinstance(found[0], Failure):
+        found[0].raiseException()
+    return found[0]
 
 
 # the kernel's account
@@ -442,12 +460,12 @@ def http_load(
     return told
 
 
-def milliseconds(told: dict[str, float]) -> dict[str, float]:
+def milliseconds(told: dict[str, float]) -> dict[str, Any]:
     """Return the latencies that a load generator tells, as figures of a line."""
     return {f"{word}_ms": told[f"{word}_us"] / 1e3 for word in ("p50", "p99", "max")}
 
 
-def spread(latencies_ns: Sequence[int]) -> dict[str, float]:
+def spread(latencies_ns: Sequence[int]) -> dict[str, Any]:
     """Return p50, p99 and max of latencies, as figures of a line."""
     ordered = sorted(latencies_ns)
     last = len(ordered) - 1

@@ -91,7 +91,7 @@ def run() -> float:
         begun = time.process_time()
         for message in batch:
             prepared: Any = channel.prepare(message)
-            channel.submit(prepared, 1).addCallback(done.append)  # type: ignore
+            channel.submit(prepared, 1).addCallback(done.append)
         rig.clock.advance(0)
         esme.dataReceived(answered)
         esme.dataReceived(reported)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from struct import pack
-from typing import Any
+from typing import Any, cast
 
 from bench.soak_codec import mutated, seeds
 from gdemoi.message import Outbound
@@ -59,7 +59,7 @@ def fresh() -> tuple[ChannelRig, Any, Sink]:
     esme = rig.channel.sender.esme
     assert esme is not None
     sink = Sink()
-    esme.transport = sink
+    esme.transport = cast(Any, sink)
     return rig, esme, sink
 
 

@@ -16,14 +16,13 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
 
 from bench.figures import Line
-from bench.journal import facts, live
-from bench.rig import Gateway, Work, free_port, ini, scratch
+from bench.journal import facts, last_of, live
+from bench.rig import Gateway, Work, free_port, ini, run_reactor, scratch
 
 STARTS: Final = 3
 WAITING: Final = 1
@@ -41,27 +40,15 @@ async def _fill(path: Path, stored: int) -> int:
         await live(journal, [facts(first, BATCH, "sink")])
     for first in range(stored - waiting, stored, BATCH):
         acceptances, _, _ = facts(first, BATCH, "sink", begun=False)
-        await [journal.accept([one]) for one in acceptances][-1]
+        await last_of([journal.accept([one]) for one in acceptances])
     await journal.close()
     return waiting
 
 
 def fill(path: Path, stored: int) -> int:
     """Make a journal of so many messages; return how many of them wait."""
-    found: list[Any] = []
-    loop: Any = reactor
     gc.set_threshold(50_000, 20, 100)
-
-    def begin() -> None:
-        filling: Deferred[Any] = Deferred.fromCoroutine(_fill(path, stored))
-        filling.addBoth(found.append)
-        filling.addBoth(lambda _: loop.stop())
-
-    loop.callWhenRunning(begin)
-    loop.run()
-    if not isinstance(found[0], int):
-        found[0].raiseException()
-    return int(found[0])
+    return int(run_reactor(_fill(path, stored)))
 
 
 def is_ready(port: int) -> bool:

@@ -66,7 +66,7 @@ def _calm_the_collector() -> None:
     """Look for cyclic garbage seldom: there is little, and much that lives.
 
     With Python's defaults a backlog in memory is walked over and over: a quarter
-    of the whole path's CPU (270 against 205 µs per message, `python -m bench.path`).
+    of the whole path's CPU (270 against 205 µs per message, `make bench ONLY=batches`).
     """
     gc.collect()
     gc.freeze()
