@@ -13,6 +13,6 @@ floor 2  shells              net, tasks, journal, the protocol modules
 floor 3  channels            the channel modules and kinds
 floor 4  routing             rules, retry, lanes, dispatcher
 floor 5  the platform's side amqp, http
-floor 6  assembly            settings, service, cli
+floor 6  assembly            alerts, settings, service, cli
 beside   sandbox             the far sides, for tests, the demo and people
 """

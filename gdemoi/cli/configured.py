@@ -11,6 +11,7 @@ import click
 from twisted.internet.defer import Deferred, succeed
 
 from gdemoi.accounts.settings import AccountSettings
+from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.cli.asking import (
     REFUSED,
@@ -52,6 +53,7 @@ _OWN: Final[dict[str, type]] = {
     "account": AccountSettings,
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
+    "alert": AlertSettings,
 }
 _NAMELESS: Final = ("gateway", "http", "amqp")
 

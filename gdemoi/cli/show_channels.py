@@ -51,6 +51,10 @@ def status(
     console.print(line)
     if ready.get("lost"):
         console.print(Text(f"lost: {ready['lost']}", "bold red"))
+    for alert in ready.get("alerts") or ():
+        since = datetime.fromtimestamp(float(alert["since"]))
+        told = f"! {alert['name']}: {alert['text']} (since {since:%d %b %H:%M})"
+        console.print(Text(told, "bold red"))
     _messages(console, ready)
     if not channels:
         console.print(Text("no channels", style="dim"))

@@ -87,6 +87,32 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     at: str
 
 
+class AlertEvent(msgspec.Struct, kw_only=True):
+    """Something that is watched went wrong, still is, or is well again."""
+
+    v: int = 1
+    type: Literal["alert"] = "alert"
+    event_id: str
+    name: str
+    state: str
+    subject: str
+    channel: str | None
+    when: str
+    text: str
+    since: str
+    at: str
+
+
+def alert_body(event: AlertEvent) -> bytes:
+    """Return the JSON of an alert."""
+    return encode_event(event)
+
+
+def alert_key(name: str) -> str:
+    """Return the routing key of an alert."""
+    return f"alert.{name}"
+
+
 def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
     """Return the JSON of an inbound SMS."""
     sent_at = inbound.sent_at

@@ -171,6 +171,12 @@ class Gateway(MessageIntake, Protocol):
     def unready_reasons(self) -> Sequence[str]:
         """Return all reasons why no messages can be taken."""
 
+    def alerts(self) -> Sequence[dict[str, Any]]:
+        """Return the alerts that are on, JSON-ready.
+
+        Keys: ``name subject channel when text since`` (epoch seconds).
+        """
+
     def figures(self) -> Awaitable[Figures]:
         """Return what is counted and measured; never fails.
 

@@ -252,6 +252,7 @@ class Api:
             "reason": why,
             "messages": await self._gateway.counts(),
             "receipts_unmatched": await self._gateway.count_unmatched(),
+            "alerts": list(self._gateway.alerts()),
         }
         lost = await self._gateway.lost()
         if lost is not None:

@@ -12,7 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.contract.envelope import Envelope
-from gdemoi.contract.event_json import ChangeEvent, InboundEvent, StatusEvent
+from gdemoi.contract.event_json import (
+    AlertEvent,
+    ChangeEvent,
+    InboundEvent,
+    StatusEvent,
+)
 from gdemoi.message import MessageState
 
 Schema = dict[str, Any]
@@ -62,6 +67,7 @@ def schemas() -> Schema:
         _described(StatusEvent),
         InboundEvent,
         ChangeEvent,
+        AlertEvent,
     ]
     _, made = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
@@ -98,7 +104,7 @@ def _no_u0000(envelope: Schema) -> None:
 
 
 def _events() -> Schema:
-    kinds = ("StatusEvent", "InboundEvent", "ChangeEvent")
+    kinds = ("StatusEvent", "InboundEvent", "ChangeEvent", "AlertEvent")
     return {
         "Event": {"oneOf": [ref(name) for name in kinds]},
         "Events": record(
@@ -222,6 +228,14 @@ def _standing() -> Schema:
         sent=COUNT,
     )
     segment = record(user_data=WORD, units=COUNT, wire=array(WORD))
+    alert = record(
+        name=WORD,
+        subject=WORD,
+        channel=maybe(WORD),
+        when=WORD,
+        text=WORD,
+        since=number,
+    )
     passed = record(number=COUNT, at=number, direction=WORD, link=WORD, line=WORD)
     return {
         "Channel": channel,
@@ -250,6 +264,7 @@ def _standing() -> Schema:
             reason=maybe(WORD),
             messages={"type": "object", "additionalProperties": COUNT},
             receipts_unmatched=COUNT,
+            alerts=array(alert),
         ),
         "Health": record({"reason": WORD, "reasons": array(WORD)}, status=WORD),
     }

@@ -348,6 +348,10 @@ class Journal:
             inbound_sms.change, self._transaction, channel, line, state, reason, at
         )
 
+    def write_event(self, key: str, body: Callable[[str], bytes]) -> Deferred[None]:
+        """Record an event that is about no message; `body` is given its id."""
+        return self._writes.put(_write_event, self._transaction, key, body)
+
     def set_cursor(self, name: str, value: str) -> Deferred[None]:
         """Write a named bookmark."""
         return self._writes.put(self._transaction.set_cursor, name, value)
@@ -467,6 +471,13 @@ class Journal:
         Fails with `ValueError` for a filter or cursor that does not exist.
         """
         return self._reads.put(self._queries.search, filters, limit, cursor)
+
+
+def _write_event(
+    transaction: Transaction, key: str, body: Callable[[str], bytes]
+) -> None:
+    event_id = transaction.new_id()
+    transaction.publish(key, event_id, body(event_id))
 
 
 def _missing(mark: HighWaterMark, have: HighWaterMark) -> str:

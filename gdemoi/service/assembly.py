@@ -22,6 +22,8 @@ from twisted.web.server import Site
 
 from gdemoi.accounts.account import Account
 from gdemoi.accounts.settings import AccountSettings
+from gdemoi.alerts.notices import Teller, webhooks_out
+from gdemoi.alerts.service import Alerts, certificate_files, journal_folder
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.contract.envelope import Defaults
@@ -101,6 +103,17 @@ class GatewayService(Service):
             for name, one in _accounts(configuration).items()
         }
         self.smpp: SmppDoor | None = None
+        self._webhooks_out = webhooks_out(reactor)
+        self.alerts = Alerts(
+            configuration.alerts,
+            self.gateway,
+            self.journal,
+            Teller(self.gateway, self.journal.write_event, reactor, self._webhooks_out),
+            reactor,
+            folder=journal_folder(configuration.journal),
+            places=certificate_files(configuration),
+        )
+        self.gateway.active_alerts = self.alerts.active
         self.ready: Deferred[None] = Deferred()
         # it could not start: the process is to end with an error
         self.failed = False
@@ -169,6 +182,7 @@ class GatewayService(Service):
             self.gateway.amqp = self.amqp
             self.amqp.start()
         await self._open_doors()
+        await self.alerts.start()
         log.info(
             "{name} is running with {channels}",
             name=settings.name,
@@ -271,6 +285,8 @@ class GatewayService(Service):
         if self._changing is not None:
             await self._changing
         self._pulse.stop()
+        self.alerts.stop()
+        self._webhooks_out.close()
         if self.amqp is not None:
             await self.amqp.stop_taking()
         if self.smpp is not None:
@@ -382,6 +398,7 @@ class GatewayService(Service):
         set_level(settings.log_level)
         defaults = Defaults(settings.home_country, settings.default_ttl_s)
         self.gateway.defaults = defaults
+        self.alerts.configure(fresh.alerts, certificate_files(fresh))
 
     def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:
         begun, now = self._begun_with, fresh.gateway

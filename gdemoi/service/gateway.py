@@ -56,6 +56,8 @@ class RunningGateway:
         self.amqp: BrokerFigures | None = None
         # set while there are doors beside HTTP and AMQP
         self.describe_doors: Callable[[], Sequence[dict[str, Any]]] = tuple
+        # set by the assembly, which makes the alerts over this gateway
+        self.active_alerts: Callable[[], Sequence[dict[str, Any]]] = list
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._told)
 
@@ -165,6 +167,10 @@ class RunningGateway:
     def lost(self) -> Awaitable[str | None]:
         """Return when and what was lost of the journal, if anything."""
         return self.journal.lost()
+
+    def alerts(self) -> Sequence[dict[str, Any]]:
+        """Return the alerts that are on."""
+        return self.active_alerts()
 
     async def figures(self) -> Figures:
         """Return what is counted and measured; never fails."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from gdemoi.accounts.settings import AccountSettings
+from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.contract.numbers import normalise
 from gdemoi.errors import InvalidMessage
@@ -22,6 +23,7 @@ from gdemoi.ini.listeners import Listener
 from gdemoi.ini.units import likely
 from gdemoi.interfaces import ChannelKind
 from gdemoi.routing.settings import RouteSettings
+from gdemoi.settings.alerting import check_alerts, in_one_form
 from gdemoi.settings.configuration import ChannelSettings, Configuration
 from gdemoi.settings.doors import check_doors
 from gdemoi.settings.gateway import GatewaySettings, journal_url
@@ -33,6 +35,7 @@ _NAMELESS: Final = ("gateway", "http", "amqp")
 _NAMED: Final[dict[str, type]] = {
     "amqp-map": AmqpMapSettings,
     "route": RouteSettings,
+    "alert": AlertSettings,
     "account": AccountSettings,
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
@@ -110,6 +113,7 @@ class Examination:
         self._check_listeners()
         self._check_numbers()
         check_doors(self.named, self.gateway or GatewaySettings(), self.claimed)
+        check_alerts(self.named["alert"], self.gateway, self.amqp, self.claimed)
         if not self.claimed:
             self.document.complain(
                 Place(self.file, 0),
@@ -290,6 +294,7 @@ class Examination:
             accounts=self._named("account"),
             smpp_servers=self._named("smpp-server"),
             smpp_clients=self._named("smpp-client"),
+            alerts=in_one_form(self._named("alert"), gateway.home_country),
         )
 
     def _named(self, kind: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from gdemoi.accounts.settings import AccountSettings
+from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings
@@ -51,6 +52,7 @@ class Configuration:
     accounts: Mapping[str, AccountSettings] = field(factory=dict)
     smpp_servers: Mapping[str, SmppServerSettings] = field(factory=dict)
     smpp_clients: Mapping[str, SmppClientSettings] = field(factory=dict)
+    alerts: Mapping[str, AlertSettings] = field(factory=dict)
     # where what is set: (section, key), the key "" for the section itself
     places: Mapping[tuple[str, str], Place] = field(factory=dict, repr=False, eq=False)
 

@@ -482,6 +482,16 @@ class OperatingTests(SynchronousTestCase):
         )
         self.assertIn("lost: 95 messages", result.output)
 
+    def test_status_with_alerts(self) -> None:
+        """A line for each that is on, before all else."""
+        firing = [
+            {"name": "carrier", "subject": "smsc", "channel": "smsc",
+             "when": "channel_down > 2m", "text": "channel smsc is down: cut",
+             "since": 1_795_000_000.0}
+        ]  # fmt: skip
+        result = Terminal(Client(FakeGateway(firing=firing))).type("status")
+        self.assertIn("! carrier: channel smsc is down: cut (since ", result.output)
+
     def test_status_as_json(self) -> None:
         """--json has all that the API tells."""
         found = json.loads(Terminal().type("--json", "status").output)

@@ -63,6 +63,7 @@ class FakeGateway:
     lane_figures: dict[str, LaneFigures] = field(factory=dict)
     journal_figures: JournalFigures = field(factory=JournalFigures)
     broker: AmqpStatus | None = None
+    firing: list[dict[str, Any]] = field(factory=list)
 
     def seconds(self) -> float:
         return NOW
@@ -189,6 +190,9 @@ class FakeGateway:
 
     def unready_reasons(self) -> Sequence[str]:
         return [] if self.why_unready is None else [self.why_unready]
+
+    def alerts(self) -> Sequence[dict[str, Any]]:
+        return self.firing
 
     async def figures(self) -> Figures:
         stored = None

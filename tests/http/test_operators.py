@@ -81,8 +81,12 @@ class WholeTests(SynchronousTestCase):
                 "reason": None,
                 "messages": {"delivered": 3},
                 "receipts_unmatched": 1,
+                "alerts": [],
             },
         )
+        gateway.firing = [{"name": "carrier", "text": "channel smsc is down"}]
+        found = Client(gateway).ask("GET", "/v1/status").json
+        self.assertEqual(found["alerts"], gateway.firing)
         gateway.why_unready = "the gateway is stopping"
         found = Client(gateway).ask("GET", "/v1/status").json
         self.assertEqual(found["status"], "unready")

@@ -469,6 +469,23 @@ class ReloadTests(ServiceTestCase):
         self.assertEqual(service.dispatcher.home_country, "ES")
         self.assertEqual(service.dispatcher.intake.backlog_limit, 7)
 
+    async def test_alerts_change_at_once(self) -> None:
+        """A new one is watched, and what is on is in the status."""
+        self.write(A, TO_A)
+        service = await self.running()
+        self.write(A, TO_A, "[alert:full]\nwhen = disk_free < 99999GiB\ndamping = 0s")
+        await self.reload(service)
+        await service.alerts.look()
+        [shown] = service.gateway.alerts()
+        self.assertEqual(shown["name"], "full")
+        self.assertEqual(shown["subject"], str(self.folder.resolve()))
+        events = await service.gateway.events(0, 100)
+        self.assertEqual([e.routing_key for e in events], ["alert.full"])
+        self.write(A, TO_A)
+        await self.reload(service)
+        await service.alerts.look()
+        self.assertEqual(service.gateway.alerts(), [])
+
     async def test_a_second_wish_meanwhile(self) -> None:
         """It is granted after the first, with the file as it is then."""
         self.write(A, TO_A)
