@@ -298,6 +298,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 S = TypeVar("S", bound=CloudSettings)
+_WELL: Final = (MessageState.ENROUTE, MessageState.DELIVERED)
 
 
 @frozen
@@ -444,6 +445,30 @@ class Provider(ABC, Generic[S]):
             state=state,
             **facts,
         )
+
+    def status_receipt(
+        self,
+        provider_id: str,
+        state: MessageState | None,
+        word: str,
+        code: str | None,
+        text: str | None = None,
+        *,
+        retryable: bool = False,
+        **facts: Any,
+    ) -> Receipt:
+        """Return what a status word says; `state` is its own, None: nobody knows it.
+
+        What is not on its way and not delivered has an error: `code`, or else the word.
+        So has what comes with a code.  `facts` are further fields of the receipt.
+        """
+        error = None
+        if code or state not in (None, *_WELL):
+            error = Error(f"{self.name}:{code or word}", text or word, retryable)
+        elif state is None:
+            error = Error(f"{self.name}:status", f"unknown status {word[:40]!r}")
+        state = state or MessageState.ENROUTE
+        return self.new_receipt(provider_id, state, error=error, **facts)
 
     def new_inbound(
         self, dedup: str, from_: str, to: str | None, text: str | None, **facts: Any

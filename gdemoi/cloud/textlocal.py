@@ -270,16 +270,12 @@ class Textlocal(Provider[TextlocalSettings]):
         reference: str | None,
         verified: bool,
     ) -> Receipt:
-        state = STATUSES.get(word, MessageState.ENROUTE)
-        error = None
-        if word in STATUS_TEXTS:
-            error = Error(f"textlocal:{word}", STATUS_TEXTS[word])
-        elif word not in STATUSES:
-            error = Error("textlocal:status", f"unknown status {word[:40]!r}")
-        return self.new_receipt(
+        return self.status_receipt(
             provider_id,
-            state,
-            error=error,
+            STATUSES.get(word),
+            word,
+            word if word in STATUS_TEXTS else None,
+            STATUS_TEXTS.get(word),
             about=plussed(number) if number else None,
             message_id=reference,
             verified=verified,

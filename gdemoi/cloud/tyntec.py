@@ -77,9 +77,9 @@ SENDERS: Final = SenderForm(words="+E.164 or up to 11 letters and digits")
 SEPTETS_A_PART: Final = 152  # their figures for concatenated messages
 UCS2_A_PART: Final = 66
 
-# None: the provider has it and nothing more is known.
-STATES: Final[dict[str, MessageState | None]] = {
-    "ACCEPTED": None,
+# The provider has it and nothing more is known.
+TAKEN: Final = "ACCEPTED"
+STATES: Final[dict[str, MessageState]] = {
     "BUFFERED": MessageState.ENROUTE,
     "DELIVERED": MessageState.DELIVERED,
     "EXPIRED": MessageState.EXPIRED,
@@ -280,20 +280,15 @@ class Tyntec(Provider[TyntecSettings]):
         self, request_id: str, told: Mapping[str, Any], verified: bool
     ) -> Receipt | None:
         word, code, text = worst_of(told)
-        state = STATES.get(word, MessageState.ENROUTE)
-        if state is None:
+        if word == TAKEN:
             return None
-        error = None
-        if state not in (MessageState.DELIVERED, MessageState.ENROUTE) or code:
-            error = Error(
-                f"tyntec:{code or word}", text or word, (code or "") in TEMPORARY
-            )
-        elif word not in STATES:
-            error = Error("tyntec:status", f"unknown status {word[:40]!r}")
-        return self.new_receipt(
+        return self.status_receipt(
             request_id,
-            state,
-            error=error,
+            STATES.get(word),
+            word,
+            code,
+            text,
+            retryable=code in TEMPORARY,
             about=text_of(told.get("to")),
             message_id=text_of(told.get("reference")) or None,
             at=iso_time(told.get("doneDate")),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -89,39 +90,23 @@ class Deliveries:
         if self.waiting >= MOST_WAITING and esme not in self._held:
             self._held.add(esme)
             esme.hold(True)
-        writing: Any
+        writing: Deferred[Any]
         if isinstance(read, Receipt):
             self.receipts += 1
-            writing = events.receipt(read)
-            writing.addCallbacks(
-                self._matched,
-                self._not_written,
-                callbackArgs=(esme, pdu, read),
-                errbackArgs=(esme, pdu),
-            )
+            writing = events.receipt(read).addCallback(self._matched, read)
         else:
             self.messages += 1
             writing = events.inbound(read)
-            writing.addCallbacks(
-                self._written,
-                self._not_written,
-                callbackArgs=(esme, pdu),
-                errbackArgs=(esme, pdu),
-            )
+        writing.addCallbacks(  # type: ignore[unused-awaitable]
+            self._written, self._not_written, (esme, pdu), errbackArgs=(esme, pdu)
+        )
 
-    def _matched(
-        self,
-        match: ReceiptMatch | None,
-        esme: EsmeProtocol,
-        pdu: DeliverSm | DataSm,
-        receipt: Receipt,
-    ) -> None:
+    def _matched(self, match: ReceiptMatch | None, receipt: Receipt) -> None:
         key = None if match is None else match.key
         self._ids.learn(_named(receipt, key), key)
         if match is None:
             self.unmatched += 1
             self._report_unmatched(receipt)
-        self._written(None, esme, pdu)
 
     def _written(self, _: Any, esme: EsmeProtocol, pdu: DeliverSm | DataSm) -> None:
         self._over(esme)

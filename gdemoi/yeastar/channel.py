@@ -420,13 +420,10 @@ class YeastarChannel:
         now = self._clock.seconds()
         for number, port in self._ports.by_number.items():
             why = port.unusable(now)
-            known = number in self._reported_lines
-            was = self._reported_lines.get(number)
-            self._reported_lines[number] = why
-            if (known and why == was) or (not known and why is None):
-                continue
-            state = "up" if why is None else "down"
-            self._events.changed(self, state, why or "", line=str(number))
+            if why != self._reported_lines.get(number):
+                self._reported_lines[number] = why
+                state = "up" if why is None else "down"
+                self._events.changed(self, state, why or "", line=str(number))
 
     def _late_result(self, sms_id: str, status: str) -> None:
         """A result for an SMS that nobody waits for: late, or not ours."""

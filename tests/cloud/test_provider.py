@@ -32,7 +32,7 @@ from gdemoi.cloud.provider import (
 )
 from gdemoi.cloud.reading import FORM
 from gdemoi.errors import TheirFault
-from gdemoi.message import Accepted, Error, Receipt, Refused, Uncertain
+from gdemoi.message import Accepted, Error, MessageState, Receipt, Refused, Uncertain
 from tests.cloud.net import (
     NOW,
     demo_settings,
@@ -151,6 +151,27 @@ class ProviderTests(SynchronousTestCase):
                 not_digits(number, "Acme"),
                 Error("gateway:bad_number", "Acme takes 7 to 15 digits"),
             )
+
+    def test_what_a_status_word_says(self) -> None:
+        """Its code, else the word, where something went wrong; or that it is new."""
+        enroute, delivered = MessageState.ENROUTE, MessageState.DELIVERED
+        lost = MessageState.UNDELIVERED
+        for state, code, text, wanted in (
+            (enroute, None, None, (enroute, None)),
+            (delivered, None, "fine", (delivered, None)),
+            (delivered, "7", None, (delivered, Error("tyntec:7", "w"))),
+            (lost, None, None, (lost, Error("tyntec:w", "w"))),
+            (lost, None, "gone", (lost, Error("tyntec:w", "gone"))),
+            (lost, "7", "gone", (lost, Error("tyntec:7", "gone"))),
+            (None, "7", None, (enroute, Error("tyntec:7", "w"))),
+            (None, None, "x", (enroute, Error("tyntec:status", "unknown status 'w'"))),
+        ):
+            provider = provider_of("ch", tyntec())
+            found = provider.status_receipt("r1", state, "w", code, text, raw="w")
+            self.assertEqual((found.state, found.error), wanted)
+            self.assertEqual((found.provider_id, found.raw), ("r1", "w"))
+        again = provider.status_receipt("r", lost, "w", "7", retryable=True)
+        self.assertEqual(again.error, Error("tyntec:7", "w", retryable=True))
 
     def test_requests_bear_the_credentials(self) -> None:
         """One header in each request, and its secret word is never shown."""

@@ -14,16 +14,13 @@ from attrs import frozen
 
 from gdemoi.cloud.provider import Provider, S
 from gdemoi.cloud.reading import count_of, text_of
-from gdemoi.message import Error, Inbound, MessageState, Outbound, Receipt
+from gdemoi.message import Inbound, MessageState, Outbound, Receipt
 
 SEARCH_SLACK_S: Final = 60.0  # their clock against ours
 
-# None: the provider has it and nothing more is known, so nothing is told.
-STATUSES: Final[dict[str, MessageState | None]] = {
-    "accepted": None,
-    "scheduled": None,
-    "queued": None,
-    "sending": None,
+# The provider has it and nothing more is known, so nothing is told.
+TAKEN: Final = frozenset({"accepted", "scheduled", "queued", "sending"})
+STATUSES: Final[dict[str, MessageState]] = {
     "sent": MessageState.ENROUTE,
     "partially_delivered": MessageState.ENROUTE,
     "delivered": MessageState.DELIVERED,
@@ -63,21 +60,18 @@ class TwilioMessages(Provider[S]):
         text: str | None = None,
     ) -> Receipt | None:
         """Return what a status word and an error code say; None: no news."""
-        state = STATUSES.get(word.lower(), MessageState.ENROUTE)
-        if state is None:
+        if word.lower() in TAKEN:
             return None
-        retryable = False
+        state, retryable = STATUSES.get(word.lower()), False
         if code and state in (MessageState.UNDELIVERED, MessageState.REJECTED):
             state, retryable = ASYNC_CODES.get(code, (state, False))
-        error = None
-        if code or state not in (MessageState.DELIVERED, MessageState.ENROUTE):
-            error = Error(f"twilio:{code or word}", text or word, retryable)
-        elif word.lower() not in STATUSES:
-            error = Error("twilio:status", f"unknown status {word[:40]!r}")
-        return self.new_receipt(
+        return self.status_receipt(
             sid,
             state,
-            error=error,
+            word,
+            code,
+            text,
+            retryable=retryable,
             about=about,
             message_id=reference,
             raw=f"MessageStatus={word}" + (f" ErrorCode={code}" if code else ""),

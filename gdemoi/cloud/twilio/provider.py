@@ -50,7 +50,7 @@ from gdemoi.cloud.reading import (
     word_of,
 )
 from gdemoi.cloud.settings import CloudSettings
-from gdemoi.cloud.twilio.messages import STATUSES, TwilioMessages, date_of
+from gdemoi.cloud.twilio.messages import STATUSES, TAKEN, TwilioMessages, date_of
 from gdemoi.cloud.twilio.signature import is_signed
 from gdemoi.errors import TheirFault
 from gdemoi.ini import boolean, key, secret, text, words
@@ -316,7 +316,7 @@ class Twilio(TwilioMessages[TwilioSettings]):
         code = fields.get("ErrorCode")
         about = fields.get("To")
         receipt = self.receipt(sid, word, code, about, reference)
-        known = word.lower() in STATUSES
+        known = word.lower() in TAKEN or word.lower() in STATUSES
         return WebhookContent(
             receipts=() if receipt is None else (receipt,),
             reply=NO_CONTENT,

@@ -61,11 +61,6 @@ STATUSES: Final[dict[str, MessageState]] = {
     "rejected": MessageState.REJECTED,
 }
 
-# these say that something went wrong, also without an err-code
-_BAD: Final = frozenset(
-    {"expired", "failed", "undeliverable", "rejected", "deleted", "unknown"}
-)
-
 # err-code: what the network said; those in RESENDABLE may pass another time
 ERROR_TEXTS: Final[dict[str, str]] = {
     "1": "unknown",
@@ -196,19 +191,19 @@ class VonageAccount(Provider[VonageSettings]):
         verified: bool = True,
     ) -> Receipt:
         """Return the receipt that a status word and an error code stand for."""
-        state = STATUSES.get(word.lower(), MessageState.ENROUTE)
-        error = None
+        state, text = STATUSES.get(word.lower()), f"status {word.lower()}"
         if code and code != "0":
             text = ERROR_TEXTS.get(code, f"error {code}")
-            error = Error(f"vonage:{code}", text, code in RESENDABLE)
-        elif word.lower() in _BAD:
-            error = Error(f"vonage:{word.lower()}", f"status {word.lower()}")
-        elif word.lower() not in STATUSES:
-            error = Error("vonage:status", f"unknown status {word[:40]!r}")
-        return self.new_receipt(
+        else:
+            # nobody knows what became of it: that is worth a word
+            code = "unknown" if word.lower() == "unknown" else None
+        return self.status_receipt(
             provider_id,
             state,
-            error=error,
+            word if state is None else word.lower(),
+            code,
+            text,
+            retryable=code in RESENDABLE,
             about=about,
             message_id=reference,
             at=at,

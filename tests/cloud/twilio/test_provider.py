@@ -17,7 +17,7 @@ from gdemoi.cloud.exchange import (
     WebhookKind,
 )
 from gdemoi.cloud.provider import CloudMessage, StatusAnswer
-from gdemoi.cloud.twilio.messages import ASYNC_CODES, STATUSES, date_of
+from gdemoi.cloud.twilio.messages import ASYNC_CODES, STATUSES, TAKEN, date_of
 from gdemoi.cloud.twilio.provider import ERRORS, Twilio, is_sender
 from gdemoi.cloud.twilio.signature import signature
 from gdemoi.errors import TheirFault
@@ -288,7 +288,8 @@ class StatusTests(SynchronousTestCase):
         words = {"accepted": None, "sent": MessageState.ENROUTE}
         for word, ours in classes["status_map"]["twilio"].items():
             expected = words[ours] if ours in words else MessageState(ours)
-            self.assertEqual(STATUSES[word], expected, word)
+            self.assertEqual(STATUSES.get(word), expected, word)
+            self.assertEqual(word in TAKEN, expected is None, word)
         for code, (ours, _) in classes["twilio_async"].items():
             state = MessageState(ours.rpartition(" ")[2])
             self.assertEqual(ASYNC_CODES[code][0], state, code)
