@@ -192,3 +192,4 @@ class OutboxEvent(msgspec.Struct, frozen=True, gc=False):
     correlation_id: str | None = None
     # of a message that an SMPP client submitted
     origin: SmppOrigin | None = None
+    traceparent: str | None = None

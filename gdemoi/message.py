@@ -220,6 +220,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     # the octets as they came; `text` or `binary` are what they certainly say
     raw: RawUserData | None = None
     origin: SmppOrigin | None = None
+    # W3C Trace Context of the request or delivery that brought it
+    traceparent: str | None = None
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):

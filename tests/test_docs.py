@@ -23,7 +23,13 @@ from docs.reference import page
 from gdemoi.amqp.topology import Topology
 from gdemoi.cli import main
 from gdemoi.contract.envelope import Envelope
-from gdemoi.contract.event_json import ChangeEvent, InboundEvent, Segments, StatusEvent
+from gdemoi.contract.event_json import (
+    AlertEvent,
+    ChangeEvent,
+    InboundEvent,
+    Segments,
+    StatusEvent,
+)
 from gdemoi.facts import Acceptance
 from gdemoi.http import metrics
 from gdemoi.http.api import Api
@@ -281,6 +287,7 @@ class ReferenceTests(SynchronousTestCase):
             (Error, "Status events"),
             (InboundEvent, "Inbound SMS"),
             (ChangeEvent, "Channels and lines"),
+            (AlertEvent, "Alerts"),
         ):
             self.lacks(fields_of(event), "events.rst", title)
         self.lacks({str(state) for state in MessageState}, "events.rst", "States")

@@ -253,7 +253,9 @@ class EventsPublisher:
 
     def _publish(self, event: OutboxEvent) -> int:
         reply_to = event.reply_to
-        properties = json_properties(event.event_id, event.correlation_id)
+        properties = json_properties(
+            event.event_id, event.correlation_id, event.traceparent
+        )
         self._under_way.append(event.seq)
         self._publisher.publish(
             _Sent(event, False),

@@ -7,7 +7,8 @@ write this JSON"):
 * ``headers``: the body is the text (UTF-8), or the octets of a binary SMS when
   its content-type is ``application/octet-stream``; all other fields are AMQP
   headers with the names of the fields.  Headers that begin with ``x-`` belong to
-  brokers and tracing and are passed over; any other unknown one is an error.
+  brokers and are passed over, and so are those of tracing; any other unknown one is
+  an error.
 * ``map``: a foreign JSON object; a section ``[amqp-map:NAME]`` says for each field
   where it is found: a path (``device.phone``), or ``const:WORD``.
   What is not mapped is passed over, but no object on the way to what is mapped may
@@ -29,6 +30,7 @@ import msgspec
 
 from gdemoi.contract.envelope import Defaults, parse, parse_fields
 from gdemoi.contract.fields import check_names
+from gdemoi.contract.trace_context import HEADER, traceparent
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import Outbound
 
@@ -38,6 +40,8 @@ Reader = Callable[[bytes, Mapping[str, Any], float], Outbound]
 CONSTANT: Final = "const:"
 _OCTETS: Final = "application/octet-stream"
 _OF_CONTENT: Final = ("text", "binary")
+# W3C Trace Context and Baggage, which clients' libraries add by themselves
+_OF_TRACES: Final = frozenset((HEADER, "tracestate", "baggage"))
 _ABSENT: Final = object()
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -53,9 +57,16 @@ def v1(defaults: Defaults) -> Reader:
             message_id=properties.get("message-id"),
             reply_to=properties.get("reply-to"),
             correlation_id=properties.get("correlation-id"),
+            traceparent=_trace_of(properties),
         )
 
     return read
+
+
+def _trace_of(properties: Mapping[str, Any]) -> str | None:
+    """Return the ``traceparent`` of a delivery's headers."""
+    found = properties.get("headers")
+    return traceparent(found.get(HEADER)) if found else None
 
 
 def headers(defaults: Defaults) -> Reader:
@@ -65,7 +76,7 @@ def headers(defaults: Defaults) -> Reader:
         fields = {
             name: value
             for name, value in properties.get("headers", {}).items()
-            if not name.lower().startswith("x-")
+            if not name.lower().startswith("x-") and name not in _OF_TRACES
         }
         for name in _OF_CONTENT:
             if name in fields:
@@ -173,4 +184,5 @@ def _take(
         message_id=properties.get("message-id"),
         reply_to=properties.get("reply-to"),
         correlation_id=properties.get("correlation-id"),
+        traceparent=_trace_of(properties),
     )

@@ -16,6 +16,7 @@ from txamqp.message import Message
 from gdemoi.amqp.channel import Channel
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.codec import encode_properties, short_string
+from gdemoi.contract.trace_context import HEADER
 
 T = TypeVar("T")
 
@@ -31,8 +32,17 @@ _CORRELATED: Final = encode_properties(
 )[:-2]
 
 
-def json_properties(message_id: str, correlation_id: str | None = None) -> bytes:
+def json_properties(
+    message_id: str,
+    correlation_id: str | None = None,
+    traceparent: str | None = None,
+) -> bytes:
     """Encode the properties that every event has."""
+    if traceparent is not None:
+        traced = {**_COMMON, "message-id": message_id}
+        if correlation_id is not None:
+            traced["correlation-id"] = correlation_id
+        return encode_properties({**traced, "headers": {HEADER: traceparent}})
     if correlation_id is None:
         return _PLAIN + short_string(message_id)
     return _CORRELATED + short_string(correlation_id) + short_string(message_id)

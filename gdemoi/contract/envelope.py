@@ -148,6 +148,7 @@ def parse(
     message_id: str | None = None,
     reply_to: str | None = None,
     correlation_id: str | None = None,
+    traceparent: str | None = None,
 ) -> Outbound:
     """Read one envelope; raise `InvalidMessage` naming the JSON field."""
     try:
@@ -164,6 +165,7 @@ def parse(
         message_id=message_id,
         reply_to=reply_to,
         correlation_id=correlation_id,
+        traceparent=traceparent,
     )
 
 
@@ -175,6 +177,7 @@ def parse_fields(
     message_id: str | None = None,
     reply_to: str | None = None,
     correlation_id: str | None = None,
+    traceparent: str | None = None,
 ) -> Outbound:
     """Take an envelope that came as fields; numbers may be spelled as text."""
     try:
@@ -190,6 +193,7 @@ def parse_fields(
         message_id=message_id,
         reply_to=reply_to,
         correlation_id=correlation_id,
+        traceparent=traceparent,
     )
 
 
@@ -199,21 +203,22 @@ def parse_many(
     defaults: Defaults,
     now: float,
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    traceparent: str | None = None,
 ) -> list[Outbound | InvalidMessage]:
     """Read an object, or an array of up to 1000; one result each, in order.
 
-    A missing id is made by `new_id`.  Raises `InvalidMessage` when the body as a
-    whole is not that.
+    A missing id is made by `new_id`; `traceparent` is that of the request.  Raises
+    `InvalidMessage` when the body as a whole is not that.
     """
     if not body.lstrip().startswith(b"["):
-        return [_one(body, defaults, now, new_id)]
+        return [_one(body, defaults, now, new_id, traceparent)]
     try:
         bodies = _split(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise _unreadable(fault) from None
     if len(bodies) > MANY_LIMIT:
         raise InvalidMessage("too_long", f"more than {MANY_LIMIT} messages", None)
-    return [_one(bytes(each), defaults, now, new_id) for each in bodies]
+    return [_one(bytes(each), defaults, now, new_id, traceparent) for each in bodies]
 
 
 def id_in(body: bytes) -> str | None:
@@ -264,6 +269,7 @@ def complete(
     message_id: str | None,
     reply_to: str | None,
     correlation_id: str | None,
+    traceparent: str | None = None,
 ) -> Outbound:
     """Check what the types cannot, and fill the defaults in."""
     id_ = message_id if envelope.id is None else envelope.id
@@ -310,6 +316,7 @@ def complete(
         smpp=envelope.smpp,
         reply_to=reply_to,
         correlation_id=correlation_id,
+        traceparent=traceparent,
         unsaid=_UNSAID[
             envelope.ttl is None and envelope.expires_at is None,
             envelope.priority is None,
@@ -321,10 +328,20 @@ def complete(
 
 
 def _one(
-    body: bytes, defaults: Defaults, now: float, new_id: Callable[[], str]
+    body: bytes,
+    defaults: Defaults,
+    now: float,
+    new_id: Callable[[], str],
+    traceparent: str | None,
 ) -> Outbound | InvalidMessage:
     try:
-        return parse(body, defaults=defaults, now=now, message_id=new_id())
+        return parse(
+            body,
+            defaults=defaults,
+            now=now,
+            message_id=new_id(),
+            traceparent=traceparent,
+        )
     except InvalidMessage as invalid:
         return invalid
 

@@ -45,6 +45,8 @@ class StatusEvent(msgspec.Struct, gc=False):
     correlation: msgspec.Raw
     # the account that the message names, or that its client belongs to
     account: str | msgspec.UnsetType = msgspec.UNSET
+    # the trace that the message belongs to, if it came with one
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class InboundEvent(msgspec.Struct, kw_only=True):

@@ -18,6 +18,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from gdemoi.contract.envelope import fingerprint, parse_many
 from gdemoi.contract.gateway import Gateway
+from gdemoi.contract.trace_context import HEADER, traceparent
 from gdemoi.errors import InvalidMessage, Unavailable
 from gdemoi.facts import AcceptResult, Duplicate, IdReused, Rejected, Stored
 from gdemoi.http.answers import (
@@ -70,7 +71,12 @@ class MessageIntakeResource(Resource):
         if gateway.full():
             raise Unavailable("the backlog is full")
         body: bytes = request.content.read()
-        parsed = parse_many(body, defaults=gateway.defaults, now=gateway.seconds())
+        parsed = parse_many(
+            body,
+            defaults=gateway.defaults,
+            now=gateway.seconds(),
+            traceparent=traceparent(request.getHeader(HEADER)),
+        )
         batch = [
             (message, fingerprint(message))
             for message in parsed

@@ -264,7 +264,11 @@ class Queries:
             "tried": list(record.tried),
             "due": rfc3339(record.due) if record.lane and record.due else None,
             "events": [
-                plain(status_event(message.id, _NULL, told, message.account))
+                plain(
+                    status_event(
+                        message.id, _NULL, told, message.account, message.traceparent
+                    )
+                )
                 | {"correlation": message.correlation}
                 for told in record.told
             ],

@@ -222,6 +222,7 @@ def status_event(
     correlation: msgspec.Raw,
     told: StoredEvent,
     account: str | None = None,
+    traceparent: str | None = None,
 ) -> StatusEvent:
     """Return the event as it is published and shown in the story."""
     return StatusEvent(
@@ -241,6 +242,7 @@ def status_event(
         told.error,
         correlation or _NULL,
         msgspec.UNSET if account is None else account,
+        msgspec.UNSET if traceparent is None else traceparent,
     )
 
 
@@ -263,6 +265,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     body: bytes = b""
     account: str | None = None
     origin: SmppOrigin | None = None
+    traceparent: str | None = None
 
 
 encode_chunk = msgspec.msgpack.Encoder().encode
@@ -281,7 +284,9 @@ def event_of(row: OutboxRow) -> OutboxEvent:
         correlation = msgspec.Raw(row.correlation)
         key = status_key(told)
         body = encode_event(
-            status_event(row.message_id or "", correlation, told, row.account)
+            status_event(
+                row.message_id or "", correlation, told, row.account, row.traceparent
+            )
         )
     return OutboxEvent(
         row.seq,
@@ -292,4 +297,5 @@ def event_of(row: OutboxRow) -> OutboxEvent:
         row.reply_to,
         row.correlation_id,
         row.origin,
+        row.traceparent,
     )

@@ -339,6 +339,7 @@ class Transaction:
                         bytes(message.correlation),
                         account=message.account,
                         origin=message.origin,
+                        traceparent=message.traceparent,
                     )
                 )
 

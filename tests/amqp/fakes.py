@@ -37,11 +37,14 @@ class MemoryOutbox:
         reply_to: str | None = None,
         body: bytes | None = None,
         message_id: str | None = None,
+        **more: Any,
     ) -> OutboxEvent:
         """Commit one more event."""
         seq = len(self.rows) + 1
         body = json.dumps({"seq": seq}).encode() if body is None else body
-        event = OutboxEvent(seq, f"e{seq}", routing_key, body, message_id, reply_to)
+        event = OutboxEvent(
+            seq, f"e{seq}", routing_key, body, message_id, reply_to, **more
+        )
         self.rows.append(event)
         for told in self._told:
             told(seq)

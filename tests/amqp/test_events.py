@@ -77,6 +77,22 @@ class PublishingTests(EventsCase):
         self.network.flush()
         self.assertEqual(self.numbers(), list(range(1, 31)))
 
+    def test_the_trace_goes_on(self) -> None:
+        """A message that came with a `traceparent` has it in each event's headers."""
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        self.start()
+        self.outbox.add(traceparent=trace)
+        self.outbox.add(traceparent=trace, correlation_id="c")
+        self.network.flush()
+        first, second = [
+            decode_properties(stored.properties, 0)
+            for stored in self.broker.queues[STATUS]
+        ]
+        self.assertEqual(first["headers"], {"traceparent": trace})
+        self.assertEqual(second["headers"], {"traceparent": trace})
+        self.assertEqual((first["message-id"], first["delivery-mode"]), ("e1", 2))
+        self.assertEqual((second["message-id"], second["correlation-id"]), ("e2", "c"))
+
     def test_the_reply_to_queue_gets_a_copy(self) -> None:
         """Beside the exchange, both confirmed before the bookmark moves."""
         self.start()

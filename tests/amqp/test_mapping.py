@@ -80,6 +80,19 @@ class HeadersTests(SynchronousTestCase):
                 self.read(b"x", {"id": "a", "to": "112", name: "y"})
             self.assertEqual(caught.exception.field, name)
 
+    def test_traces(self) -> None:
+        """Their headers are no typos, and `traceparent` goes with the message."""
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        traced = {"traceparent": trace, "tracestate": "a=b", "baggage": "c=d"}
+        fields = {"id": "a", "to": "112"}
+        self.assertEqual(self.read(b"x", fields | traced).traceparent, trace)
+        self.assertIsNone(self.read(b"x", fields | {"traceparent": 7}).traceparent)
+        body = b'{"id": "a", "to": "112", "text": "x"}'
+        for reader in (v1(DEFAULTS), mapped({"to": "to", "text": "text"}, DEFAULTS)):
+            properties = {"headers": traced, "message-id": "a"}
+            self.assertEqual(reader(body, properties, NOW).traceparent, trace)
+            self.assertIsNone(reader(body, {"message-id": "a"}, NOW).traceparent)
+
     def test_values_that_json_cannot_hold(self) -> None:
         """Are refused, not raised."""
         for value in ("\udcff", b"\xff", object()):

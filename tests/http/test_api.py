@@ -19,6 +19,18 @@ def sms(**fields: Any) -> dict[str, Any]:
 
 
 class MessagesTests(SynchronousTestCase):
+    def test_the_trace_of_a_request(self) -> None:
+        """Goes with each of its messages; what is no `traceparent` is absent."""
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        for name, value, expected in (("a", trace, trace), ("b", "junk", None)):
+            client = Client()
+            body = [{"id": name, "to": "+79161234567", "text": "x"}]
+            headers = {"traceparent": value}
+            answer = client.ask("POST", "/v1/messages", body, headers)
+            self.assertEqual(answer.status, 202)
+            message, _ = client.gateway.taken[name]
+            self.assertEqual(message.traceparent, expected)
+
     def test_accepted_only_after_the_commit(self) -> None:
         """202 is said when the journal has the message, not before."""
         commit: Deferred[None] = Deferred()

@@ -62,6 +62,20 @@ class LifeTests(JournalTestCase):
         """The seam is kept."""
         self.assertTrue(verifyObject(IJournal, self.journal))
 
+    def test_a_trace_is_in_every_event(self) -> None:
+        """Of a message that came with one; others have no such field."""
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        self.accept(acceptance("a", traceparent=trace), acceptance("b"))
+        first, second = self.did(self.journal.events(0, 10))
+        self.assertEqual(first.traceparent, trace)
+        self.assertEqual(msgspec.json.decode(first.body)["traceparent"], trace)
+        self.assertIsNone(second.traceparent)
+        self.assertNotIn("traceparent", msgspec.json.decode(second.body))
+        story = self.did(self.journal.story("a"))
+        assert story is not None
+        self.assertEqual(story["events"][0]["traceparent"], trace)
+        self.assertEqual(story["message"]["traceparent"], trace)
+
     def test_what_nobody_can_count_is_told(self) -> None:
         """Times beyond the calendar and numbers beyond floats hide no message.
 
