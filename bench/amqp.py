@@ -88,7 +88,7 @@ class Source:
 
     def __init__(self) -> None:
         self.rows: list[OutboxEvent] = []
-        self.told: Callable[[int], None] = lambda last: None
+        self.listener: Callable[[int], None] = lambda last: None
         self.reached: Deferred[None] = Deferred()
 
     def events(self, after: int, limit: int) -> Deferred[list[OutboxEvent]]:
@@ -102,8 +102,8 @@ class Source:
             self.reached.callback(None)
         return succeed(None)
 
-    def on_events(self, told: Callable[[int], None]) -> None:
-        self.told = told
+    def on_events(self, listener: Callable[[int], None]) -> None:
+        self.listener = listener
 
     def build(self) -> None:
         """Commit all events at once."""
@@ -237,7 +237,7 @@ class Bench:
             await pause(0.05)
         source.build()
         meter = Meter(PUBLISH)
-        source.told(COUNT)
+        source.listener(COUNT)
         await source.reached
         self.lines.append(meter.line())
         await service.stop()

@@ -240,8 +240,8 @@ class IJournal(Interface):
     def set_cursor(name: str, value: str) -> Deferred[None]:
         """Write a named bookmark."""
 
-    def on_events(told: Callable[[int], None]) -> None:
-        """Call `told(last seq)` on the reactor thread after commits with events."""
+    def on_events(listener: Callable[[int], None]) -> None:
+        """Call `listener(last seq)` on the reactor thread after commits with events."""
 
 
 @frozen

@@ -124,23 +124,23 @@ def plain(text: str) -> str:
 class RenderTests(SynchronousTestCase):
     def test_no_document_makes_docutils_complain(self) -> None:
         """No warning in any of them: tables, titles, code blocks, references."""
-        told = [
+        reported = [
             f"{shown(path)}: {message.astext()}"
             for path in DOCUMENTS
             for message in tree(path).findall(nodes.system_message)
             if message["level"] >= 2
         ]
-        self.assertEqual("\n".join(told), "")
+        self.assertEqual("\n".join(reported), "")
 
     def test_no_news_makes_docutils_complain(self) -> None:
         """A fragment that does not render would be found when a version is made."""
-        told = [
+        reported = [
             f"{shown(path)}: {message.astext()}"
             for path in sorted(ROOT.glob("newsfragments/*.rst"))
             for message in tree(path).findall(nodes.system_message)
             if message["level"] >= 2
         ]
-        self.assertEqual("\n".join(told), "")
+        self.assertEqual("\n".join(reported), "")
 
     def test_links_lead_to_files_and_sections(self) -> None:
         """A relative link names a file that exists, and a section that it has."""
@@ -317,7 +317,7 @@ class ReferenceTests(SynchronousTestCase):
         paths = {path for path in paths if not path.startswith("HEAD ")}
         self.lacks(paths, "http.rst")
         described = document()["paths"]
-        told = {
+        reported = {
             f"{method.upper()} {path}"
             for path, item in described.items()
             for method in item
@@ -325,7 +325,7 @@ class ReferenceTests(SynchronousTestCase):
         }
         # the status page is for people
         wanted = paths - {"GET /", "GET /page.js"}
-        self.assertEqual(told, wanted, "openapi and the API are not the same")
+        self.assertEqual(reported, wanted, "openapi and the API are not the same")
         parameters = {
             one["name"]
             for item in described.values()
@@ -347,7 +347,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_every_error_word(self) -> None:
         """Each word of the gateway's own namespace, and no word that is not told."""
-        told = set()
+        reported = set()
         making = re.compile(
             r"(?:_Unfit|_refused|\brefused|InvalidMessage|Problem|error_of)\("
             r"\s*(?:\d+,\s*)?\"([a-z_]+)\""
@@ -356,16 +356,16 @@ class ReferenceTests(SynchronousTestCase):
             if "sandbox" in source.parts:
                 continue
             text = source.read_text(encoding="utf-8")
-            told |= set(re.findall(r"\"gateway:([a-z_]+)\"", text))
-            told |= set(making.findall(text))
-        told |= {"unauthorized", "too_large"}
+            reported |= set(re.findall(r"\"gateway:([a-z_]+)\"", text))
+            reported |= set(making.findall(text))
+        reported |= {"unauthorized", "too_large"}
         known = words_of("contract.rst", "Error words") | words_of("http.rst", "Errors")
         written = {
             word.removeprefix("gateway:")
             for word in known
             if re.fullmatch(r"gateway:[a-z_]+", word)
         }
-        self.assertEqual(written, told)
+        self.assertEqual(written, reported)
 
     def test_every_queue_and_exchange(self) -> None:
         """What is declared at the broker, and the bindings."""

@@ -42,6 +42,6 @@ class ExamplesTests(SynchronousTestCase):
         self.assertGreaterEqual(len(shown), 4)
         self.assertIn("amqp.rst", [name for name, _ in shown])
         for name, fields in shown:
-            told = explanation(configuration, fields)
-            self.assertIsNone(told["error"], (name, fields))
-            self.assertTrue(told["segments"], (name, fields))
+            reported = explanation(configuration, fields)
+            self.assertIsNone(reported["error"], (name, fields))
+            self.assertTrue(reported["segments"], (name, fields))

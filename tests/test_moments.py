@@ -20,7 +20,7 @@ class MomentsTests(SynchronousTestCase):
     def test_the_ends_of_the_calendar(self) -> None:
         """What lies beyond is that end; a year has four digits."""
         first, last = "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"
-        for at, told in (
+        for at, reported in (
             (EARLIEST, first),
             (EARLIEST - 1, first),
             (-1e300, first),
@@ -32,13 +32,13 @@ class MomentsTests(SynchronousTestCase):
             (1e300, last),
             (float("inf"), last),
         ):
-            self.assertEqual(rfc3339(at), told, at)
+            self.assertEqual(rfc3339(at), reported, at)
 
     @given(st.floats())
     def test_any_number(self, at: float) -> None:
         """It is spelled so that it can be read, and as itself within the calendar."""
-        told = rfc3339(at)
-        self.assertEqual(len(told), 24)
-        read = datetime.fromisoformat(told)
+        reported = rfc3339(at)
+        self.assertEqual(len(reported), 24)
+        read = datetime.fromisoformat(reported)
         self.assertIs(read.tzinfo, UTC)
         self.assertLess(abs(read.timestamp() - within(at)), 0.001)

@@ -86,7 +86,7 @@ class Answers:
         self.invalid = 0
         self._no_place = no_place
         # places that were told to be missing, and how often since
-        self._told: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
         self._topology = topology
         self._clock = clock
         self._log = log
@@ -132,8 +132,8 @@ class Answers:
         self.invalid += 1
         properties = delivery.properties
         id_ = id_in(delivery.body) or properties.get("message-id")
-        told = id_ if id_ is not None and is_id(id_) else None
-        if told is not None:
+        message_id = id_ if id_ is not None and is_id(id_) else None
+        if message_id is not None:
             # acked when both are with the broker: what has not arrived comes again
             done = _after(2, done)
         self._put(
@@ -145,10 +145,10 @@ class Answers:
             done,
             must_arrive=True,
         )
-        if told is not None:
+        if message_id is not None:
             error = Error(f"gateway:{why.code}", _readable(why.text))
             self._tell(
-                told,
+                message_id,
                 MessageState.REJECTED,
                 error,
                 final=True,
@@ -261,7 +261,7 @@ class Answers:
 
     def _confirmed(self, answers: list[_Answer]) -> None:
         for answer in answers:
-            if self._told:
+            if self._missing:
                 self._found(answer)
             answer.done()
         self.pump()
@@ -281,14 +281,14 @@ class Answers:
 
     def _tell_once(self, answer: _Answer, why: Unroutable | Declined) -> None:
         place = _place(answer)
-        if place not in self._told:
+        if place not in self._missing:
             tell = self._log.error if answer.must_arrive else self._log.warn
             tell("no place for an answer to {place}: {why}", place=place, why=why)
-        self._told[place] = self._told.get(place, 0) + 1
+        self._missing[place] = self._missing.get(place, 0) + 1
 
     def _found(self, answer: _Answer) -> None:
         place = _place(answer)
-        times = self._told.pop(place, None)
+        times = self._missing.pop(place, None)
         if times is not None:
             self._log.info(
                 "{place} takes answers again, after {times} failed tries",

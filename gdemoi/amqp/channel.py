@@ -208,7 +208,7 @@ class Channel(AMQChannel):  # type: ignore[misc]
             elif method.response:
                 self._answer(message)
             else:
-                self._told(message)
+                self._notified(message)
 
     def _deliver(self, data: bytes, at: int) -> None:
         at += 1 + data[at]  # the consumer tag: one consumer per channel
@@ -296,7 +296,7 @@ class Channel(AMQChannel):  # type: ignore[misc]
         if not answer.called:
             answer.callback(message)
 
-    def _told(self, message: Message) -> None:
+    def _notified(self, message: Message) -> None:
         name = f"{message.method.klass.name}_{message.method.name}".replace("-", "_")
         if not hasattr(self.client.delegate, name):
             raise TheirFault(f"{name}, which a broker does not say")

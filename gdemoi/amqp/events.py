@@ -146,7 +146,7 @@ class EventsPublisher:
             self._written = int(await self._journal.cursor(CURSOR) or 0)
             self._done = self._written
             self._known = max(self._known, self._done)
-            self._journal.on_events(self._told)
+            self._journal.on_events(self._on_journal_events)
         await self._publisher.attach(client)
         self._start_again()
 
@@ -198,7 +198,7 @@ class EventsPublisher:
 
     # ---- reading ----
 
-    def _told(self, last: int) -> None:
+    def _on_journal_events(self, last: int) -> None:
         self._known = max(self._known, last)
         self._pump()
 

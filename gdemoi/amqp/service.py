@@ -141,7 +141,7 @@ class AmqpService:
             self._log,
             "amqp",
             self._connect,
-            self._told,
+            self._state_changed,
             random,
             backoff=backoff,
             connect_timeout_s=settings.connect_timeout_s * 2 * count + _SLACK_S,
@@ -279,7 +279,7 @@ class AmqpService:
             self._answers.pump()
             self._events.resume()
 
-    def _told(self, state: ReconnectorState, reason: str) -> None:
+    def _state_changed(self, state: ReconnectorState, reason: str) -> None:
         broker = self._shown
         if state is ReconnectorState.UP:
             self._unproven = False

@@ -64,7 +64,7 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     cut: bool = False
 
-    def told(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """Return the JSON object in the body, an empty one when there is none whole."""
         try:
             return {} if self.cut else mapping_of(read_json(self.body))

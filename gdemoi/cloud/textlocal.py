@@ -188,25 +188,25 @@ class Textlocal(Provider[TextlocalSettings]):
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer means; HTTP 200 tells nothing yet."""
-        told = answer.told()
-        word = told.get("status")
-        rows = objects_in(told.get("messages"))
+        fields = answer.fields()
+        word = fields.get("status")
+        rows = objects_in(fields.get("messages"))
         ids = [one for row in rows if (one := text_of(row.get("id")))]
-        dispute = _dispute(answer.status, told, ids)
+        dispute = _dispute(answer.status, fields, ids)
         if dispute is not None:
             return contradiction("textlocal", dispute, ids)
         if answer.status == 200 and word == "success":
-            message = told.get("message")
+            message = fields.get("message")
             parts = message.get("num_parts") if isinstance(message, dict) else None
             return Accepted(provider_ids=tuple(ids), segments=count_of(parts))
         if answer.status == 200 and word == "failure":
-            return self._refused(told, now)
+            return self._refused(fields, now)
         if answer.status == 200:
             return Uncertain(why="textlocal: an answer that says nothing readable")
         return self.refused(answer, now)
 
-    def _refused(self, told: Mapping[str, Any], now: float) -> Outcome:
-        code, text = _error_of(told)
+    def _refused(self, fields: Mapping[str, Any], now: float) -> Outcome:
+        code, text = _error_of(fields)
         if code is None:
             return Uncertain(why="textlocal: a failure without a code")
         if code == CLOSED:
@@ -221,7 +221,7 @@ class Textlocal(Provider[TextlocalSettings]):
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the cost: credits, or money after the move to Interact."""
-        return price_sum([answer.told().get("cost")])
+        return price_sum([answer.fields().get("cost")])
 
     def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return the one shape there is: form POST."""
@@ -294,15 +294,15 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return the status; an account on the Interact proxy has no such address."""
         if answer.status == 404:
             return StatusAnswer(stopped="status_message is not there (Webex Interact)")
-        told, _ = answer.read()
-        if told.get("status") != "success":
-            code, text = _error_of(told)
+        fields, _ = answer.read()
+        if fields.get("status") != "success":
+            code, text = _error_of(fields)
             if code == UNKNOWN_COMMAND:
                 return StatusAnswer(stopped=f"status_message is refused: {text}")
             if code in ("3", None):
                 raise TheirFault(f"textlocal:{code}: {text}")
             return StatusAnswer(missing=True)
-        row = mapping_of(told.get("message"))
+        row = mapping_of(fields.get("message"))
         word = text_of(row.get("status")) or ""
         number = text_of(row.get("recipient")) or ""
         return StatusAnswer(receipts=(self._receipt(ids[0], word, number, None, True),))
@@ -315,8 +315,8 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return the ids of the inboxes."""
         if answer is None:
             return self.settings.inboxes
-        told, _ = answer.read()
-        rows = mappings_of(told.get("inboxes") or [])
+        fields, _ = answer.read()
+        rows = mappings_of(fields.get("inboxes") or [])
         return tuple(known for row in rows if (known := text_of(row.get("id"))))
 
     def inbound_request(
@@ -337,13 +337,13 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return one page; a full one has a next."""
         if answer.status == 404:
             return InboundPage(stopped="get_messages is not there (Webex Interact)")
-        told, spoilt = answer.read()
-        if told.get("status") != "success":
-            code, text = _error_of(told)
+        fields, spoilt = answer.read()
+        if fields.get("status") != "success":
+            code, text = _error_of(fields)
             if code == UNKNOWN_COMMAND:
                 return InboundPage(stopped=f"get_messages is refused: {text}")
             raise TheirFault(f"textlocal:{code}: {text}")
-        rows = objects_in(told.get("messages"))
+        rows = objects_in(fields.get("messages"))
         dates = [at for row in rows if (at := self._time(row.get("date")))]
         following = None
         if len(rows) >= PAGE_SIZE:
@@ -383,7 +383,7 @@ class Textlocal(Provider[TextlocalSettings]):
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the credits out of a balance or a send answer."""
-        value = answer.told().get("balance")
+        value = answer.fields().get("balance")
         amount = number_of(value.get("sms") if isinstance(value, dict) else value)
         return None if amount is None else Balance(amount)
 
@@ -394,24 +394,24 @@ class Textlocal(Provider[TextlocalSettings]):
         return self.post_form(f"{base}/{verb}/", [key, *fields])
 
 
-def _error_of(told: Mapping[str, Any]) -> tuple[str | None, str]:
+def _error_of(fields: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return the first error's code, and all texts, warnings included."""
     texts, code = [], None
     for kind in ("errors", "warnings"):
-        for row in objects_in(told.get(kind)):
+        for row in objects_in(fields.get(kind)):
             texts.append(text_of(row.get("message")) or "")
             if kind == "errors" and code is None:
                 code = text_of(row.get("code"))
     return code, "; ".join(text for text in texts if text)
 
 
-def _dispute(status: int, told: Mapping[str, Any], ids: Sequence[str]) -> str | None:
+def _dispute(status: int, fields: Mapping[str, Any], ids: Sequence[str]) -> str | None:
     """Return how the answer to a send contradicts itself, if it does."""
-    if told.get("status") == "success":
-        code, text = _error_of(told)
+    if fields.get("status") == "success":
+        code, text = _error_of(fields)
         if code is not None:
             return f"success and error {code} {text}"
-        if told.get("num_messages") == 0:
+        if fields.get("num_messages") == 0:
             return "success, and no message"
         return None if status == 200 else f"success and HTTP {status}"
     return "a failure and a message id" if ids else None

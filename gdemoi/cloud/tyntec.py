@@ -182,37 +182,37 @@ class Tyntec(Provider[TyntecSettings]):
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
-        told = answer.told()
+        fields = answer.fields()
         if 200 <= answer.status < 300:
-            return self._taken(told)
+            return self._taken(fields)
         # a problem's own `status` is the number of HTTP's
-        state, request_id = word_of(told.get("status")), text_of(told.get("requestId"))
+        state, request_id = word_of(fields.get("status")), text_of(fields.get("requestId"))
         if request_id and state not in (None, "REJECTED"):
             why = f"HTTP {answer.status} and status {state}"
             return contradiction("tyntec", why, (request_id,))
-        words = (text_of(told.get("title")), text_of(told.get("detail")))
+        words = (text_of(fields.get("title")), text_of(fields.get("detail")))
         text = "; ".join(word for word in words if word)
         return self.refused(answer, now, text=text)
 
-    def _taken(self, told: Mapping[str, Any]) -> Outcome:
-        request_id = text_of(told.get("requestId"))
-        if told.get("status") == "REJECTED":
-            code = text_of(told.get("errorCode")) or "REJECTED"
-            text = text_of(told.get("errorReason")) or "rejected"
+    def _taken(self, fields: Mapping[str, Any]) -> Outcome:
+        request_id = text_of(fields.get("requestId"))
+        if fields.get("status") == "REJECTED":
+            code = text_of(fields.get("errorCode")) or "REJECTED"
+            text = text_of(fields.get("errorReason")) or "rejected"
             error_class = error_class_of_problem(400, text)
             return outcome_of_error_class(error_class, f"tyntec:{code}", text)
         if not request_id:
             return Uncertain(why="tyntec: an answer without a requestId")
-        trouble = text_of(told.get("errorCode"))
+        trouble = text_of(fields.get("errorCode"))
         if trouble:
             why = f"a requestId and errorCode {trouble}"
             return contradiction("tyntec", why, (request_id,))
-        segments = count_of(told.get("size"))
+        segments = count_of(fields.get("size"))
         return Accepted(provider_ids=(request_id,), segments=segments)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
         """Return the price of all parts."""
-        return price_sum([answer.told().get("overallPrice")])
+        return price_sum([answer.fields().get("overallPrice")])
 
     def takes(self, kind: WebhookKind) -> Mapping[str, Sequence[str]]:
         """Return all shapes that were seen: POST of JSON or form, and GET."""
@@ -223,7 +223,7 @@ class Tyntec(Provider[TyntecSettings]):
         proof = self._checked(webhook, now)
         if isinstance(proof, WebhookDenied):
             return proof
-        return proof.of(self._told(webhook, now), self.settings.remembered_s)
+        return proof.of(self._content(webhook, now), self.settings.remembered_s)
 
     def _checked(self, webhook: Webhook, now: float) -> SignatureProof | WebhookDenied:
         secret = self.settings.signature_secret
@@ -239,31 +239,31 @@ class Tyntec(Provider[TyntecSettings]):
             else WebhookDenied(401, f"timestamp: {why}")
         )
 
-    def _told(self, webhook: Webhook, now: float) -> WebhookContent:
-        told: Mapping[str, Any]
+    def _content(self, webhook: Webhook, now: float) -> WebhookContent:
+        fields: Mapping[str, Any]
         if webhook.method == "POST" and webhook.content_type == JSON:
             read, spoilt = read_repaired(webhook.body)
-            told = mapping_of(read)
+            fields = mapping_of(read)
         else:
-            told, spoilt = webhook.fields(), {}
+            fields, spoilt = webhook.fields(), {}
         if webhook.kind is WebhookKind.INCOMING:
-            inbound = with_octets(self._inbound(told, now), spoilt)
+            inbound = with_octets(self._inbound(fields, now), spoilt)
             return WebhookContent(inbounds=(inbound,))
-        request_id = text_of(told.get("requestId"))
+        request_id = text_of(fields.get("requestId"))
         if not request_id:
             return WebhookContent(ignored="no requestId")
         verified = self.settings.signature_secret is not None
-        receipt = self._receipt(request_id, told, verified)
+        receipt = self._receipt(request_id, fields, verified)
         return WebhookContent(receipts=() if receipt is None else (receipt,))
 
-    def _inbound(self, told: Mapping[str, Any], now: float) -> Inbound:
-        text, sender = told.get("message"), told.get("from")
-        request_id, to = told.get("requestId"), told.get("to")
+    def _inbound(self, fields: Mapping[str, Any], now: float) -> Inbound:
+        text, sender = fields.get("message"), fields.get("from")
+        request_id, to = fields.get("requestId"), fields.get("to")
         if not (isinstance(text, str) and isinstance(sender, str) and request_id):
             raise TheirFault("message, from and requestId are needed")
-        contents = mappings_of(told.get("contentList") or [])
+        contents = mappings_of(fields.get("contentList") or [])
         dates = [at for row in contents if (at := iso_time(row.get("sentDate")))]
-        missing = text_of(told.get("missingParts")) == "true"
+        missing = text_of(fields.get("missingParts")) == "true"
         return self.new_inbound(
             f"in:{text_of(request_id)}",
             sender,
@@ -272,14 +272,14 @@ class Tyntec(Provider[TyntecSettings]):
             received_at=now,
             sent_at=min(dates, default=None),
             complete=not missing,
-            segments=count_of(told.get("size")) or len(contents) or 1,
+            segments=count_of(fields.get("size")) or len(contents) or 1,
             dedup_window_s=self.settings.remembered_s,
         )
 
     def _receipt(
-        self, request_id: str, told: Mapping[str, Any], verified: bool
+        self, request_id: str, fields: Mapping[str, Any], verified: bool
     ) -> Receipt | None:
-        word, code, text = worst_of(told)
+        word, code, text = worst_of(fields)
         if word == TAKEN:
             return None
         return self.status_receipt(
@@ -289,9 +289,9 @@ class Tyntec(Provider[TyntecSettings]):
             code,
             text,
             retryable=code in TEMPORARY,
-            about=text_of(told.get("to")),
-            message_id=text_of(told.get("reference")) or None,
-            at=iso_time(told.get("doneDate")),
+            about=text_of(fields.get("to")),
+            message_id=text_of(fields.get("reference")) or None,
+            at=iso_time(fields.get("doneDate")),
             verified=verified,
             raw=f"status={word}" + (f" errorCode={code}" if code else ""),
         )
@@ -317,18 +317,18 @@ class Tyntec(Provider[TyntecSettings]):
         return ("apikey", self.settings.api_key)
 
 
-def worst_of(told: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
+def worst_of(fields: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
     """Return (state, error code, text) of a message out of its parts.
 
     Delivered only when all parts are; failed when all are over and one failed, or
     as soon as one has failed, since the text can no longer arrive whole.
     """
     whole = (
-        text_of(told.get("status")) or "",
-        text_of(told.get("errorCode")),
-        text_of(told.get("errorReason")),
+        text_of(fields.get("status")) or "",
+        text_of(fields.get("errorCode")),
+        text_of(fields.get("errorReason")),
     )
-    parts = told.get("parts")
+    parts = fields.get("parts")
     if not isinstance(parts, list) or not parts:
         return whole
     rows = [

@@ -427,9 +427,9 @@ class Journal:
         """Read a named bookmark."""
         return self._reads.put(self._queries.cursor, name)
 
-    def on_events(self, told: Callable[[int], None]) -> None:
-        """Call `told(last seq)` on the reactor thread after commits with events."""
-        self._listeners.append(told)
+    def on_events(self, listener: Callable[[int], None]) -> None:
+        """Call `listener(last seq)` on the reactor thread after commits with events."""
+        self._listeners.append(listener)
 
     def last_seq(self) -> int:
         """Return the number of the newest event; kept in memory."""

@@ -93,17 +93,17 @@ def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
     following = acceptance.next
     if isinstance(following, Final):
         # rejected before it was accepted: it has this one event
-        return record, [_tell(record, following.state, at, following.error)]
-    told = [_tell(record, _ACCEPTED, at)]
+        return record, [_move_to(record, following.state, at, following.error)]
+    events = [_move_to(record, _ACCEPTED, at)]
     if following is not None:
         record.channel = following.channel
-        told.append(_wait(record, following, at))
+        events.append(_wait(record, following, at))
     elif acceptance.attempting and acceptance.channel is not None:
-        _leave(record, 1, acceptance.channel, at)
+        _open_attempt(record, 1, acceptance.channel, at)
     else:
         record.lane = acceptance.channel
         record.due = message.not_before or 0.0
-    return record, told
+    return record, events
 
 
 def apply(record: MessageRecord, fact: Fact) -> tuple[bool, list[StoredEvent]]:
@@ -179,11 +179,11 @@ def apply_deadlines(
         why = record.held_why
         if why is None and record.attempts:
             why = record.attempts[-1].error
-        return [_tell(record, MessageState.UNCERTAIN, now, why)]
+        return [_move_to(record, MessageState.UNCERTAIN, now, why)]
     if RANK[record.state] >= _SUBMITTED:
         if record.at + receipt_ttl_s > now:
             return []
-        return [_tell(record, record.state, now, NO_RECEIPT, final=True)]
+        return [_move_to(record, record.state, now, NO_RECEIPT, final=True)]
     if record.expires_at > now:
         return []
     return _end(record, Final(MessageState.EXPIRED, EXPIRED), now)
@@ -200,7 +200,7 @@ def deadline(record: MessageRecord, receipt_ttl_s: float) -> float | None:
     return record.expires_at
 
 
-def _tell(
+def _move_to(
     record: MessageRecord,
     state: MessageState,
     at: float,
@@ -222,11 +222,11 @@ def _tell(
     if attempt is None:
         number = record.attempt
         segments, ids = _left_before(record)
-        told = StoredEvent(
+        event = StoredEvent(
             seq, state, final, at, record.channel, None, number, segments, ids, error
         )
     else:
-        told = StoredEvent(
+        event = StoredEvent(
             seq,
             state,
             final,
@@ -238,10 +238,10 @@ def _tell(
             attempt.provider_ids,
             error,
         )
-    record.told.append(told)
+    record.events.append(event)
     if seq > KEPT_FIRST + KEPT_LAST:
-        shorten(record, record.told)
-    return told
+        shorten(record, record.events)
+    return event
 
 
 def _left_before(
@@ -259,10 +259,10 @@ def _wait(record: MessageRecord, following: Wait, at: float) -> StoredEvent:
     record.channel = record.lane = following.channel
     record.due = following.until
     record.held_until = None
-    return _tell(record, MessageState.WAITING, at, following.error)
+    return _move_to(record, MessageState.WAITING, at, following.error)
 
 
-def _leave(record: MessageRecord, number: int, channel: str, at: float) -> None:
+def _open_attempt(record: MessageRecord, number: int, channel: str, at: float) -> None:
     """Open an attempt."""
     record.attempts.append(StoredAttempt(number, channel, at))
     if number > KEPT_FIRST + KEPT_LAST:
@@ -288,7 +288,7 @@ def _attempting(
         return False, []
     if fact.at >= record.expires_at:
         return False, _end(record, Final(MessageState.EXPIRED, EXPIRED), fact.at)
-    _leave(record, fact.attempt, fact.channel, fact.at)
+    _open_attempt(record, fact.attempt, fact.channel, fact.at)
     return True, []
 
 
@@ -323,10 +323,10 @@ def _answered(
         return False, []
     if (earlier or record.taken) and not isinstance(outcome, Accepted):
         return _taken_elsewhere(record, fact.at)
-    counted, told = _follow(record, fact.next, fact.at, attempt)
+    counted, events = _follow(record, fact.next, fact.at, attempt)
     if any(attempt.states) and not record.final:
-        told += _known_before(record, attempt, fact.at)
-    return counted, told
+        events += _known_before(record, attempt, fact.at)
+    return counted, events
 
 
 def _taken_elsewhere(
@@ -340,7 +340,7 @@ def _taken_elsewhere(
     waits = record.lane is not None or record.open
     if not record.taken or waits or RANK[record.state] >= _SUBMITTED:
         return False, []
-    return True, [_tell(record, MessageState.ENROUTE, at)]
+    return True, [_move_to(record, MessageState.ENROUTE, at)]
 
 
 def _known_before(
@@ -355,7 +355,7 @@ def _known_before(
             continue
         said = reversed(record.receipts)
         error = next((one.error for one in said if one.state is state), None)
-        return [_tell(record, state, at, error, True, attempt)]
+        return [_move_to(record, state, at, error, True, attempt)]
     return []
 
 
@@ -366,8 +366,8 @@ def _follow(
     if isinstance(following, Submitted):
         return _submitted(record, following, at, attempt)
     if isinstance(following, Final):
-        told = _end(record, following, at, attempt)
-        return bool(told), told
+        events = _end(record, following, at, attempt)
+        return bool(events), events
     if isinstance(following, Hold):
         record.held_until = following.until
         record.held_why = following.error
@@ -390,15 +390,15 @@ def _end(
     error = last.error
     if not may_be_out(record, attempt):
         if not has_left_in_part(record, attempt):
-            return [_tell(record, last.state, at, error)]
+            return [_move_to(record, last.state, at, error)]
         error = partly_sent(record, error)
         if any(not LOST.isdisjoint(one.states) for one in record.attempts):
             # one lost segment is a lost message, however it would have ended
-            return [_tell(record, MessageState.UNDELIVERED, at, error)]
+            return [_move_to(record, MessageState.UNDELIVERED, at, error)]
     record.lane = record.held_until = None
     if RANK[record.state] >= RANK[MessageState.UNCERTAIN]:
         return []
-    return [_tell(record, MessageState.UNCERTAIN, at, error)]
+    return [_move_to(record, MessageState.UNCERTAIN, at, error)]
 
 
 def _submitted(
@@ -415,7 +415,7 @@ def _submitted(
         state = MessageState.ENROUTE if known else record.state
         if not known and not following.final:
             return True, []
-    return True, [_tell(record, state, at, None, following.final, attempt)]
+    return True, [_move_to(record, state, at, None, following.final, attempt)]
 
 
 def _decided(record: MessageRecord, fact: Decided) -> tuple[bool, list[StoredEvent]]:
@@ -442,7 +442,7 @@ def _cancelled(
     gone = gone or has_left_in_part(record)
     if record.final or gone or RANK[record.state] >= _SUBMITTED:
         return False, []
-    return True, [_tell(record, MessageState.CANCELLED, fact.at)]
+    return True, [_move_to(record, MessageState.CANCELLED, fact.at)]
 
 
 def _state_by_receipts(
@@ -470,16 +470,16 @@ def _state_by_receipts(
     """
     state = receipt.state
     if state is _DELIVERED and attempt.delivered():
-        return [_tell(record, _DELIVERED, now, receipt.error, True, attempt)]
+        return [_move_to(record, _DELIVERED, now, receipt.error, True, attempt)]
     in_part = is_in_part(record, attempt)
     if state in LOST:
         earlier = attempt.number != record.attempt
         if earlier or (in_part and not awaits_nothing(record, attempt)):
             return []
-        return [_tell(record, state, now, receipt.error, True, attempt)]
+        return [_move_to(record, state, now, receipt.error, True, attempt)]
     if in_part:
         return []
     record.lane = record.held_until = None
     if RANK[record.state] >= _ENROUTE:
         return []
-    return [_tell(record, MessageState.ENROUTE, now, None, False, attempt)]
+    return [_move_to(record, MessageState.ENROUTE, now, None, False, attempt)]

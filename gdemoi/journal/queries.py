@@ -266,11 +266,11 @@ class Queries:
             "events": [
                 plain(
                     status_event(
-                        message.id, _NULL, told, message.account, message.traceparent
+                        message.id, _NULL, event, message.account, message.traceparent
                     )
                 )
                 | {"correlation": message.correlation}
-                for told in record.told
+                for event in record.events
             ],
             "attempts": [_attempt_json(attempt) for attempt in record.attempts],
             "provider_ids": [i for a in record.attempts for i in a.provider_ids],
@@ -329,7 +329,7 @@ def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
 
 def summary(message: Outbound, record: MessageRecord) -> dict[str, Any]:
     """Return the main fields of a message and its state, JSON-ready."""
-    last = record.told[-1] if record.told else None
+    last = record.events[-1] if record.events else None
     return {
         "id": message.id,
         "state": record.state.value,

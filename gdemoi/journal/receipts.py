@@ -195,10 +195,10 @@ def _apply(
     if found is None:
         return None
     entry, provider_id, key, by = found
-    _, told = receive(entry.record, receipt, provider_id, now, by)
-    transaction.changed(entry, told)
-    if told and told[-1].final:
-        transaction.ended_by_receipt(entry, told[-1])
+    _, events = receive(entry.record, receipt, provider_id, now, by)
+    transaction.changed(entry, events)
+    if events and events[-1].final:
+        transaction.ended_by_receipt(entry, events[-1])
     return ReceiptMatch(entry.id, provider_id or receipt.provider_id, key)
 
 

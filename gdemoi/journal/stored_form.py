@@ -157,7 +157,7 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     taken: bool = False
     tried: tuple[str, ...] = ()
     attempts: list[StoredAttempt] = []
-    told: list[StoredEvent] = []
+    events: list[StoredEvent] = []
     receipts: list[StoredReceipt] = []
     omitted: int = 0
     # the number of the last attempt
@@ -220,7 +220,7 @@ def _repeated(attempts: list[StoredAttempt], index: int) -> bool:
 def status_event(
     message_id: str,
     correlation: msgspec.Raw,
-    told: StoredEvent,
+    event: StoredEvent,
     account: str | None = None,
     traceparent: str | None = None,
 ) -> StatusEvent:
@@ -228,38 +228,38 @@ def status_event(
     return StatusEvent(
         1,
         "status",
-        told.event_id,
+        event.event_id,
         message_id,
-        told.seq,
-        told.state,
-        told.final,
-        rfc3339(told.at),
-        told.channel,
-        told.line,
-        told.attempt,
-        Segments(*told.segments),
-        told.provider_ids,
-        told.error,
+        event.seq,
+        event.state,
+        event.final,
+        rfc3339(event.at),
+        event.channel,
+        event.line,
+        event.attempt,
+        Segments(*event.segments),
+        event.provider_ids,
+        event.error,
         correlation or _NULL,
         msgspec.UNSET if account is None else account,
         msgspec.UNSET if traceparent is None else traceparent,
     )
 
 
-def status_key(told: StoredEvent) -> str:
+def status_key(event: StoredEvent) -> str:
     """Return the routing key of a status event."""
-    return f"status.{told.state}.{told.channel or '-'}"
+    return f"status.{event.state}.{event.channel or '-'}"
 
 
 class OutboxRow(msgspec.Struct, array_like=True, gc=False):
-    """An event in the outbox: `told` for a status event, else key and body."""
+    """An event in the outbox: `event` for a status event, else key and body."""
 
     seq: int
     event_id: str
     message_id: str | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
-    told: StoredEvent | None = None
+    event: StoredEvent | None = None
     correlation: bytes = b""
     routing_key: str = ""
     body: bytes = b""
@@ -279,13 +279,13 @@ def events_of(chunk: bytes) -> list[OutboxEvent]:
 
 def event_of(row: OutboxRow) -> OutboxEvent:
     """Return an event ready to publish."""
-    key, body, told = row.routing_key, row.body, row.told
-    if told is not None:
+    key, body, event = row.routing_key, row.body, row.event
+    if event is not None:
         correlation = msgspec.Raw(row.correlation)
-        key = status_key(told)
+        key = status_key(event)
         body = encode_event(
             status_event(
-                row.message_id or "", correlation, told, row.account, row.traceparent
+                row.message_id or "", correlation, event, row.account, row.traceparent
             )
         )
     return OutboxEvent(

@@ -85,7 +85,7 @@ class Transaction:
         self._moves: dict[tuple[str, MessageState | None, MessageState], int] = {}
         self._lanes: dict[str, int] = {}
         # what is counted once it is committed
-        self._told: list[StoredEvent] = []
+        self._new_events: list[StoredEvent] = []
         self._receipt_waits: list[tuple[str, float]] = []
 
     # --- one transaction -------------------------------------------------
@@ -128,8 +128,10 @@ class Transaction:
 
     def _count_figures(self) -> None:
         figures = self.figures
-        if self._told:
-            figures.states.update([(one.channel, one.state) for one in self._told])
+        if self._new_events:
+            figures.states.update(
+                [(one.channel, one.state) for one in self._new_events]
+            )
         for channel, seconds in self._receipt_waits:
             figures.waited_for_receipt(channel, seconds)
 
@@ -311,18 +313,18 @@ class Transaction:
         )
         self._outbox[self.owner].append(row)
 
-    def changed(self, entry: CachedMessage, told: Sequence[StoredEvent]) -> None:
+    def changed(self, entry: CachedMessage, events: Sequence[StoredEvent]) -> None:
         """Mark an entry to be written, and put its new events into the outbox.
 
         Events that the message did not ask for (`Report`) are in its record only.
         """
         self._touched[entry.n] = entry
-        self._told += told
+        self._new_events += events
         if entry.record.final:
             self._over.append(entry)
         message = entry.message
         report = message.report
-        for event in told:
+        for event in events:
             self._made = made = self._made + 1
             event.event_id = event_id = f"{self._prefix}{made:x}"
             if report is _ALL or (event.final and report is _FINAL):
@@ -356,13 +358,13 @@ class Transaction:
             if known.fingerprint == acceptance.fingerprint:
                 return Duplicate(known.record.state)
             return IdReused()
-        record, told = begin(acceptance)
+        record, events = begin(acceptance)
         n = self.counters["n"] = self.counters["n"] + 1
         entry = CachedMessage(
             n, self.owner, message, record, acceptance.fingerprint, True
         )
         self.cache.live[message.id] = entry
-        self.changed(entry, told)
+        self.changed(entry, events)
         return _TAKEN
 
     def note(self, fact: Fact) -> tuple[bool, CachedMessage | None]:
@@ -370,15 +372,15 @@ class Transaction:
         entry = self.cache.entry(fact.id)
         if entry is None:
             return False, None
-        counted, told = apply(entry.record, fact)
-        self.changed(entry, told)
+        counted, events = apply(entry.record, fact)
+        self.changed(entry, events)
         return counted, entry
 
-    def ended_by_receipt(self, entry: CachedMessage, told: StoredEvent) -> None:
+    def ended_by_receipt(self, entry: CachedMessage, event: StoredEvent) -> None:
         """Note how long the receipt that ended a message was waited for."""
         for attempt in reversed(entry.record.attempts):
-            if attempt.number == told.attempt:
-                self._receipt_waits.append((attempt.channel, told.at - attempt.at))
+            if attempt.number == event.attempt:
+                self._receipt_waits.append((attempt.channel, event.at - attempt.at))
                 return
 
     def remove(self, entry: CachedMessage) -> None:

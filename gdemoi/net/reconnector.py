@@ -115,7 +115,7 @@ TIMEOUTS = (DeferredTimeoutError, ConnectTimeoutError)
 
 
 class Reconnector(Generic[C]):
-    """Runs the loop.  `told(state, reason)` hears of each change of state.
+    """Runs the loop.  `on_state(state, reason)` hears of each change of state.
 
     `connect()` awaits a fresh, connected conversation (and picks the host);
     `connect_timeout_s` bounds it, `ready_timeout_s` bounds the login.  `has_others()`
@@ -129,7 +129,7 @@ class Reconnector(Generic[C]):
         log: Logger,
         name: str,
         connect: Callable[[], Awaitable[C]],
-        told: Callable[[ReconnectorState, str], None],
+        on_state: Callable[[ReconnectorState, str], None],
         random: Callable[[], float],
         *,
         backoff: Backoff | None = None,
@@ -148,7 +148,7 @@ class Reconnector(Generic[C]):
         self._clock = clock
         self._log = log
         self._connect = connect
-        self._told = told
+        self._on_state = on_state
         self._random = random
         self._backoff = backoff or Backoff()
         self._connect_timeout_s = connect_timeout_s
@@ -254,7 +254,7 @@ class Reconnector(Generic[C]):
     def _enter(self, state: ReconnectorState, reason: str) -> None:
         self.state = state
         self.reason = reason
-        self._told(state, reason)
+        self._on_state(state, reason)
 
 
 def _deferred(work: Awaitable[Any]) -> Deferred[Any]:

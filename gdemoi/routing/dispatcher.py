@@ -348,11 +348,11 @@ class Dispatcher:
 
     def inbound(self, inbound: Inbound) -> Deferred[None]:
         """Record an SMS that came in."""
-        told = self._in_one_form(inbound)
+        inbound = self._in_one_form(inbound)
         figures = self.figures.get(inbound.channel)
         if figures is not None:
             figures.inbound += 1
-        return self.journal.inbound(told).addCallback(lambda _: None)
+        return self.journal.inbound(inbound).addCallback(lambda _: None)
 
     def _in_one_form(self, inbound: Inbound) -> Inbound:
         """Return it with its sender as E.164, where that is certain."""

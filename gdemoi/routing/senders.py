@@ -110,7 +110,7 @@ class Senders:
     def reason(self, now: float) -> str:
         """Return who rests and why in one line; empty: nobody."""
         resting = [
-            _told(key, rest.refused)
+            _sentence(key, rest.refused)
             for key, rest in sorted(self._resting(now), key=lambda one: str(one[0]))
         ]
         more = len(resting) - NAMED
@@ -120,7 +120,7 @@ class Senders:
         return [one for one in self._rests.items() if one[1].until > now]
 
 
-def _told(key: Key, refused: Refused) -> str:
+def _sentence(key: Key, refused: Refused) -> str:
     sender, country = key
     who = "the default sender" if sender is None else f"sender {sender}"
     where = f" for {country}" if country else ""

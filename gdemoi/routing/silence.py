@@ -58,10 +58,10 @@ class Silence:
 
     def _verdict(self) -> bool:
         """Something was said; True when the silence had been told."""
-        told = bool(self.reason)
+        reported = bool(self.reason)
         self.count, self.since, self.reason, self.why = 0, None, "", ""
         self.unanswered, self.unanswered_since = 0, None
-        return told
+        return reported
 
     @property
     def present(self) -> str:

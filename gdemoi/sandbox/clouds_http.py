@@ -62,7 +62,7 @@ class CloudReply:
     headers: dict[str, str] = field(factory=dict)
 
 
-def said(status: int, value: Any, **headers: str) -> CloudReply:
+def json_reply(status: int, value: Any, **headers: str) -> CloudReply:
     """Return a JSON answer."""
     body = json.dumps(value, ensure_ascii=False).encode("utf-8")
     return CloudReply(
@@ -150,7 +150,7 @@ class Face(ABC):
 
     def problem(self, status: int) -> CloudReply:
         """Return an error answer as this provider writes it."""
-        return said(status, {"title": f"error {status}", "detail": "sandbox"})
+        return json_reply(status, {"title": f"error {status}", "detail": "sandbox"})
 
     @abstractmethod
     def tell(self, sms: CloudSms) -> None:

@@ -79,8 +79,8 @@ class CloudSms:
 class Air:
     """Carries messages to phones; the phone's answers come back.
 
-    `told(sms)` is called when a message's state changes, `answered(sms)` with what a
-    phone sent.
+    `on_state(sms)` is called when a message's state changes, `answered(sms)` with what
+    a phone sent.
     """
 
     clock: IReactorTime
@@ -93,7 +93,7 @@ class Air:
     def carry(
         self,
         sms: CloudSms,
-        told: Callable[[CloudSms], None],
+        on_state: Callable[[CloudSms], None],
         answered: Callable[[CloudSms], None],
     ) -> None:
         """Take a message to its phone."""
@@ -102,19 +102,19 @@ class Air:
         sent_after, last_after = self.delay_s / 2, self.delay_s
         if self.receipts == "disordered":
             sent_after, last_after = last_after, sent_after
-        self.clock.callLater(sent_after, self._become, sms, "sent", told)
-        self.clock.callLater(last_after, self._become, sms, last, told)
+        self.clock.callLater(sent_after, self._become, sms, "sent", on_state)
+        self.clock.callLater(last_after, self._become, sms, last, on_state)
         if last == "delivered":
             self._let_answer(sms, answered)
 
     def _become(
-        self, sms: CloudSms, state: str, told: Callable[[CloudSms], None]
+        self, sms: CloudSms, state: str, on_state: Callable[[CloudSms], None]
     ) -> None:
         """Tell a state; the books keep the last word, whatever the order."""
         kept = sms.state
         sms.state = state
         for _ in range(2 if self.receipts == "doubled" else 1):
-            told(sms)
+            on_state(sms)
         if kept in ("delivered", "undelivered"):
             sms.state = kept
         elif state != "sent":

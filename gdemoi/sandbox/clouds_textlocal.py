@@ -17,7 +17,7 @@ from gdemoi.sandbox.clouds_http import (
     CloudRoute,
     Courier,
     Face,
-    said,
+    json_reply,
 )
 from gdemoi.sandbox.clouds_network import Air, CloudSms
 
@@ -74,8 +74,8 @@ class TextlocalFace(Face):
                 return _failure(2, "Unknown command")
             if form.get("apikey") != self.key:
                 return self.problem(401)
-            told: CloudReply = answer(form)
-            return told
+            body: CloudReply = answer(form)
+            return body
 
         return checked
 
@@ -98,7 +98,7 @@ class TextlocalFace(Face):
             callback=form.get("receipt_url"),
         )
         self.take(sms)
-        return said(
+        return json_reply(
             200,
             {
                 "balance": round(self.balance, 2) if self.interact else 1162 - number,
@@ -128,13 +128,13 @@ class TextlocalFace(Face):
             "status": WORDS[sms.state],
             "date": _date(sms.at),
         }
-        return said(200, {"message": message, "status": "success"})
+        return json_reply(200, {"message": message, "status": "success"})
 
     def _inboxes(self, form: dict[str, str]) -> CloudReply:
         inbox = {"id": INBOX, "number": 60777, "keyword": "NH3BR"}
         inbox["num_messages"] = len(self.received)
-        told = {"num_inboxes": 1, "inboxes": [inbox]}
-        return said(200, {**told, "status": "success"})
+        body = {"num_inboxes": 1, "inboxes": [inbox]}
+        return json_reply(200, {**body, "status": "success"})
 
     def _messages(self, form: dict[str, str]) -> CloudReply:
         since = float(form.get("min_time", 0))
@@ -151,11 +151,13 @@ class TextlocalFace(Face):
             }
             for sms in found[start : start + limit]
         ]
-        told = {"inbox_id": form.get("inbox_id"), "num_messages": len(found)}
-        return said(200, {**told, "messages": rows, "status": "success"})
+        body = {"inbox_id": form.get("inbox_id"), "num_messages": len(found)}
+        return json_reply(200, {**body, "messages": rows, "status": "success"})
 
     def _balance(self, form: dict[str, str]) -> CloudReply:
-        return said(200, {"balance": {"sms": 1162, "mms": 4}, "status": "success"})
+        return json_reply(
+            200, {"balance": {"sms": 1162, "mms": 4}, "status": "success"}
+        )
 
     def tell(self, sms: CloudSms) -> None:
         """Bring a receipt: number, status and our reference, unsigned."""
@@ -186,10 +188,10 @@ class TextlocalFace(Face):
 
 
 def _failure(code: int, text: str, warning: str | None = None) -> CloudReply:
-    told: dict[str, Any] = {"errors": [{"code": code, "message": text}]}
+    body: dict[str, Any] = {"errors": [{"code": code, "message": text}]}
     if warning is not None:
-        told["warnings"] = [{"code": 3, "message": warning}]
-    return said(200, {**told, "status": "failure"})
+        body["warnings"] = [{"code": 3, "message": warning}]
+    return json_reply(200, {**body, "status": "failure"})
 
 
 def _date(at: float) -> str:

@@ -19,7 +19,7 @@ from gdemoi.sandbox.clouds_http import (
     CloudRoute,
     Courier,
     Face,
-    said,
+    json_reply,
 )
 from gdemoi.sandbox.clouds_network import Air, CloudSms
 
@@ -63,16 +63,16 @@ class TwilioFace(Face):
     def problem(self, status: int) -> CloudReply:
         """Return Twilio's error body."""
         code = {429: 20429, 401: 20003, 404: 20404, 500: 20500}.get(status, 21602)
-        told = {"code": code, "message": "sandbox error", "status": status}
-        return said(status, {**told, "more_info": f"https://example.org/{code}"})
+        body = {"code": code, "message": "sandbox error", "status": status}
+        return json_reply(status, {**body, "more_info": f"https://example.org/{code}"})
 
     def _send(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         form = asked.form()
         if not form.get("To", "").startswith("+"):
-            told = {"code": 21211, "message": "Invalid 'To' Phone Number"}
-            return said(400, {**told, "status": 400})
+            body = {"code": 21211, "message": "Invalid 'To' Phone Number"}
+            return json_reply(400, {**body, "status": 400})
         number = self.number()
         sms = CloudSms(
             id=f"SM{number:032x}",
@@ -84,13 +84,15 @@ class TwilioFace(Face):
             callback=form.get("StatusCallback"),
         )
         self.take(sms)
-        return said(201, self._resource(sms, "queued"))
+        return json_reply(201, self._resource(sms, "queued"))
 
     def _one(self, asked: CloudRequest, sid: str) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
         sms = self.books.get(sid)
-        return self.problem(404) if sms is None else said(200, self._resource(sms))
+        return (
+            self.problem(404) if sms is None else json_reply(200, self._resource(sms))
+        )
 
     def _list(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
@@ -111,7 +113,7 @@ class TwilioFace(Face):
         if len(found) > (page + 1) * size:
             query = urlencode({**asked.query, "Page": str(page + 1)})
             following = f"{asked.path}?{query}"
-        return said(
+        return json_reply(
             200,
             {
                 "messages": [self._resource(sms) for sms in rows],
@@ -124,8 +126,8 @@ class TwilioFace(Face):
     def _balance(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
-        told = {"account_sid": self.sid, "balance": f"{self.balance:.2f}"}
-        return said(200, {**told, "currency": "USD"})
+        body = {"account_sid": self.sid, "balance": f"{self.balance:.2f}"}
+        return json_reply(200, {**body, "currency": "USD"})
 
     def _knows(self, asked: CloudRequest) -> bool:
         return asked.headers.get("authorization") == basic(self.sid, self.token)[1]

@@ -17,7 +17,7 @@ from gdemoi.sandbox.clouds_http import (
     CloudRoute,
     Courier,
     Face,
-    said,
+    json_reply,
 )
 from gdemoi.sandbox.clouds_network import Air, CloudSms
 
@@ -57,36 +57,36 @@ class TyntecFace(Face):
 
     def problem(self, status: int) -> CloudReply:
         """Return an RFC 7807 problem."""
-        told = {"type": "about:blank", "title": "sandbox error", "status": status}
-        return said(status, {**told, "detail": "sandbox"})
+        body = {"type": "about:blank", "title": "sandbox error", "status": status}
+        return json_reply(status, {**body, "detail": "sandbox"})
 
     def _send(self, asked: CloudRequest) -> CloudReply:
         if asked.headers.get("apikey") != self.key:
             return self.problem(401)
-        told = asked.json()
-        if not str(told.get("to", "")).startswith("+"):
+        body = asked.json()
+        if not str(body.get("to", "")).startswith("+"):
             return self.problem(400)
-        text = str(told.get("message", ""))
+        text = str(body.get("message", ""))
         number = self.number()
         sms = CloudSms(
             id=str(uuid4()),
-            to=told["to"],
-            from_=str(told.get("from", "")),
+            to=body["to"],
+            from_=str(body.get("from", "")),
             # what a careless gateway would send
-            text=text.upper() if told.get("upperCased", True) else text,
+            text=text.upper() if body.get("upperCased", True) else text,
             at=self.now,
             number=number,
-            reference=str(told.get("reference", "")),
-            callback=told.get("callbackUrl"),
+            reference=str(body.get("reference", "")),
+            callback=body.get("callbackUrl"),
         )
         self.take(sms)
-        return said(200, self._message(sms))
+        return json_reply(200, self._message(sms))
 
     def _one(self, asked: CloudRequest, request_id: str) -> CloudReply:
         if asked.headers.get("apikey") != self.key:
             return self.problem(401)
         sms = self.books.get(request_id)
-        return self.problem(404) if sms is None else said(200, self._message(sms))
+        return self.problem(404) if sms is None else json_reply(200, self._message(sms))
 
     def _message(self, sms: CloudSms) -> dict[str, Any]:
         state = WORDS[sms.state]
@@ -113,7 +113,7 @@ class TyntecFace(Face):
     def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent."""
         sms.id = str(uuid4())
-        told = {
+        body = {
             "from": sms.from_,
             "to": sms.to,
             "message": sms.text,
@@ -131,10 +131,10 @@ class TyntecFace(Face):
                 for n in range(sms.parts)
             ],
         }
-        self._post(self.incoming, told)
+        self._post(self.incoming, body)
 
-    def _post(self, url: str | None, told: dict[str, Any]) -> None:
-        body = json.dumps(told, ensure_ascii=False).encode("utf-8")
+    def _post(self, url: str | None, fields: dict[str, Any]) -> None:
+        body = json.dumps(fields, ensure_ascii=False).encode("utf-8")
         self.courier.bring(url, body, {"Content-Type": JSON})
 
 

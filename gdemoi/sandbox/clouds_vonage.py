@@ -24,7 +24,7 @@ from gdemoi.sandbox.clouds_http import (
     CloudRoute,
     Courier,
     Face,
-    said,
+    json_reply,
 )
 from gdemoi.sandbox.clouds_network import Air, CloudSms
 from gdemoi.text import gsm7
@@ -129,25 +129,25 @@ class VonageFace(Face):
     def _send_message(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
-        told = asked.json()
-        if not str(told.get("to", "")).isdigit():
+        body = asked.json()
+        if not str(body.get("to", "")).isdigit():
             problem = {"type": "about:blank", "title": "Invalid params"}
             names = [{"name": "to", "reason": "invalid"}]
             detail = {"detail": "invalid to", "instance": "sandbox"}
-            return said(422, {**problem, **detail, "invalid_parameters": names})
-        sms = self._enter(told["to"], told.get("from", ""), told.get("text", ""))
+            return json_reply(422, {**problem, **detail, "invalid_parameters": names})
+        sms = self._enter(body["to"], body.get("from", ""), body.get("text", ""))
         sms.id = str(UUID(int=uuid4().int))
-        sms.reference = told.get("client_ref", "")
-        sms.callback = told.get("webhook_url")
+        sms.reference = body.get("client_ref", "")
+        sms.callback = body.get("webhook_url")
         self.take(sms)
-        return said(202, {"message_uuid": sms.id})
+        return json_reply(202, {"message_uuid": sms.id})
 
     # -- balance and Reports ------------------------------------------------
 
     def _balance(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
             return self.problem(401)
-        return said(200, {"value": round(self.balance, 2), "autoReload": False})
+        return json_reply(200, {"value": round(self.balance, 2), "autoReload": False})
 
     def _records(self, asked: CloudRequest) -> CloudReply:
         if not self._knows(asked):
@@ -155,17 +155,17 @@ class VonageFace(Face):
         query = asked.query
         if query.get("direction") == "inbound":
             found = [self._record(sms) for sms in self.received if _within(sms, query)]
-            return said(200, {"records": found, "items_count": len(found)})
+            return json_reply(200, {"records": found, "items_count": len(found)})
         if "client_ref" in query:
             rows = [
                 s for s in self.books.values() if s.reference == query["client_ref"]
             ]
-            return said(200, {"records": [self._record(sms) for sms in rows]})
+            return json_reply(200, {"records": [self._record(sms) for sms in rows]})
         asked_for = query.get("id", "").split(",")
         rows = [self.books[known] for known in asked_for if known in self.books]
         missing = [known for known in asked_for if known not in self.books]
-        told: dict[str, Any] = {"records": [self._record(sms) for sms in rows]}
-        return said(200, {**told, "ids_not_found": ",".join(missing)})
+        body: dict[str, Any] = {"records": [self._record(sms) for sms in rows]}
+        return json_reply(200, {**body, "ids_not_found": ",".join(missing)})
 
     def _record(self, sms: CloudSms) -> dict[str, Any]:
         done = None if sms.done_at is None else _iso(sms.done_at)
@@ -204,7 +204,7 @@ class VonageFace(Face):
         self._post_signed(sms.callback, fields)
 
     def _tell_message(self, sms: CloudSms) -> None:
-        told = {
+        body = {
             "message_uuid": sms.id,
             "channel": "sms",
             "to": sms.to,
@@ -216,13 +216,13 @@ class VonageFace(Face):
             "destination": {"network_code": NETWORK},
             "sms": {"count_total": str(sms.parts)},
         }
-        self._post_token(sms.callback, told)
+        self._post_token(sms.callback, body)
 
     def receive(self, sms: CloudSms) -> None:
         """Bring what a phone sent, part by part or whole, as the API does it."""
         if is_message(sms.answers):
             sms.id = str(uuid4())
-            told = {
+            body = {
                 "channel": "sms",
                 "message_uuid": sms.id,
                 "to": sms.to,
@@ -231,7 +231,7 @@ class VonageFace(Face):
                 "text": sms.text,
                 "sms": {"num_messages": str(sms.parts), "keyword": ""},
             }
-            self._post_token(self.messages_incoming, told)
+            self._post_token(self.messages_incoming, body)
             return
         parts = parts_of(sms.text)
         sms.id = f"{sms.number:016X}"
@@ -265,8 +265,8 @@ class VonageFace(Face):
         body = urlencode({**signed, "sig": mac}).encode("ascii")
         self.courier.bring(url, body, {"Content-Type": FORM})
 
-    def _post_token(self, url: str | None, told: dict[str, Any]) -> None:
-        body = json.dumps(told, ensure_ascii=False).encode("utf-8")
+    def _post_token(self, url: str | None, fields: dict[str, Any]) -> None:
+        body = json.dumps(fields, ensure_ascii=False).encode("utf-8")
         claims = {
             "iat": int(self.now),
             "jti": str(uuid4()),
@@ -293,7 +293,7 @@ def parts_of(text: str) -> list[str]:
 
 
 def _entries(entries: list[dict[str, str]]) -> CloudReply:
-    return said(200, {"message-count": str(len(entries)), "messages": entries})
+    return json_reply(200, {"message-count": str(len(entries)), "messages": entries})
 
 
 def _iso(at: float) -> str:

@@ -59,7 +59,7 @@ class RunningGateway:
         # set by the assembly, which makes the alerts over this gateway
         self.active_alerts: Callable[[], Sequence[dict[str, Any]]] = list
         self._waiting: list[tuple[int, Deferred[None]]] = []
-        journal.on_events(self._told)
+        journal.on_events(self._on_journal_events)
 
     # -- messages ----------------------------------------------------------
 
@@ -141,7 +141,7 @@ class RunningGateway:
     def _forget(self, cancelled: Deferred[None]) -> None:
         self._waiting = [w for w in self._waiting if w[1] is not cancelled]
 
-    def _told(self, last: int) -> None:
+    def _on_journal_events(self, last: int) -> None:
         if not self._waiting:
             return
         ripe = [w for w in self._waiting if w[0] < last]

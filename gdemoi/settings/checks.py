@@ -55,7 +55,7 @@ def _unknown(section: Section, known: list[str]) -> None:
         )
 
 
-def _told_by(settings: Any, verb: str) -> Iterator[Any]:
+def _declared_by(settings: Any, verb: str) -> Iterator[Any]:
     """Return what settings tell of themselves, if they have that verb."""
     tell = getattr(settings, verb, None)
     if tell is not None:
@@ -233,7 +233,7 @@ class Examination:
         """Two of ours cannot have one port."""
         before: list[tuple[Section, Listener]] = []
         for section, settings in self._read():
-            for one in _told_by(settings, "listeners"):
+            for one in _declared_by(settings, "listeners"):
                 for other, theirs in before:
                     if one.clashes(theirs):
                         section.complain(
@@ -250,7 +250,7 @@ class Examination:
         home = self.gateway.home_country if self.gateway is not None else None
         before: dict[str, tuple[Section, str]] = {}
         for section, settings in self._read():
-            for key, number in _told_by(settings, "phone_numbers"):
+            for key, number in _declared_by(settings, "phone_numbers"):
                 first, first_key = before.setdefault(
                     _certain(number, home), (section, key)
                 )

@@ -69,8 +69,8 @@ class Configuration:
                 channel.name, channel.settings, parts, surroundings
             )
         except ConfigurationError as fault:
-            told = Complaint(self.place(channel.label), str(fault))
-            raise BadConfiguration([told]) from fault
+            complaint = Complaint(self.place(channel.label), str(fault))
+            raise BadConfiguration([complaint]) from fault
 
     def place(self, section: str, key: str = "") -> Place:
         """Return where a key is set; else its section, or the file as a whole."""

@@ -43,12 +43,12 @@ def look(configuration: Configuration) -> list[Complaint]:
 
 def listeners(configuration: Configuration) -> Iterator[tuple[str, Listener, Any]]:
     """Return each port that is to be opened, with its section: label and settings."""
-    told: list[tuple[str, Any]] = [("http", configuration.http)]
-    told += [(one.label, one.settings) for one in configuration.channels]
-    for label, settings in told:
-        tell = getattr(settings, "listeners", None)
-        if tell is not None:
-            for one in tell():
+    sections: list[tuple[str, Any]] = [("http", configuration.http)]
+    sections += [(one.label, one.settings) for one in configuration.channels]
+    for label, settings in sections:
+        listeners_of = getattr(settings, "listeners", None)
+        if listeners_of is not None:
+            for one in listeners_of():
                 yield label, one, settings
 
 

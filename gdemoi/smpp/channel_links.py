@@ -197,7 +197,7 @@ class Link:
             log,
             f"{channel} ({self.name})",
             self._connect,
-            self._told,
+            self._state_changed,
             context.random,
             backoff=Backoff(
                 settings.reconnect_min_s, settings.reconnect_max_s, stable_s=STABLE_S
@@ -260,7 +260,7 @@ class Link:
                 self.bound_as = event
         self._listener.session_event(self, esme, events)
 
-    def _told(self, state: ReconnectorState, reason: str) -> None:
+    def _state_changed(self, state: ReconnectorState, reason: str) -> None:
         now = self._clock.seconds()
         if state is ReconnectorState.UP:
             self._up_since = now

@@ -200,9 +200,9 @@ class SmppSender:
             return
         self.late += 1
         submission, place = context
-        told = submission.over
+        is_over = submission.over
         self._settle(submission, place, pdu, late=True)
-        outcome = submission.late_outcome() if told else None
+        outcome = submission.late_outcome() if is_over else None
         if outcome is not None and self.events is not None:
             message_id = submission.prepared.message.id
             self.events.late(message_id, submission.attempt, outcome)

@@ -298,8 +298,8 @@ def _shown(octets: bytes, tlvs: tuple[Tlv, ...] | list[Tlv]) -> str:
     """
     shown = octets[:_LONGEST_RAW].decode("latin-1")
     if tlvs:
-        told = [one for one in tlvs if not shown or one[0] in _VENDOR_TAGS]
-        values = [f"0x{tag:04X}={value[:64].hex()}" for tag, value in told]
+        shown_tlvs = [one for one in tlvs if not shown or one[0] in _VENDOR_TAGS]
+        values = [f"0x{tag:04X}={value[:64].hex()}" for tag, value in shown_tlvs]
         shown = " ".join([shown, *values]) if shown else " ".join(values)
     if shown.isprintable():
         return shown[:_LONGEST_RAW]

@@ -246,13 +246,13 @@ def _state_of(
     """Return the word and the state; the TLV goes before the text if it knows."""
     word = (text.stat or "").upper()
     state = STATE_OF_WORD.get(word)
-    told = MESSAGE_STATES.get(message_state) if message_state is not None else None
-    if told is None:
+    by_tlv = MESSAGE_STATES.get(message_state) if message_state is not None else None
+    if by_tlv is None:
         return word, state
-    known = STATE_OF_WORD.get(told)
+    known = STATE_OF_WORD.get(by_tlv)
     if known is None and state is not None:
         return word, state
-    return told, known
+    return by_tlv, known
 
 
 def _id(receipted_message_id: bytes | None) -> str:

@@ -29,7 +29,7 @@ class MemoryOutbox:
         self.bookmark: str | None = None
         self.bookmarks = 0
         self.failing = False
-        self._told: list[Callable[[int], None]] = []
+        self._reported: list[Callable[[int], None]] = []
 
     def add(
         self,
@@ -46,8 +46,8 @@ class MemoryOutbox:
             seq, f"e{seq}", routing_key, body, message_id, reply_to, **more
         )
         self.rows.append(event)
-        for told in self._told:
-            told(seq)
+        for listener in self._reported:
+            listener(seq)
         return event
 
     def events(self, after: int, limit: int) -> Deferred[list[OutboxEvent]]:
@@ -65,8 +65,8 @@ class MemoryOutbox:
         self.bookmarks += 1
         return succeed(None)
 
-    def on_events(self, told: Callable[[int], None]) -> None:
-        self._told.append(told)
+    def on_events(self, listener: Callable[[int], None]) -> None:
+        self._reported.append(listener)
 
 
 class MemoryIntake:

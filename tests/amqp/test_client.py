@@ -173,20 +173,20 @@ class TellingTests(Consuming):
 class ClosedTests(Consuming):
     def test_fault_08_what_is_unconfirmed_is_known_to_be(self) -> None:
         """A cut link is told to the owner of the channel, with its reason."""
-        told: list[str] = []
-        self.channel.on_closed = told.append
+        reported: list[str] = []
+        self.channel.on_closed = reported.append
         self.network.cut()
-        self.assertEqual(len(told), 1)
-        self.assertIn("connection lost", told[0])
+        self.assertEqual(len(reported), 1)
+        self.assertIn("connection lost", reported[0])
 
     def test_fault_09_a_closed_channel_tells_everyone(self) -> None:
         """The caller that waits, the owner; and its number is not used again."""
-        told: list[str] = []
-        self.channel.on_closed = told.append
+        reported: list[str] = []
+        self.channel.on_closed = reported.append
         self.broker.close_channel_on["queue_declare"] = (406, "inequivalent")
         error = self.failure(self.channel.queue_declare(queue="q"), ChannelError)
         self.assertEqual((error.code, str(error)), (406, "406 inequivalent"))
-        self.assertEqual(told, ["406 inequivalent"])
+        self.assertEqual(reported, ["406 inequivalent"])
         again = self.result(self.client_.open_channel())
         self.assertNotEqual(again.id, self.channel.id)
         self.failure(self.channel.queue_declare(queue="q"), ChannelError)
@@ -194,11 +194,11 @@ class ClosedTests(Consuming):
 
     def test_fault_10_a_missing_exchange_is_told(self) -> None:
         """The channel is closed with 404, and the owner hears it."""
-        told: list[str] = []
-        self.channel.on_closed = told.append
+        reported: list[str] = []
+        self.channel.on_closed = reported.append
         self.channel.publish("nowhere", "k", b"x", b"\x00\x00")
         self.network.flush()
-        self.assertIn("404", told[0])
+        self.assertIn("404", reported[0])
 
     def test_fault_12_nothing_is_opened_on_a_closed_connection(self) -> None:
         """It fails at once, and no timer is left."""

@@ -266,9 +266,9 @@ class AnswerTests(IngressCase):
         self.put(self.envelope("m", text="other"))
         self.put(self.envelope("m"))
         self.advance(0.25)
-        told = {(event["id"], event["state"]) for event in self.statuses()}
+        reported = {(event["id"], event["state"]) for event in self.statuses()}
         expected = {("a", "rejected"), ("m", "rejected"), ("m", "duplicate")}
-        self.assertEqual(told, expected)
+        self.assertEqual(reported, expected)
         self.assertEqual(self.unacked(), 0)
 
     def test_a_rejection_that_nobody_takes_is_held(self) -> None:
@@ -279,8 +279,8 @@ class AnswerTests(IngressCase):
         with capturedLogs() as events:
             self.put(b'{"id":"a","to":"x","text":"y"}')
             self.advance(600)
-        told = [e for e in events if "no place for an answer" in e["log_format"]]
-        self.assertEqual(len(told), 1)
+        reported = [e for e in events if "no place for an answer" in e["log_format"]]
+        self.assertEqual(len(reported), 1)
         self.assertEqual((len(self.invalid()), self.unacked()), (1, 1))
         self.broker.bindings = bindings
         self.advance(6)

@@ -172,8 +172,8 @@ class ManyTests(LiveCase):
         stories = await deferToThread(self.stories)
         await self.end()
         self.assertEqual(len(stories), MANY)
-        for id_, told in stories.items():
-            self.assertEqual(told, ["accepted", "submitted"], id_)
+        for id_, reported in stories.items():
+            self.assertEqual(reported, ["accepted", "submitted"], id_)
 
     def stories(self) -> dict[str, list[str]]:
         """Return the states of each message, repeats left out, in order."""
@@ -416,12 +416,12 @@ class OddTests(LiveCase):
         self.assertEqual([body for _, body in kept], bad)
         self.assertEqual(kept[3][0].headers["x-field"], "typo")
         self.assertEqual(kept[3][0].headers["имя"], "Вася")
-        told = {(event["id"], event["state"]) for event in events}
+        reported = {(event["id"], event["state"]) for event in events}
         for id_ in ("first", "long", "twice", "dead", "topic"):
-            self.assertIn((id_, "submitted"), told)
-        self.assertIn(("twice", "duplicate"), told)
-        self.assertIn(("twice", "rejected"), told)
-        self.assertIn(("bad", "rejected"), told)
+            self.assertIn((id_, "submitted"), reported)
+        self.assertIn(("twice", "duplicate"), reported)
+        self.assertIn(("twice", "rejected"), reported)
+        self.assertIn(("bad", "rejected"), reported)
 
     async def test_a_reply_to_that_would_break_the_broker(self) -> None:
         """Direct replies are refused: a malformed one is answered with 541."""

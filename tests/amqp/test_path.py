@@ -201,16 +201,16 @@ class PathTests(TestCase):
         """Assert none lost, none twice, in order; return how they ended."""
         ends: Counter[str] = Counter()
         self.assertEqual(len(stories), COUNT)
-        for id_, told in stories.items():
-            numbers = [event["seq"] for event in told]
-            self.assertEqual(numbers, list(range(1, len(told) + 1)), id_)
-            finals = [event for event in told if event["final"]]
+        for id_, reported in stories.items():
+            numbers = [event["seq"] for event in reported]
+            self.assertEqual(numbers, list(range(1, len(reported) + 1)), id_)
+            finals = [event for event in reported if event["final"]]
             self.assertLessEqual(len(finals), 1, id_)
             if finals:
-                self.assertIn(told[-1]["state"], FINAL)
+                self.assertIn(reported[-1]["state"], FINAL)
             else:
-                self.assertEqual(told[-1]["state"], "uncertain", told)
-            ends[told[-1]["state"]] += 1
+                self.assertEqual(reported[-1]["state"], "uncertain", reported)
+            ends[reported[-1]["state"]] += 1
         twice = [phone for phone, count in self.smsc.counts.items() if count > 1]
         self.assertEqual(twice, [])
         return ends

@@ -263,15 +263,15 @@ class ExplainTests(FileTests):
 
     def test_as_json(self) -> None:
         """The shape of docs/http.rst, "Messages"."""
-        told = json.loads(self.explain("--text", "x", "--json").output)
+        reported = json.loads(self.explain("--text", "x", "--json").output)
         self.assertEqual(
-            set(told),
+            set(reported),
             {"to", "country", "route", "rules", "channels", "sender", "charset",
              "data_coding", "segments", "error"},
         )  # fmt: skip
-        self.assertEqual((told["route"], told["country"]), ("rest", "RU"))
+        self.assertEqual((reported["route"], reported["country"]), ("rest", "RU"))
         self.assertEqual(
-            told["segments"],
+            reported["segments"],
             [{"user_data": "78", "units": 1, "wire": ["COO +79161234567 x"]}],
         )
 
@@ -323,9 +323,9 @@ class ExplainTests(FileTests):
             "x",
         )
         self.assertEqual(result.exit_code, 1)
-        told = json.loads(result.output)
-        self.assertEqual(told["error"]["code"], "gateway:bad_number")
-        self.assertEqual((told["to"], told["segments"]), ("x", []))
+        reported = json.loads(result.output)
+        self.assertEqual(reported["error"]["code"], "gateway:bad_number")
+        self.assertEqual((reported["to"], reported["segments"]), ("x", []))
 
     def test_a_bad_configuration(self) -> None:
         """Its complaints are told instead."""

@@ -178,8 +178,8 @@ class ReadingTests(SynchronousTestCase):
         one = {"provider_id": "FOREIGN99", "state": "delivered", "matched_by": "p1"}
         for by, shown in (("p1", True), ("FOREIGN99", False), (None, False)):
             out = StringIO()
-            told = {**STORY, "receipts": [{**one, "matched_by": by}]}
-            story(Console(file=out, width=200), told)
+            reported = {**STORY, "receipts": [{**one, "matched_by": by}]}
+            story(Console(file=out, width=200), reported)
             self.assertEqual("matched by p1" in out.getvalue(), shown)
 
     def test_a_story_is_a_timeline(self) -> None:
@@ -440,12 +440,14 @@ class OperatingTests(SynchronousTestCase):
         at = datetime(2026, 11, 28, 12, 34, 56).timestamp()
         senders = [{"sender": "A", "next_try_at": at + 9}, {"next_try_at": at}]
         resting = {"refused_senders": senders}
-        for told in (
+        for reported in (
             {"state": "down", "next_try_at": at},
             {"state": "degraded", **resting},
             {"state": "down", "binds": [{"name": "trx", "next_try_at": at}]},
         ):
-            gateway = FakeGateway(described=[{"name": "smsc", "kind": "smpp", **told}])
+            gateway = FakeGateway(
+                described=[{"name": "smsc", "kind": "smpp", **reported}]
+            )
             said = Terminal(Client(gateway)).type("status").output
             self.assertIn("next try at 12:34:56", said)
 

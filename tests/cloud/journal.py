@@ -80,7 +80,7 @@ class JournalTestCase(SynchronousTestCase):
         """Let the journal see what time it is."""
         self.successResultOf(self.journal.sweep(self.net.clock.seconds()))
 
-    def told(self, kind: str = "status") -> list[dict[str, Any]]:
+    def events(self, kind: str = "status") -> list[dict[str, Any]]:
         """Return the events of one type."""
         events = self.successResultOf(self.journal.events(0, 1000))
         bodies = [msgspec.json.decode(event.body) for event in events]
@@ -88,7 +88,7 @@ class JournalTestCase(SynchronousTestCase):
 
     def states(self, name: str = "g1") -> list[str]:
         """Return the states told of a message."""
-        return [body["state"] for body in self.told() if body["id"] == name]
+        return [body["state"] for body in self.events() if body["id"] == name]
 
     def story(self, name: str = "g1") -> Any:
         """Return the story of a message."""

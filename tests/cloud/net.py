@@ -340,9 +340,9 @@ class Answers(Resource):
         return body
 
 
-def json_answer(http_status: int, /, **told: Any) -> HttpAnswer:
+def json_answer(http_status: int, /, **fields: Any) -> HttpAnswer:
     """Return a provider's answer that holds a JSON object."""
-    return HttpAnswer(status=http_status, body=json.dumps(told).encode())
+    return HttpAnswer(status=http_status, body=json.dumps(fields).encode())
 
 
 def answered(value: Any, status: int = 200, **headers: str) -> Any:

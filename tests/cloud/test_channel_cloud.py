@@ -398,7 +398,7 @@ class VonageTruthTests(JournalTestCase):
             **{"messageId": "A2", "status": "failed", "err-code": "8"},
         )
         self.assertEqual(self.states()[-1], "undelivered")
-        self.assertEqual(self.told()[-1]["error"]["code"], "vonage:8")
+        self.assertEqual(self.events()[-1]["error"]["code"], "vonage:8")
 
     def segment(self, number: int, sender: str = "79001234567", ref: str = "7") -> None:
         self.knock(
@@ -421,9 +421,9 @@ class VonageTruthTests(JournalTestCase):
         for number in (3, 1, 1):
             self.segment(number)
         self.segment(2, sender="79007654321")
-        self.assertEqual(self.told("inbound"), [])
+        self.assertEqual(self.events("inbound"), [])
         self.segment(2)
-        (whole,) = self.told("inbound")
+        (whole,) = self.events("inbound")
         self.assertEqual(
             (whole["text"], whole["complete"], whole["segments"]),
             ("<1><2><3>", True, 3),
@@ -435,7 +435,7 @@ class VonageTruthTests(JournalTestCase):
         self.segment(3)
         self.net.advance(601)
         self.sweep()
-        (part,) = self.told("inbound")
+        (part,) = self.events("inbound")
         self.assertFalse(part["complete"])
         self.assertIn("<1>", part["text"])
         self.assertIn("<3>", part["text"])
@@ -464,10 +464,10 @@ class HintTests(JournalTestCase):
         self.sandbox.faces["tyntec"].tell = lambda sms: None  # type: ignore[method-assign]
         self.open(settings, net=net)
 
-    def knock(self, told: dict[str, Any], kind: str = FORM) -> None:
-        body = json.dumps(told).encode()
+    def knock(self, fields: dict[str, Any], kind: str = FORM) -> None:
+        body = json.dumps(fields).encode()
         if kind == FORM:
-            body = urlencode(told).encode()
+            body = urlencode(fields).encode()
         request = HttpRequest(
             method="POST",
             url=f"{PUBLIC}/sms/ch/status/{TOKEN}",
@@ -536,7 +536,7 @@ class HintTests(JournalTestCase):
             asked = Deferred.fromCoroutine(self.rig.channel.poller.http.send(request))
             self.net.settle()
             self.assertEqual(self.successResultOf(asked).status, 200)
-            self.assertEqual(len(self.told("inbound")), count)
+            self.assertEqual(len(self.events("inbound")), count)
 
     def test_tl14_an_account_on_the_proxy_is_believed(self) -> None:
         """One warning, no more questions; receipts are all there is."""
@@ -553,7 +553,7 @@ class HintTests(JournalTestCase):
         self.send(message(id="g2"))
         self.net.advance(72 * 3600 + 1)
         self.sweep()
-        self.assertEqual(self.told()[-1]["final"], True)
+        self.assertEqual(self.events()[-1]["final"], True)
         self.assertEqual(self.questions(), 1)
 
     def test_ty06_a_receipt_is_told_only_when_confirmed(self) -> None:
@@ -562,8 +562,8 @@ class HintTests(JournalTestCase):
         outcome = self.send(message())
         self.net.advance(4)
         before = self.questions()
-        told = {"requestId": outcome.provider_ids[0], "status": "DELIVERED"}
-        self.knock(told, "application/json")
+        fields = {"requestId": outcome.provider_ids[0], "status": "DELIVERED"}
+        self.knock(fields, "application/json")
         self.assertEqual(self.questions(), before + 1)
         (receipt,) = self.rig.recorder.receipts
         self.assertEqual(
@@ -665,8 +665,8 @@ class SecretTests(SynchronousTestCase):
     def test_al01_a_provider_that_echoes_a_secret(self) -> None:
         """Its error text is cleaned."""
         net = Net()
-        told = {"code": 20003, "message": "no such token: tok3n-of-tw1lio"}
-        net.serve(22080, Answers(answered(told, 401)))
+        fields = {"code": 20003, "message": "no such token: tok3n-of-tw1lio"}
+        net.serve(22080, Answers(answered(fields, 401)))
         rig = ChannelRig(
             twilio(base_url=CLOUDS, auth_token="tok3n-of-tw1lio"), net=net
         ).start()

@@ -31,15 +31,15 @@ TYNTEC = provider_of("ch", tyntec())
 
 
 class AnswerTests(SynchronousTestCase):
-    def outcome(self, provider: Any, status: int, told: dict[str, Any]) -> Outcome:
+    def outcome(self, provider: Any, status: int, fields: dict[str, Any]) -> Outcome:
         """Return what an answer means."""
-        found: Outcome = provider.outcome_of(json_answer(status, **told), NOW)
+        found: Outcome = provider.outcome_of(json_answer(status, **fields), NOW)
         return found
 
-    def unsure(self, provider: Any, status: int, told: dict[str, Any]) -> Uncertain:
+    def unsure(self, provider: Any, status: int, fields: dict[str, Any]) -> Uncertain:
         """Return the outcome, which is that nobody knows."""
-        outcome = self.outcome(provider, status, told)
-        assert isinstance(outcome, Uncertain), (status, told, outcome)
+        outcome = self.outcome(provider, status, fields)
+        assert isinstance(outcome, Uncertain), (status, fields, outcome)
         self.assertIn("contradicts itself", outcome.why)
         return outcome
 
@@ -50,7 +50,7 @@ class AnswerTests(SynchronousTestCase):
     def test_an_error_with_the_id_of_a_message(self) -> None:
         """Whatever the status says; 429 would have been sent again."""
         for status in (400, 401, 422, 429, 500, 503):
-            for provider, told in (
+            for provider, fields in (
                 (TWILIO, {"sid": "X1", "status": "queued", "code": 20429}),
                 (SMS, self.entries({"status": "0", "message-id": "X1"})),
                 (MESSAGES, {"message_uuid": "X1", "title": "no"}),
@@ -60,12 +60,12 @@ class AnswerTests(SynchronousTestCase):
                 ),
                 (TYNTEC, {"requestId": "X1", "status": "ACCEPTED"}),
             ):
-                unsure = self.unsure(provider, status, told)
+                unsure = self.unsure(provider, status, fields)
                 self.assertEqual(unsure.provider_ids, ("X1",))
 
     def test_a_good_answer_with_an_error(self) -> None:
         """By the id it can be asked which of the two is true."""
-        for provider, status, told in (
+        for provider, status, fields in (
             (TWILIO, 201, {"sid": "X1", "status": "queued", "error_code": 30003}),
             (TWILIO, 201, {"sid": "X1", "status": "failed", "error_code": None}),
             (TWILIO, 200, {"sid": "X1", "code": 21610, "message": "stop"}),
@@ -88,13 +88,13 @@ class AnswerTests(SynchronousTestCase):
             (TEXTLOCAL, 200, {"status": "failure", "messages": [{"id": "X1"}]}),
             (TYNTEC, 200, {"requestId": "X1", "status": "ACCEPTED", "errorCode": "5"}),
         ):
-            unsure = self.unsure(provider, status, told)
-            self.assertEqual(unsure.provider_ids, ("X1",), told)
+            unsure = self.unsure(provider, status, fields)
+            self.assertEqual(unsure.provider_ids, ("X1",), fields)
 
     def test_a_success_that_is_about_no_message(self) -> None:
         """Textlocal counts none."""
-        told = {"status": "success", "num_messages": 0, "messages": []}
-        self.unsure(TEXTLOCAL, 200, told)
+        fields = {"status": "success", "num_messages": 0, "messages": []}
+        self.unsure(TEXTLOCAL, 200, fields)
 
     def test_success_without_an_id(self) -> None:
         """Nobody knows; only Vonage's status 0 is a plain word without it."""
@@ -105,7 +105,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_what_does_not_contradict_itself(self) -> None:
         """Plain refusals stay refusals, and their trace ids are no messages."""
-        for provider, status, told in (
+        for provider, status, fields in (
             (TWILIO, 400, {"code": 21211, "message": "bad", "status": 400}),
             (SMS, 200, self.entries({"status": "4", "error-text": "bad"})),
             (MESSAGES, 422, {"title": "Invalid", "instance": "trace-1"}),
@@ -117,7 +117,7 @@ class AnswerTests(SynchronousTestCase):
                 {"requestId": "r", "status": "REJECTED", "errorCode": "1"},
             ),
         ):
-            self.assertIsInstance(self.outcome(provider, status, told), Refused)
+            self.assertIsInstance(self.outcome(provider, status, fields), Refused)
 
 
 class ChannelTests(SynchronousTestCase):

@@ -102,10 +102,10 @@ class ShownProviderTests(SynchronousTestCase):
         ).start()
 
     def bring(
-        self, where: str, told: dict[str, Any], key: str = "s1gns-webhooks"
+        self, where: str, fields: dict[str, Any], key: str = "s1gns-webhooks"
     ) -> int:
         """Post a signed webhook; return how it was answered."""
-        body = json.dumps(told).encode()
+        body = json.dumps(fields).encode()
         headers = {
             "Content-Type": "application/json",
             "X-Signature": hmac.new(key.encode(), body, "sha256").hexdigest(),
@@ -152,8 +152,8 @@ class ShownProviderTests(SynchronousTestCase):
                 "receipts": f"{PUBLIC}/sms/eu/status",
             },
         )
-        told = {"id": "e1", "from": "GDEMOI", "status": "delivered"}
-        self.assertEqual(self.bring("status", told), 200)
+        fields = {"id": "e1", "from": "GDEMOI", "status": "delivered"}
+        self.assertEqual(self.bring("status", fields), 200)
         self.assertEqual(
             rig.recorder.receipts,
             [
@@ -171,10 +171,10 @@ class ShownProviderTests(SynchronousTestCase):
     def test_an_inbound_sms_comes_in(self) -> None:
         """With the plus sign that the gateway writes, and an id that tells repeats."""
         rig = self.rig(answered({}, 500))
-        told = {"id": "i1", "from": "79001234567", "to": "4455", "text": "точка 1"}
-        self.assertEqual(self.bring("incoming", told), 200)
-        del told["to"]
-        self.assertEqual(self.bring("incoming", {**told, "id": "i2"}), 200)
+        fields = {"id": "i1", "from": "79001234567", "to": "4455", "text": "точка 1"}
+        self.assertEqual(self.bring("incoming", fields), 200)
+        del fields["to"]
+        self.assertEqual(self.bring("incoming", {**fields, "id": "i2"}), 200)
         first = Inbound(
             channel="eu",
             account="acme:eu",
@@ -199,8 +199,8 @@ class ShownProviderTests(SynchronousTestCase):
         """A code of the table, else the status; what may have gone out is uncertain."""
         provider = self.rig(answered({})).provider
 
-        def outcome(status: int, told: dict[str, Any]) -> Outcome:
-            body = json.dumps(told).encode()
+        def outcome(status: int, fields: dict[str, Any]) -> Outcome:
+            body = json.dumps(fields).encode()
             return provider.outcome_of(HttpAnswer(status=status, body=body), NOW)
 
         halted = outcome(400, {"error": "bad-key"})
@@ -220,20 +220,20 @@ class ShownProviderTests(SynchronousTestCase):
             outcome(500, {"error": "bad-key"}),
             Uncertain(why="acme:bad-key: HTTP 500"),
         )
-        for status, told in (
+        for status, fields in (
             (503, {"error": "bad-key"}),
             (202, {}),
             (202, {"error": "odd"}),
             (408, {}),
         ):
-            self.assertIsInstance(outcome(status, told), Uncertain, (status, told))
-        for status, told in (
+            self.assertIsInstance(outcome(status, fields), Uncertain, (status, fields))
+        for status, fields in (
             (400, {"id": "e1", "error": "bad-key"}),
             (202, {"id": "e1", "error": "bad-key"}),
         ):
-            both = outcome(status, told)
+            both = outcome(status, fields)
             assert isinstance(both, Uncertain)
-            self.assertEqual(both.provider_ids, ("e1",), (status, told))
+            self.assertEqual(both.provider_ids, ("e1",), (status, fields))
 
     def test_what_it_cannot_do_is_never_asked(self) -> None:
         """No polling, no balance, no question about a message: not one request."""

@@ -129,11 +129,16 @@ class StatusTests(SynchronousTestCase):
 
     def test_a_mark_of_a_signature(self) -> None:
         """What a webhook told is remembered under it, for as long as it is good."""
-        told = SignatureProof(signed_at=5.0, mark="m").of(
+        fields = SignatureProof(signed_at=5.0, mark="m").of(
             WebhookContent(ignored="x"), 90.0
         )
         self.assertEqual(
-            (told.ignored, told.replay_key, told.replay_window_s, told.signed_at),
+            (
+                fields.ignored,
+                fields.replay_key,
+                fields.replay_window_s,
+                fields.signed_at,
+            ),
             ("x", "m", 90.0, 5.0),
         )
 

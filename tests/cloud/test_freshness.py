@@ -68,8 +68,8 @@ class ClockWatchTests(SynchronousTestCase):
     def test_an_hour_of_them_is_one_line(self) -> None:
         """Told once, then counted (field report A9)."""
         watch = ClockWatch()
-        told = [watch.seen(NOW + i + 200, NOW + i) for i in range(3600)]
-        self.assertEqual(len([line for line in told if line]), 1)
+        fields = [watch.seen(NOW + i + 200, NOW + i) for i in range(3600)]
+        self.assertEqual(len([line for line in fields if line]), 1)
         self.assertEqual(
             watch.seen(NOW + 3600 + 200, NOW + 3600),
             "signed 200 s ahead of our time: the clocks differ"

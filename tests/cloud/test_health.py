@@ -41,8 +41,8 @@ class HealthTests(SynchronousTestCase):
         health = Health()
         self.assertEqual([health.silence("x") for _ in range(2)], [False, False])
         health.learn(Uncertain(why="?"), NOW)
-        told = [health.silence("x") for _ in range(4)]
-        self.assertEqual(told, [False, False, True, False])
+        fields = [health.silence("x") for _ in range(4)]
+        self.assertEqual(fields, [False, False, True, False])
         self.assertEqual(health.state, "degraded")
         self.assertIsNone(health.unable(NOW))
 

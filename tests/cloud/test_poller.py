@@ -200,8 +200,8 @@ class StatusTests(SynchronousTestCase):
         stopped = first.channel.stop(1)
         net.settle()
         self.successResultOf(stopped)
-        told = [receipt.state for receipt in first.recorder.receipts]
-        self.assertNotIn(MessageState.DELIVERED, told)
+        fields = [receipt.state for receipt in first.recorder.receipts]
+        self.assertNotIn(MessageState.DELIVERED, fields)
         second = ChannelRig(settings, net=net, cursors=cursors).start()
         self.assertEqual(len(second.channel.messages), 1)
         net.advance(900)

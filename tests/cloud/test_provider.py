@@ -265,10 +265,12 @@ class RobustnessTests(SynchronousTestCase):
         """A thousand objects that look almost like answers."""
         random = Random(7)
         for _ in range(1000):
-            told = any_object(random)
-            told["status"] = random.choice(["success", "failure", "0", "D", "REJECTED"])
+            fields = any_object(random)
+            fields["status"] = random.choice(
+                ["success", "failure", "0", "D", "REJECTED"]
+            )
             for status in (200, 201, 400):
-                body = json.dumps(told).encode()
+                body = json.dumps(fields).encode()
                 self.read_everything(HttpAnswer(status=status, body=body))
 
     def read_everything(self, answer: HttpAnswer) -> None:
@@ -333,7 +335,7 @@ class RobustnessTests(SynchronousTestCase):
         )
         for provider in PROVIDERS:
             try:
-                told = provider.events_of(hook, NOW)
+                fields = provider.events_of(hook, NOW)
             except TheirFault:
                 continue
-            self.assertIsInstance(told, (WebhookContent, WebhookDenied))
+            self.assertIsInstance(fields, (WebhookContent, WebhookDenied))

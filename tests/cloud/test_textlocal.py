@@ -59,7 +59,7 @@ def draft(**changes: Any) -> CloudMessage:
 def hook(
     fields: dict[str, str], kind: WebhookKind = WebhookKind.STATUS
 ) -> WebhookContent:
-    told = PROVIDER.events_of(
+    content = PROVIDER.events_of(
         Webhook(
             kind=kind,
             method="POST",
@@ -69,8 +69,8 @@ def hook(
         ),
         NOW,
     )
-    assert isinstance(told, WebhookContent)
-    return told
+    assert isinstance(content, WebhookContent)
+    return content
 
 
 class SendTests(SynchronousTestCase):
@@ -99,8 +99,8 @@ class SendTests(SynchronousTestCase):
 
     def test_tl02_unicode_is_said(self) -> None:
         """What is not GSM needs the flag."""
-        told = form(PROVIDER.request_for(draft(text="Привет", unicode=True), NOW))
-        self.assertEqual((told["unicode"], told["message"]), ("1", "Привет"))
+        fields = form(PROVIDER.request_for(draft(text="Привет", unicode=True), NOW))
+        self.assertEqual((fields["unicode"], fields["message"]), ("1", "Привет"))
 
     def test_tl03_india_has_its_own_host(self) -> None:
         """host = in."""
@@ -142,13 +142,13 @@ class SendTests(SynchronousTestCase):
 
 class OutcomeTests(SynchronousTestCase):
     def failure(self, *codes: int, warnings: tuple[str, ...] = ()) -> Any:
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "errors": [{"code": code, "message": f"error {code}"} for code in codes],
             "status": "failure",
         }
         if warnings:
-            told["warnings"] = [{"code": 3, "message": text} for text in warnings]
-        return PROVIDER.outcome_of(json_answer(200, **told), NOW)
+            fields["warnings"] = [{"code": 3, "message": text} for text in warnings]
+        return PROVIDER.outcome_of(json_answer(200, **fields), NOW)
 
     def test_tl05_success_in_both_currencies(self) -> None:
         """Cost and balance are credits or, after the move, money."""
@@ -230,14 +230,14 @@ class OutcomeTests(SynchronousTestCase):
 class StatusTests(SynchronousTestCase):
     def test_tl08_a_receipt_proves_nothing(self) -> None:
         """It names our reference and number, no id, and is not verified."""
-        told = hook({"number": "79001234567", "status": "D", "customID": "g1"})
-        (receipt,) = told.receipts
+        fields = hook({"number": "79001234567", "status": "D", "customID": "g1"})
+        (receipt,) = fields.receipts
         self.assertEqual(
             (receipt.state, receipt.verified, receipt.message_id, receipt.about),
             (MessageState.DELIVERED, False, "g1", "+79001234567"),
         )
         self.assertEqual((receipt.provider_id, receipt.keys), ("", ()))
-        self.assertEqual(told.reply.status, 200)
+        self.assertEqual(fields.reply.status, 200)
 
     def test_tl08_a_question_proves_it(self) -> None:
         """status_message is authenticated: what it says is verified."""
@@ -264,9 +264,9 @@ class StatusTests(SynchronousTestCase):
             ("B", MessageState.REJECTED),
             ("X", MessageState.ENROUTE),
         ):
-            told = hook({"number": "79001234567", "status": word, "customID": "g1"})
-            self.assertEqual(told.receipts[0].state, state, word)
-            self.assertEqual(told.ignored is not None, word == "X")
+            fields = hook({"number": "79001234567", "status": word, "customID": "g1"})
+            self.assertEqual(fields.receipts[0].state, state, word)
+            self.assertEqual(fields.ignored is not None, word == "X")
         self.assertEqual(
             hook({"number": "7", "status": "?"}).receipts[0].error.code, "textlocal:?"
         )
@@ -288,8 +288,8 @@ class StatusTests(SynchronousTestCase):
     def test_other_failures_of_a_question(self) -> None:
         """A wrong key is asked again, a wrong id is missing, 5xx asked again."""
         for code, missing in ((3, False), (8, True)):
-            told = {"errors": [{"code": code, "message": "x"}], "status": "failure"}
-            answer = json_answer(200, **told)
+            fields = {"errors": [{"code": code, "message": "x"}], "status": "failure"}
+            answer = json_answer(200, **fields)
             if missing:
                 self.assertTrue(PROVIDER.status_of(answer, ["1"], NOW).missing)
                 continue
@@ -303,8 +303,8 @@ class InboundTests(SynchronousTestCase):
     def test_tl12_an_inbound_post(self) -> None:
         """Sender gets its plus; a repeat within a minute is the same message."""
         fields = {"sender": "79001234567", "inNumber": "60777", "content": " ok? "}
-        told = hook(fields, WebhookKind.INCOMING)
-        (inbound,) = told.inbounds
+        content = hook(fields, WebhookKind.INCOMING)
+        (inbound,) = content.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.from_, inbound.to, inbound.text),
@@ -325,7 +325,7 @@ class InboundTests(SynchronousTestCase):
             (b"%CF%F0%E8+a%2B", "\ufffd\ufffd\ufffd a+", b"\xcf\xf0\xe8 a+"),
             (b"%EF%BF%BD%00", "\ufffd\0", None),
         ):
-            told = PROVIDER.events_of(
+            fields = PROVIDER.events_of(
                 Webhook(
                     kind=WebhookKind.INCOMING,
                     method="POST",
@@ -335,8 +335,8 @@ class InboundTests(SynchronousTestCase):
                 ),
                 NOW,
             )
-            assert isinstance(told, WebhookContent)
-            (inbound,) = told.inbounds
+            assert isinstance(fields, WebhookContent)
+            (inbound,) = fields.inbounds
             self.assertEqual((inbound.text, inbound.binary), (text, octets))
 
     def test_tl15_only_form_posts(self) -> None:

@@ -61,13 +61,13 @@ def draft(**changes: Any) -> CloudMessage:
 
 
 def body(one: CloudMessage, provider: Tyntec = PROVIDER) -> dict[str, Any]:
-    told = json.loads(provider.request_for(one, NOW).body)
-    assert isinstance(told, dict)
-    return told
+    fields = json.loads(provider.request_for(one, NOW).body)
+    assert isinstance(fields, dict)
+    return fields
 
 
 def hook(
-    told: Any,
+    fields: Any,
     shape: str = "json",
     kind: WebhookKind = WebhookKind.STATUS,
     provider: Tyntec = PROVIDER,
@@ -75,16 +75,16 @@ def hook(
 ) -> Any:
     url, octets, media_type = URL, b"", "application/json"
     if shape == "get":
-        url += "?" + urlencode(told)
+        url += "?" + urlencode(fields)
     elif shape == "form":
         octets, media_type = (
-            urlencode(told).encode(),
+            urlencode(fields).encode(),
             "application/x-www-form-urlencoded",
         )
     elif shape == "raw":
-        octets = told
+        octets = fields
     else:
-        octets = json.dumps(told).encode()
+        octets = json.dumps(fields).encode()
     return provider.events_of(
         Webhook(
             kind=kind,
@@ -138,9 +138,9 @@ class SendTests(SynchronousTestCase):
 
     def test_ty05_a_command_keeps_its_case(self) -> None:
         """Their default would make capitals of it."""
-        told = body(draft())
-        self.assertEqual(told["message"], "setparam a;B")
-        self.assertIs(told["upperCased"], False)
+        fields = body(draft())
+        self.assertEqual(fields["message"], "setparam a;B")
+        self.assertIs(fields["upperCased"], False)
 
     def test_flash_and_senders(self) -> None:
         """flash only when asked; numbers or names of up to eleven characters."""
@@ -217,8 +217,8 @@ class OutcomeTests(SynchronousTestCase):
             outcome = PROVIDER.outcome_of(answer, NOW)
             assert isinstance(outcome, Refused)
             self.assertEqual(outcome.scope, Scope.SENDER, detail)
-        told = {"status": "REJECTED", "errorReason": "sender blocked by operator"}
-        outcome = PROVIDER.outcome_of(json_answer(200, **told), NOW)
+        fields = {"status": "REJECTED", "errorReason": "sender blocked by operator"}
+        outcome = PROVIDER.outcome_of(json_answer(200, **fields), NOW)
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.scope, Scope.SENDER)
 
@@ -236,8 +236,8 @@ class OutcomeTests(SynchronousTestCase):
 class StatusTests(SynchronousTestCase):
     def test_ty06_a_receipt_is_a_hint(self) -> None:
         """It is not verified; the question that confirms it is one GET."""
-        told = hook({"requestId": "r1", "status": "DELIVERED"})
-        (receipt,) = told.receipts
+        fields = hook({"requestId": "r1", "status": "DELIVERED"})
+        (receipt,) = fields.receipts
         self.assertEqual(
             (receipt.state, receipt.verified), (MessageState.DELIVERED, False)
         )
@@ -259,9 +259,9 @@ class StatusTests(SynchronousTestCase):
     def test_ty07_three_shapes(self) -> None:
         """JSON, form and query tell the same; without requestId nothing."""
         fields = {"requestId": "r1", "status": "DELIVERED"}
-        told = [hook(fields, shape) for shape in ("json", "form", "get")]
-        self.assertEqual(told[0], told[1])
-        self.assertEqual(told[1], told[2])
+        contents = [hook(fields, shape) for shape in ("json", "form", "get")]
+        self.assertEqual(contents[0], contents[1])
+        self.assertEqual(contents[1], contents[2])
         self.assertEqual(hook({"status": "DELIVERED"}).ignored, "no requestId")
 
     def test_ty08_parts(self) -> None:
@@ -276,7 +276,7 @@ class StatusTests(SynchronousTestCase):
         ):
             parts = [{"deliveryState": state} for state in states]
             self.assertEqual(worst_of({"parts": parts})[0], expected)
-        told = hook(
+        fields = hook(
             {
                 "requestId": "r1",
                 "status": "DELIVERED",
@@ -286,7 +286,7 @@ class StatusTests(SynchronousTestCase):
                 ],
             }
         )
-        (receipt,) = told.receipts
+        (receipt,) = fields.receipts
         self.assertEqual(receipt.state, MessageState.UNDELIVERED)
         self.assertEqual(
             (receipt.error.code, receipt.error.retryable), ("tyntec:0006", True)
@@ -328,8 +328,8 @@ class InboundTests(SynchronousTestCase):
 
     def test_ty09_gaps_are_kept(self) -> None:
         """missingParts makes it incomplete; the mark in the text stays."""
-        told = {**SAMPLE, "missingParts": True, "message": "a<...>b", "size": 3}
-        (inbound,) = hook(told, kind=WebhookKind.INCOMING).inbounds
+        fields = {**SAMPLE, "missingParts": True, "message": "a<...>b", "size": 3}
+        (inbound,) = hook(fields, kind=WebhookKind.INCOMING).inbounds
         self.assertEqual(
             (inbound.complete, inbound.text, inbound.segments), (False, "a<...>b", 3)
         )
@@ -358,7 +358,7 @@ class InboundTests(SynchronousTestCase):
 
     def test_ty11_broken_bodies_are_their_fault(self) -> None:
         """Whatever is not the documented object."""
-        for told in (
+        for fields in (
             {**SAMPLE, "contentList": "x"},
             {**SAMPLE, "contentList": [1]},
             {**SAMPLE, "message": 5},
@@ -367,7 +367,7 @@ class InboundTests(SynchronousTestCase):
             None,
         ):
             with self.assertRaises(TheirFault):
-                hook(told, kind=WebhookKind.INCOMING)
+                hook(fields, kind=WebhookKind.INCOMING)
         for octets in (b"[" * 10_000, b'{"a":' * 10_000, b"\xff", b""):
             for kind in WebhookKind:
                 with self.assertRaises(TheirFault):
@@ -378,10 +378,10 @@ class InboundTests(SynchronousTestCase):
         """Never another exception."""
         for kind in WebhookKind:
             try:
-                told = hook(octets, "raw", kind)
+                fields = hook(octets, "raw", kind)
             except TheirFault:
                 continue
-            self.assertIsInstance(told, WebhookContent)
+            self.assertIsInstance(fields, WebhookContent)
 
     def test_inbound_messages_cannot_be_asked_for(self) -> None:
         """There are no sources, so nobody asks."""
@@ -393,7 +393,7 @@ class InboundTests(SynchronousTestCase):
 
 
 class ConversationsTests(SynchronousTestCase):
-    def told(self, age_s: float = 0, **changes: str) -> Any:
+    def answer(self, age_s: float = 0, **changes: str) -> Any:
         provider = Tyntec(tyntec(signature_secret="s3cret"), "ch")
         octets = json.dumps({"requestId": "r1", "status": "DELIVERED"}).encode()
         timestamp = changes.get("timestamp", str(int(NOW - age_s)))
@@ -420,24 +420,24 @@ class ConversationsTests(SynchronousTestCase):
             {"timestamp": str(int(NOW * 1000))},
             {"timestamp": "2026-02-03T12:14:25Z"},
         ):
-            told = self.told(**changes)  # type: ignore[arg-type]
-            self.assertIsInstance(told, WebhookContent, changes)
-            self.assertTrue(told.receipts[0].verified)
+            answer = self.answer(**changes)  # type: ignore[arg-type]
+            self.assertIsInstance(answer, WebhookContent, changes)
+            self.assertTrue(answer.receipts[0].verified)
 
     def test_ty14_as_old_as_tyntec_repeats(self) -> None:
         """48 hours and a bit, since so long it repeats (field report A9)."""
         for age_s in (301, 48 * 3600, 49 * 3600, -3600):
-            told = self.told(age_s=age_s)
-            self.assertIsInstance(told, WebhookContent, age_s)
-            self.assertEqual(told.signed_at, int(NOW - age_s))
+            answer = self.answer(age_s=age_s)
+            self.assertIsInstance(answer, WebhookContent, age_s)
+            self.assertEqual(answer.signed_at, int(NOW - age_s))
         for age_s in (49 * 3600 + 1, -3601):
-            self.assertIsInstance(self.told(age_s=age_s), WebhookDenied, age_s)
+            self.assertIsInstance(self.answer(age_s=age_s), WebhookDenied, age_s)
 
     def test_ty14_wrong_conversations(self) -> None:
         """Too old, about another body, without a time, without a signature: 401."""
         denied = WebhookDenied(401, "signature")
-        self.assertEqual(self.told(signed="{}"), denied)
+        self.assertEqual(self.answer(signed="{}"), denied)
         soon = WebhookDenied(401, "timestamp: no time that can be read")
-        self.assertEqual(self.told(timestamp="soon"), soon)
+        self.assertEqual(self.answer(timestamp="soon"), soon)
         provider = Tyntec(tyntec(signature_secret="s3cret"), "ch")
         self.assertEqual(hook({"requestId": "r1"}, provider=provider), denied)

@@ -308,8 +308,8 @@ class VonageDoorTests(WebhookTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, watch)
         for number in range(3):
             ahead = str(int(NOW) + 3600)
-            told = self.vonage(nonce=f"a{number}", timestamp=ahead)
-            self.assertEqual(told.status, 200)
+            fields = self.vonage(nonce=f"a{number}", timestamp=ahead)
+            self.assertEqual(fields.status, 200)
         lines = [line for line in lines if "clocks" in line]
         self.assertEqual(
             lines,
@@ -375,7 +375,7 @@ class RestartTests(WebhookTestCase, JournalTestCase):
         self.rig.start()
         self.assertEqual(self.vonage("n1", "incoming", **fields).status, 200)
         self.assertEqual(len(up.inbounds), 2)
-        self.assertEqual([sms["text"] for sms in self.told("inbound")], ["#ok"])
+        self.assertEqual([sms["text"] for sms in self.events("inbound")], ["#ok"])
 
 
 class TokenDoorTests(WebhookTestCase):
@@ -418,8 +418,8 @@ class TokenDoorTests(WebhookTestCase):
     def test_ty10_when_the_journal_is_away_tyntec_comes_again(self) -> None:
         """503; Tyntec repeats for 48 hours."""
         self.open(tyntec())
-        told = {"from": "+79001234567", "to": "1", "message": "x", "requestId": "r1"}
-        body = json.dumps(told).encode()
+        fields = {"from": "+79001234567", "to": "1", "message": "x", "requestId": "r1"}
+        body = json.dumps(fields).encode()
         self.rig.recorder.down = True
         self.assertEqual(self.knock(f"incoming/{TOKEN}", body, JSON).status, 503)
         self.rig.recorder.down = False

@@ -42,7 +42,7 @@ class SenderTests(SynchronousTestCase):
 
     def test_national_forms_are_e164(self) -> None:
         """With trunk prefix, without, with the country code, with an exit code."""
-        for home, came, told in (
+        for home, came, reported in (
             ("RU", "89161234567", "+79161234567"),
             ("RU", "9161234567", "+79161234567"),
             ("RU", "79161234567", "+79161234567"),
@@ -59,7 +59,7 @@ class SenderTests(SynchronousTestCase):
             ("DE", "01711234567", "+491711234567"),
             ("GB", "07911123456", "+447911123456"),
         ):
-            self.assertEqual(certain(came, home), told, came)
+            self.assertEqual(certain(came, home), reported, came)
 
     def test_what_is_not_certain_stays(self) -> None:
         """Short numbers, names, no home country, two countries, no number at all."""
@@ -95,9 +95,9 @@ class SenderTests(SynchronousTestCase):
     @given(st.text(max_size=25), st.sampled_from(("RU", "ES", "US", None)))
     def test_anything_stays_or_is_e164(self, came: str, home: str | None) -> None:
         """And what was told once is told so again."""
-        told = certain(came, home)
-        self.assertTrue(told == came or INTERNATIONAL(told))
-        self.assertEqual(certain(told, home), told)
+        reported = certain(came, home)
+        self.assertTrue(reported == came or INTERNATIONAL(reported))
+        self.assertEqual(certain(reported, home), reported)
 
     def test_spellings_of_one_number(self) -> None:
         """As the number's own country writes it, wherever we are."""

@@ -138,10 +138,10 @@ class HostTests(SynchronousTestCase):
         for n in range(720):
             rig.say(f"req:{n};id:a;pass:password1;num:;signal:20;gsm_status:LOGIN;")
             rig.clock.advance(5)
-        told = logged.of("could not be written")
-        self.assertIn("Network is unreachable", told[0])
-        self.assertIn("(again ", told[1])
-        self.assertLess(len(told), FEW, told)
+        reported = logged.of("could not be written")
+        self.assertIn("Network is unreachable", reported[0])
+        self.assertIn("(again ", reported[1])
+        self.assertLess(len(reported), FEW, reported)
 
     def test_a_provider_that_is_away(self) -> None:
         """Questions that fail for an hour; the first answer is told."""

@@ -269,7 +269,7 @@ class Flow(SynchronousTestCase):
         """Return which segments left, in order."""
         return [one.number for one in self.left]
 
-    def told(self) -> list[dict[str, Any]]:
+    def events(self) -> list[dict[str, Any]]:
         """Return the events of the message."""
         events = self.successResultOf(self.journal.events(0, 1000))
         bodies = [json.loads(event.body) for event in events]
@@ -277,7 +277,7 @@ class Flow(SynchronousTestCase):
 
     def states(self) -> list[str]:
         """Return the states that were told."""
-        return [event["state"] for event in self.told()]
+        return [event["state"] for event in self.events()]
 
     def story(self) -> Any:
         """Return the story of the message."""
@@ -331,7 +331,7 @@ class RestTests(Flow):
                 self.assert_one_message()
                 self.assertEqual(self.states()[-1], "submitted")
                 self.assertEqual(
-                    self.told()[-1]["provider_ids"], ["i1", self.last_id, "i3"]
+                    self.events()[-1]["provider_ids"], ["i1", self.last_id, "i3"]
                 )
 
     @property
@@ -356,7 +356,7 @@ class RestTests(Flow):
                     self.later(15)
                     self.assertEqual(self.numbers(), [1, 2, 3, *rest])
                     self.assert_one_message()
-                    self.assertEqual(self.told()[-1]["segments"]["submitted"], 3)
+                    self.assertEqual(self.events()[-1]["segments"]["submitted"], 3)
 
     def test_again_and_again(self) -> None:
         """Progress grows over several tries and lives (field report A1)."""
@@ -526,7 +526,7 @@ class ReceiptTests(Flow):
                     self.assertEqual(self.states()[-1], "delivered")
                     self.assertEqual(self.states().count("delivered"), 1)
                     self.assertEqual(self.unmatched(), 0)
-                    self.assertEqual(self.told()[-1]["segments"]["delivered"], 3)
+                    self.assertEqual(self.events()[-1]["segments"]["delivered"], 3)
 
     def test_all_receipts_before_the_last_answer(self) -> None:
         """The answer is the last to come: then it is delivered (A1)."""
@@ -553,13 +553,13 @@ class PartlySentTests(Flow):
 
     def end(self) -> tuple[str, str, bool, int]:
         """Return state, error code, finality and segments out, as told last."""
-        last = self.told()[-1]
+        last = self.events()[-1]
         error = last["error"] or {"code": ""}
         return last["state"], error["code"], last["final"], self.out()
 
     def out(self) -> int:
         """Return how many segments the last event says are out."""
-        return int(self.told()[-1]["segments"]["submitted"])
+        return int(self.events()[-1]["segments"]["submitted"])
 
     def test_no_end_says_that_nothing_left(self) -> None:
         """Refused for good, no tries left, expired: some segments are out all the same.
@@ -580,7 +580,7 @@ class PartlySentTests(Flow):
                 left = 1 if name == "expired, a third" else 2
                 known = ("uncertain", "gateway:partly_sent", False, left)
                 self.assertEqual(self.end(), known)
-                self.assertFalse(self.told()[-1]["error"]["retryable"])
+                self.assertFalse(self.events()[-1]["error"]["retryable"])
                 self.kill()
                 self.later(60)
                 self.assertEqual(self.end(), known)
@@ -589,7 +589,7 @@ class PartlySentTests(Flow):
         """Not even while its rest waits for the next try."""
         self.send("i1", SYSERR, "i3")
         self.assertEqual((self.states()[-1], self.out()), ("waiting", 2))
-        self.assertEqual(self.told()[-1]["provider_ids"], ["i1", "i3"])
+        self.assertEqual(self.events()[-1]["provider_ids"], ["i1", "i3"])
         taken_back = Cancelled("m1", self.clock.seconds())
         self.assertFalse(self.successResultOf(self.journal.note(taken_back)))
         self.later(15)
@@ -622,7 +622,7 @@ class PartlySentTests(Flow):
                 self.later(later_s)
                 known = ("undelivered", "gateway:partly_sent", True)
                 self.assertEqual(self.end()[:3], known)
-                self.assertFalse(self.told()[-1]["error"]["retryable"])
+                self.assertFalse(self.events()[-1]["error"]["retryable"])
 
     def test_nothing_left_is_told_so(self) -> None:
         """The first segment refused: the other ends are as ever."""
@@ -652,7 +652,7 @@ class OtherFormTests(Flow):
                     self.later(20)
                     self.assertEqual(self.numbers(), [1, 2, 3])
                     self.assertEqual(self.states()[-1], "uncertain")
-                    error = self.told()[-1]["error"]
+                    error = self.events()[-1]["error"]
                     self.assertEqual(error["code"], "gateway:partly_sent")
 
     def test_a_notification_leaves_whole(self) -> None:
@@ -711,7 +711,7 @@ class FailoverTests(Flow):
                 self.later(60)
                 self.assertEqual({one.host for one in self.left}, {"a"})
                 self.assertEqual(self.states()[-1], "uncertain")
-                error = self.told()[-1]["error"]
+                error = self.events()[-1]["error"]
                 self.assertEqual(error["code"], "gateway:partly_sent")
 
     def test_a_notification_goes_over_whole(self) -> None:
@@ -746,13 +746,13 @@ class SharedIdTests(Flow):
             with self.subTest(ids=ids, receipts=receipts):
                 self.anew()
                 self.send(*ids)
-                segments = self.told()[-1]["segments"]
+                segments = self.events()[-1]["segments"]
                 self.assertEqual((segments["total"], segments["submitted"]), (3, 3))
                 for one in receipts:
                     self.assertNotIn("delivered", self.states())
                     self.receipt(one)
                 self.assertEqual(self.states()[-1], "delivered")
-                segments = self.told()[-1]["segments"]
+                segments = self.events()[-1]["segments"]
                 self.assertEqual((segments["delivered"], segments["failed"]), (3, 0))
                 self.receipt(receipts[-1])
                 self.assertEqual(self.states().count("delivered"), 1)
@@ -763,7 +763,7 @@ class SharedIdTests(Flow):
         self.send("T1", "T1", "T3")
         self.receipt("T1", "UNDELIV")
         self.assertEqual(self.states()[-1], "undelivered")
-        segments = self.told()[-1]["segments"]
+        segments = self.events()[-1]["segments"]
         self.assertEqual((segments["delivered"], segments["failed"]), (0, 2))
 
     def test_shared_over_two_attempts(self) -> None:
@@ -780,4 +780,4 @@ class SharedIdTests(Flow):
                 if not between:
                     self.receipt("77")
                 self.assertEqual(self.states()[-1], "delivered")
-                self.assertEqual(self.told()[-1]["segments"]["delivered"], 3)
+                self.assertEqual(self.events()[-1]["segments"]["delivered"], 3)

@@ -92,10 +92,10 @@ class MessagesTests(SynchronousTestCase):
     def test_a_refusal_names_its_field(self) -> None:
         """Where it is one field's fault."""
         for code, name in (("unencodable", "text"), ("sender_not_allowed", "from")):
-            told = error_of_refusal(Error(f"gateway:{code}", "why"))
-            self.assertEqual(told["error"]["field"], name)
-        told = error_of_refusal(Error("gateway:no_route", "why"))
-        self.assertIsNone(told["error"]["field"])
+            reported = error_of_refusal(Error(f"gateway:{code}", "why"))
+            self.assertEqual(reported["error"]["field"], name)
+        reported = error_of_refusal(Error("gateway:no_route", "why"))
+        self.assertIsNone(reported["error"]["field"])
 
     def test_broken_json(self) -> None:
         """A body that is not JSON, not UTF-8 or nested without end is 422."""

@@ -135,9 +135,9 @@ class StreamTests(SynchronousTestCase):
         self.assertNotIn(b"old", head)
         client.gateway.tell('{"n":2}')
         client.gateway.tell('{"n":3}')
-        told = connection.heard()
-        self.assertIn(b'id: 2\ndata: {"n":2}\n\n', told)
-        self.assertIn(b'id: 3\ndata: {"n":3}\n\n', told)
+        reported = connection.heard()
+        self.assertIn(b'id: 2\ndata: {"n":2}\n\n', reported)
+        self.assertIn(b'id: 3\ndata: {"n":3}\n\n', reported)
 
     def test_a_stream_resumes(self) -> None:
         """Last-Event-ID wins over `after`, and what was missed comes first."""
@@ -147,9 +147,9 @@ class StreamTests(SynchronousTestCase):
         connection = client.open(
             "GET", "/v1/events?after=0", headers=STREAM | {"last-event-id": "2"}
         )
-        told = connection.heard()
-        self.assertIn(b"id: 3\n", told)
-        self.assertNotIn(b"id: 2\n", told)
+        reported = connection.heard()
+        self.assertIn(b"id: 3\n", reported)
+        self.assertNotIn(b"id: 2\n", reported)
 
     def test_silence_is_broken_by_comments(self) -> None:
         """A comment every 15 seconds keeps proxies from closing the stream."""

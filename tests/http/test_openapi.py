@@ -61,11 +61,13 @@ def complaints(whole: Whole) -> tuple[int, list[str]]:
             recorder = event.recorder
             count += len(recorder.interactions)
             for checks in recorder.checks.values():
-                found += [_told(one) for one in checks if one.failure_info is not None]
+                found += [
+                    _reported(one) for one in checks if one.failure_info is not None
+                ]
     return count, found
 
 
-def _told(check: Any) -> str:
+def _reported(check: Any) -> str:
     info = check.failure_info
     return f"{check.name}: {info.failure.message}\n{info.code_sample}"
 

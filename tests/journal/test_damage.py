@@ -66,7 +66,7 @@ class RunningTests(DamageTestCase):
         ):
             self.assertIn(words, self.unavailable(asked))
 
-    def told(self, meet: Callable[[], object]) -> list[str]:
+    def logged(self, meet: Callable[[], object]) -> list[str]:
         """Damage it, meet it, and go on; return what was critical."""
         with capturedLogs() as events:
             meet()
@@ -80,7 +80,7 @@ class RunningTests(DamageTestCase):
         """Not 500: the reader's connection says malformed, and intake stops."""
         garble(self.path, 8192)
         story = self.journal.story
-        [line] = self.told(lambda: self.unavailable(story("m7")))
+        [line] = self.logged(lambda: self.unavailable(story("m7")))
         self.assertIn("nothing is taken and nothing sent", line)
         self.assertIn(f"sqlite3 {self.path} .recover", line)
 
@@ -89,7 +89,9 @@ class RunningTests(DamageTestCase):
         garble(self.path, 8192)
         take = self.journal.take
         self.assertEqual(
-            len(self.told(lambda: self.unavailable(take("mts", 9, NOW, frozenset())))),
+            len(
+                self.logged(lambda: self.unavailable(take("mts", 9, NOW, frozenset())))
+            ),
             1,
         )
 
@@ -98,7 +100,7 @@ class RunningTests(DamageTestCase):
         garble(self.path, 8192)
         self.forget_pages()
         sweep = self.journal.sweep
-        lines = self.told(lambda: self.unavailable(sweep(NOW + 10_000)))
+        lines = self.logged(lambda: self.unavailable(sweep(NOW + 10_000)))
         self.assertEqual(len(lines), 1)
 
     def test_the_writer_hears_it(self) -> None:
@@ -107,7 +109,7 @@ class RunningTests(DamageTestCase):
         garble(self.path, 8192)
         self.forget_pages()
         note = self.journal.note
-        lines = self.told(lambda: self.unavailable(note(attempting("m5"))))
+        lines = self.logged(lambda: self.unavailable(note(attempting("m5"))))
         self.assertEqual(len(lines), 1)
 
     def test_no_database_any_more(self) -> None:
@@ -126,7 +128,7 @@ class RunningTests(DamageTestCase):
                 self.setUp()
                 os.truncate(self.path, size)
                 accept = self.journal.accept
-                [line] = self.told(
+                [line] = self.logged(
                     lambda accept=accept: self.unavailable(accept([acceptance("x")]))
                 )
                 self.assertIn(f"it was cut to {size} octets", line)
@@ -148,7 +150,7 @@ class RunningTests(DamageTestCase):
         self.accept(*[acceptance(f"w{number}") for number in range(MANY)])
         garble(self.path + "-wal", 32)
         story = self.journal.story
-        self.assertEqual(len(self.told(lambda: self.unavailable(story("w7")))), 1)
+        self.assertEqual(len(self.logged(lambda: self.unavailable(story("w7")))), 1)
 
     def test_a_checkpoint_hears_it(self) -> None:
         """The log cut under it: what it holds cannot be carried into the file."""
@@ -178,7 +180,7 @@ class RunningTests(DamageTestCase):
                     if column == "id"
                     else (lambda: self.journal.search({}, 999))
                 )
-                lines = self.told(lambda ask=ask: self.unavailable(ask()))
+                lines = self.logged(lambda ask=ask: self.unavailable(ask()))
                 self.assertEqual(len(lines), 1)
 
     def test_what_is_no_damage(self) -> None:

@@ -184,11 +184,12 @@ class LossTests(FileTestCase):
         self.assertEqual(len(said), 1, said)
         lost = self.did(self.journal.lost()) or ""
         self.assertRegex(lost, r"^\d{4}-.*Z at least \d+ messages and \d+ events are")
-        told = self.bodies(after=LEFT_OUT)[-1]
+        event = self.bodies(after=LEFT_OUT)[-1]
         self.assertEqual(
-            (told["type"], told["channel"], told["state"]), ("channel", "-", "degraded")
+            (event["type"], event["channel"], event["state"]),
+            ("channel", "-", "degraded"),
         )
-        self.assertIn("are missing", told["reason"])
+        self.assertIn("are missing", event["reason"])
         self.again()
         self.assertEqual(self.did(self.journal.lost()), lost)
 

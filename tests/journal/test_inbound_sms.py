@@ -58,8 +58,8 @@ class InboundTests(JournalTestCase):
         # 9999-12-31T23:59:59-23:59, 0001-01-01T00:00:00+23:59
         for sent_at in (253402387139.0, -62135683140.0, 1e300):
             self.assertIsNotNone(self.came(inbound("hi", sent_at=sent_at)))
-        told = [body["sent_at"] for body in self.bodies()]
-        self.assertEqual([at[:4] for at in told], ["9999", "0001", "9999"])
+        events = [body["sent_at"] for body in self.bodies()]
+        self.assertEqual([at[:4] for at in events], ["9999", "0001", "9999"])
 
     def test_binary_is_base64(self) -> None:
         """Octets that are no text go up whole."""
@@ -188,9 +188,9 @@ class InboundTests(JournalTestCase):
         self.came(part(1, "a", 2, **there))
         self.came(inbound("y"))
         names = ("udh", "dest_port", "source_port")
-        told = [[b.get(n, "-") for n in names] for b in self.bodies()]
+        events = [[b.get(n, "-") for n in names] for b in self.bodies()]
         self.assertEqual(
-            told, [["027000", 2948, 0], ["027000", 2948, 0], ["-", "-", "-"]]
+            events, [["027000", 2948, 0], ["027000", 2948, 0], ["-", "-", "-"]]
         )
 
     def test_two_channels_of_one_account(self) -> None:

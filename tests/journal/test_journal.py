@@ -183,8 +183,8 @@ class LifeTests(JournalTestCase):
             self.receive(receipt(provider_id))
         self.assertEqual(self.states("m1"), [])
         self.assertEqual(self.states("m2"), [("delivered", True)])
-        told = [event["state"] for event in self.story("m1")["events"]]
-        self.assertEqual(told, ["accepted", "submitted", "delivered"])
+        events = [event["state"] for event in self.story("m1")["events"]]
+        self.assertEqual(events, ["accepted", "submitted", "delivered"])
 
     def test_duplicate_and_reused_ids(self) -> None:
         """One id, one message; within a batch as between batches."""
@@ -593,12 +593,12 @@ class SweepTests(JournalTestCase):
 class EventTests(JournalTestCase):
     def test_told_after_each_commit_with_events(self) -> None:
         """Publishers wake up once per commit."""
-        told: list[int] = []
-        self.journal.on_events(told.append)
+        events: list[int] = []
+        self.journal.on_events(events.append)
         self.accept(acceptance("a"), acceptance("b"))
         self.did(self.journal.set_cursor("amqp", "1"))
         self.note(Cancelled("a", NOW))
-        self.assertEqual(told, [2, 3])
+        self.assertEqual(events, [2, 3])
 
     def test_bookmarks(self) -> None:
         """A cursor is what was last written, None before."""

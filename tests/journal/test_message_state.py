@@ -61,16 +61,16 @@ def born(on_its_way: bool = True) -> MessageRecord:
     return begin(acceptance(attempting=on_its_way))[0]
 
 
-def shown(told: list[StoredEvent]) -> list[tuple[str, bool]]:
+def shown(events: list[StoredEvent]) -> list[tuple[str, bool]]:
     """Return state and finality of events."""
-    return [(event.state.value, event.final) for event in told]
+    return [(event.state.value, event.final) for event in events]
 
 
 class BeginningTests(SynchronousTestCase):
     def test_accepted_with_its_first_attempt(self) -> None:
         """The intent of attempt 1 rides with the acceptance."""
-        record, told = begin(acceptance(attempting=True))
-        self.assertEqual(shown(told), [("accepted", False)])
+        record, events = begin(acceptance(attempting=True))
+        self.assertEqual(shown(events), [("accepted", False)])
         self.assertEqual(
             (record.open, record.attempt, record.tried, record.lane),
             (True, 1, ("mts",), None),
@@ -78,58 +78,58 @@ class BeginningTests(SynchronousTestCase):
 
     def test_waits_in_its_lane(self) -> None:
         """Without room in the lane the message stands in the backlog."""
-        record, told = begin(acceptance())
-        self.assertEqual(shown(told), [("accepted", False)])
+        record, events = begin(acceptance())
+        self.assertEqual(shown(events), [("accepted", False)])
         self.assertEqual((record.open, record.lane), (False, "mts"))
 
     def test_must_wait_before_it_began(self) -> None:
         """A message for later is accepted and told to wait."""
-        record, told = begin(acceptance(following=Wait(NOW + 60, "beeline")))
-        self.assertEqual(shown(told), [("accepted", False), ("waiting", False)])
+        record, events = begin(acceptance(following=Wait(NOW + 60, "beeline")))
+        self.assertEqual(shown(events), [("accepted", False), ("waiting", False)])
         self.assertEqual((record.lane, record.due), ("beeline", NOW + 60))
 
     def test_refused_at_the_door_has_one_event(self) -> None:
         """Nobody is told `accepted` of a message that is rejected at once."""
-        record, told = begin(acceptance(following=Final(MessageState.REJECTED, BAD)))
-        self.assertEqual(shown(told), [("rejected", True)])
-        self.assertEqual((told[0].seq, told[0].error, record.lane), (1, BAD, None))
+        record, events = begin(acceptance(following=Final(MessageState.REJECTED, BAD)))
+        self.assertEqual(shown(events), [("rejected", True)])
+        self.assertEqual((events[0].seq, events[0].error, record.lane), (1, BAD, None))
 
 
 class AttemptTests(SynchronousTestCase):
     def test_accepted_outcome_is_submitted(self) -> None:
         """The far side has it: submitted, with ids and segments."""
         record = born()
-        counted, told = apply(record, taken("a1", "a2"))
+        counted, events = apply(record, taken("a1", "a2"))
         self.assertTrue(counted)
-        self.assertEqual(shown(told), [("submitted", False)])
-        self.assertEqual(told[0].segments, (2, 2, 0, 0))
-        self.assertEqual(told[0].provider_ids, ("a1", "a2"))
+        self.assertEqual(shown(events), [("submitted", False)])
+        self.assertEqual(events[0].segments, (2, 2, 0, 0))
+        self.assertEqual(events[0].provider_ids, ("a1", "a2"))
         self.assertEqual((record.open, record.taken), (False, True))
 
     def test_no_receipt_will_come(self) -> None:
         """With Submitted(final) the submitted event is the last word."""
         record = born()
-        _, told = apply(record, taken("a1", final=True))
-        self.assertEqual(shown(told), [("submitted", True)])
+        _, events = apply(record, taken("a1", final=True))
+        self.assertEqual(shown(events), [("submitted", True)])
         self.assertEqual(receive(record, receipt(), "a1", NOW + 9), (False, []))
 
     def test_refused_waits_for_another_try(self) -> None:
         """Each try is told; the error rides with it."""
         record = born()
-        _, told = apply(record, refused(LATER))
-        self.assertEqual(shown(told), [("waiting", False)])
-        self.assertEqual(told[0].error, BUSY)
+        _, events = apply(record, refused(LATER))
+        self.assertEqual(shown(events), [("waiting", False)])
+        self.assertEqual(events[0].error, BUSY)
         self.assertEqual((record.lane, record.due), ("mts", NOW + 30))
         self.assertTrue(apply(record, attempting(attempt=2, at=NOW + 31))[0])
-        _, told = apply(record, refused(Wait(NOW + 99, "beeline"), attempt=2))
-        self.assertEqual(shown(told), [("waiting", False)])
-        self.assertEqual((told[0].seq, record.lane), (3, "beeline"))
+        _, events = apply(record, refused(Wait(NOW + 99, "beeline"), attempt=2))
+        self.assertEqual(shown(events), [("waiting", False)])
+        self.assertEqual((events[0].seq, record.lane), (3, "beeline"))
 
     def test_refused_for_good(self) -> None:
         """Final says the last word with its error."""
-        _, told = apply(born(), refused(Final(MessageState.UNDELIVERED, BAD)))
-        self.assertEqual(shown(told), [("undelivered", True)])
-        self.assertEqual(told[0].error, BAD)
+        _, events = apply(born(), refused(Final(MessageState.UNDELIVERED, BAD)))
+        self.assertEqual(shown(events), [("undelivered", True)])
+        self.assertEqual(events[0].error, BAD)
 
     def test_channels_are_tried_once_each(self) -> None:
         """`tried` names every channel once, in order."""
@@ -143,11 +143,11 @@ class AttemptTests(SynchronousTestCase):
     def test_attempt_of_an_expired_message_does_not_leave(self) -> None:
         """The lane is told no, the platform expired."""
         record = born(on_its_way=False)
-        counted, told = apply(record, attempting(at=NOW + TTL))
+        counted, events = apply(record, attempting(at=NOW + TTL))
         self.assertFalse(counted)
-        self.assertEqual(shown(told), [("expired", True)])
-        assert told[0].error is not None
-        self.assertEqual(told[0].error.code, "gateway:expired")
+        self.assertEqual(shown(events), [("expired", True)])
+        assert events[0].error is not None
+        self.assertEqual(events[0].error.code, "gateway:expired")
 
     def test_attempt_of_a_cancelled_message_does_not_leave(self) -> None:
         """What was cancelled while the lane held it is not sent."""
@@ -192,18 +192,18 @@ class UnsureTests(SynchronousTestCase):
         record = born()
         self.assertEqual(apply(record, unsure(held())), (True, []))
         self.assertEqual(apply_deadlines(record, NOW + 59, DAY), [])
-        told = apply_deadlines(record, NOW + 60, DAY)
-        self.assertEqual(shown(told), [("uncertain", False)])
-        assert told[0].error is not None
-        self.assertEqual(told[0].error.text, "no answer")
+        events = apply_deadlines(record, NOW + 60, DAY)
+        self.assertEqual(shown(events), [("uncertain", False)])
+        assert events[0].error is not None
+        self.assertEqual(events[0].error.text, "no answer")
         self.assertEqual(apply_deadlines(record, NOW + 61, DAY), [])
 
     def test_late_answer_before_uncertain_was_told(self) -> None:
         """A late answer in time is an answer."""
         record = born()
         apply(record, unsure(held()))
-        _, told = apply(record, taken("a1", at=NOW + 30))
-        self.assertEqual(shown(told), [("submitted", False)])
+        _, events = apply(record, taken("a1", at=NOW + 30))
+        self.assertEqual(shown(events), [("submitted", False)])
         self.assertIsNone(record.held_until)
 
     def test_late_answer_after_uncertain_gives_enroute(self) -> None:
@@ -211,22 +211,22 @@ class UnsureTests(SynchronousTestCase):
         record = born()
         apply(record, unsure(held()))
         apply_deadlines(record, NOW + 60, DAY)
-        _, told = apply(record, taken("a1", at=NOW + 90))
-        self.assertEqual(shown(told), [("enroute", False)])
+        _, events = apply(record, taken("a1", at=NOW + 90))
+        self.assertEqual(shown(events), [("enroute", False)])
 
     def test_late_refusal_lets_it_be_tried_again(self) -> None:
         """Before `uncertain` was told, a late refusal is as good as one in time."""
         record = born()
         apply(record, unsure(held()))
-        _, told = apply(record, refused(LATER, at=NOW + 5))
-        self.assertEqual(shown(told), [("waiting", False)])
+        _, events = apply(record, refused(LATER, at=NOW + 5))
+        self.assertEqual(shown(events), [("waiting", False)])
 
     def test_what_was_refused_and_is_taken_after_all_waits_no_longer(self) -> None:
         """A far side that contradicts itself may have it: no second try."""
         record = born()
         apply(record, refused(LATER))
-        _, told = apply(record, taken("a1", at=NOW + 5))
-        self.assertEqual(shown(told), [("submitted", False)])
+        _, events = apply(record, taken("a1", at=NOW + 5))
+        self.assertEqual(shown(events), [("submitted", False)])
         self.assertIsNone(record.lane)
         again = AttemptStarted("m1", 2, "mensatek", NOW + 15)
         self.assertEqual(apply(record, again), (False, []))
@@ -245,18 +245,18 @@ class UnsureTests(SynchronousTestCase):
         apply(record, unsure(held()))
         apply_deadlines(record, NOW + 60, DAY)
         self.assertEqual(apply(record, refused(LATER, at=NOW + 90)), (False, []))
-        _, told = apply(
+        _, events = apply(
             record, Decided("m1", Final(MessageState.UNDELIVERED, BAD), NOW + 91)
         )
-        self.assertEqual(shown(told), [("undelivered", True)])
+        self.assertEqual(shown(events), [("undelivered", True)])
 
     def test_resend_that_crosses_the_late_answer(self) -> None:
         """An accepted first attempt takes the message out of the backlog."""
         record = born()
         apply(record, unsure(LATER))
         self.assertEqual(record.lane, "mts")
-        _, told = apply(record, taken("a1", at=NOW + 9))
-        self.assertEqual(shown(told), [("submitted", False)])
+        _, events = apply(record, taken("a1", at=NOW + 9))
+        self.assertEqual(shown(events), [("submitted", False)])
         self.assertIsNone(record.lane)
         self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
 
@@ -268,15 +268,15 @@ class UnsureTests(SynchronousTestCase):
         apply(record, taken("a1", at=NOW + 9))
         over = refused(Final(MessageState.UNDELIVERED, BAD), attempt=2)
         self.assertEqual(apply(record, over), (False, []))
-        _, told = receive(record, receipt(), "a1", NOW + 20)
-        self.assertEqual(shown(told), [("delivered", True)])
+        _, events = receive(record, receipt(), "a1", NOW + 20)
+        self.assertEqual(shown(events), [("delivered", True)])
 
     def test_receipt_during_hold(self) -> None:
         """A receipt for an id that the unsure attempt knew ends the doubt."""
         record = born()
         apply(record, unsure(held(), "a1"))
-        _, told = receive(record, receipt(), "a1", NOW + 5)
-        self.assertEqual(shown(told), [("delivered", True)])
+        _, events = receive(record, receipt(), "a1", NOW + 5)
+        self.assertEqual(shown(events), [("delivered", True)])
 
 
 class ReceiptTests(SynchronousTestCase):
@@ -284,13 +284,13 @@ class ReceiptTests(SynchronousTestCase):
         """Delivered when all are; until then enroute, once."""
         record = born()
         apply(record, taken("a1", "a2", "a3"))
-        _, told = receive(record, receipt("a2"), "a2", NOW + 2)
-        self.assertEqual(shown(told), [("enroute", False)])
-        self.assertEqual(told[0].segments, (3, 3, 1, 0))
+        _, events = receive(record, receipt("a2"), "a2", NOW + 2)
+        self.assertEqual(shown(events), [("enroute", False)])
+        self.assertEqual(events[0].segments, (3, 3, 1, 0))
         self.assertEqual(receive(record, receipt("a1"), "a1", NOW + 3), (True, []))
-        _, told = receive(record, receipt("a3"), "a3", NOW + 4)
-        self.assertEqual(shown(told), [("delivered", True)])
-        self.assertEqual(told[0].segments, (3, 3, 3, 0))
+        _, events = receive(record, receipt("a3"), "a3", NOW + 4)
+        self.assertEqual(shown(events), [("delivered", True)])
+        self.assertEqual(events[0].segments, (3, 3, 3, 0))
 
     def test_a_lost_segment_fails_the_message(self) -> None:
         """One lost segment is a lost message."""
@@ -298,18 +298,18 @@ class ReceiptTests(SynchronousTestCase):
         apply(record, taken("a1", "a2"))
         receive(record, receipt("a1"), "a1", NOW + 2)
         lost = receipt("a2", MessageState.UNDELIVERED, BAD)
-        _, told = receive(record, lost, "a2", NOW + 3)
-        self.assertEqual(shown(told), [("undelivered", True)])
-        self.assertEqual(told[0].segments, (2, 2, 1, 1))
-        self.assertEqual(told[0].error, BAD)
+        _, events = receive(record, lost, "a2", NOW + 3)
+        self.assertEqual(shown(events), [("undelivered", True)])
+        self.assertEqual(events[0].segments, (2, 2, 1, 1))
+        self.assertEqual(events[0].error, BAD)
 
     def test_one_id_for_all_segments(self) -> None:
         """A provider that gives one id speaks for the whole message."""
         record = born()
         apply(record, taken("a1", segments=3))
-        _, told = receive(record, receipt(), "a1", NOW + 2)
-        self.assertEqual(shown(told), [("delivered", True)])
-        self.assertEqual(told[0].segments, (3, 3, 3, 0))
+        _, events = receive(record, receipt(), "a1", NOW + 2)
+        self.assertEqual(shown(events), [("delivered", True)])
+        self.assertEqual(events[0].segments, (3, 3, 3, 0))
 
     def test_enroute_is_told_once(self) -> None:
         """Intermediate receipts that say nothing new are only kept."""
@@ -336,9 +336,9 @@ class ReceiptTests(SynchronousTestCase):
         """A webhook may be faster than the response."""
         record = born()
         found = receipt("T9", message_id="m1")
-        _, told = receive(record, found, "", NOW + 0.1)
-        self.assertEqual(shown(told), [("delivered", True)])
-        self.assertEqual(told[0].provider_ids, ("T9",))
+        _, events = receive(record, found, "", NOW + 0.1)
+        self.assertEqual(shown(events), [("delivered", True)])
+        self.assertEqual(events[0].provider_ids, ("T9",))
         self.assertEqual(apply(record, taken("T9")), (False, []))
         self.assertEqual(record.attempts[0].outcome, "accepted")
 
@@ -350,8 +350,8 @@ class ReceiptTests(SynchronousTestCase):
         apply(record, taken("b1", attempt=2))
         lost = receipt("a1", MessageState.UNDELIVERED)
         self.assertEqual(receive(record, lost, "a1", NOW + 5), (True, []))
-        _, told = receive(record, receipt("b1"), "b1", NOW + 6)
-        self.assertEqual(shown(told), [("delivered", True)])
+        _, events = receive(record, receipt("b1"), "b1", NOW + 6)
+        self.assertEqual(shown(events), [("delivered", True)])
 
     def test_unsure_attempt_needs_a_receipt_for_every_segment(self) -> None:
         """Two of three segments may be all that left."""
@@ -359,8 +359,8 @@ class ReceiptTests(SynchronousTestCase):
         outcome = Uncertain(why="lost", provider_ids=("a1", "a2"), segments=3)
         apply(record, answered(outcome, held()))
         receive(record, receipt("a1"), "a1", NOW + 2)
-        _, told = receive(record, receipt("a2"), "a2", NOW + 3)
-        self.assertEqual(told, [])
+        _, events = receive(record, receipt("a2"), "a2", NOW + 3)
+        self.assertEqual(events, [])
         self.assertIs(record.state, MessageState.ACCEPTED)
         self.assertEqual(
             shown(apply_deadlines(record, NOW + TTL, DAY)), [("uncertain", False)]
@@ -391,8 +391,8 @@ class ReceiptTests(SynchronousTestCase):
         error = Error("x:1", "no")
         final = Final(MessageState.REJECTED, error)
         fact = AttemptEnded("m", 2, "c", "a", Refused(error=error), final, NOW + 10)
-        _, told = apply(record, fact)
-        self.assertEqual(shown(told), [("uncertain", False)])
+        _, events = apply(record, fact)
+        self.assertEqual(shown(events), [("uncertain", False)])
         self.assertIsNone(record.lane)
         end = apply_deadlines(record, NOW + 10 + DAY, DAY)
         self.assertEqual(shown(end), [("uncertain", True)])
@@ -405,11 +405,11 @@ class ReceiptTests(SynchronousTestCase):
             self.assertEqual(apply(record, Cancelled("m", NOW + 5)), (False, []))
             if late:
                 intent = AttemptStarted("m", 2, "c", NOW + TTL)
-                left, told = apply(record, intent)
+                left, events = apply(record, intent)
                 self.assertFalse(left)
             else:
-                told = apply_deadlines(record, NOW + TTL, DAY)
-            self.assertEqual(shown(told), [("uncertain", False)])
+                events = apply_deadlines(record, NOW + TTL, DAY)
+            self.assertEqual(shown(events), [("uncertain", False)])
             self.assertIsNone(record.lane)
 
     def test_a_receipt_while_a_later_attempt_is_out_is_not_forgotten(self) -> None:
@@ -422,8 +422,8 @@ class ReceiptTests(SynchronousTestCase):
         fact = AttemptEnded(
             "m", 2, "c", "a", Uncertain(why="lost"), Hold(NOW + 60), NOW + 20
         )
-        _, told = apply(record, fact)
-        self.assertEqual(shown(told), [("enroute", False)])
+        _, events = apply(record, fact)
+        self.assertEqual(shown(events), [("enroute", False)])
         self.assertIsNotNone(deadline(record, DAY))
 
 
@@ -507,8 +507,8 @@ class PartTests(SynchronousTestCase):
         apply(record, answered(lost, held()))
         receive(record, receipt("7"), "7", NOW + 2)
         self.assertIs(record.state, MessageState.ACCEPTED)
-        _, told = apply(record, taken("7", "7", segments=2, at=NOW + 3))
-        self.assertEqual(shown(told), [("submitted", False), ("delivered", True)])
+        _, events = apply(record, taken("7", "7", segments=2, at=NOW + 3))
+        self.assertEqual(shown(events), [("submitted", False), ("delivered", True)])
 
     def test_a_long_story_keeps_all_ids(self) -> None:
         """Refused attempts are forgotten only when a later one knows their ids (A1)."""
@@ -545,17 +545,17 @@ class TimeTests(SynchronousTestCase):
         record = born()
         apply(record, taken("a1"))
         self.assertEqual(deadline(record, DAY), NOW + 1 + DAY)
-        told = apply_deadlines(record, NOW + 1 + DAY, DAY)
-        self.assertEqual(shown(told), [("submitted", True)])
-        assert told[0].error is not None
-        self.assertEqual(told[0].error.code, "gateway:no_receipt")
+        events = apply_deadlines(record, NOW + 1 + DAY, DAY)
+        self.assertEqual(shown(events), [("submitted", True)])
+        assert events[0].error is not None
+        self.assertEqual(events[0].error.code, "gateway:no_receipt")
         self.assertEqual(apply_deadlines(record, NOW + 9 * DAY, DAY), [])
 
     def test_cancelled_only_before_it_left(self) -> None:
         """Open, held and accepted messages cannot be taken back."""
         waiting = born(on_its_way=False)
-        _, told = apply(waiting, Cancelled("m1", NOW + 1))
-        self.assertEqual(shown(told), [("cancelled", True)])
+        _, events = apply(waiting, Cancelled("m1", NOW + 1))
+        self.assertEqual(shown(events), [("cancelled", True)])
         for facts in ([], [taken("a1")], [unsure(held())]):
             record = born()
             for fact in facts:
@@ -577,9 +577,9 @@ class TimeTests(SynchronousTestCase):
         for number in range(1, 1_001):
             apply(record, refused(LATER, attempt=number))
             apply(record, attempting(attempt=number + 1))
-        self.assertLess(len(record.told), 100)
+        self.assertLess(len(record.events), 100)
         self.assertLess(len(record.attempts), 100)
-        self.assertEqual(record.told[-1].seq, 1_001)
+        self.assertEqual(record.events[-1].seq, 1_001)
         self.assertGreater(record.omitted, 1_000)
 
 
@@ -631,7 +631,7 @@ class AnyOrderTests(SynchronousTestCase):
     )
     def test_whatever_happens_states_move_forward(self, first, facts) -> None:
         """In any order of facts: never back, one last word, seq without gaps."""
-        record, told = begin(first)
+        record, events = begin(first)
         for fact in facts:
             if isinstance(fact, float):
                 more = apply_deadlines(record, fact, TTL)
@@ -641,15 +641,17 @@ class AnyOrderTests(SynchronousTestCase):
                 more = receive(record, fact, known, NOW)[1]
             else:
                 more = apply(record, fact)[1]
-            told += more
-        ranks = [RANK[event.state] for event in told]
+            events += more
+        ranks = [RANK[event.state] for event in events]
         self.assertEqual(ranks, sorted(ranks))
-        self.assertEqual([event.seq for event in told], list(range(1, len(told) + 1)))
-        self.assertLessEqual(sum(event.final for event in told), 1)
-        self.assertEqual(record.final, told[-1].final)
+        self.assertEqual(
+            [event.seq for event in events], list(range(1, len(events) + 1))
+        )
+        self.assertLessEqual(sum(event.final for event in events), 1)
+        self.assertEqual(record.final, events[-1].final)
         repeated = [
             after.state
-            for before, after in pairwise(told)
+            for before, after in pairwise(events)
             if before.state is after.state and not after.final
         ]
         self.assertLessEqual(set(repeated), {MessageState.WAITING})

@@ -161,10 +161,10 @@ class SharedTests(PostgresTestCase):
         match = self.did(self.other.receipt(receipt("0A1")))
         self.assertEqual(match.message_id, "m1")
         self.assertEqual(self.did(self.other.events(0, 9)), [])
-        told: list[int] = []
-        self.journal.on_events(told.append)
+        events: list[int] = []
+        self.journal.on_events(events.append)
         self.sweep(NOW + 1)
-        self.assertEqual(len(told), 1)
+        self.assertEqual(len(events), 1)
         self.assertEqual(self.states()[-1], ("delivered", True))
 
     def test_receipt_there_before_the_answer_here(self) -> None:

@@ -79,8 +79,8 @@ class ChooseTests(SynchronousTestCase):
             here = candidate("m1", "10", outstanding=outstanding, at=at)
             self.assertEqual(self.chosen(found, here), expected)
         elsewhere = candidate("m1", "10", to="+34600000000")
-        told = receipt("10", keys=("16",), about="+79161112233")
-        self.assertEqual(self.chosen(told, elsewhere), "m1")
+        events = receipt("10", keys=("16",), about="+79161112233")
+        self.assertEqual(self.chosen(events, elsewhere), "m1")
 
     def test_recycled_id_belongs_to_the_message_that_is_outstanding(self) -> None:
         """A message that is over does not take the receipt of a new one."""

@@ -55,9 +55,9 @@ class LifeCase(JournalTestCase):
                 self.note(step)
         finals = [final for _, final in self.states()]
         self.assertLessEqual(finals.count(True), 1)
-        told = [state for state, _ in self.states()]
+        events = [state for state, _ in self.states()]
         for once in ("accepted", "uncertain", "enroute"):
-            self.assertLessEqual(told.count(once), 1, told)
+            self.assertLessEqual(events.count(once), 1, events)
         self.assertNotIn(True, finals[:-1])
         state, final = self.states()[-1]
         return f"{state}!" if final else state

@@ -39,13 +39,13 @@ class KeeperTests(SynchronousTestCase):
         self.clock = Clock()
         self.met: list[FarSide] = []
         self.answers: list[Deferred[FarSide]] = []
-        self.told: list[tuple[ReconnectorState, str]] = []
+        self.reported: list[tuple[ReconnectorState, str]] = []
         self.keeper: Reconnector[FarSide] = Reconnector(
             self.clock,
             Logger(),
             "test",
             self.connect,
-            lambda state, reason: self.told.append((state, reason)),
+            lambda state, reason: self.reported.append((state, reason)),
             lambda: 0.5,
         )
         self.addCleanup(self.assert_no_timer)
@@ -69,7 +69,7 @@ class KeeperTests(SynchronousTestCase):
         self.keeper.start()
         self.clock.advance(10.0)
         self.assertEqual(
-            self.told[-1], (ReconnectorState.PAUSED, "no connection in 10 s")
+            self.reported[-1], (ReconnectorState.PAUSED, "no connection in 10 s")
         )
         self.clock.advance(1.0)
         self.assertEqual(len(self.met), 1)
@@ -79,7 +79,7 @@ class KeeperTests(SynchronousTestCase):
         self.answers = [self.hanging()]
         self.keeper.start()
         self.keeper.stop()
-        self.assertEqual(self.told[-1][0], ReconnectorState.STOPPED)
+        self.assertEqual(self.reported[-1][0], ReconnectorState.STOPPED)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def connect(self) -> Deferred[FarSide]:
@@ -103,7 +103,7 @@ class KeeperTests(SynchronousTestCase):
         self.met[0].logged_in.callback(None)
         self.clock.advance(60)
         self.met[0].ended.callback("gone")
-        self.assertEqual(self.told[-1], (ReconnectorState.PAUSED, "gone"))
+        self.assertEqual(self.reported[-1], (ReconnectorState.PAUSED, "gone"))
         self.assertIsNone(self.keeper.conversation)
         self.assertTrue(self.met[0].aborted)
         self.clock.advance(1.0)
@@ -191,12 +191,13 @@ class KeeperTests(SynchronousTestCase):
         self.keeper.start()
         self.clock.advance(10)
         self.assertEqual(
-            self.told[-1], (ReconnectorState.PAUSED, "no connection in 10 s")
+            self.reported[-1], (ReconnectorState.PAUSED, "no connection in 10 s")
         )
         self.clock.advance(1)
         self.clock.advance(10)
         self.assertEqual(
-            self.told[-1], (ReconnectorState.PAUSED, "no answer to the login in 10 s")
+            self.reported[-1],
+            (ReconnectorState.PAUSED, "no answer to the login in 10 s"),
         )
         self.assertTrue(self.met[0].aborted)
 

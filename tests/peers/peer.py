@@ -23,7 +23,7 @@ class Peer(protocol.ProcessProtocol):
     """The program, running."""
 
     def __init__(self) -> None:
-        self.told: list[Seen] = []
+        self.reported: list[Seen] = []
         self.errors = b""
         self.watch = Watch()
         self.port = 0
@@ -60,17 +60,17 @@ class Peer(protocol.ProcessProtocol):
     def all(self, event: str, **facts: Any) -> list[Seen]:
         """Return all that it told so far with these facts."""
         wanted = {"event": event, **facts}
-        return [seen for seen in self.told if wanted.items() <= seen.items()]
+        return [seen for seen in self.reported if wanted.items() <= seen.items()]
 
     async def saw(self, event: str, count: int = 1, **facts: Any) -> Seen:
         """Wait for the `count`-th telling with these facts."""
         what = f"{count} times {event} {facts}"
 
-        def told() -> list[Seen]:
+        def reported() -> list[Seen]:
             gone = self.all("gone")
             return self.all(event, **facts)[count - 1 :] or gone
 
-        seen: Seen = (await self.watch.until(told, what))[0]
+        seen: Seen = (await self.watch.until(reported, what))[0]
         if seen["event"] == "gone" != event:
             raise AssertionError(f"it ended before {what}: {seen['errors']}")
         return seen
@@ -92,7 +92,7 @@ class Peer(protocol.ProcessProtocol):
     def outReceived(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self.told.append(json.loads(line))
+            self.reported.append(json.loads(line))
         self.watch.look()
 
     def errReceived(self, data: bytes) -> None:
@@ -101,6 +101,6 @@ class Peer(protocol.ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         ended, self._ended = self._ended, Deferred()
         self._ended.callback(None)
-        self.told.append({"event": "gone", "errors": self.errors.decode()})
+        self.reported.append({"event": "gone", "errors": self.errors.decode()})
         self.watch.look()
         ended.callback(None)

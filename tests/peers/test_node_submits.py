@@ -31,7 +31,7 @@ class LongMessageTests(NodeCase):
         await self.bound(long_messages=method, **settings)
         self.assertTrue(self.channel.describe()["binds"][0]["tlvs"])
         for text, coding in ((GSM, 0), (CYRILLIC, 8)):
-            self.peer.told.clear()
+            self.peer.reported.clear()
             outcome = await self.submit(self.message(text))
             submits = self.peer.pdus("submit_sm")
             assert isinstance(outcome, Accepted)

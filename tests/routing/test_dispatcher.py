@@ -108,7 +108,7 @@ class Case(SynchronousTestCase):
 
     def states(self, id_: str = "m1") -> list[str]:
         """Return the states that were told of a message, in order."""
-        return [event["state"] for event in self.told(id_)]
+        return [event["state"] for event in self.events(id_)]
 
     def changes(self) -> list[tuple[str, str]]:
         """Return state and reason of the channel events that were told."""
@@ -116,7 +116,7 @@ class Case(SynchronousTestCase):
         bodies = [json.loads(event.body) for event in events]
         return [(b["state"], b["reason"]) for b in bodies if b["type"] == "channel"]
 
-    def told(self, id_: str = "m1") -> list[dict[str, Any]]:
+    def events(self, id_: str = "m1") -> list[dict[str, Any]]:
         events = self.successResultOf(self.journal.events(0, 10_000))
         bodies = [json.loads(event.body) for event in events]
         return [b for b in bodies if b["type"] == "status" and b["id"] == id_]
@@ -224,7 +224,7 @@ class WayTests(Case):
         self.hands["a"].refuses = Error("gateway:unencodable", "no Cyrillic")
         self.accept(self.message(), keep_rejected=True)
         self.assertEqual(self.states(), ["rejected"])
-        self.assertTrue(self.told()[0]["final"])
+        self.assertTrue(self.events()[0]["final"])
 
     def test_cancelled_before_it_left(self) -> None:
         """What waits can be taken back, what has left cannot."""
@@ -424,7 +424,7 @@ class RefusalTests(Case):
         self.accept(self.message())
         self.hands["a"].answer(Refused(error=Error("smpp:0x0B", "bad number")))
         self.assertEqual(self.states(), ["accepted", "rejected"])
-        self.assertEqual(self.told()[-1]["error"]["code"], "smpp:0x0B")
+        self.assertEqual(self.events()[-1]["error"]["code"], "smpp:0x0B")
         self.assertEqual(self.hands["b"].ids, [])
 
     def test_a_channel_at_fault_hands_over(self) -> None:
@@ -488,7 +488,7 @@ class RefusalTests(Case):
             for _ in range(25):
                 self.clock.advance(1)
         self.assertEqual(self.states()[-1], "undelivered")
-        self.assertEqual(self.told()[-1]["error"]["code"], "smpp:0x45")
+        self.assertEqual(self.events()[-1]["error"]["code"], "smpp:0x45")
 
 
 class UnsureTests(Case):
@@ -556,7 +556,7 @@ class UnsureTests(Case):
         sent = Accepted(provider_ids=("9",), receipt_expected=False)
         self.dispatcher.late("c1", 1, sent)
         self.assertEqual(
-            [(event["state"], event["final"]) for event in self.told("c1")],
+            [(event["state"], event["final"]) for event in self.events("c1")],
             [("accepted", False), ("uncertain", False), ("enroute", True)],
         )
 
@@ -690,7 +690,7 @@ class PartTests(Case):
         self.replace(names=("b",))
         self.wait(20)
         self.assertEqual(self.states("c1")[-1], "uncertain")
-        self.assertEqual(self.told("c1")[-1]["error"]["code"], "gateway:partly_sent")
+        self.assertEqual(self.events("c1")[-1]["error"]["code"], "gateway:partly_sent")
 
     def test_a_channel_that_cuts_otherwise_now(self) -> None:
         """A command is uncertain, a notification leaves whole (field report A1)."""
@@ -843,7 +843,7 @@ class SenderTests(Case):
         self.accept(self.message("bad", from_="BAD"))
         hand.answer(NOT_YOURS)
         self.assertEqual(self.states("bad"), ["accepted", "rejected"])
-        self.assertEqual(self.told("bad")[-1]["error"]["code"], "twilio:21606")
+        self.assertEqual(self.events("bad")[-1]["error"]["code"], "twilio:21606")
         lane = self.dispatcher.lanes["a"]
         self.assertIsNone(lane.unable())
         for n in range(20):
@@ -861,7 +861,7 @@ class SenderTests(Case):
         (verdict,) = self.accept(self.message("m3", from_="BAD"))
         self.assertIsInstance(verdict, Stored)
         self.assertEqual(self.states("m3"), ["accepted", "rejected"])
-        self.assertEqual(self.told("m3")[-1]["error"]["code"], "twilio:21606")
+        self.assertEqual(self.events("m3")[-1]["error"]["code"], "twilio:21606")
         self.assertEqual(hand.ids, ["m1"])
         self.clock.advance(60)
         self.accept(self.message("m4", from_="BAD"))
@@ -970,7 +970,7 @@ class SenderElsewhereTests(Case):
         error = Error("smpp:0x0A", "invalid source address")
         self.hands["b"].answer(Refused(error=error, scope=Scope.SENDER))
         self.assertEqual(self.states("m1"), ["accepted", "waiting", "rejected"])
-        self.assertEqual(self.told("m1")[-1]["error"]["code"], "smpp:0x0A")
+        self.assertEqual(self.events("m1")[-1]["error"]["code"], "smpp:0x0A")
         self.assertEqual(len(self.hands["a"].ids + self.hands["b"].ids), 2)
 
     def test_the_other_channel_may_not_use_the_sender_either(self) -> None:
@@ -979,7 +979,7 @@ class SenderElsewhereTests(Case):
         self.accept(self.message("m1", from_="X"))
         self.hands["a"].answer(NOT_YOURS)
         self.assertEqual(self.states("m1"), ["accepted", "rejected"])
-        self.assertEqual(self.told("m1")[-1]["error"]["code"], "twilio:21606")
+        self.assertEqual(self.events("m1")[-1]["error"]["code"], "twilio:21606")
 
     def test_what_waits_for_a_down_channel_does_not_move_to_a_resting_sender(
         self,
@@ -1000,14 +1000,14 @@ class SenderElsewhereTests(Case):
         """`explain` tells that the sender rests there."""
         self.accept(self.message("m1", from_="X"))
         self.hands["a"].answer(NOT_YOURS)
-        told = explain(
+        reported = explain(
             self.message("m2", from_="X"),
             self.dispatcher.router,
             self.dispatcher.lanes,
             self.dispatcher.unable,
         )
         self.assertEqual(
-            [(one["able"], one["why"]) for one in told["channels"]],
+            [(one["able"], one["why"]) for one in reported["channels"]],
             [(False, "not yours"), (True, None)],
         )
 
@@ -1100,42 +1100,44 @@ class InboundTests(Case):
     def test_a_national_sender_is_told_as_e164(self) -> None:
         """And beside it as it came."""
         for came in ("89161234567", "9161234567", "79161234567"):
-            told = self.came(came)
-            self.assertEqual((told["from"], told["from_raw"]), ("+79161234567", came))
+            reported = self.came(came)
+            self.assertEqual(
+                (reported["from"], reported["from_raw"]), ("+79161234567", came)
+            )
 
     def test_what_is_told_as_it_came_has_no_raw_form(self) -> None:
         """E.164 already, short, a name, in doubt."""
         for came in ("+79161234567", "900", "MTS", "9607123456"):
-            told = self.came(came)
-            self.assertEqual(told["from"], came)
-            self.assertNotIn("from_raw", told)
+            reported = self.came(came)
+            self.assertEqual(reported["from"], came)
+            self.assertNotIn("from_raw", reported)
 
     def test_what_the_far_side_says_of_the_number_counts(self) -> None:
         """National is no other country's; a name of digits is a name."""
-        told = self.came("9607123456", numbering=Numbering.NATIONAL)
-        self.assertEqual(told["from"], "+79607123456")
-        told = self.came("89161234567", numbering=Numbering.AS_GIVEN)
-        self.assertEqual(told["from"], "89161234567")
+        reported = self.came("9607123456", numbering=Numbering.NATIONAL)
+        self.assertEqual(reported["from"], "+79607123456")
+        reported = self.came("89161234567", numbering=Numbering.AS_GIVEN)
+        self.assertEqual(reported["from"], "89161234567")
 
     def test_a_channel_that_knows_the_form_itself(self) -> None:
         """What it heard goes along, unless it is the same."""
-        told = self.came("+79161234567", from_raw="79161234567")
-        self.assertEqual(told["from_raw"], "79161234567")
+        reported = self.came("+79161234567", from_raw="79161234567")
+        self.assertEqual(reported["from_raw"], "79161234567")
         self.assertNotIn("from_raw", self.came("+79161234567", from_raw="+79161234567"))
 
     def test_without_a_home_country_nothing_is_certain(self) -> None:
         """It is told as it came."""
         self.dispatcher.home_country = None
-        told = self.came("89161234567")
-        self.assertEqual(told["from"], "89161234567")
+        reported = self.came("89161234567")
+        self.assertEqual(reported["from"], "89161234567")
 
     def test_segments_in_two_spellings_are_one_sms(self) -> None:
         """Two binds of one carrier may write the number otherwise."""
         self.came("89161234567", part=InboundSegment("1", 2, 1))
-        told = self.came("79161234567", part=InboundSegment("1", 2, 2))
-        self.assertEqual((told["text"], told["complete"]), ("hihi", True))
-        self.assertEqual(told["from"], "+79161234567")
-        self.assertEqual(told["from_raw"], "89161234567")
+        reported = self.came("79161234567", part=InboundSegment("1", 2, 2))
+        self.assertEqual((reported["text"], reported["complete"]), ("hihi", True))
+        self.assertEqual(reported["from"], "+79161234567")
+        self.assertEqual(reported["from_raw"], "89161234567")
 
     def test_a_receipt_that_names_the_phone_in_national_form(self) -> None:
         """Another spelling of the id counts only with the message's phone."""

@@ -16,11 +16,11 @@ Told = tuple[float, str, str | None, str, str]
 class FlappingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.told: list[Told] = []
+        self.events: list[Told] = []
         self.flapping = Flapping(self.clock, self.hear)
 
     def hear(self, channel: str, line: str | None, state: str, reason: str) -> None:
-        self.told.append((self.clock.seconds(), channel, line, state, reason))
+        self.events.append((self.clock.seconds(), channel, line, state, reason))
 
     def flap(self, times: int, every_s: float = 30.0, line: str | None = "l") -> None:
         """Let a line go down and up by turns, then hold."""
@@ -34,17 +34,17 @@ class FlappingTests(SynchronousTestCase):
     def test_a_few_changes_are_told_at_once(self) -> None:
         """A restart, a bad minute: each change as it is (A16)."""
         self.flap(CHANGES)
-        self.assertEqual([at for at, *_ in self.told], [0, 30, 60, 90])
-        self.assertEqual(self.told[-1][3:], ("up", ""))
+        self.assertEqual([at for at, *_ in self.events], [0, 30, 60, 90])
+        self.assertEqual(self.events[-1][3:], ("up", ""))
 
     def test_a_day_of_flapping(self) -> None:
         """2880 changes: five are told, and one more when it holds (A16)."""
         self.flap(2880)
-        self.assertEqual(len(self.told), CHANGES + 1)
-        self.assertEqual(self.told[-1][3:], ("degraded", f"GSM LOGOUT; {FLAPPING}"))
+        self.assertEqual(len(self.events), CHANGES + 1)
+        self.assertEqual(self.events[-1][3:], ("degraded", f"GSM LOGOUT; {FLAPPING}"))
         self.clock.advance(HOLD_S)
-        self.assertEqual(len(self.told), CHANGES + 2)
-        self.assertEqual(self.told[-1][3:], ("up", "after 2875 changes more"))
+        self.assertEqual(len(self.events), CHANGES + 2)
+        self.assertEqual(self.events[-1][3:], ("up", "after 2875 changes more"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_at_any_pace_it_is_bounded(self) -> None:
@@ -53,8 +53,10 @@ class FlappingTests(SynchronousTestCase):
             self.setUp()
             self.flap(int(36_000 / every_s), every_s)
             self.clock.advance(HOLD_S)
-            self.assertLessEqual(len(self.told), 36_000 / HOLD_S + CHANGES + 1, every_s)
-            self.assertNotIn("more", self.told[0][4])
+            self.assertLessEqual(
+                len(self.events), 36_000 / HOLD_S + CHANGES + 1, every_s
+            )
+            self.assertNotIn("more", self.events[0][4])
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_last_word_is_true(self) -> None:
@@ -63,20 +65,20 @@ class FlappingTests(SynchronousTestCase):
             self.setUp()
             self.flap(times, 10.0)
             self.clock.advance(HOLD_S)
-            self.assertEqual(self.told[-1][3], "up" if times % 2 == 0 else "degraded")
+            self.assertEqual(self.events[-1][3], "up" if times % 2 == 0 else "degraded")
 
     def test_lines_do_not_count_for_each_other(self) -> None:
         """A device with 32 lines that is restarted tells of each (A16)."""
         for number in range(32):
             self.flapping.changed("a", str(number), "down", "no keepalive")
             self.flapping.changed("a", str(number), "up", "")
-        self.assertEqual(len(self.told), 64)
+        self.assertEqual(len(self.events), 64)
 
     def test_the_end(self) -> None:
         """What was held is told at the end, and no timer is left (A16)."""
         self.flap(8, 1.0)
         self.flapping.stop()
-        self.assertEqual(self.told[-1][3:], ("up", "after 3 changes more"))
+        self.assertEqual(self.events[-1][3:], ("up", "after 3 changes more"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 

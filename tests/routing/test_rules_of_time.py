@@ -94,7 +94,7 @@ class SlowCommitTests(Case):
             hand.answer(Accepted(provider_ids=(f"p-{id_}",)))
         end = "submitted" if leaves else "expired"
         self.assertEqual((took_s, self.states(id_)[-1]), (took_s, end))
-        self.assertEqual(self.told(id_)[-1]["final"], not leaves)
+        self.assertEqual(self.events(id_)[-1]["final"], not leaves)
 
 
 class DoorTests(Case):
@@ -195,4 +195,4 @@ class LateTests(Case):
             self.dispatcher.receipt(self.receipt("p1", MessageState.DELIVERED))
         )
         self.assertEqual(self.states("n1")[-1], "delivered")
-        self.assertEqual([e["final"] for e in self.told("n1")].count(True), 1)
+        self.assertEqual([e["final"] for e in self.events("n1")].count(True), 1)

@@ -76,15 +76,15 @@ class SilenceTests(SynchronousTestCase):
     )
     def test_it_is_told_and_taken_back_in_turn(self, outcomes: list[Outcome]) -> None:
         """What is told is true, and nothing is told twice."""
-        silence, told = Silence(), False
+        silence, reported = Silence(), False
         for outcome in outcomes:
-            before = told
+            before = reported
             if silence.heard(outcome, AT):
-                told = not told
-            self.assertEqual(bool(silence.reason), told)
-            self.assertEqual(told, silence.count >= LIMIT)
+                reported = not reported
+            self.assertEqual(bool(silence.reason), reported)
+            self.assertEqual(reported, silence.count >= LIMIT)
             if outcome is BROKEN or outcome is OURS:
-                self.assertEqual(told, before)
+                self.assertEqual(reported, before)
 
 
 class ChannelTests(Case):

@@ -298,8 +298,8 @@ class StartTests(ServiceTestCase):
         for _ in range(2):
             with capturedLogs() as events:
                 await self.reload(service)
-            told = [one for event in events for one in repeats.heard(event)]
-            lines = [formatEvent(one) for one in told]
+            reported = [one for event in events for one in repeats.heard(event)]
+            lines = [formatEvent(one) for one in reported]
             self.assertEqual(len([one for one in lines if "hots" in one]), 30)
 
     async def test_a_channel_that_cannot_listen_any_more(self) -> None:

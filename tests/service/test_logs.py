@@ -129,25 +129,28 @@ class RepeatsTests(SynchronousTestCase):
 
     def test_one_line_5744_times(self) -> None:
         """A full disk for 90 s: the line, and the line with its count."""
-        told = []
+        written = []
         for _ in range(5744):
-            told += self.hear("the disk is {state}", state="full")
+            written += self.hear("the disk is {state}", state="full")
             self.now += 90 / 5744
         self.assertEqual(
-            told, ["the disk is full", "the disk is full (again 3,839 times in 60 s)"]
+            written,
+            ["the disk is full", "the disk is full (again 3,839 times in 60 s)"],
         )
 
     def test_the_longer_the_seldomer(self) -> None:
         """A fault of a day is told some thirty times, and no time is left out."""
-        told: list[str] = []
+        written: list[str] = []
         heard = 0
         for _ in range(86400):
-            told += self.hear("down")
+            written += self.hear("down")
             heard += 1
             self.now += 1.0
-        told += [formatEvent(one) for one in self.repeats.due(self.now, all_of_it=True)]
-        self.assertLess(len(told), 35)
-        counts = [int(line.split()[2].replace(",", "")) for line in told[1:]]
+        written += [
+            formatEvent(one) for one in self.repeats.due(self.now, all_of_it=True)
+        ]
+        self.assertLess(len(written), 35)
+        counts = [int(line.split()[2].replace(",", "")) for line in written[1:]]
         self.assertEqual(1 + sum(counts), heard)
 
     def test_the_count_comes_with_any_line(self) -> None:
@@ -169,13 +172,13 @@ class RepeatsTests(SynchronousTestCase):
 
     def test_faults_that_alternate(self) -> None:
         """Two reasons in turn are two lines, not one for each change."""
-        told = [self.hear("{why}", why=("full", "EIO")[n % 2]) for n in range(100)]
-        self.assertEqual(list(chain(*told)), ["full", "EIO"])
+        written = [self.hear("{why}", why=("full", "EIO")[n % 2]) for n in range(100)]
+        self.assertEqual(list(chain(*written)), ["full", "EIO"])
 
     def test_another_id_in_each(self) -> None:
         """Texts of one format have their number; the rest is counted."""
-        told = [self.hear("{id} is not taken", id=n) for n in range(1093)]
-        self.assertEqual(len([*chain(*told)]), BAD)
+        written = [self.hear("{id} is not taken", id=n) for n in range(1093)]
+        self.assertEqual(len([*chain(*written)]), BAD)
         self.now += FIRST_S
         (line,) = self.hear("{id} is not taken", id=2000)[:1]
         self.assertEqual(
@@ -184,13 +187,13 @@ class RepeatsTests(SynchronousTestCase):
 
     def test_lines_of_32_ports(self) -> None:
         """Good news of many lines at once is all told."""
-        told = [self.hear("line {n} is up", LogLevel.info, n=n) for n in range(64)]
-        self.assertEqual(len([*chain(*told)]), 64)
+        written = [self.hear("line {n} is up", LogLevel.info, n=n) for n in range(64)]
+        self.assertEqual(len([*chain(*written)]), 64)
 
     def test_good_news_again(self) -> None:
         """Who reloads twice sees it twice; who flaps is counted."""
-        told = [self.hear("configuration changed", LogLevel.info) for _ in range(9)]
-        self.assertEqual(len([*chain(*told)]), WELCOME)
+        written = [self.hear("configuration changed", LogLevel.info) for _ in range(9)]
+        self.assertEqual(len([*chain(*written)]), WELCOME)
 
     def test_what_is_asked_for_one_by_one(self) -> None:
         """The PDUs of pdu_log and debug pass, all of them."""
@@ -200,9 +203,9 @@ class RepeatsTests(SynchronousTestCase):
 
     def test_failures(self) -> None:
         """A traceback is written once; the count has none."""
-        told = []
+        written = []
         for _ in range(3):
-            told += self.repeats.heard(
+            written += self.repeats.heard(
                 {
                     "log_time": self.now,
                     "log_level": LogLevel.critical,
@@ -211,9 +214,9 @@ class RepeatsTests(SynchronousTestCase):
                     "log_failure": Failure(ValueError("odd")),
                 }
             )
-        told += self.repeats.due(self.now + FIRST_S)
-        self.assertEqual(["log_failure" in one for one in told], [True, False])
-        self.assertIn("reading failed: ValueError('odd')", formatEvent(told[1]))
+        written += self.repeats.due(self.now + FIRST_S)
+        self.assertEqual(["log_failure" in one for one in written], [True, False])
+        self.assertIn("reading failed: ValueError('odd')", formatEvent(written[1]))
 
     def test_what_has_changed_meanwhile(self) -> None:
         """The count is of the text that was told, not of what it would be now."""
@@ -245,10 +248,10 @@ class RepeatsTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=60))
     def test_nothing_is_lost(self, course: list[tuple[int, float]]) -> None:
         """What is told and what is counted together are what was heard."""
-        repeats, now, told = LogRepeats(), 0.0, []
+        repeats, now, written = LogRepeats(), 0.0, []
         for which, step_s in course:
             now += step_s
-            told += repeats.heard(
+            written += repeats.heard(
                 {
                     "log_time": now,
                     "log_level": LogLevel.error,
@@ -257,9 +260,9 @@ class RepeatsTests(SynchronousTestCase):
                     "which": which,
                 }
             )
-        told += repeats.due(now, all_of_it=True)
+        written += repeats.due(now, all_of_it=True)
         total = 0
-        for one in told:
+        for one in written:
             words = str(one.get("count", "(again once")).split()
             total += 1 if words[1] == "once" else int(words[1])
         self.assertEqual(total, len(course))

@@ -153,20 +153,22 @@ class TogetherTests(SynchronousTestCase):
 
     def test_two_listeners_on_one_port(self) -> None:
         """An error with both places; no matter whose ports they are."""
-        told = "127.0.0.1:8990 is where [{}] {} listens (g.ini:{}); choose another port"
+        reported = (
+            "127.0.0.1:8990 is where [{}] {} listens (g.ini:{}); choose another port"
+        )
         http = "[http]\nlisten = tcp:8990:interface=127.0.0.1\n"
         self.assertEqual(
             self.said(f"{http}webhooks = tcp:8990:interface=127.0.0.1\n[door:a]\n"),
-            ["g.ini:3: [http] webhooks: " + told.format("http", "listen", 2)],
+            ["g.ini:3: [http] webhooks: " + reported.format("http", "listen", 2)],
         )
         door = "[door:a]\nlisten = tcp:8990:interface=127.0.0.1\n"
         self.assertEqual(
             self.said(http + door),
-            ["g.ini:4: [door:a] listen: " + told.format("http", "listen", 2)],
+            ["g.ini:4: [door:a] listen: " + reported.format("http", "listen", 2)],
         )
         self.assertEqual(
             self.said(door + door.replace(":a", ":b")),
-            ["g.ini:4: [door:b] listen: " + told.format("door:a", "listen", 2)],
+            ["g.ini:4: [door:b] listen: " + reported.format("door:a", "listen", 2)],
         )
 
     def test_a_default_that_clashes(self) -> None:

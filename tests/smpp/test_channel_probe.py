@@ -95,9 +95,9 @@ class ProbeTests(SynchronousTestCase):
                 for tls in (False, True)
             )
             self.assertTrue(any("TLS" in one.why for one in plain))
-            told = [one.why for one in over_tls if one.key == "tls"]
-            self.assertEqual(len(told), 1)
-            self.assertIn("may not speak TLS", told[0])
+            reported = [one.why for one in over_tls if one.key == "tls"]
+            self.assertEqual(len(reported), 1)
+            self.assertIn("may not speak TLS", reported[0])
 
     def test_what_could_be_better(self) -> None:
         """No version told; a window too small for the rate."""

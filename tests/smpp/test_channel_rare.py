@@ -189,13 +189,13 @@ class UpwardTests(SynchronousTestCase):
     def test_what_is_remembered_has_limits(self) -> None:
         """Oddities, repetitions, late numbers: none grows without end."""
         rig = ChannelRig()
-        told: list[Any] = []
-        globalLogPublisher.addObserver(told.append)
-        self.addCleanup(globalLogPublisher.removeObserver, told.append)
+        reported: list[Any] = []
+        globalLogPublisher.addObserver(reported.append)
+        self.addCleanup(globalLogPublisher.removeObserver, reported.append)
         for number in range(_MOST_NOTED + 50):
             rig.channel._note(rig.channel.links[0], SessionNotice(f"odd {number}"))
         self.assertEqual(len(rig.channel.noted), _MOST_NOTED)
-        self.assertEqual(len(told), _MOST_NOTED)
+        self.assertEqual(len(reported), _MOST_NOTED)
         repeats = DeliveryRepeats()
         for number in range(6000):
             repeats.key(DataSm(source_addr=str(number)), number, NOW)

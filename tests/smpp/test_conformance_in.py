@@ -162,12 +162,12 @@ class ReceiptTests(SynchronousTestCase):
     def test_g49_unknown_ids_are_counted_and_told_once(self) -> None:
         """Status 0, a counter, one line in the log per interval."""
         rig = ChannelRig()
-        told: list[Any] = []
-        globalLogPublisher.addObserver(told.append)
-        self.addCleanup(globalLogPublisher.removeObserver, told.append)
+        reported: list[Any] = []
+        globalLogPublisher.addObserver(reported.append)
+        self.addCleanup(globalLogPublisher.removeObserver, reported.append)
         for _ in range(50):
             deliver(rig, DeliverSm(esm_class=4, short_message=RECEIPT))
-        lines = [e for e in told if "match no message" in (e["log_format"] or "")]
+        lines = [e for e in reported if "match no message" in (e["log_format"] or "")]
         self.assertEqual(len(lines), 1)
         self.assertEqual(rig.channel.describe()["counters"]["receipts_unmatched"], 50)
         self.assertEqual({status for _, status in rig.smsc.answered}, {0})
@@ -287,15 +287,15 @@ class ReceiptTests(SynchronousTestCase):
     def test_the_octets_are_believed_not_the_header(self) -> None:
         """ASCII or UCS2 of either order, whatever the header (field report A3)."""
         rig = ChannelRig()
-        told = RECEIPT.decode() + " text:"
+        reported = RECEIPT.decode() + " text:"
         tail = "Где машина".encode("utf-16-be")
         bodies = (
             RECEIPT,
             RECEIPT + b" text:" + tail,
-            told.encode("utf-16-be") + tail,
-            told.encode("utf-16-le") + "Где".encode("utf-16-le"),
-            b"\xff\xfe" + told.encode("utf-16-le"),
-            b"\xfe\xff" + told.encode("utf-16-be"),
+            reported.encode("utf-16-be") + tail,
+            reported.encode("utf-16-le") + "Где".encode("utf-16-le"),
+            b"\xff\xfe" + reported.encode("utf-16-le"),
+            b"\xfe\xff" + reported.encode("utf-16-be"),
         )
         for body in bodies:
             for coding in (0, 3, 4, 8):
@@ -427,7 +427,7 @@ class InboundTests(SynchronousTestCase):
     def test_the_type_of_number_goes_along(self) -> None:
         """TON 1 is E.164 without a plus, 2 national, 0 unknown; others are names."""
         rig = ChannelRig()
-        for ton, addr, told, numbering in (
+        for ton, addr, reported, numbering in (
             (0, "89161234567", "89161234567", Numbering.UNKNOWN),
             (1, "79161234567", "+79161234567", Numbering.UNKNOWN),
             (1, "900", "900", Numbering.UNKNOWN),
@@ -439,7 +439,7 @@ class InboundTests(SynchronousTestCase):
             pdu = DeliverSm(source_addr_ton=ton, source_addr=addr, short_message=b"x")
             deliver(rig, pdu)
             inbound = rig.recorder.inbounds[-1]
-            self.assertEqual((inbound.from_, inbound.numbering), (told, numbering))
+            self.assertEqual((inbound.from_, inbound.numbering), (reported, numbering))
         rig.stop()
 
     def test_sar_counted_from_0(self) -> None:
@@ -615,11 +615,11 @@ class InboundTests(SynchronousTestCase):
 
     def test_g56_logs_are_escaped_and_hold_no_secret(self) -> None:
         """No PDU can forge a line; the password is nowhere."""
-        told: list[str] = []
+        reported: list[str] = []
 
         def observe(event: Any) -> None:
             if event.get("log_format"):
-                told.append(event["log_format"].format(**event))
+                reported.append(event["log_format"].format(**event))
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
@@ -629,7 +629,7 @@ class InboundTests(SynchronousTestCase):
             deliver(rig, DeliverSm(source_addr="1", short_message=evil))
             rig.submit(rig.message("top secret text"))
             rig.stop()
-        everything = "\n".join(told)
+        everything = "\n".join(reported)
         self.assertNotRegex(everything, r"[\r\x1b]|\n2026")
         self.assertNotIn("password='secret'", everything)
         self.assertNotIn(b"secret\0".hex(), everything)

@@ -17,10 +17,10 @@ class Listener:
     """Hears everything and says nothing."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.reported: list[Any] = []
 
     def session_event(self, esme: EsmeProtocol, events: Any) -> None:
-        self.told += events
+        self.reported += events
 
 
 class Wire(StringTransport):
@@ -132,7 +132,7 @@ class ShellTests(SynchronousTestCase):
         esme.abort()
         esme.abort()
         esme.connectionLost()
-        contexts = [one.context for one in listener.told if hasattr(one, "context")]
+        contexts = [one.context for one in listener.reported if hasattr(one, "context")]
         self.assertEqual(contexts, ["m"])
         self.assertEqual(clock.getDelayedCalls(), [])
 
@@ -165,7 +165,7 @@ class PropertyTests(SynchronousTestCase):
             esme.dataReceived(
                 size + b"\0\0\0\5\0\0\0\0" + number.to_bytes(4, "big") + body
             )
-        came = [one for one in listener.told if type(one).__name__ == "Came"]
+        came = [one for one in listener.reported if type(one).__name__ == "Came"]
         for one in came:
             esme.answer(one.pdu, 0)
         esme._flush()

@@ -182,7 +182,7 @@ class PropertyTests(SynchronousTestCase):
     def test_g29_each_request_is_settled_exactly_once(self, steps: list[str]) -> None:
         """Whatever the order of answers and timeouts, one fate per request."""
         session = bound(window=5, response_timeout_s=10, enquire_link_s=0)
-        now, told, open_numbers = NOW, [], []
+        now, reported, open_numbers = NOW, [], []
         submitted = 0
         for step in steps:
             if step == "submit" and session.free:
@@ -190,14 +190,16 @@ class PropertyTests(SynchronousTestCase):
                 submitted += 1
             elif step == "answer" and open_numbers:
                 number = open_numbers.pop()
-                told += give(session, pdus.SubmitSmResp(sequence_number=number), now)
+                reported += give(
+                    session, pdus.SubmitSmResp(sequence_number=number), now
+                )
             elif step == "tick":
                 now += 6
-                told += session.tick(now)
-        told += session.lost("the end")
+                reported += session.tick(now)
+        reported += session.lost("the end")
         fates = [
             one.context
-            for one in told
+            for one in reported
             if isinstance(one, ResponseReceived | ResponseMissing)
         ]
         self.assertEqual(sorted(fates), list(range(submitted)))

@@ -49,11 +49,11 @@ class SettingsTests(SynchronousTestCase):
     def test_a_host_is_no_url(self) -> None:
         """It was taken for a port that is no number."""
         for host in ("smpp://127.0.0.1", "tls://smsc.example:2776/", "ssmpp://[::1]"):
-            (told,) = SmppSettings(**{**GOOD, "host": (host,)}).complaints()
+            (reported,) = SmppSettings(**{**GOOD, "host": (host,)}).complaints()
             scheme, _, rest = host.partition("://")
             bare = rest.rstrip("/")
             self.assertEqual(
-                told, ("host", f"write the host without {scheme}://: {bare}")
+                reported, ("host", f"write the host without {scheme}://: {bare}")
             )
 
     def test_converters(self) -> None:

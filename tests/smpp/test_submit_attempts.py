@@ -155,18 +155,18 @@ class TableTests(SendingCase):
             for _ in places:
                 self.answer(submission, 0, "s")
             self.assertEqual([self.kind(one) for one in outcomes], ["unsure"])
-            told = []
+            reported = []
             for place, letter in zip(places, letters, strict=True):
                 self.answer(submission, place, letter, late=True)
                 late = submission.late_outcome()
-                told.append("" if late is None else self.kind(late))
+                reported.append("" if late is None else self.kind(late))
             worst = max(letters, key="tbr".index)
             last = {"t": "accepted", "b": "busy", "r": "refused"}[worst]
-            self.assertEqual(told.count(last), 1, (letters, told))
+            self.assertEqual(reported.count(last), 1, (letters, reported))
             if worst != "r":
-                self.assertEqual(told[-1], last, letters)
+                self.assertEqual(reported[-1], last, letters)
             # the last word before the end is only that of a segment more
-            self.assertLessEqual(set(told), {last, "unsure", ""}, letters)
+            self.assertLessEqual(set(reported), {last, "unsure", ""}, letters)
             self.assertIsNone(submission.late_outcome(), letters)
 
     def test_no_ids_no_receipts(self) -> None:

@@ -73,11 +73,11 @@ class MaskTests(SynchronousTestCase):
 class TraceTests(SynchronousTestCase):
     def test_a_ring(self) -> None:
         """The last PDUs are kept, and each is told."""
-        told: list[Any] = []
-        trace = Trace(2, told.append)
+        reported: list[Any] = []
+        trace = Trace(2, reported.append)
         for number in range(3):
             trace.for_link("receiver").note(number, Direction.IN, SUBMIT)
-        self.assertEqual([one.at for one in told], [0, 1, 2])
+        self.assertEqual([one.at for one in reported], [0, 1, 2])
         records = trace.records()
         self.assertEqual([one["at"] for one in records], [1, 2])
         self.assertEqual(records[0]["link"], "receiver")

@@ -371,8 +371,8 @@ class FatesTests(ChannelCase):
                 rig.cut()
             rig.later(3.0)
         rig.later(400.0)
-        for text, told in outcomes.items():
-            (outcome,) = told
+        for text, reported in outcomes.items():
+            (outcome,) = reported
             on_air = rig.box.air[(TO, text)]
             match outcome:
                 case Accepted():
@@ -399,8 +399,8 @@ class ConnectionTests(ChannelCase):
         rig.later(62.0)
         self.assertEqual(rig.connections, 3)
         self.assertEqual(len(rig.recorder.changes), 1)
-        told = f"{rig.recorder.changes} {rig.channel.describe()}"
-        self.assertNotIn("wrong#secret", told + repr(rig.settings))
+        reported = f"{rig.recorder.changes} {rig.channel.describe()}"
+        self.assertNotIn("wrong#secret", reported + repr(rig.settings))
 
     def test_t03_hung_up_at_once(self) -> None:
         """Who is not on the device's list backs off: 1, 2, 4 … 60 s."""
@@ -542,12 +542,12 @@ class OperatorTests(ChannelCase):
         rig = self.rig(ports=2, numbers={"1": "+79161112233"})
         rig.box.ports[2].status = "Power on, Provisioned, Undetected SIM Card"
         rig.up()
-        told = rig.channel.describe()
-        why = f"port 2: {told['lines'][1]['reason']}"
-        self.assertEqual((told["state"], told["reason"]), ("degraded", why))
+        reported = rig.channel.describe()
+        why = f"port 2: {reported['lines'][1]['reason']}"
+        self.assertEqual((reported["state"], reported["reason"]), ("degraded", why))
         self.assertIn("sim card", why)
-        self.assertEqual(told["device"], "Asterisk Call Manager/1.1")
-        first, second = told["lines"]
+        self.assertEqual(reported["device"], "Asterisk Call Manager/1.1")
+        first, second = reported["lines"]
         self.assertEqual(
             {name: first[name] for name in ("name", "state", "signal", "number")},
             {"name": "1", "state": "up", "signal": 24, "number": "+79161112233"},
@@ -558,7 +558,7 @@ class OperatorTests(ChannelCase):
             (second["state"], second["reason"]), ("down", "undetected sim card")
         )
         self.assertIn(("2", "down", "undetected sim card"), rig.recorder.changes)
-        self.assertNotIn("apipass", str(told))
+        self.assertNotIn("apipass", str(reported))
 
     def test_t27_a_port_comes_and_goes(self) -> None:
         """The next poll finds it, and the gateway hears of the line."""

@@ -93,16 +93,16 @@ class AnswersTests(SynchronousTestCase):
 
     def test_details(self) -> None:
         """Signal, operator and the rest, with units in the names dropped."""
-        told = details_of(
+        reported = details_of(
             "D-channel: 2\nStatus: Power on, Up\nNetwork Name: MegaFon\n"
             "Network Status: Registered (Home network)\nSignal Quality (0,31): 30\n"
             "SIM IMSI: 250020000000001\nSIM SMS Center Number: +79168999100\n"
         )
-        self.assertEqual(told.signal, 30)
-        self.assertEqual(told.operator, "MegaFon")
-        self.assertEqual(told.registration, "Registered (Home network)")
-        self.assertEqual(told.imsi, "250020000000001")
-        self.assertEqual(told.smsc, "+79168999100")
+        self.assertEqual(reported.signal, 30)
+        self.assertEqual(reported.operator, "MegaFon")
+        self.assertEqual(reported.registration, "Registered (Home network)")
+        self.assertEqual(reported.imsi, "250020000000001")
+        self.assertEqual(reported.smsc, "+79168999100")
         self.assertIsNone(details_of("Signal Quality (0,31): ?").signal)
 
     def test_t10_refusals(self) -> None:

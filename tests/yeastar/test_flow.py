@@ -59,7 +59,7 @@ class FlowTests(SynchronousTestCase):
         self.successResultOf(self.recorder.intake.accept(batch))
         self.rig.flush()
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def events(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one type, in order."""
         events = self.successResultOf(self.journal.events(0, 10_000))
         bodies = [json.loads(event.body) for event in events]
@@ -67,7 +67,7 @@ class FlowTests(SynchronousTestCase):
 
     def states(self, name: str) -> list[str]:
         """Return the states that were told of a message."""
-        return [body["state"] for body in self.told("status") if body["id"] == name]
+        return [body["state"] for body in self.events("status") if body["id"] == name]
 
     def test_a_link_cut_in_mid_send(self) -> None:
         """Uncertain, and not a second SMS, sent or not by then."""
@@ -152,7 +152,7 @@ class FlowTests(SynchronousTestCase):
             rig.later(10.0)
         rig.box.incoming(1, "+7900", text, reference="7", skip=frozenset({1}))
         rig.later(320.0)
-        inbound = self.told("inbound")
+        inbound = self.events("inbound")
         whole = [body for body in inbound if body["complete"]]
         self.assertEqual([body["text"] for body in whole], [text] * 3)
         parts = [body for body in inbound if not body["complete"]]
@@ -165,6 +165,6 @@ class FlowTests(SynchronousTestCase):
         rig = self.build(dialect="2013")
         self.accept("m1?")
         rig.later(10.0)
-        (inbound,) = self.told("inbound")
+        (inbound,) = self.events("inbound")
         self.assertEqual(inbound["from"], "+79001234567")
         self.assertTrue(inbound["text"].startswith("text m1: ok"))

@@ -47,12 +47,12 @@ class Gateway:
     def __init__(self) -> None:
         self.arrivals = InboundReader("tg", phones={1: "+79161112233"}, epoch="e")
         self.now = 1000.0
-        self.told: list[Inbound] = []
+        self.reported: list[Inbound] = []
 
     def take(self, event: AmiBlock) -> list[Inbound]:
         """Let an event come in; return what goes up."""
         found = self.arrivals.take(read(event, 1), self.now)
-        self.told += found
+        self.reported += found
         return found
 
     def part(
@@ -71,7 +71,7 @@ class Gateway:
     def groups(self) -> dict[str, dict[int, str]]:
         """Return {reference: {number: text}} of what went up."""
         found: dict[str, dict[int, str]] = {}
-        for inbound in self.told:
+        for inbound in self.reported:
             assert inbound.part is not None
             numbers = found.setdefault(inbound.part.reference, {})
             assert inbound.part.number not in numbers, "a place taken twice"
@@ -92,7 +92,7 @@ class SingleTests(SynchronousTestCase):
 
     def test_a_device_with_a_wrong_calendar(self) -> None:
         """A date that is none is left out; one at the calendar's end is told."""
-        for recvtime, told in (
+        for recvtime, reported in (
             ("9999-12-31 23:59:59", "9999-12-31T23:59:59.000Z"),
             ("0001-01-01 00:00:00", "0001-01-01T00:00:00.000Z"),
             ("10000-01-01 00:00:00", None),
@@ -100,11 +100,11 @@ class SingleTests(SynchronousTestCase):
             ("2019-02-29 00:00:00", None),
             ("", None),
         ):
-            hours = -5 if told is not None and told.startswith("9") else 5
+            hours = -5 if reported is not None and reported.startswith("9") else 5
             arrivals = InboundReader("tg", epoch="e", utc_offset_s=hours * 3600.0)
             (inbound,) = arrivals.take(read(single(Recvtime=recvtime), 1), 1000.0)
             sent_at = inbound.sent_at
-            self.assertEqual(None if sent_at is None else rfc3339(sent_at), told)
+            self.assertEqual(None if sent_at is None else rfc3339(sent_at), reported)
 
     def test_t18_form_of_2025(self) -> None:
         """Index 0, a byte order mark, a blank at the end that stays."""
@@ -149,8 +149,8 @@ class SingleTests(SynchronousTestCase):
         (untold,) = Gateway().take(single())
         self.assertIsNone(untold.sent_at)
         moscow = InboundReader("tg", utc_offset_s=3 * 3600.0)
-        (told,) = moscow.take(read(single(Recvtime="1970-01-01 03:00:10"), 1), 5.0)
-        self.assertEqual(told.sent_at, 10.0)
+        (reported,) = moscow.take(read(single(Recvtime="1970-01-01 03:00:10"), 1), 5.0)
+        self.assertEqual(reported.sent_at, 10.0)
         (odd,) = moscow.take(read(single(Recvtime="yesterday"), 1), 5.0)
         self.assertIsNone(odd.sent_at)
 
@@ -184,7 +184,7 @@ class SegmentsTests(SynchronousTestCase):
             {name: sorted(group) for name, group in gateway.groups().items()},
             {"1.0": [0, 1], "2.0": [1, 2], "3.0": [0, 1], "4.0": [1, 2]},
         )
-        self.assertEqual(len(gateway.told), 8)
+        self.assertEqual(len(gateway.reported), 8)
 
     def test_t22_both_ends_are_of_two_sms(self) -> None:
         """Index 0 and index 2 of 2 cannot be of one SMS (field report B27)."""
@@ -212,7 +212,7 @@ class SegmentsTests(SynchronousTestCase):
         gateway = Gateway()
         gateway.part(2, 2, content="%8F+end")
         gateway.part(1, 2, content="%EF%BB%BF%D0%BF%D1")
-        group = SegmentGroup("id", 0.0, 2, gateway.told)
+        group = SegmentGroup("id", 0.0, 2, gateway.reported)
         self.assertEqual(joined(group).text, "пя end")
 
     def test_t22_repeated_segment(self) -> None:
@@ -269,7 +269,7 @@ class SegmentsTests(SynchronousTestCase):
         for number in range(GROUP_LIMIT * 3):
             gateway.part(1, 2, reference=f"{number:08X}")
         self.assertEqual(len(gateway.arrivals._open), GROUP_LIMIT)
-        self.assertEqual(len(gateway.told), GROUP_LIMIT * 3)
+        self.assertEqual(len(gateway.reported), GROUP_LIMIT * 3)
 
     def test_senders_and_ports_do_not_mix(self) -> None:
         """The same ID from another phone, or on another port, is another SMS."""

@@ -59,7 +59,7 @@ class Device:
         self.now = BEGIN
         self.ports = Ports(ports or (1,), interval_s=interval_s)
         self.ids = SmsIds()
-        self.told: list[session_events.SessionEvent] = []
+        self.reported: list[session_events.SessionEvent] = []
         self.answers_pings = True
         self._unread = ""
         self.connect()
@@ -71,7 +71,7 @@ class Device:
     def says(self, *chunks: bytes) -> None:
         """Let the device send."""
         for chunk in chunks:
-            self.told += self.session.receive(chunk, self.now)
+            self.reported += self.session.receive(chunk, self.now)
 
     def later(self, seconds: float) -> None:
         """Let time pass, as a timer that follows `next_deadline` would."""
@@ -79,10 +79,10 @@ class Device:
         while (at := self.session.next_deadline()) is not None and at <= end:
             assert at >= self.now - 1e-9, "a deadline that was not served"
             self.now = max(at, self.now)
-            self.told += self.session.tick(self.now)
+            self.reported += self.session.tick(self.now)
             self._pong()
         self.now = end
-        self.told += self.session.tick(self.now)
+        self.reported += self.session.tick(self.now)
 
     def _pong(self) -> None:
         self._unread += self.session.outbox().decode()
@@ -113,7 +113,7 @@ class Device:
         """Submit an SMS and let the session write."""
         sms = SmsCommand(to, encode_text(text), segments, only)
         ticket = self.session.submit(sms, self.now)
-        self.told += self.session.tick(self.now)
+        self.reported += self.session.tick(self.now)
         return ticket
 
     def sent_id(self) -> str:
@@ -124,7 +124,7 @@ class Device:
 
     def of(self, kind: type[E]) -> list[E]:
         """Return what was told of one kind."""
-        return [event for event in self.told if isinstance(event, kind)]
+        return [event for event in self.reported if isinstance(event, kind)]
 
     def outcome(self) -> Outcome:
         """Return what became of the only settled SMS."""
@@ -307,9 +307,9 @@ class SendingTests(SynchronousTestCase):
         assert isinstance(refused, Refused)
         self.assertIs(refused.scope, Scope.CHANNEL_FOR_A_WHILE)
         # the next connection's commands get no late answers of this one
-        count = len(device.told)
+        count = len(device.reported)
         device.says(TAKEN + TAKEN)
-        self.assertEqual(device.told[count:], [])
+        self.assertEqual(device.reported[count:], [])
 
     def test_t09_an_answer_counts_only_for_its_action(self) -> None:
         """A wrong ActionID answers nothing."""
@@ -453,7 +453,7 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(device.of(session_events.SmsSettled), [])
         self.assertEqual(len(device.of(session_events.UnexpectedResult)), 5)
         # the same device, connected anew: old ids are nobody's
-        device.told += device.session.lost("cut", device.now)
+        device.reported += device.session.lost("cut", device.now)
         device.connect()
         device.log_in()
         device.later(30.0)
@@ -505,7 +505,7 @@ class SendingTests(SynchronousTestCase):
         device = Device().log_in()
         device.send()
         device.says(TAKEN, result(device.sent_id()))
-        device.told.clear()
+        device.reported.clear()
         device.later(9.0)
         self.assertEqual(device.of(session_events.PortReady), [])
         device.later(1.0)
@@ -534,7 +534,7 @@ class SendingTests(SynchronousTestCase):
         device = Device(1, 2).log_in()
         device.ports.update({2: "Power off", 3: "Power on, Up"})
         device.session.submit(SmsCommand(TO, "Hi", only=(1,)), device.now)
-        device.told += device.session.tick(device.now)
+        device.reported += device.session.tick(device.now)
         refused = device.outcome()
         assert isinstance(refused, Refused)
         self.assertIs(refused.scope, Scope.MESSAGE)
@@ -577,8 +577,8 @@ class LivenessTests(SynchronousTestCase):
         """The partial event is discarded; the end is told once."""
         device = Device().log_in()
         device.says(b"Event: ReceivedSMS\r\nSender: +79\r\nContent: ha")
-        device.told += device.session.lost("closed", device.now)
-        device.told += device.session.lost("closed again", device.now)
+        device.reported += device.session.lost("closed", device.now)
+        device.reported += device.session.lost("closed again", device.now)
         self.assertEqual(device.of(session_events.TgSmsReceived), [])
         self.assertEqual(
             device.of(session_events.ConnectionEnded),
@@ -633,23 +633,23 @@ class LivenessTests(SynchronousTestCase):
                 device.later(7.0)
             elif blocks:
                 device.says(blocks.pop())
-        device.told += device.session.lost("end", device.now)
+        device.reported += device.session.lost("end", device.now)
         settled = [one.ticket for one in device.of(session_events.SmsSettled)]
         self.assertEqual(sorted(settled), tickets)
 
     def test_t31_other_events(self) -> None:
         """Events of other concerns tell nothing."""
         device = Device().log_in()
-        count = len(device.told)
+        count = len(device.reported)
         for name in ("FullyBooted", "PeerStatus", "Nonsense", ""):
             device.says(f"Event: {name}\r\nPrivilege: x\r\nID: 1\r\n\r\n".encode())
-        self.assertEqual(device.told[count:], [])
+        self.assertEqual(device.reported[count:], [])
 
     def test_goodbye(self) -> None:
         """Logoff is the last that leaves, and its answer ends it."""
         device = Device().log_in()
         device.session.log_off()
-        device.told += device.session.tick(device.now)
+        device.reported += device.session.tick(device.now)
         self.assertIn("Action: Logoff", device.written())
         device.says(b"Response: Goodbye\r\nMessage: Thanks for all the fish.\r\n\r\n")
         self.assertEqual(
@@ -738,7 +738,7 @@ class PollTests(SynchronousTestCase):
         """A query's output is told; without a login, or an answer, why not."""
         device = Device().log_in()
         ticket = device.session.query("gsm send at 2 AT+CSQ", 10.0)
-        device.told += device.session.tick(device.now)
+        device.reported += device.session.tick(device.now)
         self.assertIn("command: gsm send at 2 AT+CSQ\r\n", device.written())
         device.says(follows("OK\n"))
         self.assertEqual(
@@ -746,13 +746,13 @@ class PollTests(SynchronousTestCase):
             [session_events.CommandOutput(ticket, "OK")],
         )
         device.session.query("gsm send at 2 AT", 10.0)
-        device.told += device.session.tick(device.now)
+        device.reported += device.session.tick(device.now)
         device.later(10.0)
         last = device.of(session_events.CommandOutput)[-1]
         self.assertIsNone(last.output)
         self.assertIn("no answer", last.error)
         device.session.query("gsm show spans", 10.0)
-        device.told += device.session.tick(device.now)
+        device.reported += device.session.tick(device.now)
         self.assertIn(
             "not logged in", device.of(session_events.CommandOutput)[-1].error
         )

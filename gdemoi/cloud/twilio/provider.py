@@ -246,23 +246,23 @@ class Twilio(TwilioMessages[TwilioSettings]):
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
-        told = answer.told()
-        sid = word_of(told.get("sid"))
-        code = number_of(told.get("code"))
+        fields = answer.fields()
+        sid = word_of(fields.get("sid"))
+        code = number_of(fields.get("code"))
         if answer.status in (200, 201):
             if not sid:
                 return Uncertain(why=f"twilio: {answer.status} without a readable sid")
-            trouble = _trouble(told)
+            trouble = _trouble(fields)
             if trouble is not None:
                 return contradiction("twilio", f"a sid and {trouble}", (sid,))
             return Accepted(
-                provider_ids=(sid,), segments=count_of(told.get("num_segments"))
+                provider_ids=(sid,), segments=count_of(fields.get("num_segments"))
             )
         outcome = self.refused(
             answer,
             now,
             code=None if code is None else str(int(code)),
-            text=text_of(told.get("message")),
+            text=text_of(fields.get("message")),
             ids=(sid,) if sid else (),
         )
         if code == QUEUE_FULL and isinstance(outcome, Refused):
@@ -365,14 +365,14 @@ class Twilio(TwilioMessages[TwilioSettings]):
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return one page; the next page's address is relative to the host."""
-        told, spoilt = answer.read()
+        fields, spoilt = answer.read()
         rows = [
             row
-            for row in mappings_of(told.get("messages"))
+            for row in mappings_of(fields.get("messages"))
             if row.get("direction") == "inbound"
         ]
         dates = [date for row in rows if (date := date_of(row.get("date_sent")))]
-        following = text_of(told.get("next_page_uri")) or ""
+        following = text_of(fields.get("next_page_uri")) or ""
         # a path, so that credentials go to no other host
         more = following.startswith("/")
         return InboundPage(
@@ -389,18 +389,20 @@ class Twilio(TwilioMessages[TwilioSettings]):
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance and its currency."""
-        told = answer.told()
-        value = number_of(told.get("balance"))
-        return None if value is None else Balance(value, text_of(told.get("currency")))
+        fields = answer.fields()
+        value = number_of(fields.get("balance"))
+        return (
+            None if value is None else Balance(value, text_of(fields.get("currency")))
+        )
 
 
-def _trouble(told: Mapping[str, Any]) -> str | None:
+def _trouble(fields: Mapping[str, Any]) -> str | None:
     """Return what a message resource that was just made complains of, if anything."""
     for name in ("error_code", "code"):
-        code = text_of(told.get(name))
+        code = text_of(fields.get(name))
         if code:
             return f"{name} {code}"
-    word = text_of(told.get("status")) or ""
+    word = text_of(fields.get("status")) or ""
     return f"status {word}" if word in ("failed", "undelivered") else None
 
 

@@ -285,19 +285,19 @@ class VonageAccount(Provider[VonageSettings]):
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return one page of inbound records."""
-        told, spoilt = answer.read()
-        records = _records_in(told)
+        fields, spoilt = answer.read()
+        records = _records_in(fields)
         dates = [at for r in records if (at := iso_time(r.get("date_received")))]
         return InboundPage(
             inbounds=tuple(
                 with_octets(self._inbound_of_record(r, now), spoilt) for r in records
             ),
-            next=self._next_of(told),
+            next=self._next_of(fields),
             newest=max(dates, default=None),
         )
 
-    def _next_of(self, told: Mapping[str, Any]) -> HttpRequest | None:
-        links = told.get("_links")
+    def _next_of(self, fields: Mapping[str, Any]) -> HttpRequest | None:
+        links = fields.get("_links")
         following = links.get("next") if isinstance(links, dict) else None
         href = following.get("href") if isinstance(following, dict) else None
         # credentials go to the host we were told to trust, and to no other
@@ -325,9 +325,9 @@ class VonageAccount(Provider[VonageSettings]):
 
     def balance_of(self, answer: HttpAnswer) -> Balance | None:
         """Return the balance, always in euro, out of a balance or a send answer."""
-        told = answer.told()
-        value = number_of(told.get("value"))
-        for entry in objects_in(told.get("messages")):
+        fields = answer.fields()
+        value = number_of(fields.get("value"))
+        for entry in objects_in(fields.get("messages")):
             if "remaining-balance" in entry:
                 value = number_of(entry["remaining-balance"])
         return None if value is None else Balance(value, "EUR")
@@ -342,8 +342,8 @@ def iso_text(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _records_in(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return mappings_of(told.get("records") or [])
+def _records_in(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return mappings_of(fields.get("records") or [])
 
 
 def _id_of(record: Mapping[str, Any]) -> str:

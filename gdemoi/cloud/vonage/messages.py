@@ -112,21 +112,21 @@ class VonageMessages(VonageAccount):
 
     def outcome_of(self, answer: HttpAnswer, now: float) -> Outcome:
         """Return what the answer to the POST means."""
-        told = answer.told()
-        uuid = word_of(told.get("message_uuid"))
+        fields = answer.fields()
+        uuid = word_of(fields.get("message_uuid"))
         if 200 <= answer.status < 300:
             if not uuid:
                 return Uncertain(why=f"vonage: {answer.status} without a message_uuid")
-            problem = _problem_text(told)
+            problem = _problem_text(fields)
             if problem:
                 return contradiction("vonage", f"a message_uuid and {problem}", (uuid,))
             return Accepted(provider_ids=(uuid,), segments=0)
         if uuid:
             why = f"HTTP {answer.status} and a message_uuid"
             return contradiction("vonage", why, (uuid,))
-        text = _problem_text(told) or f"HTTP {answer.status}"
+        text = _problem_text(fields) or f"HTTP {answer.status}"
         error_class = error_class_of_problem(answer.status, text)
-        if error_class is ErrorClass.REJECT and _blames_sender(told):
+        if error_class is ErrorClass.REJECT and _blames_sender(fields):
             error_class = ErrorClass.SENDER
         return outcome_of_error_class(
             error_class,
@@ -144,20 +144,20 @@ class VonageMessages(VonageAccount):
         proof = self._checked(webhook, now)
         if isinstance(proof, WebhookDenied):
             return proof
-        return proof.of(self._told(webhook, now), self.settings.remembered_s)
+        return proof.of(self._content(webhook, now), self.settings.remembered_s)
 
-    def _told(self, webhook: Webhook, now: float) -> WebhookContent:
+    def _content(self, webhook: Webhook, now: float) -> WebhookContent:
         read, spoilt = read_repaired(webhook.body)
-        told = mapping_of(read)
-        uuid = text_of(told.get("message_uuid"))
+        fields = mapping_of(read)
+        uuid = text_of(fields.get("message_uuid"))
         if not uuid:
             return WebhookContent(ignored="no message_uuid")
         reply = WebhookReply(200)
         if webhook.kind is WebhookKind.INCOMING:
-            inbound = with_octets(self._inbound(uuid, told, now), spoilt)
+            inbound = with_octets(self._inbound(uuid, fields, now), spoilt)
             return WebhookContent(inbounds=(inbound,), reply=reply)
-        receipt = self._receipt(uuid, told)
-        known = (text_of(told.get("status")) or "").lower() in STATUSES
+        receipt = self._receipt(uuid, fields)
+        known = (text_of(fields.get("status")) or "").lower() in STATUSES
         return WebhookContent(
             receipts=(receipt,),
             reply=reply,
@@ -186,58 +186,58 @@ class VonageMessages(VonageAccount):
         mark = f"jti:{claims.get('jti')}:{claims.get('payload_hash')}"
         return SignatureProof(claims["iat"], mark)
 
-    def _receipt(self, uuid: str, told: Mapping[str, Any]) -> Receipt:
-        error = told.get("error")
+    def _receipt(self, uuid: str, fields: Mapping[str, Any]) -> Receipt:
+        error = fields.get("error")
         problem = error if isinstance(error, dict) else {}
         code = text_of(problem.get("title"))
-        word = text_of(told.get("status")) or ""
+        word = text_of(fields.get("status")) or ""
         if code == TTL_PASSED and STATUSES.get(word.lower()) is MessageState.REJECTED:
             word = "expired"
         return self.receipt(
             uuid,
             word,
             code,
-            about=text_of(told.get("to")),
-            reference=text_of(told.get("client_ref")) or None,
-            at=iso_time(told.get("timestamp")),
-            raw=f"status={text_of(told.get('status'))}"
+            about=text_of(fields.get("to")),
+            reference=text_of(fields.get("client_ref")) or None,
+            at=iso_time(fields.get("timestamp")),
+            raw=f"status={text_of(fields.get('status'))}"
             + (f" error={code} {text_of(problem.get('detail'))}" if code else ""),
             verified=self.settings.signature_secret is not None,
         )
 
-    def _inbound(self, uuid: str, told: Mapping[str, Any], now: float) -> Inbound:
-        sms = told.get("sms")
+    def _inbound(self, uuid: str, fields: Mapping[str, Any], now: float) -> Inbound:
+        sms = fields.get("sms")
         parts = sms.get("num_messages") if isinstance(sms, dict) else None
-        to = text_of(told.get("to"))
+        to = text_of(fields.get("to"))
         return self.new_inbound(
             uuid,
-            text_of(told.get("from")) or "",
+            text_of(fields.get("from")) or "",
             to,
-            text_of(told.get("text")) or "",
+            text_of(fields.get("text")) or "",
             received_at=now,
-            sent_at=iso_time(told.get("timestamp")),
+            sent_at=iso_time(fields.get("timestamp")),
             segments=count_of(parts) or 1,
             dedup_window_s=self.remembered_s,
         )
 
 
-def _blames_sender(told: Mapping[str, Any]) -> bool:
-    if (text_of(told.get("type")) or "").endswith(BAD_SENDER):
+def _blames_sender(fields: Mapping[str, Any]) -> bool:
+    if (text_of(fields.get("type")) or "").endswith(BAD_SENDER):
         return True
-    return _invalid(told) == ["from"]
+    return _invalid(fields) == ["from"]
 
 
-def _invalid(told: Mapping[str, Any]) -> list[str]:
+def _invalid(fields: Mapping[str, Any]) -> list[str]:
     """Return the names of the parameters that an RFC 7807 problem is about."""
-    found = told.get("invalid_parameters")
+    found = fields.get("invalid_parameters")
     names = [text_of(one.get("name")) for one in objects_in(found)]
     return [name for name in names if name]
 
 
-def _problem_text(told: Mapping[str, Any]) -> str:
+def _problem_text(fields: Mapping[str, Any]) -> str:
     """Return an RFC 7807 problem as one line, with the names of bad parameters."""
-    words = [text_of(told.get(name)) for name in ("title", "detail")]
-    invalid = _invalid(told)
+    words = [text_of(fields.get(name)) for name in ("title", "detail")]
+    invalid = _invalid(fields)
     if invalid:
         words.append("invalid: " + ", ".join(invalid))
     return "; ".join(word for word in words if word)

@@ -178,8 +178,8 @@ class VonageSms(VonageAccount):
             return proof
         if fields.get("api-key", self.settings.api_key) != self.settings.api_key:
             return WebhookDenied(403, "another account")
-        told = self._told(webhook.kind, fields, now)
-        return proof.of(told, self.settings.remembered_s)
+        content = self._content(webhook.kind, fields, now)
+        return proof.of(content, self.settings.remembered_s)
 
     def _checked(
         self, fields: Mapping[str, str], now: float
@@ -197,7 +197,7 @@ class VonageSms(VonageAccount):
         nonce = fields.get("nonce")
         return SignatureProof(signed_at, None if nonce is None else f"nonce:{nonce}")
 
-    def _told(
+    def _content(
         self, kind: WebhookKind, fields: Mapping[str, str], now: float
     ) -> WebhookContent:
         provider_id = fields.get("messageId")

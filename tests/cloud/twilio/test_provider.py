@@ -247,22 +247,22 @@ class OutcomeTests(SynchronousTestCase):
 
 
 class StatusTests(SynchronousTestCase):
-    def receipt(self, told: Any) -> Any:
-        assert isinstance(told, WebhookContent)
-        (receipt,) = told.receipts
+    def receipt(self, fields: Any) -> Any:
+        assert isinstance(fields, WebhookContent)
+        (receipt,) = fields.receipts
         return receipt
 
     def test_tw10_a_signed_status_is_a_verified_receipt(self) -> None:
         """delivered is final, verified, and names our own id; the answer is empty."""
-        told = status("delivered")
-        receipt = self.receipt(told)
+        fields = status("delivered")
+        receipt = self.receipt(fields)
         self.assertEqual(receipt.state, MessageState.DELIVERED)
         self.assertTrue(receipt.verified)
         self.assertEqual(
             (receipt.provider_id, receipt.message_id, receipt.about, receipt.account),
             ("SM1", "g1", "+79001234567", f"twilio:{ACCOUNT}"),
         )
-        self.assertEqual((told.reply.status, told.reply.body), (204, b""))
+        self.assertEqual((fields.reply.status, fields.reply.body), (204, b""))
 
     def test_tw13_error_codes_tell_expired_from_undelivered(self) -> None:
         """30036 is expired; other codes are kept raw."""
@@ -297,16 +297,16 @@ class StatusTests(SynchronousTestCase):
     def test_what_says_nothing_new_tells_nothing(self) -> None:
         """queued and sending: accepted was told by the answer already."""
         for word in ("queued", "sending", "accepted", "scheduled"):
-            told = status(word)
-            self.assertEqual((told.receipts, told.reply.status), ((), 204), word)
+            fields = status(word)
+            self.assertEqual((fields.receipts, fields.reply.status), ((), 204), word)
 
     def test_tw15_an_unknown_word_is_kept_and_counted(self) -> None:
         """A new status of Twilio's does not disturb, and is not final."""
-        told = status("teleported")
-        self.assertEqual(told.reply.status, 204)
-        self.assertEqual(self.receipt(told).state, MessageState.ENROUTE)
-        self.assertIn("teleported", self.receipt(told).error.text)
-        self.assertEqual(told.ignored, "unknown status word")
+        fields = status("teleported")
+        self.assertEqual(fields.reply.status, 204)
+        self.assertEqual(self.receipt(fields).state, MessageState.ENROUTE)
+        self.assertIn("teleported", self.receipt(fields).error.text)
+        self.assertEqual(fields.ignored, "unknown status word")
 
     def test_tw11_a_repeat_bears_the_same_mark(self) -> None:
         """The door tells each (sid, status) once."""
@@ -350,7 +350,7 @@ class StatusTests(SynchronousTestCase):
             ),
         ):
             signed = signature("tok" if right else "x", url + query, [])
-            told = PROVIDER.events_of(
+            fields = PROVIDER.events_of(
                 Webhook(
                     kind=WebhookKind.STATUS,
                     method="POST",
@@ -364,15 +364,15 @@ class StatusTests(SynchronousTestCase):
                 NOW,
             )
             if expected is not None:
-                self.assertEqual(told, expected)
+                self.assertEqual(fields, expected)
             else:
-                self.assertEqual(self.receipt(told).state, MessageState.DELIVERED)
+                self.assertEqual(self.receipt(fields).state, MessageState.DELIVERED)
 
     def test_tw22_another_account_is_refused(self) -> None:
         """A well-signed webhook about another AccountSid is not ours."""
         pairs = [("MessageSid", "SM1"), ("AccountSid", "AC" + "f" * 32)]
-        told = PROVIDER.events_of(webhook(WebhookKind.STATUS, pairs), NOW)
-        self.assertEqual(told, WebhookDenied(403, "another account"))
+        fields = PROVIDER.events_of(webhook(WebhookKind.STATUS, pairs), NOW)
+        self.assertEqual(fields, WebhookDenied(403, "another account"))
 
     def test_tw24_shared_keys(self) -> None:
         """SHA-256 with the shared key; unknown algorithms and missing keys fail."""
@@ -399,8 +399,8 @@ class StatusTests(SynchronousTestCase):
                     (settings, f"key=webhooks_sharedkey_1,algorithm={algorithm}"),
                 ),
             )
-            told = provider.events_of(hook, NOW)
-            self.assertEqual(isinstance(told, WebhookContent), good, algorithm)
+            fields = provider.events_of(hook, NOW)
+            self.assertEqual(isinstance(fields, WebhookContent), good, algorithm)
 
     def test_a_get_webhook_is_signed_by_its_address(self) -> None:
         """All fields are in the query, which is signed as it came."""
@@ -414,8 +414,8 @@ class StatusTests(SynchronousTestCase):
             url=url,
             headers=(("x-twilio-signature", signature("tok", url, [])),),
         )
-        told = PROVIDER.events_of(hook, NOW)
-        self.assertEqual(self.receipt(told).state, MessageState.ENROUTE)
+        fields = PROVIDER.events_of(hook, NOW)
+        self.assertEqual(self.receipt(fields).state, MessageState.ENROUTE)
 
     def test_a_signed_body_without_a_sid_is_their_fault(self) -> None:
         """What Twilio cannot have meant is 400."""
@@ -437,16 +437,16 @@ class InboundTests(SynchronousTestCase):
             ("Unheard", "of"),
         ]
         url = "https://gw.example.org/sms/ch/incoming"
-        told = PROVIDER.events_of(webhook(WebhookKind.INCOMING, pairs, url=url), NOW)
-        assert isinstance(told, WebhookContent)
-        (inbound,) = told.inbounds
+        fields = PROVIDER.events_of(webhook(WebhookKind.INCOMING, pairs, url=url), NOW)
+        assert isinstance(fields, WebhookContent)
+        (inbound,) = fields.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         self.assertEqual(
             (inbound.text, inbound.segments, inbound.from_, inbound.to),
             (" #ok ", 2, "+79001234567", "+14155552345"),
         )
         self.assertEqual(
-            (told.reply.status, told.reply.content_type, told.reply.body),
+            (fields.reply.status, fields.reply.content_type, fields.reply.body),
             (200, "text/xml", b"<Response/>"),
         )
 

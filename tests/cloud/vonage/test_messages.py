@@ -30,14 +30,14 @@ def draft(**changes: Any) -> CloudMessage:
     return CloudMessage(**{**fields, **changes})
 
 
-def hook(told: Any, kind: WebhookKind = WebhookKind.STATUS) -> Any:
+def hook(fields: Any, kind: WebhookKind = WebhookKind.STATUS) -> Any:
     return PROVIDER.events_of(
         Webhook(
             kind=kind,
             method="POST",
             url="https://gw.example.org/sms/ch/status",
             headers=(("content-type", "application/json"),),
-            body=json.dumps(told).encode(),
+            body=json.dumps(fields).encode(),
         ),
         NOW,
     )
@@ -142,7 +142,7 @@ class OutcomeTests(SynchronousTestCase):
 
 class StatusTests(SynchronousTestCase):
     def receipt(self, status: str, **changes: Any) -> Any:
-        told = hook(
+        fields = hook(
             {
                 "message_uuid": UUID,
                 "channel": "sms",
@@ -154,8 +154,8 @@ class StatusTests(SynchronousTestCase):
                 **changes,
             }
         )
-        assert isinstance(told, WebhookContent)
-        return told.receipts[0]
+        assert isinstance(fields, WebhookContent)
+        return fields.receipts[0]
 
     def test_vm03_statuses(self) -> None:
         """rejected with 1360 is expired; the others by their word."""
@@ -189,7 +189,7 @@ class StatusTests(SynchronousTestCase):
 class InboundTests(SynchronousTestCase):
     def test_an_inbound_message_is_whole(self) -> None:
         """Segments are joined by Vonage already."""
-        told = hook(
+        fields = hook(
             {
                 "channel": "sms",
                 "message_uuid": UUID,
@@ -201,7 +201,7 @@ class InboundTests(SynchronousTestCase):
             },
             WebhookKind.INCOMING,
         )
-        (inbound,) = told.inbounds
+        (inbound,) = fields.inbounds
         self.assertEqual(
             (inbound.text, inbound.segments, inbound.from_, inbound.to),
             (" ok ", 2, "+79001234567", "+34600000000"),

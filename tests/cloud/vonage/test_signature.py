@@ -82,7 +82,7 @@ class SmsSignatureTests(SynchronousTestCase):
 
 
 class TokenTests(SynchronousTestCase):
-    def told(
+    def answer(
         self, authorization: str | None, body: str = JWT["body"], **changes: Any
     ) -> Any:
         settings = vonage(api="messages", signature_secret=JWT["secret"], **changes)
@@ -107,12 +107,12 @@ class TokenTests(SynchronousTestCase):
         self.assertGreaterEqual(len(JWT["cases"]), 7)
         self.assertIn("iat one hour old", [case["name"] for case in JWT["cases"]])
         for case in JWT["cases"]:
-            told = self.told(case["authorization"])
+            answer = self.answer(case["authorization"])
             if case["valid"] or case["name"] == "iat one hour old":
-                self.assertIsInstance(told, WebhookContent, case["name"])
+                self.assertIsInstance(answer, WebhookContent, case["name"])
             else:
-                assert isinstance(told, WebhookDenied), case["name"]
-                self.assertEqual(told.status, 401, case["name"])
+                assert isinstance(answer, WebhookDenied), case["name"]
+                self.assertEqual(answer.status, 401, case["name"])
 
     def test_vm04_a_token_is_good_for_as_long_as_vonage_repeats(self) -> None:
         """25 hours back, an hour ahead, or what the setting says (field report A9)."""
@@ -131,14 +131,14 @@ class TokenTests(SynchronousTestCase):
                 "api_key": "abcd1234",
             }
             token = jwt.encode(claims, JWT["secret"], algorithm="HS256")
-            told = self.told(f"Bearer {token}", **changes)
+            answer = self.answer(f"Bearer {token}", **changes)
             self.assertIsInstance(
-                told, WebhookContent if good else WebhookDenied, age_s
+                answer, WebhookContent if good else WebhookDenied, age_s
             )
 
     def test_vm04_a_missing_token_asks_vonage_to_come_again(self) -> None:
         """Vonage says that it may send an unsigned call by a fault: 503."""
-        self.assertEqual(self.told(None), WebhookDenied(503, "no token"))
+        self.assertEqual(self.answer(None), WebhookDenied(503, "no token"))
 
     def test_vm04_other_ways_to_be_wrong(self) -> None:
         """Another secret, another account, no hash, alg none: 401."""
@@ -162,21 +162,21 @@ class TokenTests(SynchronousTestCase):
             jwt.encode(no_hash, secret, algorithm="HS256"),
             f"{none}.",
         ):
-            told = self.told(f"Bearer {token}")
-            assert isinstance(told, WebhookDenied)
-            self.assertEqual(told.status, 401)
+            answer = self.answer(f"Bearer {token}")
+            assert isinstance(answer, WebhookDenied)
+            self.assertEqual(answer.status, 401)
         good = jwt.encode(claims, secret, algorithm="HS256")
-        self.assertIsInstance(self.told(f"Bearer {good}"), WebhookContent)
-        self.assertIsInstance(self.told(f"bearer {good}"), WebhookContent)
+        self.assertIsInstance(self.answer(f"Bearer {good}"), WebhookContent)
+        self.assertIsInstance(self.answer(f"bearer {good}"), WebhookContent)
 
     def test_vm05_a_token_is_for_one_body(self) -> None:
         """With another body it is 401; with the same it bears the same mark."""
         good = JWT["cases"][0]["authorization"]
-        first, second = self.told(good), self.told(good)
+        first, second = self.answer(good), self.answer(good)
         self.assertEqual(first.replay_key, second.replay_key)
-        told = self.told(good, JWT["body"].replace("delivered", "rejected"))
-        assert isinstance(told, WebhookDenied)
-        self.assertEqual(told.status, 401)
+        answer = self.answer(good, JWT["body"].replace("delivered", "rejected"))
+        assert isinstance(answer, WebhookDenied)
+        self.assertEqual(answer.status, 401)
 
     @given(st.text(max_size=80))
     def test_any_authorization_gets_a_verdict(self, word: str) -> None:

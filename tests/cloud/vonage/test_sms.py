@@ -126,8 +126,8 @@ class SendTests(SynchronousTestCase):
 
     def test_vs02_unicode_is_said_by_us(self) -> None:
         """What is not GSM would arrive as question marks otherwise."""
-        told = form(draft(text="Привет", unicode=True))
-        self.assertEqual((told["type"], told["text"]), ("unicode", "Привет"))
+        fields = form(draft(text="Привет", unicode=True))
+        self.assertEqual((fields["type"], fields["text"]), ("unicode", "Привет"))
 
     def test_vs03_a_short_validity_is_raised(self) -> None:
         """Ten seconds become Vonage's least, in milliseconds."""
@@ -141,12 +141,12 @@ class SendTests(SynchronousTestCase):
     def test_binary_and_flash(self) -> None:
         """Octets and header in hex; class 0 for flash; no text with octets."""
         binary = message(None, binary=b"\x01\xff", udh=b"\x06\x05\x04\x0b\x84\x0b\x84")
-        told = form(draft(message=binary, text=None))
+        fields = form(draft(message=binary, text=None))
         self.assertEqual(
-            (told["type"], told["body"], told["udh"]),
+            (fields["type"], fields["body"], fields["udh"]),
             ("binary", "01ff", "0605040b840b84"),
         )
-        self.assertNotIn("text", told)
+        self.assertNotIn("text", fields)
         self.assertEqual(form(draft(message=message(flash=True)))["message-class"], "0")
         refusal = PROVIDER.refusal(
             draft(message=message(None, binary=b"x" * 141), text=None)
@@ -168,8 +168,8 @@ class SendTests(SynchronousTestCase):
 
 class OutcomeTests(SynchronousTestCase):
     def outcome(self, *entries: dict[str, str]) -> Any:
-        told = {"message-count": str(len(entries)), "messages": list(entries)}
-        return PROVIDER.outcome_of(json_answer(200, **told), NOW)
+        fields = {"message-count": str(len(entries)), "messages": list(entries)}
+        return PROVIDER.outcome_of(json_answer(200, **fields), NOW)
 
     def test_vs05_two_segments(self) -> None:
         """Two ids; the price is summed exactly, the balance is the last one."""
@@ -267,13 +267,13 @@ class OutcomeTests(SynchronousTestCase):
 class StatusTests(SynchronousTestCase):
     def test_vs09_three_shapes_tell_the_same(self) -> None:
         """GET, form POST and JSON POST give equal receipts."""
-        told = [
+        fields = [
             PROVIDER.events_of(hook(signed(DLR), shape), NOW)
             for shape in ("get", "form", "json")
         ]
-        self.assertEqual(told[0], told[1])
-        self.assertEqual(told[1], told[2])
-        (receipt,) = told[0].receipts
+        self.assertEqual(fields[0], fields[1])
+        self.assertEqual(fields[1], fields[2])
+        (receipt,) = fields[0].receipts
         self.assertEqual(receipt.state, MessageState.DELIVERED)
         self.assertEqual(receipt.message_id, "g1")
         # 2020-01-01 14:00, the provider's time
@@ -309,8 +309,8 @@ class StatusTests(SynchronousTestCase):
         """A signature that covers none leaves no mark: two calls are two."""
         fields = {**DLR, "api-key": "abcd1234", "timestamp": str(int(NOW))}
         fields["sig"] = sms_signature(fields, SECRET, "md5hash")
-        told = PROVIDER.events_of(hook(fields), NOW)
-        self.assertEqual((told.replay_key, len(told.receipts)), (None, 1))
+        content = PROVIDER.events_of(hook(fields), NOW)
+        self.assertEqual((content.replay_key, len(content.receipts)), (None, 1))
 
     def test_status_words_without_a_code(self) -> None:
         """Each has its state, and a bad one says which it was."""
@@ -336,8 +336,8 @@ class StatusTests(SynchronousTestCase):
         """Missing, empty and foreign `sig`."""
         fields = signed(DLR)
         for sig in ("", "é", "0"):
-            told = PROVIDER.events_of(hook({**fields, "sig": sig}), NOW)
-            self.assertEqual(told, WebhookDenied(401, "signature"))
+            answer = PROVIDER.events_of(hook({**fields, "sig": sig}), NOW)
+            self.assertEqual(answer, WebhookDenied(401, "signature"))
 
     def test_vs15_another_account_is_403(self) -> None:
         """A well-signed call with another api-key."""
@@ -349,10 +349,10 @@ class StatusTests(SynchronousTestCase):
     def test_without_a_secret_nothing_is_proven(self) -> None:
         """Where the account does not sign, receipts are not verified."""
         provider = VonageSms(vonage(signature_secret=None), "ch")
-        told = provider.events_of(hook(DLR), NOW)
-        assert isinstance(told, WebhookContent)
-        self.assertFalse(told.receipts[0].verified)
-        self.assertIsNone(told.replay_key)
+        fields = provider.events_of(hook(DLR), NOW)
+        assert isinstance(fields, WebhookContent)
+        self.assertFalse(fields.receipts[0].verified)
+        self.assertIsNone(fields.replay_key)
         empty = provider.events_of(hook({}), NOW)
         assert isinstance(empty, WebhookContent)
         self.assertEqual(empty.ignored, "no messageId")
@@ -373,8 +373,10 @@ class InboundTests(SynchronousTestCase):
             "type": "text",
             **fields,
         }
-        told = PROVIDER.events_of(hook(signed(whole), kind=WebhookKind.INCOMING), NOW)
-        (inbound,) = told.inbounds
+        content = PROVIDER.events_of(
+            hook(signed(whole), kind=WebhookKind.INCOMING), NOW
+        )
+        (inbound,) = content.inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
         return inbound
 
