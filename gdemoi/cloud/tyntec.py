@@ -186,7 +186,10 @@ class Tyntec(Provider[TyntecSettings]):
         if 200 <= answer.status < 300:
             return self._taken(fields)
         # a problem's own `status` is the number of HTTP's
-        state, request_id = word_of(fields.get("status")), text_of(fields.get("requestId"))
+        state, request_id = (
+            word_of(fields.get("status")),
+            text_of(fields.get("requestId")),
+        )
         if request_id and state not in (None, "REJECTED"):
             why = f"HTTP {answer.status} and status {state}"
             return contradiction("tyntec", why, (request_id,))
