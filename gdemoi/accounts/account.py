@@ -6,7 +6,6 @@ counts: a crash may count one that was not taken, never the other way round.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from gdemoi.accounts.settings import AccountSettings
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IJournal
+from gdemoi.kit.recent import Recent
 from gdemoi.tasks import spawn
 
 CURSOR: Final = "account:{}"
@@ -58,7 +58,7 @@ class Account:
         self._spare_at = 0.0
         self._day = 0
         self._today = 0
-        self._repeats: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._repeats: Recent[bytes, tuple[float, str]] = Recent(_REMEMBERED)
 
     async def load(self) -> None:
         """Read how many messages the day has had; raises `Unavailable`."""
@@ -123,20 +123,14 @@ class Account:
     def first_of(self, fingerprint: bytes) -> str | None:
         """Return the id under which the same was taken within `dedup_window`."""
         window_s, now = self.settings.dedup_window_s, self._clock.seconds()
-        repeats = self._repeats
-        while repeats:
-            oldest = next(iter(repeats))
-            if repeats[oldest][0] + window_s > now and len(repeats) <= _REMEMBERED:
-                break
-            del repeats[oldest]
-        known = repeats.get(fingerprint)
+        self._repeats.forget(lambda taken: taken[0] + window_s <= now)
+        known = self._repeats.get(fingerprint)
         return None if known is None else known[1]
 
     def remember(self, fingerprint: bytes, message_id: str) -> None:
         """Keep the id of a message that was taken, for `first_of`."""
         if self.settings.dedup_window_s:
             self._repeats[fingerprint] = (self._clock.seconds(), message_id)
-            self._repeats.move_to_end(fingerprint)
 
     def describe(self) -> dict[str, Any]:
         """Return the account as an operator wants to see it."""

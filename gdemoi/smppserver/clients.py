@@ -7,11 +7,12 @@ nobody learns which half was right.
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
 from gdemoi.accounts.account import Account
+from gdemoi.kit.recent import Recent
 from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.pdus import (
     BindReceiver,
@@ -97,7 +98,7 @@ class Credentials:
 
     def __init__(self, clients: Mapping[str, SmppClient]) -> None:
         self._by_id = {one.system_id: one for one in clients.values()}
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self._failures: Recent[str, deque[float]] = Recent(_REMEMBERED)
 
     def find(self, request: BindRequest) -> SmppClient | None:
         """Return whose credentials these are, None: nobody's."""
@@ -109,11 +110,9 @@ class Credentials:
 
     def failed(self, host: str, now: float) -> None:
         """Remember that an address had the wrong credentials."""
-        times = self._failures.setdefault(host, deque(maxlen=FAILURES))
+        times = self._failures.get(host) or deque(maxlen=FAILURES)
         times.append(now)
-        self._failures.move_to_end(host)
-        if len(self._failures) > _REMEMBERED:
-            self._failures.popitem(last=False)
+        self._failures[host] = times
 
     def is_locked(self, host: str, now: float) -> bool:
         """Tell whether an address has guessed too often lately."""

@@ -177,8 +177,7 @@ class SmppServerSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can connect."""
-        host = parts_of(self.listen)[1].get("interface", "")
-        return host == "localhost" or is_loopback(host)
+        return is_loopback(parts_of(self.listen)[1].get("interface", ""))
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Tell what contradicts itself, as (key, why)."""
