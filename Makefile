@@ -1,11 +1,11 @@
-# make demo | test | check | bench: see README.rst; mutants | docs | news: CONTRIBUTING.rst
+# make demo | test | check | bench: see README.rst; the others: CONTRIBUTING.rst
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench mutants docs news clean
+.PHONY: demo test check bench soak mutants docs news clean
 
 # The stamps are remade when the requirements change.
 $(VENV)/.demo: setup.cfg pyproject.toml
@@ -48,6 +48,11 @@ bench: $(VENV)/.test
 	    $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(PEERS),--peers) \
 	    $(if $(BASE),--base $(BASE)) $(if $(JSON),--json $(JSON)) \
 	    $(if $(BESIDE),--beside $(BESIDE))
+
+# COUNT=1000000 RATE=1000, or ONLY=codec | smpp | goip
+soak: $(VENV)/.test
+	@$(BIN)/python -m bench.soak $(if $(ONLY),--only $(ONLY)) $(if $(COUNT),--count $(COUNT)) \
+	    $(if $(RATE),--rate $(RATE)) $(if $(HOURS),--hours $(HOURS))
 
 # a sample of each package; ARGS="text", ARGS="goip.lines": all mutants of it
 mutants: $(VENV)/.mutants

@@ -5,8 +5,6 @@ all datagrams lost each way, some doubled, all delayed.  Each line is offered an
 every 3 s; a line that is still busy is offered it when it is free (the lane's
 window).  Then the books are compared: what the gateway says of each SMS with what
 went on the air.
-
-``python -m bench.goip --hours 6`` runs it longer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Random and mutated PDUs through framer and decoder: ``python -m bench.soak_codec``.
+"""Random and mutated PDUs through framer and decoder.
 
-The number of PDUs is the argument (1,000,000 when there is none).  Nothing but
-values may come out: a PDU, `Unparsed`, or the framer's `LostFrame`; whatever was
-read and can be written must read the same again; and memory must not grow.
+Nothing but values may come out: a PDU, `Unparsed`, or the framer's `LostFrame`;
+whatever was read and can be written must read the same again; and memory must not
+grow.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import random
 import resource
 import struct
-import sys
-import time
 from collections import Counter
 
 from bench.codec import RECEIPT, SUBMIT_SM
@@ -117,11 +115,3 @@ def soak(total: int, seed: int = 1) -> Counter[str]:
     assert grown < GROWTH_KIB, f"memory grew by {grown} KiB"
     found["KiB grown"] = grown
     return found
-
-
-if __name__ == "__main__":
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    began = time.perf_counter()
-    for what, number in sorted(soak(wanted).items()):
-        print(f"{what:30} {number:12,}")
-    print(f"{'seconds':30} {time.perf_counter() - began:12.1f}")

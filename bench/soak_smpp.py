@@ -1,15 +1,13 @@
-"""Random and mutated PDUs into a bound channel: ``python -m bench.soak_smpp``.
+"""Random and mutated PDUs into a bound channel.
 
-The number of PDUs is the argument (1,000,000 when there is none).  Whatever an
-SMSC sends, nothing may be raised, the bind may end only for unbind or for a lost
-frame, each deliver_sm must be answered once, and memory must not grow.
+Whatever an SMSC sends, nothing may be raised, the bind may end only for unbind or for
+a lost frame, each deliver_sm must be answered once, and memory must not grow.
 """
 
 from __future__ import annotations
 
 import random
 import resource
-import sys
 import time
 from collections import Counter
 from struct import pack
@@ -120,7 +118,3 @@ def main(count: int) -> int:
     seconds = time.monotonic() - begun
     print(f"{seconds:.0f} s: " + ", ".join(f"{v:,} {k}" for k, v in told.items()))
     return 1 if wrong or grown_kib > GROWTH_KIB else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
