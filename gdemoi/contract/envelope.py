@@ -149,8 +149,12 @@ def parse(
     reply_to: str | None = None,
     correlation_id: str | None = None,
     traceparent: str | None = None,
+    new_id: Callable[[], str] | None = None,
 ) -> Outbound:
-    """Read one envelope; raise `InvalidMessage` naming the JSON field."""
+    """Read one envelope; raise `InvalidMessage` naming the JSON field.
+
+    Without an id of its own it gets `message_id`, or else one that `new_id` makes.
+    """
     try:
         envelope = _decode(body)
     except msgspec.ValidationError as fault:
@@ -166,6 +170,7 @@ def parse(
         reply_to=reply_to,
         correlation_id=correlation_id,
         traceparent=traceparent,
+        new_id=new_id,
     )
 
 
@@ -270,11 +275,14 @@ def complete(
     reply_to: str | None,
     correlation_id: str | None,
     traceparent: str | None = None,
+    new_id: Callable[[], str] | None = None,
 ) -> Outbound:
     """Check what the types cannot, and fill the defaults in."""
     id_ = message_id if envelope.id is None else envelope.id
     if id_ is None:
-        raise invalid("id is missing", "id")
+        if new_id is None:
+            raise invalid("id is missing", "id")
+        id_ = new_id()
     if not is_id(id_):
         raise invalid("id is 1 to 64 of A-Z a-z 0-9 . _ : -", "id")
     if reply_to is not None:
@@ -339,7 +347,7 @@ def _one(
             body,
             defaults=defaults,
             now=now,
-            message_id=new_id(),
+            new_id=new_id,
             traceparent=traceparent,
         )
     except InvalidMessage as invalid:

@@ -68,8 +68,6 @@ class MessageIntakeResource(Resource):
         if b"?" in request.uri:
             QueryParameters(request, ())
         gateway = self._gateway
-        if gateway.full():
-            raise Unavailable("the backlog is full")
         body: bytes = request.content.read()
         parsed = parse_many(
             body,

@@ -85,6 +85,8 @@ class Database:
         if kind == "postgresql" and psycopg is None:
             raise ConfigurationError(f"journal: {DRIVER.format(why=_NO_DRIVER)}")
         self.name = name
+        path = self.url.database or ""
+        self._path = "" if path == ":memory:" else path
         self.shared = kind == "postgresql"
         self.in_memory = kind == "sqlite" and not self.path
         self._readonly = readonly
@@ -98,14 +100,13 @@ class Database:
         self._cursor: Any = None
         self._lock: IO[str] | None = None
         # device and inode of the file and its write-ahead log, after the first commit
-        self._files: tuple[tuple[int, int], ...] | None = None
+        self._files: tuple[int, ...] | None = None
         self._size = 0
 
     @property
     def path(self) -> str:
         """The file of a SQLite journal; empty when it lives in memory."""
-        path = self.url.database or ""
-        return "" if path == ":memory:" else path
+        return self._path
 
     @property
     def lost(self) -> bool:
@@ -219,10 +220,10 @@ class Database:
 
         One that only reads sees one snapshot of the database until it ends.
         """
-        if self._files is not None:
-            # before connecting: that would make a new, empty journal
-            self._check_files()
         if self.lost:
+            if self._files is not None:
+                # before connecting: that would make a new, empty journal
+                self._check_files()
             self.connect()
         if self.shared and self._readonly:
             # PostgreSQL's default would show each query what was committed before it;
@@ -246,18 +247,18 @@ class Database:
     def _check_files(self) -> None:
         """See that the files have their names and length still; SQLite never looks."""
         try:
-            statuses = [os.stat(self.path), os.stat(self.path + "-wal")]
+            file, log = os.stat(self._path), os.stat(self._path + "-wal")
         except FileNotFoundError as error:
             raise Gone(f"{error.filename} was deleted under the gateway") from error
-        found = tuple((status.st_dev, status.st_ino) for status in statuses)
-        size, before = statuses[0].st_size, self._size
+        found = (file.st_dev, file.st_ino, log.st_dev, log.st_ino)
+        size, before = file.st_size, self._size
         if size < before:
-            see_that_it_is_whole(self.path, size)
+            see_that_it_is_whole(self._path, size)
         self._size = size
         if self._files is None:
             self._files = found
         elif found != self._files:
-            raise Gone(f"{self.path} was replaced under the gateway")
+            raise Gone(f"{self._path} was replaced under the gateway")
 
     def checkpoint(self) -> None:
         """Carry the write-ahead log into the file, as far as readers let us.

@@ -23,6 +23,7 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.facts import (
     Acceptance,
     AcceptResult,
+    AttemptEnded,
     Fact,
     InterruptedAttempt,
     OutboxEvent,
@@ -321,7 +322,13 @@ class Journal:
 
     def note(self, fact: Fact) -> Deferred[bool]:
         """Record a fact; False when the message has moved past it."""
-        return self._writes.put(receipts.note, self._transaction, fact, ids=(fact.id,))
+        return self._writes.put(
+            receipts.note,
+            self._transaction,
+            fact,
+            ids=(fact.id,),
+            patient=isinstance(fact, AttemptEnded),
+        )
 
     def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""
@@ -332,6 +339,7 @@ class Journal:
             receipt,
             self._reactor.seconds(),
             receipt_keys=[(receipt.account, key) for key in keys],
+            patient=True,
         )
 
     def inbound(self, inbound: Inbound) -> Deferred[str | None]:

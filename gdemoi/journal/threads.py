@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorTime,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -31,6 +34,12 @@ from gdemoi.journal.transaction import Transaction
 
 # More jobs and messages than this in one transaction gain nothing.
 BATCH_LIMIT: Final = 2_000
+# So many need not wait for the end of the reactor's turn.
+LARGE: Final = 100
+# How long jobs wait for others that nobody waits for (an attempt's outcome, a
+# receipt).  A crash meanwhile finds the attempt open, as if the answer had been as
+# much later.
+PATIENCE_S: Final = 0.004
 # So many facts may wait for the disk before new ones are turned away.
 WAITING_LIMIT: Final = 20_000
 
@@ -63,10 +72,10 @@ def tried(function: Callable[..., _T], *args: Any) -> _T | Failure:
 
     Whatever a job raises must reach its caller, and the thread goes on.
     """
-    found: list[_T | Failure] = []
-    done = maybeDeferred(function, *args).addBoth(found.append)
-    assert done.called
-    return found[0]
+    try:
+        return function(*args)
+    except BaseException:  # noqa: BLE001 - the boundary of the thread
+        return Failure()
 
 
 class BatchRunner(Protocol):
@@ -94,8 +103,12 @@ class Worker(Protocol):
         *args: Any,
         ids: Sequence[str] = (),
         receipt_keys: Sequence[ReceiptKey] = (),
+        patient: bool = False,
     ) -> Deferred[_T]:
-        """Do a `Job`; fires with what `function` returns."""
+        """Do a `Job`; fires with what `function` returns.
+
+        `patient`: nobody waits for it, so that it may wait for others.
+        """
 
     def stop(self) -> Deferred[None]:
         """Take no more; fires when all that was taken is done."""
@@ -118,6 +131,7 @@ class Inline:
         *args: Any,
         ids: Sequence[str] = (),
         receipt_keys: Sequence[ReceiptKey] = (),
+        patient: bool = False,
     ) -> Deferred[_T]:
         """Do a job now, or when `release` is called."""
         if not self._open:
@@ -147,17 +161,93 @@ class Inline:
         return done
 
 
-class Threaded:
-    """Does the jobs in one thread, in order, all that wait at a time."""
+class Batches:
+    """Gathers jobs on the reactor thread; hands them over one batch at a time.
+
+    A commit costs as much as the work of a few messages, so that what belongs
+    together should share one.  A batch is handed over
+
+    * at the end of the reactor's turn: what came over all sockets goes together;
+    * at once, when it is large: the thread works while the turn goes on;
+    * `PATIENCE_S` later, when nobody waits for any of its jobs (`patient`): the next
+      ones take them along;
+    * never while another one is being worked on: `done` lets the next one go.
+    """
 
     def __init__(
-        self, runner: BatchRunner, reactor: IReactorFromThreads, name: str
+        self, clock: IReactorTime, hand_over: Callable[[list[Job]], None]
     ) -> None:
+        self._clock = clock
+        self._hand_over = hand_over
+        self._jobs: list[Job] = []
+        self._weight = 0
+        self._working = False
+        # the turn's end is waited for, or the end of patience
+        self._call: IDelayedCall | None = None
+        self._patient = False
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, job: Job, *, patient: bool) -> None:
+        """Add a job."""
+        self._jobs.append(job)
+        self._weight += 1 + len(job.ids)
+        if self._working:
+            return
+        if self._weight >= LARGE:
+            self.flush()
+        elif self._call is None:
+            self._patient = patient
+            delay_s = PATIENCE_S if patient else 0.0
+            self._call = self._clock.callLater(delay_s, self._due)
+        elif self._patient and not patient:
+            self._patient = False
+            self._call.reset(0.0)
+
+    def _due(self) -> None:
+        self._call = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over what has gathered, up to `BATCH_LIMIT` in weight."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if self._working or not self._jobs:
+            return
+        jobs, self._jobs = self._jobs, []
+        if self._weight > BATCH_LIMIT:
+            weight = 0
+            for number, job in enumerate(jobs, 1):
+                weight += 1 + len(job.ids)
+                if weight >= BATCH_LIMIT:
+                    jobs, self._jobs = jobs[:number], jobs[number:]
+                    break
+        self._weight = sum(1 + len(job.ids) for job in self._jobs)
+        self._working = True
+        self._hand_over(jobs)
+
+    def done(self) -> None:
+        """The batch that was handed over is done: the next one may follow."""
+        self._working = False
+        if self._jobs and self._call is None:
+            # what its answers bring in this turn goes along
+            self._patient = False
+            self._call = self._clock.callLater(0.0, self._due)
+
+
+class Threaded:
+    """Does the jobs in one thread, in order, a batch at a time."""
+
+    def __init__(self, runner: BatchRunner, reactor: Any, name: str) -> None:
         self._runner = runner
         self._reactor = reactor
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._batches = Batches(reactor, self._queue.put)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._open = False
+        self._stopping = False
         self._stopped: Deferred[None] = Deferred()
 
     def start(self) -> None:
@@ -171,50 +261,49 @@ class Threaded:
         *args: Any,
         ids: Sequence[str] = (),
         receipt_keys: Sequence[ReceiptKey] = (),
+        patient: bool = False,
     ) -> Deferred[_T]:
         """Queue a job; fails at once when too many wait."""
         if not self._open:
             return fail(Unavailable("the journal is closed"))
-        if self._queue.qsize() >= WAITING_LIMIT:
+        if len(self._batches) >= WAITING_LIMIT:
             return fail(Unavailable("the journal cannot keep up"))
         job = Job(function, args, ids, receipt_keys)
-        self._queue.put(job)
+        self._batches.put(job, patient=patient)
         return job.answer
 
     def stop(self) -> Deferred[None]:
         """Take no more; fires when all that was taken is done."""
         if self._open:
             self._open = False
-            self._queue.put(None)
+            self._stopping = True
+            self._batches.flush()
+            self._end_when_done()
         elif self._thread.ident is None and not self._stopped.called:
             # never started: there is nothing to wait for
             self._stopped.callback(None)
         return self._stopped
 
+    def _end_when_done(self) -> None:
+        if not len(self._batches):
+            self._queue.put(None)
+
     def _run(self) -> None:
         queue, call = self._queue, self._reactor.callFromThread
-        more = True
-        while more:
-            jobs: list[Job] = []
-            weight = 0
-            job = queue.get()
-            while job is not None:
-                jobs.append(job)
-                weight += 1 + len(job.ids)
-                if weight >= BATCH_LIMIT:
-                    break
-                try:
-                    job = queue.get_nowait()
-                except Empty:
-                    break
-            more = job is not None
-            if jobs:
-                done = tried(self._runner.work, jobs)
-                if isinstance(done, Failure):
-                    call(self._runner.failed, jobs, done)
-                else:
-                    call(self._runner.deliver, done)
+        while (jobs := queue.get()) is not None:
+            call(self._finished, jobs, tried(self._runner.work, jobs))
         call(self._gone)
+
+    def _finished(self, jobs: list[Job], done: Any) -> None:
+        """Hand the answers out (on the reactor thread), and go on."""
+        self._batches.done()
+        if isinstance(done, Failure):
+            self._runner.failed(jobs, done)
+        else:
+            self._runner.deliver(done)
+        if self._stopping:
+            self._batches.flush()
+            self._end_when_done()
 
     def _gone(self) -> None:
         self._thread.join()

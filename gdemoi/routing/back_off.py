@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gdemoi.interfaces import IChannel, IHalting, IPaced
-from gdemoi.message import Accepted, Outbound, Refused, Scope
+from gdemoi.message import Accepted, Refused, Scope
 from gdemoi.routing.pace import Pace
 from gdemoi.routing.ready_queue import QueueEntry
 from gdemoi.routing.rest import Rest
@@ -84,7 +84,9 @@ class BackOff:
 
     def unable(self, now: float) -> str | None:
         """Return why nothing can leave now, None when it can."""
-        return self._rest.reason(now) or self._channel.unable()
+        if self._rest.until > now:
+            return self._rest.reason(now)
+        return self._channel.unable()
 
     def in_pace(self, now: float) -> bool:
         """Tell whether the pace lets a message go now; `go_on` when it does."""
@@ -93,12 +95,6 @@ class BackOff:
             self._pace_alarm.set(now + wait_s)
             return False
         return True
-
-    def refusal(
-        self, sender: str | None, message: Outbound, now: float
-    ) -> Refused | None:
-        """Return what the far side would say while the message's sender rests."""
-        return self.senders.refusal(sender, message, now)
 
     # -- what an operator sees ---------------------------------------------
 

@@ -179,7 +179,7 @@ class Lane:
         if isinstance(prepared, Refused):
             return prepared
         now = max(self._clock.seconds(), message.not_before or 0.0)
-        return self.back_off.refusal(prepared.sender, message, now) or prepared
+        return self.back_off.senders.refusal(prepared.sender, message, now) or prepared
 
     @property
     def waiting(self) -> int:
@@ -305,7 +305,9 @@ class Lane:
             found = self.prepare(message, entry.progress)
         else:
             sender, now = entry.prepared.sender, self._clock.seconds()
-            found = self.back_off.refusal(sender, message, now) or entry.prepared
+            found = (
+                self.back_off.senders.refusal(sender, message, now) or entry.prepared
+            )
         if isinstance(found, Refused):
             self._cannot_go(entry, found)
             return

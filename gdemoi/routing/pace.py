@@ -102,7 +102,8 @@ class Pace:
         """Return how long until the next message may leave; 0: now."""
         if now < self._paused_until:
             return self._paused_until - now
-        return self._cells.wait_s(self.present, now)
+        present = self.present
+        return 0.0 if present is None else self._cells.wait_s(present, now)
 
     def paused(self, now: float) -> bool:
         """Whether nothing may leave because the far side asked us to wait."""
@@ -117,7 +118,8 @@ class Pace:
 
     def spend(self, segments: int, now: float) -> None:
         """Count a message of so many segments as leaving now."""
-        self._cells.spend(segments, self.present, now)
+        if self.present is not None:
+            self._cells.spend(segments, self.present, now)
 
     def throttled(self, now: float, pause_s: float | None = None) -> float:
         """Slow down as far as it helps; return how long nothing may leave.

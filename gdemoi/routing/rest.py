@@ -26,17 +26,18 @@ class _Span:
 class Rest:
     """The rest of one lane."""
 
+    # when it ends; in the past: there is none
+    until: float = field(default=0.0, init=False)
     _asked: _Span = field(factory=_Span, init=False)
     _absent: _Span = field(factory=_Span, init=False)
 
-    @property
-    def until(self) -> float:
-        """When it ends; in the past: there is none."""
-        return max(self._asked.until, self._absent.until)
+    def _changed(self) -> None:
+        self.until = max(self._asked.until, self._absent.until)
 
     def begin(self, why: str, until: float, *, until_able: bool = False) -> None:
         """Rest until then; a longer rest is not shortened by a shorter one."""
         (self._absent if until_able else self._asked).begin(until, why)
+        self._changed()
 
     def reason(self, now: float) -> str | None:
         """Return why nothing leaves now, None: there is no rest."""
@@ -49,8 +50,9 @@ class Rest:
         """The way is there again; True when a rest ended by that."""
         resting = self.until > now
         self._absent.until = 0.0
+        self._changed()
         return resting and self.until <= now
 
     def lift(self) -> None:
         """End it, whatever it came of: someone acted."""
-        self._asked.until = self._absent.until = 0.0
+        self._asked.until = self._absent.until = self.until = 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Final
 from zlib import crc32
 
 import msgspec
@@ -50,6 +51,13 @@ class Rule:
     ttl_s: float | None = None
     priority: int | None = None
 
+    @property
+    def conditional(self) -> bool:
+        """Whether it asks anything of a message."""
+        return bool(
+            self.classes or self.to or self.from_ or self.account or self.country
+        )
+
 
 @frozen
 class RuleVerdict:
@@ -66,6 +74,9 @@ class Route:
 
     rule: Rule | None
     channels: tuple[str, ...]
+
+
+_NOWHERE: Final = Route(None, ())
 
 
 @lru_cache(maxsize=65536)
@@ -114,13 +125,24 @@ class Router:
         )
         self.rules = tuple(rules) or (everything,)
         self.known = frozenset(channels)
+        # (rule, whether it asks anything, its way where that is the same for all)
+        self._ways = [(rule, rule.conditional, self._same(rule)) for rule in self.rules]
 
     def route(self, message: Outbound) -> Route:
         """Return the first matching rule and its channels in order of preference."""
-        for rule in self.rules:
-            if refusal_of(rule, message) is None:
-                return Route(rule, self._order(rule, message))
-        return Route(None, ())
+        for rule, conditional, fixed in self._ways:
+            if conditional and refusal_of(rule, message) is not None:
+                continue
+            if fixed is not None and not message.channels:
+                return fixed
+            return Route(rule, self._order(rule, message))
+        return _NOWHERE
+
+    def _same(self, rule: Rule) -> Route | None:
+        if rule.weighted:
+            return None
+        names = tuple(name for name, _ in rule.channels if name in self.known)
+        return Route(rule, names)
 
     def verdicts(self, message: Outbound) -> list[RuleVerdict]:
         """Return what each rule says, for `explain`; those after a match too."""

@@ -169,9 +169,10 @@ class SmppChannel:
     def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send what of the message the SMSC does not have yet."""
         assert isinstance(prepared, SmppEncodedMessage)
-        reason = self.unable()
-        if reason is not None:
-            return succeed(unavailable(reason))
+        esme = self.sender.esme
+        if esme is None or not esme.session.bound:
+            # the link was lost in the commit
+            return succeed(unavailable(self.unable() or "not bound"))
         return self.sender.submit(prepared, attempt, tlvs=self._tlvs)
 
     def ask(
@@ -276,16 +277,8 @@ class SmppChannel:
 
     # -- links
 
-    @property
-    def submitting(self) -> Link | None:
-        """The link that submits, if there is to be one."""
-        for link in self.links:
-            if link.bind_command != BIND_RECEIVER:
-                return link
-        return None
-
     def _make_links(self, commands: Sequence[int]) -> list[Link]:
-        return [
+        links = [
             Link(
                 self.name,
                 command,
@@ -297,6 +290,10 @@ class SmppChannel:
             )
             for command in commands
         ]
+        submitting = [one for one in links if one.bind_command != BIND_RECEIVER]
+        # the link that submits, if there is to be one
+        self.submitting = submitting[0] if submitting else None
+        return links
 
     def session_event(
         self, link: Link, esme: EsmeProtocol, events: Sequence[SessionEvent]

@@ -100,7 +100,7 @@ class EsmeSession:
         first: int = 1,
     ) -> None:
         self.parameters = parameters
-        self.state = SessionState.OPEN
+        self._enter(SessionState.OPEN)
         self.tlvs = False
         # smoothed as TCP does it (RFC 6298): seven eighths of what was known
         self.round_trip_s: float | None = None
@@ -125,10 +125,11 @@ class EsmeSession:
 
     # -- what the holder asks
 
-    @property
-    def bound(self) -> bool:
-        """Whether requests may be submitted."""
-        return self.state in BOUND
+    def _enter(self, state: SessionState) -> None:
+        self.state = state
+        # whether requests may be submitted, and which
+        self.bound = state in BOUND
+        self._may_submit = MAY_SUBMIT.get(state, frozenset())
 
     @property
     def _closed(self) -> bool:
@@ -137,9 +138,7 @@ class EsmeSession:
     @property
     def free(self) -> int:
         """How many more requests the window takes."""
-        if self.state not in BOUND:
-            return 0
-        return self.window - len(self._requests)
+        return self.window - len(self._requests) if self.bound else 0
 
     @property
     def unanswered(self) -> int:
@@ -161,7 +160,7 @@ class EsmeSession:
         Its fate is told with `context`, exactly once.
         """
         command_id = int.from_bytes(octets[4:8], "big")
-        if command_id not in MAY_SUBMIT.get(self.state, ()):
+        if command_id not in self._may_submit:
             raise OurFault(f"0x{command_id:X} while {self.state.value}")
         if len(self._requests) >= self.window:
             raise OurFault("the window is full")
@@ -181,7 +180,7 @@ class EsmeSession:
 
     def drain(self, now: float, grace_s: float) -> list[SessionEvent]:
         """Submit no more; unbind when all is answered, or after `grace_s`."""
-        if self.state in BOUND:
+        if self.bound:
             self._drain_to_unbind = True
             self._stage(SessionState.DRAINING, now, grace_s)
             return self._drained(now)
@@ -219,7 +218,7 @@ class EsmeSession:
     def _link_deadline(self) -> float | None:
         if self._enquire_deadline is not None:
             return self._enquire_deadline
-        if self.state not in BOUND and self.state is not SessionState.DRAINING:
+        if not self.bound and self.state is not SessionState.DRAINING:
             return None
         parameters = self.parameters
         if parameters.enquire_link_s <= 0 or parameters.link_timeout_s <= 0:
@@ -278,13 +277,13 @@ class EsmeSession:
 
     def _over(self, why: str) -> list[SessionEvent]:
         found = self._requests.give_up(why)
-        self.state = SessionState.CLOSED
+        self._enter(SessionState.CLOSED)
         self._stage_deadline = self._enquire_deadline = None
         found.append(SessionEnded(why))
         return found
 
     def _stage(self, state: SessionState, now: float, limit_s: float | None) -> None:
-        self.state = state
+        self._enter(state)
         self._stage_deadline = None if limit_s is None else now + limit_s
 
     # -- octets come

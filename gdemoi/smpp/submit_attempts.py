@@ -70,16 +70,21 @@ class SubmitAttempt:
         A command of which a part has left otherwise than this link lets the rest
         leave stays as it is.
         """
-        notification = self.prepared.message.class_ is MessageClass.NOTIFICATION
-        if not notification and not self.prepared.fits(tlvs=tlvs):
+        prepared = self.prepared
+        must_fit = (
+            prepared.partly_taken
+            and prepared.message.class_ is not MessageClass.NOTIFICATION
+        )
+        if must_fit and not prepared.fits(tlvs=tlvs):
             self.uncertain_segments += 1
             self.why = "a part has left, and the rest would not fit to it"
             self.conclude()
             return
-        self.octets = self.prepared.octets(tlvs=tlvs)
-        taken = self.prepared.taken
+        self.octets = prepared.octets(tlvs=tlvs)
+        taken = prepared.taken
         self.todo = [n for n in range(len(taken) - 1, -1, -1) if taken[n] is None]
-        self.conclude()
+        if not self.todo:
+            self.conclude()
 
     def leaves(self) -> int:
         """Take the place of the next segment to send."""

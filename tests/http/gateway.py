@@ -79,6 +79,8 @@ class FakeGateway:
     ) -> Deferred[list[AcceptResult | Rejected]]:
         if self.broken is not None:
             return fail(self.broken)
+        if self.full():
+            return fail(Unavailable("the backlog is full"))
         committed: Deferred[Any] = self.commit or succeed(None)
         return committed.addCallback(
             lambda _: [self._take(message, mark) for message, mark in messages]

@@ -1,141 +1,153 @@
-"""The journal with its real threads: group commit, draining, back-off."""
+"""Which jobs share a batch, and when it goes to the thread."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
+from typing import Any
 
-from twisted.internet import reactor
-from twisted.internet.defer import gatherResults
-from twisted.trial.unittest import TestCase
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.errors import ConfigurationError, Unavailable
-from gdemoi.facts import Stored
-from gdemoi.journal import Journal, threads
-from tests.journal.lives import acceptance, receipt, taken
+from gdemoi.journal.threads import BATCH_LIMIT, LARGE, PATIENCE_S, Batches, Job
 
 
-class ThreadTests(TestCase):
-    async def setUp(self) -> None:
-        """Open a journal on a file."""
-        self.url = f"sqlite:///{os.path.abspath(self.mktemp())}"
-        self.journal = Journal(self.url, reactor)
-        await self.journal.open()
+def job(name: str, *ids: str) -> Job:
+    return Job(str, (name,), ids)
 
-    async def tearDown(self) -> None:
-        """Close it."""
-        await self.journal.close()
 
-    def stall(self) -> threading.Event:
-        """Let the next commit wait until the returned event is set."""
-        go, database = threading.Event(), self.journal._transaction.database
-        commit = database.commit
+class BatchesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.handed: list[list[str]] = []
+        self.batches = Batches(self.clock, self._hand_over)
 
-        def wait() -> None:
-            go.wait(30)
-            database.commit = commit
-            commit()
+    def _hand_over(self, jobs: list[Job]) -> None:
+        self.handed.append([job.args[0] for job in jobs])
 
-        database.commit = wait
-        return go
+    def put(self, name: str, *ids: str, patient: bool = False) -> None:
+        self.batches.put(job(name, *ids), patient=patient)
 
-    async def test_what_arrives_during_a_commit_shares_the_next(self) -> None:
-        """A hundred messages, two commits; told on the reactor thread."""
-        before = self.journal.commits
-        go = self.stall()
-        first = self.journal.accept([acceptance("m0", attempting=True)])
-        rest = [
-            self.journal.accept([acceptance(f"m{n}", attempting=True)])
-            for n in range(1, 100)
-        ]
-        threads = []
-        rest[-1].addCallback(
-            lambda verdicts: threads.append(threading.current_thread()) or verdicts
-        )
-        go.set()
-        self.assertEqual(await first, [Stored()])
-        self.assertEqual(await gatherResults(rest), [[Stored()]] * 99)
-        self.assertLessEqual(self.journal.commits - before, 3)
-        self.assertEqual(threads, [threading.current_thread()])
+    def turn(self) -> None:
+        """End a turn of the reactor."""
+        self.clock.advance(0.0)
 
-    async def test_a_whole_life(self) -> None:
-        """Facts of one message keep their order without being awaited."""
-        answers = [
-            self.journal.accept([acceptance(attempting=True)]),
-            self.journal.note(taken("a1")),
-            self.journal.receipt(receipt("a1")),
-        ]
-        await gatherResults(answers)
-        events = await self.journal.events(0, 10)
-        self.assertEqual(
-            [event.routing_key for event in events],
-            ["status.accepted.mts", "status.submitted.mts", "status.delivered.mts"],
-        )
+    def test_a_turn_is_a_batch(self) -> None:
+        self.put("a")
+        self.put("b")
+        self.assertEqual(self.handed, [])
+        self.turn()
+        self.assertEqual(self.handed, [["a", "b"]])
+        self.assertEqual(len(self.batches), 0)
 
-    async def test_close_finishes_what_was_taken(self) -> None:
-        """Draining: every Deferred fires before close does, and it is on disk."""
-        answers = [self.journal.accept([acceptance(f"m{n}")]) for n in range(50)]
-        await self.journal.close()
-        self.assertTrue(all(answer.called for answer in answers))
-        self.journal = Journal(self.url, reactor)
-        await self.journal.open()
-        self.assertEqual(self.journal.backlog(), {"mts": 50})
+    def test_one_batch_at_a_time(self) -> None:
+        """What comes meanwhile goes together, with what the answers bring."""
+        self.put("a")
+        self.turn()
+        self.put("b")
+        self.turn()
+        self.assertEqual(self.handed, [["a"]])
+        self.batches.done()
+        self.put("c")
+        self.turn()
+        self.assertEqual(self.handed, [["a"], ["b", "c"]])
 
-    async def test_reading_does_not_wait_for_writing(self) -> None:
-        """A search is answered while a commit hangs."""
-        await self.journal.accept([acceptance("m0")])
-        go = self.stall()
-        hanging = self.journal.accept([acceptance("m1")])
-        rows, _ = await self.journal.search({}, 10)
-        self.assertEqual([row["id"] for row in rows], ["m0"])
-        self.assertFalse(hanging.called)
-        go.set()
-        await hanging
+    def test_nothing_follows_when_nothing_came(self) -> None:
+        self.put("a")
+        self.turn()
+        self.batches.done()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    async def test_too_much_waiting_is_turned_away(self) -> None:
-        """The queue before a slow disk is bounded."""
-        self.patch(threads, "WAITING_LIMIT", 10)
-        go = self.stall()
-        answers = [self.journal.accept([acceptance(f"m{n}")]) for n in range(30)]
-        refused = [answer for answer in answers if answer.called]
-        self.assertGreaterEqual(len(refused), 19)
-        for answer in refused:
-            self.failureResultOf(answer, Unavailable)
-        go.set()
-        await gatherResults([answer for answer in answers if answer not in refused])
+    def test_a_large_batch_does_not_wait_for_the_end_of_the_turn(self) -> None:
+        for number in range(LARGE // 2):
+            self.put(str(number), "id")
+        self.assertEqual([len(jobs) for jobs in self.handed], [LARGE // 2])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    async def test_goes_on_after_a_failed_commit(self) -> None:
-        """The batch hears Unavailable, the next one is written."""
-        database = self.journal._transaction.database
+    def test_the_patient_wait(self) -> None:
+        self.put("answer", patient=True)
+        self.clock.advance(PATIENCE_S * 0.9)
+        self.put("receipt", patient=True)
+        self.assertEqual(self.handed, [])
+        self.clock.advance(PATIENCE_S * 0.2)
+        self.assertEqual(self.handed, [["answer", "receipt"]])
 
-        def full() -> None:
-            del database.commit
-            raise sqlite3.OperationalError("disk I/O error")
+    def test_the_patient_go_with_whoever_comes(self) -> None:
+        """And in order: an answer is written before what came later."""
+        self.put("answer", patient=True)
+        self.put("message")
+        self.put("receipt", patient=True)
+        self.turn()
+        self.assertEqual(self.handed, [["answer", "message", "receipt"]])
 
-        database.commit = full
-        answer = self.journal.accept([acceptance("m0")])
-        await self.assertFailure(answer, Unavailable)
-        self.assertEqual(await self.journal.accept([acceptance("m0")]), [Stored()])
-        self.flushLoggedErrors()
+    def test_patience_does_not_hold_up_a_turn(self) -> None:
+        self.put("message")
+        self.put("answer", patient=True)
+        self.turn()
+        self.assertEqual(self.handed, [["message", "answer"]])
 
-    async def test_closing_what_never_opened(self) -> None:
-        """A gateway that fails to start can still stop."""
-        other = Journal("sqlite:////no/such/folder/journal.sqlite", reactor)
-        await self.assertFailure(other.open(), ConfigurationError)
-        await other.close()
+    def test_the_patient_do_not_wait_behind_a_batch(self) -> None:
+        """They have waited while it was worked on."""
+        self.put("a")
+        self.turn()
+        self.put("answer", patient=True)
+        self.batches.done()
+        self.turn()
+        self.assertEqual(self.handed, [["a"], ["answer"]])
 
-    async def test_another_process_that_locks_the_file(self) -> None:
-        """A stranger's write lock is waited out, not an error."""
-        stranger = sqlite3.connect(
-            self.url.removeprefix("sqlite:///"),
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        stranger.execute("BEGIN IMMEDIATE")
-        answer = self.journal.accept([acceptance("m0")])
-        timer = threading.Timer(0.05, stranger.execute, ("ROLLBACK",))
-        timer.start()
-        self.assertEqual(await answer, [Stored()])
-        timer.join()
-        stranger.close()
+    def test_too_many_go_in_several(self) -> None:
+        self.put("first")
+        self.turn()
+        for number in range(3):
+            self.put(str(number), *["id"] * (BATCH_LIMIT - 1))
+        for expected in (["0"], ["1"], ["2"]):
+            self.batches.done()
+            self.turn()
+            self.assertEqual(self.handed[-1], expected)
+        self.assertEqual(len(self.batches), 0)
+
+    def test_flush(self) -> None:
+        """Stopping waits for no turn."""
+        self.put("answer", patient=True)
+        self.batches.flush()
+        self.assertEqual(self.handed, [["answer"]])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ThreadedTests(SynchronousTestCase):
+    """With a thread of its own; the reactor is played by the test."""
+
+    def test_all_that_was_taken_is_done_before_the_end(self) -> None:
+        from queue import SimpleQueue
+
+        from gdemoi.journal.threads import Threaded
+
+        calls: SimpleQueue[Any] = SimpleQueue()
+        clock: Any = Clock()
+        clock.callFromThread = lambda *call: calls.put(call)
+
+        class Runner:
+            def work(self, jobs: list[Job]) -> Any:
+                return [(job.answer, job.do()) for job in jobs]
+
+            def deliver(self, done: Any) -> None:
+                for answer, value in done:
+                    answer.callback(value)
+
+            def failed(self, jobs: Any, failure: Any) -> None:
+                raise AssertionError(failure)
+
+        threaded = Threaded(Runner(), clock, "test")
+        threaded.start()
+        first = threaded.put(str, 1)
+        clock.advance(0.0)
+        second = threaded.put(str, 2, patient=True)
+        stopped = threaded.stop()
+        refused = threaded.put(str, 3)
+        while not stopped.called:
+            function, *args = calls.get(timeout=10.0)
+            function(*args)
+        self.assertEqual(self.successResultOf(first), "1")
+        self.assertEqual(self.successResultOf(second), "2")
+        self.assertIsInstance(refused, Deferred)
+        self.failureResultOf(refused)
+        self.assertEqual(clock.getDelayedCalls(), [])

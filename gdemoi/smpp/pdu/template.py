@@ -33,10 +33,15 @@ class SubmitTemplate:
     Raises `OurFault` when a field of `pdu` breaks a limit of the specification.
     """
 
-    __slots__ = ("_after_time", "_before_time", "_last", "_source", "pdu")
+    __slots__ = (
+        *("_after_time", "_before_time", "_last", "_source", "pdu"),
+        "registered_delivery",
+    )
 
     def __init__(self, pdu: SubmitSm) -> None:
         self.pdu = pdu
+        # which receipts the PDU asks for (§5.2.17)
+        self.registered_delivery = pdu.registered_delivery
         bare = msgspec.structs.replace(
             pdu, destination_addr="", validity_period="", short_message=b"", tlvs=()
         )
@@ -52,11 +57,6 @@ class SubmitTemplate:
         # after the NUL of validity_period
         self._after_time = octets[schedule_end : schedule_end + 3]
         self._last = octets[schedule_end + 4 : schedule_end + 5]
-
-    @property
-    def registered_delivery(self) -> int:
-        """Which receipts the PDU asks for (§5.2.17)."""
-        return self.pdu.registered_delivery
 
     def encode(
         self,
