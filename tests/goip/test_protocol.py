@@ -181,6 +181,7 @@ class PrepareTests(SynchronousTestCase):
     def test_what_a_goip_cannot_carry(self) -> None:
         """Refused with the reason, before anything is written."""
         self.assertEqual(self.refused(None, binary=b"x"), "gateway:unsupported")
+        self.assertEqual(self.refused(None), "gateway:unsupported")
         self.assertEqual(self.refused(udh=b"\0"), "gateway:unsupported")
         self.assertEqual(self.refused(dest_port=5), "gateway:unsupported")
         self.assertEqual(self.refused(flash=True), "gateway:unsupported")

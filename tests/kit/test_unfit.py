@@ -12,7 +12,14 @@ from gdemoi.kit.unfit import (
     chosen,
     refusing,
 )
-from gdemoi.message import Charset, Error, OnUnencodable, Outbound, Refused
+from gdemoi.message import (
+    Charset,
+    Error,
+    OnUnencodable,
+    Outbound,
+    RawUserData,
+    Refused,
+)
 from gdemoi.text.segments import TooLong, split
 
 
@@ -30,7 +37,11 @@ class UnfitTests(SynchronousTestCase):
     def test_kinds_that_are_not_carried(self) -> None:
         """Each kind has its words; what is carried passes."""
         octets = {"text": None, "binary": b"\0"}
+        raw = message(None, raw=RawUserData(octets=b"\1", data_coding=4))
+        unread = "needs a text, and nobody can say what these octets say alone"
         for sms, able, words in (
+            (raw, {}, unread),
+            (raw, {"binary": True, "flash": True}, unread),
             (message(**octets), {}, "sends texts only, no binary SMS"),
             (message(udh=b"\x02\x70\x00"), {}, "takes no user data header"),
             (message(dest_port=1), {}, "cannot send to application ports"),

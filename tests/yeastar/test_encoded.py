@@ -176,6 +176,7 @@ class PrepareTests(SynchronousTestCase):
         """Binary, ports and flash are refused, so that another channel is tried."""
         odd: list[dict[str, Any]] = [
             {"binary": b"x", "text": None},
+            {"text": None},
             {"dest_port": 5},
             {"flash": True},
         ]
