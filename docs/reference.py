@@ -18,7 +18,7 @@ from gdemoi.sandbox.tap import PEERS
 from gdemoi.settings import known_kinds
 
 WIDTH = 88
-NAMELESS = ("gateway", "http", "amqp")
+NAMELESS = ("gateway", "http", "amqp", "trackers")
 HEAD = """\
 .. Made by "make docs" from the declarations in the code: do not edit.
 

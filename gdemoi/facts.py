@@ -15,6 +15,7 @@ from gdemoi.message import (
     Outcome,
     Progress,
     SmppOrigin,
+    Tracker,
 )
 
 
@@ -69,7 +70,9 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
-    """The message is in the journal."""
+    """The message is in the journal; `tracker`: what its profile finds."""
+
+    tracker: Tracker | None = None
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):

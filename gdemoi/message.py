@@ -174,6 +174,13 @@ class SmppOrigin(
     text: str = ""
 
 
+class Tracker(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a message is for a tracker: its profile, and what that finds in it."""
+
+    profile: str
+    findings: tuple[Finding, ...] = ()
+
+
 class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One message to send (MT), complete: defaults filled in, number normalised.
 
@@ -222,6 +229,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     origin: SmppOrigin | None = None
     # W3C Trace Context of the request or delivery that brought it
     traceparent: str | None = None
+    # the profile that it was looked at with; before that, the one it asks for
+    tracker: Tracker | None = None
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):

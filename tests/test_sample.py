@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli.configured import sections
 from gdemoi.ini import parse, reference
+from gdemoi.profiles.library import built_in_octets
 from gdemoi.settings import Disk, examine
 from tests.ini.sources import Memory
 from tests.smpp.test_tls import CERTIFICATE, KEY
@@ -35,6 +36,8 @@ class Anything(Memory):
         return self.files.get(path, other)
 
     def expand(self, pattern: str, beside: str) -> list[str]:
+        if pattern.endswith(".toml"):
+            return ["gt06.toml"]
         return super().expand(pattern, beside) or ["empty.ini"]
 
     def variable(self, name: str) -> str:
@@ -44,7 +47,13 @@ class Anything(Memory):
 def switched_on() -> Anything:
     """Return the sample with everything in it switched on."""
     content = SWITCHED_OFF.sub("", SAMPLE.read_text(encoding="utf-8"))
-    return Anything(files={"sample.ini": content.encode(), "empty.ini": b""})
+    return Anything(
+        files={
+            "sample.ini": content.encode(),
+            "empty.ini": b"",
+            "gt06.toml": built_in_octets("gt06"),
+        }
+    )
 
 
 class SampleTests(SynchronousTestCase):

@@ -20,6 +20,7 @@ from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import line, pause, resume, status, trace, unmatched
 from gdemoi.cli.probing import probe
 from gdemoi.cli.profiles import profiles
+from gdemoi.cli.trackers import trackers
 
 __all__ = ["main"]
 
@@ -72,5 +73,6 @@ for command in (
     unmatched,
     probe,
     profiles,
+    trackers,
 ):
     main.add_command(command)

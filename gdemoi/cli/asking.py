@@ -45,6 +45,10 @@ REMEDIES: Final = {
     "gateway:bad_number": (
         "write + and the country's code, or set `home_country` in [gateway]"
     ),
+    "gateway:tracker_check": (
+        "mend the command, or allow it: `strict` of its [tracker:NAME], or"
+        " `trackers set NUMBER --no-strict`"
+    ),
     "gateway:too_long": "a shorter text, or a larger --max-segments",
     "gateway:provider_alters_text": (
         "another channel: this provider would not send the text as it is"
@@ -185,6 +189,10 @@ class Remote:
     def post(self, path: str, body: Any = None) -> Any:
         """Have something done."""
         return self._ask("POST", path, body)
+
+    def put(self, path: str, body: Any) -> Any:
+        """Have something set."""
+        return self._ask("PUT", path, body)
 
     def delete(self, path: str) -> Any:
         """Have something taken back."""

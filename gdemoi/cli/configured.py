@@ -33,6 +33,7 @@ from gdemoi.interfaces import ChannelContext, IChannel
 from gdemoi.routing.explain import explain as explained
 from gdemoi.routing.rules import Router
 from gdemoi.routing.settings import RouteSettings
+from gdemoi.routing.trackers import Trackers, TrackerSettings, TrackersSettings
 from gdemoi.settings import (
     BadConfiguration,
     Configuration,
@@ -54,8 +55,10 @@ _OWN: Final[dict[str, type]] = {
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
     "alert": AlertSettings,
+    "trackers": TrackersSettings,
+    "tracker": TrackerSettings,
 }
-_NAMELESS: Final = ("gateway", "http", "amqp")
+_NAMELESS: Final = ("gateway", "http", "amqp", "trackers")
 
 
 def _wants_json(context: click.Context, as_json: bool) -> bool:
@@ -208,14 +211,17 @@ def explanation(configuration: Configuration, fields: dict[str, Any]) -> dict[st
     Every channel counts as able: none is connected here.
     """
     settings = configuration.gateway
-    defaults = Defaults(settings.home_country, settings.default_ttl_s)
+    trackers = Trackers(configuration.profiles, configuration.trackers)
+    defaults = Defaults(
+        settings.home_country, settings.default_ttl_s, configuration.profiles
+    )
     body = json.dumps(fields).encode()
     (message,) = parse_many(body, defaults=defaults, now=time.time())
     if isinstance(message, InvalidMessage):
         return _unexplained(fields, message)
     channels = offline_channels(configuration)
     router = Router(configuration.rules, list(channels))
-    return explained(message, router, channels, lambda name: None)
+    return explained(message, router, channels, lambda name: None, trackers)
 
 
 def _unexplained(fields: dict[str, Any], invalid: InvalidMessage) -> dict[str, Any]:

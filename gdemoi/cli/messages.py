@@ -97,6 +97,7 @@ _MESSAGE_OPTIONS: Final = (
     click.option(
         "--channel", "channels", multiple=True, help="Only this one (repeatable)."
     ),
+    click.option("--profile", help="The tracker's profile, to look at the command."),
 )
 
 
@@ -116,6 +117,8 @@ def envelope(options: Mapping[str, Any]) -> dict[str, Any]:
         raise click.UsageError("give either --text or --binary")
     if given.get("binary") is not None:
         given["binary"] = _base64(given["binary"])
+    profile = given.pop("profile", None)
+    given["tracker"] = None if profile is None else {"profile": profile}
     given["channels"] = list(given.get("channels") or ())
     return {
         name.rstrip("_"): value
@@ -235,7 +238,8 @@ def events(asked: Remote, after: str | None, limit: int, follow: bool) -> None:
         if after is None:
             last = asked.get("/v1/events", after="now", limit=1)["after"]
             after = str(max(0, last - limit))
-        page = asked.get("/v1/events", after=after, limit=limit)
+        masked = None if asked.as_json else "yes"
+        page = asked.get("/v1/events", after=after, limit=limit, masked=masked)
         if asked.as_json:
             asked.print_json(page)
             return
@@ -244,7 +248,9 @@ def events(asked: Remote, after: str | None, limit: int, follow: bool) -> None:
         asked.console.print(f"--after {page['after']}", style="dim")
         return
     try:
-        for one in asked.stream(f"/v1/events?after={quoted(after or 'now')}"):
+        masked = "" if asked.as_json else "&masked=yes"
+        path = f"/v1/events?after={quoted(after or 'now')}{masked}"
+        for one in asked.stream(path):
             if asked.as_json:
                 asked.print_json(one)
             else:

@@ -96,6 +96,16 @@ def taken(console: Console, answer: Json) -> None:
     if answer.get("current"):
         line.append(f" (it is {answer['current']})", style="dim")
     console.print(line)
+    for one in answer.get("findings") or ():
+        console.print(finding(one), soft_wrap=True)
+
+
+def finding(one: Json) -> Text:
+    """Return what a tracker's profile finds in a command, as a line."""
+    line = Text("! ", style="yellow")
+    line.append(str(one.get("code")), style="bold yellow")
+    line.append(f"  {one.get('text', '')}")
+    return line
 
 
 def event(console: Console, one: Json, whose: bool = False) -> None:
@@ -200,6 +210,7 @@ def _head(data: Json) -> Panel:
         ("from", data.get("from")),
         ("text" if message.get("text") is not None else "binary", content),
         ("class", data.get("class")),
+        ("profile", (message.get("tracker") or {}).get("profile")),
         ("segments", segments),
         ("channel", data.get("channel")),
         ("account", data.get("account")),
@@ -210,6 +221,8 @@ def _head(data: Json) -> Panel:
     ):
         if value:
             lines.add_row(plain(name, "dim"), plain(value))
+    for one in (message.get("tracker") or {}).get("findings") or ():
+        lines.add_row(plain("finding", "dim"), finding(one))
     title = Text(f" {data.get('id')} ", style="bold")
     title.append_text(state_of(str(data.get("state"))))
     title.append(" ")

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from gdemoi.cli.asking import REMEDIES
-from gdemoi.cli.show import error_words, plain
+from gdemoi.cli.show import error_words, finding, plain
 from gdemoi.cli.terminal import PlainText as Text
 from gdemoi.ini import KeyReference
 from gdemoi.smpp.pdu.headers import HEADER_OCTETS
@@ -56,6 +56,7 @@ def explanation(console: Console, data: Json) -> None:
         if addresses:
             head.add_row(plain("TON/NPI", "dim"), plain(addresses))
     console.print(head)
+    _tracker(console, data.get("tracker"))
     console.print(Group(*_rules(data), *_ways(data)))
     for number, segment in enumerate(data.get("segments") or (), 1):
         count = len(data["segments"])
@@ -70,6 +71,17 @@ def explanation(console: Console, data: Json) -> None:
         remedy = REMEDIES.get(str(data["error"].get("code")))
         if remedy:
             console.print(Text(f"→ {remedy}", style="yellow"))
+
+
+def _tracker(console: Console, told: Json | None) -> None:
+    """Show which profile a message has, and what that finds."""
+    if told is None:
+        return
+    line = Text(f"profile {told['profile']}", style="bold")
+    line.append(f"  sure {told['sure']}, by {told['by']}", style="dim")
+    console.print(line)
+    for one in told["findings"]:
+        console.print(finding(one), soft_wrap=True)
 
 
 def _addresses(data: Json) -> str:

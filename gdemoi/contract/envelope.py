@@ -32,7 +32,7 @@ import hashlib
 import itertools
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -61,6 +61,7 @@ from gdemoi.message import (
     Outbound,
     Report,
     SmppOptions,
+    Tracker,
 )
 from gdemoi.moments import within
 
@@ -75,6 +76,12 @@ _named_field: Final = re.compile(r"(?:unknown|missing required) field `([^`]*)`"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class TrackerFields(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What a message says of the tracker that it is for."""
+
+    profile: Word
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -106,6 +113,7 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     correlation: msgspec.Raw = NULL
     account: Word | None = None
     smpp: SmppOptions | None = None
+    tracker: TrackerFields | None = None
 
 
 @frozen
@@ -114,6 +122,8 @@ class Defaults:
 
     home_country: str | None = None
     default_ttl_s: float = 7200.0
+    # the names of the profiles that a message may ask for
+    profiles: Container[str] = ()
 
 
 # class -> (priority, on_unsure, on_unencodable)
@@ -131,7 +141,7 @@ _UNSAID: Final = {
 }
 
 # The objects of a message whose names may come only once.
-_OBJECTS: Final[Tree] = {"smpp": {"tlvs": {}}}
+_OBJECTS: Final[Tree] = {"smpp": {"tlvs": {}}, "tracker": {}}
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode
 _decode_lax: Final = msgspec.json.Decoder(Envelope, strict=False).decode
@@ -332,7 +342,17 @@ def complete(
             envelope.on_unencodable is None,
             envelope.on_unsure is None,
         ],
+        tracker=None
+        if envelope.tracker is None
+        else _tracker(envelope.tracker, defaults.profiles),
     )
+
+
+def _tracker(fields: TrackerFields, known: Container[str]) -> Tracker:
+    """Return what is asked for; refuse a profile that there is not."""
+    if fields.profile not in known:
+        raise invalid(f"there is no profile {fields.profile}", "tracker.profile")
+    return Tracker(fields.profile)
 
 
 def _one(

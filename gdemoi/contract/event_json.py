@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gdemoi.message import Error, Inbound, MessageState
+from gdemoi.message import Error, Finding, Inbound, MessageState
 from gdemoi.moments import rfc3339
 
 encode_event = msgspec.json.Encoder().encode
@@ -47,6 +47,8 @@ class StatusEvent(msgspec.Struct, gc=False):
     account: str | msgspec.UnsetType = msgspec.UNSET
     # the trace that the message belongs to, if it came with one
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
+    # of `accepted` only: what the tracker's profile finds in the command
+    findings: tuple[Finding, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class InboundEvent(msgspec.Struct, kw_only=True):

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.figures import Figures
+from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.facts import AcceptResult, OutboxEvent, Rejected
 from gdemoi.message import Outbound
 
@@ -124,6 +125,22 @@ class Gateway(MessageIntake, Protocol):
 
     def lost(self) -> Awaitable[str | None]:
         """Return when and what was lost of the journal, if anything."""
+
+    def masked(self, event: OutboxEvent) -> bytes:
+        """Return an event's JSON as people may see it: no password of a tracker."""
+
+    def tracker(self, number: str) -> TrackerSetting | None:
+        """Return what is set for a tracker's number, None when nothing is."""
+
+    def set_tracker(
+        self, number: str, setting: TrackerSetting | None
+    ) -> Awaitable[None]:
+        """Set it, or (None) take it away; fires after the commit."""
+
+    def trackers(
+        self, limit: int, cursor: str | None
+    ) -> Awaitable[tuple[list[tuple[str, TrackerSetting]], str | None]]:
+        """Return what is set, in the order of the numbers, and the next cursor."""
 
     def channels(self) -> Sequence[dict[str, Any]]:
         """Return each channel as an operator wants to see it.

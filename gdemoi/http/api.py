@@ -20,6 +20,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from gdemoi.contract.envelope import parse_many
 from gdemoi.contract.fields import check_names
 from gdemoi.contract.gateway import Gateway, Search
+from gdemoi.contract.numbers import normalise
+from gdemoi.contract.trackers import TrackerSetting, read_body, tracker_json
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.http.access import AccessGuard, ApiSite
 from gdemoi.http.answers import (
@@ -174,6 +176,58 @@ class Api:
         found = await self._gateway.unmatched(limit)
         total = await self._gateway.count_unmatched()
         return answer(request, {"receipts": list(found), "total": total})
+
+    # -- trackers ----------------------------------------------------------
+
+    @app.route("/v1/trackers", methods=["GET"])
+    async def trackers(self, request: IRequest) -> bytes:
+        """Show what is set for single trackers."""
+        query = QueryParameters(request, ("limit", "cursor"))
+        limit, after = query.limit(), query.text("cursor")
+        found, cursor = await self._gateway.trackers(limit, after)
+        told = [tracker_json(number, setting) for number, setting in found]
+        return answer(request, {"trackers": told, "cursor": cursor})
+
+    @app.route("/v1/trackers/<number>", methods=["GET"])
+    def tracker(self, request: IRequest, number: str) -> bytes:
+        """Show what is set for a tracker."""
+        QueryParameters(request, ())
+        number = self._number(number)
+        setting = self._gateway.tracker(number)
+        if setting is None:
+            raise _unknown_tracker(number)
+        return answer(request, tracker_json(number, setting))
+
+    @app.route("/v1/trackers/<number>", methods=["PUT"])
+    async def set_tracker(self, request: IRequest, number: str) -> bytes:
+        """Set a tracker's profile; answers after the commit."""
+        QueryParameters(request, ())
+        number = self._number(number)
+        gateway = self._gateway
+        body = read_body(request.content.read())
+        if body.profile is not None and body.profile not in gateway.defaults.profiles:
+            text = f"there is no profile {body.profile}"
+            raise InvalidMessage("invalid", text, "profile")
+        setting = TrackerSetting(body.profile, body.strict, gateway.seconds())
+        await gateway.set_tracker(number, setting)
+        return answer(request, tracker_json(number, setting))
+
+    @app.route("/v1/trackers/<number>", methods=["DELETE"])
+    async def forget_tracker(self, request: IRequest, number: str) -> bytes:
+        """Take away what is set for a tracker; the sections hold again."""
+        QueryParameters(request, ())
+        number = self._number(number)
+        if self._gateway.tracker(number) is None:
+            raise _unknown_tracker(number)
+        await self._gateway.set_tracker(number, None)
+        return answer(request, {"number": number, "profile": None})
+
+    def _number(self, number: str) -> str:
+        """Return a number in the form in which messages are stored."""
+        try:
+            return normalise(number, self._gateway.defaults.home_country)
+        except InvalidMessage as fault:
+            raise InvalidMessage(fault.code, fault.text, "number") from None
 
     # -- channels ----------------------------------------------------------
 
@@ -349,6 +403,10 @@ def _asked_for(message_id: str) -> str:
 
 def _unknown_message(message_id: str) -> Problem:
     return Problem(404, "not_found", f"there is no message {message_id[:80]}", "id")
+
+
+def _unknown_tracker(number: str) -> Problem:
+    return Problem(404, "not_found", f"nothing is set for {number}", "number")
 
 
 def _unknown_channel(name: str) -> Problem:

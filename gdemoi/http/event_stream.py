@@ -7,7 +7,7 @@ stream is that of the HTML standard, "Server-sent events": `id` is the seq.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -23,6 +23,9 @@ from gdemoi.http.answers import Problem, QueryParameters, answer
 from gdemoi.http.settings import HttpSettings
 
 log = Logger()
+
+# an event to its JSON
+Telling = Callable[[OutboxEvent], bytes]
 
 # A comment this often keeps proxies from closing a silent stream.
 STREAM_SILENCE_S: Final = 15.0
@@ -76,9 +79,10 @@ class EventStream:
 
     async def serve(self, request: IRequest) -> bytes | None:
         """Answer ``GET /v1/events``, as a poll or a stream."""
-        query = QueryParameters(request, ("after", "limit", "wait"))
+        query = QueryParameters(request, ("after", "limit", "wait", "masked"))
         accepts = request.getHeader(b"accept") or b""
         streams = b"text/event-stream" in accepts
+        told = self._telling(query)
         after = await self._place(request, query, streams)
         if self._closed or self.readers >= self._settings.streams:
             raise Problem(
@@ -87,13 +91,22 @@ class EventStream:
         self.readers += 1
         try:
             if streams:
-                await self._stream(request, after)
+                await self._stream(request, after, told)
                 return None
             limit = query.limit()
             wait_s = query.seconds("wait", self._settings.long_poll_s)
-            return answer(request, await self._poll(after, limit, wait_s))
+            return answer(request, await self._poll(after, limit, wait_s, told))
         finally:
             self.readers -= 1
+
+    def _telling(self, query: QueryParameters) -> Telling:
+        """Return how events are told: whole, or as people may see them."""
+        match query.text("masked") or "no":
+            case "yes":
+                return self._gateway.masked
+            case "no":
+                return _whole
+        raise Problem(422, "invalid", "masked is yes or no", "masked")
 
     async def _place(
         self, request: IRequest, query: QueryParameters, streams: bool
@@ -131,13 +144,15 @@ class EventStream:
                 newest=newest,
             )
 
-    async def _poll(self, after: int, limit: int, wait_s: float) -> bytes:
+    async def _poll(
+        self, after: int, limit: int, wait_s: float, told: Telling
+    ) -> bytes:
         events = await self._gateway.events(after, limit)
         if not events and wait_s > 0:
             await self._wait(after, wait_s)
             events = await self._gateway.events(after, limit)
         last = events[-1].seq if events else after
-        bodies = b",".join([event.body for event in events])
+        bodies = b",".join([told(event) for event in events])
         return b'{"events":[%s],"after":%d}' % (bodies, last)
 
     async def _wait(self, after: int, wait_s: float) -> bool:
@@ -156,7 +171,7 @@ class EventStream:
             self._waits.discard(wait)
         return True
 
-    async def _stream(self, request: Any, after: int) -> None:
+    async def _stream(self, request: Any, after: int, told: Telling) -> None:
         request.setHeader(b"content-type", b"text/event-stream")
         request.setHeader(b"cache-control", b"no-store")
         # nginx would hold the stream back
@@ -165,24 +180,30 @@ class EventStream:
         producer = StreamProducer()
         request.registerProducer(producer, True)
         try:
-            await self._flow(request, producer, after)
+            await self._flow(request, producer, after, told)
         except Unavailable as fault:
             log.warn("a stream of events ends early: {fault}", fault=fault)
         # A reader that went has cancelled this coroutine, and has no producer.
         request.unregisterProducer()
 
-    async def _flow(self, request: Any, producer: StreamProducer, after: int) -> None:
+    async def _flow(
+        self, request: Any, producer: StreamProducer, after: int, told: Telling
+    ) -> None:
         while not self._closed:
             events = await self._gateway.events(after, STREAM_BATCH)
             if events:
                 after = events[-1].seq
-                request.write(_lines(events))
+                request.write(_lines(events, told))
                 await producer.open()
             elif not await self._wait(after, STREAM_SILENCE_S):
                 request.write(b":\n\n")
 
 
-def _lines(events: Sequence[OutboxEvent]) -> bytes:
+def _whole(event: OutboxEvent) -> bytes:
+    return event.body
+
+
+def _lines(events: Sequence[OutboxEvent], told: Telling) -> bytes:
     return b"".join(
-        [b"id: %d\ndata: %s\n\n" % (event.seq, event.body) for event in events]
+        [b"id: %d\ndata: %s\n\n" % (event.seq, told(event)) for event in events]
     )

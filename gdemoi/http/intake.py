@@ -140,8 +140,11 @@ def _finish(request: Any, body: bytes) -> None:
 
 def _answer(message_id: str, verdict: AcceptResult | Rejected) -> tuple[int, Any]:
     match verdict:
-        case Stored():
-            return 202, {"id": message_id, "state": "accepted"}
+        case Stored(tracker=tracker):
+            if tracker is None:
+                return 202, {"id": message_id, "state": "accepted"}
+            looked_at = {"profile": tracker.profile, "findings": tracker.findings}
+            return 202, {"id": message_id, "state": "accepted", **looked_at}
         case Duplicate():
             return 200, {
                 "id": message_id,

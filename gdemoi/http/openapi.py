@@ -18,6 +18,7 @@ from gdemoi.http.openapi_schemas import (
     WORD,
     Schema,
     array,
+    maybe,
     record,
     ref,
     schemas,
@@ -155,6 +156,7 @@ _LIMIT: Final = _query(
     "at most so many; default 100",
 )
 _OF_MESSAGE: Final = _in("path", "id", ID, "the message's id")
+_OF_TRACKER: Final = _in("path", "number", WORD, "the tracker's number")
 _OF_CHANNEL: Final = _in("path", "name", {"type": "string"}, "the channel's name")
 
 
@@ -247,6 +249,8 @@ def _events() -> Schema:
                 _LIMIT,
                 _query("wait", {"type": "number", "minimum": 0},
                        "seconds to wait for one; cut to `long_poll`"),
+                _query("masked", {"enum": ["yes", "no"]},
+                       "yes: without the passwords that trackers tell"),
                 _in("header", "Last-Event-ID", WORD, "streams only: as `after`"),
             ),
         )
@@ -332,6 +336,44 @@ def _line() -> Schema:
     )
 
 
+def _trackers() -> Schema:
+    return {
+        "get": _operation(
+            "trackers",
+            "What is set for single trackers, by number",
+            {"200": _said("a page", ref("Trackers")), **_UNAVAILABLE},
+            (_LIMIT, _query("cursor", _TEXT, "`cursor` of the page before")),
+        )
+    }
+
+
+def _tracker() -> Schema:
+    unset = {"404": _error("nothing is set for this number")}
+    body = record({"strict": maybe({"type": "boolean"})}, profile=maybe(WORD)) | {
+        "additionalProperties": False
+    }
+    set_ = _said("what is set", ref("Tracker"))
+    return _path(
+        _OF_TRACKER,
+        get=_operation("tracker", "What is set for a tracker", {"200": set_, **unset}),
+        put=_operation(
+            "set_tracker",
+            "Set a tracker's profile; answers after the commit",
+            {"200": set_, **_UNAVAILABLE},
+            body=body,
+        ),
+        delete=_operation(
+            "forget_tracker",
+            "Take away what is set for a tracker",
+            {
+                "200": _said("taken away", ref("TrackerForgotten")),
+                **unset,
+                **_UNAVAILABLE,
+            },
+        ),
+    )
+
+
 def _get(name: str, summary: str, answer: Schema, **more: Schema) -> Schema:
     return {"get": _operation(name, summary, {"200": answer, **more})}
 
@@ -352,6 +394,8 @@ def _paths() -> Schema:
         "/v1/events": _events(),
         "/v1/explain": _explain(),
         "/v1/receipts/unmatched": _unmatched(),
+        "/v1/trackers": _trackers(),
+        "/v1/trackers/{number}": _tracker(),
         "/v1/status": _get(
             "status",
             "The gateway, and its messages by state",

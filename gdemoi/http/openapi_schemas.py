@@ -120,7 +120,11 @@ def _taking() -> Schema:
         code={**WORD, "description": _CODE},
         text=WORD,
     )
-    taken = record(id=ID, state={"const": "accepted"})
+    taken = record(
+        {"profile": WORD, "findings": array(ref("Finding"))},
+        id=ID,
+        state={"const": "accepted"},
+    )
     again = record(id=ID, state={"const": "duplicate"}, current=STATE)
     return {
         "Problem": record({"id": ID, "newest": COUNT}, error=error),
@@ -227,7 +231,17 @@ def _standing() -> Schema:
         backlog=COUNT,
         sent=COUNT,
     )
+    looked_at = record(
+        profile=WORD,
+        sure={"enum": ["A", "B", "C"]},
+        by=WORD,
+        findings=array(ref("Finding")),
+        refused=maybe(WORD),
+    )
     segment = record(user_data=WORD, units=COUNT, wire=array(WORD))
+    tracker = record(
+        number=WORD, profile=maybe(WORD), strict=maybe(YES_OR_NO), changed_at=TIME
+    )
     alert = record(
         name=WORD,
         subject=WORD,
@@ -245,7 +259,7 @@ def _standing() -> Schema:
         "Trace": record(name=WORD, records=array(passed), after=COUNT),
         "Unmatched": record(receipts=array({"type": "object"}), total=COUNT),
         "Explanation": record(
-            {"transliterated": WORD},
+            {"transliterated": WORD, "tracker": looked_at},
             to=WORD,
             country=maybe(WORD),
             route=maybe(WORD),
@@ -257,6 +271,9 @@ def _standing() -> Schema:
             segments=array(segment),
             error=maybe(ref("Error")),
         ),
+        "Tracker": tracker,
+        "Trackers": record(trackers=array(ref("Tracker")), cursor=maybe(WORD)),
+        "TrackerForgotten": record(number=WORD, profile={"type": "null"}),
         "Status": record(
             {"lost": WORD},
             name=WORD,

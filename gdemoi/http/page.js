@@ -167,13 +167,13 @@ function happened(event) {
 async function recent() {
   const now = (await ask("v1/events?after=now&limit=1")).after;
   const after = Math.max(0, now - FIRST);
-  const page = await ask(`v1/events?after=${after}&limit=${FIRST}`);
+  const page = await ask(`v1/events?after=${after}&limit=${FIRST}&masked=yes`);
   page.events.forEach(happened);
   last = page.after;
 }
 async function listen() {
   if (last === null) await recent();
-  const answer = await open("v1/events", {},
+  const answer = await open("v1/events?masked=yes", {},
     { accept: "text/event-stream", "last-event-id": last });
   // the journal was put back from an older copy
   if (answer.status === 409) last = null;
@@ -203,6 +203,8 @@ async function tell(id) {
   const rows = (told.events ?? []).map((e) => row(clock(e.at), state(e.state),
     [e.channel, e.line].filter(Boolean).join("/"),
     dim(list((e.provider_ids ?? []).join(", "), fault(e.error)))));
+  for (const one of told.message?.tracker?.findings ?? [])
+    rows.unshift(row("", { text: one.code, style: "s waiting" }, told.message.tracker.profile, dim(one.text)));
   $("story").replaceChildren(...rows);
   $("raw").textContent = JSON.stringify(told, null, 2);
   $("told").scrollIntoView({ block: "nearest" });

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.contract.figures import JournalFigures, StoredFigures
+from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import ConfigurationError
 from gdemoi.facts import (
     Acceptance,
@@ -30,7 +31,7 @@ from gdemoi.facts import (
     QueuedBatch,
 )
 from gdemoi.interfaces import IJournal
-from gdemoi.journal import expiry, inbound_sms, receipts
+from gdemoi.journal import expiry, inbound_sms, receipts, trackers
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
@@ -138,6 +139,7 @@ class Journal:
             )
         self._queries = Queries(self._reading, owner)
         self._backlog: dict[str, int] = {}
+        self._trackers = trackers.KnownTrackers()
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._listeners: list[Callable[[int], None]] = []
@@ -175,6 +177,7 @@ class Journal:
                 await self._writes.put(lambda: None)
             self._backlog = await self._reads.put(self._queries.backlog)
             self._last_seq = await self._reads.put(self._queries.last_seq)
+            await self._read_trackers()
             self._commits_seen = self.commits
         except Damaged as fault:
             await self._close()
@@ -364,6 +367,31 @@ class Journal:
         """Write a named bookmark."""
         return self._writes.put(self._transaction.set_cursor, name, value)
 
+    # --- trackers --------------------------------------------------------
+
+    def tracker(self, number: str) -> TrackerSetting | None:
+        """Return what is set for a tracker; kept in memory."""
+        return self._trackers.get(number)
+
+    def set_tracker(
+        self, number: str, setting: TrackerSetting | None
+    ) -> Deferred[None]:
+        """Write down what is set for a tracker; None: nothing any more."""
+        done = self._writes.put(trackers.put, self._transaction, number, setting)
+        return done.addCallback(self._trackers.take)
+
+    def trackers(
+        self, limit: int, cursor: str | None = None
+    ) -> Deferred[tuple[list[tuple[str, TrackerSetting]], str | None]]:
+        """Read what is set, by number; with the cursor of the next page."""
+        return self._reads.put(trackers.page, self._reading, limit, cursor)
+
+    async def _read_trackers(self) -> None:
+        """Read what was set since we looked, also by other gateways."""
+        seen = self._trackers.seen
+        rows = await self._reads.put(trackers.changed_since, self._reading, seen)
+        self._trackers.read(rows)
+
     # --- time ------------------------------------------------------------
 
     def sweep(self, now: float) -> Deferred[None]:
@@ -401,6 +429,7 @@ class Journal:
     async def _read_others(self) -> None:
         """Take over what other gateways changed in our messages: counts and events."""
         self._backlog = await self._reads.put(self._queries.backlog)
+        await self._read_trackers()
         last = await self._reads.put(self._queries.last_seq)
         if last > self._last_seq:
             self._last_seq = last

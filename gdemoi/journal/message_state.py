@@ -95,6 +95,8 @@ def begin(acceptance: Acceptance) -> tuple[MessageRecord, list[StoredEvent]]:
         # rejected before it was accepted: it has this one event
         return record, [_move_to(record, following.state, at, following.error)]
     events = [_move_to(record, _ACCEPTED, at)]
+    if message.tracker is not None:
+        events[0].findings = message.tracker.findings
     if following is not None:
         record.channel = following.channel
         events.append(_wait(record, following, at))

@@ -175,6 +175,19 @@ counters = Table(
 )
 
 
+# What is set for single trackers; `version` grows with each change.
+trackers = Table(
+    "trackers",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    # taken away: other gateways have to hear of it
+    Column("gone", Integer, nullable=False),
+    Column("setting", LargeBinary, nullable=False),
+    Index("trackers_version", "version"),
+)
+
+
 _m = messages.c
 _whole = (
     _m.id,
@@ -282,6 +295,17 @@ class Statements:
         self._outbox(text)
         self._receipts(text, upsert)
         self._arrivals(text, upsert)
+        known = upsert(trackers)
+        self.put_tracker = text(
+            known.on_conflict_do_update(
+                index_elements=["number"],
+                set_={
+                    word: known.excluded[word]
+                    for word in ("version", "gone", "setting")
+                },
+            ),
+            trackers.c.keys(),
+        )
 
     def _outbox(self, text: Any) -> None:
         e = events.c

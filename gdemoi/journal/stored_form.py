@@ -20,6 +20,7 @@ from gdemoi.facts import OutboxEvent
 from gdemoi.message import (
     FINAL,
     Error,
+    Finding,
     MessageState,
     Outbound,
     Progress,
@@ -50,6 +51,8 @@ class StoredEvent(msgspec.Struct, array_like=True, gc=False):
     provider_ids: tuple[str, ...]
     error: Error | None
     event_id: str = ""
+    # of the first event, when the command was looked at
+    findings: tuple[Finding, ...] | None = None
 
 
 class AttemptOutcome(StrEnum):
@@ -243,6 +246,7 @@ def status_event(
         correlation or _NULL,
         msgspec.UNSET if account is None else account,
         msgspec.UNSET if traceparent is None else traceparent,
+        msgspec.UNSET if event.findings is None else event.findings,
     )
 
 

@@ -6,7 +6,6 @@ never hold a password: a part of the command is not repeated in them.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -14,7 +13,7 @@ from typing import Final
 
 from gdemoi.message import Finding
 from gdemoi.profiles.format import Grade
-from gdemoi.profiles.profile import Command, Profile
+from gdemoi.profiles.profile import Command, Profile, leading
 from gdemoi.text import gsm7
 
 # Findings that mean: the tracker will hardly understand it.  `strict` refuses these.
@@ -45,8 +44,6 @@ CODES: Final = (*DEFECTS, *REMARKS)
 # One SMS, and each segment of several (3GPP TS 23.040 §9.2.3.24)
 _SEPTETS: Final = (160, 153)
 _UCS2_UNITS: Final = (70, 67)
-# U+0020, and what looks like it or like nothing
-_leading: Final = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]*").match
 _MOST_ODD: Final = 10
 # of seven letters one is wrong
 _NEAR: Final = 0.85
@@ -97,18 +94,17 @@ def _explained(profile: Profile, command: Command) -> Iterator[Finding]:
 def _blanks(profile: Profile, text: str) -> Iterator[Finding]:
     """Yield `leading_space` when the right number of blanks would mend the command."""
     expected = profile.file.command.leading_spaces
-    run = _leading(text)
-    assert run is not None
-    found = run[0].count(" ")
-    if run[0] == " " * expected:
+    run = leading(text)
+    found = text.count(" ", 0, run)
+    if text[:run] == " " * expected:
         return
-    mended = " " * expected + text[run.end() :]
+    mended = " " * expected + text[run:]
     if profile.read(mended).fits:
         what = (
             f"without login and password {_blanks_in_words(expected)} come first;"
             f" there are {found}"
             if expected
-            else f"blanks come first ({len(run[0])}), and this family has none there"
+            else f"blanks come first ({run}), and this family has none there"
         )
         yield Finding("leading_space", what, None, expected, found)
 

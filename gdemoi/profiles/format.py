@@ -153,6 +153,8 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     command: tuple[Group, ...] = ()
     verbs: dict[Line, tuple[Group, ...]] = {}
+    # for commands that do not fit the form: the first that fits tells
+    unread: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
 
 

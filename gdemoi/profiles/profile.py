@@ -29,9 +29,14 @@ from gdemoi.profiles.patterns import (
     answer_pattern,
     compiled,
 )
+from gdemoi.text import gsm7
 
 MASK: Final = "***"
 VERB: Final = "verb"
+SECRET: Final = "secret"
+_NOT_GSM: Final = "\N{BLACK SQUARE}"
+# U+0020, and what looks like it or like nothing
+_leading: Final = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]*").match
 _NO_VERB: Final = Verb()
 _NO_EFFECT: Final = Effect()
 
@@ -97,6 +102,7 @@ class Profile:
     answers: tuple[AnswerRule, ...] = field(repr=False)
     unsolicited: tuple[tuple[str, re.Pattern[str]], ...] = field(repr=False)
     secret_answers: tuple[re.Pattern[str], ...] = field(repr=False)
+    secret_unread: tuple[re.Pattern[str], ...] = field(repr=False)
     verbs: Mapping[str, Verb] = field(repr=False)
     within_s: float
     late_s: float
@@ -157,34 +163,59 @@ class Profile:
     # -- what is secret ----------------------------------------------------
 
     def masked(self, text: str) -> str:
-        """Return a command without its passwords, for people to see.
+        """Return a command without its passwords, for people to see."""
+        return _hidden(text, self.secret_spans(text))
 
-        Where one could not be read nobody knows what of it is a password: all of it
-        is masked then, in families that have one.
+    def masked_alike(self, text: str) -> str:
+        """Return the same with a sign for each one that is hidden.
+
+        It takes as many units, in the same alphabet, as the command does.
+        """
+        letters = list(text)
+        for start, end in self.secret_spans(text):
+            letters[start:end] = [_alike(one) for one in letters[start:end]]
+        return "".join(letters)
+
+    def secret_spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where passwords stand in a command, as (start, end).
+
+        One that does not fit the form is read with other blanks before it, or letters
+        of another case, or by a pattern for that.  Where nothing fits nobody knows
+        what of it is a password: all of it, in families that have one.
         """
         if not self._secret_groups:
-            return text
+            return []
         command = self.read(text)
-        if not command.fits:
-            return MASK
-        names = self.secret_groups(command)
-        return _hidden(text, [command.spans[n] for n in names if n in command.spans])
+        if command.fits:
+            return self._spans(command, 0)
+        run = leading(text)
+        mended = " " * self.file.command.leading_spaces + text[run:]
+        command = self.read(mended)
+        # a word that is no known verb may be the password
+        if self.known_verbs and self.knows(command):
+            return self._spans(command, run - self.file.command.leading_spaces)
+        patterns = (self.any_case, *self.secret_unread)
+        for pattern in patterns if len(text) <= LONGEST else ():
+            found = pattern.fullmatch(text)
+            if found is not None:
+                caught = found.groupdict()
+                names = [n for n in (*self._all_secrets, SECRET) if caught.get(n)]
+                return [found.span(name) for name in names]
+        return [(0, len(text))]
+
+    def _spans(self, command: Command, by: int) -> list[tuple[int, int]]:
+        names = [n for n in self.secret_groups(command) if n in command.spans]
+        spans = [command.spans[name] for name in names]
+        return [(start + by, end + by) for start, end in spans if start < end]
+
+    @property
+    def _all_secrets(self) -> tuple[str, ...]:
+        return tuple({n: None for names in self._secret_groups.values() for n in names})
 
     def secret_groups(self, command: Command) -> tuple[str, ...]:
         """Return the groups of a command that are secret."""
         known, word = self._secret_groups, self.folded(command.verb or "")
         return (*known.get("", ()), *(known.get(word, ()) if word else ()))
-
-    def secrets_of(self, text: str) -> tuple[str, ...]:
-        """Return the words of a command that are secret, the longest first."""
-        if not self._secret_groups:
-            return ()
-        command = self.read(text)
-        if not command.fits:
-            return (text,)
-        caught = [command.caught.get(n) for n in self.secret_groups(command)]
-        words = {word for word in caught if word}
-        return tuple(sorted(words, key=len, reverse=True))
 
     def masked_answer(self, text: str) -> str:
         """Return an answer without the passwords that it tells."""
@@ -192,9 +223,23 @@ class Profile:
         spans: list[tuple[int, int]] = []
         for pattern in self.secret_answers:
             found = pattern.fullmatch(head)
-            if found is not None and found["secret"] is not None:
-                spans.append(found.span("secret"))
+            if found is not None and found[SECRET] is not None:
+                spans.append(found.span(SECRET))
         return _hidden(head, spans) + tail
+
+
+def leading(text: str) -> int:
+    """Return how many blanks, or what looks like one or like nothing, come first."""
+    found = _leading(text)
+    assert found is not None
+    return found.end()
+
+
+def _alike(char: str) -> str:
+    """Return a sign that takes the units of a character, in its alphabet."""
+    if not gsm7.fits(char):
+        return _NOT_GSM * (len(char.encode("utf-16-be", "replace")) // 2)
+    return "*" if len(gsm7.encode(char)) == 1 else "~"
 
 
 def _hidden(text: str, spans: Iterable[tuple[int, int]]) -> str:
@@ -234,7 +279,8 @@ class _ProfileMaker:
                 (one.name, self._of(f"unsolicited[{n}].match", one.match))
                 for n, one in enumerate(file.unsolicited)
             ),
-            self._secret_answers(),
+            self._with_secret("secrets.answer", file.secrets.answer),
+            self._with_secret("secrets.unread", file.secrets.unread, False),
             {(w.casefold() if folds else w): verb for w, verb in file.verbs.items()},
             self._seconds("answers.within", file.answers.within),
             self._seconds("answers.late", file.answers.late),
@@ -308,12 +354,14 @@ class _ProfileMaker:
             found.append(AnswerRule(*rule))
         return tuple(found)
 
-    def _secret_answers(self) -> tuple[re.Pattern[str], ...]:
+    def _with_secret(
+        self, where: str, sources: tuple[str, ...], required: bool = True
+    ) -> tuple[re.Pattern[str], ...]:
         found = []
-        for number, source in enumerate(self.file.secrets.answer):
-            key = f"secrets.answer[{number}]"
+        for number, source in enumerate(sources):
+            key = f"{where}[{number}]"
             pattern = self._of(key, source)
-            if "secret" not in pattern.groupindex:
+            if required and SECRET not in pattern.groupindex:
                 raise self._bad(key, "has no group (?P<secret>…)")
             found.append(pattern)
         return tuple(found)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from gdemoi.interfaces import EncodedMessage
 from gdemoi.message import Charset, Error, OnUnencodable, Outbound, Refused
 from gdemoi.routing.rules import Router, country_of, with_defaults
+from gdemoi.routing.trackers import CHECKED, Choice, Trackers
 from gdemoi.text.charset import fits
 from gdemoi.text.transliterate import to_gsm7
 
@@ -30,16 +33,23 @@ def explain(
     router: Router,
     channels: Mapping[str, Preparing],
     unable: Callable[[str], str | None],
+    trackers: Trackers | None = None,
 ) -> dict[str, Any]:
     """Return the way of `message`: rules, channels, encoding, exact bytes.
 
     The encoding shown is that of the first able channel which can carry it, and
     `transliterated` is there when its text goes out in other letters; `error` says
-    why none can.
+    why none can.  With a profile ``tracker`` tells what it finds; each letter of a
+    password is shown as a star then.
     """
     route = router.route(message)
     if route.rule is not None:
         message = with_defaults(message, route.rule)
+    choice = None if trackers is None else trackers.choice(message)
+    looked_at = _looked_at(message, trackers, choice)
+    if choice is not None:
+        shown = choice.profile.masked_alike(message.text or "")
+        message = msgspec.structs.replace(message, text=shown)
     answer: dict[str, Any] = {
         "to": message.to,
         "country": country_of(message.to),
@@ -55,6 +65,7 @@ def explain(
         "segments": [],
         "error": None,
     }
+    answer.update(looked_at)
     refusals = []
     fallback = None
     for name in route.channels:
@@ -76,7 +87,29 @@ def explain(
             if refusals
             else Error("gateway:no_route", "no route leads anywhere for this message")
         )
+    if answer["error"] is None and looked_at and looked_at["tracker"]["refused"]:
+        told = looked_at["tracker"]
+        why = f"{told['profile']}: {told['refused']}"
+        answer["error"] = _error(Error(CHECKED, why))
     return answer
+
+
+def _looked_at(
+    message: Outbound, trackers: Trackers | None, choice: Choice | None
+) -> dict[str, Any]:
+    """Return what a profile says of a message; nothing without one."""
+    if trackers is None or choice is None:
+        return {}
+    found = trackers.found(choice, message)
+    wrong = [one.code for one in found if one.code in choice.refused]
+    told = {
+        "profile": choice.profile.name,
+        "sure": str(choice.profile.file.sure),
+        "by": choice.by,
+        "findings": msgspec.to_builtins(found),
+        "refused": ", ".join(wrong) or None,
+    }
+    return {"tracker": told}
 
 
 def _encoding(prepared: Any, message: Outbound) -> dict[str, Any]:

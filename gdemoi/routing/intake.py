@@ -22,6 +22,7 @@ from gdemoi.message import Error, MessageState, Outbound, Refused, Scope
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.ready_queue import QueueEntry
 from gdemoi.routing.rules import Router, with_defaults
+from gdemoi.routing.trackers import Trackers
 
 _STORED: Final = Stored()
 
@@ -57,6 +58,8 @@ class Intake:
     ) -> None:
         self.router = router
         self.backlog_limit = backlog_limit
+        # set when there are any whose commands are looked at
+        self.trackers: Trackers | None = None
         # opened by the dispatcher when all that was interrupted is settled
         self.closed = True
         self._journal = journal
@@ -97,7 +100,8 @@ class Intake:
                 if keep_rejected:
                     places.append(_refused_place(index, message, fingerprint, way))
                 continue
-            verdicts.append(_STORED)
+            tracker = way.message.tracker
+            verdicts.append(_STORED if tracker is None else Stored(tracker))
             places.append(self._place(index, fingerprint, way, unable))
         if not places:
             return succeed(verdicts)
@@ -161,6 +165,12 @@ class Intake:
         if route.rule is None or not route.channels:
             return Error("gateway:no_route", "no route leads anywhere for this message")
         message = with_defaults(message, route.rule)
+        trackers = self.trackers
+        if trackers is not None:
+            examined = trackers.examined(message)
+            if isinstance(examined, Error):
+                return examined
+            message = examined
         refused: Refused | None = None
         resting: Lane | None = None
         for name in _able_first(route.channels, unable):

@@ -38,6 +38,7 @@ from gdemoi.net.bodies import BoundedSite
 from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
+from gdemoi.routing.trackers import CurrentProfiles, Trackers
 from gdemoi.service.gateway import PAUSED, RunningGateway
 from gdemoi.service.logs import set_level, tell_counts
 from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
@@ -93,7 +94,11 @@ class GatewayService(Service):
         )
         for one in made:
             one.activate()
-        defaults = Defaults(settings.home_country, settings.default_ttl_s)
+        self.profiles = CurrentProfiles(configuration.profiles)
+        self._look_at_commands(configuration)
+        defaults = Defaults(
+            settings.home_country, settings.default_ttl_s, self.profiles
+        )
         self.gateway = RunningGateway(
             self.dispatcher, self.journal, reactor, defaults, settings.name
         )
@@ -396,9 +401,19 @@ class GatewayService(Service):
             log.warn("{warning}", warning=str(warning), each=True)
         self._tell_what_needs_a_restart(fresh)
         set_level(settings.log_level)
-        defaults = Defaults(settings.home_country, settings.default_ttl_s)
+        self._look_at_commands(fresh)
+        defaults = Defaults(
+            settings.home_country, settings.default_ttl_s, self.profiles
+        )
         self.gateway.defaults = defaults
         self.alerts.configure(fresh.alerts, certificate_files(fresh))
+
+    def _look_at_commands(self, configuration: Configuration) -> None:
+        """Let profiles of trackers be those of a configuration."""
+        self.profiles.library = configuration.profiles
+        self.dispatcher.intake.trackers = Trackers(
+            configuration.profiles, configuration.trackers, self.journal.tracker
+        )
 
     def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:
         begun, now = self._begun_with, fresh.gateway

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.figures import AmqpStatus, Figures
 from gdemoi.contract.gateway import MessagePage, Search
+from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
 from gdemoi.interfaces import ITraced
@@ -21,6 +22,7 @@ from gdemoi.moments import rfc3339
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
 from gdemoi.routing.lanes import Lane
+from gdemoi.service.masked import masked_event, masked_story
 
 # The bookmark that tells, after a restart, that an operator paused a channel.
 PAUSED = "paused:{}"
@@ -80,9 +82,13 @@ class RunningGateway:
         """Take messages; answers after the commit."""
         return self.dispatcher.intake.accept(messages, keep_rejected=keep_rejected)
 
-    def story(self, message_id: str) -> Awaitable[dict[str, Any] | None]:
+    async def story(self, message_id: str) -> dict[str, Any] | None:
         """Return a message and all that happened to it."""
-        return self.journal.story(message_id)
+        found = await self.journal.story(message_id)
+        trackers = self.dispatcher.intake.trackers
+        if found is None or trackers is None:
+            return found
+        return masked_story(found, trackers)
 
     async def search(self, wanted: Search) -> MessagePage:
         """Find messages."""
@@ -148,6 +154,27 @@ class RunningGateway:
         self._waiting = [w for w in self._waiting if w[0] >= last]
         for _, waiting in ripe:
             waiting.callback(None)
+
+    def masked(self, event: OutboxEvent) -> bytes:
+        """Return an event's JSON as people may see it."""
+        trackers = self.dispatcher.intake.trackers
+        return event.body if trackers is None else masked_event(event, trackers)
+
+    # -- trackers ----------------------------------------------------------
+
+    def tracker(self, number: str) -> TrackerSetting | None:
+        """Return what is set for a number."""
+        return self.journal.tracker(number)
+
+    async def set_tracker(self, number: str, setting: TrackerSetting | None) -> None:
+        """Set it, or (None) take it away; answers after the commit."""
+        await self.journal.set_tracker(number, setting)
+
+    def trackers(
+        self, limit: int, cursor: str | None
+    ) -> Awaitable[tuple[list[tuple[str, TrackerSetting]], str | None]]:
+        """Return what is set, by number, and the cursor of the next page."""
+        return self.journal.trackers(limit, cursor)
 
     # -- figures -----------------------------------------------------------
 
@@ -260,6 +287,7 @@ class RunningGateway:
             self.dispatcher.router,
             lanes,
             self.dispatcher.unable,
+            self.dispatcher.intake.trackers,
         )
 
     def unready(self) -> str | None:

@@ -18,11 +18,16 @@ from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.contract.numbers import normalise
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
-from gdemoi.ini import Document, Place, Section
+from gdemoi.ini import Complaint, Document, Place, Section
 from gdemoi.ini.listeners import Listener
 from gdemoi.ini.units import likely
 from gdemoi.interfaces import ChannelKind
+from gdemoi.profiles.format import BadProfile
+from gdemoi.profiles.library import Library
+from gdemoi.profiles.profile import Profile
+from gdemoi.profiles.profile import load as load_profile
 from gdemoi.routing.settings import RouteSettings
+from gdemoi.routing.trackers import TrackerRule, TrackerSettings, TrackersSettings
 from gdemoi.settings.alerting import check_alerts, in_one_form
 from gdemoi.settings.configuration import ChannelSettings, Configuration
 from gdemoi.settings.doors import check_doors
@@ -30,12 +35,13 @@ from gdemoi.settings.gateway import GatewaySettings, journal_url
 from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
 _CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NAMELESS: Final = ("gateway", "http", "amqp")
+_NAMELESS: Final = ("gateway", "http", "amqp", "trackers")
 # sections of the platform's side that have names
 _NAMED: Final[dict[str, type]] = {
     "amqp-map": AmqpMapSettings,
     "route": RouteSettings,
     "alert": AlertSettings,
+    "tracker": TrackerSettings,
     "account": AccountSettings,
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
@@ -88,6 +94,8 @@ class Examination:
     channels: dict[str, tuple[Section, ChannelKind, Any]] = field(factory=dict)
     parts: list[tuple[Section, Any]] = field(factory=list)
     routes: list[tuple[Section, RouteSettings]] = field(factory=list)
+    trackers: list[tuple[Section, TrackerSettings]] = field(factory=list)
+    profiles: dict[str, Profile] = field(factory=dict)
     # every name that a channel's section claims, also of broken ones
     claimed: dict[str, Section] = field(factory=dict)
 
@@ -108,6 +116,7 @@ class Examination:
                 _unknown(section, [*_OWN, *by_word, *by_part])
         self._check_parts()
         self._check_routes()
+        self._check_trackers()
         self._check_webhooks()
         self._check_map()
         self._check_listeners()
@@ -125,16 +134,7 @@ class Examination:
 
     def _own(self, section: Section) -> None:
         if section.kind in _NAMELESS:
-            if section.name is not None:
-                section.complain(None, f"takes no name: write [{section.kind}]")
-            self.own[section.kind] = section
-            match section.kind:
-                case "gateway":
-                    self.gateway = section.read(GatewaySettings)
-                case "http":
-                    self.http = section.read(HttpSettings)
-                case _:
-                    self.amqp = section.read(AmqpSettings)
+            self._nameless(section)
             return
         name = self._name(section)
         found = section.read(_NAMED[section.kind])
@@ -143,6 +143,64 @@ class Examination:
         self.named[section.kind][name] = (section, found)
         if section.kind == "route":
             self.routes.append((section, found))
+        elif section.kind == "tracker":
+            self.trackers.append((section, found))
+
+    def _nameless(self, section: Section) -> None:
+        if section.name is not None:
+            section.complain(None, f"takes no name: write [{section.kind}]")
+        self.own[section.kind] = section
+        match section.kind:
+            case "gateway":
+                self.gateway = section.read(GatewaySettings)
+            case "http":
+                self.http = section.read(HttpSettings)
+            case "amqp":
+                self.amqp = section.read(AmqpSettings)
+            case _:
+                self._profiles(section)
+
+    def _profiles(self, section: Section) -> None:
+        """Read the operator's profiles; what is wrong with one is told with its key."""
+        settings = section.read(TrackersSettings)
+        sources, beside = self.document.sources, section.place_of("profiles").file
+        for folder in () if settings is None else settings.profiles:
+            files = sources.expand(f"{folder}/*.toml", beside)
+            if not files:
+                what = f"there is no *.toml in {folder}"
+                section.complain("profiles", what, warning=True)
+            for file in files:
+                self._profile(section, file)
+
+    def _profile(self, section: Section, file: str) -> None:
+        try:
+            one = load_profile(self.document.sources.read(file), file)
+        except BadProfile as bad:
+            told = Complaint(Place(bad.file, 0), bad.what, None, bad.key or None)
+            self.document.complaints.append(told)
+        except OSError as error:
+            section.complain("profiles", f"cannot read {file}: {error.strerror}")
+        else:
+            before = self.profiles.setdefault(one.name, one)
+            if before is not one:
+                what = f"there is a profile {one.name} already: {before.place}"
+                self.document.complain(Place(file, 0), what)
+
+    def _check_trackers(self) -> None:
+        known = Library(self.profiles)
+        everything: Section | None = None
+        for section, tracker in self.trackers:
+            if tracker.profile not in known:
+                section.complain(
+                    "profile",
+                    f"there is no profile {tracker.profile}",
+                    hint=likely(tracker.profile, known.names()),
+                )
+            if everything is not None:
+                what = f"is never reached: [{everything.label}] takes every tracker"
+                section.complain(None, what, warning=True)
+            elif not tracker.to and not tracker.account:
+                everything = section
 
     def _name(self, section: Section) -> str:
         if section.name is None:
@@ -288,6 +346,10 @@ class Examination:
                 for name, (_, kind, settings) in self.channels.items()
             ),
             routes=tuple((section.name or "", route) for section, route in self.routes),
+            profiles=Library(self.profiles),
+            trackers=tuple(
+                TrackerRule(section.name or "", one) for section, one in self.trackers
+            ),
             journal=journal_url(gateway, self.document.sources, self.file),
             warnings=tuple(one for one in self.document.complaints if one.warning),
             places=self._places(),

@@ -14,8 +14,10 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, Place
 from gdemoi.interfaces import ChannelContext, ChannelKind
+from gdemoi.profiles.library import Library
 from gdemoi.routing.rules import Rule
 from gdemoi.routing.settings import RouteSettings
+from gdemoi.routing.trackers import TrackerRule
 from gdemoi.settings.gateway import GatewaySettings
 from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
@@ -53,6 +55,8 @@ class Configuration:
     smpp_servers: Mapping[str, SmppServerSettings] = field(factory=dict)
     smpp_clients: Mapping[str, SmppClientSettings] = field(factory=dict)
     alerts: Mapping[str, AlertSettings] = field(factory=dict)
+    profiles: Library = field(factory=Library, repr=False, eq=False)
+    trackers: tuple[TrackerRule, ...] = ()
     # where what is set: (section, key), the key "" for the section itself
     places: Mapping[tuple[str, str], Place] = field(factory=dict, repr=False, eq=False)
 

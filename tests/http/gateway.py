@@ -20,6 +20,7 @@ from gdemoi.contract.figures import (
     StoredFigures,
 )
 from gdemoi.contract.gateway import MessagePage, Search
+from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.facts import (
     AcceptResult,
@@ -42,6 +43,7 @@ class FakeGateway:
 
     defaults: Defaults = field(factory=lambda: Defaults(home_country="RU"))
     name: str = "gdemoi-1"
+    set_trackers: dict[str, TrackerSetting] = field(factory=dict)
     taken: dict[str, tuple[Outbound, bytes]] = field(factory=dict)
     outbox: list[OutboxEvent] = field(factory=list)
     waiting: list[tuple[int, Deferred[None]]] = field(factory=list)
@@ -135,6 +137,28 @@ class FakeGateway:
         for _, wait in waiting:
             if not wait.called:
                 wait.callback(None)
+
+    def masked(self, event: OutboxEvent) -> bytes:
+        return event.body.replace(b"secret", b"***")
+
+    def tracker(self, number: str) -> TrackerSetting | None:
+        return self.set_trackers.get(number)
+
+    async def set_tracker(self, number: str, setting: TrackerSetting | None) -> None:
+        if self.broken is not None:
+            raise self.broken
+        if setting is None:
+            del self.set_trackers[number]
+        else:
+            self.set_trackers[number] = setting
+
+    async def trackers(
+        self, limit: int, cursor: str | None
+    ) -> tuple[list[tuple[str, TrackerSetting]], str | None]:
+        rows = sorted(
+            one for one in self.set_trackers.items() if one[0] > (cursor or "")
+        )
+        return rows[:limit], rows[limit - 1][0] if len(rows) > limit else None
 
     def channels(self) -> Sequence[dict[str, Any]]:
         return self.described

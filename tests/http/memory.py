@@ -6,7 +6,7 @@ same, and through the API, the gateway and a journal in memory.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,8 +18,10 @@ from gdemoi.http.api import Api
 from gdemoi.http.settings import HttpSettings
 from gdemoi.journal import Journal
 from gdemoi.message import Error, MessageState, Receipt
+from gdemoi.profiles.library import Library
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
+from gdemoi.routing.trackers import TrackerRule, Trackers
 from gdemoi.service.gateway import RunningGateway
 from tests.http.gateway import NOW, Connection, parsed
 from tests.routing.channels import HandChannel
@@ -51,7 +53,7 @@ def result(work: Awaitable[Any]) -> Any:
 class Whole:
     """A gateway with two channels and an API, from the octets to the journal."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, rules: Sequence[TrackerRule] = ()) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW
         self.journal = Journal("sqlite://", self.clock, inline=True)
@@ -62,8 +64,13 @@ class Whole:
             self.journal, self.clock, Router([], ["a", "b"]), [self.channel, plain]
         )
         result(self.dispatcher.start())
+        library = Library()
+        self.dispatcher.intake.trackers = Trackers(
+            library, tuple(rules), self.journal.tracker
+        )
+        defaults = Defaults("RU", profiles=library)
         gateway = RunningGateway(
-            self.dispatcher, self.journal, self.clock, Defaults("RU"), "test"
+            self.dispatcher, self.journal, self.clock, defaults, "test"
         )
         settings = HttpSettings(token=token, long_poll_s=LONG_POLL_S)
         self.api = Api(gateway, settings, self.clock)

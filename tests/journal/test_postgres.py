@@ -16,7 +16,12 @@ from gdemoi.journal import Journal
 from gdemoi.journal.database import Database
 from gdemoi.journal.schema import metadata
 from gdemoi.message import MessageState
-from tests.journal import test_counting, test_inbound_sms, test_journal
+from tests.journal import (
+    test_counting,
+    test_inbound_sms,
+    test_journal,
+    test_trackers,
+)
 from tests.journal.lives import (
     NOW,
     JournalTestCase,
@@ -88,6 +93,24 @@ class PostgresSweepTests(PostgresTestCase, test_journal.SweepTests):
 
 class PostgresEventTests(PostgresTestCase, test_journal.EventTests):
     """The same outbox."""
+
+
+class PostgresTrackerTests(PostgresTestCase, test_trackers.TrackerTests):
+    """The same on PostgreSQL, and between gateways."""
+
+    def test_what_another_gateway_set(self) -> None:
+        """It is seen with the next sweep; also what was set before we wrote."""
+        other = self.opened(name="gdemoi-2")
+        self.did(other.set_tracker("+1", test_trackers.UMKA))
+        self.did(self.journal.set_tracker("+2", test_trackers.NONE))
+        self.assertIsNone(self.journal.tracker("+1"))
+        self.sweep(NOW)
+        self.assertEqual(self.journal.tracker("+1"), test_trackers.UMKA)
+        self.did(other.set_tracker("+1", None))
+        self.did(other.sweep(NOW))
+        self.assertEqual(other.tracker("+2"), test_trackers.NONE)
+        self.sweep(NOW)
+        self.assertIsNone(self.journal.tracker("+1"))
 
 
 class SchemaTests(PostgresTestCase):
