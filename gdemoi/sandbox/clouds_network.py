@@ -61,7 +61,6 @@ class CloudSms:
     number: int
     reference: str = ""
     callback: str | None = None
-    callback_method: str = "POST"
     inbound: bool = False
     # the id of the message that a phone answers with this one
     answers: str = ""

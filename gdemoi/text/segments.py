@@ -26,8 +26,6 @@ SMS_OCTETS: Final = 140
 SMS_SEPTETS: Final = 160
 # TS 23.040: total and number are one octet each.
 MOST_SEGMENTS: Final = 255
-# SMPP 3.4 §5.3.2.32: message_payload holds up to 64 K octets.
-PAYLOAD_OCTETS: Final = 65535
 # Any one character of any alphabet (UTF-8 needs four octets).
 LEAST_ROOM: Final = 4
 

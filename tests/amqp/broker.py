@@ -400,7 +400,6 @@ class Network:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pumps: list[IOPump] = []
-        self.chop: int | None = None
 
     def link(self, client: Protocol, broker: Broker) -> Side:
         """Connect a client."""

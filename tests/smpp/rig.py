@@ -36,7 +36,6 @@ class EventsRecorder:
         self.inbounds: list[Inbound] = []
         self.lates: list[tuple[str, int, Outcome]] = []
         self.changes: list[tuple[str, str]] = []
-        self.able_calls = 0
         # provider ids that the "journal" knows: stored form -> message id
         self.known: dict[str, str] = {}
         # None: at once; else each write waits here to be fired
@@ -44,7 +43,7 @@ class EventsRecorder:
         self.broken = False
 
     def able(self, channel: Any) -> None:
-        self.able_calls += 1
+        """Nothing waits here."""
 
     def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         self.receipts.append(receipt)

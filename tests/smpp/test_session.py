@@ -85,11 +85,6 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(session.next_deadline(), NOW + 8)
 
 
-def octets_of(pdu: pdus.Pdu | bytes) -> bytes:
-    """Return a PDU's octets."""
-    return pdu if isinstance(pdu, bytes) else pdus.encode(pdu)
-
-
 def header(command_id: int, status: int, number: int, body: bytes = b"") -> bytes:
     """Return any frame."""
     parts = (16 + len(body), command_id, status, number)

@@ -8,8 +8,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.yeastar.jobs import SmsIds
 
-YEAR_S = 31_557_600.0
-
 
 class SmsIdsTests(SynchronousTestCase):
     @given(st.floats(0, 4e9), st.integers(2, 60))

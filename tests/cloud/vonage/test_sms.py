@@ -433,7 +433,7 @@ class InboundTests(SynchronousTestCase):
             self.inbound(type="binary", data="zz")
 
 
-class GoldenCredentials(SynchronousTestCase):
+class CredentialsTests(SynchronousTestCase):
     def test_the_credentials_are_basic(self) -> None:
         """Key and secret, as the 1.5 specification says."""
         given = base64.b64decode(PROVIDER.secrets[0]).decode()
