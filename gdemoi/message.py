@@ -53,6 +53,22 @@ RANK: Final[dict[MessageState, int]] = {
 }
 
 
+class ChannelState(StrEnum):
+    """How a channel, a line or a port is: docs/events.rst, "Channels and lines"."""
+
+    UP = "up"
+    # it can send, but not all of it
+    DEGRADED = "degraded"
+    DOWN = "down"
+    # a port of which the device has not told anything yet
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, up: int, total: int) -> ChannelState:
+        """Return the state of what consists of `total` parts, `up` of which are up."""
+        return cls.UP if up == total else cls.DEGRADED if up else cls.DOWN
+
+
 class MessageClass(StrEnum):
     """What a message is for; drives routes and default policies."""
 

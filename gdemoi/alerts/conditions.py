@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from gdemoi.contract.figures import Figures
 from gdemoi.ini import Converter, decimal, duration, size
 from gdemoi.ini.units import Wrong, likely
-from gdemoi.message import FINAL, MessageState
+from gdemoi.message import FINAL, ChannelState, MessageState
 
 # The longest window of a ratio, and how many looks back are kept for it.
 LONGEST_WINDOW_S: Final = 86400.0
@@ -202,7 +202,7 @@ def _channel_down(
 ) -> Iterator[SubjectState]:
     for name, channel in _channels(seen, scope):
         # what an operator paused is not a fault
-        down = channel.get("state") == "down" and not channel.get("paused")
+        down = channel.get("state") == ChannelState.DOWN and not channel.get("paused")
         why = f": {channel.get('reason') or 'nobody says why'}" if down else ""
         yield SubjectState(name, down, f"channel {name} is {_down(down)}{why}", name)
 
@@ -215,7 +215,7 @@ def _line_down(
     when: When, seen: Observation, scope: AlertScope, history: History
 ) -> Iterator[SubjectState]:
     for name, subject, line in _lines(seen, scope):
-        down = line.get("state") == "down"
+        down = line.get("state") == ChannelState.DOWN
         why = f": {line.get('reason') or 'nobody says why'}" if down else ""
         yield SubjectState(subject, down, f"line {subject} is {_down(down)}{why}", name)
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from gdemoi.cli.terminal import PlainText as Text
 from gdemoi.cli.terminal import listing
+from gdemoi.message import ChannelState
 
 Json = Mapping[str, Any]
 
@@ -30,9 +31,9 @@ _STATES: Final = {
     "expired": ("✗", "red"),
     "rejected": ("✗", "bold red"),
     "cancelled": ("–", "bright_black"),
-    "up": ("●", "green"),
-    "degraded": ("●", "yellow"),
-    "down": ("●", "red"),
+    ChannelState.UP: ("●", "green"),
+    ChannelState.DEGRADED: ("●", "yellow"),
+    ChannelState.DOWN: ("●", "red"),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gdemoi.message import Accepted, Outcome, Refused, Scope
+from gdemoi.message import Accepted, ChannelState, Outcome, Refused, Scope
 
 # How long a broken account is left alone; doubles while it stays broken.
 HALT_FIRST_S: Final = 60.0
@@ -21,7 +21,7 @@ class Health:
     """State and reason of a channel (docs/events.rst, "Channels and lines")."""
 
     def __init__(self) -> None:
-        self.state = "up"
+        self.state = ChannelState.UP
         self.reason = ""
         self._until = 0.0
         self._halt_s = HALT_FIRST_S
@@ -35,24 +35,26 @@ class Health:
         """Take an answer in; True when state or reason changed."""
         self._silent = 0
         heard = False
-        if self.state == "degraded":
+        if self.state == ChannelState.DEGRADED:
             # it was only silent
-            heard = self._become("up", "")
+            heard = self._become(ChannelState.UP, "")
         if isinstance(outcome, Refused):
             if outcome.scope is not Scope.CHANNEL_UNTIL_MENDED:
                 return heard
             self._until = now + self._halt_s
             self._halt_s = min(self._halt_s * 2, HALT_LAST_S)
-            return self._become("down", f"{outcome.error.code}: {outcome.error.text}")
+            return self._become(
+                ChannelState.DOWN, f"{outcome.error.code}: {outcome.error.text}"
+            )
         if isinstance(outcome, Accepted):
             self._until, self._halt_s = 0.0, HALT_FIRST_S
-            return self._become("up", "") or heard
+            return self._become(ChannelState.UP, "") or heard
         return heard
 
     def mended(self) -> bool:
         """Someone acted: try again at once; True when that changed something."""
         self._until, self._halt_s, self._silent = 0.0, HALT_FIRST_S, 0
-        return self._become("up", "")
+        return self._become(ChannelState.UP, "")
 
     def silence(self, why: str, *, lasting: bool = False) -> bool:
         """Take note that no answer came; True when that changed something.
@@ -60,11 +62,13 @@ class Health:
         `lasting`: nor will one the next time, so that it is told at once.
         """
         self._silent += 1
-        if self.state != "up" or not (lasting or self._silent >= SILENT_TRIES):
+        if self.state != ChannelState.UP or not (
+            lasting or self._silent >= SILENT_TRIES
+        ):
             return False
-        return self._become("degraded", why)
+        return self._become(ChannelState.DEGRADED, why)
 
-    def _become(self, state: str, reason: str) -> bool:
+    def _become(self, state: ChannelState, reason: str) -> bool:
         changed = (state, reason) != (self.state, self.reason)
         self.state, self.reason = state, reason
         return changed

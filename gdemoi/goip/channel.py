@@ -54,6 +54,7 @@ from gdemoi.interfaces import (
 )
 from gdemoi.message import (
     Accepted,
+    ChannelState,
     Error,
     MessageClass,
     Outbound,
@@ -192,7 +193,7 @@ class GoipChannel:
         now = self._clock.seconds()
         state, reason = self.session.standing(now)
         if self._port.port is None:
-            state, reason = "down", self._port.why
+            state, reason = ChannelState.DOWN, self._port.why
         sender = self.session.sender
         return {
             "state": state,
@@ -284,7 +285,7 @@ class GoipChannel:
         self._jobs.pop(over.job).callback(outcome)
 
     def _line_state_changed(self, event: LineStateChanged) -> None:
-        if event.state == "up":
+        if event.state == ChannelState.UP:
             self._up.add(event.line)
         else:
             self._up.discard(event.line)
@@ -295,7 +296,7 @@ class GoipChannel:
     def _report_state(self) -> None:
         """Tell the channel's own state when the lines have changed it."""
         up, total = len(self._up), len(self.lines)
-        state = "up" if up == total else "degraded" if up else "down"
+        state = ChannelState.of(up, total)
         if state != self._state:
             self._state = state
             self._events.changed(self, state, f"{up} of {total} lines are up")
@@ -331,7 +332,7 @@ class GoipChannel:
         if why is None:
             self._events.able(self)
         else:
-            self._events.changed(self, "down", why)
+            self._events.changed(self, ChannelState.DOWN, why)
 
     async def _stop(self, grace_s: float) -> None:
         self.protocol.settle(self.session.stop(self._clock.seconds()))

@@ -31,6 +31,7 @@ from gdemoi.goip.receipts import SentTable
 from gdemoi.goip.session_events import GoipJob
 from gdemoi.goip.settings import GoipLineSettings
 from gdemoi.kit.recent import Recent
+from gdemoi.message import ChannelState
 
 Address = tuple[str, int]
 
@@ -182,22 +183,23 @@ class Line:
 
     # -- sending -----------------------------------------------------------
 
-    def standing(self, now: float) -> tuple[str, str]:
+    def standing(self, now: float) -> tuple[ChannelState, str]:
         """Return (up | degraded | down, reason)."""
         if not self.alive:
-            return "down", "no keepalive" if self.seen_at else "no keepalive yet"
+            why = "no keepalive" if self.seen_at else "no keepalive yet"
+            return ChannelState.DOWN, why
         if self.gsm_status not in (None, "LOGIN"):
-            return "degraded", f"GSM {self.gsm_status or 'status unknown'}"
+            return ChannelState.DEGRADED, f"GSM {self.gsm_status or 'status unknown'}"
         if now < self.suspended_until:
-            return "degraded", self.suspended_why
-        return "up", ""
+            return ChannelState.DEGRADED, self.suspended_why
+        return ChannelState.UP, ""
 
     def unusable(self, now: float) -> str | None:
         """Return why nothing can be sent over it now."""
         if not self.settings.enabled:
             return "not enabled"
         state, reason = self.standing(now)
-        if state != "up":
+        if state != ChannelState.UP:
             return reason
         if self.is_spent(now):
             return "daily limit reached"
@@ -386,8 +388,8 @@ def line_view(line: Line, now: float) -> dict[str, Any]:
     """Return the present state of one line: JSON-ready, no secrets."""
     state, reason = line.standing(now)
     unusable = line.unusable(now)
-    if state == "up" and unusable is not None:
-        state, reason = "degraded", unusable
+    if state == ChannelState.UP and unusable is not None:
+        state, reason = ChannelState.DEGRADED, unusable
     exchange = line.exchange
     view: dict[str, Any] = {
         "name": line.name,

@@ -52,6 +52,7 @@ from gdemoi.goip.session_events import (
     SmsReceived,
 )
 from gdemoi.goip.settings import GoipSettings
+from gdemoi.message import ChannelState
 
 Address = tuple[str, int]
 
@@ -183,18 +184,19 @@ class GoipSession:
             events += self._look(line, now)
         return events
 
-    def standing(self, now: float) -> tuple[str, str]:
+    def standing(self, now: float) -> tuple[ChannelState, str]:
         """Return the state of the whole: up, degraded or down, and why."""
         usable = [line for line in self.lines.values() if not line.unusable(now)]
         total = len(self.lines)
         if len(usable) == total and total:
-            return "up", ""
+            return ChannelState.UP, ""
         reasons = Counter(line.unusable(now) for line in self.lines.values())
         reasons.pop(None, None)
         reported = ", ".join(f"{count} {why}" for why, count in reasons.most_common(3))
         if usable:
-            return "degraded", f"{len(usable)} of {total} lines usable: {reported}"
-        return "down", reported or "no lines are configured"
+            why = f"{len(usable)} of {total} lines usable: {reported}"
+            return ChannelState.DEGRADED, why
+        return ChannelState.DOWN, reported or "no lines are configured"
 
     # -- what devices send -------------------------------------------------
 
@@ -391,7 +393,7 @@ class GoipSession:
     def _look(self, line: Line, now: float) -> list[SessionEvent]:
         """Tell a line's new standing, and let its jobs go or move."""
         state, reason = line.standing(now)
-        if self._stood.get(line.name, "down") == state:
+        if self._stood.get(line.name, ChannelState.DOWN) == state:
             return []
         self._stood[line.name] = state
         events: list[SessionEvent] = [LineStateChanged(line.name, state, reason)]

@@ -7,6 +7,7 @@ from attrs import define
 
 from gdemoi.goip.exchange import SmsFailed, SmsNotSent, SmsSent, SmsUncertain
 from gdemoi.goip.inbound import InboundKey
+from gdemoi.message import ChannelState
 
 
 @define(eq=False, kw_only=True)
@@ -60,7 +61,7 @@ class LineStateChanged(msgspec.Struct, frozen=True):
     """A line is now up, degraded or down."""
 
     line: str
-    state: str
+    state: ChannelState
     reason: str
 
 

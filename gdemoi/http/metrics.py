@@ -30,7 +30,7 @@ from prometheus_client.utils import floatToGoString
 
 from gdemoi.contract.figures import Figures, Histogram, LaneFigures
 from gdemoi.contract.gateway import Gateway
-from gdemoi.message import MessageState
+from gdemoi.message import ChannelState, MessageState
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 # name of the metric -> (key of a channel's description, help)
@@ -43,6 +43,8 @@ _GAUGES: Final = {
     "gdemoi_channel_unanswered": ("unanswered", "Submits unanswered in a row"),
     "gdemoi_channel_balance": ("balance", "What the account holds"),
 }
+# state -> how much of a channel is up
+_UP: Final[dict[str, float]] = {ChannelState.UP: 1.0, ChannelState.DEGRADED: 0.5}
 _LINE_GAUGES: Final = {
     "gdemoi_line_signal": ("signal", "Signal as the device tells it: CSQ, 0 to 31"),
     "gdemoi_line_balance": ("balance", "What the SIM's account holds"),
@@ -259,7 +261,7 @@ def _of_channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     for channel in channels:
         known = channel.get("binds")
         if known is not None:
-            up = len([one for one in known if one.get("state") == "up"])
+            up = len([one for one in known if one.get("state") == ChannelState.UP])
             binds.add_metric(_labels(channel), len(known))
             bound.add_metric(_labels(channel), up)
     yield binds
@@ -326,7 +328,7 @@ def _states(channels: Sequence[Mapping[str, Any]]) -> Metric:
         "gdemoi_channel_up", "1: up, 0.5: degraded, 0: down", labels=_LABELS
     )
     for channel in channels:
-        value = {"up": 1.0, "degraded": 0.5}.get(str(channel.get("state")), 0.0)
+        value = _UP.get(str(channel.get("state")), 0.0)
         family.add_metric(_labels(channel), value)
     return family
 
@@ -354,7 +356,7 @@ def _of_lines(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     labels = ("channel", "line")
     up = GaugeMetricFamily("gdemoi_line_up", "1: the GSM line is up", labels=labels)
     for names, line in lines:
-        up.add_metric(names, 1.0 if line.get("state") == "up" else 0.0)
+        up.add_metric(names, 1.0 if line.get("state") == ChannelState.UP else 0.0)
     yield up
     for name, (key, text) in _LINE_GAUGES.items():
         family = GaugeMetricFamily(name, text, labels=labels)

@@ -18,7 +18,7 @@ from gdemoi.contract.event_json import (
     InboundEvent,
     StatusEvent,
 )
-from gdemoi.message import MessageState
+from gdemoi.message import ChannelState, MessageState
 
 Schema = dict[str, Any]
 
@@ -216,7 +216,7 @@ def _standing() -> Schema:
         name=WORD,
         kind=WORD,
         account=WORD,
-        state={"enum": ["up", "degraded", "down"]},
+        state={"enum": [ChannelState.UP, ChannelState.DEGRADED, ChannelState.DOWN]},
         reason=WORD,
         unable=maybe(WORD),
         next_try_at=maybe(number),

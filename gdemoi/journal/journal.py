@@ -48,7 +48,7 @@ from gdemoi.journal.threads import (
     Worker,
 )
 from gdemoi.journal.transaction import Transaction
-from gdemoi.message import Inbound, Receipt, ReceiptMatch
+from gdemoi.message import ChannelState, Inbound, Receipt, ReceiptMatch
 from gdemoi.moments import rfc3339
 from gdemoi.tasks import Alarm
 
@@ -242,7 +242,9 @@ class Journal:
                 max(transaction.counters[name], value) + LEFT_OUT
             )
         transaction.set_cursor(LOST, f"{rfc3339(now)} {text}")
-        inbound_sms.change(transaction, NO_CHANNEL, None, "degraded", text, now)
+        inbound_sms.change(
+            transaction, NO_CHANNEL, None, ChannelState.DEGRADED, text, now
+        )
 
     def close(self) -> Deferred[None]:
         """Finish what was taken, then let go of the database."""

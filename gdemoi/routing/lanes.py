@@ -37,6 +37,7 @@ from gdemoi.facts import Final as Ended
 from gdemoi.interfaces import EncodedMessage, IChannel, IJournal
 from gdemoi.message import (
     Accepted,
+    ChannelState,
     Error,
     Outbound,
     Outcome,
@@ -158,18 +159,18 @@ class Lane:
         would do.
         """
         now = self._clock.seconds()
-        if state == "down":
+        if state == ChannelState.DOWN:
             return state, reason
         resting = self.back_off.rest_reason(now)
         if resting is not None:
-            return "down", resting
+            return ChannelState.DOWN, resting
         limited = self.back_off.limits(now)
         if self.silence.reason:
             silent = self.silence.present if present else self.silence.reason
             limited = f"{silent}; {limited}" if limited else silent
         if not limited:
             return state, reason
-        return "degraded", f"{reason}; {limited}" if reason else limited
+        return ChannelState.DEGRADED, f"{reason}; {limited}" if reason else limited
 
     def prepare(
         self, message: Outbound, progress: Progress | None = None

@@ -30,7 +30,7 @@ from gdemoi.interfaces import (
     ITraced,
     Rate,
 )
-from gdemoi.message import Outbound, Outcome, Progress, Receipt, Refused
+from gdemoi.message import ChannelState, Outbound, Outcome, Progress, Receipt, Refused
 from gdemoi.net.reconnector import ReconnectorState
 from gdemoi.smpp.addresses import NO_ADDRESS, address
 from gdemoi.smpp.channel_deliveries import Deliveries
@@ -99,7 +99,7 @@ class SmppChannel:
         self.sender = SmppSender(settings, clock)
         self.deliveries = Deliveries(name, self.account, settings, clock, self.ids)
         self.outbind = OutbindPort(name, settings, context, self.deliveries, self.trace)
-        self.state = "down"
+        self.state = ChannelState.DOWN
         self.reason = "not started"
         self.noted: dict[str, int] = {}
         self._context = context
@@ -394,9 +394,7 @@ class SmppChannel:
             for link in self.links
             if link.reconnector.state is not ReconnectorState.UP
         ]
-        state = "up"
-        if away:
-            state = "degraded" if len(away) < len(self.links) else "down"
+        state = ChannelState.of(len(self.links) - len(away), len(self.links))
         why = "; ".join(f"{link.name}: {link.why}" for link in away)
         self.reason = why
         events = self._events

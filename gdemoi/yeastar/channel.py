@@ -30,6 +30,7 @@ from gdemoi.interfaces import (
 from gdemoi.kit.recent import Recent
 from gdemoi.message import (
     Accepted,
+    ChannelState,
     Error,
     Inbound,
     MessageClass,
@@ -303,11 +304,12 @@ class YeastarChannel:
         down = [
             f"port {line['name']}: {line['reason']}"
             for line in lines
-            if line["state"] == "down"
+            if line["state"] == ChannelState.DOWN
         ]
         conversation = self._reconnector.conversation
+        connected = ChannelState.DEGRADED if down else ChannelState.UP
         return {
-            "state": "down" if why else "degraded" if down else "up",
+            "state": ChannelState.DOWN if why else connected,
             "reason": why or _some(down),
             "lines": lines,
             "balance": None,
@@ -388,7 +390,7 @@ class YeastarChannel:
             return
         self._reported_state = state
         up = state is ReconnectorState.UP
-        events.changed(self, "up" if up else "down", reason)
+        events.changed(self, ChannelState.UP if up else ChannelState.DOWN, reason)
         if up:
             self._report_lines()
             events.able(self)
@@ -422,7 +424,7 @@ class YeastarChannel:
             why = port.unusable(now)
             if why != self._reported_lines.get(number):
                 self._reported_lines[number] = why
-                state = "up" if why is None else "down"
+                state = ChannelState.UP if why is None else ChannelState.DOWN
                 self._events.changed(self, state, why or "", line=str(number))
 
     def _late_result(self, sms_id: str, status: str) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import define, field
 
+from gdemoi.message import ChannelState
 from gdemoi.yeastar.ami import AmiBlock
 from gdemoi.yeastar.commands import (
     Action,
@@ -69,9 +70,10 @@ class Port:
         why = self.unusable(now)
         known = self.status is not None or self.last_used > float("-inf")
         details = self.details
+        usable = ChannelState.UP if known else ChannelState.UNKNOWN
         return {
             "name": str(self.number),
-            "state": "down" if why else "up" if known else "unknown",
+            "state": ChannelState.DOWN if why else usable,
             "reason": why or "",
             "number": self.phone,
             "span": self.span,
