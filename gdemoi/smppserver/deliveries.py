@@ -27,7 +27,13 @@ from gdemoi.facts import OutboxEvent
 from gdemoi.interfaces import IJournal
 from gdemoi.smpp.pdu.headers import GENERIC_NACK
 from gdemoi.smpp.pdu.statuses import Status, name_of
-from gdemoi.smppserver.receipts import Arrived, arrived, inbound, receipt
+from gdemoi.smppserver.receipts import (
+    Arrived,
+    arrived,
+    inbound,
+    may_be_told,
+    receipt,
+)
 from gdemoi.smppserver.settings import ReceiptBind, SmppClientSettings
 from gdemoi.tasks import Alarm, spawn
 
@@ -185,7 +191,10 @@ class ClientDeliveries:
     def offer(self, event: OutboxEvent) -> None:
         """Take an event that is not before `position`, if the client is to have it."""
         told = None
-        if event.origin is None:
+        if event.origin is not None:
+            if not may_be_told(event.routing_key, event.origin.registered_delivery):
+                return
+        else:
             told = arrived(event)
             if not self._takes_inbound(told):
                 return

@@ -43,6 +43,10 @@ ACCEPTED: Final = ("ACCEPTD", 6)
 UNKNOWN: Final = ("UNKNOWN", 7)
 # The end of a message of which nobody knows what became.
 _NOBODY_KNOWS: Final = "gateway:uncertain"
+_ASKS: Final = FINAL_RECEIPT | FAILURE_RECEIPT | INTERMEDIATE
+_NEVER_TOLD: Final = frozenset(
+    (MessageState.ACCEPTED.value, MessageState.WAITING.value)
+)
 _ON_THE_WAY: Final = frozenset({MessageState.SUBMITTED, MessageState.ENROUTE})
 _OK: Final = "000"
 _FAILED: Final = "001"
@@ -86,6 +90,15 @@ _read_arrived: Final = msgspec.json.Decoder(Arrived).decode
 def arrived(event: OutboxEvent) -> Arrived:
     """Read an inbound event."""
     return _read_arrived(event.body)
+
+
+def may_be_told(routing_key: str, registered: int) -> bool:
+    """Tell whether a status event may have a receipt, by its routing key alone.
+
+    Most events have none; they need not be read.
+    """
+    state = routing_key.split(".", 2)[1]
+    return bool(registered & _ASKS) and state not in _NEVER_TOLD
 
 
 def stat_of(told: Told, registered: int, no_receipt: str) -> tuple[str, int] | None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from unittest import SkipTest
 
@@ -45,6 +46,12 @@ def require_perl_module(name: str) -> str:
     if not _perl_has(perl, name):
         _missing(f"the Perl module {name} is not here")
     return perl
+
+
+def require_python_package(name: str) -> None:
+    """Skip (or fail) without a Python package."""
+    if find_spec(name) is None:
+        _missing(f"the Python package {name} is not here")
 
 
 @cache

@@ -237,8 +237,6 @@ class AlphabetTests(SynchronousTestCase):
         part = message_of(submit(text=FIRST + b"\x00", esm_class=0x40))
         code = refusal(part, default_charset=DefaultCharset.LATIN1)
         self.assertEqual(code, "gateway:unencodable")
-            refusal(part, default_charset=DefaultCharset.LATIN1), "gateway:unencodable"
-        )
 
     def test_3_3_means_others_by_the_field(self) -> None:
         """data_coding 3 is no Latin-1 there: the text goes as that channel does it."""
