@@ -70,6 +70,7 @@ MODULES: Final[Mapping[str, Benchmark]] = {
     "startup": Benchmark("startup", samples=1),
     "journal": Benchmark("journal"),
     "smpp": Benchmark("smpp"),
+    "smpp-server": Benchmark("smpp_server"),
     "codec": Benchmark("codec", samples=1),
     "amqp": Benchmark("amqp", samples=1),
     "goip": Benchmark("goip", samples=1),
