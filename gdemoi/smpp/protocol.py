@@ -1,29 +1,22 @@
 """The Twisted shell around `gdemoi.smpp.session`: octets, one timer, two Deferreds.
 
 No rule of SMPP lives here.  All that is submitted in one turn of the reactor
-leaves in one write; reading stops while our own write buffer is full, so that an
-SMSC which does not read our answers cannot fill the memory.
+leaves in one write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHandshakeListener,
-    IPushProducer,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from gdemoi.net.faults import ANSWERS_TLS, NOT_AGREED, of_loss, speaks_tls
 from gdemoi.net.reconnector import LoginRefused
+from gdemoi.net.regulated import RegulatedProtocol
 from gdemoi.smpp.error_codes import BAD_CREDENTIALS
 from gdemoi.smpp.pdu.pdus import DataSm, DeliverSm
 from gdemoi.smpp.session import EsmeSession
@@ -38,9 +31,6 @@ from gdemoi.smpp.session_types import (
 from gdemoi.smpp.trace import Trace
 from gdemoi.tasks import Alarm
 
-# A far side that does not read its last octets is cut off after this.
-CLOSE_TIMEOUT_S: Final = 2.0
-
 
 class SessionListener(Protocol):
     """Whoever holds a conversation and hears what happens in it."""
@@ -49,8 +39,7 @@ class SessionListener(Protocol):
         """Take what happened, in order."""
 
 
-@implementer(IPushProducer, IHandshakeListener)
-class EsmeProtocol(protocol.Protocol):
+class EsmeProtocol(RegulatedProtocol):
     """One connection to an SMSC; a `gdemoi.net.reconnector.Conversation`.
 
     Binds as soon as it is connected; with `may_bind`, when an outbind asks to and
@@ -67,21 +56,16 @@ class EsmeProtocol(protocol.Protocol):
         credential_retry_s: float = 300.0,
         may_bind: Callable[[OutbindReceived], bool] | None = None,
     ) -> None:
+        super().__init__(clock)
         self.session = EsmeSession(parameters, clock.seconds(), trace)
-        self._clock = clock
         self._listener = listener
         self._credential_retry_s = credential_retry_s
         self._may_bind = may_bind
         self._alarm = Alarm(clock, self._ring)
         self._flushing: IDelayedCall | None = None
-        self._closing: IDelayedCall | None = None
         self._refusal: LoginRefused | None = None
         self._why = "the connection was closed"
-        # TLS, where it is spoken
-        self._agreed = False
         self._heard = False
-        self._ended = False
-        self._full = False
         self._held = False
         self._in_turn = False
         self._bound = False
@@ -96,7 +80,7 @@ class EsmeProtocol(protocol.Protocol):
         """Fire when bound; fail with `LoginRefused` when the SMSC said no."""
         if self._bound:
             return succeed(None)
-        if self._ended:
+        if self.ended:
             return fail(self._refusal or LoginRefused(self._why))
         waiting: Deferred[None] = Deferred()
         self._await_ready.append(waiting)
@@ -104,7 +88,7 @@ class EsmeProtocol(protocol.Protocol):
 
     def over(self) -> Deferred[str]:
         """Fire with the reason when the connection is closed."""
-        if self._ended:
+        if self.ended:
             return succeed(self._why)
         waiting: Deferred[str] = Deferred()
         self._await_over.append(waiting)
@@ -113,8 +97,7 @@ class EsmeProtocol(protocol.Protocol):
     def abort(self) -> None:
         """Close at once; what is unanswered is settled as unsure."""
         self._tell(self.session.lost("the connection was given up"))
-        if not self._ended and self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+        self.cut()
 
     @property
     def worked(self) -> bool:
@@ -122,11 +105,6 @@ class EsmeProtocol(protocol.Protocol):
         return self.session.answered > 0
 
     # -- for the channel
-
-    @property
-    def ended(self) -> bool:
-        """Whether the connection is closed."""
-        return self._ended
 
     def submit(self, octets: bytes, context: Any) -> int:
         """Send a request in this turn of the reactor."""
@@ -152,16 +130,18 @@ class EsmeProtocol(protocol.Protocol):
     def hold(self, held: bool) -> None:
         """Read nothing for now (too much is being written down), or go on."""
         self._held = held
-        self._regulate()
+        self.regulate()
+
+    def may_read(self) -> bool:
+        """Tell whether more may be read now."""
+        # TLS calls itself full until its handshake has been read
+        return not ((self.full and self._bound) or self._held)
 
     # -- IProtocol
 
     def connectionMade(self) -> None:
         """Bind, unless the SMSC is to ask us first."""
-        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
-        if set_no_delay is not None:
-            set_no_delay(True)
-        self.transport.registerProducer(self, True)  # type: ignore[union-attr]
+        super().connectionMade()
         if self._may_bind is None:
             self.session.bind(self._clock.seconds())
         self._flush()
@@ -179,14 +159,10 @@ class EsmeProtocol(protocol.Protocol):
         self._in_turn = False
         self._flush()
 
-    def handshakeCompleted(self) -> None:
-        """TLS is agreed upon."""
-        self._agreed = True
-
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         """Settle everything; nothing of this connection is left behind."""
-        self._ended = True
-        lost = of_loss(reason.value, self.transport, self._agreed)
+        super().connectionLost(reason)
+        lost = of_loss(reason.value, self.transport, self.agreed)
         if lost is not None:
             in_time = self._refusal
             if lost == NOT_AGREED and in_time is not None:
@@ -196,9 +172,8 @@ class EsmeProtocol(protocol.Protocol):
             self._why = lost
         self._tell(self.session.lost(self._why))
         self._alarm.cancel()
-        for call in (self._flushing, self._closing):
-            if call is not None and call.active():
-                call.cancel()
+        if self._flushing is not None and self._flushing.active():
+            self._flushing.cancel()
         waiting, self._await_ready = self._await_ready, []
         for ready in waiting:
             ready.errback(self._refusal or LoginRefused(self._why))
@@ -206,31 +181,7 @@ class EsmeProtocol(protocol.Protocol):
         for over in ending:
             over.callback(self._why)
 
-    # -- IPushProducer
-
-    def pauseProducing(self) -> None:
-        """Our write buffer is full: read nothing until it is not."""
-        self._full = True
-        self._regulate()
-
-    def resumeProducing(self) -> None:
-        """Our write buffer has room again."""
-        self._full = False
-        self._regulate()
-
-    def stopProducing(self) -> None:
-        """The transport ends; `connectionLost` tells the rest."""
-
     # -- inside
-
-    def _regulate(self) -> None:
-        if self._ended or self.transport is None:
-            return
-        # TLS calls itself full until its handshake has been read
-        if (self._full and self._bound) or self._held:
-            self.transport.pauseProducing()  # type: ignore[attr-defined]
-        else:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def _ring(self) -> None:
         self._in_turn = True
@@ -269,16 +220,8 @@ class EsmeProtocol(protocol.Protocol):
 
     def _close(self, why: str) -> None:
         self._why = why
-        if self._ended or self.transport is None:
-            return
         self._flush()
-        self.transport.unregisterProducer()  # type: ignore[attr-defined]
-        self.transport.loseConnection()
-        self._closing = self._clock.callLater(CLOSE_TIMEOUT_S, self._cut)
-
-    def _cut(self) -> None:
-        if not self._ended and self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+        self.hang_up()
 
     def _flush_soon(self) -> None:
         if self._flushing is None and not self._in_turn:
@@ -288,7 +231,7 @@ class EsmeProtocol(protocol.Protocol):
         flushing, self._flushing = self._flushing, None
         if flushing is not None and flushing.active():
             flushing.cancel()
-        if self._ended:
+        if self.ended:
             return
         octets = self.session.outbox()
         if octets and self.transport is not None:

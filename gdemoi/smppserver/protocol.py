@@ -1,25 +1,19 @@
 """The Twisted shell around `gdemoi.smppserver.session`: octets and one timer.
 
-No rule of SMPP lives here.  Reading stops while our write buffer is full, or while the
-session has more requests than it works on: a client that floods us, or does not read
-our answers, waits in its own buffers.
+No rule of SMPP lives here.  Reading stops also while the session has more requests
+than it works on: a client that floods us waits in its own buffers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from twisted.internet import protocol
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IHandshakeListener,
-    IPushProducer,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from gdemoi.net.regulated import RegulatedProtocol
 from gdemoi.smpp.pdu.pdus import Pdu
 from gdemoi.smpp.session_types import SessionEnded
 from gdemoi.smppserver.session import (
@@ -28,9 +22,6 @@ from gdemoi.smppserver.session import (
     ServerSessionParameters,
 )
 from gdemoi.tasks import Alarm
-
-# A client that does not read its last octets is cut off after this.
-CLOSE_TIMEOUT_S: Final = 2.0
 
 
 class ConnectionOwner(Protocol):
@@ -48,8 +39,7 @@ class ConnectionOwner(Protocol):
         """Hear that it is closed."""
 
 
-@implementer(IPushProducer, IHandshakeListener)
-class ServerConnection(protocol.Protocol):
+class ServerConnection(RegulatedProtocol):
     """One connection of a client."""
 
     def __init__(
@@ -58,6 +48,7 @@ class ServerConnection(protocol.Protocol):
         clock: IReactorTime,
         owner: ConnectionOwner,
     ) -> None:
+        super().__init__(clock)
         self.session = ServerSession(parameters, clock.seconds())
         # its name among all sessions that ever were, and where it comes from
         self.key = ""
@@ -65,14 +56,9 @@ class ServerConnection(protocol.Protocol):
         # what the owner knows of it, once it is bound
         self.bound: Any = None
         self.why = "the connection was closed"
-        self._clock = clock
         self._owner = owner
         self._alarm = Alarm(clock, self._ring)
-        self._closing: IDelayedCall | None = None
         self._in_turn = False
-        self._full = False
-        self._reading = True
-        self._gone = False
 
     # -- for the owner (a `deliveries.ReceivingSession`)
 
@@ -115,73 +101,54 @@ class ServerConnection(protocol.Protocol):
         """Close at once."""
         self.why = why
         self._tell(self.session.lost(why))
-        if not self._gone and self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+        self.cut()
+
+    def may_read(self) -> bool:
+        """Tell whether more may be read now."""
+        return not (self.full or self.session.congested)
 
     # -- IProtocol
 
     def connectionMade(self) -> None:
         """Let the owner decide whether it may stay."""
+        super().connectionMade()
         transport: Any = self.transport
-        set_no_delay = getattr(transport, "setTcpNoDelay", None)
-        if set_no_delay is not None:
-            set_no_delay(True)
         self.host = getattr(transport.getPeer(), "host", "")
-        transport.registerProducer(self, True)
         self._owner.opened(self)
         self._wind()
 
     def dataReceived(self, data: bytes) -> None:
         """Hand octets to the session and tell what happened."""
-        if self._gone:
+        if self.ended:
             return
         self._in_turn = True
         self._tell(self.session.receive(data, self._clock.seconds()))
         self._in_turn = False
         self.flush()
 
-    def handshakeCompleted(self) -> None:
-        """TLS is agreed upon."""
-
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         """Settle everything; nothing of this connection is left behind."""
-        if self._gone:
+        if self.ended:
             return
-        self._gone = True
+        super().connectionLost(reason)
         self._tell(self.session.lost(self.why))
         self._alarm.cancel()
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
         self._owner.ended(self)
-
-    # -- IPushProducer: how full our own write buffer is
-
-    def pauseProducing(self) -> None:
-        """Read no more until what we wrote has gone."""
-        self._full = True
-        self._regulate()
-
-    def resumeProducing(self) -> None:
-        """Go on."""
-        self._full = False
-        self._regulate()
-
-    def stopProducing(self) -> None:
-        """Nothing can be written any more; `connectionLost` follows."""
 
     # -- inside
 
     def flush(self) -> None:
         """Write what the session has to say, and follow its deadlines."""
-        if self._in_turn or self._gone:
+        if self._in_turn or self.ended:
             return
         octets = self.session.outbox()
         if octets and self.transport is not None:
             self.transport.write(octets)
         if self.session.closed:
-            self._close()
+            self._alarm.cancel()
+            self.hang_up()
         else:
-            self._regulate()
+            self.regulate()
             self._wind()
 
     def _tell(self, events: Sequence[ServerEvent]) -> None:
@@ -191,36 +158,10 @@ class ServerConnection(protocol.Protocol):
         if events:
             self._owner.happened(self, events)
 
-    def _regulate(self) -> None:
-        reading = not (self._full or self.session.congested)
-        if reading is self._reading or self._gone or self.transport is None:
-            return
-        self._reading = reading
-        transport: Any = self.transport
-        if reading:
-            transport.resumeProducing()
-        else:
-            transport.pauseProducing()
-
     def _wind(self) -> None:
-        if not self._gone:
+        if not self.ended:
             self._alarm.set(self.session.next_deadline())
 
     def _ring(self) -> None:
         self._tell(self.session.tick(self._clock.seconds()))
         self.flush()
-
-    def _close(self) -> None:
-        if self._closing is not None or self.transport is None:
-            return
-        self._alarm.cancel()
-        # a paused transport would never hear that the far side closed
-        if not self._reading:
-            self._reading = True
-            self.transport.resumeProducing()  # type: ignore[attr-defined]
-        self.transport.loseConnection()
-        self._closing = self._clock.callLater(CLOSE_TIMEOUT_S, self._cut)
-
-    def _cut(self) -> None:
-        if self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]

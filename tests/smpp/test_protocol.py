@@ -7,8 +7,9 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.net.reconnector import LoginRefused
+from gdemoi.net.regulated import CLOSE_TIMEOUT_S
 from gdemoi.smpp.pdu import pdus
-from gdemoi.smpp.protocol import CLOSE_TIMEOUT_S, EsmeFactory, EsmeProtocol
+from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
 from gdemoi.smpp.session_types import SessionState
 from tests.smpp.sessions import SUBMIT, bind_answer, parameters
 
