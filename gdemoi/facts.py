@@ -10,6 +10,7 @@ import msgspec
 
 from gdemoi.message import (
     Error,
+    Inbound,
     MessageState,
     Outbound,
     Outcome,
@@ -129,6 +130,35 @@ class Cancelled(msgspec.Struct, frozen=True, gc=False):
     id: str
     at: float
 
+
+class MessageStep(msgspec.Struct, frozen=True, gc=False):
+    """A message came to a state, and that is committed: for the log and the CDR file.
+
+    `segments` are total, submitted, delivered and failed ones; `submitted_at` is when
+    the first attempt began, None before.
+    """
+
+    message: Outbound
+    state: MessageState
+    final: bool
+    at: float
+    channel: str | None
+    line: str | None
+    attempt: int
+    segments: tuple[int, int, int, int]
+    provider_ids: tuple[str, ...]
+    error: Error | None
+    submitted_at: float | None = None
+
+
+class InboundStep(msgspec.Struct, frozen=True, gc=False):
+    """An SMS came in whole, and that is committed."""
+
+    inbound: Inbound
+    inbound_id: str
+
+
+Step = MessageStep | InboundStep
 
 Fact = AttemptStarted | AttemptEnded | Decided | Cancelled
 

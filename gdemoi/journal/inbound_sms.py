@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from gdemoi.contract.event_json import change_body, change_key, inbound_body
+from gdemoi.facts import InboundStep
 from gdemoi.journal.transaction import Transaction
 from gdemoi.message import Inbound
 from gdemoi.text import charset as charsets
@@ -260,6 +261,8 @@ def report_inbound(transaction: Transaction, inbound: Inbound, inbound_id: str) 
     event_id = transaction.new_id()
     body = inbound_body(inbound, inbound_id, event_id)
     transaction.publish(f"inbound.{inbound.channel}", event_id, body)
+    if transaction.keeps_steps:
+        transaction.steps.append(InboundStep(inbound, inbound_id))
 
 
 def change(

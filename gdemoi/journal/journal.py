@@ -29,6 +29,7 @@ from gdemoi.facts import (
     InterruptedAttempt,
     OutboxEvent,
     QueuedBatch,
+    Step,
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts, trackers
@@ -143,6 +144,7 @@ class Journal:
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._listeners: list[Callable[[int], None]] = []
+        self._step_listeners: list[Callable[[Sequence[Step]], None]] = []
         self.commits = 0
         self._commits_seen = 0
         # since when a beat waits for its answer
@@ -272,6 +274,9 @@ class Journal:
         if done.events:
             self._tail.extend(done.events)
             self._last_seq = done.events[-1].seq
+        if done.steps:
+            for told in self._step_listeners:
+                told(done.steps)
         for deferred, answer in done.answers:
             deferred.callback(answer)
         if done.events:
@@ -469,6 +474,17 @@ class Journal:
     def on_events(self, listener: Callable[[int], None]) -> None:
         """Call `listener(last seq)` on the reactor thread after commits with events."""
         self._listeners.append(listener)
+
+    def on_steps(self, told: Callable[[Sequence[Step]], None]) -> None:
+        """Call `told` on the reactor thread after commits, with what they recorded.
+
+        Only while `want_steps` says so.  `told` must not raise.
+        """
+        self._step_listeners.append(told)
+
+    def want_steps(self, wanted: bool) -> None:
+        """Keep the steps of messages for listeners from now on, or no longer."""
+        self._transaction.keeps_steps = wanted
 
     def last_seq(self) -> int:
         """Return the number of the newest event; kept in memory."""

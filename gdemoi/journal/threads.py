@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
+from gdemoi.facts import Step
 from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.faults import Damaged, Soundness
 from gdemoi.journal.high_water_mark import HighWaterMarkFile
@@ -324,6 +325,7 @@ class BatchResult:
     events: list[OutboxRow] = field(factory=list)
     # how the backlogs changed
     lanes: dict[str, int] = field(factory=dict)
+    steps: list[Step] = field(factory=list)
     commits: int = 0
 
 
@@ -406,6 +408,7 @@ class JournalWriter:
             self.mark.put(counters["n"], counters["seq"], self._seconds())
         done.answers += answers
         done.events += events
+        done.steps += self._transaction.take_steps()
         done.commits += 1
         for lane, change in lanes.items():
             done.lanes[lane] = done.lanes.get(lane, 0) + change

@@ -19,6 +19,8 @@ from gdemoi.facts import (
     Duplicate,
     Fact,
     IdReused,
+    MessageStep,
+    Step,
     Stored,
 )
 from gdemoi.journal.database import Database
@@ -67,9 +69,12 @@ class Transaction:
         self._prefix = f"{token}-"
         self._made = 0
         self.figures = JournalFigures()
+        # somebody wants to hear of each step of a message
+        self.keeps_steps = False
         self.counters: dict[str, int] = {}
         # the same as their rows say
         self._counted: dict[str, int] = {}
+        self._committed_steps: list[Step] = []
         self.unmatched_count = 0
         self.now = 0.0
         self._clear()
@@ -86,6 +91,7 @@ class Transaction:
         self._lanes: dict[str, int] = {}
         # what is counted once it is committed
         self._new_events: list[StoredEvent] = []
+        self.steps: list[Step] = []
         self._receipt_waits: list[tuple[str, float]] = []
 
     # --- one transaction -------------------------------------------------
@@ -122,6 +128,7 @@ class Transaction:
         events = self._outbox[self.owner]
         self._counted = dict(self.counters)
         self._count_figures()
+        self._committed_steps = self.steps
         self.cache.forget(self._over)
         self._clear()
         return answers, events, lanes
@@ -320,6 +327,8 @@ class Transaction:
         """
         self._touched[entry.n] = entry
         self._new_events += events
+        if self.keeps_steps:
+            self.steps += [_step_of(entry, event) for event in events]
         if entry.record.final:
             self._over.append(entry)
         message = entry.message
@@ -376,6 +385,11 @@ class Transaction:
         self.changed(entry, events)
         return counted, entry
 
+    def take_steps(self) -> list[Step]:
+        """Return the steps that the last transaction committed."""
+        found, self._committed_steps = self._committed_steps, []
+        return found
+
     def ended_by_receipt(self, entry: CachedMessage, event: StoredEvent) -> None:
         """Note how long the receipt that ended a message was waited for."""
         for attempt in reversed(entry.record.attempts):
@@ -401,3 +415,20 @@ class Transaction:
     def set_cursor(self, name: str, value: str) -> None:
         """Move a bookmark."""
         self._cursor_rows[name] = value
+
+
+def _step_of(entry: CachedMessage, event: StoredEvent) -> MessageStep:
+    attempts = entry.record.attempts
+    return MessageStep(
+        entry.message,
+        event.state,
+        event.final,
+        event.at,
+        event.channel,
+        event.line,
+        event.attempt,
+        event.segments,
+        event.provider_ids,
+        event.error,
+        attempts[0].at if attempts else None,
+    )

@@ -40,8 +40,15 @@ from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.routing.trackers import CurrentProfiles, Trackers
 from gdemoi.service.gateway import PAUSED, RunningGateway
-from gdemoi.service.logs import set_level, tell_counts
-from gdemoi.settings import BadConfiguration, ChannelSettings, Configuration, load
+from gdemoi.service.logs import set_form, set_level, tell_counts
+from gdemoi.service.message_log import CdrFileSettings, MessageLog
+from gdemoi.settings import (
+    BadConfiguration,
+    ChannelSettings,
+    Configuration,
+    GatewaySettings,
+    load,
+)
 from gdemoi.smppserver.service import SmppDoor
 from gdemoi.tasks import background
 
@@ -80,6 +87,8 @@ class GatewayService(Service):
             )
         except ConfigurationError as fault:
             raise _of_journal(configuration, fault) from fault
+        self._messages = MessageLog()
+        self.journal.on_steps(self._messages.heard)
         self._pulse = WriteProbe(self.journal, reactor)
         self.webhooks = Webhooks()
         made = [self._make(one, configuration) for one in configuration.channels]
@@ -157,7 +166,7 @@ class GatewayService(Service):
 
     async def _open(self) -> None:
         settings = self.configuration.gateway
-        set_level(settings.log_level)
+        self._set_up_log(settings)
         for warning in self.configuration.warnings:
             log.warn("{warning}", warning=str(warning), each=True)
         await self._open_journal()
@@ -218,6 +227,24 @@ class GatewayService(Service):
             raise BadConfiguration(
                 [configuration.fault(label, key, str(fault))]
             ) from fault
+
+    def _set_up_log(self, settings: GatewaySettings) -> None:
+        """Write the log, and what became of messages, as the settings ask for."""
+        set_level(settings.log_level, settings.log_levels)
+        set_form(settings.log_format, settings.name)
+        cdr = None
+        if settings.cdr is not None:
+            size, files = settings.cdr_size, settings.cdr_files
+            cdr = CdrFileSettings(settings.cdr, size, files)
+        try:
+            self._messages.change(settings.log_facts, settings.log_texts, cdr)
+        except OSError as fault:
+            what = f"{settings.cdr}: {fault.strerror or fault}"
+            raise BadConfiguration(
+                [self.configuration.fault("gateway", "cdr", what)]
+            ) from fault
+        finally:
+            self.journal.want_steps(self._messages.wants_steps)
 
     async def _open_journal(self) -> None:
         try:
@@ -307,6 +334,7 @@ class GatewayService(Service):
         if self.smpp is not None:
             await self.smpp.stop()
         await self.journal.close()
+        self._messages.close()
         tell_counts(self.reactor.seconds())
         log.info("{name} has stopped", name=self.configuration.gateway.name)
 
@@ -400,7 +428,10 @@ class GatewayService(Service):
         for warning in fresh.warnings:
             log.warn("{warning}", warning=str(warning), each=True)
         self._tell_what_needs_a_restart(fresh)
-        set_level(settings.log_level)
+        try:
+            self._set_up_log(settings)
+        except BadConfiguration as bad:
+            log.error("{bad}; the file before it is kept", bad=str(bad), each=True)
         self._look_at_commands(fresh)
         defaults = Defaults(
             settings.home_country, settings.default_ttl_s, self.profiles

@@ -1,4 +1,4 @@
-"""The log as a whole: its level, no repeated lines, and logrotate.
+"""The log as a whole: its levels, its form, no repeated lines, and logrotate.
 
 Log lines that a fault repeats are written once and then counted, by an observer that
 stands before whatever writes the log: it holds for every line of every protocol, of
@@ -20,13 +20,14 @@ no timer: what is due is told with the next line of any kind, or by `flush`.
 from __future__ import annotations
 
 import gc
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from threading import Lock
 from typing import Any, Final
 from weakref import WeakSet
 
 from attrs import define, field
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogFilterPredicate,
     ILogObserver,
@@ -38,6 +39,13 @@ from twisted.logger import (
 )
 from twisted.python.logfile import BaseLogFile
 from zope.interface import implementer
+
+from gdemoi.service.log_format import (
+    LogOutput,
+    is_under_systemd,
+    journal_socket,
+    resource,
+)
 
 Event = dict[str, Any]
 
@@ -219,6 +227,7 @@ class Calm:
 # shared by all observers, so that the level may change again
 _threshold: Final = LogLevelFilterPredicate()
 _calm: Final[WeakSet[Calm]] = WeakSet()
+_outputs: Final[WeakSet[LogOutput]] = WeakSet()
 
 
 @implementer(ILogFilterPredicate)
@@ -249,24 +258,50 @@ def reopen_logs() -> int:
     files = [thing for thing in gc.get_objects() if isinstance(thing, BaseLogFile)]
     if frozen:
         gc.freeze()
+    # one that was closed (a CDR file of before) is not to come back
+    files = [file for file in files if not file.closed]
     for file in files:
         file.reopen()
     return len(files)
 
 
-def set_level(level: str) -> None:
-    """Drop log lines less important than `level` from now on; count repeated ones."""
+def set_level(level: str, of_parts: Iterable[tuple[str, str]] = ()) -> None:
+    """Drop log lines less important than `level` from now on; count repeated ones.
+
+    `of_parts`: (package of `gdemoi`, another level for its lines).
+    """
+    _threshold.clearLogLevels()
     _threshold.setLogLevelForNamespace("", LogLevel.levelWithName(level))
+    for part, other in of_parts:
+        namespace = f"gdemoi.{part}"
+        _threshold.setLogLevelForNamespace(namespace, LogLevel.levelWithName(other))
     for observer in list(globalLogPublisher._observers):
         if isinstance(observer, FilteringLogObserver):
             continue
-        calm = Calm(observer)
+        output = LogOutput(observer)
+        calm = Calm(output)
         _calm.add(calm)
+        _outputs.add(output)
         filtered: ILogObserver = FilteringLogObserver(
             calm, [_threshold, _told_by_others]
         )
         globalLogPublisher.removeObserver(observer)
         globalLogPublisher.addObserver(filtered)
+
+
+def set_form(form: str, name: str) -> None:
+    """Write lines as ``plain`` or ``json`` from now on; `name` is the gateway's.
+
+    Under systemd plain lines are entries of its journal, with fields.
+    """
+    journal = journal_socket() if form == "plain" and is_under_systemd() else None
+    for output in list(_outputs):
+        before, output.journal = output.journal, None
+        if before is not None:
+            before.close()
+        output.form, output.by = form, resource(name)
+        if isinstance(output.observer, FileLogObserver):
+            output.journal = journal
 
 
 def tell_counts(now: float) -> None:

@@ -14,12 +14,15 @@ from gdemoi.ini import (
     Sources,
     choice,
     duration,
+    each,
     integer,
     key,
+    path,
     secret,
+    size,
     words,
 )
-from gdemoi.ini.units import Wrong
+from gdemoi.ini.units import Wrong, likely
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.settings import region
 
@@ -61,6 +64,29 @@ def _meant(value: str) -> str | None:
     # two slashes are of the address, any other number is the path's own
     is_absolute = slashes not in (0, 2)
     return f"{_SQLITE}{'/' if is_absolute else ''}{path.lstrip('/')}"
+
+
+# Packages of `gdemoi` that write log lines, and the steps of messages.
+LOG_PARTS: Final = (
+    *("accounts", "alerts", "amqp", "cloud", "goip", "http", "journal", "messages"),
+    *("routing", "service", "smpp", "smppserver", "yeastar"),
+)
+LOG_LEVELS: Final = ("debug", "info", "warn", "error", "critical")
+
+
+def _part_level(value: str) -> tuple[str, str]:
+    part, equals, level = (word.strip() for word in value.partition("="))
+    if not equals:
+        raise Wrong(f"{value!r} is not a part and its level", f"{part}=debug")
+    if part not in LOG_PARTS:
+        meant = likely(part, list(LOG_PARTS))
+        hint = f"{meant}={level}" if meant else None
+        raise Wrong(f"{part!r} is not one of {' '.join(LOG_PARTS)}", hint)
+    if level not in LOG_LEVELS:
+        meant = likely(level, list(LOG_LEVELS))
+        hint = f"{part}={meant}" if meant else None
+        raise Wrong(f"{level!r} is not one of {' '.join(LOG_LEVELS)}", hint)
+    return part, level
 
 
 @frozen(kw_only=True)
@@ -135,9 +161,47 @@ class GatewaySettings:
         duration, default=20.0, doc="how long unanswered submits may finish at the end"
     )
     log_level: str = key(
-        choice("debug", "info", "warn", "error", "critical"),
+        choice(*LOG_LEVELS),
         default="info",
         doc="the least important lines that are logged",
+    )
+    log_levels: tuple[tuple[str, str], ...] = key(
+        each(Converter("part=level", _part_level, "=".join)),
+        default=(),
+        doc="other levels for parts of the gateway: " + " ".join(LOG_PARTS),
+        example="smpp=debug, http=warn",
+    )
+    log_format: str = key(
+        choice("plain", "json"),
+        default="plain",
+        doc="how lines are written; plain ones have fields in systemd's journal",
+    )
+    log_facts: str = key(
+        choice("none", "final", "all"),
+        default="none",
+        doc="a line for each step of each message, for its last one, or none; inbound"
+        " SMS too",
+    )
+    log_texts: str = key(
+        choice("no", "mask", "yes"),
+        default="no",
+        doc="the texts of messages in those lines and in the CDR file: absent, with x"
+        " for each letter, or as they are",
+    )
+    cdr: str | None = key(
+        path,
+        default=None,
+        doc="a file that gets a JSON line for each message that is over, and each"
+        " inbound SMS",
+        example="/var/log/gdemoi/cdr.jsonl",
+    )
+    cdr_size: int = key(
+        size,
+        default=100 * 1024**2,
+        doc="at which the CDR file is renamed to .1, and a new one begun",
+    )
+    cdr_files: int = key(
+        integer(0, 10_000), default=20, doc="how many older CDR files are kept; 0: all"
     )
     include: tuple[str, ...] = key(
         words,

@@ -6,6 +6,7 @@ test leads by hand.  And the tree of webhook resources.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
@@ -32,7 +33,7 @@ from gdemoi.service.logs import LogRepeats
 from gdemoi.settings import load
 from tests.journal.lives import acceptance
 from tests.routing.channels import HandChannel, Ready
-from tests.watch import Watch
+from tests.watch import Watch, until
 
 
 @frozen(kw_only=True)
@@ -220,6 +221,12 @@ class StartTests(ServiceTestCase):
         self.assertIn("Address already in use", said)
         self.assertEqual(self.diary[:1], ["a starts"])
         self.assertNotIn("a starts", self.diary[1:])
+
+    async def test_a_cdr_file_that_cannot_be(self) -> None:
+        """Is told at the start, with its line."""
+        self.write(A, TO_A, gateway="cdr = nowhere/cdr.jsonl")
+        said = await self.refused(self.service())
+        self.assertIn(":4: [gateway] cdr: ", said)
 
     async def test_a_key_file_that_is_not_there(self) -> None:
         """The line names key and file."""
@@ -485,6 +492,25 @@ class ReloadTests(ServiceTestCase):
         await self.reload(service)
         await service.alerts.look()
         self.assertEqual(service.gateway.alerts(), [])
+
+    async def test_the_cdr_file(self) -> None:
+        """A line for each message that is over; a bad place keeps the one before."""
+        self.write(A, TO_A, gateway="cdr = cdr.jsonl")
+        service = await self.running()
+        await self.send(service, "m1")
+        channel = self.made["a"][0]
+        await self.sent(channel, ["m1"])
+        channel.answer(Accepted(receipt_expected=False))
+        file = self.folder / "cdr.jsonl"
+        await until(lambda: file.read_text())
+        [record] = [json.loads(line) for line in file.read_text().splitlines()]
+        self.assertEqual((record["id"], record["state"]), ("m1", "submitted"))
+        self.write(A, TO_A, gateway="cdr = nowhere/cdr.jsonl")
+        said = await self.reload(service)
+        [refused] = [line for line in said if "nowhere" in line]
+        self.assertIn("gateway.ini:4: [gateway] cdr: ", refused)
+        self.assertIn("No such file or directory", refused)
+        self.assertTrue(service._messages.wants_steps)
 
     async def test_a_second_wish_meanwhile(self) -> None:
         """It is granted after the first, with the file as it is then."""

@@ -1,6 +1,9 @@
 """The log: reopened, its level, and lines that a fault repeats."""
 
 import gc
+import io
+import json
+import re
 from itertools import chain
 from pathlib import Path
 from time import time
@@ -9,6 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     Logger,
@@ -22,6 +26,7 @@ from twisted.python.logfile import LogFile
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+import gdemoi
 from gdemoi.service.logs import (
     BAD,
     FIRST_S,
@@ -31,9 +36,11 @@ from gdemoi.service.logs import (
     Calm,
     LogRepeats,
     reopen_logs,
+    set_form,
     set_level,
     tell_counts,
 )
+from gdemoi.settings.gateway import LOG_PARTS
 
 
 class ReopenTests(SynchronousTestCase):
@@ -48,6 +55,15 @@ class ReopenTests(SynchronousTestCase):
         file.write("after\n")
         file.flush()
         self.assertEqual(path.read_text(), "after\n")
+
+    def test_a_log_that_was_closed_stays_closed(self) -> None:
+        """Whatever still holds it: a CDR file that is written no more."""
+        path = Path(self.mktemp())
+        file = LogFile.fromFullPath(str(path))
+        file.close()
+        path.unlink()
+        reopen_logs()
+        self.assertFalse(path.exists())
 
     def test_a_log_that_the_collector_does_not_see(self) -> None:
         """The gateway freezes what lives at its start, its log among it."""
@@ -84,6 +100,64 @@ class LevelTests(SynchronousTestCase):
         set_level("info")
         log.info("welcome again")
         self.assertEqual(seen, ["careful", "welcome again"])
+
+    def test_levels_of_parts(self) -> None:
+        """One part may talk more, another less; a change forgets the ones before."""
+        seen: list[str] = []
+
+        @implementer(ILogObserver)
+        class Observer:
+            def __call__(self, event: dict[str, object]) -> None:
+                seen.append(f"{event['log_namespace']} {event['log_format']}")
+
+        before = list(globalLogPublisher._observers)
+        globalLogPublisher._observers[:] = [Observer()]
+        self.addCleanup(globalLogPublisher._observers.__setitem__, slice(None), before)
+        self.addCleanup(set_level, "info")
+
+        def say() -> list[str]:
+            seen.clear()
+            for name in ("gdemoi.smpp.session", "gdemoi.http.api", "gdemoi.routing"):
+                Logger(name).debug("x")
+                Logger(name).info("x")
+            return list(seen)
+
+        set_level("info", [("smpp", "debug"), ("http", "warn")])
+        self.assertEqual(
+            say(),
+            ["gdemoi.smpp.session x", "gdemoi.smpp.session x", "gdemoi.routing x"],
+        )
+        set_level("warn", [("routing", "info")])
+        self.assertEqual(say(), ["gdemoi.routing x"])
+
+    def test_json_and_back(self) -> None:
+        """`log_format` may change while the gateway runs."""
+        file = io.StringIO()
+        before = list(globalLogPublisher._observers)
+        observer = FileLogObserver(file, lambda event: "plain\n")
+        globalLogPublisher._observers[:] = [observer]
+        self.addCleanup(globalLogPublisher._observers.__setitem__, slice(None), before)
+        set_level("info")
+        for form in ("plain", "json", "plain"):
+            set_form(form, "gw")
+            Logger("gdemoi.test").info("x", each=True)
+        first, second, third = file.getvalue().splitlines()
+        self.assertEqual((first, third), ("plain", "plain"))
+        line = json.loads(second)
+        self.assertEqual(line["resource"]["service.instance.id"], "gw")
+
+    def test_every_part_is_one(self) -> None:
+        """What `log_levels` takes is a package that writes lines; all of them."""
+        package = Path(gdemoi.__file__).parent
+        parts = {
+            path.relative_to(package).parts[0].removesuffix(".py")
+            for path in package.rglob("*.py")
+            if re.search(r"\bLogger\(", path.read_text("utf-8"))
+        }
+        beside = {"sandbox", "profiles", "cli"}
+        # the steps of messages have a name of their own
+        self.assertEqual(parts - beside - set(LOG_PARTS), set())
+        self.assertEqual(set(LOG_PARTS) - parts - {"messages"}, set())
 
     def test_repeated_lines_are_counted(self) -> None:
         """Whatever writes the log is told once; the count at the latest at the end."""

@@ -388,6 +388,29 @@ class BadTests(SynchronousTestCase):
             self.assertIn("g.ini:2: [gateway] journal: ", found)
 
 
+class LogTests(SynchronousTestCase):
+    def test_levels_of_parts(self) -> None:
+        """A part and its level; a slip is told with what was meant."""
+        for written, said in {
+            "smpp=debug, http = warn": None,
+            "smpp": "'smpp' is not a part and its level; did you mean smpp=debug?",
+            "smmp=debug": "did you mean smpp=debug?",
+            "smpp=debgu": "did you mean smpp=debug?",
+            "smpp=loud": "is not one of debug info warn error critical",
+        }.items():
+            text = f"[gateway]\nlog_levels = {written}\n"
+            sources = Memory(files={"g.ini": text.encode()})
+            configuration, complaints = examine("g.ini", kinds=KINDS, sources=sources)
+            if said is None:
+                assert configuration is not None
+                self.assertEqual(
+                    configuration.gateway.log_levels,
+                    (("smpp", "debug"), ("http", "warn")),
+                )
+            else:
+                self.assertIn(said, "\n".join(map(str, complaints)))
+
+
 class HttpTests(SynchronousTestCase):
     def complaints(self, **fields: Any) -> list[str]:
         return [key for key, _ in HttpSettings(**fields).complaints()]
