@@ -41,7 +41,7 @@ from gdemoi.message import (
     provider_key,
 )
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality
-from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
+from gdemoi.sandbox.goip_net import LinkQuality, MemoryNetwork
 
 LINES = 200
 OFFER_S = 3.0
@@ -107,11 +107,11 @@ class _NoReactor:
 class Soak:
     """One channel, one network, many one-line devices."""
 
-    def __init__(self, lines: int, weather: Weather, seed: int = 1) -> None:
+    def __init__(self, lines: int, quality: LinkQuality, seed: int = 1) -> None:
         self.clock = Clock()
         self.clock.advance(EPOCH)
         self.recorder = EventsRecorder()
-        self.network = MemoryNetwork(self.clock, weather, seed)
+        self.network = MemoryNetwork(self.clock, quality, seed)
         self.random = Random(seed)
         settings = GoipSettings(
             answer_timeout_s=0.3, repeats=8, poll_interval_s=0.5, source_rate=None
@@ -261,8 +261,8 @@ def soak(
     hours: float, lines: int = LINES
 ) -> list[tuple[str, float, str, float | None]]:
     """Run the soak; return its rows."""
-    weather = Weather(loss=0.2, doubled=0.02, delay_s=0.15)
-    one = Soak(lines, weather)
+    quality = LinkQuality(loss=0.2, doubled=0.02, delay_s=0.15)
+    one = Soak(lines, quality)
     sizes: list[float] = []
     began = time.process_time()
 
@@ -317,7 +317,7 @@ def keepalives(
     lines: int = 1000, rounds: int = 20
 ) -> list[tuple[str, float, str, float | None]]:
     """Measure what the keepalives of 1,000 lines cost of one core, sockets and all."""
-    one = Soak(lines, Weather())
+    one = Soak(lines, LinkQuality())
     protocol = one.channel.protocol
     protocol.transport = None
     port: Any = reactor.listenUDP(0, protocol, interface="127.0.0.1")  # type: ignore[attr-defined]

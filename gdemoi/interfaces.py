@@ -114,7 +114,7 @@ class IContinuing(Interface):
 class IHalting(Interface):
     """A channel that leaves its far side alone after faults (beside `IChannel`)."""
 
-    def mended() -> None:
+    def end_halt() -> None:
         """Try again at once whatever is left alone: someone has acted."""
 
 

@@ -267,7 +267,7 @@ class Scope(StrEnum):
     # other senders go on; with a retryable error the message may wait for its own
     SENDER = "sender"
     CHANNEL_FOR_A_WHILE = "channel for a while"
-    CHANNEL_UNTIL_MENDED = "channel until someone acts"
+    CHANNEL_HALTED = "channel until someone acts"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False):

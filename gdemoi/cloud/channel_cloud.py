@@ -316,9 +316,9 @@ class CloudChannel:
             "counts": dict(sorted(self._counts.items())),
         }
 
-    def mended(self) -> None:
+    def end_halt(self) -> None:
         """Leave the account alone no longer."""
-        self._tell(self._health.mended())
+        self._tell(self._health.end_halt())
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:
         """Answer `balance` at once; a cloud provider has no lines."""

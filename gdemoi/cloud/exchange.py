@@ -78,8 +78,8 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.status != 200 or self.cut:
             raise TheirFault(f"HTTP {self.status}")
-        value, spoilt = read_repaired(self.body)
-        return mapping_of(value), spoilt
+        value, raw_octets = read_repaired(self.body)
+        return mapping_of(value), raw_octets
 
 
 def form_request(

@@ -39,7 +39,7 @@ class Health:
             # it was only silent
             heard = self._become(ChannelState.UP, "")
         if isinstance(outcome, Refused):
-            if outcome.scope is not Scope.CHANNEL_UNTIL_MENDED:
+            if outcome.scope is not Scope.CHANNEL_HALTED:
                 return heard
             self._until = now + self._halt_s
             self._halt_s = min(self._halt_s * 2, HALT_LAST_S)
@@ -51,7 +51,7 @@ class Health:
             return self._become(ChannelState.UP, "") or heard
         return heard
 
-    def mended(self) -> bool:
+    def end_halt(self) -> bool:
         """Someone acted: try again at once; True when that changed something."""
         self._until, self._halt_s, self._silent = 0.0, HALT_FIRST_S, 0
         return self._become(ChannelState.UP, "")

@@ -143,7 +143,7 @@ def outcome_of_error_class(
     if error_class is ErrorClass.HALT:
         return Refused(
             error=Error(code, text, retryable=True),
-            scope=Scope.CHANNEL_UNTIL_MENDED,
+            scope=Scope.CHANNEL_HALTED,
             retry_after_s=retry_after_s,
         )
     return Refused(

@@ -55,45 +55,45 @@ def read_json(body: bytes) -> Any:
 def read_repaired(body: bytes) -> tuple[Any, dict[str, bytes]]:
     """Read JSON that may hold broken UTF-8 or half an emoji in its texts.
 
-    An SMS must not be lost for one octet.  Beside the value: mended text -> its
+    An SMS must not be lost for one octet.  Beside the value: repaired text -> its
     octets as they came.  TheirFault for everything that is not JSON otherwise.
     """
     try:
         return read_json(body), {}
     except TheirFault as why:
-        spoilt: dict[str, bytes] = {}
+        raw_octets: dict[str, bytes] = {}
         try:
             value = json.loads(body.decode("utf-8", "surrogateescape"))
-            mended = _mended(value, spoilt)
+            text = _repaired(value, raw_octets)
         except (ValueError, RecursionError):
             raise why from None
-        if not spoilt:
+        if not raw_octets:
             raise
-        return mended, spoilt
+        return text, raw_octets
 
 
-def _mended(value: Any, spoilt: dict[str, bytes]) -> Any:
+def _repaired(value: Any, raw_octets: dict[str, bytes]) -> Any:
     if isinstance(value, str):
-        return _mended_text(value, spoilt)
+        return _repaired_text(value, raw_octets)
     if isinstance(value, list):
-        return [_mended(one, spoilt) for one in value]
+        return [_repaired(one, raw_octets) for one in value]
     if isinstance(value, dict):
         return {
-            _mended_text(name, spoilt): _mended(one, spoilt)
+            _repaired_text(name, raw_octets): _repaired(one, raw_octets)
             for name, one in value.items()
         }
     return value
 
 
-def _mended_text(text: str, spoilt: dict[str, bytes]) -> str:
+def _repaired_text(text: str, raw_octets: dict[str, bytes]) -> str:
     try:
         text.encode("utf-8")
         return text
     except UnicodeEncodeError:
         octets = b"".join(map(_octets_of, text))
-    mended = octets.decode("utf-8", "replace")
-    spoilt[mended] = octets
-    return mended
+    text = octets.decode("utf-8", "replace")
+    raw_octets[text] = octets
+    return text
 
 
 def _octets_of(letter: str) -> bytes:
@@ -102,9 +102,9 @@ def _octets_of(letter: str) -> bytes:
     return letter.encode("utf-8", "surrogateescape" if escaped else "surrogatepass")
 
 
-def with_octets(inbound: Inbound, spoilt: Mapping[str, bytes]) -> Inbound:
-    """Return an inbound SMS with its octets, if its text had to be mended."""
-    octets = spoilt.get(inbound.text or "")
+def with_octets(inbound: Inbound, raw_octets: Mapping[str, bytes]) -> Inbound:
+    """Return an inbound SMS with its octets, if its text had to be repaired."""
+    octets = raw_octets.get(inbound.text or "")
     if octets is None:
         return inbound
     return msgspec.structs.replace(inbound, binary=octets)

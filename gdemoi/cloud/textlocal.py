@@ -337,7 +337,7 @@ class Textlocal(Provider[TextlocalSettings]):
         """Return one page; a full one has a next."""
         if answer.status == 404:
             return InboundPage(stopped="get_messages is not there (Webex Interact)")
-        fields, spoilt = answer.read()
+        fields, raw_octets = answer.read()
         if fields.get("status") != "success":
             code, text = _error_of(fields)
             if code == UNKNOWN_COMMAND:
@@ -352,7 +352,7 @@ class Textlocal(Provider[TextlocalSettings]):
             following = self._messages(was["inbox_id"], was["min_time"], start)
         return InboundPage(
             inbounds=tuple(
-                with_octets(self._inbound(row, now), spoilt) for row in rows
+                with_octets(self._inbound(row, now), raw_octets) for row in rows
             ),
             next=following,
             newest=max(dates, default=None),

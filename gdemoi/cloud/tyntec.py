@@ -245,12 +245,12 @@ class Tyntec(Provider[TyntecSettings]):
     def _content(self, webhook: Webhook, now: float) -> WebhookContent:
         fields: Mapping[str, Any]
         if webhook.method == "POST" and webhook.content_type == JSON:
-            read, spoilt = read_repaired(webhook.body)
+            read, raw_octets = read_repaired(webhook.body)
             fields = mapping_of(read)
         else:
-            fields, spoilt = webhook.fields(), {}
+            fields, raw_octets = webhook.fields(), {}
         if webhook.kind is WebhookKind.INCOMING:
-            inbound = with_octets(self._inbound(fields, now), spoilt)
+            inbound = with_octets(self._inbound(fields, now), raw_octets)
             return WebhookContent(inbounds=(inbound,))
         request_id = text_of(fields.get("requestId"))
         if not request_id:

@@ -208,10 +208,10 @@ class GoipChannel:
             },
         }
 
-    def mended(self) -> None:
+    def end_halt(self) -> None:
         """End the suspension of all lines: try them at once."""
         if self._port.port is not None:
-            self.protocol.settle(self.session.mended(self._clock.seconds()))
+            self.protocol.settle(self.session.end_halt(self._clock.seconds()))
             self._events.able(self)
 
     def command(self, line: str, verb: str, arguments: Sequence[str]) -> Deferred[str]:

@@ -46,7 +46,7 @@ class GoipProtocol(DatagramProtocol):
         self.unwritten = 0
         self._clock = clock
         self._on_events = reported
-        self._alarm = Alarm(clock, self._ring)
+        self._alarm = Alarm(clock, self._on_timer)
         self._rejected_since = float("-inf")
         self._rejected_count = 0
 
@@ -94,7 +94,7 @@ class GoipProtocol(DatagramProtocol):
                 fault=in_words(fault),
             )
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self.settle(self.session.tick(self._clock.seconds()))
 
     def _log_rejected(self, rejected: DatagramRejected) -> None:

@@ -176,7 +176,7 @@ class GoipSession:
             events += self._after_command(line, command, [])
         return self._with_lines(events, now)
 
-    def mended(self, now: float) -> list[SessionEvent]:
+    def end_halt(self, now: float) -> list[SessionEvent]:
         """End all suspensions: an operator says that the cause is removed."""
         events: list[SessionEvent] = []
         for line in self.lines.values():

@@ -112,7 +112,7 @@ class Hosts:
         self.failures = [0] * len(self.hosts)
         self.index = 0
         self._failed_at = [float("-inf")] * len(self.hosts)
-        self._homing = False
+        self._to_primary = False
 
     @property
     def present(self) -> Host:
@@ -133,20 +133,20 @@ class Hosts:
         if self.present.failed():
             self._failed_at[self.index] = now
             self.index = (self.index + 1) % len(self.hosts)
-        self._go_home()
+        self._move_if_asked()
 
     def ended(self, now: float) -> None:
         """A session that held has ended: begin at the primary, if it may be well."""
         self.present.held()
         if now - self._failed_at[0] >= FAILED_LATELY_S:
             self.index = 0
-        self._go_home()
+        self._move_if_asked()
 
     def go_to_primary(self) -> None:
         """When the present session ends, try the first host, whatever was before."""
-        self._homing = True
+        self._to_primary = True
 
-    def _go_home(self) -> None:
-        if self._homing:
+    def _move_if_asked(self) -> None:
+        if self._to_primary:
             self.index = 0
-        self._homing = False
+        self._to_primary = False

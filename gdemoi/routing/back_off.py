@@ -133,7 +133,7 @@ class BackOff:
                 self._changed()
         elif refused.scope is Scope.CHANNEL_FOR_A_WHILE:
             self._leave_alone(refused, now)
-        elif refused.scope is Scope.CHANNEL_UNTIL_MENDED:
+        elif refused.scope is Scope.CHANNEL_HALTED:
             self._halt(refused, now)
         return refused
 
@@ -237,7 +237,7 @@ class BackOff:
         self.senders.lift()
         self.pace.lift(self._clock.seconds())
         if IHalting.providedBy(self._channel):
-            IHalting(self._channel).mended()
+            IHalting(self._channel).end_halt()
         self._changed()
         self.look_at_senders()
 

@@ -35,65 +35,67 @@ class _StateHistory:
     alarm: Alarm
     state: str = ""
     reason: str = ""
-    untold: int = 0
+    suppressed: int = 0
     flaps: bool = False
     at: deque[float] = field(factory=lambda: deque(maxlen=CHANGES + 1))
 
 
 class Flapping:
-    """Passes changes on to `tell(channel, line, state, reason)`, or holds them."""
+    """Passes changes on to `report_change(channel, line, state, reason)`, or waits."""
 
     def __init__(
-        self, clock: IReactorTime, tell: Callable[[str, str | None, str, str], None]
+        self,
+        clock: IReactorTime,
+        report_change: Callable[[str, str | None, str, str], None],
     ) -> None:
         self._clock = clock
-        self._tell = tell
-        self._courses: dict[Key, _StateHistory] = {}
+        self._report_change = report_change
+        self._histories: dict[Key, _StateHistory] = {}
 
     def changed(self, channel: str, line: str | None, state: str, reason: str) -> None:
         """Hear of a change."""
         key = (channel, line)
-        course = self._courses.get(key)
-        if course is None:
-            alarm = Alarm(self._clock, lambda: self._held(key))
-            course = self._courses[key] = _StateHistory(alarm)
+        history = self._histories.get(key)
+        if history is None:
+            alarm = Alarm(self._clock, lambda: self._on_stable(key))
+            history = self._histories[key] = _StateHistory(alarm)
         now = self._clock.seconds()
-        course.state, course.reason = state, reason
-        course.at.append(now)
-        if course.flaps:
-            course.untold += 1
-            course.alarm.set(now + HOLD_S)
+        history.state, history.reason = state, reason
+        history.at.append(now)
+        if history.flaps:
+            history.suppressed += 1
+            history.alarm.set(now + HOLD_S)
             return
-        if len(course.at) > CHANGES and now - course.at[0] < PERIOD_S:
-            course.flaps = True
-            course.alarm.set(now + HOLD_S)
+        if len(history.at) > CHANGES and now - history.at[0] < PERIOD_S:
+            history.flaps = True
+            history.alarm.set(now + HOLD_S)
             reason = f"{reason}; {FLAPPING}" if reason else FLAPPING
-        self._say(key, course, reason)
+        self._report(key, history, reason)
 
     def forget(self, channel: str) -> None:
         """Tell what is held of a channel that goes, and leave no timer behind."""
-        for key in [key for key in self._courses if key[0] == channel]:
-            self._held(key)
-            self._courses.pop(key).alarm.cancel()
+        for key in [key for key in self._histories if key[0] == channel]:
+            self._on_stable(key)
+            self._histories.pop(key).alarm.cancel()
 
     def stop(self) -> None:
         """Tell what is held, and leave no timer behind."""
-        for channel in {channel for channel, _ in self._courses}:
+        for channel in {channel for channel, _ in self._histories}:
             self.forget(channel)
 
-    def _held(self, key: Key) -> None:
+    def _on_stable(self, key: Key) -> None:
         """The latest state has held, or nothing more will come."""
-        course = self._courses[key]
-        if not course.flaps:
+        history = self._histories[key]
+        if not history.flaps:
             return
-        course.flaps = False
-        course.at.clear()
-        if not course.untold:
+        history.flaps = False
+        history.at.clear()
+        if not history.suppressed:
             return
-        counted = f"after {course.untold} changes more"
-        reason = f"{course.reason}; {counted}" if course.reason else counted
-        self._say(key, course, reason)
+        counted = f"after {history.suppressed} changes more"
+        reason = f"{history.reason}; {counted}" if history.reason else counted
+        self._report(key, history, reason)
 
-    def _say(self, key: Key, course: _StateHistory, reason: str) -> None:
-        course.untold = 0
-        self._tell(*key, course.state, reason)
+    def _report(self, key: Key, history: _StateHistory, reason: str) -> None:
+        history.suppressed = 0
+        self._report_change(*key, history.state, reason)

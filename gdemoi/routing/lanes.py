@@ -461,7 +461,7 @@ class Lane:
         if not here or self.stopping:
             return WaitingPlace.JOURNAL
         given_back = refused.by_us and refused.until_able
-        halted = refused.scope is Scope.CHANNEL_UNTIL_MENDED
+        halted = refused.scope is Scope.CHANNEL_HALTED
         if refused.throttled or halted or given_back:
             return WaitingPlace.HEAD
         if refused.scope is Scope.SENDER and len(self._senderless) < HEAD_LIMIT:

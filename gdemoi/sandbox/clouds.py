@@ -25,24 +25,24 @@ from twisted.web.server import NOT_DONE_YET, Site
 from gdemoi.ini import boolean, duration, key, text, words
 from gdemoi.ini import choice as one_of
 from gdemoi.sandbox.clouds_http import (
+    CallbackSender,
     CloudReply,
     CloudRequest,
     CloudRoute,
-    Courier,
-    Face,
+    ProviderApi,
 )
 from gdemoi.sandbox.clouds_network import (
     BEHAVIOURS,
     RECEIPTS,
-    Air,
     Behaviour,
+    PhoneNetwork,
     silent,
     tracker,
 )
-from gdemoi.sandbox.clouds_textlocal import TextlocalFace, TextlocalFaceSettings
-from gdemoi.sandbox.clouds_twilio import TwilioFace, TwilioFaceSettings
-from gdemoi.sandbox.clouds_tyntec import TyntecFace, TyntecFaceSettings
-from gdemoi.sandbox.clouds_vonage import VonageFace, VonageFaceSettings
+from gdemoi.sandbox.clouds_textlocal import TextlocalApi, TextlocalApiSettings
+from gdemoi.sandbox.clouds_twilio import TwilioApi, TwilioApiSettings
+from gdemoi.sandbox.clouds_tyntec import TyntecApi, TyntecApiSettings
+from gdemoi.sandbox.clouds_vonage import VonageApi, VonageApiSettings
 
 SLOW_S: Final = 1.0  # between two octets of a slow answer
 HUGE: Final = b"x" * 65536
@@ -86,21 +86,21 @@ class CloudsSettings:
 
 
 # A stand-in is one file, its class here, and its keys among the bases below.
-FACES: Final[tuple[type[Face], ...]] = (
-    TwilioFace,
-    VonageFace,
-    TextlocalFace,
-    TyntecFace,
+APIS: Final[tuple[type[ProviderApi], ...]] = (
+    TwilioApi,
+    VonageApi,
+    TextlocalApi,
+    TyntecApi,
 )
 
 
 # attrs takes the keys of the last base first
 @frozen(kw_only=True, slots=False)
 class SandboxCloudsSettings(
-    TyntecFaceSettings,
-    TextlocalFaceSettings,
-    VonageFaceSettings,
-    TwilioFaceSettings,
+    TyntecApiSettings,
+    TextlocalApiSettings,
+    VonageApiSettings,
+    TwilioApiSettings,
     CloudsSettings,
 ):
     """The cloud providers on one port."""
@@ -118,20 +118,20 @@ class Clouds(Resource):
         own = settings
         self.clock = clock
         self.behaviour = Behaviour(own.behaviour)
-        self.courier = Courier(agent, clock)
+        self.callbacks = CallbackSender(agent, clock)
         # "METHOD path" of every request, in order
         self.requests: list[CloudRequest] = []
-        air = Air(
+        network = PhoneNetwork(
             clock,
             own.delivery_s,
             tracker if own.answers else silent,
             frozenset(own.unreachable),
             own.receipts,
         )
-        self.air = air
-        self.faces = {face.name: face(air, self.courier, own) for face in FACES}
+        self.network = network
+        self.apis = {api.name: api(network, self.callbacks, own) for api in APIS}
         self._routes = [
-            (route, face) for face in self.faces.values() for route in face.routes()
+            (route, api) for api in self.apis.values() for route in api.routes()
         ]
 
     def render(self, request: Any) -> Any:
@@ -152,30 +152,30 @@ class Clouds(Resource):
             body=request.content.read(),
         )
         self.requests.append(asked)
-        for route, face in self._routes:
+        for route, api in self._routes:
             found = re.fullmatch(route.pattern, asked.path)
             if found is not None and route.method == asked.method:
-                return self._answer(request, route, face, asked, found.groups())
+                return self._answer(request, route, api, asked, found.groups())
         return _write(request, CloudReply(404, b"{}"))
 
     def _answer(
         self,
         request: Any,
         route: CloudRoute,
-        face: Face,
+        api: ProviderApi,
         asked: CloudRequest,
         words: tuple[str, ...],
     ) -> Any:
         word = self.behaviour.next() if route.sends else "ok"
         if word in ("429", "500"):
-            return _write(request, face.problem(int(word)))
+            return _write(request, api.problem(int(word)))
         if word == "redirect":
             away = {"location": "http://evil.example/"}
             return _write(request, CloudReply(301, b"", headers=away))
         if word == "html":
             return _write(request, CloudReply(200, b"<html>hello</html>", "text/html"))
         if word == "partial":
-            face.partial = True
+            api.partial = True
         said = route.answer(asked, *words)
         match word:
             case "lost":

@@ -17,7 +17,7 @@ from twisted.web.iweb import IAgent
 from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.cloud.http import CloudHttp
 from gdemoi.errors import Unavailable
-from gdemoi.sandbox.clouds_network import Air, CloudSms
+from gdemoi.sandbox.clouds_network import CloudSms, PhoneNetwork
 from gdemoi.tasks import spawn
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -80,7 +80,7 @@ class CloudRoute:
     sends: bool = False
 
 
-class Courier:
+class CallbackSender:
     """Brings callbacks to the gateway, again and again until one is answered 2xx."""
 
     def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
@@ -119,7 +119,7 @@ class Courier:
         return answer.status
 
 
-class Face(ABC):
+class ProviderApi(ABC):
     """One provider: its books, its numbers, its callbacks.
 
     `own` are its settings: attributes that begin with its name, one of them
@@ -130,9 +130,11 @@ class Face(ABC):
     # "partial" was asked for: some segments of the next send are not taken
     partial = False
 
-    def __init__(self, air: Air, courier: Courier, own: Any) -> None:
-        self.air = air
-        self.courier = courier
+    def __init__(
+        self, network: PhoneNetwork, callbacks: CallbackSender, own: Any
+    ) -> None:
+        self.network = network
+        self.callbacks = callbacks
         self.incoming: str | None = getattr(own, f"{self.name}_incoming")
         self.books: dict[str, CloudSms] = {}
         self.received: list[CloudSms] = []
@@ -142,7 +144,7 @@ class Face(ABC):
     @property
     def now(self) -> float:
         """The provider's clock."""
-        return self.air.clock.seconds()
+        return self.network.clock.seconds()
 
     @abstractmethod
     def routes(self) -> list[CloudRoute]:
@@ -166,10 +168,10 @@ class Face(ABC):
         return self._count
 
     def take(self, sms: CloudSms) -> None:
-        """Enter a message in the books and let it go on the air."""
+        """Note a message and hand it to the network."""
         self.books[sms.id] = sms
         self.balance -= 0.05 * sms.parts
-        self.air.carry(sms, self.tell, self._answered)
+        self.network.carry(sms, self.tell, self._answered)
 
     def _answered(self, sms: CloudSms) -> None:
         sms.number = self.number()

@@ -75,7 +75,7 @@ class CloudSms:
 
 
 @define(eq=False)
-class Air:
+class PhoneNetwork:
     """Carries messages to phones; the phone's answers come back.
 
     `on_state(sms)` is called when a message's state changes, `answered(sms)` with what

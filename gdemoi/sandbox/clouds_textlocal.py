@@ -12,14 +12,14 @@ from attrs import frozen
 from gdemoi.ini import key, text
 from gdemoi.sandbox.clouds_http import (
     FORM,
+    CallbackSender,
     CloudReply,
     CloudRequest,
     CloudRoute,
-    Courier,
-    Face,
+    ProviderApi,
     json_reply,
 )
-from gdemoi.sandbox.clouds_network import Air, CloudSms
+from gdemoi.sandbox.clouds_network import CloudSms, PhoneNetwork
 
 WORDS: Final = {
     "accepted": "P",
@@ -32,7 +32,7 @@ CUT_AFTER: Final = 765
 
 
 @frozen(kw_only=True, slots=False)
-class TextlocalFaceSettings:
+class TextlocalApiSettings:
     """The sandbox's Textlocal account."""
 
     textlocal_api_key: str = key(text, default="abcdefgh", hidden=True, doc="the key")
@@ -41,13 +41,18 @@ class TextlocalFaceSettings:
     )
 
 
-class TextlocalFace(Face):
+class TextlocalApi(ProviderApi):
     """One Textlocal account; `interact`: it was moved, and only sends are left."""
 
     name = "textlocal"
 
-    def __init__(self, air: Air, courier: Courier, own: TextlocalFaceSettings) -> None:
-        super().__init__(air, courier, own)
+    def __init__(
+        self,
+        network: PhoneNetwork,
+        callbacks: CallbackSender,
+        own: TextlocalApiSettings,
+    ) -> None:
+        super().__init__(network, callbacks, own)
         self.key = own.textlocal_api_key
         self.interact = False
 
@@ -184,7 +189,7 @@ class TextlocalFace(Face):
 
     def _post(self, url: str | None, fields: dict[str, str]) -> None:
         body = urlencode(fields).encode("ascii")
-        self.courier.bring(url, body, {"Content-Type": FORM})
+        self.callbacks.bring(url, body, {"Content-Type": FORM})
 
 
 def _failure(code: int, text: str, warning: str | None = None) -> CloudReply:

@@ -14,21 +14,21 @@ from gdemoi.cloud.twilio.signature import signature
 from gdemoi.ini import key, text
 from gdemoi.sandbox.clouds_http import (
     FORM,
+    CallbackSender,
     CloudReply,
     CloudRequest,
     CloudRoute,
-    Courier,
-    Face,
+    ProviderApi,
     json_reply,
 )
-from gdemoi.sandbox.clouds_network import Air, CloudSms
+from gdemoi.sandbox.clouds_network import CloudSms, PhoneNetwork
 
 WORDS: Final = {"accepted": "queued", "undelivered": "undelivered"}
 PAGE: Final = 50
 
 
 @frozen(kw_only=True, slots=False)
-class TwilioFaceSettings:
+class TwilioApiSettings:
     """The sandbox's Twilio account."""
 
     twilio_account_sid: str = key(
@@ -40,13 +40,15 @@ class TwilioFaceSettings:
     )
 
 
-class TwilioFace(Face):
+class TwilioApi(ProviderApi):
     """One Twilio account."""
 
     name = "twilio"
 
-    def __init__(self, air: Air, courier: Courier, own: TwilioFaceSettings) -> None:
-        super().__init__(air, courier, own)
+    def __init__(
+        self, network: PhoneNetwork, callbacks: CallbackSender, own: TwilioApiSettings
+    ) -> None:
+        super().__init__(network, callbacks, own)
         self.sid = own.twilio_account_sid
         self.token = own.twilio_auth_token
 
@@ -198,4 +200,4 @@ class TwilioFace(Face):
             return
         signed = signature(self.token, url.partition("#")[0], pairs)
         headers = {"Content-Type": FORM, "X-Twilio-Signature": signed}
-        self.courier.bring(url, urlencode(pairs).encode("ascii"), headers)
+        self.callbacks.bring(url, urlencode(pairs).encode("ascii"), headers)

@@ -12,14 +12,14 @@ from attrs import frozen
 from gdemoi.ini import key, text
 from gdemoi.sandbox.clouds_http import (
     JSON,
+    CallbackSender,
     CloudReply,
     CloudRequest,
     CloudRoute,
-    Courier,
-    Face,
+    ProviderApi,
     json_reply,
 )
-from gdemoi.sandbox.clouds_network import Air, CloudSms
+from gdemoi.sandbox.clouds_network import CloudSms, PhoneNetwork
 
 WORDS: Final = {
     "accepted": "ACCEPTED",
@@ -30,7 +30,7 @@ WORDS: Final = {
 
 
 @frozen(kw_only=True, slots=False)
-class TyntecFaceSettings:
+class TyntecApiSettings:
     """The sandbox's Tyntec key."""
 
     tyntec_api_key: str = key(text, default="k", hidden=True, doc="the key")
@@ -39,13 +39,15 @@ class TyntecFaceSettings:
     )
 
 
-class TyntecFace(Face):
+class TyntecApi(ProviderApi):
     """One Tyntec key."""
 
     name = "tyntec"
 
-    def __init__(self, air: Air, courier: Courier, own: TyntecFaceSettings) -> None:
-        super().__init__(air, courier, own)
+    def __init__(
+        self, network: PhoneNetwork, callbacks: CallbackSender, own: TyntecApiSettings
+    ) -> None:
+        super().__init__(network, callbacks, own)
         self.key = own.tyntec_api_key
 
     def routes(self) -> list[CloudRoute]:
@@ -135,7 +137,7 @@ class TyntecFace(Face):
 
     def _post(self, url: str | None, fields: dict[str, Any]) -> None:
         body = json.dumps(fields, ensure_ascii=False).encode("utf-8")
-        self.courier.bring(url, body, {"Content-Type": JSON})
+        self.callbacks.bring(url, body, {"Content-Type": JSON})
 
 
 def _iso(at: float) -> str:

@@ -19,14 +19,14 @@ from gdemoi.message import Charset
 from gdemoi.sandbox.clouds_http import (
     FORM,
     JSON,
+    CallbackSender,
     CloudReply,
     CloudRequest,
     CloudRoute,
-    Courier,
-    Face,
+    ProviderApi,
     json_reply,
 )
-from gdemoi.sandbox.clouds_network import Air, CloudSms
+from gdemoi.sandbox.clouds_network import CloudSms, PhoneNetwork
 from gdemoi.text import gsm7
 from gdemoi.text.segments import TooLong, split
 
@@ -36,7 +36,7 @@ NETWORK: Final = "25001"
 
 
 @frozen(kw_only=True, slots=False)
-class VonageFaceSettings:
+class VonageApiSettings:
     """The sandbox's Vonage account."""
 
     vonage_api_key: str = key(text, default="abcd1234", doc="the account")
@@ -57,13 +57,15 @@ class VonageFaceSettings:
     )
 
 
-class VonageFace(Face):
+class VonageApi(ProviderApi):
     """One Vonage account, both APIs; phones answer where they were written from."""
 
     name = "vonage"
 
-    def __init__(self, air: Air, courier: Courier, own: VonageFaceSettings) -> None:
-        super().__init__(air, courier, own)
+    def __init__(
+        self, network: PhoneNetwork, callbacks: CallbackSender, own: VonageApiSettings
+    ) -> None:
+        super().__init__(network, callbacks, own)
         self.messages_incoming = own.vonage_messages_incoming
         self.key = own.vonage_api_key
         self.secret = own.vonage_api_secret
@@ -263,7 +265,7 @@ class VonageFace(Face):
         }
         mac = sms_signature(signed, self.signature_secret, "md5hash")
         body = urlencode({**signed, "sig": mac}).encode("ascii")
-        self.courier.bring(url, body, {"Content-Type": FORM})
+        self.callbacks.bring(url, body, {"Content-Type": FORM})
 
     def _post_token(self, url: str | None, fields: dict[str, Any]) -> None:
         body = json.dumps(fields, ensure_ascii=False).encode("utf-8")
@@ -276,7 +278,7 @@ class VonageFace(Face):
         }
         token = jwt.encode(claims, self.signature_secret, algorithm="HS256")
         headers = {"Content-Type": JSON, "Authorization": f"Bearer {token}"}
-        self.courier.bring(url, body, headers)
+        self.callbacks.bring(url, body, headers)
 
 
 def is_message(name: str) -> bool:

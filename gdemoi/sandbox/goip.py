@@ -29,7 +29,7 @@ from gdemoi.ini import (
     words,
 )
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality, tracker
-from gdemoi.sandbox.goip_net import Weather, Wire
+from gdemoi.sandbox.goip_net import LinkQuality, Wire
 
 # word of `behaviour` -> how all lines behave
 BEHAVIOURS: Final[dict[str, GoipPersonality]] = {
@@ -98,7 +98,7 @@ class SandboxGoipSettings:
 
 
 class _LineSocket(DatagramProtocol):
-    """One line's socket; the network's weather is between it and the line."""
+    """One line's socket; the lossy network is between it and the line."""
 
     noisy = False
 
@@ -109,12 +109,12 @@ class _LineSocket(DatagramProtocol):
         self._down = down
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Take what the gateway says, if the weather lets it through."""
+        """Take what the gateway says, if the network lets it through."""
         if self.line is not None:
             self._down.carry(self.line.receive, datagram)
 
     def send(self, datagram: bytes) -> None:
-        """Say something to the gateway, if the weather lets it through."""
+        """Say something to the gateway, if the network lets it through."""
         self._up.carry(self._write, datagram)
 
     def _write(self, datagram: bytes) -> None:
@@ -138,9 +138,11 @@ class BoxService(Service):
         """Open a socket for each line and register."""
         super().startService()
         given = self.settings
-        weather = Weather(loss=given.loss, doubled=given.doubled, delay_s=given.delay_s)
-        up = Wire(self._reactor, weather, Random(given.seed))
-        down = Wire(self._reactor, weather, Random(given.seed + 1))
+        quality = LinkQuality(
+            loss=given.loss, doubled=given.doubled, delay_s=given.delay_s
+        )
+        up = Wire(self._reactor, quality, Random(given.seed))
+        down = Wire(self._reactor, quality, Random(given.seed + 1))
         behaviour = _behaviour(given)
         host = "::1" if ":" in given.server[0] else "127.0.0.1"
         for one in given.lines:

@@ -17,7 +17,7 @@ Address = tuple[str, int]
 
 
 @frozen(kw_only=True)
-class Weather:
+class LinkQuality:
     """How bad the network is; shares of all datagrams, and seconds."""
 
     loss: float = 0.0
@@ -31,20 +31,20 @@ class Wire:
     """One direction of the network."""
 
     clock: IReactorTime
-    weather: Weather
+    quality: LinkQuality
     random: Random
     lost: int = 0
     carried: int = 0
 
     def carry(self, deliver: Callable[..., Any], *what: Any) -> None:
         """Deliver once, twice, late, or not at all."""
-        times = 2 if self.random.random() < self.weather.doubled else 1
+        times = 2 if self.random.random() < self.quality.doubled else 1
         for _ in range(times):
-            if self.random.random() < self.weather.loss:
+            if self.random.random() < self.quality.loss:
                 self.lost += 1
                 continue
             self.carried += 1
-            delay_s = self.random.random() * self.weather.delay_s
+            delay_s = self.random.random() * self.quality.delay_s
             if delay_s:
                 self.clock.callLater(delay_s, deliver, *what)
             else:
@@ -69,7 +69,7 @@ class MemoryNetwork:
     """
 
     clock: IReactorTime
-    weather: Weather = field(factory=Weather)
+    quality: LinkQuality = field(factory=LinkQuality)
     seed: int = 1
     server: Receiver | None = None
     ends: dict[Address, Callable[[bytes], None]] = field(factory=dict)
@@ -79,8 +79,8 @@ class MemoryNetwork:
     down: Wire = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.up = Wire(self.clock, self.weather, Random(self.seed))
-        self.down = Wire(self.clock, self.weather, Random(self.seed + 1))
+        self.up = Wire(self.clock, self.quality, Random(self.seed))
+        self.down = Wire(self.clock, self.quality, Random(self.seed + 1))
 
     def attach(self, server: Receiver) -> None:
         """Put the server in."""

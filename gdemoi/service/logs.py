@@ -57,47 +57,47 @@ LONGEST_S: Final = 3600.0
 FORGET_S: Final = 900.0
 # A line of good news is told so often before it is counted: a person who reloads
 # twice is to see it twice.
-WELCOME: Final = 3
+INFO_REPEATS: Final = 3
 # Different texts of one format in `FIRST_S`: GoIPs and TGs have up to 32 lines each,
 # which come up one after the other.
-BAD: Final = 20
-GOOD: Final = 200
+WARNING_TEXTS: Final = 20
+INFO_TEXTS: Final = 200
 # Texts that are remembered at once; beyond it formats alone are counted.
-MOST: Final = 2_000
-_BAD_NEWS: Final = frozenset((LogLevel.warn, LogLevel.error, LogLevel.critical))
+TEXTS_KEPT: Final = 2_000
+_WARNINGS: Final = frozenset((LogLevel.warn, LogLevel.error, LogLevel.critical))
 
 
 @define
 class _RepeatedLine:
     """One text: when it was last told and heard, and how often not told since."""
 
-    told_at: float
+    written_at: float
     heard_at: float
     text: str
     head: Event
-    welcome: int
+    repeats_left: int
     forget_s: float
     window_s: float = FIRST_S
-    untold: int = 0
+    suppressed: int = 0
 
 
 @define
-class _Crowd:
+class _FormatCount:
     """The different texts of one format."""
 
     since: float
     text: str
     head: Event
-    told: int = 0
-    untold: int = 0
+    written: int = 0
+    suppressed: int = 0
 
 
 class LogRepeats:
     """Which lines are told; pure, each call gives the events to write."""
 
     def __init__(self) -> None:
-        self._courses: dict[Hashable, _RepeatedLine] = {}
-        self._crowds: dict[Hashable, _Crowd] = {}
+        self._lines: dict[Hashable, _RepeatedLine] = {}
+        self._groups: dict[Hashable, _FormatCount] = {}
         self._next_at = float("-inf")
 
     def heard(self, event: Event) -> list[Event]:
@@ -107,44 +107,48 @@ class LogRepeats:
             return [event]
         now = float(event["log_time"])
         due = self.due(now)
-        if self._is_told(event, now, is_bad=level in _BAD_NEWS):
+        if self._is_written(event, now, is_bad=level in _WARNINGS):
             due.append(event)
         return due
 
-    def _is_told(self, event: Event, now: float, *, is_bad: bool) -> bool:
+    def _is_written(self, event: Event, now: float, *, is_bad: bool) -> bool:
         kind = (event.get("log_namespace"), event.get("log_format"))
         # now: what an event holds may have changed when its count is told
         text = _text(event)
         key = (*kind, text)
-        course = self._courses.get(key)
-        if course is not None and 0 <= now - course.heard_at < course.forget_s:
-            course.heard_at = now
-            if course.welcome > 0:
-                course.welcome -= 1
-                course.told_at = now
+        line = self._lines.get(key)
+        if line is not None and 0 <= now - line.heard_at < line.forget_s:
+            line.heard_at = now
+            if line.repeats_left > 0:
+                line.repeats_left -= 1
+                line.written_at = now
                 return True
-            course.untold += 1
+            line.suppressed += 1
             return False
-        if not self._has_room(kind, text, event, now, BAD if is_bad else GOOD):
+        if not self._has_room(
+            kind, text, event, now, WARNING_TEXTS if is_bad else INFO_TEXTS
+        ):
             return False
-        if len(self._courses) < MOST:
-            welcome, forget_s = (0, FORGET_S) if is_bad else (WELCOME - 1, FIRST_S)
-            self._courses[key] = _RepeatedLine(
-                now, now, text, _head(event), welcome, forget_s
+        if len(self._lines) < TEXTS_KEPT:
+            repeats_left, forget_s = (
+                (0, FORGET_S) if is_bad else (INFO_REPEATS - 1, FIRST_S)
+            )
+            self._lines[key] = _RepeatedLine(
+                now, now, text, _head(event), repeats_left, forget_s
             )
         return True
 
     def _has_room(
         self, kind: Hashable, text: str, event: Event, now: float, most: int
     ) -> bool:
-        crowd = self._crowds.get(kind)
-        if crowd is None:
-            crowd = self._crowds[kind] = _Crowd(now, text, _head(event))
-        if crowd.told < most:
-            crowd.told += 1
+        group = self._groups.get(kind)
+        if group is None:
+            group = self._groups[kind] = _FormatCount(now, text, _head(event))
+        if group.written < most:
+            group.written += 1
             return True
-        crowd.untold += 1
-        crowd.text = text
+        group.suppressed += 1
+        group.text = text
         return False
 
     def due(self, now: float, *, all_of_it: bool = False) -> list[Event]:
@@ -154,31 +158,33 @@ class LogRepeats:
         # looked at once a second; the clock may have been put back
         self._next_at = now + 1.0
         counts: list[Event] = []
-        for key, course in list(self._courses.items()):
-            passed_s = now - course.told_at
-            if course.untold and (all_of_it or not 0 <= passed_s < course.window_s):
-                again = _again(course, passed_s)
-                counts.append(_counted(course, now, again))
-                course.untold, course.told_at = 0, now
-                course.window_s = min(2 * course.window_s, LONGEST_S)
-            elif not 0 <= now - course.heard_at < course.forget_s:
-                del self._courses[key]
-        for kind, crowd in list(self._crowds.items()):
-            passed_s = now - crowd.since
+        for key, line in list(self._lines.items()):
+            passed_s = now - line.written_at
+            if line.suppressed and (all_of_it or not 0 <= passed_s < line.window_s):
+                again = _again(line, passed_s)
+                counts.append(_counted(line, now, again))
+                line.suppressed, line.written_at = 0, now
+                line.window_s = min(2 * line.window_s, LONGEST_S)
+            elif not 0 <= now - line.heard_at < line.forget_s:
+                del self._lines[key]
+        for kind, group in list(self._groups.items()):
+            passed_s = now - group.since
             if all_of_it or not 0 <= passed_s < FIRST_S:
-                if crowd.untold:
-                    others = f"(and {crowd.untold:,} lines like it in {passed_s:.0f} s)"
-                    counts.append(_counted(crowd, now, others))
-                del self._crowds[kind]
+                if group.suppressed:
+                    others = (
+                        f"(and {group.suppressed:,} lines like it in {passed_s:.0f} s)"
+                    )
+                    counts.append(_counted(group, now, others))
+                del self._groups[kind]
         return counts
 
 
-def _again(course: _RepeatedLine, passed_s: float) -> str:
-    times = "once" if course.untold == 1 else f"{course.untold:,} times"
+def _again(line: _RepeatedLine, passed_s: float) -> str:
+    times = "once" if line.suppressed == 1 else f"{line.suppressed:,} times"
     return f"(again {times} in {passed_s:.0f} s)"
 
 
-def _counted(of: _RepeatedLine | _Crowd, now: float, count: str) -> Event:
+def _counted(of: _RepeatedLine | _FormatCount, now: float, count: str) -> Event:
     """Return a line with its count; without a traceback, which stands above."""
     return of.head | {
         "log_time": now,
@@ -202,7 +208,7 @@ def _text(event: Event) -> str:
 
 @implementer(ILogObserver)
 @define(eq=False)
-class Calm:
+class RepeatsFilter:
     """An observer that hands to another what `LogRepeats` says, from any thread."""
 
     observer: ILogObserver
@@ -212,26 +218,26 @@ class Calm:
     def __call__(self, event: Event) -> None:
         """Hear of a line."""
         with self._lock:
-            told = self.repeats.heard(event)
-        for one in told:
+            written = self.repeats.heard(event)
+        for one in written:
             self.observer(one)
 
     def flush(self, now: float) -> None:
         """Tell what is counted: nothing more may come."""
         with self._lock:
-            told = self.repeats.due(now, all_of_it=True)
-        for one in told:
+            written = self.repeats.due(now, all_of_it=True)
+        for one in written:
             self.observer(one)
 
 
 # shared by all observers, so that the level may change again
 _threshold: Final = LogLevelFilterPredicate()
-_calm: Final[WeakSet[Calm]] = WeakSet()
+_filters: Final[WeakSet[RepeatsFilter]] = WeakSet()
 _outputs: Final[WeakSet[LogOutput]] = WeakSet()
 
 
 @implementer(ILogFilterPredicate)
-class _ToldByOthers:
+class _TwistedTlsErrors:
     """Drops what Twisted tells with a traceback and a channel in words.
 
     A certificate for another name ends the connection with that as its reason.
@@ -242,7 +248,7 @@ class _ToldByOthers:
         return PredicateResult.no if is_twice else PredicateResult.maybe
 
 
-_told_by_others: Final = _ToldByOthers()
+_twisted_tls_errors: Final = _TwistedTlsErrors()
 
 
 def reopen_logs() -> int:
@@ -279,11 +285,11 @@ def set_level(level: str, of_parts: Iterable[tuple[str, str]] = ()) -> None:
         if isinstance(observer, FilteringLogObserver):
             continue
         output = LogOutput(observer)
-        calm = Calm(output)
-        _calm.add(calm)
+        repeats_filter = RepeatsFilter(output)
+        _filters.add(repeats_filter)
         _outputs.add(output)
         filtered: ILogObserver = FilteringLogObserver(
-            calm, [_threshold, _told_by_others]
+            repeats_filter, [_threshold, _twisted_tls_errors]
         )
         globalLogPublisher.removeObserver(observer)
         globalLogPublisher.addObserver(filtered)
@@ -306,5 +312,5 @@ def set_form(form: str, name: str) -> None:
 
 def tell_counts(now: float) -> None:
     """Write how often repeated lines came, since no more may come."""
-    for calm in list(_calm):
-        calm.flush(now)
+    for repeats_filter in list(_filters):
+        repeats_filter.flush(now)

@@ -219,7 +219,7 @@ class SmppChannel:
                 fault=fault,
             )
 
-    def mended(self) -> None:
+    def end_halt(self) -> None:
         """Connect at once, whatever the pause was for."""
         for link in self.links:
             link.reconnector.hurry()

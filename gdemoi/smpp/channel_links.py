@@ -190,7 +190,7 @@ class Link:
         self._parameters = session_parameters(settings, bind_command)
         self._up_since: float | None = None
         self._last_reason = ""
-        self._going_home: IDelayedCall | None = None
+        self._return_call: IDelayedCall | None = None
         timeout_s = settings.link_timeout_s or 30.0
         self.reconnector: Reconnector[EsmeProtocol] = Reconnector(
             context.clock,
@@ -225,13 +225,13 @@ class Link:
 
     def retire(self) -> None:
         """End at once and for good; the far side has no use for this bind."""
-        self._forget_home()
+        self._cancel_return()
         # not in the middle of a report to the reconnector
         self._clock.callLater(0, self.reconnector.stop)
 
     async def stop(self, grace_s: float) -> None:
         """Drain, unbind, close; at once when not bound."""
-        self._forget_home()
+        self._cancel_return()
         esme = self.esme
         if esme is not None:
             over = esme.over()
@@ -264,9 +264,9 @@ class Link:
         now = self._clock.seconds()
         if state is ReconnectorState.UP:
             self._up_since = now
-            self._plan_home()
+            self._plan_return()
         elif state in (ReconnectorState.PAUSED, ReconnectorState.REFUSED):
-            self._forget_home()
+            self._cancel_return()
             since, self._up_since = self._up_since, None
             if since is None and state is ReconnectorState.PAUSED:
                 self._log_failure(reason)
@@ -290,36 +290,36 @@ class Link:
 
     # -- back to the primary
 
-    def _plan_home(self) -> None:
+    def _plan_return(self) -> None:
         pause_s = self._settings.primary_return_s
-        if pause_s > 0 and not self.hosts.on_primary and self._going_home is None:
-            self._going_home = self._clock.callLater(pause_s, self._go_home)
+        if pause_s > 0 and not self.hosts.on_primary and self._return_call is None:
+            self._return_call = self._clock.callLater(pause_s, self._return_due)
 
-    def _forget_home(self) -> None:
-        call, self._going_home = self._going_home, None
+    def _cancel_return(self) -> None:
+        call, self._return_call = self._return_call, None
         if call is not None and call.active():
             call.cancel()
 
-    def _go_home(self) -> None:
-        self._going_home = None
-        spawn(self._look_home(), log, f"looking for the first host of {self.name}")
+    def _return_due(self) -> None:
+        self._return_call = None
+        spawn(self._try_primary(), log, f"looking for the first host of {self.name}")
 
-    async def _look_home(self) -> None:
+    async def _try_primary(self) -> None:
         """Leave a working session only when the primary can at least be reached."""
         try:
-            knock: Deferred[Any] = self._endpoint(self.hosts.hosts[0]).connect(
+            connecting: Deferred[Any] = self._endpoint(self.hosts.hosts[0]).connect(
                 SingleProtocolFactory(protocol.Protocol())
             )
-            visitor = await knock.addTimeout(10.0, self._clock)
+            connection = await connecting.addTimeout(10.0, self._clock)
         except (*FAULTS, *TIMEOUTS) as fault:
             log.warn(
                 "{link}: the first host is still away: {fault}",
                 link=self.reconnector.name,
                 fault=in_words(fault),
             )
-            self._plan_home()
+            self._plan_return()
             return
-        visitor.transport.abortConnection()
+        connection.transport.abortConnection()
         esme = self.esme
         if esme is not None:
             log.info("{link}: back to the first host", link=self.reconnector.name)

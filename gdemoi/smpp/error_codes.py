@@ -43,7 +43,7 @@ class Verdict(StrEnum):
     # about the session: bind again, then try the message again
     LINK = "link"
     # the channel is of no use until someone acts
-    MENDED = "mended"
+    HALT = "mended"
 
 
 @frozen
@@ -60,7 +60,7 @@ _SLOWER: Final = StatusRule(Verdict.THROTTLED)
 _QUEUE_FULL: Final = StatusRule(Verdict.QUEUE_FULL)
 _SENDER: Final = StatusRule(Verdict.SENDER)
 _LINK: Final = StatusRule(Verdict.LINK)
-_MENDED: Final = StatusRule(Verdict.MENDED)
+_HALT: Final = StatusRule(Verdict.HALT)
 
 RULES: Final[dict[int, StatusRule]] = {
     0x04: _LINK,  # INVBNDSTS
@@ -68,13 +68,13 @@ RULES: Final[dict[int, StatusRule]] = {
     0x08: _LATER,  # SYSERR
     0x0A: _SENDER,  # INVSRCADR
     0x0D: _LINK,  # BINDFAIL
-    0x0E: _MENDED,  # INVPASWD
-    0x0F: _MENDED,  # INVSYSID
+    0x0E: _HALT,  # INVPASWD
+    0x0F: _HALT,  # INVSYSID
     0x14: _QUEUE_FULL,  # MSGQFUL: often the queue of one number
     0x45: _LATER,  # SUBMITFAIL
     0x48: _SENDER,  # INVSRCTON
     0x49: _SENDER,  # INVSRCNPI
-    0x53: _MENDED,  # INVSYSTYP
+    0x53: _HALT,  # INVSYSTYP
     0x58: _SLOWER,  # THROTTLED
     0x64: _LATER,  # RX_T_APPN
     0x105: _SENDER,  # INVSRCADDRSUBUNIT (SMPP 5.0)
@@ -139,7 +139,7 @@ _SCOPES: Final[dict[Verdict, Scope]] = {
     Verdict.THROTTLED: Scope.MESSAGE,
     Verdict.QUEUE_FULL: Scope.MESSAGE,
     Verdict.LINK: Scope.CHANNEL_FOR_A_WHILE,
-    Verdict.MENDED: Scope.CHANNEL_UNTIL_MENDED,
+    Verdict.HALT: Scope.CHANNEL_HALTED,
 }
 
 

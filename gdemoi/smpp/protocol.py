@@ -61,7 +61,7 @@ class EsmeProtocol(RegulatedProtocol):
         self._listener = listener
         self._credential_retry_s = credential_retry_s
         self._may_bind = may_bind
-        self._alarm = Alarm(clock, self._ring)
+        self._alarm = Alarm(clock, self._on_timer)
         self._flushing: IDelayedCall | None = None
         self._refusal: LoginRefused | None = None
         self._why = "the connection was closed"
@@ -183,7 +183,7 @@ class EsmeProtocol(RegulatedProtocol):
 
     # -- inside
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._in_turn = True
         self._tell(self.session.tick(self._clock.seconds()))
         self._in_turn = False
@@ -206,13 +206,13 @@ class EsmeProtocol(RegulatedProtocol):
                     pause_s = self._credential_retry_s if fatal else None
                     self._refusal = LoginRefused(event.why, pause_s)
                 case OutbindReceived() if self._may_bind is not None:
-                    self._knocked(event)
+                    self._on_outbind(event)
                 case SessionEnded():
                     self._close(event.why)
                 case _:
                     pass
 
-    def _knocked(self, outbind: OutbindReceived) -> None:
+    def _on_outbind(self, outbind: OutbindReceived) -> None:
         if self._may_bind is not None and self._may_bind(outbind):
             self.session.bind(self._clock.seconds())
         else:

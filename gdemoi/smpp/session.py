@@ -112,7 +112,7 @@ class EsmeSession:
         self._out: list[bytes] = []
         self._requests = Requests(parameters.response_timeout_s, first)
         # deliveries that came and wait for our answer
-        self._owed = 0
+        self._answers_due = 0
         self._bind_number = 0
         self._bind_sent_at = 0.0
         self._unbind_number = 0
@@ -175,7 +175,7 @@ class EsmeSession:
         if self.state is SessionState.CLOSED:
             return []
         self._respond(request.command_id, status, request.sequence_number, now)
-        self._owed -= 1
+        self._answers_due -= 1
         return self._drained(now) if self.state is SessionState.DRAINING else []
 
     def drain(self, now: float, grace_s: float) -> list[SessionEvent]:
@@ -261,7 +261,7 @@ class EsmeSession:
 
     def _drained(self, now: float) -> list[SessionEvent]:
         """Take the last step of a drain when nothing is unanswered, either way."""
-        if self._requests or self._owed:
+        if self._requests or self._answers_due:
             return []
         if self._drain_to_unbind:
             return self._unbind(now)
@@ -392,7 +392,7 @@ class EsmeSession:
             return [SessionNotice(f"0x{command_id:X} while {self.state.value}", number)]
         pdu = pdus.decode(frame)
         if isinstance(pdu, DeliverSm | DataSm):
-            self._owed += 1
+            self._answers_due += 1
             return [DeliveryReceived(pdu)]
         assert isinstance(pdu, UnparsedPdu)
         self._respond(command_id, pdu.status, number, now)

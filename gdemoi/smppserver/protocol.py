@@ -57,7 +57,7 @@ class ServerConnection(RegulatedProtocol):
         self.bound: Any = None
         self.why = "the connection was closed"
         self._owner = owner
-        self._alarm = Alarm(clock, self._ring)
+        self._alarm = Alarm(clock, self._on_timer)
         self._in_turn = False
 
     # -- for the owner (a `deliveries.ReceivingSession`)
@@ -162,6 +162,6 @@ class ServerConnection(RegulatedProtocol):
         if not self.ended:
             self._alarm.set(self.session.next_deadline())
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._tell(self.session.tick(self._clock.seconds()))
         self.flush()

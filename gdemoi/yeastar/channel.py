@@ -319,7 +319,7 @@ class YeastarChannel:
             "unrecorded_sms": len(self._spool),
         }
 
-    def mended(self) -> None:
+    def end_halt(self) -> None:
         """Connect and use the ports at once, whatever they failed at."""
         for port in self._ports.by_number.values():
             self._ports.works(port)

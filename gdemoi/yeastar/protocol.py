@@ -46,7 +46,7 @@ class TgProtocol(Protocol):
         self._begin = begin
         self._clock = clock
         self._on_event = on_event
-        self._alarm = Alarm(clock, self._ring)
+        self._alarm = Alarm(clock, self._on_timer)
         self._session: TgSession | None = None
         self._ready: Deferred[None] = Deferred()
         self._over: Deferred[str] = Deferred()
@@ -127,7 +127,7 @@ class TgProtocol(Protocol):
         assert self._session is not None, "no connection yet"
         return self._session
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         session = self._live()
         self._do(session, session.tick(self._clock.seconds()))
 

@@ -378,7 +378,7 @@ class TgSession:
         error = Error("yeastar:error", message or "Response: Error", retryable=True)
         scope = Scope.MESSAGE
         if "permission denied" in folded or "unknown command" in folded:
-            scope = Scope.CHANNEL_UNTIL_MENDED
+            scope = Scope.CHANNEL_HALTED
             code = "permission_denied" if "denied" in folded else "unknown_command"
             error = Error(f"yeastar:{code}", message)
             self._block_port(job.port, message, FORBIDDEN_S, now)

@@ -69,7 +69,7 @@ class SubmitTests(SynchronousTestCase):
         for pause_s in (60.0, 120.0):
             outcome = rig.submit(message())
             assert isinstance(outcome, Refused)
-            self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED)
+            self.assertEqual(outcome.scope, Scope.CHANNEL_HALTED)
             self.assertTrue(outcome.error.retryable)
             self.assertIn("twilio:20003", rig.channel.unable() or "")
             rig.net.advance(pause_s - 1)
@@ -150,7 +150,7 @@ class SubmitTests(SynchronousTestCase):
         rig = self.rig((401, body, {}))
         rig.submit(message())
         self.assertIsNotNone(rig.channel.unable())
-        IHalting(rig.channel).mended()
+        IHalting(rig.channel).end_halt()
         self.assertIsNone(rig.channel.unable())
         self.assertEqual(rig.channel.describe()["state"], "up")
 
@@ -159,7 +159,7 @@ class SubmitTests(SynchronousTestCase):
         rig = self.rig((301, b"", {"location": "http://127.0.0.1:1/"}))
         outcome = rig.submit(message())
         assert isinstance(outcome, Refused)
-        self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED)
+        self.assertEqual(outcome.scope, Scope.CHANNEL_HALTED)
 
     def test_al03_garbage_is_unsure(self) -> None:
         """Cut answers and broken UTF-8, whatever their status."""
@@ -346,7 +346,7 @@ class TwilioTruthTests(JournalTestCase):
         """Each state is told once; a late `sent` after `delivered` changes nothing."""
         for receipts in ("doubled", "disordered"):
             self.setUp()
-            self.sandbox.air.receipts = receipts
+            self.sandbox.network.receipts = receipts
             self.send(message())
             self.net.advance(30)
             states = self.states()
@@ -359,7 +359,7 @@ class TwilioTruthTests(JournalTestCase):
         self.rig.recorder.down = True
         self.net.advance(60)
         self.assertEqual(self.states(), ["accepted", "submitted"])
-        statuses = {status for _, status in self.sandbox.courier.tries}
+        statuses = {status for _, status in self.sandbox.callbacks.tries}
         self.assertEqual(statuses, {503})
         self.rig.recorder.down = False
         self.net.advance(120)
@@ -460,8 +460,8 @@ class HintTests(JournalTestCase):
         net = Net()
         self.sandbox = clouds(net, delivery_s=3.0)
         # its own callbacks do not come; the tests bring others
-        self.sandbox.faces["textlocal"].tell = lambda sms: None  # type: ignore[method-assign]
-        self.sandbox.faces["tyntec"].tell = lambda sms: None  # type: ignore[method-assign]
+        self.sandbox.apis["textlocal"].tell = lambda sms: None  # type: ignore[method-assign]
+        self.sandbox.apis["tyntec"].tell = lambda sms: None  # type: ignore[method-assign]
         self.open(settings, net=net)
 
     def knock(self, fields: dict[str, Any], kind: str = FORM) -> None:
@@ -496,7 +496,7 @@ class HintTests(JournalTestCase):
     def test_tl16_a_forged_receipt_does_not_win(self) -> None:
         """D from the right address, but the question says U: undelivered."""
         self.begin(textlocal(base_url=CLOUDS))
-        self.sandbox.air.unreachable = frozenset({"79001234567"})
+        self.sandbox.network.unreachable = frozenset({"79001234567"})
         self.send(message())
         self.net.advance(4)
         self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
@@ -541,7 +541,7 @@ class HintTests(JournalTestCase):
     def test_tl14_an_account_on_the_proxy_is_believed(self) -> None:
         """One warning, no more questions; receipts are all there is."""
         self.begin(textlocal(base_url=CLOUDS))
-        self.sandbox.faces["textlocal"].interact = True
+        self.sandbox.apis["textlocal"].interact = True
         self.send(message())
         self.net.advance(700)
         self.assertEqual(self.questions(), 1)
@@ -584,7 +584,7 @@ class HintTests(JournalTestCase):
         """404 within a minute: again; later: unknown there, and on record."""
         self.begin(tyntec(base_url=CLOUDS))
         self.send(message())
-        self.sandbox.faces["tyntec"].books.clear()
+        self.sandbox.apis["tyntec"].books.clear()
         self.net.advance(55)
         self.assertGreaterEqual(self.questions(), 3)
         self.assertEqual(self.rig.recorder.receipts, [])

@@ -32,7 +32,7 @@ from gdemoi.message import (
     Uncertain,
     provider_key,
 )
-from gdemoi.sandbox.clouds_http import Courier
+from gdemoi.sandbox.clouds_http import CallbackSender
 from gdemoi.settings import load
 from tests.cloud.net import (
     CLOUDS,
@@ -91,7 +91,7 @@ class ShownProviderTests(SynchronousTestCase):
         sources = Memory({"g.ini": INI.encode()})
         (self.configured,) = load("g.ini", kinds=kinds, sources=sources).channels
         self.net = Net()
-        self.courier = Courier(self.net.agent(), self.net.clock)
+        self.callbacks = CallbackSender(self.net.agent(), self.net.clock)
 
     def rig(self, *replies: Any) -> ChannelRig:
         """Start a channel whose provider answers `replies`."""
@@ -110,9 +110,9 @@ class ShownProviderTests(SynchronousTestCase):
             "Content-Type": "application/json",
             "X-Signature": hmac.new(key.encode(), body, "sha256").hexdigest(),
         }
-        self.courier.bring(f"{PUBLIC}/sms/eu/{where}", body, headers)
+        self.callbacks.bring(f"{PUBLIC}/sms/eu/{where}", body, headers)
         self.net.settle()
-        url, status = self.courier.tries[-1]
+        url, status = self.callbacks.tries[-1]
         assert status is not None, url
         return status
 
@@ -205,7 +205,7 @@ class ShownProviderTests(SynchronousTestCase):
 
         halted = outcome(400, {"error": "bad-key"})
         assert isinstance(halted, Refused)
-        self.assertEqual(halted.scope, Scope.CHANNEL_UNTIL_MENDED)
+        self.assertEqual(halted.scope, Scope.CHANNEL_HALTED)
         other = outcome(400, {"error": "bad-sender"})
         assert isinstance(other, Refused)
         self.assertEqual(other.scope, Scope.SENDER)

@@ -48,7 +48,7 @@ def kind_of(outcome: Outcome) -> str:
     if isinstance(outcome, Uncertain):
         return UNCERTAIN
     assert isinstance(outcome, Refused)
-    if outcome.scope is Scope.CHANNEL_UNTIL_MENDED:
+    if outcome.scope is Scope.CHANNEL_HALTED:
         return HALTED
     return LATER if outcome.error.retryable else REFUSED
 
@@ -109,7 +109,7 @@ class StatusTests(SynchronousTestCase):
                 ErrorClass.HALT,
                 Refused(
                     error=Error("x:1", "no", retryable=True),
-                    scope=Scope.CHANNEL_UNTIL_MENDED,
+                    scope=Scope.CHANNEL_HALTED,
                     retry_after_s=7.0,
                 ),
             ),

@@ -184,12 +184,12 @@ class HandshakeTests(SynchronousTestCase):
 
     def test_what_breaks_after_the_handshake_may_have_left(self) -> None:
         """Plain text into the middle of it bears the same name, "wrong version"."""
-        for spoilt in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
+        for raw_octets in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
 
-            def spoil(request: Any, spoilt: bytes = spoilt) -> Any:
+            def spoil(request: Any, raw_octets: bytes = raw_octets) -> Any:
                 below = request.channel.transport.transport
-                if spoilt:
-                    below.write(spoilt)
+                if raw_octets:
+                    below.write(raw_octets)
                 below.loseConnection()
                 return b"", 200, {}
 

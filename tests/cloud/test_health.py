@@ -8,7 +8,7 @@ from gdemoi.cloud.health import HALT_LAST_S, Health
 from gdemoi.message import Accepted, Error, Refused, Scope, Uncertain
 from tests.cloud.net import NOW
 
-HALT = Refused(error=Error("x:1", "no", True), scope=Scope.CHANNEL_UNTIL_MENDED)
+HALT = Refused(error=Error("x:1", "no", True), scope=Scope.CHANNEL_HALTED)
 
 
 class HealthTests(SynchronousTestCase):

@@ -160,7 +160,7 @@ class InboundTests(SynchronousTestCase):
         """One warning, and no more questions."""
         net = Net()
         sandbox = clouds(net)
-        sandbox.faces["textlocal"].interact = True
+        sandbox.apis["textlocal"].interact = True
         settings = textlocal(
             base_url=CLOUDS, receipts="none", inbound="poll", inboxes=("10",)
         )
@@ -270,10 +270,10 @@ class StatusTests(SynchronousTestCase):
         assert isinstance(outcome, Accepted)
         self.assertEqual(len(outcome.provider_ids), 2)
         # the second one is not in the reports yet
-        late = sandbox.faces["vonage"].books.pop(outcome.provider_ids[1])
+        late = sandbox.apis["vonage"].books.pop(outcome.provider_ids[1])
         net.advance(6)
         self.assertEqual(len(rig.channel.messages), 1)
-        sandbox.faces["vonage"].books[late.id] = late
+        sandbox.apis["vonage"].books[late.id] = late
         net.advance(30)
         self.assertEqual(len(rig.channel.messages), 0)
         delivered = {

@@ -121,7 +121,7 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(iso_time(text), NOW, text)
         self.assertIsNone(iso_time("soon"))
 
-    def test_broken_letters_are_mended_and_their_octets_kept(self) -> None:
+    def test_broken_letters_are_replaced_and_their_octets_kept(self) -> None:
         """Wrong UTF-8 and half an emoji; what is no JSON stays their fault."""
         for body, text, octets in (
             (b'{"t":"\xd0\x9f\xd0 ok"}', "П\ufffd ok", b"\xd0\x9f\xd0 ok"),
@@ -136,15 +136,15 @@ class ReadingTests(SynchronousTestCase):
                 read_repaired(body)
 
     @given(st.binary(max_size=30), st.text(max_size=10))
-    def test_mended_texts_can_be_written(self, octets: bytes, text: str) -> None:
+    def test_repaired_texts_can_be_written(self, octets: bytes, text: str) -> None:
         """Any octets in a JSON text, and any text, give what UTF-8 can carry."""
         for body in (b'{"t":"' + octets + b'"}', octets, json.dumps(text).encode()):
             try:
-                value, spoilt = read_repaired(body)
+                value, raw_octets = read_repaired(body)
             except TheirFault:
                 continue
             msgspec.json.encode(value)
-            self.assertTrue(all(map(_utf8, spoilt)))
+            self.assertTrue(all(map(_utf8, raw_octets)))
 
     @given(st.text(), st.text())
     def test_same_is_equality(self, one: str, other: str) -> None:

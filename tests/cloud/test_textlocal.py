@@ -172,7 +172,7 @@ class OutcomeTests(SynchronousTestCase):
     def test_tl06_errors(self) -> None:
         """7 and 3 are the account's, 51 the number's, 192 passes, others refuse."""
         for code in (7, 3):
-            self.assertEqual(self.failure(code).scope, Scope.CHANNEL_UNTIL_MENDED)
+            self.assertEqual(self.failure(code).scope, Scope.CHANNEL_HALTED)
         number = self.failure(51, warnings=("Invalid number",))
         self.assertEqual(number.scope, Scope.MESSAGE)
         self.assertIn("Invalid number", number.error.text)

@@ -196,8 +196,8 @@ class OutcomeTests(SynchronousTestCase):
         )
         for status, scope in (
             (400, Scope.MESSAGE),
-            (401, Scope.CHANNEL_UNTIL_MENDED),
-            (403, Scope.CHANNEL_UNTIL_MENDED),
+            (401, Scope.CHANNEL_HALTED),
+            (403, Scope.CHANNEL_HALTED),
         ):
             outcome = PROVIDER.outcome_of(
                 json_answer(status, title="Bad Request", detail="to"), NOW

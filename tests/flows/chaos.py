@@ -63,15 +63,15 @@ WEIGHTED = Rule(
 )
 FAILOVER = Rule(name="failover", channels=(("a", 1), ("b", 1), ("c", 1)))
 BUSY = Error("hand:busy", "busy", True)
-BAD = Error("hand:bad", "bad")
+WARNING_TEXTS = Error("hand:bad", "bad")
 REFUSALS = (
-    Refused(error=BAD),
+    Refused(error=WARNING_TEXTS),
     Refused(error=BUSY),
     Refused(error=BUSY, throttled=True),
     Refused(error=BUSY, throttled=True, retry_after_s=7.0),
     Refused(error=BUSY, scope=Scope.CHANNEL_FOR_A_WHILE),
-    Refused(error=BAD, scope=Scope.CHANNEL_FOR_A_WHILE, retry_after_s=9.0),
-    Refused(error=BAD, scope=Scope.CHANNEL_UNTIL_MENDED),
+    Refused(error=WARNING_TEXTS, scope=Scope.CHANNEL_FOR_A_WHILE, retry_after_s=9.0),
+    Refused(error=WARNING_TEXTS, scope=Scope.CHANNEL_HALTED),
 )
 RECEIPTS = (
     MessageState.DELIVERED,

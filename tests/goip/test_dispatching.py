@@ -14,7 +14,7 @@ from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.rules import Router
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality
-from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
+from gdemoi.sandbox.goip_net import LinkQuality, MemoryNetwork
 from tests.goip.rig import Rig, line_settings
 
 
@@ -23,7 +23,7 @@ class DispatchingTests(SynchronousTestCase):
 
     def build(
         self,
-        weather: Weather | None = None,
+        quality: LinkQuality | None = None,
         personality: GoipPersonality | None = None,
         **settings: Any,
     ) -> None:
@@ -33,7 +33,7 @@ class DispatchingTests(SynchronousTestCase):
             **settings,
         )
         self.clock = self.rig.clock
-        self.network = MemoryNetwork(self.clock, weather or Weather(), 5)
+        self.network = MemoryNetwork(self.clock, quality or LinkQuality(), 5)
         # the channel listens on the network
         self.rig.reactor.listenUDP = self._listen  # type: ignore[assignment]
         self.journal = Journal("sqlite://", self.clock, inline=True)
@@ -90,7 +90,7 @@ class DispatchingTests(SynchronousTestCase):
     def test_commands_and_answers_with_thirty_percent_lost(self) -> None:
         """Each command is delivered once, in order, and each answer comes in."""
         self.build(
-            Weather(loss=0.3, doubled=0.05, delay_s=0.2),
+            LinkQuality(loss=0.3, doubled=0.05, delay_s=0.2),
             GoipPersonality(repeats=20),
             answer_timeout_s=1.0,
             repeats=12,

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Accepted, Outcome, Refused, Uncertain
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality
-from gdemoi.sandbox.goip_net import MemoryNetwork, Weather
+from gdemoi.sandbox.goip_net import LinkQuality, MemoryNetwork
 from tests.goip.rig import Rig, line_settings
 
 
@@ -16,7 +16,7 @@ class BoxRig:
 
     def __init__(
         self,
-        weather: Weather,
+        quality: LinkQuality,
         personality: GoipPersonality | None = None,
         lines: int = 2,
         seed: int = 1,
@@ -32,7 +32,7 @@ class BoxRig:
             **settings,
         )
         self.clock: Clock = self.rig.clock
-        self.network = MemoryNetwork(self.clock, weather, seed)
+        self.network = MemoryNetwork(self.clock, quality, seed)
         self.network.attach(self.rig.channel.protocol)
         self.box = GoipBox(self.clock)
         for n, name in enumerate(names):
@@ -89,7 +89,7 @@ class LossyTests(SynchronousTestCase):
     def test_thirty_percent_lost(self) -> None:
         """With 30 % loss each way every SMS goes out, once, and is answered."""
         rig = BoxRig(
-            Weather(loss=0.3, doubled=0.05, delay_s=0.3),
+            LinkQuality(loss=0.3, doubled=0.05, delay_s=0.3),
             GoipPersonality(repeats=15),
             answer_timeout_s=1.0,
             repeats=12,
@@ -108,7 +108,7 @@ class LossyTests(SynchronousTestCase):
 
     def test_ordinary_timers_in_a_storm(self) -> None:
         """With the default timers and 40 % loss, what is said is still true."""
-        rig = BoxRig(Weather(loss=0.4, doubled=0.1, delay_s=1.0), lines=3)
+        rig = BoxRig(LinkQuality(loss=0.4, doubled=0.1, delay_s=1.0), lines=3)
         self.check(rig, rig.send(15))
 
     def test_personalities(self) -> None:
@@ -127,7 +127,7 @@ class LossyTests(SynchronousTestCase):
             (GoipPersonality(fails={"+79260000000": "38"}), Refused),
             (GoipPersonality(fails={"+79260000000": ""}), Refused),
         ):
-            rig = BoxRig(Weather(), personality, lines=1)
+            rig = BoxRig(LinkQuality(), personality, lines=1)
             outcomes = rig.send(1)
             self.check(rig, outcomes)
             ((outcome,),) = outcomes.values()
@@ -153,7 +153,7 @@ class LossyTests(SynchronousTestCase):
     ) -> None:
         """Whatever the network does: no double SMS, no false word about one."""
         rig = BoxRig(
-            Weather(loss=loss, doubled=doubled, delay_s=delay_s),
+            LinkQuality(loss=loss, doubled=doubled, delay_s=delay_s),
             GoipPersonality(sending_s=max(sending_s, delay_s), pushes_verdict=pushes),
             seed=seed,
             answer_timeout_s=2.0,

@@ -58,7 +58,7 @@ class SilentLineTests(SynchronousTestCase):
             self.rests()
         self.silent()
         self.assertIsNotNone(self.rig.channel.unable())
-        IHalting(self.rig.channel).mended()
+        IHalting(self.rig.channel).end_halt()
         self.assertIsNone(self.rig.channel.unable())
 
     def went_well(self) -> None:

@@ -260,7 +260,7 @@ class FailingDiskTests(FileTestCase):
 
         self.journal._transaction.database.commit = commit
 
-    def test_refused_and_mended(self) -> None:
+    def test_refused_and_repaired(self) -> None:
         """While nothing can be written callers hear Unavailable; then it goes on."""
         self.accept(acceptance("before", attempting=True))
         self.full()

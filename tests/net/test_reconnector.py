@@ -221,7 +221,7 @@ class KeeperTests(SynchronousTestCase):
             self.assertLessEqual(len(self.met), 1)
 
     def test_hurry_ends_the_pause(self) -> None:
-        """Someone who mended the configuration need not wait."""
+        """Someone who corrected the configuration need not wait."""
         self.keeper.start()
         self.met[0].logged_in.errback(LoginRefused("x", pause_s=300.0))
         self.keeper.hurry()

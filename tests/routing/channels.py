@@ -58,10 +58,10 @@ class HandChannel:
     knows: Receipt | None = None
     stopped: float | None = None
     events: IChannelEvents | None = None
-    mended_count: int = 0
+    end_halt_count: int = 0
 
-    def mended(self) -> None:
-        self.mended_count += 1
+    def end_halt(self) -> None:
+        self.end_halt_count += 1
 
     def start(self, events: IChannelEvents) -> None:
         self.events = events

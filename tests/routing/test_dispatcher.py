@@ -466,7 +466,7 @@ class RefusalTests(Case):
             self.hands["a"].answer(
                 Refused(
                     error=Error("twilio:20003", "bad credentials"),
-                    scope=Scope.CHANNEL_UNTIL_MENDED,
+                    scope=Scope.CHANNEL_HALTED,
                 ),
                 index=index,
             )
@@ -830,7 +830,7 @@ QUEUE_OF_SENDER = Refused(
 )
 BROKEN = Refused(
     error=Error("twilio:20003", "bad credentials", True),
-    scope=Scope.CHANNEL_UNTIL_MENDED,
+    scope=Scope.CHANNEL_HALTED,
 )
 
 
@@ -1050,7 +1050,7 @@ class HaltTests(Case):
         self.accept(self.message("m1"), self.message("m2"))
         hand.answer(BROKEN)
         self.dispatcher.lanes["a"].resume()
-        self.assertEqual(hand.mended_count, 1)
+        self.assertEqual(hand.end_halt_count, 1)
         hand.answer()
         hand.answer()
         self.assertEqual(hand.ids, ["m1", "m1", "m2"])

@@ -88,7 +88,7 @@ class DecideTests(SynchronousTestCase):
 
     def test_what_has_left_in_part_does_not_hand_over(self) -> None:
         """Nor on a later try, nor when nobody knows of the rest (field report A1)."""
-        for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_UNTIL_MENDED):
+        for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_HALTED):
             no = refused(scope=scope)
             for down in ((), ("a",)):
                 decision = after(no, rest_only=True, down=down)
@@ -101,7 +101,7 @@ class DecideTests(SynchronousTestCase):
 
     def test_a_channel_at_fault_hands_over_at_once(self) -> None:
         """The next able channel takes the message without a pause."""
-        for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_UNTIL_MENDED):
+        for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_HALTED):
             no = refused(scope=scope)
             self.assertEqual(after(no), Wait(1000.0, "b", no.error))
 

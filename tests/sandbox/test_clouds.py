@@ -153,7 +153,7 @@ class BehaviourTests(SynchronousTestCase):
                 self.assertIsInstance(outcome, Uncertain, f"{name} {behaviour}")
             away = self.outcome(settings, "redirect")
             assert isinstance(away, Refused), name
-            self.assertEqual(away.scope, Scope.CHANNEL_UNTIL_MENDED, name)
+            self.assertEqual(away.scope, Scope.CHANNEL_HALTED, name)
             good = self.outcome(settings, "429", "ok")
             self.assertIsInstance(good, Accepted, name)
             self.assertIsInstance(self.outcome(settings, "early"), Accepted, name)
@@ -169,7 +169,7 @@ class BehaviourTests(SynchronousTestCase):
         ):
             outcome = self.outcome(settings)
             assert isinstance(outcome, Refused), settings
-            self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED)
+            self.assertEqual(outcome.scope, Scope.CHANNEL_HALTED)
 
     def test_a_careless_gateway_would_be_found_out(self) -> None:
         """What the providers' helpfulness would change arrives as it was sent."""
@@ -178,7 +178,7 @@ class BehaviourTests(SynchronousTestCase):
             net = Net()
             sandbox = clouds(net)
             ChannelRig(settings, net=net).start().submit(message(text))
-            self.assertEqual("".join(sms.text for sms in sandbox.air.sent), text)
+            self.assertEqual("".join(sms.text for sms in sandbox.network.sent), text)
 
     def test_words_go_round_and_round(self) -> None:
         """Those that were pushed come first."""

@@ -117,7 +117,7 @@ class GatewayTests(SynchronousTestCase):
         self.assertIsNone(first["unable"])
         self.send("m2", channels=("a",))
         halt = Error("twilio:20003", "bad token", True)
-        self.channel.answer(Refused(error=halt, scope=Scope.CHANNEL_UNTIL_MENDED))
+        self.channel.answer(Refused(error=halt, scope=Scope.CHANNEL_HALTED))
         first, _ = self.gateway.channels()
         halted = ("down", "twilio:20003: bad token")
         self.assertEqual((first["state"], first["reason"]), halted)

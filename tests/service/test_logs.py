@@ -28,13 +28,13 @@ from zope.interface import implementer
 
 import gdemoi
 from gdemoi.service.logs import (
-    BAD,
     FIRST_S,
     FORGET_S,
-    MOST,
-    WELCOME,
-    Calm,
+    INFO_REPEATS,
+    TEXTS_KEPT,
+    WARNING_TEXTS,
     LogRepeats,
+    RepeatsFilter,
     reopen_logs,
     set_form,
     set_level,
@@ -252,11 +252,12 @@ class RepeatsTests(SynchronousTestCase):
     def test_another_id_in_each(self) -> None:
         """Texts of one format have their number; the rest is counted."""
         written = [self.hear("{id} is not taken", id=n) for n in range(1093)]
-        self.assertEqual(len([*chain(*written)]), BAD)
+        self.assertEqual(len([*chain(*written)]), WARNING_TEXTS)
         self.now += FIRST_S
         (line,) = self.hear("{id} is not taken", id=2000)[:1]
         self.assertEqual(
-            line, f"1092 is not taken (and {1093 - BAD:,} lines like it in 60 s)"
+            line,
+            f"1092 is not taken (and {1093 - WARNING_TEXTS:,} lines like it in 60 s)",
         )
 
     def test_lines_of_32_ports(self) -> None:
@@ -267,7 +268,7 @@ class RepeatsTests(SynchronousTestCase):
     def test_good_news_again(self) -> None:
         """Who reloads twice sees it twice; who flaps is counted."""
         written = [self.hear("configuration changed", LogLevel.info) for _ in range(9)]
-        self.assertEqual(len([*chain(*written)]), WELCOME)
+        self.assertEqual(len([*chain(*written)]), INFO_REPEATS)
 
     def test_what_is_asked_for_one_by_one(self) -> None:
         """The PDUs of pdu_log and debug pass, all of them."""
@@ -312,18 +313,18 @@ class RepeatsTests(SynchronousTestCase):
 
     def test_memory_has_an_end(self) -> None:
         """Texts of many formats do not pile up."""
-        for n in range(3 * MOST):
+        for n in range(3 * TEXTS_KEPT):
             self.hear(f"format {n}")
-        self.assertLessEqual(len(self.repeats._courses), MOST)
+        self.assertLessEqual(len(self.repeats._lines), TEXTS_KEPT)
         self.now += FORGET_S
         self.hear("x")
-        self.assertEqual(len(self.repeats._courses) + len(self.repeats._crowds), 2)
+        self.assertEqual(len(self.repeats._lines) + len(self.repeats._groups), 2)
 
     @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=60))
-    def test_nothing_is_lost(self, course: list[tuple[int, float]]) -> None:
+    def test_nothing_is_lost(self, line: list[tuple[int, float]]) -> None:
         """What is told and what is counted together are what was heard."""
         repeats, now, written = LogRepeats(), 0.0, []
-        for which, step_s in course:
+        for which, step_s in line:
             now += step_s
             written += repeats.heard(
                 {
@@ -339,19 +340,19 @@ class RepeatsTests(SynchronousTestCase):
         for one in written:
             words = str(one.get("count", "(again once")).split()
             total += 1 if words[1] == "once" else int(words[1])
-        self.assertEqual(total, len(course))
+        self.assertEqual(total, len(line))
 
 
 class CalmTests(SynchronousTestCase):
     def test_an_observer_behind_it(self) -> None:
         """Loggers of the gateway and Twisted's own: one line each, and the counts."""
         seen: list[str] = []
-        calm = Calm(lambda event: seen.append(formatEvent(event)))
-        publisher = LogPublisher(calm)
+        repeats_filter = RepeatsFilter(lambda event: seen.append(formatEvent(event)))
+        publisher = LogPublisher(repeats_filter)
         log = Logger(observer=publisher)
         for _ in range(50):
             log.error("the journal cannot be written")
         self.assertEqual(seen, ["the journal cannot be written"])
-        calm.flush(4e9)
+        repeats_filter.flush(4e9)
         self.assertEqual(len(seen), 2)
         self.assertIn("the journal cannot be written (again 49 times in ", seen[1])

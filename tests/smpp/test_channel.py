@@ -117,7 +117,7 @@ class ChannelTests(SynchronousTestCase):
         rig.server.transport.abortConnection()
         rig.advance(40)
         rig.net.listening["smsc.example", 2775] = answer
-        IHalting(rig.channel).mended()
+        IHalting(rig.channel).end_halt()
         rig.turn()
         self.assertIsNone(rig.channel.unable())
         rig.stop()

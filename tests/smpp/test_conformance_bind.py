@@ -254,7 +254,7 @@ class BindTests(SynchronousTestCase):
             self.assertEqual(len(rig.net.attempts), 3)
             rig.stop()
 
-    def test_g09_mended_credentials_bind(self) -> None:
+    def test_g09_corrected_credentials_bind(self) -> None:
         """After someone acted, the next try succeeds."""
         rig = ChannelRig(SmscPersonality(password="other"), credential_retry_s=300.0)
         rig.smsc.accounts["esme"] = SmscPersonality(password="secret")

@@ -324,7 +324,7 @@ class VerdictTests(SynchronousTestCase):
         self.assertTrue(refusal(0x14).queue_full)
         self.assertFalse(refusal(0x14).throttled)
         self.assertIs(refusal(0x0D).scope, Scope.CHANNEL_FOR_A_WHILE)
-        self.assertIs(refusal(0x0E).scope, Scope.CHANNEL_UNTIL_MENDED)
+        self.assertIs(refusal(0x0E).scope, Scope.CHANNEL_HALTED)
 
     def test_a_refused_sender_is_not_the_message(self) -> None:
         """0x0A, 0x48, 0x49 and SMPP 5.0's 0x105: another channel may send it."""

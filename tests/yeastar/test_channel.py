@@ -174,7 +174,7 @@ class SendingTests(ChannelCase):
         rig.box.plan.append("denied")
         (refused,) = rig.submit()
         assert isinstance(refused, Refused)
-        self.assertIs(refused.scope, Scope.CHANNEL_UNTIL_MENDED)
+        self.assertIs(refused.scope, Scope.CHANNEL_HALTED)
         self.assertEqual(rig.channel.unable(), "port 1: Permission denied")
         self.assertEqual(rig.recorder.changes[-1], ("1", "down", "Permission denied"))
         rig.later(301.0)
@@ -187,7 +187,7 @@ class SendingTests(ChannelCase):
         rig.box.plan.append("denied")
         rig.submit()
         self.assertIsNotNone(rig.channel.unable())
-        IHalting(rig.channel).mended()
+        IHalting(rig.channel).end_halt()
         self.assertIsNone(rig.channel.unable())
         self.assertEqual(rig.recorder.changes[-1], ("1", "up", ""))
 

@@ -200,7 +200,7 @@ class AmiServerTests(PeerCase):
         assert not isinstance(prepared, Refused)
         refused = await good.submit(prepared, 1)
         assert isinstance(refused, Refused)
-        self.assertIs(refused.scope, Scope.CHANNEL_UNTIL_MENDED)
+        self.assertIs(refused.scope, Scope.CHANNEL_HALTED)
         self.assertEqual(refused.error.text, "Invalid/unknown command")
 
     def test_t32_authentication_time_out(self) -> Deferred[None]:

@@ -331,7 +331,7 @@ class SendingTests(SynchronousTestCase):
         device.says(b"Response: Error\r\nMessage: Permission denied\r\n\r\n")
         refused = device.outcome()
         assert isinstance(refused, Refused)
-        self.assertIs(refused.scope, Scope.CHANNEL_UNTIL_MENDED)
+        self.assertIs(refused.scope, Scope.CHANNEL_HALTED)
         self.assertFalse(refused.error.retryable)
         self.assertEqual(device.ports.unable(device.now), "port 1: Permission denied")
 

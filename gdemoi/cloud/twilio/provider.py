@@ -365,7 +365,7 @@ class Twilio(TwilioMessages[TwilioSettings]):
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return one page; the next page's address is relative to the host."""
-        fields, spoilt = answer.read()
+        fields, raw_octets = answer.read()
         rows = [
             row
             for row in mappings_of(fields.get("messages"))
@@ -377,7 +377,7 @@ class Twilio(TwilioMessages[TwilioSettings]):
         more = following.startswith("/")
         return InboundPage(
             inbounds=tuple(
-                with_octets(self.inbound_of_row(row, now), spoilt) for row in rows
+                with_octets(self.inbound_of_row(row, now), raw_octets) for row in rows
             ),
             next=self.get(self.base + following) if more else None,
             newest=max(dates, default=None),

@@ -285,12 +285,13 @@ class VonageAccount(Provider[VonageSettings]):
         self, answer: HttpAnswer, asked: HttpRequest, now: float
     ) -> InboundPage:
         """Return one page of inbound records."""
-        fields, spoilt = answer.read()
+        fields, raw_octets = answer.read()
         records = _records_in(fields)
         dates = [at for r in records if (at := iso_time(r.get("date_received")))]
         return InboundPage(
             inbounds=tuple(
-                with_octets(self._inbound_of_record(r, now), spoilt) for r in records
+                with_octets(self._inbound_of_record(r, now), raw_octets)
+                for r in records
             ),
             next=self._next_of(fields),
             newest=max(dates, default=None),

@@ -147,14 +147,14 @@ class VonageMessages(VonageAccount):
         return proof.of(self._content(webhook, now), self.settings.remembered_s)
 
     def _content(self, webhook: Webhook, now: float) -> WebhookContent:
-        read, spoilt = read_repaired(webhook.body)
+        read, raw_octets = read_repaired(webhook.body)
         fields = mapping_of(read)
         uuid = text_of(fields.get("message_uuid"))
         if not uuid:
             return WebhookContent(ignored="no message_uuid")
         reply = WebhookReply(200)
         if webhook.kind is WebhookKind.INCOMING:
-            inbound = with_octets(self._inbound(uuid, fields, now), spoilt)
+            inbound = with_octets(self._inbound(uuid, fields, now), raw_octets)
             return WebhookContent(inbounds=(inbound,), reply=reply)
         receipt = self._receipt(uuid, fields)
         known = (text_of(fields.get("status")) or "").lower() in STATUSES

@@ -144,7 +144,7 @@ class SendTests(SynchronousTestCase):
             self.assertFalse(is_sender(bad), bad)
 
 
-HALT = Scope.CHANNEL_UNTIL_MENDED
+HALT = Scope.CHANNEL_HALTED
 
 
 class OutcomeTests(SynchronousTestCase):
@@ -173,7 +173,7 @@ class OutcomeTests(SynchronousTestCase):
         self.assertFalse(self.refused(400, 21610).error.retryable)
         for status_, code in ((401, 20003), (400, 21609)):
             halt = self.refused(status_, code)
-            self.assertEqual(halt.scope, Scope.CHANNEL_UNTIL_MENDED)
+            self.assertEqual(halt.scope, Scope.CHANNEL_HALTED)
             self.assertTrue(halt.error.retryable)
         self.assertTrue(self.refused(429, 20429).throttled)
 
@@ -230,7 +230,7 @@ class OutcomeTests(SynchronousTestCase):
             assert isinstance(outcome, Refused)
             scope = {
                 "retry": Scope.CHANNEL_FOR_A_WHILE,
-                "halt": Scope.CHANNEL_UNTIL_MENDED,
+                "halt": Scope.CHANNEL_HALTED,
             }.get(error_class, Scope.MESSAGE)
             self.assertEqual(outcome.scope, scope, word)
 

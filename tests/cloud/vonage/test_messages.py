@@ -107,8 +107,8 @@ class OutcomeTests(SynchronousTestCase):
             "invalid_parameters": [{"name": "from", "reason": "no"}, {"name": "ttl"}],
         }
         for status, scope in (
-            (401, Scope.CHANNEL_UNTIL_MENDED),
-            (402, Scope.CHANNEL_UNTIL_MENDED),
+            (401, Scope.CHANNEL_HALTED),
+            (402, Scope.CHANNEL_HALTED),
             (422, Scope.MESSAGE),
             (429, Scope.CHANNEL_FOR_A_WHILE),
         ):

@@ -219,7 +219,7 @@ class OutcomeTests(SynchronousTestCase):
         for code in ("4", "9", "23"):
             outcome = self.outcome({"status": code, "error-text": "no"})
             assert isinstance(outcome, Refused)
-            self.assertEqual(outcome.scope, Scope.CHANNEL_UNTIL_MENDED, code)
+            self.assertEqual(outcome.scope, Scope.CHANNEL_HALTED, code)
         outcome = self.outcome({"status": "7", "error-text": "barred"})
         assert isinstance(outcome, Refused)
         self.assertEqual(
