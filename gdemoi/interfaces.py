@@ -203,6 +203,17 @@ class IJournal(Interface):
         cancelled.
         """
 
+    def record(
+        fact: Fact,
+        recorded: Callable[..., None],
+        failed: Callable[..., None],
+        *args: Any,
+    ) -> None:
+        """Record a fact as `note`; for those who do so for every message.
+
+        Calls `recorded(counted, *args)` or `failed(failure, *args)` after the commit.
+        """
+
     def receipt(receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""
 

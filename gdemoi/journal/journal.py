@@ -43,8 +43,10 @@ from gdemoi.journal.stored_form import OutboxRow, event_of
 from gdemoi.journal.threads import (
     BatchResult,
     Inline,
+    Job,
     JournalReader,
     JournalWriter,
+    Reply,
     Threaded,
     Worker,
 )
@@ -339,6 +341,22 @@ class Journal:
             ids=(fact.id,),
             patient=isinstance(fact, AttemptEnded),
         )
+
+    def record(
+        self,
+        fact: Fact,
+        recorded: Callable[..., None],
+        failed: Callable[..., None],
+        *args: Any,
+    ) -> None:
+        """Record a fact as `note`; call back after the commit."""
+        job = Job(
+            receipts.note,
+            (self._transaction, fact),
+            (fact.id,),
+            answer=Reply(recorded, failed, args),
+        )
+        self._writes.take(job, patient=isinstance(fact, AttemptEnded))
 
     def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IReactorTime,
@@ -32,6 +32,8 @@ from gdemoi.journal.faults import Damaged, Soundness
 from gdemoi.journal.high_water_mark import HighWaterMarkFile
 from gdemoi.journal.stored_form import OutboxRow
 from gdemoi.journal.transaction import Transaction
+
+log = Logger()
 
 # More jobs and messages than this in one transaction gain nothing.
 BATCH_LIMIT: Final = 2_000
@@ -49,9 +51,45 @@ ReceiptKey = tuple[str, str]
 _T = TypeVar("_T")
 
 
+class Answerable(Protocol):
+    """Whoever hears the answer to a job: a Deferred, or a `Reply`."""
+
+    def callback(self, result: Any) -> Any:
+        """Hear the answer; a Failure is one too."""
+
+    def errback(self, fail: Failure) -> Any:
+        """Hear that there is none."""
+
+
+class Reply:
+    """Functions that hear an answer; cheaper than a Deferred, and for one hearer."""
+
+    __slots__ = ("_args", "_done", "_failed")
+
+    def __init__(
+        self,
+        done: Callable[..., None],
+        failed: Callable[..., None],
+        args: tuple[Any, ...],
+    ) -> None:
+        self._done = done
+        self._failed = failed
+        self._args = args
+
+    def callback(self, result: Any) -> None:
+        """Call the one that fits; what fails there is only logged."""
+        called = self._failed if isinstance(result, Failure) else self._done
+        try:
+            called(result, *self._args)
+        except Exception:  # noqa: BLE001 - the answers after it must be heard
+            log.failure("hearing from the journal failed")
+
+    errback = callback
+
+
 @define(slots=True, eq=False)
 class Job:
-    """One thing to do in the thread, and the Deferred that fires with its answer.
+    """One thing to do in the thread, and who hears its answer.
 
     `ids` are the messages that it is about, `receipt_keys` the provider keys that
     it will look up: what a batch needs is read at once, not one by one.
@@ -61,7 +99,7 @@ class Job:
     args: tuple[Any, ...]
     ids: Sequence[str] = ()
     receipt_keys: Sequence[ReceiptKey] = ()
-    answer: Deferred[Any] = field(factory=Deferred)
+    answer: Answerable = field(factory=Deferred)
 
     def do(self) -> Any:
         """Return what the function returns."""
@@ -111,6 +149,9 @@ class Worker(Protocol):
         `patient`: nobody waits for it, so that it may wait for others.
         """
 
+    def take(self, job: Job, *, patient: bool = False) -> None:
+        """Do a job; its `answer` hears of it, also when it cannot be taken."""
+
     def stop(self) -> Deferred[None]:
         """Take no more; fires when all that was taken is done."""
 
@@ -135,14 +176,18 @@ class Inline:
         patient: bool = False,
     ) -> Deferred[_T]:
         """Do a job now, or when `release` is called."""
+        answer: Deferred[_T] = Deferred()
+        self.take(Job(function, args, ids, receipt_keys, answer))
+        return answer
+
+    def take(self, job: Job, *, patient: bool = False) -> None:
+        """Do a job now, or when `release` is called."""
         if not self._open:
-            return fail(Unavailable("the journal is closed"))
-        job = Job(function, args, ids, receipt_keys)
-        if self._held is not None:
+            job.answer.errback(Failure(Unavailable("the journal is closed")))
+        elif self._held is not None:
             self._held.append(job)
         else:
             self._runner.deliver(self._runner.work([job]))
-        return job.answer
 
     def hold(self) -> None:
         """Gather jobs from now on."""
@@ -265,13 +310,18 @@ class Threaded:
         patient: bool = False,
     ) -> Deferred[_T]:
         """Queue a job; fails at once when too many wait."""
+        answer: Deferred[_T] = Deferred()
+        self.take(Job(function, args, ids, receipt_keys, answer), patient=patient)
+        return answer
+
+    def take(self, job: Job, *, patient: bool = False) -> None:
+        """Queue a job; fails at once when too many wait."""
         if not self._open:
-            return fail(Unavailable("the journal is closed"))
-        if len(self._batches) >= WAITING_LIMIT:
-            return fail(Unavailable("the journal cannot keep up"))
-        job = Job(function, args, ids, receipt_keys)
-        self._batches.put(job, patient=patient)
-        return job.answer
+            job.answer.errback(Failure(Unavailable("the journal is closed")))
+        elif len(self._batches) >= WAITING_LIMIT:
+            job.answer.errback(Failure(Unavailable("the journal cannot keep up")))
+        else:
+            self._batches.put(job, patient=patient)
 
     def stop(self) -> Deferred[None]:
         """Take no more; fires when all that was taken is done."""
@@ -321,7 +371,7 @@ CHECKPOINT_S: Final = 5.0
 class BatchResult:
     """The results of a batch, on their way to the reactor thread."""
 
-    answers: list[tuple[Deferred[Any], Any]] = field(factory=list)
+    answers: list[tuple[Answerable, Any]] = field(factory=list)
     events: list[OutboxRow] = field(factory=list)
     # how the backlogs changed
     lanes: dict[str, int] = field(factory=dict)
@@ -477,7 +527,7 @@ class JournalReader:
         self._database = database
         self._soundness = soundness
 
-    def work(self, jobs: Sequence[Job]) -> list[tuple[Deferred[Any], Any]]:
+    def work(self, jobs: Sequence[Job]) -> list[tuple[Answerable, Any]]:
         """Do the jobs one after the other (in the thread)."""
         return [(job.answer, self._ask(job)) for job in jobs]
 
@@ -502,7 +552,7 @@ class JournalReader:
         self._database.commit()
         return answer
 
-    def deliver(self, done: list[tuple[Deferred[Any], Any]]) -> None:
+    def deliver(self, done: list[tuple[Answerable, Any]]) -> None:
         """Fire the Deferreds (on the reactor thread)."""
         for deferred, answer in done:
             deferred.callback(answer)

@@ -317,10 +317,7 @@ class Lane:
         intent = AttemptStarted(
             message.id, entry.attempts + 1, self.name, self._clock.seconds()
         )
-        noted = self._journal.note(intent).addCallbacks(
-            self._intended, self._not_intended, (entry,), {}, (entry,)
-        )
-        unattended(noted, log, "sending %s", message.id)
+        self._journal.record(intent, self._intended, self._not_intended, entry)
 
     def _intended(self, may_leave: bool, entry: QueueEntry) -> None:
         if may_leave:
@@ -405,18 +402,13 @@ class Lane:
             after,
             now,
         )
-        noted = self.persist(fact)
+        self._journal.record(
+            fact, self._recorded, self._not_recorded, fact, entry, place
+        )
         self.pump()
-        recorded = noted.addCallback(self._recorded, entry, outcome, after, place)
-        unattended(recorded, log, "what became of %s", entry.message.id)
 
     def _recorded(
-        self,
-        _counted: bool,
-        entry: QueueEntry,
-        outcome: Outcome,
-        after: Decision,
-        place: WaitingPlace,
+        self, _counted: bool, fact: AttemptEnded, entry: QueueEntry, place: WaitingPlace
     ) -> None:
         """Put a message where it waits, now that the journal knows what was decided."""
         if place is WaitingPlace.HEAD:
@@ -427,7 +419,20 @@ class Lane:
             if not self.back_off.senders_rest:
                 self.back_off.look_at_senders()
         else:
-            self._owner.decided(self, entry, outcome, after)
+            self._owner.decided(self, entry, fact.outcome, fact.next)
+
+    def _not_recorded(
+        self,
+        failure: Failure,
+        fact: AttemptEnded,
+        entry: QueueEntry,
+        place: WaitingPlace,
+    ) -> None:
+        """What became of a message must not be forgotten: try until it is written."""
+        recorded = self._persist_later(failure, fact).addCallback(
+            self._recorded, fact, entry, place
+        )
+        unattended(recorded, log, "what became of %s", entry.message.id)
 
     def heard(self, outcome: Outcome) -> None:
         """Take note whether the far side answers, in time or late."""

@@ -35,6 +35,9 @@ class SlowJournal:
         noted: Deferred[Any] = self._journal.note(fact)
         return self._later(noted) if isinstance(fact, AttemptStarted) else noted
 
+    def record(self, fact: Any, done: Any, failed: Any, *args: Any) -> None:
+        self.note(fact).addCallbacks(done, failed, args, errbackArgs=args)
+
     def _later(self, done: Deferred[Any]) -> Deferred[Any]:
         if not self.slow:
             return done
