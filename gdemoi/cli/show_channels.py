@@ -56,6 +56,7 @@ def status(
         told = f"! {alert['name']}: {alert['text']} (since {since:%d %b %H:%M})"
         console.print(Text(told, "bold red"))
     _messages(console, ready)
+    _doors(console, ready.get("doors") or ())
     if not channels:
         console.print(Text("no channels", style="dim"))
         return
@@ -68,6 +69,31 @@ def status(
     if lines:
         console.print()
         listing(console, ("line", "state", ""), lines, "line")
+
+
+_DOORS: Final = ("door", "kind", "sessions", "taken", "")
+
+
+def _doors(console: Console, doors: Sequence[Json]) -> None:
+    """Show SMPP servers, their clients and accounts, one row each."""
+    if doors:
+        listing(console, _DOORS, [_door(one) for one in doors], "door")
+        console.print()
+
+
+def _door(door: Json) -> list[Text]:
+    sessions = door.get("sessions")
+    count = door.get("bound") if sessions is None else len(sessions)
+    taken = door.get("submitted", door.get("taken"))
+    told = [f"{word} {n}" for word, n in (door.get("refused") or {}).items()]
+    rest = [f"refused: {', '.join(told)}"] if told else []
+    for word, key in (("at", "listen"), ("waiting", "waiting"), ("today", "today")):
+        if door.get(key):
+            rest.insert(0, f"{word} {door[key]}")
+    if door.get("given_up"):
+        rest.append(f"given up {door['given_up']}: {door.get('last_given_up')}")
+    cells = (door.get("name"), door.get("kind"), count, taken, "; ".join(rest))
+    return [Text("" if one is None else str(one)) for one in cells]
 
 
 def _messages(console: Console, whole: Json) -> None:

@@ -181,8 +181,8 @@ class Figures:
     """One look at a running gateway.
 
     `unready` are the reasons why it takes no messages; `channels` is what
-    `Gateway.channels` returns; `stored` is None while the journal cannot be read,
-    `amqp` where there is none.
+    `Gateway.channels` returns, `doors` what `Gateway.doors` does; `stored` is None
+    while the journal cannot be read, `amqp` where there is none.
     """
 
     at: float
@@ -193,3 +193,4 @@ class Figures:
     stored: StoredFigures | None = None
     last_event: int = 0
     amqp: AmqpStatus | None = None
+    doors: Sequence[Mapping[str, Any]] = ()

@@ -194,6 +194,13 @@ class Gateway(MessageIntake, Protocol):
         Keys: ``name subject channel when text since`` (epoch seconds).
         """
 
+    def doors(self) -> Sequence[dict[str, Any]]:
+        """Return the doors beside HTTP and AMQP, JSON-ready; empty without any.
+
+        `kind` says which: ``smpp-server``, ``smpp-client``, ``account``; the keys are
+        those of docs/http.rst, "The gateway itself".
+        """
+
     def figures(self) -> Awaitable[Figures]:
         """Return what is counted and measured; never fails.
 

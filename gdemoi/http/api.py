@@ -308,6 +308,9 @@ class Api:
             "receipts_unmatched": await self._gateway.count_unmatched(),
             "alerts": list(self._gateway.alerts()),
         }
+        doors = list(self._gateway.doors())
+        if doors:
+            found["doors"] = doors
         lost = await self._gateway.lost()
         if lost is not None:
             found["lost"] = lost

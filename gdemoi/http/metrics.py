@@ -144,6 +144,7 @@ class Metrics:
         yield from _of_lanes(figures.lanes, kinds)
         yield from _of_lines(figures.channels)
         yield from _of_the_broker(figures)
+        yield from _of_doors(figures.doors)
 
 
 _REFUSED: Final = "refused"
@@ -386,3 +387,93 @@ def _of_the_broker(figures: Figures) -> Iterator[Metric]:
         counter = CounterMetricFamily(name, text)
         counter.add_metric([], getattr(broker, attribute))
         yield counter
+
+
+# -- doors -----------------------------------------------------------------
+
+
+# (kind of door, name of the metric, key of its description, help); a dictionary is
+# told by its words, a list by its length
+_DOOR_GAUGES: Final = (
+    ("smpp-server", "gdemoi_smpp_server_connections", "connections", "Connections"),
+    ("smpp-server", "gdemoi_smpp_server_bound", "bound", "Connections that are bound"),
+    ("smpp-client", "gdemoi_smpp_client_sessions", "sessions", "Sessions"),
+    (
+        "smpp-client",
+        "gdemoi_smpp_client_waiting",
+        "waiting",
+        "Receipts and inbound SMS in memory that the client has not acknowledged",
+    ),
+    ("account", "gdemoi_account_today", "today", "Messages of the day, where limited"),
+)
+_DOOR_COUNTERS: Final = (
+    (
+        "smpp-server",
+        "gdemoi_smpp_server_refused",
+        "refused",
+        "Connections and binds refused, and odd requests, since the start",
+    ),
+    (
+        "smpp-client",
+        "gdemoi_smpp_client_submitted",
+        "submitted",
+        "Submits that were taken, since the start",
+    ),
+    (
+        "smpp-client",
+        "gdemoi_smpp_client_refused",
+        "refused",
+        "Requests that were refused by command_status, since the start",
+    ),
+    (
+        "smpp-client",
+        "gdemoi_smpp_client_delivered",
+        "delivered",
+        "Receipts and inbound SMS that were acknowledged, since the start",
+    ),
+    (
+        "smpp-client",
+        "gdemoi_smpp_client_given_up",
+        "given_up",
+        "Receipts and inbound SMS that were given up, since the start",
+    ),
+    (
+        "account",
+        "gdemoi_account_taken",
+        "taken",
+        "Messages that were taken, since the start",
+    ),
+    (
+        "account",
+        "gdemoi_account_refused",
+        "refused",
+        "Messages over a limit, since the start",
+    ),
+)
+
+
+def _of_doors(doors: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    if not doors:
+        return
+    for kind, name, key, text in _DOOR_GAUGES:
+        yield _of_door(
+            GaugeMetricFamily(name, text, labels=("name",)), doors, kind, key
+        )
+    for kind, name, key, text in _DOOR_COUNTERS:
+        labels = ("name", "why") if key == "refused" else ("name",)
+        yield _of_door(CounterMetricFamily(name, text, labels=labels), doors, kind, key)
+
+
+def _of_door(
+    family: _Family, doors: Sequence[Mapping[str, Any]], kind: str, key: str
+) -> _Family:
+    for door in doors:
+        value = door.get(key) if door.get("kind") == kind else None
+        name = str(door.get("name"))
+        if isinstance(value, Mapping):
+            for word, count in sorted(value.items()):
+                family.add_metric([name, word], count)
+        elif value is not None:
+            count = len(value) if isinstance(value, list) else value
+            family.add_metric([name], count)
+    return family

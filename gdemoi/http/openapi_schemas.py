@@ -275,7 +275,7 @@ def _standing() -> Schema:
         "Trackers": record(trackers=array(ref("Tracker")), cursor=maybe(WORD)),
         "TrackerForgotten": record(number=WORD, profile={"type": "null"}),
         "Status": record(
-            {"lost": WORD},
+            {"lost": WORD, "doors": array({"type": "object"})},
             name=WORD,
             status={"enum": ["ready", "unready"]},
             reason=maybe(WORD),

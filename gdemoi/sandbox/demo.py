@@ -19,7 +19,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from gdemoi.sandbox.demo_processes import DemoFailed, DemoProcesses
+from gdemoi.sandbox.demo_processes import DOOR_PORT, DemoFailed, DemoProcesses
+from gdemoi.sandbox.esme import DemoEsme
+from gdemoi.smpp.pdu.statuses import name_of
 
 LIMIT_S: Final = 90.0
 START_S: Final = 30.0
@@ -112,13 +114,35 @@ class Demo:
             for _, message in messages
             if str(message.get("text", "")).endswith("?")
         }
-        good = self.follow(ids, wanted)
+        good = self.with_door(ids, wanted)
         self.console.print(f"\nStatus page and API: {self.processes.url}/")
         if once:
             return 0 if good else 1
         self.console.print("Ctrl-C ends the demo.\n")
         while True:
             self.tell_events(wait=LOOK_S)
+
+    def with_door(self, ids: list[str], wanted: set[str]) -> bool:
+        """Submit one message as an SMPP client, follow all, read its receipt."""
+        title = "a text submitted by an SMPP client"
+        try:
+            with DemoEsme("127.0.0.1", self.processes.ports[DOOR_PORT]) as esme:
+                bound = esme.bind("platform", "demo")
+                answer = esme.submit("GdeMoi", "+79160009999", b"ping from a platform")
+                if bound.command_status or answer.command_status:
+                    status = bound.command_status or answer.command_status
+                    raise DemoFailed(f"the SMPP door: {name_of(status)}")
+                message_id = str(answer.message_id)
+                self.titles[message_id] = title
+                shown = Text.assemble((message_id, "cyan"), f"  {title}: ESME_ROK")
+                self.console.print(shown)
+                good = self.follow([*ids, message_id], wanted)
+                if good:
+                    receipt = f"the client's receipt: {esme.receipt()}"
+                    self.console.print(Text(receipt, "magenta"))
+        except OSError as fault:
+            raise DemoFailed(f"the SMPP door: {fault}") from fault
+        return good
 
     def await_gateway(self) -> list[str]:
         """Wait until the demo's own gateway and its channels are up; return them."""

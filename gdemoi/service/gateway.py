@@ -199,6 +199,10 @@ class RunningGateway:
         """Return the alerts that are on."""
         return self.active_alerts()
 
+    def doors(self) -> Sequence[dict[str, Any]]:
+        """Return the doors beside HTTP and AMQP."""
+        return self.describe_doors()
+
     async def figures(self) -> Figures:
         """Return what is counted and measured; never fails."""
         amqp, stored = self.amqp, None
@@ -220,6 +224,7 @@ class RunningGateway:
             stored=stored,
             last_event=self.journal.last_seq(),
             amqp=broker,
+            doors=self.doors(),
         )
 
     # -- channels ----------------------------------------------------------

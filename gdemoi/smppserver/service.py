@@ -363,7 +363,12 @@ class SmppDoor:
         """Return servers and clients as an operator wants to see them."""
         clients = [one.describe() for one in self.clients.values()]
         servers = [one.describe() for one in self.servers.values()]
-        return [*servers, *({"kind": "smpp-client", **one} for one in clients)]
+        accounts = {one.account.name: one.account for one in self.clients.values()}
+        return [
+            *servers,
+            *({"kind": "smpp-client", **one} for one in clients),
+            *({"kind": "account", **one.describe()} for one in accounts.values()),
+        ]
 
     def new_key(self) -> str:
         """Return the name of a session."""

@@ -494,6 +494,26 @@ class OperatingTests(SynchronousTestCase):
         result = Terminal(Client(FakeGateway(firing=firing))).type("status")
         self.assertIn("! carrier: channel smsc is down: cut (since ", result.output)
 
+    def test_status_of_doors(self) -> None:
+        """Servers, clients and accounts: what they took and what they refused."""
+        doors = [
+            {"kind": "smpp-server", "name": "main", "listen": "127.0.0.1:2775",
+             "bound": 2, "refused": {"foreign address": 4}},
+            {"kind": "smpp-client", "name": "car", "sessions": [{}, {}],
+             "submitted": 17, "waiting": 5, "given_up": 1, "last_given_up": "m1: old",
+             "refused": {}},
+            {"kind": "account", "name": "fleet", "taken": 17, "today": 9,
+             "refused": {"rate": 3}},
+        ]  # fmt: skip
+        result = Terminal(Client(FakeGateway(doors_there=doors))).type("status")
+        said = " ".join(result.output.split())
+        for words in (
+            "main smpp-server 2 at 127.0.0.1:2775; refused: foreign address 4",
+            "car smpp-client 2 17 waiting 5; given up 1: m1: old",
+            "fleet account 17 today 9; refused: rate 3",
+        ):
+            self.assertIn(words, said)
+
     def test_status_as_json(self) -> None:
         """--json has all that the API tells."""
         found = json.loads(Terminal().type("--json", "status").output)

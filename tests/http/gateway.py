@@ -66,6 +66,7 @@ class FakeGateway:
     journal_figures: JournalFigures = field(factory=JournalFigures)
     broker: AmqpStatus | None = None
     firing: list[dict[str, Any]] = field(factory=list)
+    doors_there: list[dict[str, Any]] = field(factory=list)
 
     def seconds(self) -> float:
         return NOW
@@ -220,6 +221,9 @@ class FakeGateway:
     def alerts(self) -> Sequence[dict[str, Any]]:
         return self.firing
 
+    def doors(self) -> Sequence[dict[str, Any]]:
+        return self.doors_there
+
     async def figures(self) -> Figures:
         stored = None
         if self.broken is None:
@@ -239,6 +243,7 @@ class FakeGateway:
             stored=stored,
             last_event=self.last_event(),
             amqp=self.broker,
+            doors=self.doors_there,
         )
 
 

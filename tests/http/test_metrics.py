@@ -19,6 +19,16 @@ BROKER = AmqpStatus(
 )  # fmt: skip
 
 
+DOORS: list[dict[str, Any]] = [
+    {"kind": "smpp-server", "name": "main", "connections": 3, "bound": 2,
+     "refused": {"foreign address": 4}},
+    {"kind": "smpp-client", "name": "car", "sessions": [{}, {}], "waiting": 5,
+     "submitted": 6, "refused": {"0x58": 1}, "delivered": 7, "given_up": 1},
+    {"kind": "account", "name": "fleet", "taken": 6, "today": 2,
+     "refused": {"rate": 1}},
+]  # fmt: skip
+
+
 def gateway_with_figures() -> FakeGateway:
     """Return a gateway in which every figure there is has a value."""
     lane, journal = LaneFigures(), JournalFigures()
@@ -47,6 +57,7 @@ def gateway_with_figures() -> FakeGateway:
         journal_figures=journal,
         broker=BROKER,
         states={"delivered": 7},
+        doors_there=DOORS,
     )
 
 
@@ -148,3 +159,20 @@ class MetricsTests(SynchronousTestCase):
                 is_total = sample.name.endswith("_total")
                 self.assertEqual(is_total, family.type == "counter", sample.name)
                 self.assertNotRegex(sample.name, "_(ms|millis|minutes|octets)(_|$)")
+
+    def test_doors(self) -> None:
+        """Each server, client and account by its name, refusals by their reason."""
+        found = samples(gateway_with_figures())
+        for name, labels, value in (
+            ("gdemoi_smpp_server_connections", "main", 3),
+            ("gdemoi_smpp_server_refused_total", "main,foreign address", 4),
+            ("gdemoi_smpp_client_sessions", "car", 2),
+            ("gdemoi_smpp_client_submitted_total", "car", 6),
+            ("gdemoi_smpp_client_refused_total", "car,0x58", 1),
+            ("gdemoi_smpp_client_delivered_total", "car", 7),
+            ("gdemoi_smpp_client_given_up_total", "car", 1),
+            ("gdemoi_account_taken_total", "fleet", 6),
+            ("gdemoi_account_today", "fleet", 2),
+            ("gdemoi_account_refused_total", "fleet,rate", 1),
+        ):
+            self.assertEqual(found[name, labels], value)

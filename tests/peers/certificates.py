@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 def self_signed(name: str, folder: str) -> tuple[str, str]:
     """Write a key and a certificate for `name`; return the paths of both."""
     place = Path(folder)
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

@@ -1,0 +1,176 @@
+"""The SMPP door of a whole service: its ports, TLS, and its end; real sockets."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import protocol, reactor, ssl
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.logger import capturedLogs, formatEvent
+
+from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.headers import PduFramer
+from gdemoi.smpp.pdu.pdus import BindTransceiver, Unbind
+from tests.peers.certificates import self_signed
+from tests.service.test_assembly import A, ServiceTestCase
+from tests.smppserver.house import submit
+from tests.watch import Watch
+
+DOOR = "[smpp-server:main]\nlisten = tcp:0:interface=127.0.0.1\n"
+CLIENT = "[smpp-client:car]\npassword = secret\n"
+
+
+class SocketEsme(protocol.Protocol):
+    """A client over a socket; what came is there to be waited for."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.came: list[Any] = []
+        self.gone = False
+        self._framer = PduFramer()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.came += [pdus.decode(frame) for frame in self._framer.feed(data)]
+        self.watch.look()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.gone = True
+        self.watch.look()
+
+    async def ask(self, pdu: pdus.Pdu, number: int) -> Any:
+        """Send a request; return its answer."""
+        pdu.sequence_number = number
+        self.transport.write(pdus.encode(pdu))
+        return await self.watch.until(
+            lambda: next(
+                (
+                    one
+                    for one in self.came
+                    if one.sequence_number == number and one.command_id & pdus.RESPONSE
+                ),
+                None,
+            ),
+            f"an answer to {pdu}",
+        )
+
+
+class DoorServiceTests(ServiceTestCase):
+    async def connect(self, service: Any, *, tls: bool = False) -> SocketEsme:
+        """Return a client's connection."""
+        port = service.smpp.servers["main"].port.getHost().port
+        endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        if tls:
+            options = ssl.CertificateOptions(verify=False)
+            endpoint = wrapClientTLS(_Any(options), endpoint)
+        esme: SocketEsme = await endpoint.connect(
+            protocol.Factory.forProtocol(SocketEsme)
+        )
+        return esme
+
+    async def test_bind_submit_and_stop(self) -> None:
+        """DS31: a client submits; at the end it gets an unbind, and all is closed."""
+        self.write(A, DOOR, CLIENT)
+        service = await self.running()
+        esme = await self.connect(service)
+        bound = await esme.ask(BindTransceiver(system_id="car", password="secret"), 1)
+        self.assertEqual(bound.command_status, 0)
+        taken = await esme.ask(submit(), 2)
+        self.assertEqual(taken.command_status, 0)
+        story: Any = await service.gateway.story(taken.message_id)
+        self.assertEqual(story["account"], "car")
+        doors = {one["kind"]: one for one in service.gateway.doors()}
+        self.assertEqual(doors["smpp-client"]["submitted"], 1)
+        self.assertEqual(doors["account"]["taken"], 1)
+        stopping = service.stopService()
+        asked = await esme.watch.until(
+            lambda: next((o for o in esme.came if isinstance(o, Unbind)), None),
+            "an unbind",
+        )
+        assert esme.transport is not None
+        esme.transport.write(pdus.encode(pdus.answer(asked)))
+        await esme.watch.until(lambda: esme.gone, "the end")
+        await stopping
+
+    async def test_tls(self) -> None:
+        """DS33: a bind over TLS; clear text on the port ends the connection."""
+        certificate, key = self_signed("127.0.0.1", str(self.folder))
+        both = self.folder.resolve() / "both.pem"
+        with open(certificate) as one, open(key) as two:
+            both.write_text(one.read() + two.read())
+        both.chmod(0o600)
+        self.write(A, f"{DOOR}tls_certificate = {both}", f"{CLIENT}require_tls = yes")
+        service = await self.running()
+        esme = await self.connect(service, tls=True)
+        bound = await esme.ask(BindTransceiver(system_id="car", password="secret"), 1)
+        self.assertEqual(bound.command_status, 0)
+        clear = await self.connect(service)
+        assert clear.transport is not None
+        bind = BindTransceiver(system_id="car", password="secret", sequence_number=1)
+        clear.transport.write(pdus.encode(bind) * 3)
+        await clear.watch.until(lambda: clear.gone, "the end")
+        self.assertEqual(clear.came, [])
+        for one in (esme,):
+            one.transport.abortConnection()  # type: ignore[union-attr]
+            await one.watch.until(lambda one=one: one.gone, "the end")  # type: ignore[misc]
+
+    async def test_a_port_that_is_taken(self) -> None:
+        """The start fails, with the line that names the port."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            self.write(
+                A,
+                f"[smpp-server:main]\nlisten = tcp:{port}:interface=127.0.0.1",
+                CLIENT,
+            )
+            service = self.service()
+            stopped: Deferred[None] = Deferred()
+            self.patch(service, "reactor", _Stops(service.reactor, stopped))
+            with capturedLogs() as events:
+                service.startService()
+                await stopped
+        said = "\n".join(formatEvent(one) or "" for one in events)
+        self.assertIn("[smpp-server:main] listen:", said)
+        self.assertIn(str(port), said)
+
+    async def test_a_changed_section_takes_a_restart(self) -> None:
+        """And the log says so."""
+        self.write(A, DOOR, CLIENT)
+        service = await self.running()
+        self.write(A, DOOR, CLIENT + "window = 7\n", "[account:car]\nrate = 1/s")
+        said = "\n".join(await self.reload(service))
+        self.assertIn("[smpp-client:…] has changed; that takes a restart", said)
+        self.assertIn("[account:…] has changed; that takes a restart", said)
+
+
+class _Any:
+    """TLS that checks nothing: the server's certificate is the test's own."""
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+
+    def clientConnectionForTLS(self, tls: Any) -> Any:
+        from OpenSSL.SSL import Connection
+
+        return Connection(self._options.getContext(), None)
+
+
+class _Stops:
+    """A reactor that tells when it is asked to stop."""
+
+    def __init__(self, real: Any, stopped: Deferred[None]) -> None:
+        self._real = real
+        self._stopped = stopped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def stop(self) -> None:
+        if not self._stopped.called:
+            self._stopped.callback(None)
+
+    def callWhenRunning(self, call: Any, *args: Any) -> None:
+        call(*args)
