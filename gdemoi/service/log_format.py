@@ -68,9 +68,12 @@ _NAMES: Final = {
 # Fields that Twisted's logger adds, or that say how a line is to be shown.
 _OF_THE_LOGGER: Final = frozenset((
     *("each", "isError", "message", "time", "system", "format", "failure"),
-    *("traceparent", "text", "count"),
+    *("traceparent", "text", "count", "said", "quoted"),
 ))  # fmt: skip
 _NOT_IN_A_LINE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_HOST_AND_PORT: Final = re.compile(
+    r"(?:\[([^\]]+)\]|([^\s/:\[\]]+)):([0-9]{1,5})(?![0-9:])"
+)
 _FIELD: Final = re.compile(r"[^A-Z0-9]")
 
 
@@ -89,11 +92,14 @@ def attributes(event: Event) -> dict[str, Any]:
     """Return what a line is about, by OpenTelemetry's names."""
     found: dict[str, Any] = {}
     for name, value in event.items():
-        if name.startswith("log_") or name in _OF_THE_LOGGER or value is None:
+        if name.startswith("log_") or name in _OF_THE_LOGGER or _is_nothing(value):
             continue
+        known = _NAMES.get(name) or f"gdemoi.{name}"
         plain = _plain(value)
-        if plain is not None:
-            found[_NAMES.get(name) or f"gdemoi.{name}"] = plain
+        if known == "server.address":
+            found |= _server(str(plain))
+        else:
+            found[known] = plain
     failure = event.get("log_failure")
     if failure is not None:
         found["exception.type"] = f"{failure.type.__module__}.{failure.type.__name__}"
@@ -102,8 +108,20 @@ def attributes(event: Event) -> dict[str, Any]:
     return found
 
 
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
+
+
+def _server(shown: str) -> dict[str, Any]:
+    """Return address and port of what is shown as ``host:port``, perhaps with more."""
+    match = _HOST_AND_PORT.match(shown)
+    if match is None:
+        return {"server.address": shown}
+    return {"server.address": match[1] or match[2], "server.port": int(match[3])}
+
+
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it; None for what only the line's text shows."""
+    """Return a value as JSON has it."""
     if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
         return value
     if isinstance(value, bytes):

@@ -68,7 +68,7 @@ class JsonTests(SynchronousTestCase):
         found = self.line(
             id="cmd-1", channel="mts", line="l1", attempt=2, code="smpp:0x58",
             fault=ValueError("no route"), broker="mq:5672", provider_ids=("1", "2"),
-            nothing=None, each=True, ratio=0.5, octets=b"\xffx",
+            nothing=None, empty="", said="x", each=True, ratio=0.5, octets=b"\xffx",
         )["attributes"]  # fmt: skip
         self.assertEqual(
             found,
@@ -79,12 +79,24 @@ class JsonTests(SynchronousTestCase):
                 "gdemoi.attempt": 2,
                 "error.type": "smpp:0x58",
                 "error.message": "no route",
-                "server.address": "mq:5672",
+                "server.address": "mq",
+                "server.port": 5672,
                 "gdemoi.provider_ids": ["1", "2"],
                 "gdemoi.ratio": 0.5,
                 "messaging.message.body.size": "\\xffx",
             },
         )
+
+    def test_addresses(self) -> None:
+        """As brokers and hosts are shown: with a port, a vhost, an address of IPv6."""
+        for shown, address, port in (
+            ("mq:5672", "mq", 5672), ("mq:5672/vhost (192.0.2.1)", "mq", 5672),
+            ("[::1]:2775", "::1", 2775), ("192.0.2.1:1", "192.0.2.1", 1),
+            ("::1", "::1", None), ("mq", "mq", None),
+        ):  # fmt: skip
+            found = self.line(host=shown)["attributes"]
+            self.assertEqual(found["server.address"], address)
+            self.assertEqual(found.get("server.port"), port)
 
     def test_a_trace(self) -> None:
         """Its parts stand beside the body, where collectors look for them."""
