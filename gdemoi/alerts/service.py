@@ -207,6 +207,7 @@ def certificate_files(configuration: Configuration) -> dict[str, str]:
         ("http", configuration.http),
         ("amqp", configuration.amqp),
         *[(one.label, one.settings) for one in configuration.channels],
+        *[(f"smpp-server:{n}", one) for n, one in configuration.smpp_servers.items()],
     ]
     return {
         f"[{label}] {name}": path

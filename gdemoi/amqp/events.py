@@ -310,7 +310,9 @@ class EventsPublisher:
     def _failed(self, sent: _Sent, why: Unroutable | Declined) -> None:
         if isinstance(why, Unroutable) and self._may_pass(sent):
             self.passed += 1
-            self._log.info(
+            # nobody need listen to channels, lines and alerts
+            tell = self._log.info if sent.event.message_id else self._log.debug
+            tell(
                 "no queue takes {key} of {id}: passed",
                 key=sent.event.reply_to if sent.is_reply else sent.event.routing_key,
                 id=sent.event.message_id,

@@ -124,6 +124,11 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append(_content(one))
             line.append(_addressed(one), style="dim")
             line.append("  " + joined(one.get("channel"), one.get("line")), "dim")
+        case "alert":
+            state = str(one.get("state"))
+            style = "green" if state == "recovered" else "bold red"
+            line.append(f"! {state}", style=style)
+            line.append(f"  {one.get('name')}  {one.get('text') or ''}")
         case _:
             name = "/".join(
                 str(part)

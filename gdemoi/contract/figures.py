@@ -182,7 +182,8 @@ class Figures:
 
     `unready` are the reasons why it takes no messages; `channels` is what
     `Gateway.channels` returns, `doors` what `Gateway.doors` does; `stored` is None
-    while the journal cannot be read, `amqp` where there is none.
+    while the journal cannot be read, `amqp` where there is none; `alerts` is what
+    `Gateway.alerts` returns.
     """
 
     at: float
@@ -194,3 +195,4 @@ class Figures:
     last_event: int = 0
     amqp: AmqpStatus | None = None
     doors: Sequence[Mapping[str, Any]] = ()
+    alerts: Sequence[Mapping[str, Any]] = ()

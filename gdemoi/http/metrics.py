@@ -145,6 +145,7 @@ class Metrics:
         yield from _of_lines(figures.channels)
         yield from _of_the_broker(figures)
         yield from _of_doors(figures.doors)
+        yield _alerts(figures)
 
 
 _REFUSED: Final = "refused"
@@ -367,6 +368,17 @@ def _of_lines(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
             if value is not None and not unknown:
                 family.add_metric(names, value)
         yield family
+
+
+def _alerts(figures: Figures) -> Metric:
+    family = GaugeMetricFamily(
+        "gdemoi_alert_firing",
+        "1: an alert of the gateway's own is on",
+        labels=("alert", "subject"),
+    )
+    for one in figures.alerts:
+        family.add_metric([str(one["name"]), str(one["subject"])], 1.0)
+    return family
 
 
 def _of_the_broker(figures: Figures) -> Iterator[Metric]:

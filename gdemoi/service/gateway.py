@@ -225,6 +225,7 @@ class RunningGateway:
             last_event=self.journal.last_seq(),
             amqp=broker,
             doors=self.doors(),
+            alerts=self.active_alerts(),
         )
 
     # -- channels ----------------------------------------------------------

@@ -247,8 +247,9 @@ class CertificateTests(SynchronousTestCase):
             "[http]\n"
             "listen = ssl:1:interface=127.0.0.1:privateKey=k.pem:certKey=c.pem\n"
             "[amqp]\nurl = amqps://guest@h/\ntls_certificate = a.pem\n"
+            "[smpp-server:door]\nlisten = tcp:2775\ntls_certificate = d.pem\n"
         )
-        files = {f"/here/{name}.pem": pem for name in "kca"}
+        files = {f"/here/{name}.pem": pem for name in "kcad"}
         sources = Memory(files={"g.ini": text.encode(), **files})
         found = certificate_files(load("g.ini", sources=sources))
         names = {what: Path(path).name for what, path in found.items()}
@@ -257,6 +258,7 @@ class CertificateTests(SynchronousTestCase):
             {
                 "[http] listen": "c.pem",
                 "[amqp] tls_certificate": "a.pem",
+                "[smpp-server:door] tls_certificate": "d.pem",
             },
         )
 

@@ -360,6 +360,16 @@ class ReadingTests(SynchronousTestCase):
             "+79161234567 (89161234567) → +7495", terminal.type("events").output
         )
 
+    def test_alerts_among_the_events(self) -> None:
+        """Whether it began or is over, which one, and why."""
+        gateway = FakeGateway()
+        gateway.tell(
+            '{"type": "alert", "name": "carrier", "state": "firing",'
+            ' "text": "channel smsc is down: cut", "at": "2026-11-28T02:09:38.000Z"}'
+        )
+        shown = Terminal(Client(gateway)).type("events").output
+        self.assertIn("! firing  carrier  channel smsc is down: cut", shown)
+
     def test_the_last_events(self) -> None:
         """Without a place the newest ones are shown."""
         terminal = Terminal()

@@ -244,6 +244,7 @@ class FakeGateway:
             last_event=self.last_event(),
             amqp=self.broker,
             doors=self.doors_there,
+            alerts=self.firing,
         )
 
 

@@ -58,6 +58,7 @@ def gateway_with_figures() -> FakeGateway:
         broker=BROKER,
         states={"delivered": 7},
         doors_there=DOORS,
+        firing=[{"name": "carrier", "subject": "smsc"}],
     )
 
 
@@ -111,6 +112,7 @@ class MetricsTests(SynchronousTestCase):
             ("gdemoi_amqp_passed_total", ""): 1.0,
             ("gdemoi_events_behind", ""): 5.0,
             ("gdemoi_events_lag_seconds", ""): 6.5,
+            ("gdemoi_alert_firing", "carrier,smsc"): 1.0,
         }.items():
             self.assertEqual(found.get(key), value, key)
         # 99 is "not known" in CSQ, not a splendid signal
