@@ -18,13 +18,15 @@ road made of ``$ @ _ [ \\ ] ^ { | } ~`` is put right.  Only copies are changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 from attrs import frozen
 
+from gdemoi.contract.numbers import normalise
+from gdemoi.errors import InvalidMessage
 from gdemoi.profiles.format import AnswerState
 from gdemoi.profiles.patterns import LONGEST
 from gdemoi.profiles.profile import AnswerRule, Command, Profile
@@ -38,6 +40,10 @@ _REPAIRED: Final = str.maketrans(
 )
 # A short number, or a name: operators write so, trackers do not.
 _LEAST_DIGITS: Final = 7
+# how calls abroad begin
+_PREFIXES: Final = ("00", "810")
+# so many digits at the end are of one phone, nearly always
+_TAIL_DIGITS: Final = 9
 
 
 class By(StrEnum):
@@ -106,6 +112,33 @@ def may_answer(from_: str, text: str | None, binary: bool = False) -> bool:
         return False
     digits = from_.removeprefix("+")
     return digits.isascii() and digits.isdecimal() and len(digits) >= _LEAST_DIGITS
+
+
+def tracker_of(
+    from_: str, outstanding: Collection[str], home_country: str | None
+) -> tuple[str, bool] | None:
+    """Return which of the numbers with outstanding commands sent an SMS.
+
+    `from_` may be written as at home or with an international prefix.  The second
+    value says that only the last nine digits tell it, and of one number only.
+    """
+    digits = from_.removeprefix("+")
+    if not may_answer(from_, "-"):
+        return None
+    spelled = [from_, f"+{digits}"]
+    spelled += [f"+{digits.removeprefix(p)}" for p in _PREFIXES if digits.startswith(p)]
+    try:
+        spelled.append(normalise(from_, home_country))
+    except InvalidMessage:
+        spelled.append(from_)
+    for one in spelled:
+        if one in outstanding:
+            return one, False
+    tail = digits[-_TAIL_DIGITS:]
+    ending = [one for one in outstanding if one.endswith(tail)]
+    if len(tail) == _TAIL_DIGITS and len(ending) == 1:
+        return ending[0], True
+    return None
 
 
 def find(

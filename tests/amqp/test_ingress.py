@@ -72,6 +72,16 @@ class TakingTests(IngressCase):
         message = self.intake.taken["m-1"]
         self.assertEqual((message.reply_to, message.correlation_id), ("back", "c-1"))
 
+    def test_tr14_a_profile_that_there_is_not(self) -> None:
+        """TR14: it goes to gdemoi.invalid, and the field is named."""
+        body = b'{"to":"112","text":"x","tracker":{"profile":"teltonica"}}'
+        self.put(body, message_id="m-1")
+        self.network.flush()
+        ((kept, properties),) = self.invalid()
+        self.assertEqual(kept, body)
+        self.assertIn("tracker.profile", str(properties["headers"]))
+        self.assertEqual(self.intake.taken, {})
+
     def test_a_commit_after_the_link_was_lost(self) -> None:
         """Its ack is dropped; the redelivered copy is a duplicate and acked."""
         self.intake.waiting = []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.profiles.answers import Answer, By, may_answer
+from gdemoi.profiles.answers import Answer, By, may_answer, tracker_of
 from gdemoi.profiles.format import AnswerState
 from tests.profiles.house import LIBRARY, answer, profile, sent
 
@@ -161,6 +161,27 @@ class AnswerTests(SynchronousTestCase):
         """TR38: with two out nobody can know."""
         both = (sent(None, "a", "one"), sent(None, "b", "two"))
         self.assertIsNone(answer("hello", *both))
+
+    def test_tr39_however_the_number_is_written(self) -> None:
+        """TR39: national, international, with 00 or 810, with or without a plus."""
+        tracker = "+79161234567"
+        for from_ in (
+            *("89161234567", "79161234567", "0079161234567", "9161234567"),
+            *("81079161234567", "+79161234567"),
+        ):
+            found = tracker_of(from_, {tracker, "+79261234567"}, "RU")
+            self.assertEqual(found, (tracker, False), from_)
+        self.assertIsNone(tracker_of("89161234568", {tracker}, "RU"))
+
+    def test_tr40_by_its_tail(self) -> None:
+        """TR40: nine digits are enough while one number alone ends so."""
+        tracker = "+79161234567"
+        found = tracker_of("161234567", {tracker, "+79160000000"}, "RU")
+        self.assertEqual(found, (tracker, True))
+        both = {tracker, "+380161234567"}
+        self.assertIsNone(tracker_of("161234567", both, "RU"))
+        self.assertIsNone(tracker_of("61234567", {tracker}, "RU"))
+        self.assertIsNone(tracker_of("MegaFon", {tracker}, "RU"))
 
     def test_tr41_operators_do_not_answer(self) -> None:
         """TR41: a name or a short number is never a tracker."""
