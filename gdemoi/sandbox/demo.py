@@ -19,12 +19,16 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from gdemoi.profiles.answers import OutstandingCommand, find
+from gdemoi.profiles.library import Library
 from gdemoi.sandbox.demo_processes import DOOR_PORT, DemoFailed, DemoProcesses
 from gdemoi.sandbox.esme import DemoEsme
 from gdemoi.smpp.pdu.statuses import name_of
 
 LIMIT_S: Final = 90.0
 START_S: Final = 30.0
+# How long an answer of a tracker is waited for.
+ANSWER_LIMIT_S: Final = 10.0
 # How often it is seen that a process has ended.
 LOOK_S: Final = 5
 STYLES: Final = {
@@ -81,6 +85,18 @@ MESSAGES: Final[list[tuple[str, dict[str, Any]]]] = [
 ]
 
 
+# A configuration, as a platform does it: each command after the answer to the last.
+TRACKER: Final = "+79161000001"
+PROFILE: Final = "teltonika"
+SEQUENCE: Final = (
+    "  getver",
+    "  setparam 2004:gps.example.org;2005:5027",
+    "  getparam 2004;2005",
+    # a letter of it is in the wrong case: told at once, sent all the same
+    "  Getparam 2006",
+)
+
+
 def messages_for(channels: list[str]) -> list[tuple[str, dict[str, Any]]]:
     """Return `MESSAGES`, and a command for each channel that none of them names."""
     named = {name for _, message in MESSAGES for name in message["channels"]}
@@ -114,7 +130,7 @@ class Demo:
             for _, message in messages
             if str(message.get("text", "")).endswith("?")
         }
-        good = self.with_door(ids, wanted)
+        good = self.with_door(ids, wanted) and self.configure()
         self.console.print(f"\nStatus page and API: {self.processes.url}/")
         if once:
             return 0 if good else 1
@@ -216,6 +232,50 @@ class Demo:
                 style="bold green",
             )
         return not bad
+
+    def configure(self) -> bool:
+        """Send a tracker four commands, one after the answer to the other."""
+        self.console.print(f"\nA {PROFILE} tracker is configured:")
+        profile = Library().get(PROFILE)
+        assert profile is not None
+        answered = 0
+        for text in SEQUENCE:
+            message = {"to": TRACKER, "class": "command", "text": text}
+            taken = self.call("POST", "/v1/messages", message)
+            self.console.print(Text.assemble(("→ ", "cyan"), repr(text)))
+            for one in taken["findings"]:
+                told = f"  {one['code']}: {one['text']}"
+                self.console.print(Text(told, style="yellow"))
+            answer = self.answer_of(TRACKER, ANSWER_LIMIT_S)
+            if answer is None:
+                self.console.print(Text("  no answer", style="yellow"))
+                continue
+            command = OutstandingCommand(
+                id=taken["id"],
+                command=profile.read(text),
+                left_at=0.0,
+                deadline=ANSWER_LIMIT_S,
+            )
+            found = find(answer, [command], 1.0)
+            state = "nothing of it" if found is None else str(found.state)
+            self.console.print(
+                Text.assemble(("← ", "magenta"), repr(answer), (f"  {state}", "green"))
+            )
+            answered += 1
+        # the last one is not understood, and trackers keep silent then
+        return answered == len(SEQUENCE) - 1
+
+    def answer_of(self, number: str, limit_s: float) -> str | None:
+        """Return the text of the next SMS from a number, None when none comes."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            path = f"/v1/events?after={self.after}&limit=100&wait=1"
+            page = self.call("GET", path)
+            self.after = page["after"]
+            for event in page["events"]:
+                if event["type"] == "inbound" and event["from"] == number:
+                    return str(event["text"])
+        return None
 
     def tell_events(self, wait: int) -> None:
         """Read the next events and print a line for each."""

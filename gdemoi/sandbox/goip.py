@@ -30,6 +30,7 @@ from gdemoi.ini import (
 )
 from gdemoi.sandbox.goip_box import BoxLine, GoipBox, GoipPersonality, tracker
 from gdemoi.sandbox.goip_net import LinkQuality, Wire
+from gdemoi.sandbox.trackers import TRACKERS, TrackerPark
 
 # word of `behaviour` -> how all lines behave
 BEHAVIOURS: Final[dict[str, GoipPersonality]] = {
@@ -86,6 +87,12 @@ class SandboxGoipSettings:
     answers: bool = key(
         boolean, default=True, doc="phones answer texts that end with ?"
     )
+    trackers: tuple[str, ...] = key(
+        TRACKERS,
+        default=(),
+        doc="trackers among the phones, as number/family/password",
+        example="+79161000001/teltonika, +79161000002/queclink/gl300",
+    )
     behaviour: str = key(
         choice(*BEHAVIOURS), default="plain", doc="which misbehaviour all lines have"
     )
@@ -131,7 +138,7 @@ class BoxService(Service):
         self.settings = settings
         self._reactor = reactor
         phone = tracker if settings.answers else _mute
-        self.box = GoipBox(reactor, phone)
+        self.box = GoipBox(reactor, phone, TrackerPark(settings.trackers))
         self._ports: list[IListeningPort] = []
 
     def startService(self) -> None:

@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gdemoi.goip.datagrams import ExchangeStep, parse_request, push, say
+from gdemoi.sandbox.trackers import TrackerPark
 
 # "GOIP SMS Interface"
 SESSIONS_LIMIT: Final = 5
@@ -377,6 +378,7 @@ class GoipBox:
 
     clock: IReactorTime
     phone: Phone = tracker
+    trackers: TrackerPark = field(factory=TrackerPark)
     lines: dict[str, BoxLine] = field(factory=dict)
     # (number, text) -> how often it really went out
     air: Counter[tuple[str, str]] = field(factory=Counter)
@@ -418,9 +420,11 @@ class GoipBox:
                 ("num", number.encode()),
             ]
             self.clock.callLater(after_s, line.tell, "DELIVER", fields)
-        answer = self.phone(number, text)
-        if answer is not None:
-            said, after_s = answer
+        answers = self.trackers.take(number, text, now)
+        if answers is None:
+            answer = self.phone(number, text)
+            answers = [] if answer is None else [answer]
+        for said, after_s in answers:
             self.clock.callLater(after_s, line.receive_sms, number, said)
 
     def doubles(self) -> dict[tuple[str, str], int]:

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from gdemoi.ini import key, text
 from gdemoi.sandbox.smsc_centre import Bind, Smsc
 from gdemoi.sandbox.smsc_personality import SmscPersonality, read_personality
+from gdemoi.sandbox.trackers import TRACKERS, TrackerPark
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.headers import LostFrame, PduFramer
 from gdemoi.smpp.pdu.pdus import DeliverSm, Pdu, SubmitSm, UnparsedPdu
@@ -234,13 +235,20 @@ class SandboxSmscSettings:
         doc="account.SYSTEM_ID = password=… and other words of its personality",
         example="password=secret receipts=mensatek ids=hex receipt_ids=dec",
     )
+    trackers: tuple[str, ...] = key(
+        TRACKERS,
+        default=(),
+        doc="trackers among the phones, as number/family/password",
+        example="+79161000001/teltonika, +79161000002/queclink/gl300",
+    )
 
 
 class _SmscService(StreamServerEndpointService):
     """Listens, and leaves no timer behind when it stops."""
 
     def __init__(self, settings: SandboxSmscSettings, reactor: Any) -> None:
-        self.smsc = Smsc(settings.accounts, reactor)
+        park = TrackerPark(settings.trackers)
+        self.smsc = Smsc(settings.accounts, reactor, park)
         endpoint = serverFromString(reactor, settings.listen)
         super().__init__(endpoint, SmscFactory(self.smsc))
 

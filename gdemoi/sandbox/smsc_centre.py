@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from gdemoi.message import Charset
 from gdemoi.sandbox.smsc_messages import SmscMessage, receipt, spelled, text_of
 from gdemoi.sandbox.smsc_personality import SmscPersonality
+from gdemoi.sandbox.trackers import TrackerPark
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.commands import UDHI
 from gdemoi.smpp.pdu.pdus import DeliverSm, SubmitSm
@@ -34,8 +35,12 @@ class Smsc:
     """The centre: accounts, sessions, messages."""
 
     def __init__(
-        self, accounts: dict[str, SmscPersonality], clock: IReactorTime
+        self,
+        accounts: dict[str, SmscPersonality],
+        clock: IReactorTime,
+        trackers: TrackerPark | None = None,
     ) -> None:
+        self.trackers = trackers or TrackerPark()
         self.accounts = accounts
         self.clock = clock
         self.sessions: list[SmscProtocol] = []
@@ -184,7 +189,20 @@ class Smsc:
             if wanted or stat != "DELIVRD":
                 delay_s = 0.0 if how.early else how.receipt_delay_s
                 self.later(delay_s, self._report, taken, how, stat, err)
-        if how.tracker and stat == "DELIVRD" and taken.text.endswith("?"):
+        if stat == "DELIVRD":
+            self._arrive(taken, how)
+
+    def _arrive(self, taken: SmscMessage, how: SmscPersonality) -> None:
+        """Let the device at the other end have it, and answer."""
+        plus = "+" if taken.pdu.dest_addr_ton == 1 else ""
+        number, service = plus + taken.pdu.destination_addr, taken.pdu.source_addr
+        answers = self.trackers.take(number, taken.text, self.clock.seconds())
+        if answers is not None:
+            for words, after_s in answers:
+                to = service or "gdemoi"
+                where = (taken.system_id, number, to, words)
+                self.later(how.receipt_delay_s + after_s, self.send_mo, *where)
+        elif how.tracker and taken.text.endswith("?"):
             self.later(how.receipt_delay_s, self._answer_command, taken)
 
     def _report(

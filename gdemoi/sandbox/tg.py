@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from gdemoi.ini import boolean, choice, duration, integer, key, secret, text
 from gdemoi.sandbox.tg_box import FATES, BoxPort, TgBox, TgSendDone, tracker
 from gdemoi.sandbox.tg_dialects import DIALECTS
+from gdemoi.sandbox.trackers import TRACKERS, TrackerPark
 
 log = Logger()
 
@@ -52,6 +53,12 @@ class SandboxTgSettings:
     )
     answers: bool = key(
         boolean, default=True, doc="phones answer texts that end with ?"
+    )
+    trackers: tuple[str, ...] = key(
+        TRACKERS,
+        default=(),
+        doc="trackers among the phones, as number/family/password",
+        example="+79161000001/teltonika, +79161000002/queclink/gl300",
     )
 
 
@@ -263,6 +270,7 @@ def make_box(settings: SandboxTgSettings, clock: Any) -> TgBox:
         settings.username,
         settings.password,
         phone=tracker if settings.answers else _mute,
+        trackers=TrackerPark(settings.trackers),
         usual=settings.result,
         result_s=settings.result_after_s,
         late_s=settings.late_s,

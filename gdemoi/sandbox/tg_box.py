@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gdemoi.message import Charset
 from gdemoi.sandbox.tg_dialects import DIALECTS, Dialect, content, event
+from gdemoi.sandbox.trackers import TrackerPark
 from gdemoi.text import gsm7, segments
 
 # What may become of an SMS:
@@ -116,6 +117,7 @@ class TgBox:
     username: str = "apiuser"
     password: str = "apipass"
     phone: Phone = tracker
+    trackers: TrackerPark = field(factory=TrackerPark)
     usual: str = "ok"
     result_s: float = 3.0
     late_s: float = 90.0
@@ -350,11 +352,12 @@ class TgBox:
             *self.last[-self.keep :],
             TgAiredSms(now, port.number, to, text, sms_id),
         ]
-        answer = self.phone(to, text)
-        if answer is not None:
-            said, after_s = answer
-            number = port.number
-            self.later(after_s, lambda: self.incoming(number, to, said))
+        answers = self.trackers.take(to, text, now)
+        if answers is None:
+            answer = self.phone(to, text)
+            answers = [] if answer is None else [answer]
+        for said, after_s in answers:
+            self.later(after_s, partial(self.incoming, port.number, to, said))
 
     def _result(self, sms_id: str, status: str) -> None:
         headers = [("ID", sms_id), ("Smsc", "+79168999100"), ("Status", status)]
