@@ -35,8 +35,9 @@ from gdemoi.journal.transaction import Transaction
 
 log = Logger()
 
-# More jobs and messages than this in one transaction gain nothing.
-BATCH_LIMIT: Final = 2_000
+# More jobs and messages than this in one transaction gain nothing, and their answers
+# come in one turn of the reactor: a client behind them waits for all of it.
+BATCH_LIMIT: Final = 500
 # So many need not wait for the end of the reactor's turn.
 LARGE: Final = 100
 # How long jobs wait for others that nobody waits for (an attempt's outcome, a
