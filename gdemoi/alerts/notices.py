@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import random
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.interfaces import IProcessTransport
@@ -43,6 +43,7 @@ WEBHOOK_TIMEOUT_S: Final = 15.0
 CONNECTIONS: Final = 4
 COMMAND_TIMEOUT_S: Final = 30.0
 SMS_TTL_S: Final = 3600.0
+PRIORITY: Final = 9
 # About one SMS of the GSM alphabet, or three of UCS2.
 SMS_LETTERS: Final = 150
 
@@ -150,6 +151,8 @@ class Teller:
     write_event: Callable[[str, Callable[[str], bytes]], Deferred[None]]
     reactor: Any
     http: CloudHttp
+    # between two tries of a way
+    _pauses: set[Deferred[None]] = field(factory=set)
 
     def tell(self, notice: Notice, alert: AlertSettings) -> None:
         """Begin to tell a notice; what fails is logged, and tried again."""
@@ -196,9 +199,22 @@ class Teller:
                 )
                 if pause_s is None:
                     return
-                await deferLater(self.reactor, pause_s)
+                await self._pause(pause_s)
             else:
                 return
+
+    async def _pause(self, pause_s: float) -> None:
+        pause: Deferred[None] = deferLater(self.reactor, pause_s)
+        self._pauses.add(pause)
+        try:
+            await pause
+        finally:
+            self._pauses.discard(pause)
+
+    def stop(self) -> None:
+        """Try nothing again; what is under way goes on to its end."""
+        for pause in list(self._pauses):
+            pause.cancel()
 
     async def _event(self, notice: Notice) -> None:
         await self.write_event(
@@ -267,6 +283,8 @@ class Teller:
             text=sentence(notice, self.gateway.name)[:SMS_LETTERS],
             accepted_at=now,
             expires_at=now + SMS_TTL_S,
+            # it is not to wait behind what it is about
+            priority=PRIORITY,
             on_unencodable=OnUnencodable.UCS2,
             on_unsure=OnUnsure.RESEND,
             channels=others,

@@ -89,6 +89,7 @@ class Alerts:
         """Look no more."""
         if self._loop.running:
             self._loop.stop()
+        self._teller.stop()
 
     def configure(
         self, alerts: Mapping[str, AlertSettings], places: Mapping[str, str]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from msgspec import to_builtins
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.contract.envelope import Defaults
@@ -26,6 +27,10 @@ from gdemoi.service.masked import masked_event, masked_story
 
 # The bookmark that tells, after a restart, that an operator paused a channel.
 PAUSED = "paused:{}"
+# How long the journal may take to tell its figures.
+FIGURES_TIMEOUT_S: Final = 5.0
+
+T = TypeVar("T")
 
 
 class BrokerFigures(Protocol):
@@ -206,13 +211,12 @@ class RunningGateway:
     async def figures(self) -> Figures:
         """Return what is counted and measured; never fails."""
         amqp, stored = self.amqp, None
-        broker: AmqpStatus | None = None
+        broker = None if amqp is None else amqp.status()
         try:
             if amqp is not None:
-                broker = amqp.status()
-                broker = await amqp.figures()
-            stored = await self.journal.stored_figures()
-        except Unavailable:
+                broker = await self._in_time(Deferred.fromCoroutine(amqp.figures()))
+            stored = await self._in_time(self.journal.stored_figures())
+        except (Unavailable, DeadlinePassed):
             # the readiness says so; what memory knows is told all the same
             pass
         return Figures(
@@ -227,6 +231,13 @@ class RunningGateway:
             doors=self.doors(),
             alerts=self.active_alerts(),
         )
+
+    def _in_time(self, asked: Deferred[T]) -> Deferred[T]:
+        """Return what fires with an answer of the journal, or fails after a while.
+
+        A disk that hangs must keep neither Prometheus nor an alert waiting.
+        """
+        return asked.addTimeout(FIGURES_TIMEOUT_S, self._clock)
 
     # -- channels ----------------------------------------------------------
 

@@ -181,6 +181,14 @@ class EventTests(TellerCase):
         self.assertEqual(len(self.events), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_a_gateway_that_stops(self) -> None:
+        """Leaves no timer of a way that failed."""
+        self.broken = 99
+        self.tell(alert(event=True))
+        self.teller.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.broken, 98)
+
     def test_given_up_at_last(self) -> None:
         """No timer is left for a journal that never comes back."""
         self.broken = 99
@@ -309,7 +317,7 @@ class SmsTests(TellerCase):
         """Than the one that is down."""
         self.tell(alert(sms=("+79161234567", "+79031234567"), sms_from="Ops"))
         first, second = self.taken()
-        self.assertEqual(first.channels, ("office", "tg"))
+        self.assertEqual((first.channels, first.priority), (("office", "tg"), 9))
         self.assertEqual((first.to, second.to), ("+79161234567", "+79031234567"))
         self.assertEqual(first.from_, "Ops")
         self.assertEqual(first.text, sentence(NOTICE, "gdemoi-1"))

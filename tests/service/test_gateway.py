@@ -272,6 +272,18 @@ class GatewayTests(SynchronousTestCase):
         self.assertEqual(found.last_event, self.gateway.last_event())
         self.assertIsNone(found.amqp)
 
+    def test_figures_while_the_disk_hangs(self) -> None:
+        """What memory knows is told after a few seconds; nobody waits for ever."""
+        self.journal._reads.hold()  # type: ignore[attr-defined]
+        asked = Deferred.fromCoroutine(self.gateway.figures())
+        self.assertNoResult(asked)
+        self.clock.advance(5)
+        found = self.successResultOf(asked)
+        self.assertIsNone(found.stored)
+        self.assertEqual(len(found.channels), 2)
+        self.journal._reads.release()  # type: ignore[attr-defined]
+        self.assertIsNotNone(self.result(self.gateway.figures()).stored)
+
     def test_figures_without_a_journal(self) -> None:
         """What memory knows is told all the same."""
         self.result(self.journal.close())
