@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 
 from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, CliError, json_option
+from gdemoi.cli.configured import loaded
 from gdemoi.cli.show import plain
 from gdemoi.cli.terminal import PlainText as Text
 from gdemoi.cli.terminal import json_text, listing, printable_lines, terminal
@@ -32,9 +33,10 @@ def _wants_json(context: click.Context, as_json: bool) -> bool:
 
 
 @click.group(invoke_without_command=True)
+@click.option("--config", metavar="FILE", help="With the profiles of its [trackers].")
 @json_option
 @click.pass_context
-def profiles(context: click.Context, as_json: bool) -> None:
+def profiles(context: click.Context, config: str | None, as_json: bool) -> None:
     """Show what is known of tracker families; test a profile of your own.
 
     Without a command: a list of all profiles, and how sure each is (A: the maker's
@@ -69,8 +71,15 @@ def _summary(one: Profile) -> dict[str, Any]:
 
 
 def library_of(context: click.Context) -> Library:
-    """Return the profiles that there are."""
-    return Library()
+    """Return the profiles that there are: built in, and those of a configuration."""
+    config = None
+    at: click.Context | None = context
+    while at is not None and config is None:
+        config = at.params.get("config")
+        if isinstance(at.obj, Choices):
+            config = config or at.obj.config
+        at = at.parent
+    return Library() if config is None else loaded(config).profiles
 
 
 @profiles.command("show")

@@ -442,9 +442,10 @@ class GatewayService(Service):
     def _look_at_commands(self, configuration: Configuration) -> None:
         """Let profiles of trackers be those of a configuration."""
         self.profiles.library = configuration.profiles
-        self.dispatcher.intake.trackers = Trackers(
+        trackers = Trackers(
             configuration.profiles, configuration.trackers, self.journal.tracker
         )
+        self.dispatcher.intake.trackers = self._messages.trackers = trackers
 
     def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:
         begun, now = self._begun_with, fresh.gateway

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from gdemoi.facts import OutboxEvent
-from gdemoi.message import Outbound
-from gdemoi.profiles.profile import Profile
+from gdemoi.message import Inbound, Outbound
 from gdemoi.routing.trackers import Trackers
 
 _INBOUND = "inbound."
@@ -23,10 +22,8 @@ def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
     message = story["message"]
     if message.get("text") is None:
         return story
-    profile = _profile_of(message, trackers)
-    if profile is None:
-        return story
-    text = profile.masked(message["text"])
+    plain = {name: value for name, value in message.items() if name != "correlation"}
+    text = masked_text(msgspec.convert(plain, Outbound), trackers)
     if text == message["text"]:
         return story
     shown = {**message, "text": text, "masked": True}
@@ -37,14 +34,21 @@ def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
     return {**story, "message": shown}
 
 
-def _profile_of(message: dict[str, Any], trackers: Trackers) -> Profile | None:
-    """Return the profile that a message left with, or would have now."""
-    known = message.get("tracker")
+def masked_text(message: Outbound | Inbound, trackers: Trackers) -> str | None:
+    """Return the text of a message or of an answer, as people may see it."""
+    text = message.text
+    if text is None:
+        return None
+    if isinstance(message, Inbound):
+        sender = trackers.profile_of(message.from_)
+        return text if sender is None else sender.masked_answer(text)
+    known = message.tracker
     if known is not None:
-        return trackers.library.get(known["profile"])
-    plain = {name: value for name, value in message.items() if name != "correlation"}
-    choice = trackers.choice(msgspec.convert(plain, Outbound))
-    return None if choice is None else choice.profile
+        profile = trackers.library.get(known.profile)
+    else:
+        choice = trackers.choice(message)
+        profile = None if choice is None else choice.profile
+    return text if profile is None else profile.masked(text)
 
 
 def masked_event(event: OutboxEvent, trackers: Trackers) -> bytes:

@@ -23,6 +23,8 @@ from gdemoi.contract.trace_context import ids_of
 from gdemoi.facts import InboundStep, MessageStep, Step
 from gdemoi.message import Error, Inbound, MessageState, Outbound
 from gdemoi.moments import rfc3339
+from gdemoi.routing.trackers import Trackers
+from gdemoi.service.masked import masked_text
 
 log = Logger(namespace="gdemoi.messages")
 
@@ -67,14 +69,21 @@ def shown(text: str | None, texts: str) -> str | None:
     )
 
 
-def content(message: Outbound | Inbound) -> str | None:
-    """Return the text of a message, or its octets in hexadecimal."""
+def content(
+    message: Outbound | Inbound, trackers: Trackers | None = None
+) -> str | None:
+    """Return the text of a message, or its octets in hexadecimal.
+
+    Of a tracker whose profile is known it is without passwords.
+    """
     if message.text is not None:
-        return message.text
+        return message.text if trackers is None else masked_text(message, trackers)
     return None if message.binary is None else message.binary.hex()
 
 
-def record_of(step: MessageStep, texts: str) -> dict[str, Any]:
+def record_of(
+    step: MessageStep, texts: str, trackers: Trackers | None = None
+) -> dict[str, Any]:
     """Return the CDR of a message that is over."""
     message, error = step.message, step.error
     total, submitted, delivered, failed = step.segments
@@ -100,7 +109,7 @@ def record_of(step: MessageStep, texts: str) -> dict[str, Any]:
         "submitted_at": None if submitted_at is None else rfc3339(submitted_at),
         "ended_at": rfc3339(step.at),
     }
-    text = shown(content(message), texts)
+    text = shown(content(message, trackers), texts)
     if text is not None:
         found["text"] = text
     if message.traceparent is not None:
@@ -108,7 +117,9 @@ def record_of(step: MessageStep, texts: str) -> dict[str, Any]:
     return found
 
 
-def record_of_inbound(step: InboundStep, texts: str) -> dict[str, Any]:
+def record_of_inbound(
+    step: InboundStep, texts: str, trackers: Trackers | None = None
+) -> dict[str, Any]:
     """Return the CDR of an inbound SMS."""
     inbound = step.inbound
     found: dict[str, Any] = {
@@ -123,7 +134,7 @@ def record_of_inbound(step: InboundStep, texts: str) -> dict[str, Any]:
         "complete": inbound.complete,
         "received_at": rfc3339(inbound.received_at),
     }
-    text = shown(content(inbound), texts)
+    text = shown(content(inbound, trackers), texts)
     if text is not None:
         found["text"] = text
     return found
@@ -143,6 +154,8 @@ class MessageLog:
     facts: str = "none"
     texts: str = "no"
     cdr: CdrFileSettings | None = None
+    # whose passwords are masked
+    trackers: Trackers | None = None
     _file: LogFile | None = field(default=None)
 
     @property
@@ -175,9 +188,9 @@ class MessageLog:
 
     def _records(self, steps: Iterable[Step]) -> list[bytes]:
         return [
-            _encode(record_of_inbound(step, self.texts))
+            _encode(record_of_inbound(step, self.texts, self.trackers))
             if isinstance(step, InboundStep)
-            else _encode(record_of(step, self.texts))
+            else _encode(record_of(step, self.texts, self.trackers))
             for step in steps
             if isinstance(step, InboundStep) or step.final
         ]
@@ -204,7 +217,7 @@ class MessageLog:
 
     def _tell_step(self, step: MessageStep) -> None:
         message, error = step.message, step.error
-        text = shown(content(message), self.texts)
+        text = shown(content(message, self.trackers), self.texts)
         log.info(
             "{id} {said}",
             each=True,
@@ -226,7 +239,7 @@ class MessageLog:
 
     def _tell_inbound(self, step: InboundStep) -> None:
         inbound = step.inbound
-        text = shown(content(inbound), self.texts)
+        text = shown(content(inbound, self.trackers), self.texts)
         quoted = "" if text is None else f": {_quoted(text)}"
         log.info(
             "{id} came in from {sender} by {channel}{quoted}",

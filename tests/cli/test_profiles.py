@@ -84,6 +84,25 @@ class ProfilesTests(SynchronousTestCase):
         self.assertEqual(answer.exit_code, 0)
         self.assertIn("no example fits answer ok", answer.output)
 
+    def test_those_of_a_configuration(self) -> None:
+        """With --config, before the word or in front of all."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        mine = built_in_octets("gt06").replace(b'name = "gt06"', b'name = "acme"')
+        (folder / "acme.toml").write_bytes(mine)
+        config = folder / "g.ini"
+        config.write_text("[gateway]\n[trackers]\nprofiles = .\n")
+        answer = self.run_it("--config", str(config), "show", "acme")
+        self.assertEqual(answer.exit_code, 0, answer.output)
+        words = ["--config", str(config), "profiles"]
+        answer = CliRunner().invoke(main, words)
+        self.assertIn("acme", answer.output)
+        self.assertEqual(self.run_it("show", "acme").exit_code, 1)
+        (folder / "bad.toml").write_bytes(b"x")
+        answer = self.run_it("--config", str(config), "show", "acme")
+        self.assertEqual(answer.exit_code, 1)
+        self.assertIn("bad.toml", answer.output)
+
     def test_no_file(self) -> None:
         """Exit status 2."""
         self.assertEqual(self.run_it("test", "nowhere.toml").exit_code, 2)

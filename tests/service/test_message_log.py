@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.facts import InboundStep, MessageStep
 from gdemoi.journal import Journal
-from gdemoi.message import Error, Inbound, MessageState, Outbound, Report
+from gdemoi.message import Error, Inbound, MessageClass, MessageState, Outbound, Report
+from gdemoi.routing.trackers import TrackerRule, Trackers, TrackerSettings
 from gdemoi.service.message_log import (
     CdrFileSettings,
     MessageLog,
@@ -54,6 +55,28 @@ INBOUND = InboundStep(
     ),
     "in-1",
 )  # fmt: skip
+
+
+class SecretTests(SynchronousTestCase):
+    def test_tr71_passwords_of_trackers_are_masked(self) -> None:
+        """TR71: in the log and in records, of commands and of answers."""
+        rule = TrackerRule("all", TrackerSettings(profile="galileosky"))
+        trackers = Trackers(rules=(rule,))
+        command = replace(MESSAGE, text="ChangePass 4711", class_=MessageClass.COMMAND)
+        answer = replace(INBOUND.inbound, text="current password 4711")
+        steps = [step(message=command), InboundStep(answer, "in-2")]
+        told = MessageLog("all", "yes", trackers=trackers)
+        with capturedLogs() as captured:
+            told.heard(steps)
+        lines = [str(one) + (formatEvent(one) or "") for one in captured]
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertNotIn("4711", line)
+        self.assertEqual(
+            record_of(step(message=command), "yes", trackers)["text"], "ChangePass ***"
+        )
+        found = record_of_inbound(InboundStep(answer, "in-2"), "yes", trackers)
+        self.assertEqual(found["text"], "current password ***")
 
 
 class TextTests(SynchronousTestCase):
