@@ -130,10 +130,10 @@ class Bench:
                 path.unlink()
 
     def _files(self) -> list[Path]:
-        house = self.folder / "gdemoi"
+        package = self.folder / "gdemoi"
         found = []
         for one in self.group.modules:
-            there = list(house.glob(f"{one}.py"))
+            there = list(package.glob(f"{one}.py"))
             if not there:
                 raise SystemExit(f"there is no module gdemoi/{one}.py any more")
             found += there

@@ -42,7 +42,7 @@ journal = sqlite:///{folder}/journal.sqlite
 log_level = error
 
 [http]
-listen = tcp:{door}:interface=127.0.0.1
+listen = tcp:{http_port}:interface=127.0.0.1
 
 [smpp:sink]
 host = 127.0.0.1
@@ -89,11 +89,11 @@ def is_new(frame: FrameType) -> bool:
     return frame.f_code.co_code[frame.f_lasti + 1] == 0
 
 
-def count_one(tally: Tally, door: int, number: int) -> tuple[int, int, int, Any]:
+def count_one(tally: Tally, http_port: int, number: int) -> tuple[int, int, int, Any]:
     """Send one command; return calls, files and Deferreds, and the calls."""
     body = {"id": f"c{number}", "to": f"+7916{number:07}", "text": "where",
             "class": "command"}  # fmt: skip
-    connection = HTTPConnection("127.0.0.1", door, timeout=20)
+    connection = HTTPConnection("127.0.0.1", http_port, timeout=20)
     connection.request("POST", "/v1/messages", json.dumps(body))
     answer = connection.getresponse()
     if answer.status != 202:
@@ -139,10 +139,10 @@ def measure() -> tuple[int, int, int, Any]:
     received = request.requestReceived
     found: list[tuple[int, int, int, Any]] = []
     with scratch() as folder:
-        port, door = free_port(), free_port()
+        port, http_port = free_port(), free_port()
         with smsc(folder, port, receipts=False):
             config = Path(folder) / "calls.ini"
-            config.write_text(INI.format(folder=folder, port=port, door=door))
+            config.write_text(INI.format(folder=folder, port=port, http_port=http_port))
             options = Options()
             options["config"], options["accept-loss"] = str(config), False
             options.postOptions()
@@ -156,7 +156,7 @@ def measure() -> tuple[int, int, int, Any]:
             def work() -> None:
                 time.sleep(1.5)
                 for number in range(MESSAGES):
-                    found.append(count_one(tally, door, number))
+                    found.append(count_one(tally, http_port, number))
 
             def end(failure: Any) -> Any:
                 done: defer.Deferred[Any] = defer.maybeDeferred(service.stopService)

@@ -288,7 +288,7 @@ def twistd(
 
 
 class Gateway:
-    """One gateway process and its HTTP door."""
+    """One gateway process and its HTTP port."""
 
     def __init__(
         self,

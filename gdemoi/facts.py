@@ -59,7 +59,7 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
 
     `channel` is the lane that it stands in; `attempting` says that attempt 1 on
     that channel rides in the same commit.  `next` is set when the message is
-    over or must wait before it began (rejected at the door, no route, expired).
+    over or must wait before it began (rejected on arrival, no route, expired).
     `fingerprint` tells a repeat of the same content from a reused id.
     """
 

@@ -1,4 +1,4 @@
-"""The seams of the house, as zope interfaces.
+"""The seams between the layers, as zope interfaces.
 
 Read `IChannel` first: one configured way out, of any kind.  Everything that a
 channel wants to tell goes up through `IChannelEvents`.
@@ -257,7 +257,7 @@ class IJournal(Interface):
 
 @frozen
 class ChannelContext:
-    """What a channel may use of the house, handed in when it is made."""
+    """What a channel may use of the gateway, handed in when it is made."""
 
     reactor: Any
     clock: IReactorTime

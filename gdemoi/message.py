@@ -1,4 +1,4 @@
-"""What travels through the house: messages, outcomes and receipts, as values.
+"""What travels through the gateway: messages, outcomes and receipts, as values.
 
 This file knows the words of docs/contract.rst, "The message", and docs/events.rst,
 "States", and the shapes that the layers hand to one another.  It knows no protocol,

@@ -2,7 +2,7 @@
 
 What scripts may rely on: docs/contract.rst, "Commands and exit statuses".
 
-Rooms: `configured` (check, keys, explain: work on a file), `probing` (tries a
+Modules: `configured` (check, keys, explain: work on a file), `probing` (tries a
 far side), `messages` and `operating` (talk to a running gateway), `asking` (their
 HTTP), `show…` (what it looks like).  Nothing here ends in a traceback.
 """

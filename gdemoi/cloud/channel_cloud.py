@@ -1,6 +1,6 @@
 """A cloud provider as a way out: `IChannel` over a pure provider file.
 
-It puts together what the other rooms know: `prepared` makes messages ready, `http`
+It puts together what the other modules know: `prepared` makes messages ready, `http`
 carries requests, `webhooks` and `poller` bring receipts and inbound messages, which
 `channel_receipts` takes up.
 """

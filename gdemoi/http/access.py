@@ -1,4 +1,4 @@
-"""The door of the HTTP side: body limits, the token, foreign web pages.
+"""What every HTTP request passes first: body limits, the token, foreign web pages.
 
 Knows nothing of what lies behind it.  An answer is always JSON.
 """

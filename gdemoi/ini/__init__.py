@@ -1,6 +1,6 @@
 """The ini file: words that remember where they were written.
 
-The rooms: `units` (text -> value), `declared` (settings classes and their
+Modules: `units` (text -> value), `declared` (settings classes and their
 reference), `words` (bytes -> sections, with places), `document` (includes,
 secrets, `Section.read`, all complaints).  Nothing here opens a file: who parses
 hands in a `Sources`.  The form of the file is told in

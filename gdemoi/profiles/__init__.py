@@ -1,6 +1,6 @@
 """What is known of trackers: their commands and answers, as data.
 
-A profile is one TOML file of this folder, or of the operator's (`format`).  Rooms:
+A profile is one TOML file of this folder, or of the operator's (`format`).  Modules:
 `patterns` (compiled, and proved to end), `profile` (what a command says, what is
 secret), `findings` (what is odd about a command), `answers` (which command a text
 answers), `proofs` (a profile's own examples, tried), `library` (all of them together).

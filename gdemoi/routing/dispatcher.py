@@ -1,4 +1,4 @@
-"""The middle of the house: messages in, facts to the journal, lanes and channels.
+"""The middle of the gateway: messages in, facts to the journal, lanes and channels.
 
 The dispatcher knows which channels there are and the rules between them.  It
 decides (`retry.decide`), the journal records, the lanes act.  It implements

@@ -1,4 +1,4 @@
-"""A sandbox SMSC: the far side of SMPP over the house's own codec.
+"""A sandbox SMSC: the far side of SMPP over the gateway's own codec.
 
 Takes binds by account, takes submits, answers and sends receipts in the way of
 the account's personality (`smsc_personality`), sends MO messages on request, and

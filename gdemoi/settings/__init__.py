@@ -1,7 +1,7 @@
 """The whole configuration: from a file to one consistent value.
 
 `examine` gives what can be used and everything that is wrong; `load` raises when
-anything is.  Rooms: `gateway` (``[gateway]``), `configuration` (the value),
+anything is.  Modules: `gateway` (``[gateway]``), `configuration` (the value),
 `checks` (between sections), `machine` (ports and files of this machine).  Kinds of
 channels come from `gdemoi.kinds`; nothing here knows a protocol.
 """

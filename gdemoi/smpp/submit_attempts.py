@@ -1,6 +1,6 @@
 """One try to send one message: its segments' answers become one outcome.
 
-SMPP knows segments, the house knows messages.  The message has an outcome when
+SMPP knows segments, the gateway knows messages.  The message has an outcome when
 no segment of this try waits for an answer and none is left to send: accepted
 when all are; refused when one was; unsure when nobody knows of one.  A refusal
 for good wins over a doubt, since without that segment nothing can be read.  What

@@ -274,7 +274,7 @@ def _segments(
     return segments
 
 
-# -- the doors
+# -- what others call
 
 
 def split(

@@ -268,7 +268,7 @@ class ChannelRig:
             clock=self.net.clock,
             random=lambda: 0.5,
             public_url=public_url,
-            mount=lambda word, door: self.sms.putChild(word.encode(), door),
+            mount=lambda word, endpoint: self.sms.putChild(word.encode(), endpoint),
             cursor=lambda word: succeed(self.cursors.get(word)),
             set_cursor=self._set_cursor,
         )

@@ -370,11 +370,11 @@ class VonageTruthTests(JournalTestCase):
     def setUp(self) -> None:
         self.open(vonage(signature_secret=None, webhook_token=TOKEN))
 
-    def knock(self, door: str, **fields: str) -> None:
+    def call(self, endpoint: str, **fields: str) -> None:
         body = urlencode({"api-key": "abcd1234", **fields}).encode()
         request = HttpRequest(
             method="POST",
-            url=f"{PUBLIC}/sms/ch/{door}/{TOKEN}",
+            url=f"{PUBLIC}/sms/ch/{endpoint}/{TOKEN}",
             headers=(("Content-Type", FORM),),
             body=body,
         )
@@ -391,9 +391,9 @@ class VonageTruthTests(JournalTestCase):
             net=self.net,
         )
         self.send(message("я" * 71))
-        self.knock("status", messageId="A1", status="delivered", msisdn="79001234567")
+        self.call("status", messageId="A1", status="delivered", msisdn="79001234567")
         self.assertNotIn("delivered", self.states())
-        self.knock(
+        self.call(
             "status",
             **{"messageId": "A2", "status": "failed", "err-code": "8"},
         )
@@ -401,7 +401,7 @@ class VonageTruthTests(JournalTestCase):
         self.assertEqual(self.events()[-1]["error"]["code"], "vonage:8")
 
     def segment(self, number: int, sender: str = "79001234567", ref: str = "7") -> None:
-        self.knock(
+        self.call(
             "incoming",
             **{
                 "msisdn": sender,
@@ -464,7 +464,7 @@ class HintTests(JournalTestCase):
         self.sandbox.apis["tyntec"].tell = lambda sms: None  # type: ignore[method-assign]
         self.open(settings, net=net)
 
-    def knock(self, fields: dict[str, Any], kind: str = FORM) -> None:
+    def call(self, fields: dict[str, Any], kind: str = FORM) -> None:
         body = json.dumps(fields).encode()
         if kind == FORM:
             body = urlencode(fields).encode()
@@ -486,7 +486,7 @@ class HintTests(JournalTestCase):
         self.begin(textlocal(base_url=CLOUDS))
         self.send(message())
         self.net.advance(4)
-        self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
+        self.call({"number": "79001234567", "status": "D", "customID": "g1"})
         first, last = self.rig.recorder.receipts
         self.assertEqual((first.verified, first.message_id), (False, "g1"))
         self.assertIn("status=D", first.raw)
@@ -499,7 +499,7 @@ class HintTests(JournalTestCase):
         self.sandbox.network.unreachable = frozenset({"79001234567"})
         self.send(message())
         self.net.advance(4)
-        self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
+        self.call({"number": "79001234567", "status": "D", "customID": "g1"})
         self.assertEqual(self.states()[-1], "undelivered")
         self.assertNotIn("delivered", self.states())
         counts = self.rig.channel.describe()["counts"]
@@ -510,12 +510,12 @@ class HintTests(JournalTestCase):
         self.begin(textlocal(base_url=CLOUDS))
         self.send(message())
         self.net.advance(4)
-        self.knock({"number": "79001234567", "status": "D", "customID": "old"})
+        self.call({"number": "79001234567", "status": "D", "customID": "old"})
         self.assertEqual(self.states()[-1], "delivered")
         self.begin(textlocal(base_url=CLOUDS))
         for name in ("g1", "g2"):
             self.send(message(id=name))
-        self.knock({"number": "79001234567", "status": "D", "customID": "old"})
+        self.call({"number": "79001234567", "status": "D", "customID": "old"})
         counts = self.rig.channel.describe()["counts"]
         self.assertEqual(counts, {"receipt for nobody": 1})
         self.assertEqual(self.rig.recorder.receipts[0].message_id, "old")
@@ -546,7 +546,7 @@ class HintTests(JournalTestCase):
         self.net.advance(700)
         self.assertEqual(self.questions(), 1)
         self.assertIn("Unknown command", self.rig.channel.describe()["reason"])
-        self.knock({"number": "79001234567", "status": "D", "customID": "g1"})
+        self.call({"number": "79001234567", "status": "D", "customID": "g1"})
         self.assertEqual(self.states()[-1], "delivered")
         self.assertFalse(self.rig.recorder.receipts[-1].verified)
         # without a receipt the journal settles the message after three days
@@ -563,7 +563,7 @@ class HintTests(JournalTestCase):
         self.net.advance(4)
         before = self.questions()
         fields = {"requestId": outcome.provider_ids[0], "status": "DELIVERED"}
-        self.knock(fields, "application/json")
+        self.call(fields, "application/json")
         self.assertEqual(self.questions(), before + 1)
         (receipt,) = self.rig.recorder.receipts
         self.assertEqual(
@@ -575,9 +575,7 @@ class HintTests(JournalTestCase):
         """Ids that we never sent are not asked for, however many come."""
         self.begin(tyntec(base_url=CLOUDS))
         for n in range(50):
-            self.knock(
-                {"requestId": f"x{n}", "status": "DELIVERED"}, "application/json"
-            )
+            self.call({"requestId": f"x{n}", "status": "DELIVERED"}, "application/json")
         self.assertEqual((self.questions(), self.rig.recorder.receipts), (0, []))
 
     def test_ty13_a_question_that_comes_too_early(self) -> None:

@@ -323,11 +323,11 @@ class RobustnessTests(SynchronousTestCase):
         st.text(max_size=30),
     )
     def test_any_webhook_is_told_denied_or_their_fault(
-        self, door: WebhookKind, kind: str, method: str, body: bytes, query: str
+        self, endpoint: WebhookKind, kind: str, method: str, body: bytes, query: str
     ) -> None:
         """Never another exception."""
         hook = Webhook(
-            kind=door,
+            kind=endpoint,
             method=method,
             url=f"https://x.example/?{query}",
             headers=(("content-type", kind),),

@@ -1,4 +1,4 @@
-"""The webhook doors: what is refused, and when a webhook is answered."""
+"""Webhook endpoints: what is refused, and when a webhook is answered."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ JSON = "application/json"
 
 
 class WebhookTestCase(SynchronousTestCase):
-    """One started channel, and a provider that knocks at its doors."""
+    """One started channel, and a provider that calls its webhooks."""
 
     def open(self, settings: CloudSettings, **changes: Any) -> ChannelRig:
         self.rig = ChannelRig(settings, **changes).start()
         self.net = self.rig.net
         return self.rig
 
-    def knock(
+    def call(
         self,
         path: str,
         body: bytes = b"",
@@ -73,7 +73,7 @@ class WebhookTestCase(SynchronousTestCase):
             self.assertEqual(answer.body, b"")
         return answer
 
-    def twilio(self, door: str = "status", **changes: str) -> HttpAnswer:
+    def twilio(self, endpoint: str = "status", **changes: str) -> HttpAnswer:
         """Knock as Twilio does."""
         pairs = {
             "MessageSid": "SM1",
@@ -84,13 +84,13 @@ class WebhookTestCase(SynchronousTestCase):
             "AccountSid": ACCOUNT,
             **changes,
         }
-        path = f"{door}?m=g1" if door == "status" else door
+        path = f"{endpoint}?m=g1" if endpoint == "status" else endpoint
         signed = signature("tok", f"{PUBLIC}/sms/ch/{path}", list(pairs.items()))
         body = urlencode(pairs).encode()
-        return self.knock(path, body, X_Twilio_Signature=signed)
+        return self.call(path, body, X_Twilio_Signature=signed)
 
     def vonage(
-        self, nonce: str = "n1", door: str = "status", **changes: str
+        self, nonce: str = "n1", endpoint: str = "status", **changes: str
     ) -> HttpAnswer:
         """Knock as the SMS API does."""
         fields = {
@@ -105,7 +105,7 @@ class WebhookTestCase(SynchronousTestCase):
         }
         secret = "abcdefghijklmnopqrstuvwxyz012345"
         fields["sig"] = sms_signature(fields, secret, "md5hash")
-        return self.knock(door, urlencode(fields).encode())
+        return self.call(endpoint, urlencode(fields).encode())
 
 
 class TwilioDoorTests(WebhookTestCase):
@@ -150,14 +150,14 @@ class TwilioDoorTests(WebhookTestCase):
         """Nothing is told, and the reason is not echoed."""
         body = urlencode({"MessageSid": "SM1", "AccountSid": ACCOUNT}).encode()
         for headers in ({}, {"X_Twilio_Signature": "x"}):
-            self.assertEqual(self.knock("status?m=g1", body, **headers).status, 403)
+            self.assertEqual(self.call("status?m=g1", body, **headers).status, 403)
         self.assertEqual(self.rig.recorder.receipts, [])
 
     def test_tw19_a_body_over_64_kib_is_413(self) -> None:
         """One octet too many is enough, and nothing is parsed."""
         for size in (MOST_OCTETS + 1, 200_000):
-            self.assertEqual(self.knock("status", b"a" * size).status, 413)
-        self.assertEqual(self.knock("status", b"a" * MOST_OCTETS).status, 403)
+            self.assertEqual(self.call("status", b"a" * size).status, 413)
+        self.assertEqual(self.call("status", b"a" * MOST_OCTETS).status, 403)
 
     def test_tw19_an_endless_chunked_body_is_cut_off(self) -> None:
         """Memory stays flat, and the connection is closed."""
@@ -190,11 +190,11 @@ class TwilioDoorTests(WebhookTestCase):
     def test_tw20_types_that_are_not_taken_are_415(self) -> None:
         """multipart, plain text, nothing; JSON without the hash of its body."""
         for kind in ("multipart/form-data; boundary=x", "text/plain", "", JSON):
-            self.assertEqual(self.knock("status", b"{}", kind).status, 415, kind)
+            self.assertEqual(self.call("status", b"{}", kind).status, 415, kind)
 
     def test_methods_that_are_not_taken_are_405(self) -> None:
         """With the ones that are."""
-        answer = self.knock("status", b"", "", "PUT")
+        answer = self.call("status", b"", "", "PUT")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST, GET"))
 
     def test_tw25_when_the_journal_is_away_twilio_comes_again(self) -> None:
@@ -226,13 +226,13 @@ class TwilioDoorTests(WebhookTestCase):
             (f"{PUBLIC}/sms/ch/status?m=%67", 403),
         ):
             signed = signature("tok", address, list(pairs.items()))
-            answer = self.knock("status?m=%67", body, X_Twilio_Signature=signed)
+            answer = self.call("status?m=%67", body, X_Twilio_Signature=signed)
             self.assertEqual(answer.status, status, address)
 
     def test_paths_that_are_not_there(self) -> None:
         """A longer path, or another door, is 404."""
         for path in ("status/x", "status/x/y"):
-            self.assertEqual(self.knock(path, b"a=1").status, 404)
+            self.assertEqual(self.call(path, b"a=1").status, 404)
 
     def test_a_caller_that_is_gone_is_not_answered(self) -> None:
         """What it told is still written down."""
@@ -319,22 +319,22 @@ class VonageDoorTests(WebhookTestCase):
     def test_vs16_too_big_or_of_another_type(self) -> None:
         """65 KiB is 413; text/plain is 415."""
         self.open(vonage())
-        self.assertEqual(self.knock("status", b"a" * 66560).status, 413)
-        self.assertEqual(self.knock("status", b"a=1", "text/plain").status, 415)
+        self.assertEqual(self.call("status", b"a" * 66560).status, 413)
+        self.assertEqual(self.call("status", b"a=1", "text/plain").status, 415)
 
     def test_vs09_a_get_is_a_webhook_too(self) -> None:
         """Without a body and without a type."""
         self.open(vonage(signature_secret=None, webhook_token=TOKEN))
         query = urlencode({"messageId": "A1", "status": "delivered"})
-        answer = self.knock(f"status/{TOKEN}?{query}", b"", "", "GET")
+        answer = self.call(f"status/{TOKEN}?{query}", b"", "", "GET")
         self.assertEqual(answer.status, 200)
         self.assertEqual(self.rig.recorder.receipts[0].provider_id, "A1")
 
     def test_vm04_a_missing_token_is_503_and_a_wrong_one_401(self) -> None:
         """503 makes Vonage repeat what it failed to sign."""
         self.open(vonage(api="messages"))
-        self.assertEqual(self.knock("status", b"{}", JSON).status, 503)
-        wrong = self.knock("status", b"{}", JSON, Authorization="Bearer a.b")
+        self.assertEqual(self.call("status", b"{}", JSON).status, 503)
+        wrong = self.call("status", b"{}", JSON, Authorization="Bearer a.b")
         self.assertEqual(wrong.status, 401)
 
     def test_vm05_a_token_is_told_once(self) -> None:
@@ -350,11 +350,11 @@ class VonageDoorTests(WebhookTestCase):
         secret = "abcdefghijklmnopqrstuvwxyz012345"
         token = "Bearer " + jwt.encode(claims, secret, algorithm="HS256")
         for _ in range(2):
-            answer = self.knock("status", body, JSON, Authorization=token)
+            answer = self.call("status", body, JSON, Authorization=token)
             self.assertEqual(answer.status, 200)
         self.assertEqual(len(self.rig.recorder.receipts), 1)
         other = body.replace(b"delivered", b"rejected")
-        answer = self.knock("status", other, JSON, Authorization=token)
+        answer = self.call("status", other, JSON, Authorization=token)
         self.assertEqual(answer.status, 401)
 
 
@@ -387,32 +387,32 @@ class TokenDoorTests(WebhookTestCase):
         """Missing, wrong, or more than a token: nothing is told."""
         self.open(textlocal())
         for path in ("status", "status/", "status/wrong", f"status/{TOKEN}/x"):
-            self.assertEqual(self.knock(path, self.FIELDS).status, 404, path)
+            self.assertEqual(self.call(path, self.FIELDS).status, 404, path)
         self.assertEqual(self.rig.recorder.receipts, [])
-        self.assertEqual(self.knock(f"status/{TOKEN}", self.FIELDS).status, 200)
+        self.assertEqual(self.call(f"status/{TOKEN}", self.FIELDS).status, 200)
 
     def test_tl15_only_small_form_posts(self) -> None:
         """65 KiB is 413, JSON 415, GET 405."""
         self.open(textlocal())
         path = f"status/{TOKEN}"
-        self.assertEqual(self.knock(path, b"a" * 66560).status, 413)
-        self.assertEqual(self.knock(path, b"{}", JSON).status, 415)
-        self.assertEqual(self.knock(path, b"", "", "GET").status, 405)
+        self.assertEqual(self.call(path, b"a" * 66560).status, 413)
+        self.assertEqual(self.call(path, b"{}", JSON).status, 415)
+        self.assertEqual(self.call(path, b"", "", "GET").status, 405)
 
     def test_ty12_tokens_sizes_and_types(self) -> None:
         """Wrong token 404, 65 KiB 413, text/xml 415."""
         self.open(tyntec())
-        self.assertEqual(self.knock("status/x", b"{}", JSON).status, 404)
+        self.assertEqual(self.call("status/x", b"{}", JSON).status, 404)
         path = f"status/{TOKEN}"
-        self.assertEqual(self.knock(path, b"a" * 66560, JSON).status, 413)
-        self.assertEqual(self.knock(path, b"<a/>", "text/xml").status, 415)
+        self.assertEqual(self.call(path, b"a" * 66560, JSON).status, 413)
+        self.assertEqual(self.call(path, b"<a/>", "text/xml").status, 415)
 
     def test_ty11_broken_bodies_are_400(self) -> None:
         """Without a traceback."""
         self.open(tyntec())
         path = f"incoming/{TOKEN}"
         for body in (b"[]", b"null", b"[" * 10_000, b'{"message": 5}', b"\xff"):
-            self.assertEqual(self.knock(path, body, JSON).status, 400)
+            self.assertEqual(self.call(path, body, JSON).status, 400)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_ty10_when_the_journal_is_away_tyntec_comes_again(self) -> None:
@@ -421,18 +421,18 @@ class TokenDoorTests(WebhookTestCase):
         fields = {"from": "+79001234567", "to": "1", "message": "x", "requestId": "r1"}
         body = json.dumps(fields).encode()
         self.rig.recorder.down = True
-        self.assertEqual(self.knock(f"incoming/{TOKEN}", body, JSON).status, 503)
+        self.assertEqual(self.call(f"incoming/{TOKEN}", body, JSON).status, 503)
         self.rig.recorder.down = False
-        self.assertEqual(self.knock(f"incoming/{TOKEN}", body, JSON).status, 200)
+        self.assertEqual(self.call(f"incoming/{TOKEN}", body, JSON).status, 200)
         self.assertEqual(len(self.rig.recorder.inbounds), 1)
 
     def test_a_door_that_is_not_wanted_is_not_there(self) -> None:
         """inbound = none leaves the status door only."""
         self.open(textlocal(inbound="none"))
-        self.assertEqual(self.knock(f"incoming/{TOKEN}", b"a=1").status, 404)
+        self.assertEqual(self.call(f"incoming/{TOKEN}", b"a=1").status, 404)
 
     def test_before_the_start_webhooks_are_put_off(self) -> None:
         """A channel that is not started cannot write anything down."""
         self.rig = ChannelRig(textlocal(), net=Net())
         self.net = self.rig.net
-        self.assertEqual(self.knock(f"status/{TOKEN}", self.FIELDS).status, 503)
+        self.assertEqual(self.call(f"status/{TOKEN}", self.FIELDS).status, 503)

@@ -48,7 +48,7 @@ class WebhookTests(TestCase):
     def tearDown(self) -> None:
         self.gateway.end()
 
-    async def knock(self, path: str, body: bytes = INBOUND) -> int:
+    async def call(self, path: str, body: bytes = INBOUND) -> int:
         response = await treq.post(
             f"http://127.0.0.1:{self.port}/sms/uk/{path}",
             data=body,
@@ -62,12 +62,12 @@ class WebhookTests(TestCase):
     async def test_a_token_in_a_path_never_reaches_the_log(self) -> None:
         """Whatever is asked with it, and however that is answered."""
         answers = [
-            await self.knock(f"incoming/{TOKEN}"),
-            await self.knock(f"incoming/{TOKEN}", b"content=from+nobody"),
-            await self.knock(f"incoming/{TOKEN}", b"x" * 70000),
-            await self.knock(f"incoming/{TOKEN}/more"),
-            await self.knock(f"nowhere/{TOKEN}"),
-            await self.knock(f"incoming/{TOKEN}x"),
+            await self.call(f"incoming/{TOKEN}"),
+            await self.call(f"incoming/{TOKEN}", b"content=from+nobody"),
+            await self.call(f"incoming/{TOKEN}", b"x" * 70000),
+            await self.call(f"incoming/{TOKEN}/more"),
+            await self.call(f"nowhere/{TOKEN}"),
+            await self.call(f"incoming/{TOKEN}x"),
         ]
         self.assertEqual(answers, [200, 400, 413, 404, 404, 404])
         (event,) = await self.gateway.events()

@@ -33,7 +33,7 @@ ENVIRONMENT = {"PATH": os.environ.get("PATH", "")}
 
 @implementer(IChannelEvents)
 class EventsRecorder:
-    """The floors above: they write down, match by id, and can be slow or broken."""
+    """What is above a channel: writes down, matches by id, can be slow or broken."""
 
     def __init__(self) -> None:
         self.watch = Watch()

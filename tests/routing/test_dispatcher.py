@@ -102,7 +102,7 @@ class Case(SynchronousTestCase):
         return verdicts
 
     def refuse(self, message: Outbound) -> None:
-        """See that the door is closed to a message."""
+        """See that no message is taken."""
         accepting = self.dispatcher.intake.accept([(message, b"")])
         self.failureResultOf(accepting, Unavailable)
 
@@ -187,7 +187,7 @@ class WayTests(Case):
         self.assertEqual(self.hands["a"].ids, ["m1"])
 
     def test_an_expired_message_is_not_sent(self) -> None:
-        """It is rejected at the door."""
+        """It is rejected on arrival."""
         verdicts = self.accept(self.message(expires_at=999.0))
         self.assertEqual(verdicts[0].error.code, "gateway:expired")
         self.assertEqual(self.hands["a"].ids, [])
@@ -297,7 +297,7 @@ class WindowTests(Case):
         self.assertEqual(hand.ids, ids)
 
     def test_g35_a_full_backlog_takes_nothing(self) -> None:
-        """Over the mark the door is closed until nine tenths are left."""
+        """Over the mark nothing is taken until nine tenths are left."""
         hand = self.hands["a"]
         hand.down = "no bind"
         self.accept(*(self.message(f"m{n}") for n in range(50)))
@@ -1153,7 +1153,7 @@ class InboundTests(Case):
 
 class StopTests(Case):
     def test_stopping_takes_nothing_new(self) -> None:
-        """After stop the door is closed and the channels were told."""
+        """After stop nothing is taken and the channels were stopped."""
         self.run_to_end(self.dispatcher.stop(7.0))
         self.refuse(self.message())
         self.assertEqual(self.hands["a"].stopped, 7.0)

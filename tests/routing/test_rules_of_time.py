@@ -1,4 +1,4 @@
-"""When a message still leaves, when the door opens again, what a late word is worth."""
+"""When a message still leaves, when messages are taken again, what a late word is worth."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class DoorTests(Case):
         hand.answer()
 
     def waiting(self) -> tuple[int, bool]:
-        """Return how many wait, and whether the door is closed."""
+        """Return how many wait, and whether nothing is taken."""
         return sum(self.journal.backlog().values()), self.dispatcher.intake.full()
 
 
