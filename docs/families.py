@@ -1,6 +1,6 @@
 """``families.rst`` made from the profiles; ``make docs`` writes it, a test compares it.
 
-Knows reStructuredText and the profiles that gdemoi brings; every fact is a profile's own.
+Knows reStructuredText and the profiles; every fact is a profile's own.
 """
 
 from __future__ import annotations

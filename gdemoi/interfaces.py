@@ -246,10 +246,10 @@ class IJournal(Interface):
         """Read the outbox in order."""
 
     def cursor(name: str) -> Deferred[str | None]:
-        """Read a named bookmark (a publisher's, a poller's)."""
+        """Read a named cursor (a publisher's, a poller's)."""
 
     def set_cursor(name: str, value: str) -> Deferred[None]:
-        """Write a named bookmark."""
+        """Write a named cursor."""
 
     def on_events(listener: Callable[[int], None]) -> None:
         """Call `listener(last seq)` on the reactor thread after commits with events."""
@@ -267,7 +267,7 @@ class ChannelContext:
     public_url: str | None
     # mounts a resource at /sms/<channel>/ of the webhook server
     mount: Callable[[str, IResource], None]
-    # persistent bookmarks (poll cursors): the journal's
+    # persistent cursors (poll cursors): the journal's
     cursor: Callable[[str], Deferred[str | None]]
     set_cursor: Callable[[str, str], Deferred[None]]
 

@@ -1,6 +1,6 @@
 """What an account has used: its rate, its day, and what it sent a moment ago.
 
-The day's count is a bookmark of the journal, written before the messages that it
+The day's count is a cursor of the journal, written before the messages that it
 counts: a crash may count one that was not taken, never the other way round.
 """
 

@@ -28,7 +28,7 @@ log = Logger()
 LOOK_EVERY_S: Final = 10.0
 # Certificates are files that are replaced once in months.
 CERTIFICATES_EVERY_S: Final = 600.0
-# The bookmark that says what is on.
+# The cursor that says what is on.
 CURSOR: Final = "alerts"
 
 
@@ -36,10 +36,10 @@ class Bookmarks(Protocol):
     """What alerts ask of the journal: to remember what is on."""
 
     def cursor(self, name: str) -> Deferred[str | None]:
-        """Read a named bookmark."""
+        """Read a named cursor."""
 
     def set_cursor(self, name: str, value: str) -> Deferred[None]:
-        """Write a named bookmark."""
+        """Write a named cursor."""
 
 
 class Alerts:
@@ -53,7 +53,7 @@ class Alerts:
         self,
         alerts: Mapping[str, AlertSettings],
         gateway: Gateway,
-        bookmarks: Bookmarks,
+        cursors: Bookmarks,
         teller: Teller,
         clock: Any,
         *,
@@ -63,7 +63,7 @@ class Alerts:
     ) -> None:
         self.watch = Watch(dict(alerts))
         self._gateway = gateway
-        self._bookmarks = bookmarks
+        self._bookmarks = cursors
         self._teller = teller
         self._clock = clock
         self._folder = folder

@@ -2,12 +2,12 @@
 
 What it promises: docs/amqp.rst, "What holds when something breaks".
 
-Events are read from the journal after a bookmark, published with confirms, and
-the bookmark follows the last event that is confirmed together with all before
-it.  After a lost connection, reading begins again at the bookmark, so that some
+Events are read from the journal after a cursor, published with confirms, and
+the cursor follows the last event that is confirmed together with all before
+it.  After a lost connection, reading begins again at the cursor, so that some
 events are published twice, with the same event_id as message-id.
 
-The bookmark is written in batches: a crash costs repeats, never losses.
+The cursor is written in batches: a crash costs repeats, never losses.
 
 An event that no queue takes stops the stream: what is missing is asked to be
 declared again, and the event is published again, alone, until a queue takes it.
@@ -41,9 +41,9 @@ from gdemoi.interfaces import IJournal
 from gdemoi.tasks import Alarm, spawn
 
 CURSOR: Final = "amqp"
-# How long, and for how many events, a confirmed bookmark may stay unwritten.
-BOOKMARK_AFTER_S: Final = 0.5
-BOOKMARK_AFTER: Final = 2000
+# How long, and for how many events, a confirmed cursor may stay unwritten.
+CURSOR_AFTER_S: Final = 0.5
+CURSOR_AFTER: Final = 2000
 READ_AT_ONCE: Final = 500
 AGAIN_S: Final = 1.0
 STOP_LOOK_S: Final = 0.02
@@ -85,7 +85,7 @@ class _Sent(NamedTuple):
 
 
 class EventsPublisher:
-    """Reads, publishes, and moves the bookmark."""
+    """Reads, publishes, and moves the cursor."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class EventsPublisher:
             lost=self._lost,
         )
         # last event that the journal told of, that we read, that is confirmed
-        # with all before it, and that the bookmark names
+        # with all before it, and that the cursor names
         self._known = 0
         self._read = 0
         self._done = 0
@@ -131,7 +131,7 @@ class EventsPublisher:
         # bumped when all that is under way counts no more
         self._round = 0
         self._paused = True
-        self._bookmark = Alarm(clock, self._write_bookmark_soon)
+        self._cursor_timer = Alarm(clock, self._write_cursor_soon)
         self._again = Alarm(clock, self._start_again)
         # Up to here one is published at a time: what follows one that is held
         # would be published again and again with it.
@@ -141,7 +141,7 @@ class EventsPublisher:
         self._unroutable: dict[str, float] = {}
 
     async def attach(self, client: Client) -> None:
-        """Begin on a fresh connection, where the bookmark stands."""
+        """Begin on a fresh connection, where the cursor stands."""
         if self._written is None:
             self._written = int(await self._journal.cursor(CURSOR) or 0)
             self._done = self._written
@@ -174,17 +174,17 @@ class EventsPublisher:
         return self._publisher.unconfirmed()
 
     async def drain(self) -> None:
-        """Wait until everything known is published, and write the bookmark."""
+        """Wait until everything known is published, and write the cursor."""
         while self._known > self._done and not self._paused:
             await deferLater(self._clock, STOP_LOOK_S)
         await self.close()
 
     async def close(self) -> None:
-        """Write the bookmark and leave no timer."""
+        """Write the cursor and leave no timer."""
         self._paused = True
-        self._bookmark.cancel()
+        self._cursor_timer.cancel()
         self._again.cancel()
-        await self._write_bookmark()
+        await self._write_cursor()
 
     def resume(self) -> None:
         """Go on: the broker takes publishes again."""
@@ -305,7 +305,7 @@ class EventsPublisher:
             settled.remove(seq)
         self._done = seq
         self._flows()
-        self._bookmark_due()
+        self._cursor_due()
 
     def _failed(self, sent: _Sent, why: Unroutable | Declined) -> None:
         if isinstance(why, Unroutable) and self._may_pass(sent):
@@ -371,19 +371,19 @@ class EventsPublisher:
         self._half_done.clear()
         self._ready.clear()
 
-    # ---- the bookmark ----
+    # ---- the cursor ----
 
-    def _bookmark_due(self) -> None:
+    def _cursor_due(self) -> None:
         assert self._written is not None
-        if self._done - self._written >= BOOKMARK_AFTER:
-            self._write_bookmark_soon()
+        if self._done - self._written >= CURSOR_AFTER:
+            self._write_cursor_soon()
         else:
-            self._bookmark.set(self._clock.seconds() + BOOKMARK_AFTER_S)
+            self._cursor_timer.set(self._clock.seconds() + CURSOR_AFTER_S)
 
-    def _write_bookmark_soon(self) -> None:
-        spawn(self._write_bookmark(), self._log, "writing the bookmark")
+    def _write_cursor_soon(self) -> None:
+        spawn(self._write_cursor(), self._log, "writing the cursor")
 
-    async def _write_bookmark(self) -> None:
+    async def _write_cursor(self) -> None:
         done = self._done
         if self._written is None or done == self._written:
             return
@@ -392,8 +392,8 @@ class EventsPublisher:
             await self._journal.set_cursor(CURSOR, str(done))
         except Unavailable as fault:
             self._written = before
-            self._log.warn("the bookmark is not written: {fault}", fault=fault)
-            self._bookmark.set(self._clock.seconds() + BOOKMARK_AFTER_S)
+            self._log.warn("the cursor is not written: {fault}", fault=fault)
+            self._cursor_timer.set(self._clock.seconds() + CURSOR_AFTER_S)
 
 
 def _kind(event: OutboxEvent) -> str:

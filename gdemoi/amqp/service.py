@@ -39,7 +39,7 @@ from gdemoi.net.endpoints import HostEndpoint
 from gdemoi.net.hosts import Host, Hosts
 from gdemoi.net.reconnector import Backoff, Reconnector, ReconnectorState
 
-GOODBYE_S: Final = 3.0
+CLOSE_TIMEOUT_S: Final = 3.0
 # One attempt on all brokers may take this much longer than its parts: the lookup
 # of the name and the connection, each.
 _SLACK_S: Final = 1.0
@@ -172,7 +172,7 @@ class AmqpService:
             try:
                 await self._in_time(self._ingress.stop(), grace_s)
                 await self._in_time(self._events.drain(), grace_s)
-                await self._in_time(client.close_politely(), GOODBYE_S)
+                await self._in_time(client.close_politely(), CLOSE_TIMEOUT_S)
             except Unavailable as fault:
                 self._log.warn("no orderly end: {fault}", fault=fault)
         self._keeper.stop()

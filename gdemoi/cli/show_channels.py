@@ -27,7 +27,7 @@ _CHANNEL: Final = (
 )
 # What a line tells at a glance: values that speak for themselves, then named ones.
 _BARE: Final = ("number", "operator", "host")
-_GLANCE: Final = ("signal", "waiting", "round_trip_ms", "balance", "next_try_at")
+_SUMMARY: Final = ("signal", "waiting", "round_trip_ms", "balance", "next_try_at")
 _OF_LINES: Final = ("name", "state", "reason")
 # Ids that only --json tells: they say nothing at a glance.
 _LONG: Final = ("imei", "imsi", "iccid", "smsc", "status", "span")
@@ -151,7 +151,7 @@ def _next_try(channel: Json) -> str | None:
 
 
 def _line(channel: str, line: Json, every: bool) -> list[Text]:
-    more = _pairs(line) if every else _glance(line)
+    more = _pairs(line) if every else _summary(line)
     return [
         plain(f"{channel}/{line.get('name')}", "bold"),
         state_of(str(line.get("state"))),
@@ -159,12 +159,12 @@ def _line(channel: str, line: Json, every: bool) -> list[Text]:
     ]
 
 
-def _glance(line: Json) -> Iterable[str]:
+def _summary(line: Json) -> Iterable[str]:
     """Yield what fits beside the state: whose line it is, and what it does now."""
     for name in _BARE:
         if line.get(name):
             yield str(line[name])
-    for name in _GLANCE:
+    for name in _SUMMARY:
         if line.get(name):
             yield _measure(name, line[name])
     sent, limit = line.get("sent_today"), line.get("daily_limit")

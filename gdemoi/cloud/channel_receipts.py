@@ -147,7 +147,7 @@ class Confirmation:
             await self.up.receipt(hint)
         # an id that we never sent is not asked for: nobody can make us ask
         if message is not None:
-            self.messages.hasten(message, now)
+            self.messages.ask_soon(message, now)
             self.poller.wake()
 
     def _keep_unexpected(self, receipt: Receipt) -> None:
@@ -170,7 +170,7 @@ class Confirmation:
                 until=message.expires_at,
             )
             self.messages.add(found)
-            self.messages.hasten(found, now)
+            self.messages.ask_soon(found, now)
             self.poller.wake()
             return
         await self._settle(hint)

@@ -1,7 +1,7 @@
 """Messages that a provider has told no end of, and when to ask for it.
 
 It knows the schedule of questions, which message a hint speaks of, and how the
-list is written down in a bounded number of bookmarks; it asks nobody.  Time is an
+list is written down in a bounded number of cursors; it asks nobody.  Time is an
 argument.
 """
 
@@ -105,7 +105,7 @@ class OpenMessages:
         """Tell whether it is no use to go on asking."""
         return now > min(message.until + AFTER_VALIDITY_S, message.sent_at + GIVE_UP_S)
 
-    def hasten(self, message: OpenMessage, now: float) -> None:
+    def ask_soon(self, message: OpenMessage, now: float) -> None:
         """Ask at `now`, or earlier if that is planned already."""
         message.due = min(message.due, now)
         self._push(message)
@@ -191,7 +191,7 @@ class OpenMessages:
 
 
 def bucket_of(message_id: str) -> int:
-    """Return which of the bookmarks holds a message."""
+    """Return which of the cursors holds a message."""
     return crc32(message_id.encode("utf-8")) % BUCKETS
 
 

@@ -1,7 +1,7 @@
 """Asks a provider what became of messages, and what phones have sent.
 
 For installations that providers cannot reach, and to mend what webhooks lost.  It
-knows when to ask (`open_messages` has the schedule) and that a bookmark moves only
+knows when to ask (`open_messages` has the schedule) and that a cursor moves only
 after everything before it is written down; what is asked and answered is the
 provider's pure file.
 """
@@ -28,7 +28,7 @@ from gdemoi.message import FINAL, Error, Inbound, MessageState, Receipt
 from gdemoi.tasks import background, spawn
 
 IN_FLIGHT: Final = 2  # questions at once
-OVERLAP_S: Final = 600.0  # asked again before the bookmark, against late arrivals
+OVERLAP_S: Final = 600.0  # asked again before the cursor, against late arrivals
 # A provider may know a message only some time after it took it.
 YOUNG_S: Final = 60.0
 AGAIN_S: Final = 15.0
@@ -91,7 +91,7 @@ class Poller:
 
     async def _statuses(self) -> None:
         for bucket in range(BUCKETS):
-            self.messages.load(await self.cursor(self._bookmark(bucket)) or "[]")
+            self.messages.load(await self.cursor(self._cursor(bucket)) or "[]")
         while self._on:
             await self._until_due()
             due = self.messages.due(self.clock.seconds(), IN_FLIGHT)
@@ -158,7 +158,7 @@ class Poller:
     async def _missing(self, message: OpenMessage) -> None:
         now = self.clock.seconds()
         if now - message.sent_at <= YOUNG_S:
-            self.messages.hasten(message, now + AGAIN_S)
+            self.messages.ask_soon(message, now + AGAIN_S)
             return
         self.counts["unknown there"] += 1
         self.messages.close(message.message_id)
@@ -201,7 +201,7 @@ class Poller:
         """Write changed buckets down, one writer at a time."""
         if self.messages.dirty and not self._saving:
             self._saving = True
-            spawn(self._save(), log, "poll bookmarks")
+            spawn(self._save(), log, "poll cursors")
 
     async def kept(self) -> None:
         """Wait until what has changed so far is written down, or cannot be."""
@@ -236,7 +236,7 @@ class Poller:
         buckets = sorted(self.messages.dirty)
         self.messages.dirty.clear()
         writing = [
-            self.set_cursor(self._bookmark(bucket), self.messages.dump(bucket))
+            self.set_cursor(self._cursor(bucket), self.messages.dump(bucket))
             for bucket in buckets
         ]
         away: Unavailable | None = None
@@ -249,7 +249,7 @@ class Poller:
             self.messages.dirty.update(buckets)
             raise away
 
-    def _bookmark(self, bucket: int) -> str:
+    def _cursor(self, bucket: int) -> str:
         return f"cloud:{self.channel}:open:{bucket}"
 
     # -- what phones have sent ----------------------------------------------
@@ -296,7 +296,7 @@ class Poller:
         request = self.provider.inbound_request(source, since, until, now)
         newest = cursor
         for _ in range(MOST_PAGES):
-            # what raises here leaves the bookmark: everything is asked for again
+            # what raises here leaves the cursor: everything is asked for again
             answer = await self.http.send(request)
             page = self.provider.inbound_of(answer, request, now)
             if page.stopped is not None:

@@ -33,8 +33,8 @@ from gdemoi.cloud.exchange import (
 from gdemoi.cloud.reading import (
     FORM,
     JSON,
-    bare,
-    plussed,
+    with_plus,
+    without_plus,
 )
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.errors import OurFault
@@ -246,7 +246,7 @@ def not_international(to: str, who: str) -> Error | None:
 
 def not_digits(to: str, who: str) -> Error | None:
     """Return why `who`, which takes 7 to 15 digits, cannot send to a number, if so."""
-    if 7 <= len(bare(to)) <= 15:
+    if 7 <= len(without_plus(to)) <= 15:
         return None
     return Error("gateway:bad_number", f"{who} takes 7 to 15 digits")
 
@@ -481,8 +481,8 @@ class Provider(ABC, Generic[S]):
         return Inbound(
             channel=self.channel,
             account=self.account,
-            from_=plussed(from_),
-            to=None if to is None else plussed(to),
+            from_=with_plus(from_),
+            to=None if to is None else with_plus(to),
             text=text,
             dedup=f"{self.account}:{dedup}",
             **facts,

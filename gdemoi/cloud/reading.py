@@ -30,7 +30,7 @@ MOST_SEGMENTS: Final = 255
 _E164: Final = re.compile(r"[1-9][0-9]{6,14}").fullmatch
 
 
-def plussed(number: str) -> str:
+def with_plus(number: str) -> str:
     """Return an inbound number as all channels write it: digits of E.164 get a plus.
 
     Providers write international numbers without it; what begins with 0 is none.
@@ -39,7 +39,7 @@ def plussed(number: str) -> str:
     return f"+{digits}" if _E164(digits) else number
 
 
-def bare(number: str) -> str:
+def without_plus(number: str) -> str:
     """Return a number without its plus sign."""
     return number.removeprefix("+")
 

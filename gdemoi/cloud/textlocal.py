@@ -44,17 +44,17 @@ from gdemoi.cloud.provider import (
 )
 from gdemoi.cloud.reading import (
     FORM,
-    bare,
     count_of,
     fingerprint,
     mapping_of,
     mappings_of,
     number_of,
     objects_in,
-    plussed,
     price_sum,
     text_of,
     with_octets,
+    with_plus,
+    without_plus,
 )
 from gdemoi.cloud.settings import CloudSettings
 from gdemoi.errors import TheirFault
@@ -174,9 +174,9 @@ class Textlocal(Provider[TextlocalSettings]):
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /send/."""
         message = draft.message
-        fields = [("numbers", bare(message.to)), ("message", draft.text or "")]
+        fields = [("numbers", without_plus(message.to)), ("message", draft.text or "")]
         if draft.sender is not None:
-            fields.append(("sender", bare(draft.sender)))
+            fields.append(("sender", without_plus(draft.sender)))
         fields.append(("custom", message.id))
         if draft.callback is not None:
             fields.append(("receipt_url", draft.callback))
@@ -276,7 +276,7 @@ class Textlocal(Provider[TextlocalSettings]):
             word,
             word if word in STATUS_TEXTS else None,
             STATUS_TEXTS.get(word),
-            about=plussed(number) if number else None,
+            about=with_plus(number) if number else None,
             message_id=reference,
             verified=verified,
             raw=f"status={word} number={number}",

@@ -148,7 +148,7 @@ class GoipChannel:
         now = self._clock.seconds()
         if any(line.unusable(now) is None for line in self.lines.values()):
             return None
-        return self.session.standing(now)[1]
+        return self.session.state_at(now)[1]
 
     def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Make a message ready for any line, or for that of its sender."""
@@ -191,7 +191,7 @@ class GoipChannel:
     def describe(self) -> dict[str, Any]:
         """Return state, lines and counters."""
         now = self._clock.seconds()
-        state, reason = self.session.standing(now)
+        state, reason = self.session.state_at(now)
         if self._port.port is None:
             state, reason = ChannelState.DOWN, self._port.why
         sender = self.session.sender

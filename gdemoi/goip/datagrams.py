@@ -214,7 +214,7 @@ def is_number(number: str) -> bool:
     return _NUMBER.match(number) is not None and number.isascii()
 
 
-def spell(number: str, form: NumberFormat, country_code: str, trunk: str) -> str:
+def in_line_form(number: str, form: NumberFormat, country_code: str, trunk: str) -> str:
     """Return `number` (``+E.164`` or a short number) in the line's form.
 
     Short numbers, which have no plus, are never changed.
@@ -226,7 +226,7 @@ def spell(number: str, form: NumberFormat, country_code: str, trunk: str) -> str
     return number[1:] if form == "noplus" else number
 
 
-def unspell(number: str, form: NumberFormat, country_code: str, trunk: str) -> str:
+def to_e164(number: str, form: NumberFormat, country_code: str, trunk: str) -> str:
     """Return the ``+E.164`` form of a number that came from this line.
 
     What does not look like a whole number comes back as it was.

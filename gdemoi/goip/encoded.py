@@ -87,7 +87,7 @@ def prepare(
         data_coding=0 if plain else 8,
         sender=None if line is None else line.number or line.name,
         line=None if bound is None else bound.name,
-        shown_number=message.to if line is None else line.spelled(message.to),
+        shown_number=message.to if line is None else line.in_line_form(message.to),
     )
 
 

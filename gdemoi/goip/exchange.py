@@ -188,7 +188,7 @@ class Exchange:
         if self.deadline is None or now < self.deadline:
             return []
         if self.stage is ExchangeStage.DONE:
-            return self._farewell(now)
+            return self._release_line(now)
         if now >= self._limit_at:
             return self._give_up(now, f"no end in {self.timers.session_limit_s:g} s")
         if not self.waited:
@@ -275,12 +275,12 @@ class Exchange:
             return []
         self.complaint = reported
         if reported == "SENDID":
-            return self._unknown_there(now)
+            return self._exchange_lost(now)
         if reported == "GSM_LOGOUT":
             refused = SmsNotSent(
                 "GSM_LOGOUT", "the line is not on its network", 0.0, True
             )
-            return self._refused_unheard(refused, now)
+            return self._refused_after_send(refused, now)
         if self.stage is ExchangeStage.SUBMIT:
             # about an earlier step, or unclear: the answer to the next poll decides
             self.unexpected += 1
@@ -291,14 +291,14 @@ class Exchange:
             refused = SmsNotSent("ERROR", f"rejected: {reported}", BUSY_DEVICE_S)
         return self._finish(refused, now)
 
-    def _refused_unheard(self, refused: SmsNotSent, now: float) -> list[bytes]:
+    def _refused_after_send(self, refused: SmsNotSent, now: float) -> list[bytes]:
         """Believe a refusal after SEND only if nothing can have been lost."""
         if self.sends > 1 or self.waited:
             why = f"{refused.why}, after SEND"
             return self._finish(SmsUncertain(why, unclear=True), now)
         return self._finish(refused, now)
 
-    def _unknown_there(self, now: float) -> list[bytes]:
+    def _exchange_lost(self, now: float) -> list[bytes]:
         if self.sends > 1 or self.waited:
             why = "the device lost the exchange"
             return self._finish(SmsUncertain(why, unclear=True), now)
@@ -317,7 +317,7 @@ class Exchange:
         self.result = result
         return self._enter(ExchangeStage.DONE, now)
 
-    def _farewell(self, now: float) -> list[bytes]:
+    def _release_line(self, now: float) -> list[bytes]:
         """Release the line after one timeout; go on saying DONE for a while.
 
         A DONE that is lost would keep one of the device's five exchanges.

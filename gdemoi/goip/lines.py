@@ -21,10 +21,10 @@ from gdemoi.goip.datagrams import (
     NumberFormat,
     Push,
     agree,
+    in_line_form,
     is_number,
-    spell,
     tail,
-    unspell,
+    to_e164,
 )
 from gdemoi.goip.exchange import Exchange, LineCommand
 from gdemoi.goip.receipts import SentTable
@@ -89,7 +89,7 @@ class Line:
     # SMS that the network refused, one after the other
     failures: int = 0
     # exchanges to which the line did not do its part, since its last success
-    troubles: int = 0
+    failed_sends: int = 0
     # what is being sent, what waits, and when the next may begin
     exchange: Exchange | None = None
     waiting: deque[GoipJob] = field(factory=deque)
@@ -183,7 +183,7 @@ class Line:
 
     # -- sending -----------------------------------------------------------
 
-    def standing(self, now: float) -> tuple[ChannelState, str]:
+    def state_at(self, now: float) -> tuple[ChannelState, str]:
         """Return (up | degraded | down, reason)."""
         if not self.alive:
             why = "no keepalive" if self.seen_at else "no keepalive yet"
@@ -198,7 +198,7 @@ class Line:
         """Return why nothing can be sent over it now."""
         if not self.settings.enabled:
             return "not enabled"
-        state, reason = self.standing(now)
+        state, reason = self.state_at(now)
         if state != ChannelState.UP:
             return reason
         if self.is_spent(now):
@@ -235,7 +235,7 @@ class Line:
 
     def works(self) -> None:
         """The line has sent an SMS: forget its failures, and the suspension."""
-        self.failures = self.troubles = 0
+        self.failures = self.failed_sends = 0
         self.suspended_until = 0.0
 
     @property
@@ -247,19 +247,19 @@ class Line:
     @property
     def on_trial(self) -> bool:
         """Whether one SMS is trying the line out, and others better go elsewhere."""
-        return self.troubles > 0 and self.busy
+        return self.failed_sends > 0 and self.busy
 
-    def spelled(self, number: str) -> str:
+    def in_line_form(self, number: str) -> str:
         """Return a number in the form that this line's operator wants."""
         given = self.settings
         form: NumberFormat = given.number_format  # type: ignore[assignment]
-        return spell(number, form, given.country_code, given.trunk_prefix)
+        return in_line_form(number, form, given.country_code, given.trunk_prefix)
 
-    def unspelled(self, number: str) -> str:
+    def to_e164(self, number: str) -> str:
         """Return the international form of a number that the device wrote."""
         given = self.settings
         form: NumberFormat = given.number_format  # type: ignore[assignment]
-        return unspell(number, form, given.country_code, given.trunk_prefix)
+        return to_e164(number, form, given.country_code, given.trunk_prefix)
 
 
 # -- which line sends --------------------------------------------------------
@@ -386,7 +386,7 @@ _SHOWN: Final = frozenset({"num", "signal", "gsm_status", *_WORDS})
 
 def line_view(line: Line, now: float) -> dict[str, Any]:
     """Return the present state of one line: JSON-ready, no secrets."""
-    state, reason = line.standing(now)
+    state, reason = line.state_at(now)
     unusable = line.unusable(now)
     if state == ChannelState.UP and unusable is not None:
         state, reason = ChannelState.DEGRADED, unusable

@@ -119,7 +119,7 @@ def receipt_received(
         line.name,
         sms_no,
         status,
-        line.unspelled(number) if known is None else known.to,
+        line.to_e164(number) if known is None else known.to,
         line.sent.keys(sms_no, number, now),
         known is not None,
         f"DELIVER sms_no:{sms_no};state:{status};num:{number}",

@@ -222,7 +222,7 @@ class GoipSender:
         sendid = self.new_sendid()
         exchange = Exchange(
             sendid,
-            line.spelled(job.to).encode("ascii"),
+            line.in_line_form(job.to).encode("ascii"),
             job.text,
             line.password,
             self._exchange_timers,
@@ -313,7 +313,7 @@ class GoipSender:
         if result.logged_out:
             line.gsm_status = "LOGOUT"
             # its next keepalive is believed, unless it was wrong before
-            pause_s = BUSY_DEVICE_S / 2 if line.troubles else 0.0
+            pause_s = BUSY_DEVICE_S / 2 if line.failed_sends else 0.0
         self._back_off(line, result.why, pause_s, now)
 
     def _back_off(self, line: Line, why: str, first_s: float, now: float) -> None:
@@ -322,8 +322,8 @@ class GoipSender:
         Its keepalives may be good all the while: only an SMS that goes out proves
         that it works.
         """
-        self._suspend(line, why, first_s * 2.0 ** min(line.troubles, 10), now)
-        line.troubles += 1
+        self._suspend(line, why, first_s * 2.0 ** min(line.failed_sends, 10), now)
+        line.failed_sends += 1
 
     def _suspend(self, line: Line, why: str, pause_s: float, now: float) -> None:
         if pause_s:
@@ -334,7 +334,7 @@ class GoipSender:
         """Suspend a line that fails again and again: it would take every SMS first."""
         line.failures += 1
         # it spoke, whatever it said
-        line.troubles = 0
+        line.failed_sends = 0
         if code in LINE_TROUBLE or line.failures >= FAILURES_LIMIT:
             more = max(0, line.failures - FAILURES_LIMIT)
             pause_s = FAILING_FIRST_S * 2.0 ** min(more, 10)

@@ -80,7 +80,7 @@ class GoipSession:
         self._out: list[tuple[bytes, Address]] = []
         self._commands: dict[int, tuple[Line, LineCommand]] = {}
         self._early = EarlyReceipts()
-        self._stood: dict[str, str] = {}
+        self._last_states: dict[str, str] = {}
         self.sender = GoipSender(
             settings, self.lines, self._timers, random, self._write
         )
@@ -184,7 +184,7 @@ class GoipSession:
             events += self._look(line, now)
         return events
 
-    def standing(self, now: float) -> tuple[ChannelState, str]:
+    def state_at(self, now: float) -> tuple[ChannelState, str]:
         """Return the state of the whole: up, degraded or down, and why."""
         usable = [line for line in self.lines.values() if not line.unusable(now)]
         total = len(self.lines)
@@ -264,7 +264,7 @@ class GoipSession:
             return []
         line.received_total += 1
         raw = srcnum.decode("utf-8", "replace")
-        sender = line.unspelled(raw)
+        sender = line.to_e164(raw)
         if sender:
             self.sender.affinity.note(sender, line.name)
         recvid = push.count.decode("ascii")
@@ -392,10 +392,10 @@ class GoipSession:
 
     def _look(self, line: Line, now: float) -> list[SessionEvent]:
         """Tell a line's new standing, and let its jobs go or move."""
-        state, reason = line.standing(now)
-        if self._stood.get(line.name, ChannelState.DOWN) == state:
+        state, reason = line.state_at(now)
+        if self._last_states.get(line.name, ChannelState.DOWN) == state:
             return []
-        self._stood[line.name] = state
+        self._last_states[line.name] = state
         events: list[SessionEvent] = [LineStateChanged(line.name, state, reason)]
         return events + self.sender.advance(line, now)
 

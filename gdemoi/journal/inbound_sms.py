@@ -134,8 +134,8 @@ def _text_of(
         return None
     coding = parts[0].charset
     if octets and all(part.charset == coding for part in parts):
-        if coding == "ucs2" and charsets.marked(b"".join(octets)):
-            return charsets.decode(charsets.remarked(octets), coding)
+        if coding == "ucs2" and charsets.has_mark(b"".join(octets)):
+            return charsets.decode(charsets.joined_with_mark(octets), coding)
         if coding not in _PACKED and complete:
             return charsets.decode(b"".join(octets), coding)
     return "".join(texts)
@@ -257,7 +257,9 @@ def flush_incomplete(transaction: Transaction, until: float, limit: int) -> int:
 def report_inbound(transaction: Transaction, inbound: Inbound, inbound_id: str) -> None:
     """Put an inbound SMS into the outbox."""
     if inbound.text is not None:
-        inbound = msgspec.structs.replace(inbound, text=charsets.unmarked(inbound.text))
+        inbound = msgspec.structs.replace(
+            inbound, text=charsets.without_mark(inbound.text)
+        )
     event_id = transaction.new_id()
     body = inbound_body(inbound, inbound_id, event_id)
     transaction.publish(f"inbound.{inbound.channel}", event_id, body)

@@ -62,7 +62,7 @@ DAY_S: Final = 86_400.0
 BEAT_S: Final = 5.0
 # Longer than any commit takes; a lock that is not ours is waited for 5 s.
 SILENT_S: Final = 3.0
-# The bookmark that says what was lost, for the status.
+# The cursor that says what was lost, for the status.
 LOST: Final = "lost"
 # Where an event names a channel and is about all of them.
 NO_CHANNEL: Final = "-"
@@ -389,7 +389,7 @@ class Journal:
         return self._writes.put(_write_event, self._transaction, key, body)
 
     def set_cursor(self, name: str, value: str) -> Deferred[None]:
-        """Write a named bookmark."""
+        """Write a named cursor."""
         return self._writes.put(self._transaction.set_cursor, name, value)
 
     # --- trackers --------------------------------------------------------
@@ -486,7 +486,7 @@ class Journal:
         return self._reads.put(self._queries.events, after, limit)
 
     def cursor(self, name: str) -> Deferred[str | None]:
-        """Read a named bookmark."""
+        """Read a named cursor."""
         return self._reads.put(self._queries.cursor, name)
 
     def on_events(self, listener: Callable[[int], None]) -> None:

@@ -214,7 +214,7 @@ class Queries:
         return int(rows[0][0]) if rows else 0
 
     def cursor(self, name: str) -> str | None:
-        """Read a bookmark."""
+        """Read a cursor."""
         c = s.cursors.c
         rows = self._database.select(
             select(c.value).where(c.owner == self._owner, c.name == name)

@@ -412,10 +412,11 @@ class Statements:
             .offset(_zero),
             ["_now", "_limit"],
         )
-        marked = upsert(cursors)
+        written = upsert(cursors)
         self.put_cursor = self._insert(
-            marked.on_conflict_do_update(
-                index_elements=["owner", "name"], set_={"value": marked.excluded.value}
+            written.on_conflict_do_update(
+                index_elements=["owner", "name"],
+                set_={"value": written.excluded.value},
             ),
             c.keys(),
         )

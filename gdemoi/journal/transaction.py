@@ -413,7 +413,7 @@ class Transaction:
         self.database.run(self.statements.delete_message, (entry.n,))
 
     def set_cursor(self, name: str, value: str) -> None:
-        """Move a bookmark."""
+        """Move a cursor."""
         self._cursor_rows[name] = value
 
 

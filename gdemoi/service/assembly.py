@@ -255,11 +255,11 @@ class GatewayService(Service):
     async def _see_that_all_listen(self) -> None:
         """Raise when a channel cannot open its port."""
         for one in self.configuration.channels:
-            fault = await self._deaf(one)
+            fault = await self._fault_of_listening(one)
             if fault is not None:
                 raise BadConfiguration([fault])
 
-    async def _deaf(self, one: ChannelSettings) -> Complaint | None:
+    async def _fault_of_listening(self, one: ChannelSettings) -> Complaint | None:
         """Return why a channel cannot open its port, if it has one and cannot."""
         channel = self.dispatcher.lanes[one.name].channel
         if not IListening.providedBy(channel):
@@ -417,7 +417,11 @@ class GatewayService(Service):
         made.channel.start(self.dispatcher)
         lane.pump()
         for one in self.configuration.channels:
-            fault = await self._deaf(one) if one.name == made.channel.name else None
+            fault = (
+                await self._fault_of_listening(one)
+                if one.name == made.channel.name
+                else None
+            )
             if fault is not None:
                 what = "{fault}; it is tried again and again"
                 log.error(what, fault=str(fault), each=True)

@@ -25,7 +25,7 @@ from gdemoi.routing.explain import explain
 from gdemoi.routing.lanes import Lane
 from gdemoi.service.masked import masked_event, masked_story
 
-# The bookmark that tells, after a restart, that an operator paused a channel.
+# The cursor that tells, after a restart, that an operator paused a channel.
 PAUSED = "paused:{}"
 # How long the journal may take to tell its figures.
 FIGURES_TIMEOUT_S: Final = 5.0

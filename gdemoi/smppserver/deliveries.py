@@ -2,10 +2,10 @@
 
 What it promises: docs/doors.rst, "Receipts and inbound SMS".
 
-Events are read from the journal after a bookmark of the client's own, oldest first, and
+Events are read from the journal after a cursor of the client's own, oldest first, and
 only while it has a bind that receives.  An event is settled when the client has
 answered all of its deliver_sm with ESME_ROK, when it has refused one three times, or
-when it is too old; the bookmark names how far was read, and what of it is unsettled.
+when it is too old; the cursor names how far was read, and what of it is unsettled.
 After a restart that is sent again: a client may get something twice, and nothing never.
 
 One that the client asks to have later waits by itself; those behind it go on.
@@ -163,15 +163,15 @@ class ClientDeliveries:
         self._again = Alarm(clock, self.pump)
 
     async def load(self, newest: int) -> None:
-        """Find the bookmark; a client that is new begins at `newest`."""
+        """Find the cursor; a client that is new begins at `newest`."""
         told = await self._journal.cursor(CURSOR.format(self.name))
         if told:
-            bookmark = msgspec.json.decode(told, type=_Bookmark)
-            for seq in bookmark.held:
+            cursor = msgspec.json.decode(told, type=_Bookmark)
+            for seq in cursor.held:
                 for event in await self._journal.events(seq - 1, 1):
                     if event.seq == seq:
                         self.offer(event)
-            self.position, self._written = bookmark.after, bookmark
+            self.position, self._written = cursor.after, cursor
         else:
             self.position = newest
             await self._write()
@@ -359,7 +359,7 @@ class ClientDeliveries:
         self._later = [one for one in self._later if one[2] is not delivery]
         heapq.heapify(self._later)
 
-    # -- the bookmark
+    # -- the cursor
 
     def _settle(self, delivery: PendingEvent) -> None:
         seq = delivery.event.seq
@@ -376,7 +376,7 @@ class ClientDeliveries:
         return _Bookmark(self.position, sorted(self._held))
 
     def _write_soon(self) -> None:
-        spawn(self._write(), self.log, "writing a client's bookmark")
+        spawn(self._write(), self.log, "writing a client's cursor")
 
     async def _write(self) -> None:
         present = self._present()
@@ -388,11 +388,11 @@ class ClientDeliveries:
             await self._journal.set_cursor(CURSOR.format(self.name), value)
         except Unavailable as fault:
             self._written = before
-            self.log.warn("the bookmark is not written: {fault}", fault=fault)
+            self.log.warn("the cursor is not written: {fault}", fault=fault)
             self._bookmark_due()
 
     async def close(self) -> None:
-        """Write the bookmark and leave no timer."""
+        """Write the cursor and leave no timer."""
         self._again.cancel()
         self._bookmark.cancel()
         await self._write()
@@ -421,7 +421,7 @@ class EventFeed:
         self._clock = clock
 
     def start(self, last: int) -> None:
-        """Begin; the clients know their bookmarks."""
+        """Begin; the clients know their cursors."""
         self._known = last
         self._journal.on_events(self._told)
         self.pump()

@@ -339,7 +339,7 @@ class SmppDoor:
         await self._until(lambda: not self._at_work)
 
     async def stop(self) -> None:
-        """Unbind from all clients, close, and write the bookmarks."""
+        """Unbind from all clients, close, and write the cursors."""
         self.closing = True
         for connection in self._connections():
             connection.unbind()

@@ -24,9 +24,9 @@ __all__ = [
     "decode",
     "encode",
     "fits",
-    "marked",
-    "remarked",
-    "unmarked",
+    "has_mark",
+    "joined_with_mark",
+    "without_mark",
 ]
 
 # What data_coding 0 may mean to a carrier; gsm7 is packed, gsm8 one septet an
@@ -184,7 +184,7 @@ def decode(
         return gsm7.decode(octets, single_shift, locking_shift)
     if charset == "ucs2":
         codec = "utf-16-le" if octets.startswith(_LITTLE) else "utf-16-be"
-        return (octets[2:] if marked(octets) else octets).decode(codec, "replace")
+        return (octets[2:] if has_mark(octets) else octets).decode(codec, "replace")
     if charset == "gsm7":
         septets = _unpacked(octets, fill_bits)
         return gsm7.decode(septets, single_shift, locking_shift)
@@ -195,18 +195,18 @@ def decode(
         return octets.decode("latin-1")
 
 
-def marked(octets: bytes) -> bool:
+def has_mark(octets: bytes) -> bool:
     """Tell whether UCS2 begins with a byte order mark (Unicode §23.8)."""
     return octets.startswith((_LITTLE, _BIG))
 
 
-def remarked(pieces: Sequence[bytes]) -> bytes:
+def joined_with_mark(pieces: Sequence[bytes]) -> bytes:
     """Return the octets of segments joined, with the first one's mark only."""
     mark = pieces[0][:2]
     return mark + b"".join(piece.removeprefix(mark) for piece in pieces)
 
 
-def unmarked(text: str) -> str:
+def without_mark(text: str) -> str:
     """Return a text without its byte order mark.
 
     U+FFFE is no character: it is the mark of UCS2 whose octets were read in the

@@ -57,7 +57,7 @@ _TABLES: Final[Mapping[Transliteration, Mapping[str, str]]] = {
 }
 
 # GOST: c, not cz, before the letters that begin so in Latin.
-_SOFTENING: Final = ("e", "i", "j", "y")
+_FRONT_VOWELS: Final = ("e", "i", "j", "y")
 
 
 def to_latin(text: str, table: Transliteration) -> str:
@@ -78,18 +78,18 @@ def to_latin(text: str, table: Transliteration) -> str:
                 written.append(char)
             continue
         after_letter = True
-        if latin == "cz" and _softened(letters, text, place):
+        if latin == "cz" and _before_front_vowel(letters, text, place):
             latin = "c"
         if char.isupper():
-            loud = len(latin) > 1 and _among_large(text, place)
-            latin = latin.upper() if loud else latin[:1].upper() + latin[1:]
+            all_capitals = len(latin) > 1 and _among_large(text, place)
+            latin = latin.upper() if all_capitals else latin[:1].upper() + latin[1:]
         written.append(latin)
     return "".join(written)
 
 
-def _softened(letters: Mapping[str, str], text: str, place: int) -> bool:
+def _before_front_vowel(letters: Mapping[str, str], text: str, place: int) -> bool:
     following = text[place + 1 : place + 2].lower()
-    return letters.get(following, following).startswith(_SOFTENING)
+    return letters.get(following, following).startswith(_FRONT_VOWELS)
 
 
 def _among_large(text: str, place: int) -> bool:

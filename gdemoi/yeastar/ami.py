@@ -207,7 +207,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _find_unexpected: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 # What ends a header, what Asterisk's command parser takes for its own, and what
 # a device would decode.
-UNSPEAKABLE_RAW: Final = frozenset('\r\n"\\%\x00')
+UNCARRIED_RAW: Final = frozenset('\r\n"\\%\x00')
 
 
 class Content(msgspec.Struct, frozen=True):

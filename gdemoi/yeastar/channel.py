@@ -64,7 +64,7 @@ _REASONS: Final = 3
 UNSURE_LIMIT: Final = 1000
 # A part of a message that was refused after others went out is tried again.
 PART_TRIES: Final = 3
-GOODBYE_S: Final = 2.0
+LOGOFF_TIMEOUT_S: Final = 2.0
 
 Connect = Callable[[Factory], Awaitable[IProtocol]]
 
@@ -144,7 +144,7 @@ class YeastarChannel:
             await self._for_at_most(self._idle, grace_s)
         conversation = self._reconnector.conversation
         if conversation is not None:
-            await self._for_at_most(conversation.log_off(), GOODBYE_S)
+            await self._for_at_most(conversation.log_off(), LOGOFF_TIMEOUT_S)
         self._reconnector.stop()
         left_s = max(0.0, grace_s - (self._clock.seconds() - began))
         await self._for_at_most(self._spool.emptied(), left_s)

@@ -30,7 +30,7 @@ from gdemoi.kit.unfit import (
 from gdemoi.message import Charset, MessageClass, Outbound, Progress
 from gdemoi.text import charset as charsets
 from gdemoi.text import segments as segmenting
-from gdemoi.yeastar.ami import UNSPEAKABLE_RAW, encode_text
+from gdemoi.yeastar.ami import UNCARRIED_RAW, encode_text
 from gdemoi.yeastar.settings import TEXT_LIMIT, YeastarSettings
 
 _is_number: Final = re.compile(r"\+?[0-9*#]{1,20}").fullmatch
@@ -128,7 +128,7 @@ def prepare(message: Outbound, settings: YeastarSettings) -> TgEncodedMessage:
     """Return the commands for `message`, or why a TG can never carry it."""
     _check(message, settings)
     text, charset = chosen(message)
-    char = _unspeakable(text, settings)
+    char = _first_uncarried(text, settings)
     if char is not None:
         why = f"{char!r} cannot be sent with encoding = {settings.encoding}"
         raise Unfit("unencodable", why)
@@ -158,9 +158,9 @@ def _check(message: Outbound, settings: YeastarSettings) -> None:
         raise Unfit("sender_not_allowed", f"no port has the number {message.from_!r}")
 
 
-def _unspeakable(text: str, settings: YeastarSettings) -> str | None:
+def _first_uncarried(text: str, settings: YeastarSettings) -> str | None:
     """Return the first character that a command line cannot hold."""
-    never = UNSPEAKABLE_RAW if settings.encoding == "raw" else _NUL
+    never = UNCARRIED_RAW if settings.encoding == "raw" else _NUL
     return next((char for char in text if char in never), None)
 
 

@@ -26,8 +26,8 @@ class MemoryOutbox:
 
     def __init__(self) -> None:
         self.rows: list[OutboxEvent] = []
-        self.bookmark: str | None = None
-        self.bookmarks = 0
+        self.cursor_value: str | None = None
+        self.cursor_writes = 0
         self.failing = False
         self._reported: list[Callable[[int], None]] = []
 
@@ -56,13 +56,13 @@ class MemoryOutbox:
         return succeed(self.rows[after : after + limit])
 
     def cursor(self, name: str) -> Deferred[str | None]:
-        return succeed(self.bookmark)
+        return succeed(self.cursor_value)
 
     def set_cursor(self, name: str, value: str) -> Deferred[None]:
         if self.failing:
             return fail(Unavailable("no disk"))
-        self.bookmark = value
-        self.bookmarks += 1
+        self.cursor_value = value
+        self.cursor_writes += 1
         return succeed(None)
 
     def on_events(self, listener: Callable[[int], None]) -> None:

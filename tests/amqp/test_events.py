@@ -53,7 +53,7 @@ class PublishingTests(EventsCase):
     def test_what_was_written_before_we_began(self) -> None:
         """Is published from the bookmark on."""
         self.add(5)
-        self.outbox.bookmark = "3"
+        self.outbox.cursor_value = "3"
         self.start()
         self.assertEqual(self.numbers(), [4, 5])
 
@@ -101,14 +101,14 @@ class PublishingTests(EventsCase):
         self.assertEqual(self.numbers(), [1, 2])
         self.assertEqual(self.numbers("back"), [1, 2])
         self.advance(1)
-        self.assertEqual(self.outbox.bookmark, "2")
+        self.assertEqual(self.outbox.cursor_value, "2")
 
     def test_a_reply_to_queue_that_is_gone_holds_up_nobody(self) -> None:
         """It was the platform's to keep."""
         self.start()
         self.add(2, reply_to="gone")
         self.advance(1)
-        self.assertEqual((self.numbers(), self.outbox.bookmark), ([1, 2], "2"))
+        self.assertEqual((self.numbers(), self.outbox.cursor_value), ([1, 2], "2"))
 
 
 class BookmarkTests(EventsCase):
@@ -116,11 +116,13 @@ class BookmarkTests(EventsCase):
         """Not one write per event."""
         self.start()
         self.add(100)
-        self.assertEqual(self.outbox.bookmarks, 0)
+        self.assertEqual(self.outbox.cursor_writes, 0)
         self.advance(0.5)
-        self.assertEqual((self.outbox.bookmark, self.outbox.bookmarks), ("100", 1))
+        self.assertEqual(
+            (self.outbox.cursor_value, self.outbox.cursor_writes), ("100", 1)
+        )
         self.add(2000)
-        self.assertEqual(self.outbox.bookmark, "2100")
+        self.assertEqual(self.outbox.cursor_value, "2100")
 
     def test_the_bookmark_waits_for_the_first_unconfirmed(self) -> None:
         """A later confirm does not carry it over a gap."""
@@ -131,10 +133,10 @@ class BookmarkTests(EventsCase):
         side.say(number, "basic", "ack", 3, False)
         side.say(number, "basic", "ack", 1, False)
         self.advance(1)
-        self.assertEqual(self.outbox.bookmark, "1")
+        self.assertEqual(self.outbox.cursor_value, "1")
         side.say(number, "basic", "ack", 2, False)
         self.advance(1)
-        self.assertEqual(self.outbox.bookmark, "3")
+        self.assertEqual(self.outbox.cursor_value, "3")
 
     def test_an_event_and_its_reply_in_any_order(self) -> None:
         """Both are needed."""
@@ -142,10 +144,10 @@ class BookmarkTests(EventsCase):
         self.broker.hold_confirms = True
         self.add(2, reply_to="gdemoi.invalid")
         [number] = [n for n, s in side.channels.items() if len(s.held) == 4]
-        for tag, bookmark in ((2, None), (3, None), (1, "1"), (4, "2")):
+        for tag, cursor_value in ((2, None), (3, None), (1, "1"), (4, "2")):
             side.say(number, "basic", "ack", tag, False)
             self.advance(1)
-            self.assertEqual(self.outbox.bookmark, bookmark)
+            self.assertEqual(self.outbox.cursor_value, cursor_value)
 
     def test_a_bookmark_that_cannot_be_written_is_written_later(self) -> None:
         """Publishing goes on."""
@@ -155,14 +157,14 @@ class BookmarkTests(EventsCase):
         self.advance(1)
         self.outbox.failing = False
         self.advance(1)
-        self.assertEqual(self.outbox.bookmark, "1")
+        self.assertEqual(self.outbox.cursor_value, "1")
 
     def test_stopping_writes_the_bookmark(self) -> None:
         """So that an orderly restart repeats nothing."""
         self.start()
         self.add(7)
         self.stop()
-        self.assertEqual(self.outbox.bookmark, "7")
+        self.assertEqual(self.outbox.cursor_value, "7")
 
 
 class TroubleTests(EventsCase):
@@ -184,7 +186,7 @@ class TroubleTests(EventsCase):
         self.add(3)
         self.advance(2)
         self.assertEqual(set(self.numbers()), {1, 2, 3})
-        self.assertEqual(self.outbox.bookmark, "3")
+        self.assertEqual(self.outbox.cursor_value, "3")
         self.assertEqual(self.numbers()[-3:], [1, 2, 3])
 
     def test_blocked_means_waiting(self) -> None:
@@ -231,7 +233,7 @@ class TroubleTests(EventsCase):
         self.assertEqual(self.service.status().passed, 3)
         self.add(1)
         self.advance(1)
-        self.assertEqual(self.outbox.bookmark, "4")
+        self.assertEqual(self.outbox.cursor_value, "4")
         self.broker.bindings = bindings
         self.add(1)
         self.assertEqual(self.numbers(), [5])
@@ -290,7 +292,7 @@ class TroubleTests(EventsCase):
         self.assertEqual(sorted(self.firsts()), expected)
         if "decline" not in steps:
             self.assertEqual(self.firsts(), expected)
-        self.assertEqual(self.outbox.bookmark or "0", str(len(expected)))
+        self.assertEqual(self.outbox.cursor_value or "0", str(len(expected)))
         self.stop()
         self.network.flush()
 
@@ -345,7 +347,7 @@ class VanishedTests(EventsCase):
             self.advance(1.25)
         self.assertEqual(self.numbers(), [5])
         self.assertEqual(self.service.status().passed, 0)
-        self.assertEqual(self.outbox.bookmark, "5")
+        self.assertEqual(self.outbox.cursor_value, "5")
 
     def test_what_must_arrive_is_never_passed(self) -> None:
         """With declare = no it is held, and told once as an error (A10)."""
@@ -369,7 +371,7 @@ class VanishedTests(EventsCase):
                 self.assertIn(key, errors[0])
                 self.assertIn("NO_ROUTE", self.service.status().stuck or "")
                 self.assertEqual(self.service.status().passed, 0)
-                self.assertIsNone(self.outbox.bookmark)
+                self.assertIsNone(self.outbox.cursor_value)
                 self.broker.bindings = bindings
                 self.advance(2)
                 queue = INBOUND if key.startswith("inbound") else STATUS
@@ -402,7 +404,7 @@ class VanishedTests(EventsCase):
         self.advance(70)
         self.broker.bindings = bindings
         self.advance(5)
-        self.assertEqual((self.numbers(), self.outbox.bookmark), ([1], "1"))
+        self.assertEqual((self.numbers(), self.outbox.cursor_value), ([1], "1"))
 
 
 class LagTests(EventsCase):
@@ -444,7 +446,7 @@ class LagTests(EventsCase):
         """The bookmark says from where on nothing has left."""
         for _ in range(5):
             self.event(30)
-        self.outbox.bookmark = "3"
+        self.outbox.cursor_value = "3"
         lag_s, behind = self.lag()
         self.assertAlmostEqual(lag_s, 30.0, delta=0.01)
         self.assertEqual(behind, 2)

@@ -149,7 +149,7 @@ class StoppingTests(ServiceCase):
         self.advance(1)
         self.successResultOf(stopping)
         self.assertEqual(side.acks, [("ack", 1, True)])
-        self.assertEqual(self.outbox.bookmark, "1")
+        self.assertEqual(self.outbox.cursor_value, "1")
         order = [
             call
             for call in self.broker.calls
@@ -168,7 +168,7 @@ class StoppingTests(ServiceCase):
         self.assertNoResult(stopping)
         self.advance(2)
         self.successResultOf(stopping)
-        self.assertIsNone(self.outbox.bookmark)
+        self.assertIsNone(self.outbox.cursor_value)
 
     def test_stopping_without_a_connection(self) -> None:
         """Ends at once."""

@@ -208,7 +208,7 @@ class KeptTests(SynchronousTestCase):
             elif what == 2:
                 messages.settle(f"p-{name}")
             elif what == 3 and (found := messages.by_provider(f"p-{name}")):
-                messages.hasten(found, now)
+                messages.ask_soon(found, now)
             else:
                 messages.due(now, 2)
             self.assertEqual(messages.next_due() is None, len(messages) == 0)

@@ -18,13 +18,13 @@ from gdemoi.cloud.reading import (
     mapping_of,
     mappings_of,
     number_of,
-    plussed,
     price_sum,
     read_json,
     read_repaired,
     redact,
     same,
     text_of,
+    with_plus,
 )
 from gdemoi.errors import TheirFault
 from tests.cloud.net import NOW
@@ -88,7 +88,7 @@ class ReadingTests(SynchronousTestCase):
             ("07911123456", "07911123456"),
             ("", ""),
         ):
-            self.assertEqual(plussed(number), read)
+            self.assertEqual(with_plus(number), read)
 
     def test_counts_of_segments_make_sense(self) -> None:
         """1 to 255; anything else is not known."""

@@ -24,16 +24,16 @@ class ToldTests(SynchronousTestCase):
         rig = Rig({"a": line_settings()})
         line = rig.channel.lines["a"]
         now = rig.clock.seconds()
-        self.assertEqual(line.standing(now), ("down", "no keepalive yet"))
+        self.assertEqual(line.state_at(now), ("down", "no keepalive yet"))
         rig.register("a", status="LOGOUT")
-        self.assertEqual(line.standing(now), ("degraded", "GSM LOGOUT"))
+        self.assertEqual(line.state_at(now), ("degraded", "GSM LOGOUT"))
         rig.register("a")
-        self.assertEqual(line.standing(now), ("up", ""))
+        self.assertEqual(line.state_at(now), ("up", ""))
         line.suspend("silent", now + 10)
-        self.assertEqual(line.standing(now + 9.9), ("degraded", "silent"))
-        self.assertEqual(line.standing(now + 10), ("up", ""))
+        self.assertEqual(line.state_at(now + 9.9), ("degraded", "silent"))
+        self.assertEqual(line.state_at(now + 10), ("up", ""))
         rig.pass_time(100)
-        self.assertEqual(line.standing(rig.clock.seconds()), ("down", "no keepalive"))
+        self.assertEqual(line.state_at(rig.clock.seconds()), ("down", "no keepalive"))
 
     def test_why_nobody_knows(self) -> None:
         """The reason of a doubt, and the line."""

@@ -14,6 +14,7 @@ from gdemoi.goip.datagrams import (
     agree,
     bulk_request,
     end_request,
+    in_line_form,
     is_number,
     line_request,
     not_taken,
@@ -24,9 +25,8 @@ from gdemoi.goip.datagrams import (
     push,
     registered,
     say,
-    spell,
     taken,
-    unspell,
+    to_e164,
 )
 
 forms: st.SearchStrategy[NumberFormat] = st.sampled_from(
@@ -204,16 +204,18 @@ class NumberTests(SynchronousTestCase):
     def test_spelling_comes_back(self, form: NumberFormat, national: int) -> None:
         """What a line is told in its form is read back as E.164."""
         number = f"+7{national}"
-        spelled = spell(number, form, "7", "8")
-        self.assertTrue(is_number(spelled))
-        self.assertEqual(unspell(spelled, form, "7", "8"), number)
-        self.assertTrue(agree(spelled, number))
+        sent = in_line_form(number, form, "7", "8")
+        self.assertTrue(is_number(sent))
+        self.assertEqual(to_e164(sent, form, "7", "8"), number)
+        self.assertTrue(agree(sent, number))
 
     @given(forms, st.sampled_from(["100", "2121", "MegaFon", "", "+"]))
     def test_short_numbers_and_names_stay(self, form: NumberFormat, given: str) -> None:
         """Service numbers and names are never respelled."""
-        self.assertEqual(spell(given, form, "7", "8").lstrip("+"), given.lstrip("+"))
-        self.assertEqual(unspell(given, form, "7", "8"), given)
+        self.assertEqual(
+            in_line_form(given, form, "7", "8").lstrip("+"), given.lstrip("+")
+        )
+        self.assertEqual(to_e164(given, form, "7", "8"), given)
 
     @given(st.text(max_size=25))
     def test_is_number_lets_no_word_in(self, number: str) -> None:

@@ -211,7 +211,7 @@ class RankTests(SynchronousTestCase):
         released: bool = False,
         today: int = 0,
         next_at: float = 0.0,
-        troubles: int = 0,
+        failed_sends: int = 0,
         usable: bool = True,
     ) -> Line:
         """Return a line in some state."""
@@ -224,7 +224,7 @@ class RankTests(SynchronousTestCase):
             )
         line.count(today, self.NOW)
         line.next_at = next_at
-        line.troubles = troubles
+        line.failed_sends = failed_sends
         return line
 
     def chosen(self, *lines: Line, **more: Any) -> str | None:
@@ -240,7 +240,7 @@ class RankTests(SynchronousTestCase):
             ({"today": 9, "next_at": 9e9}, {"usable": False}),
             (
                 {"waiting": 3, "busy": True, "today": 9, "next_at": 9e9},
-                {"troubles": 1, "busy": True},
+                {"failed_sends": 1, "busy": True},
             ),
             ({"today": 9, "next_at": 9e9}, {"waiting": 1}),
             ({"today": 9, "next_at": 9e9}, {"busy": True}),
@@ -260,7 +260,7 @@ class RankTests(SynchronousTestCase):
         b = self.line("b", next_at=0.0)
         self.assertEqual(self.chosen(b, a), "a")
         # trouble counts only while an SMS tries the line out
-        c = self.line("0", troubles=3)
+        c = self.line("0", failed_sends=3)
         self.assertEqual(self.chosen(b, a, c), "0")
 
     def test_the_line_that_the_phone_knows(self) -> None:
@@ -271,8 +271,8 @@ class RankTests(SynchronousTestCase):
             ({"waiting": 1}, False, "free"),
             ({"busy": True}, False, "known"),
             ({"usable": False}, True, "free"),
-            ({"troubles": 1, "busy": True}, True, "free"),
-            ({"troubles": 1}, True, "known"),
+            ({"failed_sends": 1, "busy": True}, True, "free"),
+            ({"failed_sends": 1}, True, "known"),
         ):
             known = self.line("known", **state)  # type: ignore[arg-type]
             found = self.chosen(free, known, known=known, patient=patient)
@@ -281,7 +281,7 @@ class RankTests(SynchronousTestCase):
     def test_the_only_line(self) -> None:
         """A line that is named, or must be kept, is the only choice."""
         free, gone = self.line("free"), self.line("gone", usable=False)
-        busy = self.line("busy", waiting=9, troubles=1, busy=True)
+        busy = self.line("busy", waiting=9, failed_sends=1, busy=True)
         self.assertIsNone(self.chosen(free, gone, bound=gone))
         self.assertEqual(self.chosen(free, busy, bound=busy), "busy")
         self.assertIsNone(self.chosen(free, gone, known=gone, required=True))

@@ -59,11 +59,11 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(off.unusable(0.0), "not enabled")
         self.assertEqual(line.unusable(0.0), "no keepalive yet")
         line.keepalive(keepalive(gsm_status=b"LOGOUT"), HOME, 0.0)
-        self.assertEqual(line.standing(0.0), ("degraded", "GSM LOGOUT"))
+        self.assertEqual(line.state_at(0.0), ("degraded", "GSM LOGOUT"))
         line.keepalive(keepalive(), HOME, 0.0)
         line.suspend("silent", 10.0)
-        self.assertEqual(line.standing(9.9), ("degraded", "silent"))
-        self.assertEqual(line.standing(10.0), ("up", ""))
+        self.assertEqual(line.state_at(9.9), ("degraded", "silent"))
+        self.assertEqual(line.state_at(10.0), ("up", ""))
         line.count(1, 10.0)
         self.assertIsNone(line.unusable(10.0))
         line.count(1, 10.0)
@@ -83,9 +83,9 @@ class LineTests(SynchronousTestCase):
         line.keepalive(keepalive(), HOME, 0.0)
         line.suspend("long", 100.0)
         line.suspend("short", 50.0)
-        self.assertEqual(line.standing(60.0), ("degraded", "long"))
+        self.assertEqual(line.state_at(60.0), ("degraded", "long"))
         line.works()
-        self.assertEqual(line.standing(60.0), ("up", ""))
+        self.assertEqual(line.state_at(60.0), ("up", ""))
 
     def test_when_it_moves(self) -> None:
         """(silent for, keepalives from the new place, is it there).

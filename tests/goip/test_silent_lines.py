@@ -91,7 +91,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertIsNotNone(self.rig.channel.unable())
         self.rig.say(f"OK {sendid} 1 7\n")
         self.assertIsNone(self.rig.channel.unable())
-        self.assertEqual(self.rig.channel.lines["a"].troubles, 0)
+        self.assertEqual(self.rig.channel.lines["a"].failed_sends, 0)
 
     def test_refused_requests(self) -> None:
         """A line that says `too many sessions` to each request (A16)."""

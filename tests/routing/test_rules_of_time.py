@@ -1,4 +1,4 @@
-"""When a message still leaves, when messages are taken again, what a late word is worth."""
+"""When a message still leaves, when the intake opens, what a late word is worth."""
 
 from __future__ import annotations
 

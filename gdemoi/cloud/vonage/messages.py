@@ -35,7 +35,6 @@ from gdemoi.cloud.provider import (
 )
 from gdemoi.cloud.reading import (
     JSON,
-    bare,
     count_of,
     iso_time,
     mapping_of,
@@ -43,6 +42,7 @@ from gdemoi.cloud.reading import (
     read_repaired,
     text_of,
     with_octets,
+    without_plus,
     word_of,
 )
 from gdemoi.cloud.vonage.account import (
@@ -94,8 +94,8 @@ class VonageMessages(VonageAccount):
         payload: dict[str, Any] = {
             "message_type": "text",
             "channel": "sms",
-            "to": bare(message.to),
-            "from": bare(draft.sender or ""),
+            "to": without_plus(message.to),
+            "from": without_plus(draft.sender or ""),
             "text": draft.text or "",
             "client_ref": message.id,
             "ttl": int(self.capabilities.validity.spelled(left_s, now)),
@@ -126,7 +126,7 @@ class VonageMessages(VonageAccount):
             return contradiction("vonage", why, (uuid,))
         text = _problem_text(fields) or f"HTTP {answer.status}"
         error_class = error_class_of_problem(answer.status, text)
-        if error_class is ErrorClass.REJECT and _blames_sender(fields):
+        if error_class is ErrorClass.REJECT and _is_about_sender(fields):
             error_class = ErrorClass.SENDER
         return outcome_of_error_class(
             error_class,
@@ -221,7 +221,7 @@ class VonageMessages(VonageAccount):
         )
 
 
-def _blames_sender(fields: Mapping[str, Any]) -> bool:
+def _is_about_sender(fields: Mapping[str, Any]) -> bool:
     if (text_of(fields.get("type")) or "").endswith(BAD_SENDER):
         return True
     return _invalid(fields) == ["from"]

@@ -34,7 +34,6 @@ from gdemoi.cloud.provider import (
 from gdemoi.cloud.reading import (
     FORM,
     JSON,
-    bare,
     count_of,
     iso_time,
     mapping_of,
@@ -42,6 +41,7 @@ from gdemoi.cloud.reading import (
     price_sum,
     read_json,
     text_of,
+    without_plus,
 )
 from gdemoi.cloud.vonage.account import (
     MAX_CALLBACK,
@@ -65,7 +65,7 @@ from gdemoi.text import udh as headers
 
 MAX_OCTETS: Final = 140  # body and udh of a binary message
 THROTTLE_PAUSE_S: Final = 1.0
-PATIENCE: Final = re.compile(r"\[\s*(\d{1,7})\s*\]")  # "please wait [ 250 ] and retry"
+WAIT_HINT: Final = re.compile(r"\[\s*(\d{1,7})\s*\]")  # "please wait [ 250 ] and retry"
 
 _R, _U, _J, _H = (
     ErrorClass.RETRY,
@@ -108,7 +108,10 @@ class VonageSms(VonageAccount):
     def request_for(self, draft: CloudMessage, now: float) -> HttpRequest:
         """Return the POST to /sms/json."""
         message = draft.message
-        fields = [("to", bare(message.to)), ("from", bare(draft.sender or ""))]
+        fields = [
+            ("to", without_plus(message.to)),
+            ("from", without_plus(draft.sender or "")),
+        ]
         if message.binary is not None:
             fields += [("type", "binary"), ("body", message.binary.hex())]
             if message.udh is not None:
@@ -159,7 +162,7 @@ class VonageSms(VonageAccount):
                 progress=_progress(entries),
             )
         error_class = self.errors.get(code, ErrorClass.REJECT)
-        pause = _patience_s(text) if error_class is ErrorClass.RETRY else None
+        pause = _wait_hint_s(text) if error_class is ErrorClass.RETRY else None
         return outcome_of_error_class(error_class, f"vonage:{code}", text, pause)
 
     def price_of(self, answer: HttpAnswer) -> Decimal | None:
@@ -324,6 +327,6 @@ def _entries(answer: HttpAnswer) -> list[dict[str, Any]]:
         return []
 
 
-def _patience_s(text: str) -> float:
-    found = PATIENCE.search(text)
+def _wait_hint_s(text: str) -> float:
+    found = WAIT_HINT.search(text)
     return int(found[1]) / 1000 if found else THROTTLE_PAUSE_S
