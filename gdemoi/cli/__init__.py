@@ -14,7 +14,7 @@ from io import TextIOWrapper
 
 import click
 
-from gdemoi.cli.asking import Choices, Wires, shared_options
+from gdemoi.cli.asking import Choices, CliEnvironment, shared_options
 from gdemoi.cli.configured import check, explain, keys
 from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import line, pause, resume, status, trace, unmatched
@@ -52,8 +52,10 @@ def main(
         # a terminal that cannot show a sign shows "?"
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    wires = context.obj if isinstance(context.obj, Wires) else Wires()
-    context.obj = Choices(wires, config, url, token, as_json)
+    environment = (
+        context.obj if isinstance(context.obj, CliEnvironment) else CliEnvironment()
+    )
+    context.obj = Choices(environment, config, url, token, as_json)
 
 
 for command in (

@@ -1,7 +1,7 @@
 """How commands reach a running gateway: options, HTTP, what can go wrong.
 
-`Wires` are the outer world of a command (connections, sleep), so that tests can
-put another one in.
+`CliEnvironment` is what a command has outside itself (connections, sleep), so that
+tests can put another one in.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _probe(settings: SmppSettings) -> list[dict[str, Any]]:
 
 
 @frozen
-class Wires:
+class CliEnvironment:
     """The outer world of a command."""
 
     open: Callable[[urllib.request.Request, float | None], IO[bytes]] = _open
@@ -130,7 +130,7 @@ class CliError(click.ClickException):
 class Choices:
     """What the shared options said."""
 
-    wires: Wires
+    environment: CliEnvironment
     config: str | None = None
     url: str | None = None
     token: str | None = None
@@ -174,7 +174,7 @@ class Remote:
     """A running gateway, and where to print what it says."""
 
     def __init__(self, choices: Choices) -> None:
-        self.wires = choices.wires
+        self.environment = choices.environment
         self.as_json = choices.as_json
         self.console = terminal()
         self.url, self._token = _address(choices)
@@ -246,7 +246,7 @@ class Remote:
         self, request: urllib.request.Request, timeout: float | None
     ) -> IO[bytes]:
         try:
-            return self.wires.open(request, timeout)
+            return self.environment.open(request, timeout)
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
         except urllib.error.URLError as error:
@@ -335,7 +335,11 @@ def remote(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: Any,
     ) -> None:
         context = click.get_current_context()
-        whole = context.obj if isinstance(context.obj, Choices) else Choices(Wires())
+        whole = (
+            context.obj
+            if isinstance(context.obj, Choices)
+            else Choices(CliEnvironment())
+        )
         choices = whole.over(config, url, token, as_json)
         try:
             command(Remote(choices), **options)

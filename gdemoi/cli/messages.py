@@ -181,7 +181,7 @@ def send(asked: Remote, wait: float | None, **options: Any) -> None:
 
 def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:
     """Show a message's events as they come, until the last or the time is over."""
-    until = asked.wires.monotonic() + wait_s
+    until = asked.environment.monotonic() + wait_s
     shown = 0
     while True:
         data = asked.get(f"/v1/messages/{quoted(message_id)}")
@@ -190,9 +190,9 @@ def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:
             shown = event["seq"]
             if not asked.as_json:
                 show.event(asked.console, event)
-        if data["final"] or asked.wires.monotonic() >= until:
+        if data["final"] or asked.environment.monotonic() >= until:
             return data
-        asked.wires.sleep(_POLL_S)
+        asked.environment.sleep(_POLL_S)
 
 
 @click.command()

@@ -74,7 +74,7 @@ def trace(asked: Remote, channel: str, pcap: str | None, follow: bool) -> None:
                     asked.print_json(one)
                 else:
                     show.passed(asked.console, one)
-            asked.wires.sleep(_FOLLOW_S)
+            asked.environment.sleep(_FOLLOW_S)
             page = asked.get(path, after=page["after"])
     except KeyboardInterrupt:
         return

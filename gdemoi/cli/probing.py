@@ -8,7 +8,14 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from gdemoi.cli.asking import REFUSED, UNREADABLE, Choices, CliError, Wires, json_option
+from gdemoi.cli.asking import (
+    REFUSED,
+    UNREADABLE,
+    Choices,
+    CliEnvironment,
+    CliError,
+    json_option,
+)
 from gdemoi.cli.configured import loaded
 from gdemoi.cli.show import plain
 from gdemoi.cli.terminal import PlainText as Text
@@ -38,12 +45,14 @@ def probe(
 
     Exit status: 0 every host took the bind, 1 one did not, 2 unreadable.
     """
-    whole = context.obj if isinstance(context.obj, Choices) else Choices(Wires())
+    whole = (
+        context.obj if isinstance(context.obj, Choices) else Choices(CliEnvironment())
+    )
     settings = _settings_of(loaded(config or whole.config), channel)
     as_json = as_json or whole.as_json
     if not as_json:
         click.secho(_ONE_SESSION, err=True, dim=True)
-    found = whole.wires.probe(settings)
+    found = whole.environment.probe(settings)
     if as_json:
         click.echo(json_text(found))
     else:

@@ -18,7 +18,7 @@ from gdemoi.net.hosts import Host
 from tests.amqp.broker import Broker, Side
 from tests.amqp.fakes import ServiceCase
 from tests.amqp.live import self_signed
-from tests.names import NamedReactor
+from tests.named_reactor import NamedReactor
 
 ONE, TWO = "192.0.2.1", "2001:db8::2"
 

@@ -20,7 +20,7 @@ from gdemoi.ini import key, secret, text
 from gdemoi.interfaces import ChannelKind
 from gdemoi.message import Error, Outbound, Refused
 from gdemoi.smpp.pdu.pdus import SubmitSm, encode
-from tests.cli.wires import Terminal
+from tests.cli.fake_terminal import Terminal
 
 SEGMENT = {"user_data": "78", "units": 1}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.cli.wires import Terminal
+from tests.cli.fake_terminal import Terminal
 from tests.http.gateway import Client, FakeGateway
 from tests.http.test_operators import passed
 

@@ -9,7 +9,7 @@ from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.smpp.channel_probe import Advice, Probed
-from tests.cli.wires import Terminal
+from tests.cli.fake_terminal import Terminal
 
 INI = """
 [smpp:carrier]

@@ -16,7 +16,7 @@ from gdemoi.contract.gateway import MessagePage, Search
 from gdemoi.goip.lines import Line, line_view
 from gdemoi.http.settings import HttpSettings
 from gdemoi.moments import EARLIEST, LATEST
-from tests.cli.wires import Terminal
+from tests.cli.fake_terminal import Terminal
 from tests.goip.rig import line_settings
 from tests.http.gateway import Client, FakeGateway
 

@@ -20,7 +20,7 @@ from gdemoi.cli.terminal import (
     printable_lines,
 )
 from gdemoi.contract.gateway import MessagePage, Search
-from tests.cli.wires import Terminal
+from tests.cli.fake_terminal import Terminal
 from tests.http.gateway import Client, FakeGateway
 
 CLI = Path(__file__).parents[2] / "gdemoi" / "cli"

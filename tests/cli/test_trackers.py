@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli import main
-from tests.cli.wires import Terminal
+from tests.cli.fake_terminal import Terminal
 from tests.http.gateway import Client, FakeGateway
 
 T = "+79161234567"

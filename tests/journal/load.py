@@ -9,7 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from gdemoi.journal import Journal
-from tests.journal.lives import acceptance, taken
+from tests.journal.builders import acceptance, taken
 
 
 async def load(url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gdemoi.errors import Unavailable
 from gdemoi.facts import Wait
 from gdemoi.message import MessageState
-from tests.journal.lives import (
+from tests.journal.builders import (
     NOW,
     JournalTestCase,
     acceptance,

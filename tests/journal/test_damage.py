@@ -17,7 +17,7 @@ import gdemoi.journal.journal as journal_file
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.journal import Journal
 from gdemoi.journal.faults import found_in
-from tests.journal.lives import NOW, acceptance, attempting
+from tests.journal.builders import NOW, acceptance, attempting
 from tests.journal.test_files import FileTestCase
 
 MANY = 300

@@ -15,7 +15,7 @@ from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.facts import Cancelled, Final, Stored, Wait
 from gdemoi.journal import Journal
 from gdemoi.message import MessageState
-from tests.journal.lives import (
+from tests.journal.builders import (
     BUSY,
     NOW,
     JournalTestCase,

@@ -21,7 +21,7 @@ from gdemoi.journal.high_water_mark import (
     decode,
 )
 from gdemoi.journal.journal import LEFT_OUT
-from tests.journal.lives import acceptance, inbound
+from tests.journal.builders import acceptance, inbound
 from tests.journal.test_files import FileTestCase
 
 NUMBERS = st.integers(0, 2**63)

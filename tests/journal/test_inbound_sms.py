@@ -6,7 +6,7 @@ from itertools import permutations
 
 from gdemoi.journal import inbound_sms
 from gdemoi.message import Inbound, InboundSegment
-from tests.journal.lives import NOW, JournalTestCase, inbound
+from tests.journal.builders import NOW, JournalTestCase, inbound
 
 
 def part(number: int, text: str | None, total: int = 3, **fields) -> Inbound:

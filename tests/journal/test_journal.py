@@ -36,7 +36,7 @@ from gdemoi.message import (
     Uncertain,
     provider_key,
 )
-from tests.journal.lives import (
+from tests.journal.builders import (
     BAD,
     BUSY,
     NOW,

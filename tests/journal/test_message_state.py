@@ -35,7 +35,7 @@ from gdemoi.message import (
     Refused,
     Uncertain,
 )
-from tests.journal.lives import (
+from tests.journal.builders import (
     BAD,
     BUSY,
     NOW,
@@ -56,7 +56,7 @@ LATER = Wait(NOW + 30, "mts", BUSY)
 DAY = 86_400.0
 
 
-def born(on_its_way: bool = True) -> MessageRecord:
+def begun_record(on_its_way: bool = True) -> MessageRecord:
     """Return a new record, with attempt 1 open or waiting in its lane."""
     return begin(acceptance(attempting=on_its_way))[0]
 
@@ -98,7 +98,7 @@ class BeginningTests(SynchronousTestCase):
 class AttemptTests(SynchronousTestCase):
     def test_accepted_outcome_is_submitted(self) -> None:
         """The far side has it: submitted, with ids and segments."""
-        record = born()
+        record = begun_record()
         counted, events = apply(record, taken("a1", "a2"))
         self.assertTrue(counted)
         self.assertEqual(shown(events), [("submitted", False)])
@@ -108,14 +108,14 @@ class AttemptTests(SynchronousTestCase):
 
     def test_no_receipt_will_come(self) -> None:
         """With Submitted(final) the submitted event is the last word."""
-        record = born()
+        record = begun_record()
         _, events = apply(record, taken("a1", final=True))
         self.assertEqual(shown(events), [("submitted", True)])
         self.assertEqual(receive(record, receipt(), "a1", NOW + 9), (False, []))
 
     def test_refused_waits_for_another_try(self) -> None:
         """Each try is told; the error rides with it."""
-        record = born()
+        record = begun_record()
         _, events = apply(record, refused(LATER))
         self.assertEqual(shown(events), [("waiting", False)])
         self.assertEqual(events[0].error, BUSY)
@@ -127,13 +127,13 @@ class AttemptTests(SynchronousTestCase):
 
     def test_refused_for_good(self) -> None:
         """Final says the last word with its error."""
-        _, events = apply(born(), refused(Final(MessageState.UNDELIVERED, BAD)))
+        _, events = apply(begun_record(), refused(Final(MessageState.UNDELIVERED, BAD)))
         self.assertEqual(shown(events), [("undelivered", True)])
         self.assertEqual(events[0].error, BAD)
 
     def test_channels_are_tried_once_each(self) -> None:
         """`tried` names every channel once, in order."""
-        record = born()
+        record = begun_record()
         apply(record, refused(Wait(NOW, "beeline")))
         apply(record, attempting(attempt=2, channel="beeline"))
         apply(record, refused(LATER, attempt=2, channel="beeline"))
@@ -142,7 +142,7 @@ class AttemptTests(SynchronousTestCase):
 
     def test_attempt_of_an_expired_message_does_not_leave(self) -> None:
         """The lane is told no, the platform expired."""
-        record = born(on_its_way=False)
+        record = begun_record(on_its_way=False)
         counted, events = apply(record, attempting(at=NOW + TTL))
         self.assertFalse(counted)
         self.assertEqual(shown(events), [("expired", True)])
@@ -151,36 +151,36 @@ class AttemptTests(SynchronousTestCase):
 
     def test_attempt_of_a_cancelled_message_does_not_leave(self) -> None:
         """What was cancelled while the lane held it is not sent."""
-        record = born(on_its_way=False)
+        record = begun_record(on_its_way=False)
         apply(record, Cancelled("m1", NOW))
         self.assertEqual(apply(record, attempting()), (False, []))
 
     def test_attempt_while_one_is_open_does_not_leave(self) -> None:
         """Only one attempt at a time; the same intent again is no harm."""
-        record = born()
+        record = begun_record()
         self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
         self.assertEqual(apply(record, attempting(attempt=1)), (True, []))
 
     def test_attempt_of_a_held_message_does_not_leave(self) -> None:
         """What may have gone out is never repeated without a decision."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(held()))
         self.assertEqual(apply(record, attempting(attempt=2)), (False, []))
 
     def test_a_second_answer_to_an_attempt_is_ignored(self) -> None:
         """What was accepted stays accepted."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1"))
         self.assertEqual(apply(record, refused(LATER)), (False, []))
         self.assertEqual(apply(record, taken("a1")), (False, []))
 
     def test_answer_to_an_attempt_that_never_was(self) -> None:
         """Nothing is known of attempt 7."""
-        self.assertEqual(apply(born(), taken("a1", attempt=7)), (False, []))
+        self.assertEqual(apply(begun_record(), taken("a1", attempt=7)), (False, []))
 
     def test_final_after_final_is_refused(self) -> None:
         """There is one last word."""
-        record = born()
+        record = begun_record()
         apply(record, refused(Final(MessageState.UNDELIVERED, BAD)))
         again = Decided("m1", Final(MessageState.EXPIRED), NOW + 5)
         self.assertEqual(apply(record, again), (False, []))
@@ -189,7 +189,7 @@ class AttemptTests(SynchronousTestCase):
 class UnsureTests(SynchronousTestCase):
     def test_held_in_silence_then_uncertain(self) -> None:
         """Nothing is told until `until`; then uncertain, which is not final."""
-        record = born()
+        record = begun_record()
         self.assertEqual(apply(record, unsure(held())), (True, []))
         self.assertEqual(apply_deadlines(record, NOW + 59, DAY), [])
         events = apply_deadlines(record, NOW + 60, DAY)
@@ -200,7 +200,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_late_answer_before_uncertain_was_told(self) -> None:
         """A late answer in time is an answer."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(held()))
         _, events = apply(record, taken("a1", at=NOW + 30))
         self.assertEqual(shown(events), [("submitted", False)])
@@ -208,7 +208,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_late_answer_after_uncertain_gives_enroute(self) -> None:
         """There is no way back to submitted."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(held()))
         apply_deadlines(record, NOW + 60, DAY)
         _, events = apply(record, taken("a1", at=NOW + 90))
@@ -216,14 +216,14 @@ class UnsureTests(SynchronousTestCase):
 
     def test_late_refusal_lets_it_be_tried_again(self) -> None:
         """Before `uncertain` was told, a late refusal is as good as one in time."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(held()))
         _, events = apply(record, refused(LATER, at=NOW + 5))
         self.assertEqual(shown(events), [("waiting", False)])
 
     def test_what_was_refused_and_is_taken_after_all_waits_no_longer(self) -> None:
         """A far side that contradicts itself may have it: no second try."""
-        record = born()
+        record = begun_record()
         apply(record, refused(LATER))
         _, events = apply(record, taken("a1", at=NOW + 5))
         self.assertEqual(shown(events), [("submitted", False)])
@@ -233,7 +233,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_a_second_refusal_and_a_word_after_the_last_change_nothing(self) -> None:
         """Only that it is taken is news, and only before the message is final."""
-        record = born()
+        record = begun_record()
         apply(record, refused(LATER))
         self.assertEqual(apply(record, refused(LATER, at=NOW + 5)), (False, []))
         apply(record, Decided("m1", Final(MessageState.REJECTED, BAD), NOW + 6))
@@ -241,7 +241,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_late_refusal_after_uncertain_cannot_wait(self) -> None:
         """States do not go back; the dispatcher hears False and may end it."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(held()))
         apply_deadlines(record, NOW + 60, DAY)
         self.assertEqual(apply(record, refused(LATER, at=NOW + 90)), (False, []))
@@ -252,7 +252,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_resend_that_crosses_the_late_answer(self) -> None:
         """An accepted first attempt takes the message out of the backlog."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(LATER))
         self.assertEqual(record.lane, "mts")
         _, events = apply(record, taken("a1", at=NOW + 9))
@@ -262,7 +262,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_second_attempt_refused_after_the_first_was_accepted_late(self) -> None:
         """The attempt that was accepted speaks for the message."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(LATER))
         apply(record, attempting(attempt=2))
         apply(record, taken("a1", at=NOW + 9))
@@ -273,7 +273,7 @@ class UnsureTests(SynchronousTestCase):
 
     def test_receipt_during_hold(self) -> None:
         """A receipt for an id that the unsure attempt knew ends the doubt."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(held(), "a1"))
         _, events = receive(record, receipt(), "a1", NOW + 5)
         self.assertEqual(shown(events), [("delivered", True)])
@@ -282,7 +282,7 @@ class UnsureTests(SynchronousTestCase):
 class ReceiptTests(SynchronousTestCase):
     def test_all_segments_delivered(self) -> None:
         """Delivered when all are; until then enroute, once."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1", "a2", "a3"))
         _, events = receive(record, receipt("a2"), "a2", NOW + 2)
         self.assertEqual(shown(events), [("enroute", False)])
@@ -294,7 +294,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_a_lost_segment_fails_the_message(self) -> None:
         """One lost segment is a lost message."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1", "a2"))
         receive(record, receipt("a1"), "a1", NOW + 2)
         lost = receipt("a2", MessageState.UNDELIVERED, BAD)
@@ -305,7 +305,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_one_id_for_all_segments(self) -> None:
         """A provider that gives one id speaks for the whole message."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1", segments=3))
         _, events = receive(record, receipt(), "a1", NOW + 2)
         self.assertEqual(shown(events), [("delivered", True)])
@@ -313,7 +313,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_enroute_is_told_once(self) -> None:
         """Intermediate receipts that say nothing new are only kept."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1"))
         on_the_way = receipt("a1", MessageState.ENROUTE)
         self.assertEqual(
@@ -324,7 +324,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_second_final_receipt_is_kept_and_ignored(self) -> None:
         """The story has it, the state does not move."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1"))
         receive(record, receipt(), "a1", NOW + 2)
         other = receipt("a1", MessageState.UNDELIVERED)
@@ -334,7 +334,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_receipt_that_names_our_own_id_before_the_answer(self) -> None:
         """A webhook may be faster than the response."""
-        record = born()
+        record = begun_record()
         found = receipt("T9", message_id="m1")
         _, events = receive(record, found, "", NOW + 0.1)
         self.assertEqual(shown(events), [("delivered", True)])
@@ -344,7 +344,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_failure_of_an_older_attempt_does_not_end_the_message(self) -> None:
         """The copy that was sent again may still arrive."""
-        record = born()
+        record = begun_record()
         apply(record, unsure(LATER, "a1"))
         apply(record, attempting(attempt=2))
         apply(record, taken("b1", attempt=2))
@@ -355,7 +355,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_unsure_attempt_needs_a_receipt_for_every_segment(self) -> None:
         """Two of three segments may be all that left."""
-        record = born()
+        record = begun_record()
         outcome = Uncertain(why="lost", provider_ids=("a1", "a2"), segments=3)
         apply(record, answered(outcome, held()))
         receive(record, receipt("a1"), "a1", NOW + 2)
@@ -368,7 +368,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_an_unsure_message_that_left_in_part_is_sent_again(self) -> None:
         """Receipts of some segments do not take it out of its lane."""
-        record = born()
+        record = begun_record()
         outcome = Uncertain(why="lost", provider_ids=("a1", "a2"), segments=3)
         apply(record, answered(outcome, Wait(NOW + 9, "c")))
         receive(record, receipt("a1"), "a1", NOW + 2)
@@ -385,7 +385,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_what_may_have_gone_out_is_not_told_as_refused(self) -> None:
         """A refusal says nothing about an earlier attempt of which nobody knows."""
-        record = born()
+        record = begun_record()
         apply(record, answered(Uncertain(why="lost"), Wait(NOW + 9, "c")))
         apply(record, AttemptStarted("m", 2, "c", NOW + 9))
         error = Error("x:1", "no")
@@ -400,7 +400,7 @@ class ReceiptTests(SynchronousTestCase):
     def test_what_may_have_gone_out_does_not_expire(self) -> None:
         """`expired` and `cancelled` say that a message was not sent."""
         for late in (False, True):
-            record = born()
+            record = begun_record()
             apply(record, answered(Uncertain(why="lost"), Wait(NOW + 9, "c")))
             self.assertEqual(apply(record, Cancelled("m", NOW + 5)), (False, []))
             if late:
@@ -414,7 +414,7 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_a_receipt_while_a_later_attempt_is_out_is_not_forgotten(self) -> None:
         """The first attempt is on its way; the second one's silence changes nothing."""
-        record = born()
+        record = begun_record()
         outcome = Uncertain(why="lost", provider_ids=("a1",))
         apply(record, answered(outcome, Wait(NOW + 9, "c")))
         apply(record, AttemptStarted("m", 2, "c", NOW + 9))
@@ -442,7 +442,7 @@ class PartTests(SynchronousTestCase):
             (part, ("7", "7", "7"), 3, ("7",), "delivered", (3, 3, 3, 0)),
             (part, ("7", "8"), 2, ("7", "8"), "delivered", (2, 2, 2, 0)),
         ):
-            record = born()
+            record = begun_record()
             if outcome == whole:
                 apply(record, taken(*ids, segments=segments))
             else:
@@ -455,7 +455,7 @@ class PartTests(SynchronousTestCase):
 
     def test_a_refused_message_is_not_delivered_by_its_parts(self) -> None:
         """All receipts of the taken segments say nothing of the others (A1)."""
-        record = born()
+        record = begun_record()
         apply(record, refused_in_part(LATER, "a1", None, "a3"))
         for one in ("a1", "a3"):
             self.assertEqual(receive(record, receipt(one), one, NOW + 2), (True, []))
@@ -465,7 +465,7 @@ class PartTests(SynchronousTestCase):
 
     def test_what_is_known_grows(self) -> None:
         """A later attempt, or a late answer, adds to it (field report A1)."""
-        record = born()
+        record = begun_record()
         apply(record, refused_in_part(LATER, "a1", None, None))
         apply(record, attempting(attempt=2, at=NOW + 31))
         lost = Uncertain(why="?", segments=3, progress=progress("a1", "a2", None))
@@ -479,7 +479,7 @@ class PartTests(SynchronousTestCase):
 
     def test_another_form_is_another_message(self) -> None:
         """What was known of other parts is no part of these (field report A1)."""
-        record = born()
+        record = begun_record()
         apply(record, refused_in_part(LATER, "a1", None))
         apply(record, attempting(attempt=2, at=NOW + 31))
         other = progress(None, "b2", form="g")
@@ -489,10 +489,10 @@ class PartTests(SynchronousTestCase):
 
     def test_a_copy_begins_without_receipts(self) -> None:
         """The same id for a whole new copy does not end it at once (A2)."""
-        record = born()
+        record = begun_record()
         apply(record, answered(Uncertain(why="?", provider_ids=("7",)), LATER))
         receive(record, receipt("7", MessageState.ENROUTE), "7", NOW + 2)
-        record = born()
+        record = begun_record()
         lost = Uncertain(why="?", provider_ids=("7",), segments=2)
         apply(record, answered(lost, LATER))
         receive(record, receipt("7", MessageState.UNDELIVERED), "7", NOW + 2)
@@ -502,7 +502,7 @@ class PartTests(SynchronousTestCase):
 
     def test_late_acceptance_of_what_receipts_have_told(self) -> None:
         """The shared id was delivered before the answer came (field report A2)."""
-        record = born()
+        record = begun_record()
         lost = Uncertain(why="?", provider_ids=("7",), segments=2)
         apply(record, answered(lost, held()))
         receive(record, receipt("7"), "7", NOW + 2)
@@ -512,7 +512,7 @@ class PartTests(SynchronousTestCase):
 
     def test_a_long_story_keeps_all_ids(self) -> None:
         """Refused attempts are forgotten only when a later one knows their ids (A1)."""
-        record = born()
+        record = begun_record()
         apply(record, refused_in_part(LATER, "first", None))
         for number in range(2, 200):
             apply(record, attempting(attempt=number, at=NOW + number))
@@ -527,7 +527,7 @@ class PartTests(SynchronousTestCase):
 class TimeTests(SynchronousTestCase):
     def test_what_waits_expires(self) -> None:
         """Waiting messages end as expired at their time."""
-        record = born(on_its_way=False)
+        record = begun_record(on_its_way=False)
         self.assertEqual(deadline(record, DAY), NOW + TTL)
         self.assertEqual(apply_deadlines(record, NOW + TTL - 1, DAY), [])
         self.assertEqual(
@@ -536,13 +536,13 @@ class TimeTests(SynchronousTestCase):
 
     def test_an_open_attempt_does_not_expire(self) -> None:
         """What is on its way is not called expired behind its back."""
-        record = born()
+        record = begun_record()
         self.assertIsNone(deadline(record, DAY))
         self.assertEqual(apply_deadlines(record, NOW + 10 * DAY, DAY), [])
 
     def test_settled_when_no_receipt_comes(self) -> None:
         """The same state once more, final, and why."""
-        record = born()
+        record = begun_record()
         apply(record, taken("a1"))
         self.assertEqual(deadline(record, DAY), NOW + 1 + DAY)
         events = apply_deadlines(record, NOW + 1 + DAY, DAY)
@@ -553,18 +553,18 @@ class TimeTests(SynchronousTestCase):
 
     def test_cancelled_only_before_it_left(self) -> None:
         """Open, held and accepted messages cannot be taken back."""
-        waiting = born(on_its_way=False)
+        waiting = begun_record(on_its_way=False)
         _, events = apply(waiting, Cancelled("m1", NOW + 1))
         self.assertEqual(shown(events), [("cancelled", True)])
         for facts in ([], [taken("a1")], [unsure(held())]):
-            record = born()
+            record = begun_record()
             for fact in facts:
                 apply(record, fact)
             self.assertEqual(apply(record, Cancelled("m1", NOW + 2)), (False, []))
 
     def test_moved_to_another_lane(self) -> None:
         """A new lane is told; waiting longer in the same one is not."""
-        record = born(on_its_way=False)
+        record = begun_record(on_its_way=False)
         move = Decided("m1", Wait(NOW + 5, "beeline"), NOW + 1)
         self.assertEqual(shown(apply(record, move)[1]), [("waiting", False)])
         longer = Decided("m1", Wait(NOW + 9, "beeline"), NOW + 2)
@@ -573,7 +573,7 @@ class TimeTests(SynchronousTestCase):
 
     def test_a_thousand_tries_do_not_grow_without_bound(self) -> None:
         """Of a long story the beginning and the end are kept."""
-        record = born()
+        record = begun_record()
         for number in range(1, 1_001):
             apply(record, refused(LATER, attempt=number))
             apply(record, attempting(attempt=number + 1))
@@ -662,7 +662,7 @@ class AnyOrderTests(SynchronousTestCase):
     @given(st.lists(FACTS, max_size=12))
     def test_time_ends_every_message(self, facts) -> None:
         """Once no attempt is open, sweeping long enough brings the last word."""
-        record = born()
+        record = begun_record()
         for fact in facts:
             if isinstance(fact, float):
                 apply_deadlines(record, fact, TTL)

@@ -22,7 +22,7 @@ from tests.journal import (
     test_journal,
     test_trackers,
 )
-from tests.journal.lives import (
+from tests.journal.builders import (
     NOW,
     JournalTestCase,
     acceptance,

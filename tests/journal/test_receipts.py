@@ -13,7 +13,7 @@ from gdemoi.journal.receipts import (
     witnesses,
 )
 from gdemoi.message import ReceiptId, provider_key
-from tests.journal.lives import NOW, receipt
+from tests.journal.builders import NOW, receipt
 
 
 def candidate(

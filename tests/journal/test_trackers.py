@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdemoi.contract.trackers import TrackerSetting
-from tests.journal.lives import NOW, JournalTestCase
+from tests.journal.builders import NOW, JournalTestCase
 
 UMKA = TrackerSetting("umka", True, NOW)
 NONE = TrackerSetting(None, None, NOW)

@@ -22,7 +22,7 @@ from gdemoi.journal.message_state import (
     receive,
 )
 from gdemoi.message import Accepted, MessageState, Receipt, Refused, Uncertain
-from tests.journal.lives import (
+from tests.journal.builders import (
     BAD,
     BUSY,
     NOW,

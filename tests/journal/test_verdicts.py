@@ -1,8 +1,8 @@
 """What receipts and late answers amount to when a message had several attempts.
 
-Tables: each row is a life, and its right end.  Two attempts of one message are two
-SMS, of which nobody may know whether the first one left; what is told must be true of
-both.
+Tables: each row is a sequence of facts, and its right end.  Two attempts of one
+message are two SMS, of which nobody may know whether the first one left; what is told
+must be true of both.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from gdemoi.facts import Cancelled, Decided, Final, Submitted, Wait
 from gdemoi.message import Accepted, MessageState, Uncertain
-from tests.journal.lives import (
+from tests.journal.builders import (
     BAD,
     BUSY,
     NOW,
@@ -37,7 +37,7 @@ LOST, GONE = MessageState.UNDELIVERED, MessageState.EXPIRED
 OK, ON = MessageState.DELIVERED, MessageState.ENROUTE
 
 
-class LifeCase(JournalTestCase):
+class VerdictCase(JournalTestCase):
     """One message at a time, in a journal of its own."""
 
     def live(self, *steps: Any) -> str:
@@ -63,7 +63,7 @@ class LifeCase(JournalTestCase):
         return f"{state}!" if final else state
 
 
-class AttemptsTests(LifeCase):
+class AttemptsTests(VerdictCase):
     def test_receipts_and_attempts(self) -> None:
         """The first SMS may be out, the second is: whose receipt says what."""
         first_unsure = unsure(AGAIN, "a1")
@@ -346,7 +346,7 @@ class AttemptsTests(LifeCase):
         self.assertEqual(self.live(*steps, ("a3", LOST)), "undelivered!")
 
 
-class OwnIdTests(LifeCase):
+class OwnIdTests(VerdictCase):
     """Receipts that name our id: which attempt is meant."""
 
     def test_by_channel_and_outcome(self) -> None:

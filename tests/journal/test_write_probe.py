@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from gdemoi.journal.journal import AGAIN_S, BEAT_S, SILENT_S, WriteProbe
-from tests.journal.lives import acceptance
+from tests.journal.builders import acceptance
 from tests.journal.test_files import FileTestCase
 
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.net.endpoints import HostEndpoint
 from gdemoi.net.hosts import Host
 from gdemoi.net.reconnector import FAULTS, Reconnector
-from tests.names import NamedReactor
+from tests.named_reactor import NamedReactor
 
 FACTORY = Factory.forProtocol(Protocol)
 FACTORY.noisy = False

@@ -31,7 +31,7 @@ from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused
 from gdemoi.service.assembly import GatewayService, Webhooks
 from gdemoi.service.logs import LogRepeats
 from gdemoi.settings import load
-from tests.journal.lives import acceptance
+from tests.journal.builders import acceptance
 from tests.routing.channels import HandChannel, Ready
 from tests.watch import Watch, until
 

@@ -23,7 +23,7 @@ from gdemoi.service.message_log import (
     record_of_inbound,
     shown,
 )
-from tests.journal.lives import (
+from tests.journal.builders import (
     NOW,
     acceptance,
     receipt,

@@ -17,7 +17,7 @@ from gdemoi.sandbox.smsc import Smsc, SmscFactory, SmscPersonality, SmscProtocol
 from gdemoi.service.logs import LogRepeats
 from gdemoi.smpp.channel import SmppChannel
 from gdemoi.smpp.channel_probe import probe
-from tests.names import NamedReactor
+from tests.named_reactor import NamedReactor
 from tests.smpp.rig import ChannelRig
 from tests.smpp.test_tls import authority, certificate
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.sandbox.tg import BoxConnection
 from gdemoi.sandbox.tg_box import TgBox
 from gdemoi.yeastar.channel import YeastarChannel
-from tests.names import NamedReactor
+from tests.named_reactor import NamedReactor
 from tests.yeastar.rig import Rig
 
 ONE, TWO = "192.0.2.1", "2001:db8::2"

@@ -12,7 +12,7 @@ from attrs import define, field
 from click.testing import CliRunner, Result
 
 from gdemoi.cli import main
-from gdemoi.cli.asking import Wires
+from gdemoi.cli.asking import CliEnvironment
 from gdemoi.smpp.settings import SmppSettings
 from tests.http.gateway import Client, parsed
 
@@ -60,6 +60,8 @@ class Terminal:
 
     def type(self, *words: str) -> Result:
         """Run a command."""
-        wires = Wires(self.open, self.sleep, lambda: self.now, self.probe)
+        environment = CliEnvironment(
+            self.open, self.sleep, lambda: self.now, self.probe
+        )
         columns = None if self.columns is None else str(self.columns)
-        return CliRunner(env={"COLUMNS": columns}).invoke(main, words, obj=wires)
+        return CliRunner(env={"COLUMNS": columns}).invoke(main, words, obj=environment)
