@@ -154,6 +154,12 @@ def told_of(subject: Subject, line: Line) -> Line:
     return evolve(line, subject=subject.name, target=target)
 
 
+def only_good(taken: Sequence[Line]) -> list[Line]:
+    """Return lines without the failures of subjects that have succeeded as well."""
+    good = {line.subject for line in taken if line.failed is None}
+    return [line for line in taken if line.failed is None or line.subject not in good]
+
+
 def rounds(samples: int, subjects: Sequence[Subject]) -> Iterator[Subject]:
     """Return whose turn it is: all take turns, and each begins a round once."""
     for number in range(samples):
@@ -173,8 +179,12 @@ def measure(
         taken: list[Line] = []
         for subject in rounds(count, subjects):
             print(f"{key}: {subject.name}", file=sys.stderr, flush=True)
-            taken += sample(subject, benchmark, key)
-        found += figures.combine(taken)
+            lines = sample(subject, benchmark, key)
+            for line in lines:
+                if line.failed:
+                    print(f"{key}: {line.failed}", file=sys.stderr, flush=True)
+            taken += lines
+        found += figures.combine(only_good(taken))
     return found
 
 

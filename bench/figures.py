@@ -127,7 +127,7 @@ def by_name(lines: Iterable[Line]) -> list[list[Line]]:
     for line in lines:
         groups.setdefault(line.name, []).append(line)
     return [
-        sorted(group, key=lambda line: line.subject != OURS)
+        sorted(group, key=lambda line: (line.subject != OURS, line.subject))
         for group in groups.values()
     ]
 

@@ -150,6 +150,7 @@ class Kannel:
                     subprocess.Popen(command, stdout=out, stderr=out, cwd=folder)
                 )
             await_port(port)
+        self.await_status("smsbox:")
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -162,12 +163,16 @@ class Kannel:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return str(answer.read().decode("latin-1"))
 
-    def await_link(self, limit_s: float = 20.0) -> None:
+    def await_link(self) -> None:
         """Wait until it is bound at the SMSC."""
+        self.await_status("(online")
+
+    def await_status(self, word: str, limit_s: float = 20.0) -> None:
+        """Wait until the status page has a word."""
         deadline = time.monotonic() + limit_s
-        while "(online" not in self.status():
+        while word not in self.status():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"Kannel is not bound: {self.status()}")
+                raise TimeoutError(f"no {word} in Kannel's status: {self.status()}")
             time.sleep(0.1)
 
     def end(self) -> None:

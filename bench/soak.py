@@ -394,7 +394,7 @@ def soak(work: Work, count: int, rate: float) -> list[str]:
             reader.end()
         wrong = books.close(arrivals_in(sink.log.read_text("ascii").splitlines()))
         wrong += risen(samples)
-        seconds, _ = started(folder, text, work.tree, 0)
+        seconds, _, _ = started(folder, text, work.tree, 0)
     if not is_kept("seconds", seconds, TARGET_S):
         wrong.append(f"the start took {seconds:.1f} s")
     print(f"final states: {dict(books.states)}; {cost_us:.0f} µs of CPU per message")

@@ -93,6 +93,13 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual((ours.subject, dict(ours.target)), ("gdemoi", {"rate": 2}))
         self.assertEqual((base.subject, dict(base.target)), ("base 98b096f", {}))
 
+    def test_one_bad_sample_of_several(self) -> None:
+        """It is told where it happened; the table has the others."""
+        bad = Line(name="drain", failed="no link")
+        good = Line(name="drain at 0 ms", rate=1.0)
+        peer = Line(name="drain", subject="Kannel, spool", failed="no link")
+        self.assertEqual(command.only_good([good, bad, peer]), [good, peer])
+
     def test_peers_only_where_they_can_do_the_work(self) -> None:
         """Kannel has no batches."""
         taken: list[tuple[str, str]] = []
