@@ -35,6 +35,7 @@ _FAULTY: Final = {
     "gateway:unencodable": "text",
     "gateway:sender_not_allowed": "from",
     "gateway:bad_number": "to",
+    "gateway:tracker_check": "text",
 }
 
 

@@ -446,6 +446,8 @@ class GatewayService(Service):
     def _look_at_commands(self, configuration: Configuration) -> None:
         """Let profiles of trackers be those of a configuration."""
         self.profiles.library = configuration.profiles
+        if configuration.trackers:
+            configuration.profiles.load()
         trackers = Trackers(
             configuration.profiles, configuration.trackers, self.journal.tracker
         )

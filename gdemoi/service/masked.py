@@ -6,6 +6,7 @@ masked, have not.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from gdemoi.message import Inbound, Outbound
 from gdemoi.routing.trackers import Trackers
 
 _INBOUND = "inbound."
+# SMPP 3.4, appendix B: a receipt ends with the first characters of the message
+_quoted_text = re.compile(r"(text:).*", re.IGNORECASE | re.DOTALL).sub
 
 
 def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
@@ -31,7 +34,10 @@ def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
     shown.pop("raw", None)
     if "origin" in shown:
         shown["origin"] = {**shown["origin"], "text": ""}
-    return {**story, "message": shown}
+    receipts = [
+        {**one, "raw": _quoted_text(r"\1***", one["raw"])} for one in story["receipts"]
+    ]
+    return {**story, "message": shown, "receipts": receipts}
 
 
 def masked_text(message: Outbound | Inbound, trackers: Trackers) -> str | None:

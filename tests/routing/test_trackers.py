@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.contract.envelope import Defaults, fingerprint, parse
-from gdemoi.message import Inbound
+from gdemoi.message import Inbound, MessageState, Receipt
 from gdemoi.routing.trackers import TrackerRule, TrackerSettings
 from tests.http.gateway import NOW, Answer, Connection, parsed
 from tests.http.memory import Whole, result
@@ -87,6 +87,24 @@ class ByTheMessageTests(TrackerCase):
         self.assertIs(message["masked"], True)
         self.assertEqual(self.left(), ["login pass getinfo"])
 
+    def test_tr71_a_receipt_quotes_the_command(self) -> None:
+        """TR71: its ``text:`` is hidden in the story too."""
+        self.post("login pass getinfo", tracker={"profile": "teltonika"})
+        self.whole.channel.answer()
+        raw = "id:p-cmd stat:DELIVRD err:000 text:login pass getinfo"
+        receipt = Receipt(
+            account="account-a",
+            channel="a",
+            provider_id="p-cmd",
+            keys=("p-cmd",),
+            state=MessageState.DELIVERED,
+            raw=raw,
+        )
+        result(self.whole.dispatcher.receipt(receipt))
+        octets = self.whole.ask("GET", "/v1/messages/cmd")
+        self.assertIn(b"text:***", octets)
+        self.assertNotIn(b"login", octets)
+
     def test_tr14_a_profile_that_there_is_not(self) -> None:
         """TR14: 422, and the field is named; explain says the same."""
         answer = self.post("getinfo", tracker={"profile": "teltonica"})
@@ -138,6 +156,7 @@ class BySectionTests(TrackerCase):
         self.assertEqual(answer.status, 422)
         self.assertEqual(answer.code, "gateway:tracker_check")
         self.assertIn("tail", answer.json["error"]["text"])
+        self.assertEqual(answer.json["error"]["field"], "text")
         self.assertEqual(self.left(), [])
         self.assertEqual(self.post(GLM + "$").status, 202)
         self.assertEqual(self.left(), [GLM + "$"])
