@@ -9,6 +9,9 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.cli import main
+from gdemoi.cli.show import taken
+from gdemoi.cli.terminal import terminal
+from gdemoi.message import Finding, Tracker
 from tests.cli.fake_terminal import Terminal
 from tests.http.gateway import Client, FakeGateway
 
@@ -56,6 +59,26 @@ class TrackersTests(SynchronousTestCase):
         self.assertEqual(answer.exit_code, 2)
         self.assertEqual(run("trackers", "set", T, "--profile", "x").exit_code, 1)
         self.assertEqual(run("trackers", "show", "hello").exit_code, 1)
+
+    def test_a_command_with_its_profile(self) -> None:
+        """``send --profile`` asks for it; one that there is not is refused."""
+        words = ("send", "--to", T, "--text", "RELAY,1#", "--class", "command")
+        answer = self.terminal.type(*words, "--id", "c", "--profile", "gt06")
+        self.assertEqual(answer.exit_code, 0, answer.output)
+        self.assertEqual(self.gateway.taken["c"][0].tracker, Tracker("gt06"))
+        answer = self.terminal.type(*words, "--profile", "gt07")
+        self.assertEqual(answer.exit_code, 1)
+        self.assertIn("there is no profile gt07", answer.output)
+
+    def test_findings_are_shown(self) -> None:
+        """Below the answer, and in the story."""
+        odd = Finding("tail", "the closing # is missing")
+        answer = {"id": "c", "state": "accepted", "findings": [{"code": "tail",
+                  "text": odd.text}]}  # fmt: skip
+        console = terminal()
+        with console.capture() as shown:
+            taken(console, answer)
+        self.assertIn("! tail  the closing # is missing", shown.get())
 
     def test_people_see_masked_events(self) -> None:
         """Programs (--json) see them whole."""
