@@ -17,7 +17,15 @@ import click
 from gdemoi.cli.asking import Choices, CliEnvironment, shared_options
 from gdemoi.cli.configured import check, explain, keys
 from gdemoi.cli.messages import cancel, events, list_, send, story
-from gdemoi.cli.operating import line, pause, resume, status, trace, unmatched
+from gdemoi.cli.operating import (
+    line,
+    pause,
+    reload,
+    resume,
+    status,
+    trace,
+    unmatched,
+)
 from gdemoi.cli.probing import probe
 from gdemoi.cli.profiles import profiles
 from gdemoi.cli.trackers import trackers
@@ -69,6 +77,7 @@ for command in (
     cancel,
     status,
     pause,
+    reload,
     resume,
     line,
     trace,

@@ -17,10 +17,13 @@ from gdemoi.cli.asking import (
     REFUSED,
     UNREADABLE,
     Choices,
+    CliEnvironment,
     CliError,
+    Remote,
     json_option,
 )
 from gdemoi.cli.messages import Once, envelope, message_options
+from gdemoi.cli.show_configured import difference as show_difference
 from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
 from gdemoi.cli.terminal import json_text, printable_lines, terminal
@@ -42,6 +45,7 @@ from gdemoi.settings import (
     known_kinds,
     load,
 )
+from gdemoi.settings.difference import secrets_in, shown, shown_differences
 from gdemoi.settings.machine import look
 from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
@@ -72,9 +76,14 @@ def _print(body: Any) -> None:
 
 @click.command()
 @click.argument("file")
+@click.option(
+    "--diff", "running", metavar="URL", help="Tell what changes at the gateway there."
+)
 @json_option
 @click.pass_context
-def check(context: click.Context, file: str, as_json: bool) -> None:
+def check(
+    context: click.Context, file: str, running: str | None, as_json: bool
+) -> None:
     """Check a configuration: every mistake, with its file and line.
 
     Exit status: 0 good (warnings may be), 1 complaints, 2 unreadable.
@@ -87,8 +96,12 @@ def check(context: click.Context, file: str, as_json: bool) -> None:
         complaints += _made(configuration) or look(configuration)
         if any(not one.warning for one in complaints):
             configuration = None
+    difference = None
+    if running is not None and configuration is not None:
+        difference = _difference(context, running, configuration)
     if _wants_json(context, as_json):
-        _print([_complaint(one) for one in complaints])
+        listed = [_complaint(one) for one in complaints]
+        _print(listed if difference is None else {"complaints": listed, **difference})
     else:
         for one in complaints:
             click.secho(
@@ -99,8 +112,26 @@ def check(context: click.Context, file: str, as_json: bool) -> None:
             click.secho(
                 f"{file}: good ({channels} channels, {routes} routes)", fg="green"
             )
+        if difference is not None:
+            show_difference(terminal(), difference)
     if configuration is None:
         context.exit(REFUSED)
+
+
+def _difference(
+    context: click.Context, url: str, configuration: Configuration
+) -> dict[str, Any]:
+    """Return what a file would change at the gateway that answers at `url`."""
+    choices = (
+        context.obj if isinstance(context.obj, Choices) else Choices(CliEnvironment())
+    )
+    running = Remote(choices.over(None, url, None, False)).get("/v1/configuration")
+    before, after = running["sections"], shown(configuration)
+    known = secrets_in(before)
+    return {
+        "changes": [one.described() for one in shown_differences(before, after)],
+        "not_compared": [key for key in secrets_in(after) if key in known],
+    }
 
 
 def _made(configuration: Configuration) -> list[Complaint]:

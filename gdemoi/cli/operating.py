@@ -7,7 +7,14 @@ from typing import Any, Final
 import click
 
 from gdemoi.cli import show_channels as show
-from gdemoi.cli.asking import UNREADABLE, CliError, Remote, quoted, remote
+from gdemoi.cli.asking import (
+    REFUSED,
+    UNREADABLE,
+    CliError,
+    Remote,
+    quoted,
+    remote,
+)
 
 _FOLLOW_S: Final = 0.5
 
@@ -26,6 +33,24 @@ def status(asked: Remote, every: bool) -> None:
         asked.print_json({"url": asked.url, "ready": whole, "channels": channels})
     else:
         show.status(asked.console, asked.url, whole, channels, every)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Change nothing, only tell.")
+@remote
+def reload(asked: Remote, dry_run: bool) -> None:
+    """Let the gateway read its configuration file again; tell what that changed.
+
+    Channels that stay the same keep their connections.  Exit status 1: the file is
+    refused, and the running configuration kept.
+    """
+    report = asked.post("/v1/reload?dry_run=yes" if dry_run else "/v1/reload")
+    if asked.as_json:
+        asked.print_json(report)
+    else:
+        show.reload(asked.console, report)
+    if report["status"] == "refused":
+        click.get_current_context().exit(REFUSED)
 
 
 @click.command()

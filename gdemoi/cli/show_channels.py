@@ -242,3 +242,20 @@ def unmatched(console: Console, page: Json) -> None:
     more = page.get("total", 0) - len(page["receipts"])
     if more > 0:
         console.print(f"and {more} older ones", style="dim")
+
+
+_RELOADED: Final = {
+    "changed": "the configuration has changed",
+    "unchanged": "nothing has changed",
+    "would_change": "this would change",
+    "refused": "the file is refused; the running configuration is kept",
+}
+
+
+def reload(console: Console, report: Json) -> None:
+    """Print what reading the configuration again came to."""
+    console.print(Text(_RELOADED[report["status"]]))
+    for change in report["changes"]:
+        console.print(Text(f"  {change['text']}"))
+    for line in (*report["complaints"], *report["warnings"]):
+        console.print(Text(f"  {line}"))

@@ -134,3 +134,13 @@ def _mark(good: bool, what: str, why: Any) -> Text:
     line.append(what, style="bold" if good else "")
     line.append(f"  {why or ''}", style="dim")
     return line
+
+
+def difference(console: Console, found: Json) -> None:
+    """Print what a file would change, and which keys could not be compared."""
+    for change in found["changes"]:
+        console.print(Text(change["text"]))
+    if not found["changes"]:
+        console.print(Text("nothing else changes"))
+    if found["not_compared"]:
+        console.print(Text(f"not compared: {', '.join(found['not_compared'])}"))

@@ -182,6 +182,17 @@ class Gateway(MessageIntake, Protocol):
         the device does not answer.
         """
 
+    def reload(self, dry_run: bool) -> Awaitable[dict[str, Any]]:
+        """Read the configuration file again; return what that changed.
+
+        Keys: ``status`` (changed, unchanged, refused; with `dry_run`, which changes
+        nothing: would_change), ``changes`` (each ``section key before after
+        needs_restart text``), ``complaints`` (why it is refused) and ``warnings``.
+        """
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the configuration that runs: section → key → value, no secrets."""
+
     def unready(self) -> str | None:
         """Return why no messages can be taken, None when they can."""
 

@@ -316,6 +316,21 @@ class Api:
             found["lost"] = lost
         return answer(request, found)
 
+    @app.route("/v1/configuration", methods=["GET"])
+    def configuration(self, request: IRequest) -> bytes:
+        """Show the configuration that runs, without secrets and defaults."""
+        QueryParameters(request, ())
+        return answer(request, {"sections": self._gateway.configuration()})
+
+    @app.route("/v1/reload", methods=["POST"])
+    async def reload(self, request: IRequest) -> bytes:
+        """Read the configuration file again, or tell what that would change."""
+        query = QueryParameters(request, ("dry_run",))
+        asked = query.text("dry_run") or "no"
+        if asked not in ("yes", "no"):
+            raise Problem(422, "invalid", f"{asked!r} is neither yes nor no", "dry_run")
+        return answer(request, await self._gateway.reload(asked == "yes"))
+
     @app.route("/health/live", methods=["GET"])
     def live(self, request: IRequest) -> bytes:
         """Tell that this process answers."""

@@ -287,6 +287,24 @@ def _switch(name: str, summary: str) -> Schema:
     return _path(_OF_CHANNEL, post=_operation(name, summary, answers))
 
 
+def _reload() -> Schema:
+    dry_run = {
+        "name": "dry_run",
+        "in": "query",
+        "description": "yes: change nothing, only tell",
+        "schema": {"enum": ["yes", "no"], "default": "no"},
+    }
+    report = _said("what it changed, or why it is refused", ref("Reload"))
+    return {
+        "post": _operation(
+            "reload",
+            "Read the configuration file again",
+            {"200": report, **_UNAVAILABLE},
+            (dry_run,),
+        )
+    }
+
+
 def _trace() -> Schema:
     found = {
         "description": "records, oldest first, or a capture file",
@@ -402,6 +420,12 @@ def _paths() -> Schema:
             _said("how it stands", ref("Status")),
             **_UNAVAILABLE,
         ),
+        "/v1/configuration": _get(
+            "configuration",
+            "The configuration that runs, without secrets and defaults",
+            _said("its sections", ref("Configuration")),
+        ),
+        "/v1/reload": _reload(),
         "/v1/channels": _get(
             "channels",
             "The channels and their lanes",

@@ -283,5 +283,29 @@ def _standing() -> Schema:
             receipts_unmatched=COUNT,
             alerts=array(alert),
         ),
+        "Configuration": record(
+            sections={
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": WORD,
+                },
+            },
+        ),
+        "Reload": record(
+            status={"enum": ["changed", "unchanged", "would_change", "refused"]},
+            changes=array(
+                record(
+                    section=WORD,
+                    key=maybe(WORD),
+                    before=maybe(WORD),
+                    after=maybe(WORD),
+                    needs_restart=YES_OR_NO,
+                    text=WORD,
+                )
+            ),
+            complaints=array(WORD),
+            warnings=array(WORD),
+        ),
         "Health": record({"reason": WORD, "reasons": array(WORD)}, status=WORD),
     }

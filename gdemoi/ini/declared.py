@@ -26,6 +26,7 @@ class Declared:
     doc: str
     name: str | None
     example: str
+    hidden: bool = False
 
 
 @frozen
@@ -43,6 +44,8 @@ class Key:
     example: str
     default: Any
     required: bool
+    # it is a secret, or holds one
+    hidden: bool = False
 
     @property
     def pattern(self) -> str | None:
@@ -80,7 +83,7 @@ def key(
     """
     if not callable(converter) or converter in _FACTORIES:
         raise TypeError(f"{converter!r} is not a converter (write integer(), …)")
-    metadata = {_DECLARED: Declared(converter, doc, name, example)}
+    metadata = {_DECLARED: Declared(converter, doc, name, example, hidden)}
     if isinstance(default, dict):
         values = default
         return attrs.field(factory=lambda: dict(values), metadata=metadata)
@@ -110,6 +113,7 @@ def keys_of(settings: type) -> list[Key]:
                 example=declared.example,
                 default=default,
                 required=default is NOTHING,
+                hidden=declared.hidden or declared.converter is secret,
             )
         )
     return found

@@ -250,6 +250,10 @@ class Journal:
             transaction, NO_CHANNEL, None, ChannelState.DEGRADED, text, now
         )
 
+    def keep_events_for(self, cursors: Sequence[str]) -> None:
+        """Keep events until these bookmarks have passed them, from now on."""
+        self._keep_for = tuple(cursors)
+
     def close(self) -> Deferred[None]:
         """Finish what was taken, then let go of the database."""
         return Deferred.fromCoroutine(self._close())

@@ -27,7 +27,12 @@ from gdemoi.alerts.service import Alerts, certificate_files, journal_folder
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.contract.envelope import Defaults
-from gdemoi.errors import CannotListen, ConfigurationError, GdemoiError
+from gdemoi.errors import (
+    CannotListen,
+    ConfigurationError,
+    GdemoiError,
+    Unavailable,
+)
 from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import ChannelContext, IChannel, IListening
@@ -49,6 +54,7 @@ from gdemoi.settings import (
     GatewaySettings,
     load,
 )
+from gdemoi.settings.difference import differences, shown
 from gdemoi.smppserver.service import SmppDoor
 from gdemoi.tasks import background
 
@@ -82,7 +88,7 @@ class GatewayService(Service):
                 name=settings.name,
                 keep_s=settings.journal_keep_s,
                 receipt_ttl_s=settings.receipt_ttl_s,
-                keep_for=("amqp",) if configuration.amqp is not None else (),
+                keep_for=_readers(configuration),
                 accept_loss=accept_loss,
             )
         except ConfigurationError as fault:
@@ -128,6 +134,8 @@ class GatewayService(Service):
             places=certificate_files(configuration),
         )
         self.gateway.active_alerts = self.alerts.active
+        self.gateway.reload_now = self.reload_now
+        self.gateway.shown_configuration = self.shown_configuration
         self.ready: Deferred[None] = Deferred()
         # it could not start: the process is to end with an error
         self.failed = False
@@ -183,18 +191,7 @@ class GatewayService(Service):
                 await self._listen("webhooks", http.webhooks, site)
         await self.dispatcher.start()
         await self._see_that_all_listen()
-        if self.configuration.amqp is not None:
-            self.amqp = AmqpService(
-                self.configuration.amqp,
-                self.configuration.amqp_maps,
-                self.gateway,
-                self.journal,
-                self.reactor,
-                defaults=self.gateway.defaults,
-                name=settings.name,
-            )
-            self.gateway.amqp = self.amqp
-            self.amqp.start()
+        self._start_amqp(self.configuration)
         await self._open_doors()
         await self.alerts.start()
         log.info(
@@ -202,6 +199,36 @@ class GatewayService(Service):
             name=settings.name,
             channels=", ".join(self.dispatcher.lanes) or "no channels",
         )
+
+    def _start_amqp(self, configuration: Configuration) -> None:
+        if configuration.amqp is None:
+            return
+        self.amqp = AmqpService(
+            configuration.amqp,
+            configuration.amqp_maps,
+            self.gateway,
+            self.journal,
+            self.reactor,
+            defaults=self.gateway.defaults,
+            name=configuration.gateway.name,
+        )
+        self.gateway.amqp = self.amqp
+        self.amqp.start()
+
+    async def _change_amqp(self, before: Configuration, fresh: Configuration) -> None:
+        """Speak to the broker as it is configured now.
+
+        What was taken is finished first; events go on behind the last that a broker
+        confirmed, since their bookmark is in the journal.
+        """
+        if _of_amqp(before) == _of_amqp(fresh):
+            return
+        if self.amqp is not None:
+            gone, self.amqp, self.gateway.amqp = self.amqp, None, None
+            await gone.stop_taking()
+            await gone.stop()
+        self.journal.keep_events_for(_readers(fresh))
+        self._start_amqp(fresh)
 
     async def _open_doors(self) -> None:
         configuration = self.configuration
@@ -355,33 +382,76 @@ class GatewayService(Service):
             self._changing = background(self._reload(), log, what)
             self._changing.addCallback(self._changed)  # type: ignore[unused-awaitable]
 
+    async def reload_now(self, dry_run: bool) -> dict[str, Any]:
+        """Read the file again and return what that changed, or would change.
+
+        See `gdemoi.contract.gateway.Gateway.reload`.
+        """
+        if not self.running or not self.ready.called:
+            raise Unavailable("the gateway is not running yet, or no more")
+        while self._changing is not None:
+            await self._changing
+        report: dict[str, Any] = {}
+        self._changing = background(
+            self._reload(report, dry_run=dry_run), log, "changing the configuration"
+        )
+        self._changing.addCallback(self._changed)  # type: ignore[unused-awaitable]
+        await self._changing
+        if not report:
+            raise GdemoiError("the change has failed; see the log")
+        return report
+
+    def shown_configuration(self) -> dict[str, Any]:
+        """Return the configuration that runs: section, key, value as it is written."""
+        return {
+            section: dict(keys) for section, keys in shown(self.configuration).items()
+        }
+
     def _changed(self, _: object) -> None:
         self._changing = None
         again, self._change_again = self._change_again, False
         if again:
             self.reload()
 
-    async def _reload(self) -> None:
+    async def _reload(
+        self, report: dict[str, Any] | None = None, *, dry_run: bool = False
+    ) -> None:
+        """Read the file and let it have its effect; `report` says what that was."""
         made: dict[str, _Made] = {}
+        report = {} if report is None else report
+        report.update(changes=[], complaints=[], warnings=[])
         try:
             fresh = self._load(self.configuration.file)
             for channel in fresh.channels:
                 if channel not in self.configuration.channels:
                     made[channel.name] = self._make(channel, fresh)
         except (BadConfiguration, ConfigurationError, OSError) as fault:
+            report["status"] = "refused"
+            report["complaints"] = str(fault).splitlines()
+            if dry_run:
+                return
             what = "the configuration is refused and the running one kept:"
             log.error(what, each=True)
-            for line in str(fault).splitlines():
+            for line in report["complaints"]:
                 log.error("{line}", line=line, each=True)
             return
+        changes = differences(self.configuration, fresh)
+        report["changes"] = [one.described() for one in changes]
+        report["warnings"] = [str(warning) for warning in fresh.warnings]
+        report["status"] = "changed" if changes else "unchanged"
+        if dry_run:
+            report["status"] = "would_change" if changes else "unchanged"
+            return
+        for one in changes:
+            log.info("{change}", change=one.words(), each=True)
         await self._change(fresh, made)
 
     async def _change(self, fresh: Configuration, made: dict[str, _Made]) -> None:
-        old = {channel.name for channel in self.configuration.channels}
+        before = self.configuration
+        old = {channel.name for channel in before.channels}
         new = {channel.name for channel in fresh.channels}
         self.configuration = fresh
         self._take_over(fresh)
-        await self._change_doors(fresh)
         for name in sorted(new - old):
             await self._open_channel(made[name])
         # Before channels go: nothing is to find its way to them any more.
@@ -400,6 +470,7 @@ class GatewayService(Service):
             else:
                 self.dispatcher.forget_channel(name)
         await self.dispatcher.adopt_orphans()
+        await self._change_amqp(before, fresh)
         log.info(
             "configuration changed: {changed} changed, {gone} gone, {added} new",
             changed=", ".join(sorted(old & made.keys())) or "none",
@@ -426,21 +497,6 @@ class GatewayService(Service):
             if fault is not None:
                 what = "{fault}; it is tried again and again"
                 log.error(what, fault=str(fault), each=True)
-
-    async def _change_doors(self, fresh: Configuration) -> None:
-        """Let accounts and SMPP clients be those of a configuration."""
-        changed = set()
-        for name, settings in _accounts(fresh).items():
-            known = self.accounts.get(name)
-            if known is None:
-                known = Account(name, settings, self.journal, self.reactor)
-                self.accounts[name] = known
-                await known.load()
-            elif known.settings != settings:
-                known.settings = settings
-                changed.add(name)
-        if self.smpp is not None:
-            await self.smpp.change(fresh.smpp_clients, changed)
 
     def _take_over(self, fresh: Configuration) -> None:
         """Let settings of the gateway itself have their effect."""
@@ -474,8 +530,9 @@ class GatewayService(Service):
         before = begun.gateway
         for what, same in (
             ("[http]", begun.http == fresh.http),
-            ("[amqp]", begun.amqp == fresh.amqp and begun.amqp_maps == fresh.amqp_maps),
+            ("[account:…]", begun.accounts == fresh.accounts),
             ("[smpp-server:…]", begun.smpp_servers == fresh.smpp_servers),
+            ("[smpp-client:…]", begun.smpp_clients == fresh.smpp_clients),
             ("the journal", begun.journal == fresh.journal),
             ("name", before.name == now.name),
             ("journal_keep", before.journal_keep_s == now.journal_keep_s),
@@ -485,15 +542,23 @@ class GatewayService(Service):
                 log.warn(
                     "{what} has changed; that takes a restart", what=what, each=True
                 )
-        if begun.amqp is not None and (before.home_country, before.default_ttl_s) != (
-            now.home_country,
-            now.default_ttl_s,
-        ):
-            log.warn(
-                "home_country and default_ttl hold for HTTP from now on, for AMQP"
-                " after a restart",
-                each=True,
-            )
+
+
+def _of_amqp(configuration: Configuration) -> tuple[Any, ...]:
+    """Return all that the broker's side is made of."""
+    settings = configuration.gateway
+    return (
+        configuration.amqp,
+        configuration.amqp_maps,
+        settings.home_country,
+        settings.default_ttl_s,
+        settings.name,
+    )
+
+
+def _readers(configuration: Configuration) -> tuple[str, ...]:
+    """Return whose bookmarks events are kept for."""
+    return ("amqp",) if configuration.amqp is not None else ()
 
 
 def _accounts(configuration: Configuration) -> dict[str, AccountSettings]:

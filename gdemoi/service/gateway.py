@@ -65,6 +65,9 @@ class RunningGateway:
         self.describe_doors: Callable[[], Sequence[dict[str, Any]]] = tuple
         # set by the assembly, which makes the alerts over this gateway
         self.active_alerts: Callable[[], Sequence[dict[str, Any]]] = list
+        # set by the assembly, which knows the configuration
+        self.reload_now: Callable[[bool], Awaitable[dict[str, Any]]] | None = None
+        self.shown_configuration: Callable[[], dict[str, Any]] = dict
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._on_journal_events)
 
@@ -199,6 +202,16 @@ class RunningGateway:
     def lost(self) -> Awaitable[str | None]:
         """Return when and what was lost of the journal, if anything."""
         return self.journal.lost()
+
+    async def reload(self, dry_run: bool) -> dict[str, Any]:
+        """Read the configuration file again; return what that changed."""
+        if self.reload_now is None:
+            raise Unavailable("this gateway runs without a configuration file")
+        return await self.reload_now(dry_run)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the configuration that runs, without secrets."""
+        return self.shown_configuration()
 
     def alerts(self) -> Sequence[dict[str, Any]]:
         """Return the alerts that are on."""

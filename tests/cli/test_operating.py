@@ -112,3 +112,42 @@ class WholeTests(SynchronousTestCase):
         result = terminal.type("unmatched", "--json")
         self.assertEqual(json.loads(result.stdout)["total"], 3)
         self.assertIn("found its message", Terminal().type("unmatched").stdout)
+
+
+class ReloadTests(SynchronousTestCase):
+    def test_what_has_changed(self) -> None:
+        terminal = Terminal()
+        result = terminal.type("reload")
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertEqual(
+            result.stdout.splitlines(),
+            [
+                "the configuration has changed",
+                "  [smpp:carrier] window = 50 (was 10)",
+            ],
+        )
+        self.assertEqual(terminal.client.gateway.reloads, [False])
+
+    def test_what_would_change(self) -> None:
+        terminal = Terminal()
+        result = terminal.type("reload", "--dry-run", "--json")
+        self.assertEqual(json.loads(result.stdout)["status"], "would_change")
+        self.assertEqual(terminal.client.gateway.reloads, [True])
+
+    def test_a_refused_file_is_1(self) -> None:
+        """With every complaint."""
+
+        class Refusing(FakeGateway):
+            async def reload(self, dry_run: bool) -> dict[str, Any]:
+                complaint = "gateway.ini:3: [smpp:a] hots: is unknown here"
+                return {
+                    "status": "refused",
+                    "changes": [],
+                    "complaints": [complaint],
+                    "warnings": [],
+                }
+
+        result = Terminal(Client(Refusing())).type("reload")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("is refused; the running configuration is kept", result.stdout)
+        self.assertIn("gateway.ini:3: [smpp:a] hots: is unknown here", result.stdout)

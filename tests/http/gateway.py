@@ -36,6 +36,15 @@ from gdemoi.message import Error, MessageState, Outbound
 
 NOW = 1_795_000_000.0
 
+CHANGE = {
+    "section": "smpp:carrier",
+    "key": "window",
+    "before": "10",
+    "after": "50",
+    "needs_restart": False,
+    "text": "[smpp:carrier] window = 50 (was 10)",
+}
+
 
 @define(eq=False)
 class FakeGateway:
@@ -67,6 +76,8 @@ class FakeGateway:
     broker: AmqpStatus | None = None
     firing: list[dict[str, Any]] = field(factory=list)
     doors_there: list[dict[str, Any]] = field(factory=list)
+    # whether each reload was a dry run
+    reloads: list[bool] = field(factory=list)
 
     def seconds(self) -> float:
         return NOW
@@ -211,6 +222,20 @@ class FakeGateway:
 
     async def lost(self) -> str | None:
         return self.what_was_lost
+
+    async def reload(self, dry_run: bool) -> dict[str, Any]:
+        if self.broken is not None:
+            raise self.broken
+        self.reloads.append(dry_run)
+        return {
+            "status": "would_change" if dry_run else "changed",
+            "changes": [CHANGE],
+            "complaints": [],
+            "warnings": [],
+        }
+
+    def configuration(self) -> dict[str, Any]:
+        return {"smpp:carrier": {"host": "127.0.0.1", "password": "(secret)"}}
 
     def unready(self) -> str | None:
         return self.why_unready

@@ -104,3 +104,37 @@ class WholeTests(SynchronousTestCase):
             "GET", "/v1/status"
         )
         self.assertEqual(answer.status, 503)
+
+
+class ReloadTests(SynchronousTestCase):
+    def test_reload(self) -> None:
+        """It changes something unless it is only asked what it would change."""
+        client = Client()
+        for query, dry_run in (
+            ("", False),
+            ("?dry_run=no", False),
+            ("?dry_run=yes", True),
+        ):
+            answer = client.ask("POST", f"/v1/reload{query}")
+            self.assertEqual(answer.status, 200)
+            expected = "would_change" if dry_run else "changed"
+            self.assertEqual(answer.json["status"], expected)
+        self.assertEqual(client.gateway.reloads, [False, False, True])
+
+    def test_a_word_that_is_neither(self) -> None:
+        client = Client()
+        answer = client.ask("POST", "/v1/reload?dry_run=1")
+        self.assertEqual(
+            (answer.status, answer.json["error"]["field"]), (422, "dry_run")
+        )
+        self.assertEqual(client.gateway.reloads, [])
+
+    def test_before_the_gateway_runs(self) -> None:
+        client = Client(FakeGateway(broken=Unavailable("the gateway is starting")))
+        self.assertEqual(client.ask("POST", "/v1/reload").status, 503)
+
+    def test_the_configuration_that_runs(self) -> None:
+        answer = Client().ask("GET", "/v1/configuration")
+        self.assertEqual(
+            answer.json["sections"]["smpp:carrier"]["password"], "(secret)"
+        )

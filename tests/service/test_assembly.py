@@ -507,7 +507,7 @@ class ReloadTests(ServiceTestCase):
         self.assertEqual((record["id"], record["state"]), ("m1", "submitted"))
         self.write(A, TO_A, gateway="cdr = nowhere/cdr.jsonl")
         said = await self.reload(service)
-        [refused] = [line for line in said if "nowhere" in line]
+        [refused] = [line for line in said if "nowhere" in line and ".ini:" in line]
         self.assertIn("gateway.ini:4: [gateway] cdr: ", refused)
         self.assertIn("No such file or directory", refused)
         self.assertTrue(service._messages.wants_steps)
