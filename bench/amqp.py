@@ -24,7 +24,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.logger import Logger
 
 from bench.figures import OURS, Line
-from bench.rig import Work, run_reactor
+from bench.rig import Work, need_broker, run_reactor
 from gdemoi.amqp.channel import Channel, Delivery
 from gdemoi.amqp.client import Client
 from gdemoi.amqp.consumer import Consumer
@@ -358,6 +358,7 @@ def pause(seconds: float) -> Deferred[None]:
 
 def main(work: Work) -> list[Line]:
     """Return the lines, ours and pika's."""
+    need_broker(ADDRESS)
     bench = Bench()
     run_reactor(bench.run())
     return bench.lines

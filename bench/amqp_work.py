@@ -22,7 +22,17 @@ from pika.exceptions import ChannelClosedByBroker
 from bench import kannel
 from bench.figures import Line
 from bench.http_work import EVENTS_EACH
-from bench.rig import Gateway, Work, free_port, ini, running, scratch, smsc, spread
+from bench.rig import (
+    Gateway,
+    Work,
+    free_port,
+    ini,
+    need_broker,
+    running,
+    scratch,
+    smsc,
+    spread,
+)
 
 ADDRESS: Final = os.environ.get("GDEMOI_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672")
 WARM: Final = 1_000
@@ -44,6 +54,7 @@ class Platform:
     """Publishes, and counts what came back."""
 
     def __init__(self, queue_type: str = "quorum") -> None:
+        need_broker(ADDRESS)
         self.prefix = f"bench-{uuid.uuid4().hex[:8]}"
         self.queue_type = queue_type
         parameters = pika.URLParameters(ADDRESS + "/%2F")

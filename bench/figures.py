@@ -18,6 +18,8 @@ from rich.table import Table
 
 OURS: Final = "gdemoi"
 JSON_VERSION: Final = 1
+# so begins what is told in place of figures when something is not here
+NEEDS: Final = "needs "
 # figure: its heading in the table, and its digits after the point
 FIGURES: Final[Mapping[str, tuple[str, int]]] = {
     "rate": ("messages/s", 0),
@@ -83,6 +85,11 @@ class Line:
 def is_kept(name: str, figure: float, target: float) -> bool:
     """Tell whether a figure is as good as its target."""
     return figure >= target if name == "rate" else figure <= target
+
+
+def is_failure(line: Line) -> bool:
+    """Tell whether a line has no figures although all that it needs was there."""
+    return line.failed is not None and not line.failed.startswith(NEEDS)
 
 
 def missed(line: Line) -> list[str]:

@@ -25,8 +25,11 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from attrs import frozen
+
+from bench.figures import NEEDS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TOOLS: Final = "GDEMOI_BENCH_TOOLS"
@@ -96,6 +99,16 @@ def await_port(port: int, limit_s: float = 20.0) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError(f"nothing listens on {port}")
+
+
+def need_broker(address: str) -> None:
+    """End this process with one line when no broker listens at an AMQP address."""
+    found = urlsplit(address)
+    host, port = found.hostname or "127.0.0.1", found.port or 5672
+    try:
+        socket.create_connection((host, port), timeout=5.0).close()
+    except OSError:
+        raise SystemExit(f"{NEEDS}RabbitMQ; none is at {host}:{port}") from None
 
 
 @contextmanager

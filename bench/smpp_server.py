@@ -74,7 +74,7 @@ def main(work: Work) -> list[Line]:
     with scratch() as folder:
         binary = blast_binary(folder)
         if binary is None:
-            why = f"no smpp_blast.c in {TOOLS}, or no gcc"
+            why = f"needs smpp_blast.c in {TOOLS}, and gcc"
             return [Line(name=ACCEPTED, failed=why)]
         gateway_keys = "backlog_limit = 10000000\n"
         text = ini(sink, gateway=gateway_keys, more=DOOR.format(port=port))

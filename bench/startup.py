@@ -30,16 +30,21 @@ TARGET_S: Final = 5.0
 BATCH: Final = 500
 
 
+def batches(first: int, end: int) -> list[tuple[int, int]]:
+    """Return where each batch begins and how many it has, the last one the rest."""
+    return [(at, min(BATCH, end - at)) for at in range(first, end, BATCH)]
+
+
 async def _fill(path: Path, stored: int) -> int:
     from gdemoi.journal import Journal
 
     journal = Journal(f"sqlite:///{path}", reactor)
     await journal.open()
     waiting = stored * WAITING // 100
-    for first in range(0, stored - waiting, BATCH):
-        await live(journal, [facts(first, BATCH, "sink")])
-    for first in range(stored - waiting, stored, BATCH):
-        acceptances, _, _ = facts(first, BATCH, "sink", begun=False)
+    for first, count in batches(0, stored - waiting):
+        await live(journal, [facts(first, count, "sink")])
+    for first, count in batches(stored - waiting, stored):
+        acceptances, _, _ = facts(first, count, "sink", begun=False)
         await last_of([journal.accept([one]) for one in acceptances])
     await journal.close()
     return waiting
@@ -91,7 +96,7 @@ def stored_in(path: Path) -> int:
 
 def main(work: Work) -> list[Line]:
     """Measure the start with and without messages."""
-    stored = max(5_000, int(work.stored * work.size) // BATCH * BATCH)
+    stored = max(5_000, int(work.stored * work.size))
     with scratch() as folder:
         text = ini(free_port(), gateway=f"backlog_limit = {stored + 1}")
         path = folder / "journal.sqlite"

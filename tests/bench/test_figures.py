@@ -84,6 +84,16 @@ class TargetTests(SynchronousTestCase):
             with self.subTest(name=name, figure=figure):
                 self.assertIs(figures.is_kept(name, figure, target), kept)
 
+    def test_a_missing_tool_is_no_failure(self) -> None:
+        """Its line says what it needs; the command ends well."""
+        for line, failure in (
+            (Line(name="quorum", failed="needs RabbitMQ; none is at host:5672"), False),
+            (Line(name="quorum", failed="TimeoutError: 9 of 10 events"), True),
+            (OURS, False),
+        ):
+            with self.subTest(failed=line.failed):
+                self.assertIs(figures.is_failure(line), failure)
+
     def test_what_is_missed(self) -> None:
         """A figure without a target, and a target without a figure, miss nothing."""
         self.assertEqual(figures.missed(OURS), ["rate", "cpu_us"])

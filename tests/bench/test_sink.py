@@ -6,7 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench import load, rig, sink
+from bench import load, rig, sink, startup
 from gdemoi.smpp import receipts
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.headers import PduFramer
@@ -208,6 +208,23 @@ class RigTests(SynchronousTestCase):
         tools, missing = rig.build_tools(rig.Path("."))
         self.assertIsNone(tools)
         self.assertIn("no smsc_sink, http_load, http_sink.c", missing)
+
+    def test_without_a_broker_one_line_says_so(self) -> None:
+        """Neither user nor password stands in it."""
+        address = f"amqp://guest:secret@127.0.0.1:{rig.free_port()}"
+        with self.assertRaises(SystemExit) as raised:
+            rig.need_broker(address)
+        told = str(raised.exception)
+        self.assertTrue(told.startswith("needs RabbitMQ; none is at 127.0.0.1:"))
+        self.assertNotIn("secret", told)
+
+    def test_a_journal_of_any_size(self) -> None:
+        """The last batch is the rest; no message is made twice or left out."""
+        for first, end in ((0, 19_800), (19_800, 20_000), (0, 0), (5, 505)):
+            found = startup.batches(first, end)
+            with self.subTest(first=first, end=end):
+                numbers = [n for at, count in found for n in range(at, at + count)]
+                self.assertEqual(numbers, list(range(first, end)))
 
     def test_the_kernel_tells_of_this_process(self) -> None:
         """CPU, memory, threads and files of a process that lives."""
