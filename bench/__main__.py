@@ -31,6 +31,7 @@ from bench.rig import ROOT, Work, build_tools
 SAMPLES: Final = 3
 MEMORY_MB: Final = 120.0
 LIMIT_S: Final = 900.0
+TIDY_S: Final = 20.0
 # `gdemoi` and `tests` come from the tree under test, `bench` from this one.
 RUN_ONE: Final = """\
 import sys
@@ -135,15 +136,26 @@ def sample(subject: Subject, benchmark: Benchmark, key: str) -> list[Line]:
         out, error = "", f"not done after {LIMIT_S:g} s"
     finally:
         if process.poll() is None:
-            # all that it has started is of its session
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            end(process)
     for line in reversed(out.splitlines()):
         if line.startswith("LINES "):
             found = [Line(**fields) for fields in json.loads(line[6:])]
             return [told_of(subject, one) for one in found]
     why = (error.strip().splitlines() or ["no output"])[-1]
     return [Line(name=key, subject=subject.name, failed=why[:300])]
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a sample with all that it has started, which is of its session.
+
+    It may tidy up first: its folder may hold a journal of a gigabyte.
+    """
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.communicate(timeout=TIDY_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def told_of(subject: Subject, line: Line) -> Line:

@@ -126,6 +126,23 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual(line.name, "codec")
         self.assertIn("none_such", line.failed or "")
 
+    def test_a_benchmark_that_hangs_is_ended(self) -> None:
+        """With its whole session; its line says how long it was waited for."""
+        ended: list[int] = []
+        kill = command.os.killpg
+
+        def killpg(group: int, number: int) -> None:
+            ended.append(group)
+            kill(group, number)
+
+        self.patch(command.os, "killpg", killpg)
+        self.patch(command, "LIMIT_S", 0.0)
+        subject = Subject(figures.OURS, Work())
+        (line,) = command.sample(subject, MODULES["codec"], "codec")
+        self.assertEqual(line.failed, "not done after 0 s")
+        self.assertEqual(len(ended), 1)
+        self.assertRaises(ProcessLookupError, kill, ended[0], 0)
+
     def test_the_code_under_test_is_that_of_the_tree(self) -> None:
         """`gdemoi` comes from the tree that was asked for, `bench` from here."""
         tree = Path(self.mktemp()).absolute()
