@@ -204,15 +204,20 @@ class CitationTests(SynchronousTestCase):
         self.assertEqual("\n".join(wrong), "")
 
 
+def where_is() -> list[list[str]]:
+    """Return the rows of docs/architecture.rst, "Where is …": what, file, name."""
+    page = tree(ROOT / "docs/architecture.rst")
+    rows = [
+        [entry.astext() for entry in row.findall(nodes.entry)]
+        for row in page.findall(nodes.row)
+    ]
+    return [row for row in rows if len(row) == 3 and row[1].endswith(".py")]
+
+
 class ArchitectureTests(SynchronousTestCase):
     def test_where_is_names_what_is_there(self) -> None:
         """Each row of the table: the file exists and defines the name."""
-        page = tree(ROOT / "docs/architecture.rst")
-        rows = [
-            [entry.astext() for entry in row.findall(nodes.entry)]
-            for row in page.findall(nodes.row)
-        ]
-        rows = [row for row in rows if len(row) == 3 and row[1].endswith(".py")]
+        rows = where_is()
         wrong = []
         for what, file, name in rows:
             path = ROOT / file
@@ -241,13 +246,23 @@ class ArchitectureTests(SynchronousTestCase):
         )
         known = words_of("architecture.rst")
         self.assertEqual(set(tour) - known, set())
-        for most_wanted in (
-            "gdemoi/smpp/encoder.py",
-            "gdemoi/journal/receipts.py",
-            "gdemoi/routing/retry.py",
-            "gdemoi/cloud/twilio/signature.py",
+
+    def test_a_newcomer_finds_the_rules_that_matter_most(self) -> None:
+        """Both the table and the tour answer these, in the same words."""
+        readme = " ".join((ROOT / "README.rst").read_text("utf-8").split())
+        rows = {what: (file, name) for what, file, name in where_is()}
+        for what, file, name in (
+            ("a submit_sm is built", "gdemoi/smpp/encoder.py", "SmppEncoder"),
+            ("a receipt finds its message", "gdemoi/journal/receipts.py", "choose"),
+            ("the retry is decided", "gdemoi/routing/retry.py", "decide"),
+            (
+                "a webhook's signature is checked",
+                "gdemoi/cloud/twilio/signature.py",
+                "is_signed",
+            ),
         ):
-            self.assertIn(most_wanted, tour)
+            self.assertEqual(rows.get(what), (file, name), what)
+            self.assertIn(f"``{file}``: {what}", readme)
 
 
 def fields_of(struct: type[msgspec.Struct]) -> set[str]:
