@@ -224,7 +224,7 @@ class TroubleTests(EventsCase):
     def test_unroutable_for_long_is_passed(self) -> None:
         """After a minute the stream goes on, and stays on, until one is routed.
 
-        Only what is not final, and only with declare = no (field report A10).
+        Only what is not final, and only with declare = no.
         """
         self.start_passive()
         bindings, self.broker.bindings = self.broker.bindings, []
@@ -252,7 +252,7 @@ class TroubleTests(EventsCase):
         self.assertEqual(self.service.status().passed, 2)
 
     def test_more_passed_than_the_window(self) -> None:
-        """What is passed makes room for what follows (field report A10)."""
+        """What is passed makes room for what follows."""
         self.service = self.made(window=10)
         self.start()
         for _ in range(700):
@@ -298,7 +298,7 @@ class TroubleTests(EventsCase):
 
 
 class VanishedTests(EventsCase):
-    """Broker objects that vanish under a live connection (field report A10)."""
+    """Broker objects that vanish under a live connection."""
 
     def final(self) -> None:
         seq = len(self.outbox.rows) + 1
@@ -307,7 +307,7 @@ class VanishedTests(EventsCase):
         self.network.flush()
 
     def test_a_deleted_queue_is_declared_again_at_once(self) -> None:
-        """On the same connection, with its binding; nothing passed (A10)."""
+        """On the same connection, with its binding; nothing passed."""
         self.start()
         for queue, key in ((STATUS, "status.sent.x"), (INBOUND, "inbound.x")):
             self.broker.delete_queue(queue)
@@ -320,7 +320,7 @@ class VanishedTests(EventsCase):
         self.assertEqual(len(self.broker.sides), 1)
 
     def test_a_deleted_binding_is_made_again_at_once(self) -> None:
-        """The queue may be there without it (field report A10)."""
+        """The queue may be there without it."""
         self.start()
         self.broker.bindings.clear()
         self.final()
@@ -330,7 +330,7 @@ class VanishedTests(EventsCase):
         self.assertEqual(len(self.broker.bindings), 3)
 
     def test_a_deleted_exchange_is_declared_again(self) -> None:
-        """The broker closes the channel; the next connection declares (A10)."""
+        """The broker closes the channel; the next connection declares."""
         self.start()
         self.broker.delete_exchange("gdemoi.events")
         self.add(2)
@@ -339,7 +339,7 @@ class VanishedTests(EventsCase):
         self.assertEqual(self.service.status().passed, 0)
 
     def test_deleted_again_and_again(self) -> None:
-        """Each time; a look is asked for once a second at most (A10)."""
+        """Each time; a look is asked for once a second at most."""
         self.start()
         for _ in range(5):
             self.broker.delete_queue(STATUS)
@@ -350,7 +350,7 @@ class VanishedTests(EventsCase):
         self.assertEqual(self.outbox.cursor_value, "5")
 
     def test_what_must_arrive_is_never_passed(self) -> None:
-        """With declare = no it is held, and told once as an error (A10)."""
+        """With declare = no it is held, and told once as an error."""
         for key, final in (
             ("status.delivered.office", True),
             ("status.submitted.office", True),
@@ -380,7 +380,7 @@ class VanishedTests(EventsCase):
                 self.assert_nothing_left()
 
     def test_what_follows_a_held_one_is_not_published_again_and_again(self) -> None:
-        """Ten minutes of holding: not 600 copies of each (field report A10)."""
+        """Ten minutes of holding: not 600 copies of each."""
         self.start_passive()
         [gone] = [one for one in self.broker.bindings if one[0] == STATUS]
         self.broker.bindings.remove(gone)
@@ -395,7 +395,7 @@ class VanishedTests(EventsCase):
         self.assertLessEqual(len(self.numbers(INBOUND)), 6)
 
     def test_a_link_that_is_lost_while_holding(self) -> None:
-        """Goes on where it was, after it is bound (field report A10)."""
+        """Goes on where it was, after it is bound."""
         self.start_passive()
         bindings, self.broker.bindings = self.broker.bindings, []
         self.final()

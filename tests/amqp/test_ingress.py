@@ -72,7 +72,7 @@ class TakingTests(IngressCase):
         message = self.intake.taken["m-1"]
         self.assertEqual((message.reply_to, message.correlation_id), ("back", "c-1"))
 
-    def test_tr14_a_profile_that_there_is_not(self) -> None:
+    def test_a_profile_that_there_is_not(self) -> None:
         """TR14: it goes to gdemoi.invalid, and the field is named."""
         body = b'{"to":"112","text":"x","tracker":{"profile":"teltonica"}}'
         self.put(body, message_id="m-1")
@@ -223,7 +223,7 @@ class InvalidTests(IngressCase):
     def test_when_the_invalid_queue_is_gone(self) -> None:
         """It stays unacked, and is tried again until there is a place for it.
 
-        So with declare = no; else it is declared again (field report A10).
+        So with declare = no; else it is declared again.
         """
         self.stop()
         self.side = self.start_passive()
@@ -236,7 +236,7 @@ class InvalidTests(IngressCase):
         self.assertEqual((len(self.invalid()), self.unacked()), (1, 0))
 
     def test_a_deleted_invalid_queue_is_declared_again(self) -> None:
-        """At once, and no delivery waits for it (field report A10)."""
+        """At once, and no delivery waits for it."""
         self.broker.delete_queue(INVALID)
         self.put(b"{")
         self.advance(0.25)
@@ -268,7 +268,7 @@ class AnswerTests(IngressCase):
         self.assertEqual(properties["message-id"], event["event_id"])
 
     def test_no_answer_is_lost_with_the_status_queue(self) -> None:
-        """It is declared again, and all three kinds told (field report A10)."""
+        """It is declared again, and all three kinds told."""
         self.put(self.envelope("m"))
         self.network.flush()
         self.broker.delete_queue(STATUS)
@@ -282,7 +282,7 @@ class AnswerTests(IngressCase):
         self.assertEqual(self.unacked(), 0)
 
     def test_a_rejection_that_nobody_takes_is_held(self) -> None:
-        """With declare = no: the delivery stays unacked, no line per try (A10)."""
+        """With declare = no: the delivery stays unacked, no line per try."""
         self.stop()
         self.side = self.start_passive()
         bindings, self.broker.bindings = self.broker.bindings, []

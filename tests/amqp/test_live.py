@@ -245,7 +245,7 @@ class LinkTests(LiveCase):
 
 
 class VanishedTests(LiveCase):
-    """Broker objects that vanish under a live connection (field report A10)."""
+    """Broker objects that vanish under a live connection."""
 
     async def vanish(
         self, delete: Callable[[Platform], None], connections: int
@@ -286,11 +286,11 @@ class VanishedTests(LiveCase):
         return True
 
     async def test_the_status_queue(self) -> None:
-        """Deleted: declared again, on the same connection (A10)."""
+        """Deleted: declared again, on the same connection."""
         await self.vanish(lambda p: p.channel.queue_delete(p.name("status")), 1)
 
     async def test_a_binding(self) -> None:
-        """Of the status queue (A10)."""
+        """Of the status queue."""
         await self.vanish(
             lambda p: p.channel.queue_unbind(
                 p.name("status"), p.name("events"), "status.#"
@@ -299,15 +299,15 @@ class VanishedTests(LiveCase):
         )
 
     async def test_the_exchange_of_events(self) -> None:
-        """The broker closes our channel; the next connection declares (A10)."""
+        """The broker closes our channel; the next connection declares."""
         await self.vanish(lambda p: p.channel.exchange_delete(p.name("events")), 2)
 
     async def test_the_exchange_of_platforms(self) -> None:
-        """Found by looking, not by publishing (A10)."""
+        """Found by looking, not by publishing."""
         await self.vanish(lambda p: p.channel.exchange_delete(self.vhost.prefix), 1)
 
     async def test_an_inbound_sms_arrives(self) -> None:
-        """Its queue was deleted before it came (A10)."""
+        """Its queue was deleted before it came."""
         await self.begin()
         with Platform(self.vhost) as platform:
             platform.channel.queue_delete(platform.name("inbound"))
@@ -321,7 +321,7 @@ class VanishedTests(LiveCase):
         self.assertEqual(json.loads(body)["text"], "да")
 
     async def test_the_invalid_queue(self) -> None:
-        """Deleted: the body is in the new one, and acked (A10)."""
+        """Deleted: the body is in the new one, and acked."""
         await self.begin()
         with Platform(self.vhost) as platform:
             platform.channel.queue_delete(platform.name("invalid"))
@@ -333,7 +333,7 @@ class VanishedTests(LiveCase):
         await self.end()
 
     async def test_held_without_the_right_to_declare(self) -> None:
-        """declare = no: nothing is passed, and all arrives once it is bound (A10)."""
+        """declare = no: nothing is passed, and all arrives once it is bound."""
         await self.begin()
         await self.end()
         await self.begin(declare=False, unroutable_s=0.0)
@@ -374,7 +374,7 @@ class TlsTests(LiveCase):
         await self.end()
 
     async def test_a_certificate_that_nobody_vouches_for(self) -> None:
-        """No connection; the reason is told (field report B26: no fixed wait)."""
+        """No connection; the reason is told."""
         await self.start()
         await self.until(lambda: "certificate" in self.service.status().reason)
         self.assertNotEqual(self.service.status().state, "up")

@@ -70,7 +70,7 @@ class PublisherTests(Case):
         self.assertEqual(self.publisher.room(), 0)
 
     def test_one_message_returned_twice_and_confirmed_together(self) -> None:
-        """Neither is taken for kept (field report A10)."""
+        """Neither is taken for kept."""
         self.broker.hold_confirms = True
         self.publish("a", "a", key="nowhere")
         self.side.confirm(1)

@@ -194,7 +194,7 @@ class StoppingTests(ServiceCase):
         self.successResultOf(stopping)
 
     def test_an_answer_without_a_place_does_not_keep_it_from_stopping(self) -> None:
-        """Its delivery stays unacked and comes again (field report A10)."""
+        """Its delivery stays unacked and comes again."""
         side = self.start_passive()
         self.broker.delete_queue("gdemoi.invalid")
         self.broker.put("gdemoi.outbound", b"{")
@@ -207,7 +207,7 @@ class StoppingTests(ServiceCase):
         self.assertEqual(side.acks, [])
 
     def test_a_blocked_broker_does_not_keep_it_from_stopping(self) -> None:
-        """Nor does one that takes no publishes now (field report A10)."""
+        """Nor does one that takes no publishes now."""
         side = self.start()
         side.say(0, "connection", "blocked", "disk")
         self.network.flush()

@@ -70,10 +70,10 @@ class TopologyTests(Case):
 
 
 class UpkeepTests(ServiceCase):
-    """What nobody publishes to, looked after (field report A10)."""
+    """What nobody publishes to, looked after."""
 
     def test_what_platforms_publish_to_comes_back(self) -> None:
-        """No publish of ours would find it missing (field report A10)."""
+        """No publish of ours would find it missing."""
         self.start()
         expected = set(self.broker.bindings)
         self.broker.delete_exchange("gdemoi")
@@ -87,7 +87,7 @@ class UpkeepTests(ServiceCase):
         self.assertEqual(len(self.broker.sides), 1)
 
     def test_only_the_binding_of_the_outbound_queue(self) -> None:
-        """What platforms publish would be dropped (field report A10)."""
+        """What platforms publish would be dropped."""
         self.start()
         self.broker.bindings.clear()
         self.advance(LOOK_S)
@@ -96,7 +96,7 @@ class UpkeepTests(ServiceCase):
         self.assertEqual(list(self.intake.taken), ["m"])
 
     def test_a_look_does_not_declare_what_is_there(self) -> None:
-        """A queue of another type is not asked for each time (field report A10)."""
+        """A queue of another type is not asked for each time."""
         self.broker.arguments["gdemoi.status"] = {"x-queue-type": "classic"}
         self.broker.queues["gdemoi.status"] = deque()
         side = self.start()
@@ -107,7 +107,7 @@ class UpkeepTests(ServiceCase):
         self.assertEqual(self.service.status().state, "up")
 
     def test_passive_mode_makes_nothing_and_tells_once(self) -> None:
-        """As an error; and when it is there again (field report A10)."""
+        """As an error; and when it is there again."""
         side = self.start_passive()
         self.broker.delete_exchange("gdemoi")
         with capturedLogs() as events:
@@ -123,7 +123,7 @@ class UpkeepTests(ServiceCase):
         self.assertLess(max(side.channels), 30)
 
     def test_a_declaration_that_is_refused(self) -> None:
-        """Is told once and asked for at growing pauses (field report A10)."""
+        """Is told once and asked for at growing pauses."""
         self.start()
         self.broker.delete_queue("gdemoi.invalid")
         with capturedLogs() as events:
@@ -137,7 +137,7 @@ class UpkeepTests(ServiceCase):
         self.assertEqual(len(self.broker.sides), 1)
 
     def test_a_lost_link_leaves_no_timer(self) -> None:
-        """While it looks, too (field report A10)."""
+        """While it looks, too."""
         self.start()
         self.clock.advance(LOOK_S)
         self.network.cut()

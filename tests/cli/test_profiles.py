@@ -69,7 +69,7 @@ class ProfilesTests(SynchronousTestCase):
         self.assertEqual(answer.exit_code, 1)
         self.assertIn("example[0].answer[0].pattern", answer.output)
 
-    def test_tr49_a_pattern_that_may_not_end(self) -> None:
+    def test_a_pattern_that_may_not_end(self) -> None:
         """TR49: told with file and key, exit status 1."""
         content = built_in_octets("gt06").replace(b"'''OK!?'''", b"'''(OK+)+'''")
         file = self.file(content)

@@ -174,7 +174,7 @@ class SendTests(SynchronousTestCase):
 
 class ReadingTests(SynchronousTestCase):
     def test_the_second_id_of_a_receipt(self) -> None:
-        """The story tells by which of them it was matched (field report A4)."""
+        """The story tells by which of them it was matched."""
         one = {"provider_id": "FOREIGN99", "state": "delivered", "matched_by": "p1"}
         for by, shown in (("p1", True), ("FOREIGN99", False), (None, False)):
             out = StringIO()
@@ -341,7 +341,7 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual((len(page["events"]), page["after"]), (1, 3))
 
     def test_an_inbound_sms_to_a_port(self) -> None:
-        """Its ports and header are shown (field report A15)."""
+        """Its ports and header are shown."""
         terminal = Terminal()
         body = {"type": "inbound", "from": "+7917", "to": "+7495", "text": "hi"}
         body |= {"udh": "0605040b8423f0", "dest_port": 2948, "source_port": 0}
@@ -488,7 +488,7 @@ class OperatingTests(SynchronousTestCase):
         self.assertIn("smsc", result.output)
 
     def test_status_after_a_loss(self) -> None:
-        """It is not to be overlooked (field report B20)."""
+        """It is not to be overlooked."""
         result = Terminal(Client(FakeGateway(what_was_lost="95 messages"))).type(
             "status"
         )

@@ -105,40 +105,40 @@ class ExplainTests(SynchronousTestCase):
         (segment,) = self.explain(text, *words)["segments"]
         return str(segment["user_data"])
 
-    def test_tr1_two_blanks_leave(self) -> None:
+    def test_two_blanks_leave(self) -> None:
         """TR1: 20 20 first."""
         found = self.octets("  getinfo", "--profile", "teltonika")
         self.assertEqual(found, "2020676574696e666f")
 
-    def test_tr6_a_dollar(self) -> None:
+    def test_a_dollar(self) -> None:
         """TR6: 02 in the GSM alphabet, 24 in Latin-1."""
         command = "AT+GTGLM=gl300,1,000D$"
         words = ("--profile", "queclink", "--charset")
         self.assertTrue(self.octets(command, *words, "gsm8").endswith("4402"))
         self.assertTrue(self.octets(command, *words, "latin1").endswith("4424"))
 
-    def test_tr7_underscore_and_at(self) -> None:
+    def test_underscore_and_at(self) -> None:
         """TR7: 11 and 00, and nothing is cut behind the 00."""
         found = self.octets("  setparam 2004:a_b@c", "--profile", "teltonika")
         self.assertTrue(found.endswith("6111620063"), found)
 
-    def test_tr8_brackets(self) -> None:
+    def test_brackets(self) -> None:
         """TR8: five units for three letters."""
         (segment,) = self.explain("[x]")["segments"]
         self.assertEqual(segment["units"], 5)
 
-    def test_tr11_the_last_blank_leaves(self) -> None:
+    def test_the_last_blank_leaves(self) -> None:
         """TR11: it is a value."""
         found = self.octets("123456*SETP*#2= , , ", "--profile", "arnavi")
         self.assertTrue(found.endswith("2c20"), found)
 
-    def test_tr18_a_line_feed_stays_one_octet(self) -> None:
+    def test_a_line_feed_stays_one_octet(self) -> None:
         """TR18: 0A, and no CR."""
         text = "#6666#APN,internet#\n#6666#SERVER,host,50100,TCP#"
         found = bytes.fromhex(self.octets(text))
         self.assertEqual((found.count(0x0A), found.count(0x0D)), (1, 0))
 
-    def test_tr4_neither_word_is_there(self) -> None:
+    def test_neither_word_is_there(self) -> None:
         """TR4: not in clear, not in hexadecimal; the length is the same."""
         told = self.explain("login pass getinfo", "--profile", "teltonika")
         octets = json.dumps(told)

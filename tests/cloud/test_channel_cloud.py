@@ -45,7 +45,7 @@ class SubmitTests(SynchronousTestCase):
         settings = twilio(base_url=CLOUDS, receipts="none", inbound="none", **changes)
         return ChannelRig(settings, net=net).start()
 
-    def test_tw06_a_throttled_send_is_repeated_once(self) -> None:
+    def test_a_throttled_send_is_repeated_once(self) -> None:
         """429, then 201 after a second and a half: accepted, with two requests."""
         rig = self.rig(answered({"code": 20429}, 429), answered({"sid": "SM1"}, 201))
         outcome = rig.submit(message(), 2)
@@ -55,7 +55,7 @@ class SubmitTests(SynchronousTestCase):
         )
         self.assertEqual(len(self.far.requests), 2)
 
-    def test_tw06_throttled_twice_goes_back_to_the_lane(self) -> None:
+    def test_throttled_twice_goes_back_to_the_lane(self) -> None:
         """The lane slows down and keeps the message."""
         rig = self.rig(answered({"code": 20429}, 429))
         outcome = rig.submit(message(), 3)
@@ -63,7 +63,7 @@ class SubmitTests(SynchronousTestCase):
         self.assertTrue(outcome.throttled)
         self.assertIsNone(rig.channel.unable())
 
-    def test_tw07_a_broken_account_stops_the_channel(self) -> None:
+    def test_a_broken_account_stops_the_channel(self) -> None:
         """The message may go another way; the channel rests, longer each time."""
         rig = self.rig(answered({"code": 20003, "message": "Authenticate"}, 401))
         for pause_s in (60.0, 120.0):
@@ -83,7 +83,7 @@ class SubmitTests(SynchronousTestCase):
         self.assertEqual(rig.channel.describe()["state"], "up")
         self.assertEqual(rig.recorder.changes[-1], ("up", ""))
 
-    def test_tw07_a_refused_message_leaves_the_channel_alone(self) -> None:
+    def test_a_refused_message_leaves_the_channel_alone(self) -> None:
         """21610 is about one recipient."""
         rig = self.rig(answered({"code": 21610, "message": "opted out"}, 400))
         outcome = rig.submit(message())
@@ -91,7 +91,7 @@ class SubmitTests(SynchronousTestCase):
         self.assertEqual(outcome.scope, Scope.MESSAGE)
         self.assertIsNone(rig.channel.unable())
 
-    def test_tw09_nobody_there_is_a_refusal(self) -> None:
+    def test_nobody_there_is_a_refusal(self) -> None:
         """Nothing left, so nothing is uncertain; three times make it degraded."""
         rig = ChannelRig(twilio(base_url=CLOUDS)).start()
         for _ in range(3):
@@ -104,7 +104,7 @@ class SubmitTests(SynchronousTestCase):
             self.assertTrue(outcome.error.retryable)
         self.assertEqual(rig.channel.describe()["state"], "degraded")
 
-    def test_al04_a_silent_provider_leaves_us_unsure(self) -> None:
+    def test_a_silent_provider_leaves_us_unsure(self) -> None:
         """After the deadline; a moment before it there is no outcome."""
         rig = self.rig(lambda request: NOT_DONE_YET)
         outcomes: list[Any] = []
@@ -154,14 +154,14 @@ class SubmitTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         self.assertEqual(rig.channel.describe()["state"], "up")
 
-    def test_al02_a_redirect_halts(self) -> None:
+    def test_a_redirect_halts(self) -> None:
         """Someone must look at it."""
         rig = self.rig((301, b"", {"location": "http://127.0.0.1:1/"}))
         outcome = rig.submit(message())
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.scope, Scope.CHANNEL_HALTED)
 
-    def test_al03_garbage_is_unsure(self) -> None:
+    def test_garbage_is_unsure(self) -> None:
         """Cut answers and broken UTF-8, whatever their status."""
         for reply in (
             (201, b"\xff\xfe{", {}),
@@ -255,7 +255,7 @@ class BalanceTests(SynchronousTestCase):
 
 
 class CallbackTests(SynchronousTestCase):
-    def test_vs04_a_receipt_address_that_vonage_refuses(self) -> None:
+    def test_a_receipt_address_that_vonage_refuses(self) -> None:
         """More than a hundred characters fail at the start."""
         ChannelRig(vonage(), public_url="https://" + "x" * 70)
         with self.assertRaises(ConfigurationError):
@@ -342,7 +342,7 @@ class TwilioTruthTests(JournalTestCase):
         self.sandbox = clouds(net)
         self.open(twilio(base_url=CLOUDS), net=net)
 
-    def test_tw11_tw12_doubled_and_disordered_statuses(self) -> None:
+    def test_doubled_and_disordered_statuses(self) -> None:
         """Each state is told once; a late `sent` after `delivered` changes nothing."""
         for receipts in ("doubled", "disordered"):
             self.setUp()
@@ -353,7 +353,7 @@ class TwilioTruthTests(JournalTestCase):
             self.assertEqual(states[-1], "delivered", receipts)
             self.assertEqual(len(states), len(set(states)), receipts)
 
-    def test_tw25_nothing_is_lost_when_the_journal_was_away(self) -> None:
+    def test_nothing_is_lost_when_the_journal_was_away(self) -> None:
         """Twilio gives up soon; the question brings what the webhooks lost."""
         self.send(message())
         self.rig.recorder.down = True
@@ -382,7 +382,7 @@ class VonageTruthTests(JournalTestCase):
         self.net.settle()
         self.assertEqual(self.successResultOf(asked).status, 200)
 
-    def test_vs10_a_message_is_delivered_when_all_its_segments_are(self) -> None:
+    def test_a_message_is_delivered_when_all_its_segments_are(self) -> None:
         """One of two: not yet; the second failed: undelivered."""
         entries = [{"status": "0", "message-id": name} for name in ("A1", "A2")]
         self.net.serve(22080, Answers(answered({"messages": entries})))
@@ -416,7 +416,7 @@ class VonageTruthTests(JournalTestCase):
             },
         )
 
-    def test_vs11_segments_in_any_order_make_one_message(self) -> None:
+    def test_segments_in_any_order_make_one_message(self) -> None:
         """3, 1, 2, with 1 repeated; another sender's do not mix in."""
         for number in (3, 1, 1):
             self.segment(number)
@@ -429,7 +429,7 @@ class VonageTruthTests(JournalTestCase):
             ("<1><2><3>", True, 3),
         )
 
-    def test_vs11_a_missing_segment_is_not_waited_for_for_ever(self) -> None:
+    def test_a_missing_segment_is_not_waited_for_for_ever(self) -> None:
         """After ten minutes what came is told, marked incomplete."""
         self.segment(1)
         self.segment(3)
@@ -481,7 +481,7 @@ class HintTests(JournalTestCase):
     def questions(self) -> int:
         return sum("message" in asked.path for asked in self.sandbox.requests)
 
-    def test_tl08_a_receipt_is_confirmed_by_a_question(self) -> None:
+    def test_a_receipt_is_confirmed_by_a_question(self) -> None:
         """It is on record, not verified; what the question says is."""
         self.begin(textlocal(base_url=CLOUDS))
         self.send(message())
@@ -493,7 +493,7 @@ class HintTests(JournalTestCase):
         self.assertEqual((last.verified, last.state), (True, MessageState.DELIVERED))
         self.assertEqual(self.states()[-1], "delivered")
 
-    def test_tl16_a_forged_receipt_does_not_win(self) -> None:
+    def test_a_forged_receipt_does_not_win(self) -> None:
         """D from the right address, but the question says U: undelivered."""
         self.begin(textlocal(base_url=CLOUDS))
         self.sandbox.network.unreachable = frozenset({"79001234567"})
@@ -505,7 +505,7 @@ class HintTests(JournalTestCase):
         counts = self.rig.channel.describe()["counts"]
         self.assertEqual(counts["receipt to confirm"], 1)
 
-    def test_tl09_an_unknown_reference(self) -> None:
+    def test_an_unknown_reference(self) -> None:
         """By number when one open message goes there; else kept, not guessed."""
         self.begin(textlocal(base_url=CLOUDS))
         self.send(message())
@@ -520,7 +520,7 @@ class HintTests(JournalTestCase):
         self.assertEqual(counts, {"receipt for nobody": 1})
         self.assertEqual(self.rig.recorder.receipts[0].message_id, "old")
 
-    def test_tl12_an_inbound_repeat_within_a_minute_is_one_message(self) -> None:
+    def test_an_inbound_repeat_within_a_minute_is_one_message(self) -> None:
         """After 61 seconds it is another one."""
         self.begin(textlocal(base_url=CLOUDS))
         fields = {"sender": "79001234567", "inNumber": "60777", "content": "ok"}
@@ -538,7 +538,7 @@ class HintTests(JournalTestCase):
             self.assertEqual(self.successResultOf(asked).status, 200)
             self.assertEqual(len(self.events("inbound")), count)
 
-    def test_tl14_an_account_on_the_proxy_is_believed(self) -> None:
+    def test_an_account_on_the_proxy_is_believed(self) -> None:
         """One warning, no more questions; receipts are all there is."""
         self.begin(textlocal(base_url=CLOUDS))
         self.sandbox.apis["textlocal"].interact = True
@@ -556,7 +556,7 @@ class HintTests(JournalTestCase):
         self.assertEqual(self.events()[-1]["final"], True)
         self.assertEqual(self.questions(), 1)
 
-    def test_ty06_a_receipt_is_told_only_when_confirmed(self) -> None:
+    def test_a_receipt_is_told_only_when_confirmed(self) -> None:
         """200 at once; the receipt is what the question says."""
         self.begin(tyntec(base_url=CLOUDS))
         outcome = self.send(message())
@@ -571,14 +571,14 @@ class HintTests(JournalTestCase):
         )
         self.assertEqual(self.states()[-1], "delivered")
 
-    def test_ty07_nobody_can_make_us_ask(self) -> None:
+    def test_nobody_can_make_us_ask(self) -> None:
         """Ids that we never sent are not asked for, however many come."""
         self.begin(tyntec(base_url=CLOUDS))
         for n in range(50):
             self.call({"requestId": f"x{n}", "status": "DELIVERED"}, "application/json")
         self.assertEqual((self.questions(), self.rig.recorder.receipts), (0, []))
 
-    def test_ty13_a_question_that_comes_too_early(self) -> None:
+    def test_a_question_that_comes_too_early(self) -> None:
         """404 within a minute: again; later: unknown there, and on record."""
         self.begin(tyntec(base_url=CLOUDS))
         self.send(message())
@@ -604,7 +604,7 @@ class SecretTests(SynchronousTestCase):
         TOKEN,
     )
 
-    def test_al01_secrets_are_shown_nowhere(self) -> None:
+    def test_secrets_are_shown_nowhere(self) -> None:
         """Not in logs, errors, receipts, reprs, nor in what operators see."""
         from twisted.logger import globalLogPublisher
 
@@ -660,7 +660,7 @@ class SecretTests(SynchronousTestCase):
         for secret in self.SECRETS:
             self.assertNotIn(secret, text)
 
-    def test_al01_a_provider_that_echoes_a_secret(self) -> None:
+    def test_a_provider_that_echoes_a_secret(self) -> None:
         """Its error text is cleaned."""
         net = Net()
         fields = {"code": 20003, "message": "no such token: tok3n-of-tw1lio"}

@@ -61,7 +61,7 @@ class PreparedTests(SynchronousTestCase):
             self.assertEqual((ready.charset, ready.draft.text), (charset, text))
 
     def test_transliteration_only_when_asked(self) -> None:
-        """The nearest letters of the GSM alphabet; Cyrillic by table (A17)."""
+        """The nearest letters of the GSM alphabet; Cyrillic by table."""
         sms = message(
             "façade ž", charset=Charset.GSM7, on_unencodable=OnUnencodable.TRANSLITERATE
         )
@@ -74,7 +74,7 @@ class PreparedTests(SynchronousTestCase):
         ready = self.ready(sms, twilio())
         self.assertEqual((ready.charset, ready.draft.text), ("gsm8", "Eshhyo"))
 
-    def test_tw05_too_long_or_a_wrong_sender(self) -> None:
+    def test_too_long_or_a_wrong_sender(self) -> None:
         """1601 characters, or a name of twelve: nothing is sent."""
         self.ready(message("a" * 1600), twilio())
         self.assertEqual(

@@ -19,7 +19,7 @@ HOUR_S = 3600.0
 
 class StaleTests(SynchronousTestCase):
     def test_as_old_as_the_provider_repeats(self) -> None:
-        """25 hours back and one hour ahead, to the second (field report A9)."""
+        """25 hours back and one hour ahead, to the second."""
         for age_s in (0.0, 301.0, 25 * HOUR_S, -301.0, -HOUR_S):
             self.assertIsNone(stale(NOW - age_s, NOW, 25 * HOUR_S), age_s)
         self.assertEqual(
@@ -31,7 +31,7 @@ class StaleTests(SynchronousTestCase):
         )
 
     def test_no_time_is_stale(self) -> None:
-        """What bears no time that can be read proves nothing (field report A9)."""
+        """What bears no time that can be read proves nothing."""
         self.assertEqual(stale(None, NOW, 25 * HOUR_S), "no time that can be read")
         self.assertIsNotNone(stale(float("nan"), NOW, 25 * HOUR_S))
 
@@ -43,7 +43,7 @@ class StaleTests(SynchronousTestCase):
     def test_whatever_is_accepted_again_is_still_known(
         self, age_s: float, back_s: float, later_s: float
     ) -> None:
-        """A webhook outlives its id nowhere (field report A9)."""
+        """A webhook outlives its id nowhere."""
         at = NOW - back_s
         if stale(at, NOW, age_s) is None and stale(at, NOW + later_s, age_s) is None:
             self.assertLess(later_s, remembered_s(age_s))
@@ -52,7 +52,7 @@ class StaleTests(SynchronousTestCase):
 
 class ClockWatchTests(SynchronousTestCase):
     def test_two_minutes_are_told(self) -> None:
-        """Beyond them, either way, with what it may mean (field report A9)."""
+        """Beyond them, either way, with what it may mean."""
         watch = ClockWatch()
         for off_s in (0.0, 120.0, -120.0):
             self.assertIsNone(watch.seen(NOW + off_s, NOW))
@@ -66,7 +66,7 @@ class ClockWatchTests(SynchronousTestCase):
         )
 
     def test_an_hour_of_them_is_one_line(self) -> None:
-        """Told once, then counted (field report A9)."""
+        """Told once, then counted."""
         watch = ClockWatch()
         fields = [watch.seen(NOW + i + 200, NOW + i) for i in range(3600)]
         self.assertEqual(len([line for line in fields if line]), 1)

@@ -77,11 +77,11 @@ class HttpTests(SynchronousTestCase):
         self.assertEqual((method, uri, body), ("POST", "/x", b"a=1"))
         self.assertEqual((headers["x-key"], headers["user-agent"]), ("v", "gdemoi"))
 
-    def test_tw09_a_refused_connection_sent_nothing(self) -> None:
+    def test_a_refused_connection_sent_nothing(self) -> None:
         """What certainly did not leave may be repeated."""
         self.failureResultOf(self.ask(), RequestNotSent)
 
-    def test_al02_a_redirect_is_not_followed(self) -> None:
+    def test_a_redirect_is_not_followed(self) -> None:
         """The answer is handed back; nobody else sees the credentials."""
         far = Answers((301, b"", {"location": "http://127.0.0.1:9001/"}))
         other = Answers(answered({}))
@@ -127,7 +127,7 @@ class HttpTests(SynchronousTestCase):
         self.successResultOf(asked)
         self.assertEqual(far.requests[0][1], path)
 
-    def test_al03_an_endless_answer_is_cut(self) -> None:
+    def test_an_endless_answer_is_cut(self) -> None:
         """A mebibyte is read; then the connection is broken off."""
         gone: list[Any] = []
 
@@ -143,7 +143,7 @@ class HttpTests(SynchronousTestCase):
         self.net.settle()
         self.assertTrue(gone)
 
-    def test_al04_a_slow_answer_is_given_up(self) -> None:
+    def test_a_slow_answer_is_given_up(self) -> None:
         """One octet a second for ever: after 30 s nobody knows."""
 
         def slow(request: Any) -> Any:
@@ -215,7 +215,7 @@ class HttpTests(SynchronousTestCase):
         self.net.settle()
         return asked
 
-    def test_tw06_a_429_is_sent_once_more(self) -> None:
+    def test_a_429_is_sent_once_more(self) -> None:
         """After a second and more, with jitter; two requests in all."""
         far = Answers(answered({"code": 20429}, 429), answered({"sid": "SM1"}, 201))
         self.net.serve(9000, far)
@@ -262,7 +262,7 @@ class HttpTests(SynchronousTestCase):
 
 
 class PrivacyTests(SynchronousTestCase):
-    def test_al05_plain_http_is_for_this_machine(self) -> None:
+    def test_plain_http_is_for_this_machine(self) -> None:
         """Anywhere else needs TLS, or an explicit word."""
         for url, private in (
             ("https://api.example.org/", True),
@@ -280,7 +280,7 @@ class PrivacyTests(SynchronousTestCase):
         request = HttpRequest(method="GET", url="http://192.0.2.1/")
         self.failureResultOf(Deferred.fromCoroutine(http.send(request)), RequestNotSent)
 
-    def test_al05_the_agent_checks_certificates(self) -> None:
+    def test_the_agent_checks_certificates(self) -> None:
         """The platform's roots, a persistent pool, no repeats behind our back."""
         agent, pool = make_agent(MemoryReactorClock(), 5)
         factory = agent._endpointFactory.plain

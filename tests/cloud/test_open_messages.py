@@ -125,7 +125,7 @@ class HintTests(SynchronousTestCase):
             self.assertEqual(found and found.message_id, "g1", number)
         self.assertIsNone(messages.hint(None, "", "89001234568", NOW))
 
-    def test_tl09_two_messages_to_one_number_are_in_doubt(self) -> None:
+    def test_two_messages_to_one_number_are_in_doubt(self) -> None:
         """A number alone counts only when one open message goes there."""
         messages = opened()
         messages.add(one("g1"))
@@ -176,7 +176,7 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(messages.dump(bucket_of("g1")), "[]")
         self.assertEqual(len(messages), 0)
 
-    def test_tl09_a_hint_before_the_bookmarks_are_read_is_not_lost(self) -> None:
+    def test_a_hint_before_the_bookmarks_are_read_is_not_lost(self) -> None:
         """A receipt at the very start makes the kept message be asked for at once."""
         messages = opened(RECONCILING)
         messages.add(one("g1", "p1"))

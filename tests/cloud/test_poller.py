@@ -65,7 +65,7 @@ class InboundTests(SynchronousTestCase):
     def texts(self, rig: ChannelRig) -> list[str]:
         return [(inbound.text or "")[8:] for inbound in rig.recorder.inbounds]
 
-    def test_tw23_pages_are_read_and_repeats_told_once(self) -> None:
+    def test_pages_are_read_and_repeats_told_once(self) -> None:
         """Two pages, then an overlap of three: each message goes up once."""
         rig = self.rig(
             page("SM1", "SM2", following=f"{LIST}?Page=1"),
@@ -78,7 +78,7 @@ class InboundTests(SynchronousTestCase):
         rig.net.advance(31)
         self.assertEqual(self.texts(rig), ["SM1", "SM2", "SM3", "SM4"])
 
-    def test_tw23_a_failed_page_leaves_the_bookmark(self) -> None:
+    def test_a_failed_page_leaves_the_bookmark(self) -> None:
         """500 on page two: everything is asked for again, and told once."""
         begun = {"cloud:ch:inbound:+14155552345": repr(NOW - 1000)}
         rig = self.rig(
@@ -142,7 +142,7 @@ class InboundTests(SynchronousTestCase):
         cursor = float(rig.cursors["cloud:ch:inbound:+14155552345"])
         self.assertLessEqual(cursor, rig.net.clock.seconds())
 
-    def test_tl13_textlocal_asks_each_inbox_from_its_bookmark(self) -> None:
+    def test_textlocal_asks_each_inbox_from_its_bookmark(self) -> None:
         """min_time is the bookmark less ten minutes."""
         net = Net()
         sandbox = clouds(net)
@@ -156,7 +156,7 @@ class InboundTests(SynchronousTestCase):
             (bodies[0]["inbox_id"], bodies[0]["min_time"]), ("10", str(int(NOW - 700)))
         )
 
-    def test_tl14_an_account_on_the_proxy_is_not_polled(self) -> None:
+    def test_an_account_on_the_proxy_is_not_polled(self) -> None:
         """One warning, and no more questions."""
         net = Net()
         sandbox = clouds(net)
@@ -168,7 +168,7 @@ class InboundTests(SynchronousTestCase):
         net.advance(300)
         self.assertEqual(len(sandbox.requests), 1)
 
-    def test_vm06_an_old_bookmark_is_caught_up_day_by_day(self) -> None:
+    def test_an_old_bookmark_is_caught_up_day_by_day(self) -> None:
         """No window is wider than 24 hours."""
         net = Net()
         sandbox = clouds(net)

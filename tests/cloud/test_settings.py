@@ -27,7 +27,7 @@ class SettingsTests(SynchronousTestCase):
         ):
             self.assertEqual(self.keys(settings), [])
 
-    def test_al05_plain_http_leads_to_this_machine_only(self) -> None:
+    def test_plain_http_leads_to_this_machine_only(self) -> None:
         """Unless it is said that it may."""
         away = "http://192.0.2.1:8080"
         self.assertEqual(self.keys(twilio(base_url=away)), ["base_url"])
@@ -70,7 +70,6 @@ class SettingsTests(SynchronousTestCase):
                 ["application_id"],
             ),
             ({"receipts": "poll"}, ["reports"]),
-            # field report A9
             ({"webhook_age_s": 299.0}, ["webhook_age"]),
             ({"webhook_age_s": 7 * 86400.0 + 1}, ["webhook_age"]),
             ({"webhook_age_s": 7 * 86400.0}, []),
@@ -105,7 +104,7 @@ class SettingsTests(SynchronousTestCase):
             ["sender_policy"],
         )
 
-    def test_al01_secrets_are_not_in_reprs(self) -> None:
+    def test_secrets_are_not_in_reprs(self) -> None:
         """Of settings classes."""
         shown = repr(
             [

@@ -74,7 +74,7 @@ def hook(
 
 
 class SendTests(SynchronousTestCase):
-    def test_tl01_a_text(self) -> None:
+    def test_a_text(self) -> None:
         """The form and the address; the key is in the body only, and not shown."""
         request = PROVIDER.request_for(draft(), NOW)
         self.assertEqual(
@@ -97,12 +97,12 @@ class SendTests(SynchronousTestCase):
             self.assertNotIn("abcdefgh", shown)
             self.assertNotIn(TOKEN, shown)
 
-    def test_tl02_unicode_is_said(self) -> None:
+    def test_unicode_is_said(self) -> None:
         """What is not GSM needs the flag."""
         fields = form(PROVIDER.request_for(draft(text="Привет", unicode=True), NOW))
         self.assertEqual((fields["unicode"], fields["message"]), ("1", "Привет"))
 
-    def test_tl03_india_has_its_own_host(self) -> None:
+    def test_india_has_its_own_host(self) -> None:
         """host = in."""
         provider = Textlocal(textlocal(host="in"), "ch")
         request = provider.request_for(draft(), NOW)
@@ -113,7 +113,7 @@ class SendTests(SynchronousTestCase):
         assert isinstance(found, Refused), found
         return found.error.code
 
-    def test_tl04_what_would_be_cut_is_refused(self) -> None:
+    def test_what_would_be_cut_is_refused(self) -> None:
         """766 GSM characters, or 336 of UCS2; an extension character takes two."""
         for text in ("a" * 766, "я" * 336, "€" * 383):
             self.assertEqual(
@@ -124,7 +124,7 @@ class SendTests(SynchronousTestCase):
                 prepare(message(text), PROVIDER, SETTINGS, None), Refused
             )
 
-    def test_tl04_percent_n_is_refused(self) -> None:
+    def test_percent_n_is_refused(self) -> None:
         """Textlocal would make a line end of it."""
         sms = message("set%name", class_=MessageClass.COMMAND)
         self.assertEqual(self.refused(sms), "gateway:provider_alters_text")
@@ -150,7 +150,7 @@ class OutcomeTests(SynchronousTestCase):
             fields["warnings"] = [{"code": 3, "message": text} for text in warnings]
         return PROVIDER.outcome_of(json_answer(200, **fields), NOW)
 
-    def test_tl05_success_in_both_currencies(self) -> None:
+    def test_success_in_both_currencies(self) -> None:
         """Cost and balance are credits or, after the move, money."""
         for cost, balance in ((2, 1162), (0.04, 9.5)):
             answer = json_answer(
@@ -169,7 +169,7 @@ class OutcomeTests(SynchronousTestCase):
             self.assertEqual(known and known.value, float(balance))
             self.assertEqual(str(PROVIDER.price_of(answer)), str(cost))
 
-    def test_tl06_errors(self) -> None:
+    def test_errors(self) -> None:
         """7 and 3 are the account's, 51 the number's, 192 passes, others refuse."""
         for code in (7, 3):
             self.assertEqual(self.failure(code).scope, Scope.CHANNEL_HALTED)
@@ -210,7 +210,7 @@ class OutcomeTests(SynchronousTestCase):
             )
             self.assertEqual(STATUSES[word], state, word)
 
-    def test_tl07_unreadable_answers_are_unsure(self) -> None:
+    def test_unreadable_answers_are_unsure(self) -> None:
         """Two objects glued together, a gateway's HTML, no status at all."""
         for answer in (
             HttpAnswer(status=200, body=b'{"status":"success"}{"status":"success"}'),
@@ -228,7 +228,7 @@ class OutcomeTests(SynchronousTestCase):
 
 
 class StatusTests(SynchronousTestCase):
-    def test_tl08_a_receipt_proves_nothing(self) -> None:
+    def test_a_receipt_proves_nothing(self) -> None:
         """It names our reference and number, no id, and is not verified."""
         fields = hook({"number": "79001234567", "status": "D", "customID": "g1"})
         (receipt,) = fields.receipts
@@ -239,7 +239,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual((receipt.provider_id, receipt.keys), ("", ()))
         self.assertEqual(fields.reply.status, 200)
 
-    def test_tl08_a_question_proves_it(self) -> None:
+    def test_a_question_proves_it(self) -> None:
         """status_message is authenticated: what it says is verified."""
         request = PROVIDER.status_request(["1151895224"], NOW)
         self.assertEqual(form(request)["message_id"], "1151895224")
@@ -253,7 +253,7 @@ class StatusTests(SynchronousTestCase):
             (receipt.state, receipt.verified), (MessageState.DELIVERED, True)
         )
 
-    def test_tl10_every_status(self) -> None:
+    def test_every_status(self) -> None:
         """Each letter, and one that nobody has seen."""
         for word, state in (
             ("U", MessageState.UNDELIVERED),
@@ -276,7 +276,7 @@ class StatusTests(SynchronousTestCase):
         for fields in ({}, {"status": "D"}, {"number": "79001234567"}):
             self.assertIsNotNone(hook(fields).ignored)
 
-    def test_tl14_an_account_on_the_proxy_cannot_be_asked(self) -> None:
+    def test_an_account_on_the_proxy_cannot_be_asked(self) -> None:
         """404, or failure with code 2: no question is of use any more."""
         failure = {"errors": [{"code": 2, "message": "x"}], "status": "failure"}
         for answer in (HttpAnswer(status=404), json_answer(200, **failure)):
@@ -300,7 +300,7 @@ class StatusTests(SynchronousTestCase):
 
 
 class InboundTests(SynchronousTestCase):
-    def test_tl12_an_inbound_post(self) -> None:
+    def test_an_inbound_post(self) -> None:
         """Sender gets its plus; a repeat within a minute is the same message."""
         fields = {"sender": "79001234567", "inNumber": "60777", "content": " ok? "}
         content = hook(fields, WebhookKind.INCOMING)
@@ -319,7 +319,7 @@ class InboundTests(SynchronousTestCase):
         with self.assertRaises(TheirFault):
             hook({"content": "x"}, WebhookKind.INCOMING)
 
-    def test_tl12_a_text_in_a_wrong_charset_comes_with_its_octets(self) -> None:
+    def test_a_text_in_a_wrong_charset_comes_with_its_octets(self) -> None:
         """As far as it can be read, and whole beside it; U+FFFD itself is a letter."""
         for written, text, octets in (
             (b"%CF%F0%E8+a%2B", "\ufffd\ufffd\ufffd a+", b"\xcf\xf0\xe8 a+"),
@@ -339,11 +339,11 @@ class InboundTests(SynchronousTestCase):
             (inbound,) = fields.inbounds
             self.assertEqual((inbound.text, inbound.binary), (text, octets))
 
-    def test_tl15_only_form_posts(self) -> None:
+    def test_only_form_posts(self) -> None:
         """JSON is 415, GET 405: the resource asks `takes`."""
         self.assertEqual(PROVIDER.takes(WebhookKind.STATUS), {"POST": (FORM,)})
 
-    def test_tl13_inboxes_are_polled_page_by_page(self) -> None:
+    def test_inboxes_are_polled_page_by_page(self) -> None:
         """min_time is what the poller says; a full page has a next."""
         self.assertEqual(form(PROVIDER.sources_request()), {"apikey": "abcdefgh"})
         answer = json_answer(200, inboxes=[{"id": 10}, {"id": "11"}], status="success")
@@ -380,7 +380,7 @@ class InboundTests(SynchronousTestCase):
         )
         self.assertIsNone(last.next)
 
-    def test_tl13_a_wrong_charset_is_replaced(self) -> None:
+    def test_a_wrong_charset_is_replaced(self) -> None:
         """A text that is not UTF-8 still arrives."""
         row = b'{"id":"1","number":1,"message":"a\xe9b"}'
         body = b'{"messages":[%s],"status":"success"}' % row

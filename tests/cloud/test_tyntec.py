@@ -98,7 +98,7 @@ def hook(
 
 
 class SendTests(SynchronousTestCase):
-    def test_ty01_a_text(self) -> None:
+    def test_a_text(self) -> None:
         """The JSON, the address and the key; validity is minutes, as a string."""
         request = PROVIDER.request_for(draft(), NOW)
         self.assertEqual(
@@ -126,7 +126,7 @@ class SendTests(SynchronousTestCase):
         )
         self.assertNotIn("callbackUrl", body(draft(callback=None)))
 
-    def test_ty02_encodings(self) -> None:
+    def test_encodings(self) -> None:
         """ucs2 is UNICODE, gsm7 the configured word, auto their own choice."""
         ucs2 = draft(message=message(charset=Charset.UCS2), unicode=True)
         self.assertEqual(body(ucs2)["encoding"], "UNICODE")
@@ -136,7 +136,7 @@ class SendTests(SynchronousTestCase):
             provider = Tyntec(tyntec(gsm_encoding=word), "ch")
             self.assertEqual(body(gsm, provider)["encoding"], word)
 
-    def test_ty05_a_command_keeps_its_case(self) -> None:
+    def test_a_command_keeps_its_case(self) -> None:
         """Their default would make capitals of it."""
         fields = body(draft())
         self.assertEqual(fields["message"], "setparam a;B")
@@ -162,7 +162,7 @@ class SendTests(SynchronousTestCase):
 
 
 class OutcomeTests(SynchronousTestCase):
-    def test_ty03_accepted(self) -> None:
+    def test_accepted(self) -> None:
         """200, 201 and 202 with a requestId; without one who knows."""
         for status in (200, 201, 202):
             answer = json_answer(status, requestId="r1", size=2, overallPrice="0.1")
@@ -178,7 +178,7 @@ class OutcomeTests(SynchronousTestCase):
         ):
             self.assertIsInstance(PROVIDER.outcome_of(answer, NOW), Uncertain)
 
-    def test_ty04_refused(self) -> None:
+    def test_refused(self) -> None:
         """REJECTED and 400 are the message's, 401 and 403 the account's."""
         rejected = PROVIDER.outcome_of(
             json_answer(
@@ -222,7 +222,7 @@ class OutcomeTests(SynchronousTestCase):
         assert isinstance(outcome, Refused)
         self.assertEqual(outcome.scope, Scope.SENDER)
 
-    def test_ty04_pace(self) -> None:
+    def test_pace(self) -> None:
         """429 with Retry-After says how long; 500 is unsure."""
         answer = HttpAnswer(status=429, headers={"retry-after": "7"})
         outcome = PROVIDER.outcome_of(answer, NOW)
@@ -234,7 +234,7 @@ class OutcomeTests(SynchronousTestCase):
 
 
 class StatusTests(SynchronousTestCase):
-    def test_ty06_a_receipt_is_a_hint(self) -> None:
+    def test_a_receipt_is_a_hint(self) -> None:
         """It is not verified; the question that confirms it is one GET."""
         fields = hook({"requestId": "r1", "status": "DELIVERED"})
         (receipt,) = fields.receipts
@@ -256,7 +256,7 @@ class StatusTests(SynchronousTestCase):
             (MessageState.DELIVERED, True, "g1"),
         )
 
-    def test_ty07_three_shapes(self) -> None:
+    def test_three_shapes(self) -> None:
         """JSON, form and query tell the same; without requestId nothing."""
         fields = {"requestId": "r1", "status": "DELIVERED"}
         contents = [hook(fields, shape) for shape in ("json", "form", "get")]
@@ -264,7 +264,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(contents[1], contents[2])
         self.assertEqual(hook({"status": "DELIVERED"}).ignored, "no requestId")
 
-    def test_ty08_parts(self) -> None:
+    def test_parts(self) -> None:
         """Delivered when all are; one that failed spoils the message."""
         for states, expected in (
             (("DELIVERED", "UNDELIVERABLE"), "UNDELIVERABLE"),
@@ -306,7 +306,7 @@ class StatusTests(SynchronousTestCase):
             (odd.state, odd.error.code), (MessageState.ENROUTE, "tyntec:status")
         )
 
-    def test_ty13_a_question_may_come_too_early(self) -> None:
+    def test_a_question_may_come_too_early(self) -> None:
         """404 is missing; the poller knows how young the message is."""
         self.assertTrue(PROVIDER.status_of(HttpAnswer(status=404), ["r"], NOW).missing)
         with self.assertRaises(TheirFault):
@@ -316,7 +316,7 @@ class StatusTests(SynchronousTestCase):
 
 
 class InboundTests(SynchronousTestCase):
-    def test_ty09_the_sample(self) -> None:
+    def test_the_sample(self) -> None:
         """Text untouched, one segment, the network's time."""
         (inbound,) = hook(SAMPLE, kind=WebhookKind.INCOMING).inbounds
         self.assertEqual(inbound.account, PROVIDER.account)
@@ -326,7 +326,7 @@ class InboundTests(SynchronousTestCase):
         )
         self.assertEqual((inbound.complete, inbound.sent_at), (True, NOW))
 
-    def test_ty09_gaps_are_kept(self) -> None:
+    def test_gaps_are_kept(self) -> None:
         """missingParts makes it incomplete; the mark in the text stays."""
         fields = {**SAMPLE, "missingParts": True, "message": "a<...>b", "size": 3}
         (inbound,) = hook(fields, kind=WebhookKind.INCOMING).inbounds
@@ -334,7 +334,7 @@ class InboundTests(SynchronousTestCase):
             (inbound.complete, inbound.text, inbound.segments), (False, "a<...>b", 3)
         )
 
-    def test_ty09_broken_letters_do_not_lose_an_sms(self) -> None:
+    def test_broken_letters_do_not_lose_an_sms(self) -> None:
         """Wrong UTF-8, or half an emoji: mended, with the octets beside it."""
         for written, text, octets in (
             (b"ok \xd0", "ok \ufffd", b"ok \xd0"),
@@ -346,7 +346,7 @@ class InboundTests(SynchronousTestCase):
             self.assertEqual((inbound.text, inbound.binary), (text, octets))
             self.assertEqual(inbound.from_, "+79001234567")
 
-    def test_ty10_a_repeat_is_recognised(self) -> None:
+    def test_a_repeat_is_recognised(self) -> None:
         """The requestId marks it for longer than Tyntec repeats."""
         first = hook(SAMPLE, kind=WebhookKind.INCOMING).inbounds[0]
         again = hook(SAMPLE, kind=WebhookKind.INCOMING).inbounds[0]
@@ -356,7 +356,7 @@ class InboundTests(SynchronousTestCase):
         longer = hook(SAMPLE, kind=WebhookKind.INCOMING, provider=week).inbounds[0]
         self.assertGreater(longer.dedup_window_s, 7 * 86400.0 + 3600)
 
-    def test_ty11_broken_bodies_are_their_fault(self) -> None:
+    def test_broken_bodies_are_their_fault(self) -> None:
         """Whatever is not the documented object."""
         for fields in (
             {**SAMPLE, "contentList": "x"},
@@ -410,7 +410,7 @@ class ConversationsTests(SynchronousTestCase):
             ),
         )
 
-    def test_ty14_signed_conversations(self) -> None:
+    def test_signed_conversations(self) -> None:
         """Right, padded or not, by SHA-256 or SHA-512, seconds or milliseconds."""
         for changes in (
             {},
@@ -424,8 +424,8 @@ class ConversationsTests(SynchronousTestCase):
             self.assertIsInstance(answer, WebhookContent, changes)
             self.assertTrue(answer.receipts[0].verified)
 
-    def test_ty14_as_old_as_tyntec_repeats(self) -> None:
-        """48 hours and a bit, since so long it repeats (field report A9)."""
+    def test_as_old_as_tyntec_repeats(self) -> None:
+        """48 hours and a bit, since so long it repeats."""
         for age_s in (301, 48 * 3600, 49 * 3600, -3600):
             answer = self.answer(age_s=age_s)
             self.assertIsInstance(answer, WebhookContent, age_s)
@@ -433,7 +433,7 @@ class ConversationsTests(SynchronousTestCase):
         for age_s in (49 * 3600 + 1, -3601):
             self.assertIsInstance(self.answer(age_s=age_s), WebhookDenied, age_s)
 
-    def test_ty14_wrong_conversations(self) -> None:
+    def test_wrong_conversations(self) -> None:
         """Too old, about another body, without a time, without a signature: 401."""
         denied = WebhookDenied(401, "signature")
         self.assertEqual(self.answer(signed="{}"), denied)

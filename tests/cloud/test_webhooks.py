@@ -112,7 +112,7 @@ class TwilioDoorTests(WebhookTestCase):
     def setUp(self) -> None:
         self.open(twilio())
 
-    def test_tw10_a_status_is_told_and_answered_empty(self) -> None:
+    def test_a_status_is_told_and_answered_empty(self) -> None:
         """204 without a body or a type, after the receipt was written down."""
         answer = self.twilio()
         self.assertEqual((answer.status, answer.body), (204, b""))
@@ -123,13 +123,13 @@ class TwilioDoorTests(WebhookTestCase):
             (MessageState.DELIVERED, True, "g1"),
         )
 
-    def test_tw11_a_repeat_is_told_once(self) -> None:
+    def test_a_repeat_is_told_once(self) -> None:
         """The second one is answered alike and told to nobody."""
         self.assertEqual([self.twilio().status for _ in range(2)], [204, 204])
         self.assertEqual(len(self.rig.recorder.receipts), 1)
         self.assertEqual(self.rig.channel.describe()["counts"], {"repeated webhook": 1})
 
-    def test_tw15_unknown_words_are_counted(self) -> None:
+    def test_unknown_words_are_counted(self) -> None:
         """They are told as receipts that settle nothing."""
         self.assertEqual(self.twilio(MessageStatus="teleported").status, 204)
         self.assertEqual(self.rig.recorder.receipts[0].state, MessageState.ENROUTE)
@@ -137,7 +137,7 @@ class TwilioDoorTests(WebhookTestCase):
             self.rig.channel.describe()["counts"], {"unknown status word": 1}
         )
 
-    def test_tw16_inbound_is_answered_with_empty_twiml(self) -> None:
+    def test_inbound_is_answered_with_empty_twiml(self) -> None:
         """Never text/plain, which Twilio would send to the phone."""
         answer = self.twilio("incoming")
         self.assertEqual(
@@ -146,20 +146,20 @@ class TwilioDoorTests(WebhookTestCase):
         )
         self.assertEqual(self.rig.recorder.inbounds[0].text, " #ok ")
 
-    def test_tw18_a_forged_status_is_403(self) -> None:
+    def test_a_forged_status_is_403(self) -> None:
         """Nothing is told, and the reason is not echoed."""
         body = urlencode({"MessageSid": "SM1", "AccountSid": ACCOUNT}).encode()
         for headers in ({}, {"X_Twilio_Signature": "x"}):
             self.assertEqual(self.call("status?m=g1", body, **headers).status, 403)
         self.assertEqual(self.rig.recorder.receipts, [])
 
-    def test_tw19_a_body_over_64_kib_is_413(self) -> None:
+    def test_a_body_over_64_kib_is_413(self) -> None:
         """One octet too many is enough, and nothing is parsed."""
         for size in (MOST_OCTETS + 1, 200_000):
             self.assertEqual(self.call("status", b"a" * size).status, 413)
         self.assertEqual(self.call("status", b"a" * MOST_OCTETS).status, 403)
 
-    def test_tw19_an_endless_chunked_body_is_cut_off(self) -> None:
+    def test_an_endless_chunked_body_is_cut_off(self) -> None:
         """Memory stays flat, and the connection is closed."""
         heard = bytearray()
         lost: list[Any] = []
@@ -187,7 +187,7 @@ class TwilioDoorTests(WebhookTestCase):
         self.assertTrue(lost)
         self.assertTrue(heard.startswith(b"HTTP/1.1 413 "))
 
-    def test_tw20_types_that_are_not_taken_are_415(self) -> None:
+    def test_types_that_are_not_taken_are_415(self) -> None:
         """multipart, plain text, nothing; JSON without the hash of its body."""
         for kind in ("multipart/form-data; boundary=x", "text/plain", "", JSON):
             self.assertEqual(self.call("status", b"{}", kind).status, 415, kind)
@@ -197,7 +197,7 @@ class TwilioDoorTests(WebhookTestCase):
         answer = self.call("status", b"", "", "PUT")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST, GET"))
 
-    def test_tw25_when_the_journal_is_away_twilio_comes_again(self) -> None:
+    def test_when_the_journal_is_away_twilio_comes_again(self) -> None:
         """503 with Retry-After; the repeat is told."""
         self.rig.recorder.down = True
         answer = self.twilio()
@@ -258,7 +258,7 @@ class _Here:
 
 
 class VonageDoorTests(WebhookTestCase):
-    def test_vs13_a_nonce_is_told_once(self) -> None:
+    def test_a_nonce_is_told_once(self) -> None:
         """Twice within the window: 200, and dropped."""
         self.open(vonage())
         self.assertEqual([self.vonage().status for _ in range(2)], [200, 200])
@@ -266,15 +266,15 @@ class VonageDoorTests(WebhookTestCase):
         self.vonage(nonce="n2")
         self.assertEqual(len(self.rig.recorder.receipts), 2)
 
-    def test_vs13_an_old_call_is_401(self) -> None:
-        """Older than Vonage repeats, or more than an hour ahead (field report A9)."""
+    def test_an_old_call_is_401(self) -> None:
+        """Older than Vonage repeats, or more than an hour ahead."""
         self.open(vonage())
         for age_s in (90_001, -3601):
             old = self.vonage(timestamp=str(int(NOW) - age_s))
             self.assertEqual(old.status, 401)
 
     def test_a_day_of_outage_loses_nothing(self) -> None:
-        """Vonage repeats with the first time for 24 h (field report A9)."""
+        """Vonage repeats with the first time for 24 h."""
         self.open(vonage())
         sms = {"text": "#ok", "type": "text"}
         old = str(int(NOW) - 86400)
@@ -287,8 +287,7 @@ class VonageDoorTests(WebhookTestCase):
         self.assertEqual(self.rig.channel.describe()["counts"]["far clock"], 2)
 
     def test_a_repeat_is_known_for_as_long(self) -> None:
-        """A nonce of yesterday is still dropped, whatever age is allowed
-        (field report A9)."""
+        """A nonce of yesterday is still dropped, whatever age is allowed."""
         for allowed_s in (90_000.0, 3 * 86400.0):
             self.open(vonage(webhook_age_s=allowed_s, receipts="webhook"))
             first = str(int(NOW))
@@ -300,7 +299,7 @@ class VonageDoorTests(WebhookTestCase):
             self.assertEqual(self.vonage(timestamp=first).status, 401)
 
     def test_a_clock_that_is_ahead(self) -> None:
-        """Within an hour, with one line in the log (field report A9)."""
+        """Within an hour, with one line in the log."""
         lines: list[str] = []
         self.open(vonage())
         watch = lambda event: lines.append(formatEvent(event))  # noqa: E731
@@ -316,13 +315,13 @@ class VonageDoorTests(WebhookTestCase):
             ["ch: status webhook signed 3600 s ahead of our time: the clocks differ"],
         )
 
-    def test_vs16_too_big_or_of_another_type(self) -> None:
+    def test_too_big_or_of_another_type(self) -> None:
         """65 KiB is 413; text/plain is 415."""
         self.open(vonage())
         self.assertEqual(self.call("status", b"a" * 66560).status, 413)
         self.assertEqual(self.call("status", b"a=1", "text/plain").status, 415)
 
-    def test_vs09_a_get_is_a_webhook_too(self) -> None:
+    def test_a_get_is_a_webhook_too(self) -> None:
         """Without a body and without a type."""
         self.open(vonage(signature_secret=None, webhook_token=TOKEN))
         query = urlencode({"messageId": "A1", "status": "delivered"})
@@ -330,14 +329,14 @@ class VonageDoorTests(WebhookTestCase):
         self.assertEqual(answer.status, 200)
         self.assertEqual(self.rig.recorder.receipts[0].provider_id, "A1")
 
-    def test_vm04_a_missing_token_is_503_and_a_wrong_one_401(self) -> None:
+    def test_a_missing_token_is_503_and_a_wrong_one_401(self) -> None:
         """503 makes Vonage repeat what it failed to sign."""
         self.open(vonage(api="messages"))
         self.assertEqual(self.call("status", b"{}", JSON).status, 503)
         wrong = self.call("status", b"{}", JSON, Authorization="Bearer a.b")
         self.assertEqual(wrong.status, 401)
 
-    def test_vm05_a_token_is_told_once(self) -> None:
+    def test_a_token_is_told_once(self) -> None:
         """The same token and body: 200, and dropped; with another body 401."""
         self.open(vonage(api="messages"))
         body = b'{"message_uuid":"u1","status":"delivered","client_ref":"g1"}'
@@ -364,7 +363,7 @@ class RestartTests(WebhookTestCase, JournalTestCase):
 
     def test_an_sms_of_yesterday_is_told_once(self) -> None:
         """Its id is in the journal, also when the gateway was started anew and the
-        nonce is forgotten (field report A9)."""
+        nonce is forgotten."""
         self.open(vonage())
         fields = {"text": "#ok", "type": "text", "timestamp": str(int(NOW))}
         self.assertEqual(self.vonage("n1", "incoming", **fields).status, 200)
@@ -383,7 +382,7 @@ class TokenDoorTests(WebhookTestCase):
         {"number": "79001234567", "status": "D", "customID": "g1"}
     ).encode()
 
-    def test_tl11_a_wrong_path_token_is_404(self) -> None:
+    def test_a_wrong_path_token_is_404(self) -> None:
         """Missing, wrong, or more than a token: nothing is told."""
         self.open(textlocal())
         for path in ("status", "status/", "status/wrong", f"status/{TOKEN}/x"):
@@ -391,7 +390,7 @@ class TokenDoorTests(WebhookTestCase):
         self.assertEqual(self.rig.recorder.receipts, [])
         self.assertEqual(self.call(f"status/{TOKEN}", self.FIELDS).status, 200)
 
-    def test_tl15_only_small_form_posts(self) -> None:
+    def test_only_small_form_posts(self) -> None:
         """65 KiB is 413, JSON 415, GET 405."""
         self.open(textlocal())
         path = f"status/{TOKEN}"
@@ -399,7 +398,7 @@ class TokenDoorTests(WebhookTestCase):
         self.assertEqual(self.call(path, b"{}", JSON).status, 415)
         self.assertEqual(self.call(path, b"", "", "GET").status, 405)
 
-    def test_ty12_tokens_sizes_and_types(self) -> None:
+    def test_tokens_sizes_and_types(self) -> None:
         """Wrong token 404, 65 KiB 413, text/xml 415."""
         self.open(tyntec())
         self.assertEqual(self.call("status/x", b"{}", JSON).status, 404)
@@ -407,7 +406,7 @@ class TokenDoorTests(WebhookTestCase):
         self.assertEqual(self.call(path, b"a" * 66560, JSON).status, 413)
         self.assertEqual(self.call(path, b"<a/>", "text/xml").status, 415)
 
-    def test_ty11_broken_bodies_are_400(self) -> None:
+    def test_broken_bodies_are_400(self) -> None:
         """Without a traceback."""
         self.open(tyntec())
         path = f"incoming/{TOKEN}"
@@ -415,7 +414,7 @@ class TokenDoorTests(WebhookTestCase):
             self.assertEqual(self.call(path, body, JSON).status, 400)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_ty10_when_the_journal_is_away_tyntec_comes_again(self) -> None:
+    def test_when_the_journal_is_away_tyntec_comes_again(self) -> None:
         """503; Tyntec repeats for 48 hours."""
         self.open(tyntec())
         fields = {"from": "+79001234567", "to": "1", "message": "x", "requestId": "r1"}

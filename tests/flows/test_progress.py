@@ -319,10 +319,10 @@ WAYS = {
 
 
 class RestTests(Flow):
-    """Only what is missing leaves, with the old reference (field report A1)."""
+    """Only what is missing leaves, with the old reference."""
 
     def test_segment_two_of_three(self) -> None:
-        """Whatever happens between the tries (field report A1)."""
+        """Whatever happens between the tries."""
         for name, happens in WAYS.items():
             with self.subTest(name):
                 self.anew()
@@ -342,7 +342,7 @@ class RestTests(Flow):
         return f"a-{len(self.left)}"
 
     def test_segments_by_outcome(self) -> None:
-        """Which segments are missing, and why: the table (field report A1)."""
+        """Which segments are missing, and why: the table."""
         for answers, rest in (
             ((SYSERR, "i2", "i3"), [1]),
             (("i1", "i2", SYSERR), [3]),
@@ -362,7 +362,7 @@ class RestTests(Flow):
                     self.assertEqual(self.events()[-1]["segments"]["submitted"], 3)
 
     def test_again_and_again(self) -> None:
-        """Progress grows over several tries and lives (field report A1)."""
+        """Progress grows over several tries and lives."""
         self.send("i1", SYSERR, SYSERR, SYSERR, "i3", SYSERR, text=TEXT)
         self.kill()
         self.later(15)
@@ -377,7 +377,7 @@ class RestTests(Flow):
         self.assertEqual(self.states()[-1], "submitted")
 
     def test_throttled_then_killed(self) -> None:
-        """It stands at the head of its lane, and yet in the journal (A1)."""
+        """It stands at the head of its lane, and yet in the journal."""
         self.send("i1", THROTTLED, THROTTLED)
         self.kill()
         self.later(10)
@@ -385,7 +385,7 @@ class RestTests(Flow):
         self.assert_one_message()
 
     def test_stopped_in_the_middle(self) -> None:
-        """SIGTERM while segments wait for the window: the rest after the start (A1)."""
+        """SIGTERM while segments wait for the window: the rest after the start."""
         self.reload(window=1)
         self.send("i1", SILENT)
         self.assertEqual(self.numbers(), [1, 2])
@@ -404,7 +404,7 @@ class RestTests(Flow):
         self.assertEqual(self.states()[-1], "submitted")
 
     def test_a_new_message_bears_another_reference(self) -> None:
-        """What follows the rest is not joined to it (field report A1)."""
+        """What follows the rest is not joined to it."""
         self.send("i1", SYSERR, "i3")
         self.kill()
         self.later(15)
@@ -423,10 +423,10 @@ class RestTests(Flow):
 
 
 class InDoubtTests(Flow):
-    """A segment of which nobody knows (field report A1)."""
+    """A segment of which nobody knows."""
 
     def test_killed_in_the_very_middle(self) -> None:
-        """No outcome is written: a command is uncertain, never sent again (A1)."""
+        """No outcome is written: a command is uncertain, never sent again."""
         self.send("i1", SILENT, "i3")
         self.kill()
         self.later(60)
@@ -434,7 +434,7 @@ class InDoubtTests(Flow):
         self.assertEqual(self.states()[-1], "uncertain")
 
     def test_killed_in_the_middle_of_the_rest(self) -> None:
-        """What was known before is still known, also of what is uncertain (A1)."""
+        """What was known before is still known, also of what is uncertain."""
         self.send("i1", SYSERR, "i3", SILENT)
         self.later(11)
         self.assertEqual(self.numbers(), [1, 2, 3, 2])
@@ -449,7 +449,7 @@ class InDoubtTests(Flow):
         self.assertEqual(self.story()["attempts"][-1]["provider_ids"], ["i1", "i3"])
 
     def test_resend_sends_what_is_not_known(self) -> None:
-        """`resend` after a kill repeats only the segment in doubt (A1)."""
+        """`resend` after a kill repeats only the segment in doubt."""
         for happens in (Flow.kill, Flow.restart, lambda flow: flow.reload(window=2)):
             with self.subTest(happens):
                 self.anew()
@@ -462,7 +462,7 @@ class InDoubtTests(Flow):
                 self.assertEqual(self.states()[-1], "submitted")
 
     def test_a_command_that_may_be_resent(self) -> None:
-        """The platform's own `resend`, over the same channel only (A1)."""
+        """The platform's own `resend`, over the same channel only."""
         self.send("i1", SILENT, "i3", on_unsure=OnUnsure.RESEND)
         self.later(6)
         self.kill()
@@ -471,7 +471,7 @@ class InDoubtTests(Flow):
         self.assert_one_message()
 
     def test_a_late_answer_of_one_segment_is_kept(self) -> None:
-        """Its id is in the journal though another is still in doubt (A1)."""
+        """Its id is in the journal though another is still in doubt."""
         self.send("i1", SILENT, SILENT)
         self.later(6)
         session = self.sessions["a"]
@@ -483,7 +483,7 @@ class InDoubtTests(Flow):
         self.assertEqual(self.unmatched(), 0)
 
     def test_a_late_refusal_lets_the_rest_follow(self) -> None:
-        """Held, then certain: only that segment leaves again (A1)."""
+        """Held, then certain: only that segment leaves again."""
         self.send("i1", SILENT, "i3")
         self.later(6)
         session = self.sessions["a"]
@@ -496,10 +496,10 @@ class InDoubtTests(Flow):
 
 
 class ReceiptTests(Flow):
-    """Receipts of accepted segments match, whenever they come (A1)."""
+    """Receipts of accepted segments match, whenever they come."""
 
     def test_receipts_by_attempts(self) -> None:
-        """Before the outcome, between the tries, after them: the table (A1)."""
+        """Before the outcome, between the tries, after them: the table."""
         for early, between, after in (
             ((), ("i1", "i3"), ("n2",)),
             ((), ("i1",), ("n2", "i3")),
@@ -532,7 +532,7 @@ class ReceiptTests(Flow):
                     self.assertEqual(self.events()[-1]["segments"]["delivered"], 3)
 
     def test_all_receipts_before_the_last_answer(self) -> None:
-        """The answer is the last to come: then it is delivered (A1)."""
+        """The answer is the last to come: then it is delivered."""
         self.send("i1", SYSERR, "i3", SILENT)
         self.later(11)
         for one in ("i1", "i3", "n2"):
@@ -543,7 +543,7 @@ class ReceiptTests(Flow):
         self.assertEqual(self.states()[-2:], ["submitted", "delivered"])
 
     def test_a_lost_segment_is_a_lost_message(self) -> None:
-        """It was lost between the tries: told when the rest has left (A1)."""
+        """It was lost between the tries: told when the rest has left."""
         self.send("i1", SYSERR, "i3", "n2")
         self.receipt("i1", "UNDELIV")
         self.assertEqual(self.states()[-1], "waiting")
@@ -634,10 +634,10 @@ class PartlySentTests(Flow):
 
 
 class OtherFormTests(Flow):
-    """The parts would not fit together any more (field report A1)."""
+    """The parts would not fit together any more."""
 
     def test_a_command_is_uncertain(self) -> None:
-        """No mixture leaves, and the reason is told (field report A1)."""
+        """No mixture leaves, and the reason is told."""
         for settings in (
             {"long_messages": Method.UDH16},
             {"long_messages": Method.PAYLOAD},
@@ -659,7 +659,7 @@ class OtherFormTests(Flow):
                     self.assertEqual(error["code"], "gateway:partly_sent")
 
     def test_a_notification_leaves_whole(self) -> None:
-        """All of it, under a reference of its own (field report A1)."""
+        """All of it, under a reference of its own."""
         self.notify("i1", SYSERR, "i3")
         self.kill(gsm_coding=1, long_messages=Method.UDH)
         self.later(20)
@@ -668,7 +668,7 @@ class OtherFormTests(Flow):
         self.assertEqual(self.states()[-1], "submitted")
 
     def test_back_to_the_old_settings(self) -> None:
-        """What had to wait meanwhile for the link goes on (field report A1)."""
+        """What had to wait meanwhile for the link goes on."""
         self.send("i1", SYSERR, "i3")
         self.restart(window=1, enquire_link_s=20.0)
         self.later(20)
@@ -677,12 +677,12 @@ class OtherFormTests(Flow):
 
 
 class FailoverTests(Flow):
-    """Two channels: a half here and a whole there is no second try (A1)."""
+    """Two channels: a half here and a whole there is no second try."""
 
     hosts = ("a", "b")
 
     def test_a_command_waits_for_its_channel(self) -> None:
-        """The channel is at fault: the rest follows when it is well again (A1)."""
+        """The channel is at fault: the rest follows when it is well again."""
         self.send("i1", 0x04, "i3")
         self.later(40)
         self.assertEqual([one.host for one in self.left], ["a"] * 4)
@@ -690,7 +690,7 @@ class FailoverTests(Flow):
         self.assert_one_message()
 
     def test_a_command_whose_channel_is_down_for_long(self) -> None:
-        """It is not moved over, also not after a restart (field report A1)."""
+        """It is not moved over, also not after a restart."""
         for happens in (lambda flow: None, Flow.restart):
             with self.subTest(happens):
                 self.anew()
@@ -705,7 +705,7 @@ class FailoverTests(Flow):
                 self.assertEqual(self.numbers(), [1, 2, 3, 2])
 
     def test_a_command_whose_channel_is_gone(self) -> None:
-        """It is uncertain, and not sent over the other one (field report A1)."""
+        """It is uncertain, and not sent over the other one."""
         for start in (Flow.kill, Flow.restart):
             with self.subTest(start):
                 self.anew()
@@ -718,14 +718,14 @@ class FailoverTests(Flow):
                 self.assertEqual(error["code"], "gateway:partly_sent")
 
     def test_a_notification_goes_over_whole(self) -> None:
-        """Half a text twice is better than none (field report A1)."""
+        """Half a text twice is better than none."""
         self.notify("i1", 0x04, "i3")
         self.later(10)
         self.assertEqual([one.host for one in self.left], ["a"] * 3 + ["b"] * 3)
         self.assertEqual(self.states()[-1], "submitted")
 
     def test_resend_goes_on_where_it_stood(self) -> None:
-        """Although the other channel is the first able one (field report A1)."""
+        """Although the other channel is the first able one."""
         self.notify("i1", SILENT, "i3")
         self.later(20)
         self.assertEqual([one.host for one in self.left], ["a"] * 4)
@@ -733,10 +733,10 @@ class FailoverTests(Flow):
 
 
 class SharedIdTests(Flow):
-    """Ids are not one-to-one with segments (field report A2)."""
+    """Ids are not one-to-one with segments."""
 
     def test_ids_by_receipts(self) -> None:
-        """One id speaks for all segments that bear it: the table (A2)."""
+        """One id speaks for all segments that bear it: the table."""
         for ids, receipts in (
             (("77", "77", "77"), ("77",)),
             (("T1", "T1", "T3"), ("T1", "T3")),
@@ -762,7 +762,7 @@ class SharedIdTests(Flow):
                 self.assertEqual(self.unmatched(), 0)
 
     def test_one_shared_id_is_lost(self) -> None:
-        """All segments that bear it are (field report A2)."""
+        """All segments that bear it are."""
         self.send("T1", "T1", "T3")
         self.receipt("T1", "UNDELIV")
         self.assertEqual(self.states()[-1], "undelivered")
@@ -770,7 +770,7 @@ class SharedIdTests(Flow):
         self.assertEqual((segments["delivered"], segments["failed"]), (0, 2))
 
     def test_shared_over_two_attempts(self) -> None:
-        """The rest gets the id that the others have (field report A1, A2)."""
+        """The rest gets the id that the others have."""
         for between in (False, True):
             with self.subTest(between):
                 self.anew()

@@ -27,13 +27,13 @@ class HostileTests(SynchronousTestCase):
         """Whether the server still answers a good keepalive."""
         return self.rig.asked(GOOD) == "reg:1;status:0;"
 
-    def test_g31_overlong_ids(self) -> None:
+    def test_overlong_ids(self) -> None:
         """What kills the vendor's server is met with silence."""
         for tail in (b"A" * 100, b"A" * 60_000, b"goip\0id1;pass:password1;"):
             self.assertEqual(self.rig.say(b"req:50;id:" + tail, STRANGER), [])
             self.assertTrue(self.is_alive())
 
-    def test_g32_overlong_texts(self) -> None:
+    def test_overlong_texts(self) -> None:
         """3000 bytes of text are taken, 3001 are not."""
         for length, answered in ((2990, True), (3000, True), (3001, False)):
             answer = self.rig.asked(RECEIVE.format(length) + "x" * length)
@@ -43,7 +43,7 @@ class HostileTests(SynchronousTestCase):
         )
         self.assertTrue(self.is_alive())
 
-    def test_g33_garbage(self) -> None:
+    def test_garbage(self) -> None:
         """Broken datagrams are silence, and nearly none reaches the log."""
         for datagram in (
             b"", b"\0\1\2", b":::;;;", b"RECEIVE", b"RECEIVE:1", b"RECEIVE:1;",
@@ -58,7 +58,7 @@ class HostileTests(SynchronousTestCase):
         self.assertLess(len(self.logged), 10)
         self.assertTrue(self.is_alive())
 
-    def test_g34_data_stays_data(self) -> None:
+    def test_data_stays_data(self) -> None:
         """SQL, shell and JSON in an SMS go through as text, on one log line."""
         texts = ("$(reboot)", '\n{"a":1}', "a\r\nb")
         source = "x' or '1'='1"
@@ -81,7 +81,7 @@ class HostileTests(SynchronousTestCase):
         for event in self.logged:
             self.assertNotIn("\n", str(event["log_format"]).format(**event))
 
-    def test_g35_control_words(self) -> None:
+    def test_control_words(self) -> None:
         """The vendor server's unauthenticated control words do nothing."""
         for datagram in (
             "START 777 10.0.0.1 9\n", "CRON", "goip", "SYSTEM_SAVE",
@@ -90,7 +90,7 @@ class HostileTests(SynchronousTestCase):
             self.assertEqual(self.rig.say(datagram, STRANGER), [], datagram)
             self.assertEqual(self.rig.say(datagram, HOME), [], datagram)
 
-    def test_g37_flood(self) -> None:
+    def test_flood(self) -> None:
         """200 datagrams a second from one source do not silence a good line."""
         parsed_before = self.rig.session.counts["odd"]
         for tenth in range(50):
@@ -105,7 +105,7 @@ class HostileTests(SynchronousTestCase):
         self.assertLessEqual(taken, 2 * (5 * 50 + 100))
         self.assertGreater(self.rig.session.counts["limited"], 1000)
 
-    def test_g37_forged_sources_do_not_grow_memory(self) -> None:
+    def test_forged_sources_do_not_grow_memory(self) -> None:
         """A flood from ever new addresses fills no table."""
         sources = SourceFilter(50.0, ())
         for number in range(3 * TABLE_LIMIT):
@@ -113,7 +113,7 @@ class HostileTests(SynchronousTestCase):
             sources.admit((host, 1), False, float(number))
         self.assertLessEqual(len(sources), TABLE_LIMIT)
 
-    def test_g37_strangers_share_a_limit(self) -> None:
+    def test_strangers_share_a_limit(self) -> None:
         """Forging many sources does not buy more than all strangers may have."""
         sources = SourceFilter(50.0, (), strangers_rate=100.0)
         taken = sum(
@@ -123,7 +123,7 @@ class HostileTests(SynchronousTestCase):
         self.assertEqual(taken, 100)
         self.assertTrue(sources.admit(HOME, True, 0.0))
 
-    def test_g38_allow_src(self) -> None:
+    def test_allow_src(self) -> None:
         """Outside of allow_src even good credentials are met with silence."""
         rig = Rig(allow_src=("127.0.0.0/8", "2001:db8::/32"))
         self.assertIsNone(rig.asked(GOOD, STRANGER))
@@ -131,7 +131,7 @@ class HostileTests(SynchronousTestCase):
         self.assertEqual(rig.asked(GOOD, HOME), "reg:1;status:0;")
         self.assertEqual(rig.asked(GOOD, ("2001:db8::5", 9)), "reg:1;status:0;")
 
-    def test_g39_no_amplification(self) -> None:
+    def test_no_amplification(self) -> None:
         """Nobody without a password gets more bytes than were sent."""
         rig = Rig(reject_reply="404")
         rig.register()

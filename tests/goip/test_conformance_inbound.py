@@ -40,14 +40,14 @@ class KeepaliveTests(SynchronousTestCase):
     def line(self, name: str = "goipid1") -> Line:
         return self.rig.channel.lines[name]
 
-    def test_g01_seed_keepalive(self) -> None:
+    def test_seed_keepalive(self) -> None:
         """The seed's keepalive is answered to its source, and the line is alive."""
         answer = self.rig.asked("req:10;id:goipid1;pass:password1;")
         self.assertEqual(answer, "reg:10;status:0;")
         self.assertTrue(self.line().alive)
         self.assertIsNone(self.rig.channel.unable())
 
-    def test_g02_facts_are_seen(self) -> None:
+    def test_facts_are_seen(self) -> None:
         """Signal and SIM number of a keepalive show in the description."""
         answer = self.rig.asked(
             "req:1;id:goipid1;pass:password1;num:12345;signal:23;gsm_status:LOGIN;"
@@ -58,7 +58,7 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertEqual((shown["signal"], shown["number"]), (23, "12345"))
         self.assertEqual((shown["state"], shown["voip_status"]), ("up", "LOGIN"))
 
-    def test_g03_newer_firmware(self) -> None:
+    def test_newer_firmware(self) -> None:
         """Nineteen fields, and one that nobody knows, are taken and shown."""
         self.assertEqual(self.rig.asked(FULL + "foo:bar;"), "reg:27;status:0;")
         shown = self.rig.channel.describe()["lines"][0]
@@ -68,14 +68,14 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertEqual(shown["facts"]["foo"], "bar")
         json.dumps(self.rig.channel.describe())
 
-    def test_g04_vendor_status(self) -> None:
+    def test_vendor_status(self) -> None:
         """keepalive_ok_status = 200 answers as the vendor's server."""
         rig = Rig(keepalive_ok_status=200)
         self.assertEqual(
             rig.asked("req:10;id:goipid1;pass:password1;"), "reg:10;status:200;"
         )
 
-    def test_g05_wrong_password(self) -> None:
+    def test_wrong_password(self) -> None:
         """Silence, no address, a count, and no password in log or description."""
         self.assertIsNone(self.rig.asked("req:10;id:goipid1;pass:hunter2;"))
         self.assertIsNone(self.line().address)
@@ -86,13 +86,13 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertNotIn("hunter2", seen)
         self.assertNotIn("password1", seen)
 
-    def test_g05_wrong_password_with_404(self) -> None:
+    def test_wrong_password_with_404(self) -> None:
         """reject_reply = 404 says so, as the vendor's server."""
         rig = Rig(reject_reply="404")
         answer = rig.asked("req:10;id:goipid1;pass:wrong;")
         self.assertEqual(answer, "reg:10;status:404;")
 
-    def test_g06_unknown_ids(self) -> None:
+    def test_unknown_ids(self) -> None:
         """A thousand unknown ids leave nothing behind in memory."""
         for number in range(1000):
             self.assertIsNone(self.rig.asked(f"req:1;id:who{number};pass:x;"))
@@ -105,12 +105,12 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertLess(len(session.counts), 20)
         self.assertIsNone(self.line().address)
 
-    def test_g07_order_does_not_matter(self) -> None:
+    def test_order_does_not_matter(self) -> None:
         """Fields are found by name (the vendor's server refuses this)."""
         answer = self.rig.asked("req:11;pass:password1;id:goipid1;")
         self.assertEqual(answer, "reg:11;status:0;")
 
-    def test_g08_spellings(self) -> None:
+    def test_spellings(self) -> None:
         """`password:`, a trailing newline and a trailing NUL are all taken."""
         for datagram in (
             "req:1;id:goipid1;password:password1;",
@@ -120,7 +120,7 @@ class KeepaliveTests(SynchronousTestCase):
         ):
             self.assertEqual(self.rig.asked(datagram), "reg:1;status:0;", datagram)
 
-    def test_g09_count_is_echoed(self) -> None:
+    def test_count_is_echoed(self) -> None:
         """The count comes back byte for byte; what is no number gets nothing."""
         answer = self.rig.asked("req:99999999999;id:goipid1;pass:password1;")
         self.assertEqual(answer, "reg:99999999999;status:0;")
@@ -133,7 +133,7 @@ class KeepaliveTests(SynchronousTestCase):
         ):
             self.assertIsNone(self.rig.asked(datagram), datagram)
 
-    def test_g10_logged_out_of_gsm(self) -> None:
+    def test_logged_out_of_gsm(self) -> None:
         """LOGOUT is acknowledged; nothing is sent until LOGIN."""
         rig = Rig({"goipid1": line_settings()})
         rig.register()
@@ -153,7 +153,7 @@ class KeepaliveTests(SynchronousTestCase):
         rig.register()
         self.assertIsNone(rig.channel.unable())
 
-    def test_g11_lost_keepalives(self) -> None:
+    def test_lost_keepalives(self) -> None:
         """After 96 s without a keepalive the line is down, told once; then up."""
         self.rig.register()
         self.rig.recorder.changes.clear()
@@ -174,7 +174,7 @@ class ReceiveTests(SynchronousTestCase):
         self.rig.register()
         self.recorder = self.rig.recorder
 
-    def test_g13_seed_example(self) -> None:
+    def test_seed_example(self) -> None:
         """The user's document's own example, which the vendor's server refuses."""
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
         (received,) = self.recorder.inbounds
@@ -202,20 +202,20 @@ class ReceiveTests(SynchronousTestCase):
             (received.from_, received.numbering), ("89161234567", "unknown")
         )
 
-    def test_g14_password_spelled_out(self) -> None:
+    def test_password_spelled_out(self) -> None:
         """The format line of the same document."""
         answer = self.rig.asked(SEED.replace("pass:", "password:"))
         self.assertEqual(answer, "RECEIVE 1270197307 OK")
         self.assertEqual(len(self.recorder.inbounds), 1)
 
-    def test_g15_repeats(self) -> None:
+    def test_repeats(self) -> None:
         """Four datagrams of one SMS get four answers and make one SMS."""
         for _ in range(4):
             self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
             self.rig.clock.advance(3)
         self.assertEqual(len(self.recorder.inbounds), 1)
 
-    def test_g15_repeats_while_the_journal_writes(self) -> None:
+    def test_repeats_while_the_journal_writes(self) -> None:
         """Repeats attach to the first: one SMS, one answer for each datagram."""
         self.recorder.slow = True
         for _ in range(3):
@@ -233,20 +233,20 @@ class ReceiveTests(SynchronousTestCase):
         self.rig.say(receive("two"))
         self.assertEqual([one.text for one in self.recorder.inbounds], ["one", "two"])
 
-    def test_g17_text_cannot_forge_fields(self) -> None:
+    def test_text_cannot_forge_fields(self) -> None:
         """Everything after `msg:` is text, whatever it looks like."""
         text = "a;b:c;id:goipid2;password:zz;msg:x\nsecond"
         self.assertEqual(self.rig.asked(receive(text)), "RECEIVE 1 OK")
         (received,) = self.recorder.inbounds
         self.assertEqual((received.text, received.line), (text, "goipid1"))
 
-    def test_g18_service_centre_number(self) -> None:
+    def test_service_centre_number(self) -> None:
         """`smscnum` before the text is a field and no text."""
         self.rig.say(receive("hi", source="+79", more="smscnum:+7911;"))
         (received,) = self.recorder.inbounds
         self.assertEqual((received.text, received.from_), ("hi", "+79"))
 
-    def test_g19_empty_text_and_odd_senders(self) -> None:
+    def test_empty_text_and_odd_senders(self) -> None:
         """An empty text, no sender, and a sender of letters are all SMS."""
         for recvid, (source, text) in enumerate(
             (("+7916", ""), ("", "x"), ("MegaFon", "x"))
@@ -256,7 +256,7 @@ class ReceiveTests(SynchronousTestCase):
         received = [(one.from_, one.text) for one in self.recorder.inbounds]
         self.assertEqual(received, [("+7916", ""), ("", "x"), ("MegaFon", "x")])
 
-    def test_g20_utf8(self) -> None:
+    def test_utf8(self) -> None:
         """Cyrillic comes exactly; broken UTF-8 as far as readable, and whole."""
         self.rig.say(receive("Привет, «мир» 🚗", 1))
         self.assertEqual(
@@ -267,7 +267,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual(broken.text, "\ufffd\ufffd\ufffda")
         self.assertEqual(broken.binary, b"\xff\xfe\x80\x61")
 
-    def test_g21_wrong_password(self) -> None:
+    def test_wrong_password(self) -> None:
         """ERROR to the registered address only; short, and no echo."""
         wrong = SEED.replace("password1", "wrong")
         answer = self.rig.asked(wrong)
@@ -279,7 +279,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertIsNone(self.rig.asked(wrong, ("127.0.0.1", 5555)))
         self.assertEqual(self.recorder.inbounds, [])
 
-    def test_g22_journal_down(self) -> None:
+    def test_journal_down(self) -> None:
         """No acknowledgement while nothing can be written; then the first repeat."""
         self.recorder.broken = True
         for _ in range(2):
@@ -289,7 +289,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
         self.assertEqual(len(self.recorder.inbounds), 1)
 
-    def test_g22_slow_commit(self) -> None:
+    def test_slow_commit(self) -> None:
         """The acknowledgement leaves with the commit, exactly once."""
         self.recorder.slow = True
         self.assertIsNone(self.rig.asked(SEED))
@@ -303,7 +303,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual(self.rig.asked(SEED), "RECEIVE 1270197307 OK")
         self.assertEqual(len(self.recorder.inbounds), 1)
 
-    def test_g24_crash_before_the_acknowledgement(self) -> None:
+    def test_crash_before_the_acknowledgement(self) -> None:
         """After a restart the repeat bears the same dedup word."""
         self.recorder.slow = True
         self.assertIsNone(self.rig.asked(SEED))
@@ -314,7 +314,7 @@ class ReceiveTests(SynchronousTestCase):
         )
         self.assertIsNotNone(self.recorder.inbounds[0].dedup)
 
-    def test_g25_parts_are_told_one_by_one(self) -> None:
+    def test_parts_are_told_one_by_one(self) -> None:
         """Two parts of a long SMS are two SMS, since nothing says they belong."""
         self.rig.say(receive("part one ", 100))
         self.rig.clock.advance(8)
@@ -324,7 +324,7 @@ class ReceiveTests(SynchronousTestCase):
             [("part one ", None), ("part two", None)],
         )
 
-    def test_g25_join_window(self) -> None:
+    def test_join_window(self) -> None:
         """With a window they are parts of one, in the order of recvid."""
         rig = Rig(join_window_s=60.0)
         rig.say(receive("part two", 99))
@@ -380,7 +380,7 @@ class DeliverTests(SynchronousTestCase):
         """Return the states of the receipts that found their message."""
         return [receipt.state for receipt, _ in self.rig.recorder.matched]
 
-    def test_g26_delivered(self) -> None:
+    def test_delivered(self) -> None:
         """The receipt finds its SMS; a repeat is acknowledged and told once."""
         self.sent()
         self.assertEqual(self.deliver(count=1571812803), "DELIVER 1571812803 OK")
@@ -388,7 +388,7 @@ class DeliverTests(SynchronousTestCase):
         self.assertEqual(self.deliver(count=1571812803), "DELIVER 1571812803 OK")
         self.assertEqual(len(self.rig.recorder.receipts), 1)
 
-    def test_g27_states(self) -> None:
+    def test_states(self) -> None:
         """32 is not final, 64 is a failure, with their words."""
         self.sent()
         self.deliver(32, count=1)
@@ -400,13 +400,13 @@ class DeliverTests(SynchronousTestCase):
         assert error is not None
         self.assertEqual(error.code, "receipt:64")
 
-    def test_g27_unknown_sms_no(self) -> None:
+    def test_unknown_sms_no(self) -> None:
         """It is acknowledged, kept as unmatched, and about no message."""
         self.sent()
         self.assertEqual(self.deliver(sms_no=118), "DELIVER 1 OK")
         self.assertEqual(self.states(), [])
 
-    def test_g27_too_old(self) -> None:
+    def test_too_old(self) -> None:
         """sms_no is a small counter: after an hour it means another SMS."""
         self.sent()
         for _ in range(61):
@@ -415,13 +415,13 @@ class DeliverTests(SynchronousTestCase):
         self.assertEqual(self.deliver(), "DELIVER 1 OK")
         self.assertEqual(self.states(), [])
 
-    def test_g27_other_number(self) -> None:
+    def test_other_number(self) -> None:
         """The same sms_no about another phone is not ours."""
         self.sent()
         self.assertEqual(self.deliver(num="+79009999999"), "DELIVER 1 OK")
         self.assertEqual(self.states(), [])
 
-    def test_g27_sms_no_comes_round(self) -> None:
+    def test_sms_no_comes_round(self) -> None:
         """After the counter wrapped, the receipt is about the newer SMS."""
         self.sent(to="+79001110000")
         self.sent(to="+79002220000")
@@ -430,7 +430,7 @@ class DeliverTests(SynchronousTestCase):
         about = [receipt.about for receipt, _ in self.rig.recorder.matched]
         self.assertEqual(about[0], "+79002220000")
 
-    def test_g27_receipt_overtakes_the_ok(self) -> None:
+    def test_receipt_overtakes_the_ok(self) -> None:
         """A DELIVER 50 ms before the OK waits for it, and matches."""
         self.rig.submit(to="+79001234567")
         sendid = self.rig.until_send()
@@ -441,7 +441,7 @@ class DeliverTests(SynchronousTestCase):
         self.assertEqual(self.states(), [MessageState.DELIVERED])
         self.assertIn("DELIVER 1 OK\n", [one for _, one in self.rig.heard()])
 
-    def test_g27_early_receipt_does_not_wait_forever(self) -> None:
+    def test_early_receipt_does_not_wait_forever(self) -> None:
         """After 10 s it goes to the journal's unmatched ones."""
         self.rig.submit(to="+79001234567")
         sendid = self.rig.until_send()
@@ -487,7 +487,7 @@ class DeliverTests(SynchronousTestCase):
         self.deliver()
         self.assertEqual(self.rig.recorder.lates, [])
 
-    def test_g28_wrong_password(self) -> None:
+    def test_wrong_password(self) -> None:
         """A forged receipt is silence and nothing else."""
         self.sent()
         self.assertIsNone(
@@ -500,7 +500,7 @@ class DeliverTests(SynchronousTestCase):
 
 
 class OtherPushTests(SynchronousTestCase):
-    def test_g29_everything_else_is_acknowledged(self) -> None:
+    def test_everything_else_is_acknowledged(self) -> None:
         """States, calls, cells and network USSD are answered, never told as SMS."""
         rig = Rig()
         rig.register()
@@ -528,7 +528,7 @@ class OtherPushTests(SynchronousTestCase):
         self.assertEqual(reported["CELLINFO"], '"LAC:5815,CELL ID:9487"')
         self.assertEqual(reported["USSN"], "Balance;low?second")
 
-    def test_g30_unknown_verbs(self) -> None:
+    def test_unknown_verbs(self) -> None:
         """Unknown verbs are acknowledged if wanted; lower case never."""
         datagram = "FOO:5;id:goipid1;password:password1;x:1"
         self.assertEqual(Rig().asked(datagram), "FOO 5 OK")

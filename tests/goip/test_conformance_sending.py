@@ -26,7 +26,7 @@ class SendingTests(SynchronousTestCase):
         start = self.rig.socket.written[0][0]
         return [(at - start, one.split()[0]) for at, one in self.rig.heard()]
 
-    def test_g40_happy_path(self) -> None:
+    def test_happy_path(self) -> None:
         """Byte for byte what the vendor's server wrote."""
         outcomes = self.rig.submit("hello", to="+8613800138000")
         s = self.rig.sendid()
@@ -52,7 +52,7 @@ class SendingTests(SynchronousTestCase):
         self.rig.pass_time(60)
         self.assertEqual(self.rig.heard(), [])
 
-    def test_g41_texts(self) -> None:
+    def test_texts(self) -> None:
         """The length counts UTF-8 bytes; newlines and quotes go as they are."""
         for text in ("Привет", 'one\ntwo "three"', "  leading; trailing  "):
             rig = Rig(ONE)
@@ -64,7 +64,7 @@ class SendingTests(SynchronousTestCase):
             expected = b"MSG %d %d %s\n" % (rig.sendid(), len(octets), octets)
             self.assertEqual(datagram, expected)
 
-    def test_g41_longest_text(self) -> None:
+    def test_longest_text(self) -> None:
         """3000 bytes are taken, 3001 and what needs 16 SMS never reach the wire."""
         rig = Rig(ONE)
         rig.register()
@@ -89,7 +89,7 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual(refused.error.text, why)
         self.assertEqual(self.rig.heard(), [])
 
-    def test_g42_silence_after_msg(self) -> None:
+    def test_silence_after_msg(self) -> None:
         """MSG four times, DONE at 20 s, and another try is safe."""
         outcomes = self.rig.submit()
         self.rig.pass_time(20.5, 0.5)
@@ -102,7 +102,7 @@ class SendingTests(SynchronousTestCase):
         self.assertTrue(outcome.error.retryable)
         self.assertEqual(outcome.error.code, "goip:silence")
 
-    def test_g43_silence_after_password(self) -> None:
+    def test_silence_after_password(self) -> None:
         """The same pattern with PASSWORD."""
         outcomes = self.rig.submit()
         self.rig.say(f"PASSWORD {self.rig.sendid()}\n")
@@ -114,7 +114,7 @@ class SendingTests(SynchronousTestCase):
         )  # fmt: skip
         self.assertIsInstance(outcomes[0], Refused)
 
-    def test_g44_silence_after_send(self) -> None:
+    def test_silence_after_send(self) -> None:
         """SEND four times with one telid, DONE, and nobody knows: never again."""
         sendid, outcomes = self.submitted()
         self.rig.pass_time(20.5, 0.5)
@@ -127,7 +127,7 @@ class SendingTests(SynchronousTestCase):
         self.rig.pass_time(70)
         self.assertNotIn("SEND", str(self.rig.heard()))
 
-    def test_g45_wait_then_ok(self) -> None:
+    def test_wait_then_ok(self) -> None:
         """A pushed OK within the poll interval: no second SEND."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
@@ -137,7 +137,7 @@ class SendingTests(SynchronousTestCase):
         self.assertIsInstance(outcomes[0], Accepted)
         self.assertEqual([one for _, one in self.words()], ["DONE"])
 
-    def test_g45_ok_when_polled(self) -> None:
+    def test_ok_when_polled(self) -> None:
         """OK as the answer to the repeated SEND (2015 figure)."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
@@ -146,7 +146,7 @@ class SendingTests(SynchronousTestCase):
         self.rig.say(f"OK {sendid} 1 160\n")
         self.assertIsInstance(outcomes[0], Accepted)
 
-    def test_g45_passive(self) -> None:
+    def test_passive(self) -> None:
         """poll_interval = 0 never sends a second SEND after WAIT."""
         rig = Rig(ONE, poll_interval_s=0.0)
         rig.register()
@@ -159,7 +159,7 @@ class SendingTests(SynchronousTestCase):
         rig.say(f"OK {sendid} 1\n")
         self.assertIsInstance(outcomes[0], Accepted)
 
-    def test_g46_wait_forever(self) -> None:
+    def test_wait_forever(self) -> None:
         """The exchange ends before the device's 90 s, and nobody knows."""
         sendid, outcomes = self.submitted()
         for _ in range(85):
@@ -171,7 +171,7 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(done, [85.0])
         self.assertIsInstance(outcomes[0], Uncertain)
 
-    def test_g47_forms_of_ok(self) -> None:
+    def test_forms_of_ok(self) -> None:
         """Two numbers or three, with a trailing blank or without newline."""
         for form, numbered in (
             ("OK {} 1\n", False), ("OK {} 1 160\n", True),
@@ -188,7 +188,7 @@ class SendingTests(SynchronousTestCase):
             if numbered:
                 self.assertIn(":160:", outcome.provider_ids[0])
 
-    def test_g48_error_status(self) -> None:
+    def test_error_status(self) -> None:
         """The code reaches the outcome; a code is not always there."""
         for tail, code, retryable in (
             ("errorstatus:38", "goip:38", True),
@@ -209,8 +209,8 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual(outcome.error.retryable, retryable)
             self.assertEqual([one for _, one in rig.heard()], [f"DONE {sendid}\n"])
 
-    def test_g48_a_long_command_that_may_be_half_out(self) -> None:
-        """The line is lost behind a first segment: no second try (field report A1)."""
+    def test_a_long_command_that_may_be_half_out(self) -> None:
+        """The line is lost behind a first segment: no second try."""
         for text, kind, sure in (
             ("x" * 300, MessageClass.COMMAND, False),
             ("x" * 300, MessageClass.NOTIFICATION, True),
@@ -229,7 +229,7 @@ class SendingTests(SynchronousTestCase):
                 assert isinstance(outcome, Uncertain)
                 self.assertEqual(outcome.segments, 2)
 
-    def test_g48_failing_line_rests(self) -> None:
+    def test_failing_line_rests(self) -> None:
         """A line that fails every SMS would be the freest, and take them all."""
         for number in range(3):
             self.assertIsNone(self.rig.channel.unable())
@@ -246,7 +246,7 @@ class SendingTests(SynchronousTestCase):
         self.rig.pass_time(58)
         self.assertIsNone(self.rig.channel.unable())
 
-    def test_g48_network_timeout_is_no_refusal(self) -> None:
+    def test_network_timeout_is_no_refusal(self) -> None:
         """332: the SMS left the modem and nobody confirmed it."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"ERROR {sendid} 1 errorstatus:332\n")
@@ -254,7 +254,7 @@ class SendingTests(SynchronousTestCase):
         assert isinstance(outcome, Uncertain)
         self.assertTrue(outcome.unclear)
 
-    def test_g48_part_of_a_long_text_may_have_gone(self) -> None:
+    def test_part_of_a_long_text_may_have_gone(self) -> None:
         """A long text that failed is not repeated by itself."""
         outcomes = self.rig.submit("x" * 200)
         self.rig.say(f"ERROR {self.rig.until_send()} 1 errorstatus:38\n")
@@ -262,7 +262,7 @@ class SendingTests(SynchronousTestCase):
         assert isinstance(outcome, Refused)
         self.assertFalse(outcome.error.retryable)
 
-    def test_g50_gsm_logout(self) -> None:
+    def test_gsm_logout(self) -> None:
         """The line rests until LOGIN; the SMS may be sent elsewhere."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"ERROR {sendid} GSM_LOGOUT\n")
@@ -274,21 +274,21 @@ class SendingTests(SynchronousTestCase):
         self.rig.register()
         self.assertIsNone(self.rig.channel.unable())
 
-    def test_g50_gsm_logout_after_wait(self) -> None:
+    def test_gsm_logout_after_wait(self) -> None:
         """Once the device was at work nobody knows."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
         self.rig.say(f"ERROR {sendid} GSM_LOGOUT\n")
         self.assertIsInstance(outcomes[0], Uncertain)
 
-    def test_g50_gsm_logout_after_a_repeated_send(self) -> None:
+    def test_gsm_logout_after_a_repeated_send(self) -> None:
         """The WAIT to the first SEND may have been lost."""
         sendid, outcomes = self.submitted()
         self.rig.pass_time(5)
         self.rig.say(f"ERROR {sendid} GSM_LOGOUT\n")
         self.assertIsInstance(outcomes[0], Uncertain)
 
-    def test_g50_session_unknown(self) -> None:
+    def test_session_unknown(self) -> None:
         """`ERROR s SENDID` without a WAIT opens a new exchange."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"ERROR {sendid} SENDID\n")
@@ -299,14 +299,14 @@ class SendingTests(SynchronousTestCase):
         self.rig.say(f"OK {again} 1 7\n")
         self.assertIsInstance(outcomes[0], Accepted)
 
-    def test_g50_session_unknown_after_wait(self) -> None:
+    def test_session_unknown_after_wait(self) -> None:
         """With a WAIT behind it, the SMS may be on its way."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
         self.rig.say(f"ERROR {sendid} SENDID\n")
         self.assertIsInstance(outcomes[0], Uncertain)
 
-    def test_g50_session_always_unknown(self) -> None:
+    def test_session_always_unknown(self) -> None:
         """A device that forgets every exchange is not asked without end."""
         outcomes = self.rig.submit()
         for _ in range(3):
@@ -315,7 +315,7 @@ class SendingTests(SynchronousTestCase):
         self.assertIsInstance(outcomes[0], Refused)
         self.assertEqual(len([w for _, w in self.words() if w == "MSG"]), 3)
 
-    def test_g52_one_after_the_other(self) -> None:
+    def test_one_after_the_other(self) -> None:
         """Two SMS of one line never overlap, and keep their distance."""
         first, second = self.rig.submit("one"), self.rig.submit("two")
         sendid = self.rig.until_send()
@@ -330,7 +330,7 @@ class SendingTests(SynchronousTestCase):
             [(5.5, "MSG"), (10.5, "MSG")],
         )
 
-    def test_g52_interval(self) -> None:
+    def test_interval(self) -> None:
         """After a quick SMS the next waits for min_interval."""
         self.rig.submit("one")
         self.rig.submit("two")
@@ -341,7 +341,7 @@ class SendingTests(SynchronousTestCase):
         attempt = [at for at, word in self.words() if word == "MSG"]
         self.assertEqual(attempt[:2], [0.0, 3.0])
 
-    def test_g52_five_exchanges_of_a_device(self) -> None:
+    def test_five_exchanges_of_a_device(self) -> None:
         """Six lines of one device: the sixth waits for a place."""
         names = [f"line{n}" for n in range(6)]
         rig = Rig({name: line_settings() for name in names})
@@ -359,7 +359,7 @@ class SendingTests(SynchronousTestCase):
         rig.say(f"DONE {sendid}", ("192.0.2.7", 10991))
         self.assertEqual([one.split()[0] for _, one in rig.heard()], ["MSG"])
 
-    def test_g53_bad_numbers(self) -> None:
+    def test_bad_numbers(self) -> None:
         """A number that would inject words is refused, with nothing written."""
         for number in ("+7900 1\nDONE 1", "1" * 21, "+7900\n", "abc", "", "٣٤٥٦"):
             refused = self.rig.channel.prepare(self.rig.message(to=number))
@@ -367,7 +367,7 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual(refused.error.code, "gateway:bad_number")
         self.assertEqual(self.rig.heard(), [])
 
-    def test_g54_inbound_inside_an_exchange(self) -> None:
+    def test_inbound_inside_an_exchange(self) -> None:
         """Keepalives and SMS are answered at once, at any stage."""
         keepalive = "req:5;id:goipid1;pass:password1;"
         sms = "RECEIVE:{};id:goipid1;pass:password1;srcnum:+79;msg:x"
@@ -379,7 +379,7 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual(answer, f"RECEIVE {number} OK")
             self.rig.say(f"{step} {sendid} 1\n")
 
-    def test_g55_stop_during_submit(self) -> None:
+    def test_stop_during_submit(self) -> None:
         """DONE is said, the SMS is unsure, and a new process sends nothing."""
         sendid, outcomes = self.submitted()
         self.rig.say(f"WAIT {sendid} 1\n")
@@ -397,7 +397,7 @@ class SendingTests(SynchronousTestCase):
         again.pass_time(30)
         self.assertNotIn("SEND", str(again.heard()))
 
-    def test_g55_stop_waits_for_the_verdict(self) -> None:
+    def test_stop_waits_for_the_verdict(self) -> None:
         """What ends within the grace ends well; what has not begun is given back."""
         sendid, outcomes = self.submitted()
         waiting = self.rig.submit("two")
@@ -410,14 +410,14 @@ class SendingTests(SynchronousTestCase):
         self.assertIsInstance(outcomes[0], Accepted)
         self.assertEqual(self.rig.clock.getDelayedCalls(), [])
 
-    def test_g55_stop_before_send(self) -> None:
+    def test_stop_before_send(self) -> None:
         """Before SEND the exchange is ended at once: nothing can have gone out."""
         outcomes = self.rig.submit()
         self.successResultOf(self.rig.channel.stop(10.0))
         self.assertIsInstance(outcomes[0], Refused)
         self.assertEqual([word for _, word in self.words()], ["MSG", "DONE"])
 
-    def test_g56_stub_of_another_project(self) -> None:
+    def test_stub_of_another_project(self) -> None:
         """A field project's device stub: terse, no WAIT, fixed sms_no 123."""
         outcomes = self.rig.submit()
         s = self.rig.sendid()

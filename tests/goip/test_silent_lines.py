@@ -1,4 +1,4 @@
-"""Lines that keep alive and do not do their part (field report A16)."""
+"""Lines that keep alive and do not do their part."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SilentLineTests(SynchronousTestCase):
         return outcomes
 
     def test_silence_rests_longer_each_time(self) -> None:
-        """Ten seconds, twice as long each time, a quarter of an hour (A16)."""
+        """Ten seconds, twice as long each time, a quarter of an hour."""
         rests = []
         for _ in range(9):
             self.silent()
@@ -43,7 +43,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertEqual(rests, [10, 20, 40, 80, 160, 320, 640, 900, 900])
 
     def test_success_is_a_new_beginning(self) -> None:
-        """After an SMS that went well silence counts from one again (A16)."""
+        """After an SMS that went well silence counts from one again."""
         for _ in range(3):
             self.silent()
             self.rests()
@@ -72,7 +72,7 @@ class SilentLineTests(SynchronousTestCase):
         self.rig.pass_time(3)
 
     def test_silence_after_send(self) -> None:
-        """Nobody knows of the SMS, but the line is as silent (A16)."""
+        """Nobody knows of the SMS, but the line is as silent."""
         rests = []
         for _ in range(3):
             self.rig.register("a")
@@ -84,7 +84,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertEqual(rests, [10, 20, 40])
 
     def test_a_late_verdict_ends_the_rest(self) -> None:
-        """The device was slow, and works (A16)."""
+        """The device was slow, and works."""
         self.rig.submit()
         sendid = self.rig.until_send()
         self.rig.pass_time(20)
@@ -94,7 +94,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertEqual(self.rig.channel.lines["a"].failed_sends, 0)
 
     def test_refused_requests(self) -> None:
-        """A line that says `too many sessions` to each request (A16)."""
+        """A line that says `too many sessions` to each request."""
         rests = []
         for _ in range(4):
             self.rig.submit()
@@ -105,7 +105,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertEqual(rests, [10, 20, 40, 80])
 
     def test_keepalives_say_login_and_answers_say_logout(self) -> None:
-        """Its keepalive is believed once; then it rests (A16)."""
+        """Its keepalive is believed once; then it rests."""
         rests = []
         for _ in range(4):
             self.rig.pass_time(3)
@@ -118,7 +118,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertEqual(rests, [0, 10, 20, 40])
 
     def test_lost_exchanges(self) -> None:
-        """A device that forgets each exchange is left alone too (A16)."""
+        """A device that forgets each exchange is left alone too."""
         outcomes = self.rig.submit()
         for _ in range(3):
             self.rig.say(f"ERROR {self.rig.until_send()} SENDID\n")
@@ -126,7 +126,7 @@ class SilentLineTests(SynchronousTestCase):
         self.assertEqual(self.rig.channel.unable(), "1 the device loses its exchanges")
 
     def test_wrong_password_is_capped(self) -> None:
-        """Five minutes at first, never over a quarter of an hour (A16)."""
+        """Five minutes at first, never over a quarter of an hour."""
         rests = []
         for _ in range(3):
             self.rig.submit()
@@ -151,7 +151,7 @@ class OnTrialTests(SynchronousTestCase):
         self.rig.heard()
 
     def test_one_sms_tries_it_out(self) -> None:
-        """Others do not queue behind the one that may wait in vain (A16)."""
+        """Others do not queue behind the one that may wait in vain."""
         for number in range(4):
             self.rig.submit(to=f"+7916555100{number}")
         lines = self.rig.channel.lines
@@ -160,7 +160,7 @@ class OnTrialTests(SynchronousTestCase):
         self.assertEqual(len(lines["b"].waiting), 2)
 
     def test_a_known_number_does_not_queue_there_either(self) -> None:
-        """The tracker's line is on trial and busy: the other one sends (A16)."""
+        """The tracker's line is on trial and busy: the other one sends."""
         self.rig.session.sender.affinity.note("+79165550007", "a")
         self.rig.submit(to="+79165550007")
         self.assertIsNotNone(self.rig.channel.lines["a"].exchange)
@@ -168,7 +168,7 @@ class OnTrialTests(SynchronousTestCase):
         self.assertIsNotNone(self.rig.channel.lines["b"].exchange)
 
     def test_alone_it_takes_what_there_is(self) -> None:
-        """Without another line they wait their turn (A16)."""
+        """Without another line they wait their turn."""
         self.rig.pass_time(96)
         self.rig.register("a", HOME)
         first = self.rig.submit(to="+79165550007")

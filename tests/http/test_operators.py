@@ -93,7 +93,7 @@ class WholeTests(SynchronousTestCase):
         self.assertEqual(found["reason"], "the gateway is stopping")
 
     def test_what_was_lost(self) -> None:
-        """Is told as long as it is known (field report B20)."""
+        """Is told as long as it is known."""
         gateway = FakeGateway(what_was_lost="2026-11-27T09:00:00Z at least 95 messages")
         found = Client(gateway).ask("GET", "/v1/status").json
         self.assertEqual(found["lost"], gateway.what_was_lost)

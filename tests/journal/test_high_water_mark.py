@@ -1,4 +1,4 @@
-"""The high-water mark: what is missing is told, and nothing else (field report B20)."""
+"""The high-water mark: what is missing is told, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ NUMBERS = st.integers(0, 2**63)
 class MarkTests(SynchronousTestCase):
     @given(NUMBERS, NUMBERS)
     def test_round_trip(self, n: int, seq: int) -> None:
-        """Always of one length, so that it is overwritten in place (B20)."""
+        """Always of one length, so that it is overwritten in place."""
         octets = HighWaterMark(n, seq).encode()
         self.assertEqual(decode(octets), HighWaterMark(n, seq))
         self.assertEqual(len(octets), len(HighWaterMark(0, 0).encode()))
 
     @given(NUMBERS, st.integers(0, 80), st.integers(0, 255))
     def test_a_damaged_mark_says_nothing(self, n: int, at: int, octet: int) -> None:
-        """Rather than something wrong (field report B20)."""
+        """Rather than something wrong."""
         octets = bytearray(HighWaterMark(n, n).encode())
         at %= len(octets)
         changed = octets[at] != octet
@@ -53,7 +53,7 @@ class MarkFileTests(SynchronousTestCase):
         self.addCleanup(self.mark.close)
 
     def test_the_disk_is_asked_once_a_second(self) -> None:
-        """Each commit writes, few of them wait for the disk (field report B20)."""
+        """Each commit writes, few of them wait for the disk."""
         synced: list[int] = []
         self.patch(os, "fdatasync", synced.append)
         for step in range(100):
@@ -62,7 +62,7 @@ class MarkFileTests(SynchronousTestCase):
         self.assertEqual(len(synced), 2)
 
     def test_it_comes_back_when_it_was_deleted(self) -> None:
-        """Within a second of commits, and at the end (field report B20)."""
+        """Within a second of commits, and at the end."""
         self.mark.put(1, 1, 100)
         os.unlink(self.mark.path)
         self.mark.put(2, 2, 100 + SYNC_S)
@@ -72,7 +72,7 @@ class MarkFileTests(SynchronousTestCase):
         self.assertEqual(self.mark.read(), (HighWaterMark(2, 2), False))
 
     def test_a_disk_that_takes_none_is_told_once(self) -> None:
-        """And keeps nobody from committing (field report B20)."""
+        """And keeps nobody from committing."""
         mark = HighWaterMarkFile("/nonexistent/journal")
         with capturedLogs() as events:
             for step in range(5):
@@ -104,14 +104,14 @@ class LossTests(FileTestCase):
         return str(failure.value)
 
     def test_a_kill_claims_no_loss(self) -> None:
-        """Everything is there, and the mark is not beyond it (field report B20)."""
+        """Everything is there, and the mark is not beyond it."""
         self.stopped()
         self.journal = self.opened()
         self.assertEqual(self.journal.backlog(), {"mts": 200})
         self.assertIsNone(self.did(self.journal.lost()))
 
     def test_a_mark_that_stayed_behind_claims_no_loss(self) -> None:
-        """After a power cut it may be old, or not there at all (field report B20)."""
+        """After a power cut it may be old, or not there at all."""
         for octets in (HighWaterMark(1, 1).encode(), b"", None):
             with self.subTest(octets=octets):
                 self.setUp()
@@ -125,7 +125,7 @@ class LossTests(FileTestCase):
                 self.assertIsNone(self.did(self.journal.lost()))
 
     def test_a_log_that_was_deleted(self) -> None:
-        """200 accepted, fewer known: that is said, with numbers (B20)."""
+        """200 accepted, fewer known: that is said, with numbers."""
         self.stopped()
         os.rename(self.path + "-wal", self.path + ".away")
         said = self.refusal()
@@ -138,7 +138,7 @@ class LossTests(FileTestCase):
         self.assertEqual(self.journal.backlog(), {"mts": 200})
 
     def test_a_log_that_was_damaged(self) -> None:
-        """SQLite stops reading at the first bad checksum (field report B20)."""
+        """SQLite stops reading at the first bad checksum."""
         self.stopped()
         with open(self.path + "-wal", "r+b") as file:
             file.seek(os.path.getsize(self.path + "-wal") // 2)
@@ -146,7 +146,7 @@ class LossTests(FileTestCase):
         self.assertIn("are missing", self.refusal())
 
     def test_all_files_deleted(self) -> None:
-        """Nothing is made in their place (field report B20)."""
+        """Nothing is made in their place."""
         self.stopped()
         for end in ("", "-wal", "-shm"):
             Path(self.path + end).unlink(missing_ok=True)
@@ -154,7 +154,7 @@ class LossTests(FileTestCase):
         self.assertFalse(os.path.exists(self.path))
 
     def test_an_older_copy_put_back(self) -> None:
-        """It is whole, and it is not all (field report B20)."""
+        """It is whole, and it is not all."""
         self.stopped(20)
         self.journal = self.opened()
         copy = self.path + ".copy"
@@ -167,7 +167,7 @@ class LossTests(FileTestCase):
         self.assertIn("at least 1 messages and 1 events", self.refusal())
 
     def test_messages_without_events_count_too(self) -> None:
-        """And inbound SMS, which are events only (field report B20)."""
+        """And inbound SMS, which are events only."""
         for number in range(3):
             self.did(self.journal.inbound(inbound(f"text {number}")))
         self.stopped(0)
@@ -175,7 +175,7 @@ class LossTests(FileTestCase):
         self.assertIn("at least 0 messages and 3 events", self.refusal())
 
     def test_a_loss_that_is_accepted(self) -> None:
-        """It is logged, told as an event, shown; the next start knows it (B20)."""
+        """It is logged, told as an event, shown; the next start knows it."""
         self.stopped()
         os.unlink(self.path + "-wal")
         with capturedLogs() as events:
@@ -194,7 +194,7 @@ class LossTests(FileTestCase):
         self.assertEqual(self.did(self.journal.lost()), lost)
 
     def test_no_number_is_used_twice(self) -> None:
-        """A platform's place among the events is not met again (B20)."""
+        """A platform's place among the events is not met again."""
         self.stopped()
         os.unlink(self.path + "-wal")
         self.journal = self.opened(accept_loss=True)
@@ -204,7 +204,7 @@ class LossTests(FileTestCase):
         self.assertGreater(found[0].seq, 200)
 
     def test_a_mark_that_was_acknowledged(self) -> None:
-        """By renaming it, where no option can be given; once (field report B20)."""
+        """By renaming it, where no option can be given; once."""
         self.stopped()
         os.unlink(self.path + "-wal")
         os.rename(self.path + ".mark", self.path + ".mark.accepted")
@@ -215,7 +215,7 @@ class LossTests(FileTestCase):
 
 
 class VanishedTests(FileTestCase):
-    """Files that go or change under a running gateway (field report B20)."""
+    """Files that go or change under a running gateway."""
 
     def refused(self) -> str:
         """Try to accept; return why it cannot be done."""
@@ -226,7 +226,7 @@ class VanishedTests(FileTestCase):
         return str(failure.value)
 
     def test_deleted(self) -> None:
-        """The file, or its log alone: nothing more is acknowledged (B20)."""
+        """The file, or its log alone: nothing more is acknowledged."""
         for end in ("", "-wal"):
             with self.subTest(end=end):
                 self.setUp()
@@ -236,14 +236,14 @@ class VanishedTests(FileTestCase):
                 self.assertIn("deleted", self.journal.trouble() or "")
 
     def test_replaced(self) -> None:
-        """By a copy that looks the same (field report B20)."""
+        """By a copy that looks the same."""
         self.accept(acceptance("early"))
         shutil.copy(self.path, self.path + ".copy")
         os.rename(self.path + ".copy", self.path)
         self.assertIn("was replaced under the gateway", self.refused())
 
     def test_during_a_commit(self) -> None:
-        """What was written to a file without a name is not acknowledged (B20)."""
+        """What was written to a file without a name is not acknowledged."""
         self.accept(acceptance("early"))
         begin = self.journal._database.begin
 
@@ -255,7 +255,7 @@ class VanishedTests(FileTestCase):
         self.assertIn("was deleted", self.refused())
 
     def test_the_next_start_knows(self) -> None:
-        """Also when the mark was deleted with the rest (field report B20)."""
+        """Also when the mark was deleted with the rest."""
         self.accept(acceptance("early"))
         for end in ("", "-wal", "-shm", ".mark"):
             os.unlink(self.path + end)
@@ -270,7 +270,7 @@ class VanishedTests(FileTestCase):
         self.assertIn("at least 1 messages", str(failure.value))
 
     def test_put_back(self) -> None:
-        """The same files under their names: it goes on (field report B20)."""
+        """The same files under their names: it goes on."""
         self.accept(acceptance("early"))
         os.rename(self.path, self.path + ".away")
         self.refused()
@@ -281,7 +281,7 @@ class VanishedTests(FileTestCase):
 
 class CheckpointTests(FileTestCase):
     def test_the_log_alone_holds_seconds(self) -> None:
-        """Without the log, only what came after the last checkpoint is gone (B20)."""
+        """Without the log, only what came after the last checkpoint is gone."""
         for number in range(50):
             self.clock.advance(1)
             self.accept(acceptance(f"m{number}"))

@@ -151,7 +151,7 @@ class InboundTests(JournalTestCase):
         self.assertEqual((body["text"], body["binary"]), ("ok 😀", None))
 
     def test_a_mark_in_the_first_segment(self) -> None:
-        """It says the order of all, repeated in each or not (field report A3)."""
+        """It says the order of all, repeated in each or not."""
         first, last = "Әле".encode("utf-16-le"), "м ß".encode("utf-16-le")
         for index, again in enumerate((b"", b"\xff\xfe")):
             line = f"l{index}"
@@ -163,7 +163,7 @@ class InboundTests(JournalTestCase):
         self.assertEqual([b["text"] for b in self.bodies()], ["Әлем ß"] * 3)
 
     def test_a_mark_when_a_segment_is_missing(self) -> None:
-        """What is there is read in the right order (field report A3)."""
+        """What is there is read in the right order."""
         data = "Где?".encode("utf-16-le")
         self.came(octets(1, b"\xff\xfe" + data, "ucs2", 3))
         self.came(octets(3, data, "ucs2", 3))
@@ -172,7 +172,7 @@ class InboundTests(JournalTestCase):
         self.assertEqual((body["text"], body["complete"]), ("Где?Где?", False))
 
     def test_marks_that_others_made_letters_of(self) -> None:
-        """GoIP, TG and clouds hand texts over: a mark is none (field report A3)."""
+        """GoIP, TG and clouds hand texts over: a mark is none."""
         swapped = "Где".encode("utf-16-le").decode("utf-16-be")
         for text in ("\ufeffГде", "\ufffe" + swapped, "Где"):
             self.came(inbound(text, charset="utf8"))
@@ -181,7 +181,7 @@ class InboundTests(JournalTestCase):
         self.assertEqual([b["text"] for b in self.bodies()], ["Где"] * 4)
 
     def test_ports_and_header(self) -> None:
-        """In the event where there were any, also of a long SMS (field report A15)."""
+        """In the event where there were any, also of a long SMS."""
         there = {"udh": b"\x02\x70\x00", "dest_port": 2948, "source_port": 0}
         self.came(inbound("x", **there))
         self.came(part(2, "b", 2))
@@ -194,7 +194,7 @@ class InboundTests(JournalTestCase):
         )
 
     def test_two_channels_of_one_account(self) -> None:
-        """Segments over both are joined, repeats known (field report A6)."""
+        """Segments over both are joined, repeats known."""
         here, there = (
             {"channel": name, "account": "acc", "line": None} for name in ("a", "b")
         )
@@ -213,7 +213,7 @@ class InboundTests(JournalTestCase):
         )
 
     def test_what_was_written_by_channel_is_still_known(self) -> None:
-        """A poll that overlaps an upgrade repeats nothing (field report A6)."""
+        """A poll that overlaps an upgrade repeats nothing."""
         self.came(inbound("x", dedup="k", channel="a"))
         self.assertIsNone(self.came(inbound("x", dedup="k", channel="a", account="c")))
 
@@ -264,7 +264,7 @@ class InboundTests(JournalTestCase):
         return self.came(inbound(text, part=place)) or ""
 
     def test_counted_from_0_or_from_1(self) -> None:
-        """Told once, whole and in order, whichever it was (field report B27)."""
+        """Told once, whole and in order, whichever it was."""
         for base in (0, 1):
             for order in permutations(range(3)):
                 reference = f"{base}{order}"
@@ -275,7 +275,7 @@ class InboundTests(JournalTestCase):
                 self.assertEqual((body["text"], body["complete"]), ("abc", True))
 
     def test_two_segments_are_told_once(self) -> None:
-        """The example: `a` and then `ac`, both incomplete, was told (B27)."""
+        """The example: `a` and then `ac`, both incomplete, was told."""
         self.loose(0, "x", 2, "before")
         self.loose(1, "y", 2, "before")
         self.loose(1, "a")
@@ -287,7 +287,7 @@ class InboundTests(JournalTestCase):
         )
 
     def test_both_ends_are_of_two_sms(self) -> None:
-        """Index 0 and index 3 of 3 are two SMS; nothing is lost (B27)."""
+        """Index 0 and index 3 of 3 are two SMS; nothing is lost."""
         self.loose(0, "old")
         for index, text in ((3, "c"), (1, "a"), (2, "b")):
             self.loose(index, text)
@@ -297,7 +297,7 @@ class InboundTests(JournalTestCase):
         )
 
     def test_loose_repeats_and_strays(self) -> None:
-        """A repeat is told no second time, a place outside goes up alone (B27)."""
+        """A repeat is told no second time, a place outside goes up alone."""
         self.loose(0, "a", 2)
         self.assertEqual(self.loose(0, "a", 2), "")
         self.loose(3, "stray", 2)

@@ -271,7 +271,7 @@ class ReceiptTests(JournalTestCase):
         self.assertEqual(self.states()[-1], ("submitted", False))
 
     def test_every_id_that_a_receipt_names_is_tried(self) -> None:
-        """A foreign first id hides nothing; the story tells (field report A4)."""
+        """A foreign first id hides nothing; the story tells."""
         for index, first in enumerate(("FOREIGN99", "0", "6fa459ea-ee8a-3ca4")):
             name, own = f"m{index}", f"100{index}"
             self.accept(acceptance(name, attempting=True))
@@ -285,7 +285,7 @@ class ReceiptTests(JournalTestCase):
             self.assertEqual(said["matched_by"], own)
 
     def test_the_same_spelling_of_the_second_id_goes_first(self) -> None:
-        """A look-alike of the first id is not preferred to it (field report A4)."""
+        """A look-alike of the first id is not preferred to it."""
         self.accept(
             acceptance("m1", attempting=True), acceptance("m2", attempting=True)
         )
@@ -294,7 +294,7 @@ class ReceiptTests(JournalTestCase):
         self.assertEqual(self.receive(found).message_id, "m2")
 
     def test_two_ids_before_the_answer(self) -> None:
-        """A kept receipt is found by either, and kept no longer (field report A4)."""
+        """A kept receipt is found by either, and kept no longer."""
         found = receipt("FOREIGN99", also=(ReceiptId("1000", ("1000",)),))
         self.assertIsNone(self.receive(found))
         self.accept(acceptance(attempting=True))
@@ -303,7 +303,7 @@ class ReceiptTests(JournalTestCase):
         self.assertEqual(self.did(self.journal.count_unmatched()), 0)
 
     def test_one_receipt_for_the_whole(self) -> None:
-        """Any of the ids, and each state once (field report A14)."""
+        """Any of the ids, and each state once."""
         for index, named in enumerate(("a", "c")):
             name = f"m{index}"
             self.accept(acceptance(name, attempting=True))
@@ -317,14 +317,14 @@ class ReceiptTests(JournalTestCase):
             self.assertEqual(last["segments"]["delivered"], 3)
 
     def test_one_receipt_of_a_segment_is_not_the_whole(self) -> None:
-        """Without the key each segment is waited for (field report A14)."""
+        """Without the key each segment is waited for."""
         self.accept(acceptance(attempting=True))
         self.note(taken("a", "b"))
         self.receive(receipt("a"))
         self.assertEqual(self.states()[-1], ("enroute", False))
 
     def test_matched_by_our_own_id_is_told(self) -> None:
-        """The id that a cloud echoes is the one that led there (field report A4)."""
+        """The id that a cloud echoes is the one that led there."""
         self.accept(acceptance(attempting=True))
         self.receive(receipt("T1", message_id="m1"))
         [said] = self.story()["receipts"]
@@ -365,7 +365,7 @@ class ReceiptTests(JournalTestCase):
 
 
 class ProgressTests(JournalTestCase):
-    """What is known of a message that has left in part (field report A1)."""
+    """What is known of a message that has left in part."""
 
     WAIT = Wait(NOW + 5, "mts", BUSY)
 
@@ -375,7 +375,7 @@ class ProgressTests(JournalTestCase):
         self.note(refused_in_part(following, *ids))
 
     def test_the_lane_hears_of_it(self) -> None:
-        """With the ids, the reference and the account (field report A1)."""
+        """With the ids, the reference and the account."""
         self.begun("a1", None, "")
         [queued] = self.take("mts", NOW + 9).messages
         self.assertEqual(queued.progress, progress("a1", None, ""))
@@ -383,7 +383,7 @@ class ProgressTests(JournalTestCase):
         self.assertEqual(self.story()["attempts"][0]["segments"], 3)
 
     def test_so_does_the_start(self) -> None:
-        """An attempt without outcome, and one that is held (field report A1)."""
+        """An attempt without outcome, and one that is held."""
         self.begun("a1", None)
         self.note(attempting(attempt=2, at=NOW + 6))
         [found] = self.did(self.journal.interrupted())
@@ -400,7 +400,7 @@ class ProgressTests(JournalTestCase):
         self.assertEqual(found.provider_ids, ("a1",))
 
     def test_receipts_before_the_outcome(self) -> None:
-        """They come before the refusal is written, and match it (field report A1)."""
+        """They come before the refusal is written, and match it."""
         self.accept(acceptance(attempting=True))
         self.assertIsNone(self.receive(receipt("a1")))
         self.note(refused_in_part(self.WAIT, "a1", None))
@@ -418,7 +418,7 @@ class ProgressTests(JournalTestCase):
         self.assertEqual(self.states()[-1], ("uncertain", False))
 
     def test_shared_ids(self) -> None:
-        """Rows of the provider ids are one for each id (field report A2)."""
+        """Rows of the provider ids are one for each id."""
         self.accept(acceptance(attempting=True))
         self.note(taken("77", "77", "8"))
         self.assertEqual(self.receive(receipt("77")).message_id, "m1")
@@ -429,7 +429,7 @@ class ProgressTests(JournalTestCase):
         self.assertEqual(self.bodies()[-1]["segments"]["delivered"], 3)
 
     def test_a_record_of_before(self) -> None:
-        """Rows without the new fields are read as they were meant (A1)."""
+        """Rows without the new fields are read as they were meant."""
         whole = msgspec.msgpack.decode(encode_record(MessageRecord(NOW, attempt=3)))
         last = MessageRecord.__struct_fields__.index("attempt")
         old = msgspec.msgpack.encode(whole[: last + 1])
@@ -440,7 +440,7 @@ class ProgressTests(JournalTestCase):
         self.assertEqual((known.taken, known.counts()), (0, (0, 0, 0, 0)))
 
     def test_an_uncertain_end_without_an_attempt(self) -> None:
-        """What can never follow is told uncertain, with the reason (A1)."""
+        """What can never follow is told uncertain, with the reason."""
         self.begun("a1", None)
         why = Error("gateway:partly_sent", "the rest cannot follow")
         self.assertEqual(self.note(Decided("m1", Hold(NOW + 6, why), NOW + 6)), [True])

@@ -428,10 +428,10 @@ class ReceiptTests(SynchronousTestCase):
 
 
 class PartTests(SynchronousTestCase):
-    """Messages of which some segments have left (field report A1, A2)."""
+    """Messages of which some segments have left."""
 
     def test_receipts_by_outcome(self) -> None:
-        """One id speaks for all that bear it; who is missing is missing (A2)."""
+        """One id speaks for all that bear it; who is missing is missing."""
         whole, part = "accepted", "unsure"
         for outcome, ids, segments, said, state, counts in (
             (whole, ("7", "7"), 2, ("7",), "delivered", (2, 2, 2, 0)),
@@ -454,7 +454,7 @@ class PartTests(SynchronousTestCase):
             self.assertEqual(record.attempts[-1].counts(), counts, (outcome, ids))
 
     def test_a_refused_message_is_not_delivered_by_its_parts(self) -> None:
-        """All receipts of the taken segments say nothing of the others (A1)."""
+        """All receipts of the taken segments say nothing of the others."""
         record = begun_record()
         apply(record, refused_in_part(LATER, "a1", None, "a3"))
         for one in ("a1", "a3"):
@@ -464,7 +464,7 @@ class PartTests(SynchronousTestCase):
         self.assertTrue(apply(record, attempting(attempt=2, at=NOW + 31))[0])
 
     def test_what_is_known_grows(self) -> None:
-        """A later attempt, or a late answer, adds to it (field report A1)."""
+        """A later attempt, or a late answer, adds to it."""
         record = begun_record()
         apply(record, refused_in_part(LATER, "a1", None, None))
         apply(record, attempting(attempt=2, at=NOW + 31))
@@ -478,7 +478,7 @@ class PartTests(SynchronousTestCase):
         self.assertEqual(record.attempts[-1].outcome, "unsure")
 
     def test_another_form_is_another_message(self) -> None:
-        """What was known of other parts is no part of these (field report A1)."""
+        """What was known of other parts is no part of these."""
         record = begun_record()
         apply(record, refused_in_part(LATER, "a1", None))
         apply(record, attempting(attempt=2, at=NOW + 31))
@@ -488,7 +488,7 @@ class PartTests(SynchronousTestCase):
         self.assertEqual(record.progress, other)
 
     def test_a_copy_begins_without_receipts(self) -> None:
-        """The same id for a whole new copy does not end it at once (A2)."""
+        """The same id for a whole new copy does not end it at once."""
         record = begun_record()
         apply(record, answered(Uncertain(why="?", provider_ids=("7",)), LATER))
         receive(record, receipt("7", MessageState.ENROUTE), "7", NOW + 2)
@@ -501,7 +501,7 @@ class PartTests(SynchronousTestCase):
         self.assertIs(record.state, MessageState.SUBMITTED)
 
     def test_late_acceptance_of_what_receipts_have_told(self) -> None:
-        """The shared id was delivered before the answer came (field report A2)."""
+        """The shared id was delivered before the answer came."""
         record = begun_record()
         lost = Uncertain(why="?", provider_ids=("7",), segments=2)
         apply(record, answered(lost, held()))
@@ -511,7 +511,7 @@ class PartTests(SynchronousTestCase):
         self.assertEqual(shown(events), [("submitted", False), ("delivered", True)])
 
     def test_a_long_story_keeps_all_ids(self) -> None:
-        """Refused attempts are forgotten only when a later one knows their ids (A1)."""
+        """Refused attempts are forgotten only when a later one knows their ids."""
         record = begun_record()
         apply(record, refused_in_part(LATER, "first", None))
         for number in range(2, 200):

@@ -228,7 +228,7 @@ class SharedTests(PostgresTestCase):
 
 class DurabilityTests(PostgresTestCase):
     def test_a_server_that_would_acknowledge_too_early(self) -> None:
-        """Its default is not ours: a commit is on disk (field report B20)."""
+        """Its default is not ours: a commit is on disk."""
         import psycopg
 
         with psycopg.connect(self.url, autocommit=True) as other:
@@ -239,11 +239,11 @@ class DurabilityTests(PostgresTestCase):
         self.assertEqual(rows, [("on",)])
 
     def test_there_is_no_mark(self) -> None:
-        """The server keeps its own log; several gateways share the numbers (B20)."""
+        """The server keeps its own log; several gateways share the numbers."""
         self.assertIsNone(self.journal._mark)
 
     def test_a_server_that_went_away(self) -> None:
-        """Is known while nothing comes in, and when it is back (field report B22)."""
+        """Is known while nothing comes in, and when it is back."""
         import psycopg
 
         database = self.journal._database

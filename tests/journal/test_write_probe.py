@@ -10,7 +10,7 @@ from tests.journal.test_files import FileTestCase
 
 
 class PulseTests(FileTestCase):
-    """Field reports B19 and B22."""
+    """A journal that cannot write is noticed without traffic."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -27,7 +27,7 @@ class PulseTests(FileTestCase):
         return other
 
     def test_locked_by_another_process(self) -> None:
-        """While nothing comes in, too; and it is seen to be over (B22)."""
+        """While nothing comes in, too; and it is seen to be over."""
         other = self.stranger()
         self.clock.pump([BEAT_S, 0])
         self.assertIn("database is locked", self.journal.trouble() or "")
@@ -36,7 +36,7 @@ class PulseTests(FileTestCase):
         self.assertIsNone(self.journal.trouble())
 
     def test_a_full_disk(self) -> None:
-        """Known after the first refusal, told once (field report B19)."""
+        """Known after the first refusal, told once."""
         for error in ("database or disk is full", "disk I/O error"):
             with self.subTest(error=error):
 
@@ -51,7 +51,7 @@ class PulseTests(FileTestCase):
                 self.assertIsNone(self.journal.trouble())
 
     def test_a_commit_that_hangs(self) -> None:
-        """No answer is an answer, after a while (field report B22)."""
+        """No answer is an answer, after a while."""
         worker = self.journal._writes
         worker.hold()  # type: ignore[attr-defined]
         self.clock.pump([BEAT_S, SILENT_S])
@@ -62,7 +62,7 @@ class PulseTests(FileTestCase):
         self.assertIsNone(self.journal.trouble())
 
     def test_who_writes_needs_no_beat(self) -> None:
-        """Facts are proof enough (field report B22)."""
+        """Facts are proof enough."""
         for number in range(5):
             self.accept(acceptance(f"m{number}"))
             before = self.journal.commits
@@ -72,6 +72,6 @@ class PulseTests(FileTestCase):
         self.assertEqual(self.journal.commits, before + 1)
 
     def test_stopped(self) -> None:
-        """No timer is left (field report B22)."""
+        """No timer is left."""
         self.pulse.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])

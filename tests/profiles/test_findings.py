@@ -12,46 +12,46 @@ from tests.profiles.house import HEAD, LIBRARY, codes, found, mine, profile
 
 
 class FindingTests(SynchronousTestCase):
-    def test_tr1_a_good_command(self) -> None:
+    def test_a_good_command(self) -> None:
         """TR1: two leading blanks and nothing odd."""
         self.assertEqual(codes("teltonika", "  getinfo"), [])
 
-    def test_tr2_no_leading_blanks(self) -> None:
+    def test_no_leading_blanks(self) -> None:
         """TR2: one finding, two blanks are expected and none is found."""
         (one,) = found("teltonika", "getinfo")
         self.assertEqual((one.code, one.expected, one.found), ("leading_space", 2, 0))
 
-    def test_tr3_one_leading_blank(self) -> None:
+    def test_one_leading_blank(self) -> None:
         """TR3: no other family is named when several have one blank."""
         (one,) = found("teltonika", " getinfo")
         self.assertEqual((one.code, one.expected, one.found), ("leading_space", 2, 1))
 
-    def test_tr3_the_only_other_family_is_named(self) -> None:
+    def test_the_only_other_family_is_named(self) -> None:
         """TR3: with one other such family only, it is named."""
         known = [profile("teltonika"), profile("teltonika-ft"), profile("queclink")]
         told = findings(known[0], " getinfo", known)
         self.assertEqual([one.code for one in told], ["leading_space", "other_family"])
         self.assertIn("(teltonika-ft)", told[1].text)
 
-    def test_tr4_with_login_and_password(self) -> None:
+    def test_with_login_and_password(self) -> None:
         """TR4: nothing is found, and neither word is shown."""
         self.assertEqual(codes("teltonika", "login pass getinfo"), [])
         masked = profile("teltonika").masked("login pass getinfo")
         self.assertEqual(masked, "*** *** getinfo")
 
-    def test_tr5_a_letter_too_many(self) -> None:
+    def test_a_letter_too_many(self) -> None:
         """TR5: 161 units are too long, 160 are not."""
         (one,) = found("teltonika", "  " + "a" * 159)
         self.assertEqual((one.code, one.found, one.expected), ("too_long", 161, 160))
         self.assertEqual(codes("teltonika", "  " + "a" * 158), [])
 
-    def test_tr6_the_tail_is_missing(self) -> None:
+    def test_the_tail_is_missing(self) -> None:
         """TR6: Queclink's commands end with $."""
         command = "AT+GTGLM=gl300,1,1,2,13813888888,13913999999,,,,,000D"
         self.assertEqual(codes("queclink", command), ["tail"])
         self.assertEqual(codes("queclink", command + "$"), [])
 
-    def test_tr8_brackets_cost_two(self) -> None:
+    def test_brackets_cost_two(self) -> None:
         """TR8: 156 letters and [x] are 161 units, and it is told why."""
         start = "  setparam 2004:"
         told = found("teltonika", start + "a" * 140 + "[x]")
@@ -59,18 +59,18 @@ class FindingTests(SynchronousTestCase):
         self.assertEqual((told[0].found, told[1].found), (161, 2))
         self.assertEqual(codes("teltonika", start + "a" * 139 + "[x]"), [])
 
-    def test_tr9_a_cyrillic_letter(self) -> None:
+    def test_a_cyrillic_letter(self) -> None:
         """TR9: position and name of a letter that only looks right."""
         (one,) = found("gt06", "SERVER,1,h\u0421st,5023,0#")
         self.assertEqual((one.code, one.at), ("charset", 10))
         self.assertIn("CYRILLIC CAPITAL LETTER ES", one.text)
 
-    def test_tr9_as_the_first_letter(self) -> None:
+    def test_as_the_first_letter(self) -> None:
         """TR9: then it explains why the form does not fit, too."""
         (one,) = found("gt06", "\u0421ERVER,1,host,5023,0#")
         self.assertEqual((one.code, one.at), ("charset", 0))
 
-    def test_tr10_a_no_break_space(self) -> None:
+    def test_a_no_break_space(self) -> None:
         """TR10: U+00A0 is no blank for a tracker."""
         for text, blanks in (("\u00a0 getinfo", 1), (" \u00a0getinfo", 1)):
             told = {one.code: one for one in found("teltonika", text)}
@@ -83,25 +83,25 @@ class FindingTests(SynchronousTestCase):
         told = {one.code: one for one in found("teltonika", "\u200b  getinfo")}
         self.assertIn("ZERO WIDTH SPACE", told["charset"].text)
 
-    def test_tr11_a_blank_that_is_a_value(self) -> None:
+    def test_a_blank_that_is_a_value(self) -> None:
         """TR11: Arnavi clears a value by a blank, so nothing is odd."""
         self.assertEqual(codes("arnavi", "123456*SETP*#2= , , "), [])
 
-    def test_tr12_no_password(self) -> None:
+    def test_no_password(self) -> None:
         """TR12: Arnavi has a password in each command."""
         self.assertEqual(codes("arnavi", "*SETP*#1=h,1,4"), ["password_missing"])
 
-    def test_tr13_no_tail(self) -> None:
+    def test_no_tail(self) -> None:
         """TR13: GT06 ends with #."""
         self.assertEqual(codes("gt06", "RELAY,1"), ["tail"])
         self.assertEqual(codes("gt06", "RELAY,1#"), [])
 
-    def test_tr18_two_commands_in_two_lines(self) -> None:
+    def test_two_commands_in_two_lines(self) -> None:
         """TR18: BW32 takes several commands, one to a line."""
         text = "#6666#APN,internet#\n#6666#SERVER,host,50100,TCP#"
         self.assertEqual(codes("bw32", text), [])
 
-    def test_tr59_a_command_that_is_never_answered(self) -> None:
+    def test_a_command_that_is_never_answered(self) -> None:
         """TR59: cpureset says so, and that the tracker starts anew."""
         self.assertEqual(codes("teltonika", "  cpureset"), ["no_answer", "reboot"])
         self.assertEqual(profile("teltonika").read("  cpureset").answers, 0)

@@ -100,7 +100,7 @@ class EndlessTests(SynchronousTestCase):
         found.fullmatch(text[: LONGEST // 4] + "!")
         self.assertLess(time.process_time() - began, 1.0, source)
 
-    def test_tr49_check_names_file_and_key(self) -> None:
+    def test_check_names_file_and_key(self) -> None:
         """TR49: ``(a+)+`` in a profile is told with the file and the key."""
         rest = "[[answer]]\nname = 'a'\nstate = 'ok'\nmatch = '(a+)+'\n"
         with self.assertRaises(BadProfile) as caught:
@@ -118,7 +118,7 @@ HURTING = (
 
 
 class HostileTests(SynchronousTestCase):
-    def test_tr50_ten_thousand_characters(self) -> None:
+    def test_ten_thousand_characters(self) -> None:
         """TR50: no built-in profile takes 50 ms for any of these texts."""
         from gdemoi.profiles.answers import OutstandingCommand, find
 
@@ -141,7 +141,7 @@ class HostileTests(SynchronousTestCase):
 
 
 class KeyTests(SynchronousTestCase):
-    def test_tr51_a_key_is_letters_and_no_pattern(self) -> None:
+    def test_a_key_is_letters_and_no_pattern(self) -> None:
         """TR51: ``*!SETOUT 1Y`` and ``(`` in a command mean themselves."""
         form = "(?P<verb>.*)"
         pattern, any_key = answer_pattern("(?&verb) OK", form)

@@ -35,7 +35,7 @@ class ReadingTests(SynchronousTestCase):
 
 
 class SecretTests(SynchronousTestCase):
-    def test_tr71_an_answer_that_tells_the_password(self) -> None:
+    def test_an_answer_that_tells_the_password(self) -> None:
         """TR71: Galileosky's ChangePass, both ways."""
         galileosky = profile("galileosky")
         self.assertEqual(galileosky.masked("ChangePass 1234"), "ChangePass ***")

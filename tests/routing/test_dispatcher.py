@@ -247,7 +247,7 @@ class WayTests(Case):
 
 
 class WindowTests(Case):
-    def test_g26_never_more_than_the_window(self) -> None:
+    def test_never_more_than_the_window(self) -> None:
         """With a window of three, the fourth waits for an answer."""
         hand = self.hands["a"]
         hand.window = 3
@@ -266,7 +266,7 @@ class WindowTests(Case):
         hand.answer(index=1)
         self.assertEqual(hand.ids, ["n1", "c1", "n2"])
 
-    def test_g32_commands_to_one_number_do_not_overtake(self) -> None:
+    def test_commands_to_one_number_do_not_overtake(self) -> None:
         """The second command waits for the first one's answer."""
         hand = self.hands["a"]
         self.accept(
@@ -296,7 +296,7 @@ class WindowTests(Case):
             hand.answer(index=index)
         self.assertEqual(hand.ids, ids)
 
-    def test_g35_a_full_backlog_takes_nothing(self) -> None:
+    def test_a_full_backlog_takes_nothing(self) -> None:
         """Over the mark nothing is taken until nine tenths are left."""
         hand = self.hands["a"]
         hand.down = "no bind"
@@ -318,7 +318,7 @@ class PauseTests(Case):
         lane.resume()
         self.assertEqual(self.hands["a"].ids, ["m1"])
 
-    def test_g27_the_rate_is_kept(self) -> None:
+    def test_the_rate_is_kept(self) -> None:
         """Ten per second, counted in segments."""
         hand = HandChannel(name="b", rate=10.0, window=100)
         self.dispatcher.router = self.dispatcher.intake.router = Router([], ["b"])
@@ -329,7 +329,7 @@ class PauseTests(Case):
             self.clock.advance(0.01)
         self.assertApproximates(len(hand.ids), 20, 2)
 
-    def test_g27_twenty_per_second_over_any_five_seconds(self) -> None:
+    def test_twenty_per_second_over_any_five_seconds(self) -> None:
         """20 ± 1 per second, also when each answer takes a tenth of a second."""
         hand = HandChannel(name="b", rate=20.0, window=50)
         self.dispatcher.router = self.dispatcher.intake.router = Router([], ["b"])
@@ -353,7 +353,7 @@ class ThrottleTests(Case):
     def throttle(self) -> Refused:
         return Refused(error=Error("smpp:0x58", "throttled", True), throttled=True)
 
-    def test_g31_a_throttled_message_goes_back_to_the_head(self) -> None:
+    def test_a_throttled_message_goes_back_to_the_head(self) -> None:
         """It keeps its place and its prepared segments."""
         hand = self.hands["a"]
         hand.window = 1
@@ -370,7 +370,7 @@ class ThrottleTests(Case):
         self.clock.advance(2)
         self.assertEqual(hand.ids, ["m1", "m1", "m2"])
 
-    def test_g32_order_is_kept_through_throttling(self) -> None:
+    def test_order_is_kept_through_throttling(self) -> None:
         """The second command to a number waits until the throttled one is taken."""
         hand = self.hands["a"]
         self.accept(self.command("c1"), self.command("c2"))
@@ -383,7 +383,7 @@ class ThrottleTests(Case):
             self.clock.advance(0.1)
         self.assertEqual(hand.ids, ["c1", "c1", "c2"])
 
-    def test_g31_throttling_slows_the_lane(self) -> None:
+    def test_throttling_slows_the_lane(self) -> None:
         """A throttled lane pauses and goes on at half its rate."""
         hand = self.hands["a"]
         self.accept(self.message())
@@ -405,7 +405,7 @@ class ThrottleTests(Case):
 class OtherLanesTests(Case):
     channels = ("a", "b")
 
-    def test_g31_other_lanes_do_not_wait(self) -> None:
+    def test_other_lanes_do_not_wait(self) -> None:
         """While one channel is throttled, the other goes on."""
         throttled = Refused(error=Error("smpp:0x58", "throttled", True), throttled=True)
         self.accept(*(self.message(f"m{n}", channels=("a",)) for n in range(20)))
@@ -548,7 +548,7 @@ class UnsureTests(Case):
         self.assertEqual(self.hands["a"].ids, ["c1"])
 
     def test_a_late_success_after_uncertain_as_the_manual_says(self) -> None:
-        """Of a TG, which has no receipts: enroute, and final (field report B27)."""
+        """Of a TG, which has no receipts: enroute, and final."""
         self.accept(self.command("c1"))
         self.hands["a"].answer(Uncertain(why="no result"))
         for _ in range(40):
@@ -589,7 +589,7 @@ BUSY_NOW = Error("smpp:0x08", "busy", True)
 
 
 class PartTests(Case):
-    """A message of which some parts have left (field report A1)."""
+    """A message of which some parts have left."""
 
     channels = ("a", "b", "c")
 
@@ -630,7 +630,7 @@ class PartTests(Case):
         )
 
     def test_the_rest_leaves_by_the_same_channel(self) -> None:
-        """Whatever the refusal was about (field report A1)."""
+        """Whatever the refusal was about."""
         for number, scope in enumerate(Scope):
             name = f"c{number}"
             self.accept(self.command(name, to=f"+7916000000{number}"))
@@ -641,7 +641,7 @@ class PartTests(Case):
             self.assertEqual(self.states(name)[-1], "submitted")
 
     def test_another_channel_of_the_account_takes_it_over(self) -> None:
-        """Its parts fit: same ids, same form (field report A1)."""
+        """Its parts fit: same ids, same form."""
         self.accept(self.command("c1"))
         self.refuse_in_part()
         self.hands["a"].down = "no bind"
@@ -650,7 +650,7 @@ class PartTests(Case):
         self.assertEqual(self.left(), [("a", 0), ("c", 1)])
 
     def test_another_carrier_does_not(self) -> None:
-        """A command stays where a part of it is (field report A1)."""
+        """A command stays where a part of it is."""
         self.accept(self.command("c1"))
         self.refuse_in_part(throttled=True)
         self.hands["a"].down = self.hands["c"].down = "no bind"
@@ -663,7 +663,7 @@ class PartTests(Case):
         self.assertEqual([name for name, _ in self.left()], ["a", "a"])
 
     def test_a_channel_that_is_gone(self) -> None:
-        """Only one of the account may do the rest; else it is uncertain (A1)."""
+        """Only one of the account may do the rest; else it is uncertain."""
         for left_over, states, left in (
             (("b", "c"), "waiting", [("c", 1)]),
             (("b",), "uncertain", []),
@@ -683,7 +683,7 @@ class PartTests(Case):
             self.replace(names=("a", "b", "c"))
 
     def test_no_channel_is_left_for_it(self) -> None:
-        """Not rejected: a part of it has left (field report A1)."""
+        """Not rejected: a part of it has left."""
         self.accept(self.command("c1", channels=("a",)))
         self.refuse_in_part()
         self.run_to_end(self.dispatcher.stop(1.0))
@@ -693,7 +693,7 @@ class PartTests(Case):
         self.assertEqual(self.events("c1")[-1]["error"]["code"], "gateway:partly_sent")
 
     def test_a_channel_that_cuts_otherwise_now(self) -> None:
-        """A command is uncertain, a notification leaves whole (field report A1)."""
+        """A command is uncertain, a notification leaves whole."""
         self.accept(self.command("c1", channels=("a",)))
         self.refuse_in_part()
         self.accept(self.message("n1", to="+79160000000", channels=("a",)))
@@ -706,7 +706,7 @@ class PartTests(Case):
         self.assertEqual(self.states("c1")[-1], "uncertain")
 
     def test_resend_goes_on_where_it_stood(self) -> None:
-        """Also a command's, and not by another carrier (field report A1)."""
+        """Also a command's, and not by another carrier."""
         lost = Uncertain(
             why="?", provider_ids=("1",), progress=in_part("1", None, None)
         )
@@ -721,7 +721,7 @@ class PartTests(Case):
             self.hands["a"].answer()
 
     def test_resend_of_what_cannot_go_on(self) -> None:
-        """A cloud took two entries of three: a command is not sent again (A1)."""
+        """A cloud took two entries of three: a command is not sent again."""
         cut = in_part("1", "2", None, form="")
         lost = Uncertain(why="?", provider_ids=("1", "2"), progress=cut)
         self.accept(self.command("c1", on_unsure=OnUnsure.RESEND))
@@ -735,13 +735,13 @@ class PartTests(Case):
         self.assertEqual(self.left(), [("a", 0)] * 3)
 
     def test_a_notification_fails_over_whole(self) -> None:
-        """As ever (field report A1)."""
+        """As ever."""
         self.accept(self.message("n1"))
         self.refuse_in_part(scope=Scope.CHANNEL_FOR_A_WHILE)
         self.assertEqual(self.left(), [("a", 0), ("b", 0)])
 
     def test_interrupted_with_a_part_known(self) -> None:
-        """Killed while the rest is under way: what is known is asked about (A1)."""
+        """Killed while the rest is under way: what is known is asked about."""
         self.accept(self.command("c1"))
         self.refuse_in_part()
         self.wait(12)
@@ -755,7 +755,7 @@ class PartTests(Case):
 
 
 class FullQueueTests(Case):
-    """ESME_RMSGQFUL is about one number (field report A7)."""
+    """ESME_RMSGQFUL is about one number."""
 
     FULL = Refused(error=Error("smpp:0x14", "queue full", True), queue_full=True)
     OTHER = "+79160000000"
@@ -1200,7 +1200,7 @@ class StopTests(Case):
         self.assertEqual(self.states("c1"), ["accepted", "delivered"])
 
     def test_resends_are_counted_over_restarts(self) -> None:
-        """A far side that hangs up at each submit gets three, not more (A5)."""
+        """A far side that hangs up at each submit gets three, not more."""
         hand = self.hands["a"]
         many = evolve(POLICY, tries=20)
         self.dispatcher.policy = many

@@ -40,7 +40,7 @@ class ExplainTests(SynchronousTestCase):
         )
 
     def test_what_is_transliterated_is_shown(self) -> None:
-        """By the table that the route names; nothing for a command (A17)."""
+        """By the table that the route names; nothing for a command."""
         wish = OnUnencodable.TRANSLITERATE
         for table, latin in (
             (None, "Eto mashina"),

@@ -1,4 +1,4 @@
-"""What flaps floods neither the log nor the platform (field report A16)."""
+"""What flaps floods neither the log nor the platform."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class FlappingTests(SynchronousTestCase):
             self.clock.advance(every_s)
 
     def test_a_few_changes_are_told_at_once(self) -> None:
-        """A restart, a bad minute: each change as it is (A16)."""
+        """A restart, a bad minute: each change as it is."""
         self.flap(CHANGES)
         self.assertEqual([at for at, *_ in self.events], [0, 30, 60, 90])
         self.assertEqual(self.events[-1][3:], ("up", ""))
 
     def test_a_day_of_flapping(self) -> None:
-        """2880 changes: five are told, and one more when it holds (A16)."""
+        """2880 changes: five are told, and one more when it holds."""
         self.flap(2880)
         self.assertEqual(len(self.events), CHANGES + 1)
         self.assertEqual(self.events[-1][3:], ("degraded", f"GSM LOGOUT; {FLAPPING}"))
@@ -48,7 +48,7 @@ class FlappingTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_at_any_pace_it_is_bounded(self) -> None:
-        """No pace makes more than one line in two minutes, but for the first (A16)."""
+        """No pace makes more than one line in two minutes, but for the first."""
         for every_s in (1.0, 30.0, 100.0, 119.0, 121.0, 149.0, 151.0, 700.0):
             self.setUp()
             self.flap(int(36_000 / every_s), every_s)
@@ -60,7 +60,7 @@ class FlappingTests(SynchronousTestCase):
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_last_word_is_true(self) -> None:
-        """Whatever was held back, the state that stays is told (A16)."""
+        """Whatever was held back, the state that stays is told."""
         for times in range(1, 20):
             self.setUp()
             self.flap(times, 10.0)
@@ -68,14 +68,14 @@ class FlappingTests(SynchronousTestCase):
             self.assertEqual(self.events[-1][3], "up" if times % 2 == 0 else "degraded")
 
     def test_lines_do_not_count_for_each_other(self) -> None:
-        """A device with 32 lines that is restarted tells of each (A16)."""
+        """A device with 32 lines that is restarted tells of each."""
         for number in range(32):
             self.flapping.changed("a", str(number), "down", "no keepalive")
             self.flapping.changed("a", str(number), "up", "")
         self.assertEqual(len(self.events), 64)
 
     def test_the_end(self) -> None:
-        """What was held is told at the end, and no timer is left (A16)."""
+        """What was held is told at the end, and no timer is left."""
         self.flap(8, 1.0)
         self.flapping.stop()
         self.assertEqual(self.events[-1][3:], ("up", "after 3 changes more"))
@@ -84,7 +84,7 @@ class FlappingTests(SynchronousTestCase):
 
 class HouseTests(Case):
     def test_events_of_a_flapping_channel(self) -> None:
-        """The platform hears a few events, and the lane goes on at once (A16)."""
+        """The platform hears a few events, and the lane goes on at once."""
         channel = self.hands["a"]
         self.accept(self.message("m1"))
         channel.answer()

@@ -26,7 +26,7 @@ def send_for(pace: Pace, seconds: float, *, segments: int = 1) -> list[float]:
 
 
 class PaceTests(SynchronousTestCase):
-    def test_g27_twenty_per_second_is_twenty_over_any_five(self) -> None:
+    def test_twenty_per_second_is_twenty_over_any_five(self) -> None:
         """`throughput = 20/s` sends 20 ± 1 per second over any 5 s."""
         times = send_for(Pace(20.0), 30)
         for tenth in range(250):
@@ -34,7 +34,7 @@ class PaceTests(SynchronousTestCase):
             sent = sum(start <= at < start + 5 for at in times)
             self.assertLessEqual(abs(sent / 5 - 20), 1)
 
-    def test_g27_an_idle_lane_saves_no_burst(self) -> None:
+    def test_an_idle_lane_saves_no_burst(self) -> None:
         """After an hour of silence a second brings no more than that."""
         pace = Pace(10.0)
         pace.spend(1, 0.0)
@@ -46,18 +46,18 @@ class PaceTests(SynchronousTestCase):
             now += 0.001
         self.assertLessEqual(sent, 11)
 
-    def test_g27_counts_segments(self) -> None:
+    def test_counts_segments(self) -> None:
         """Three segments take the time of three messages."""
         sent = len(send_for(Pace(30.0), 10, segments=3))
         self.assertApproximates(sent, 100, 2)
 
-    def test_g27_no_rate_is_no_limit(self) -> None:
+    def test_no_rate_is_no_limit(self) -> None:
         """Without a rate nothing waits."""
         pace = Pace(None)
         pace.spend(10_000, 0.0)
         self.assertEqual(pace.wait_s(0.0), 0.0)
 
-    def test_g31_pauses_double_and_end_at_thirty_seconds(self) -> None:
+    def test_pauses_double_and_end_at_thirty_seconds(self) -> None:
         """Nothing is taken at all: 1 s, 2 s, 4 s … 30 s."""
         pace, now, pauses = Pace(100.0), 0.0, []
         for _ in range(8):
@@ -66,15 +66,15 @@ class PaceTests(SynchronousTestCase):
             now += pause_s
         self.assertEqual(pauses, [1, 2, 4, 8, 16, 30, 30, 30])
 
-    def test_g31_a_window_full_of_throttled_answers_counts_as_one(self) -> None:
+    def test_a_window_full_of_throttled_answers_counts_as_one(self) -> None:
         """One pause, one lower rate."""
         pace = Pace(100.0)
         for _ in range(50):
             self.assertEqual(pace.throttled(0.0), 1.0)
         self.assertTrue(pace.slowed)
 
-    def test_g31_what_was_taken_is_the_new_rate(self) -> None:
-        """A little under the 40 per second that were taken (field report A7)."""
+    def test_what_was_taken_is_the_new_rate(self) -> None:
+        """A little under the 40 per second that were taken."""
         pace = Pace(100.0)
         for n in range(80):
             pace.went_well(n / 40)
@@ -82,7 +82,7 @@ class PaceTests(SynchronousTestCase):
         assert pace.present is not None
         self.assertTrue(33.0 < pace.present < 40.0, pace.present)
 
-    def test_g31_recovers_in_small_steps(self) -> None:
+    def test_recovers_in_small_steps(self) -> None:
         """Quiet time lifts the rate back to the configured one, not above."""
         pace = Pace(100.0)
         for at in (0.0, 2.0, 5.0, 10.0):
@@ -330,7 +330,7 @@ def run(
 
 
 class FarSideTests(SynchronousTestCase):
-    """The whole control loop in virtual time (field report A7)."""
+    """The whole control loop in virtual time."""
 
     def test_a_fixed_limit_is_used_and_rarely_hit(self) -> None:
         """At least 80 % of it used, at most 5 % throttled."""

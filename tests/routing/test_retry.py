@@ -87,7 +87,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(after(no), Wait(1077.0, "a", no.error))
 
     def test_what_has_left_in_part_does_not_hand_over(self) -> None:
-        """Nor on a later try, nor when nobody knows of the rest (field report A1)."""
+        """Nor on a later try, nor when nobody knows of the rest."""
         for scope in (Scope.CHANNEL_FOR_A_WHILE, Scope.CHANNEL_HALTED):
             no = refused(scope=scope)
             for down in ((), ("a",)):
@@ -180,7 +180,7 @@ class DecideTests(SynchronousTestCase):
         )
 
     def test_resends_have_a_limit_and_pauses_of_their_own(self) -> None:
-        """Two by default, whatever `tries` allows or refusals cost (A5, B26)."""
+        """Two by default, whatever `tries` allows or refusals cost."""
         error = Error("gateway:uncertain", "silence")
         for uncertain_attempts, attempts, expected in (
             (1, 1, Wait(1010.0, "a", error)),

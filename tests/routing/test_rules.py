@@ -147,7 +147,7 @@ class DefaultsTests(SynchronousTestCase):
         self.assertEqual(with_defaults(said, ruled), said)
 
     def test_the_table_is_the_routes(self) -> None:
-        """A route names the table, also for messages that ask for letters (A17)."""
+        """A route names the table, also for messages that ask for letters."""
         gost = Transliteration.GOST
         wish = OnUnencodable.TRANSLITERATE
         one = with_defaults(
@@ -162,7 +162,7 @@ class DefaultsTests(SynchronousTestCase):
         octets = msgspec.msgpack.encode(plain)
         self.assertNotIn(b"transliteration", octets)
 
-    def test_g37_commands_are_never_transliterated(self) -> None:
+    def test_commands_are_never_transliterated(self) -> None:
         """Neither the message nor a route may change the letters of a command."""
         wish = OnUnencodable.TRANSLITERATE
         plain, ruled = rule("r", "a"), rule("r", "a", on_unencodable=wish)

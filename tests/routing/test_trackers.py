@@ -49,7 +49,7 @@ class TrackerCase(SynchronousTestCase):
 
 
 class ByTheMessageTests(TrackerCase):
-    def test_tr1_a_good_command(self) -> None:
+    def test_a_good_command(self) -> None:
         """TR1: findings are there and empty; the text leaves as it came."""
         asked = {"profile": "teltonika"}
         answer = self.post("  getinfo", tracker=asked)
@@ -57,7 +57,7 @@ class ByTheMessageTests(TrackerCase):
         self.assertEqual(answer.json["findings"], [])
         self.assertEqual(self.left(), ["  getinfo"])
 
-    def test_tr2_an_odd_command_leaves_unchanged(self) -> None:
+    def test_an_odd_command_leaves_unchanged(self) -> None:
         """TR2: it is told in the answer, in the event and in the story."""
         answer = self.post("getinfo", tracker={"profile": "teltonika"})
         told = {
@@ -76,7 +76,7 @@ class ByTheMessageTests(TrackerCase):
         story = self.ask("GET", "/v1/messages/cmd").json
         self.assertEqual(story["message"]["tracker"]["findings"], [told])
 
-    def test_tr4_a_story_hides_login_and_password(self) -> None:
+    def test_a_story_hides_login_and_password(self) -> None:
         """TR4: what leaves is whole."""
         self.post("login pass getinfo", tracker={"profile": "teltonika"})
         octets = self.whole.ask("GET", "/v1/messages/cmd")
@@ -87,7 +87,7 @@ class ByTheMessageTests(TrackerCase):
         self.assertIs(message["masked"], True)
         self.assertEqual(self.left(), ["login pass getinfo"])
 
-    def test_tr71_a_receipt_quotes_the_command(self) -> None:
+    def test_a_receipt_quotes_the_command(self) -> None:
         """TR71: its ``text:`` is hidden in the story too."""
         self.post("login pass getinfo", tracker={"profile": "teltonika"})
         self.whole.channel.answer()
@@ -105,7 +105,7 @@ class ByTheMessageTests(TrackerCase):
         self.assertIn(b"text:***", octets)
         self.assertNotIn(b"login", octets)
 
-    def test_tr14_a_profile_that_there_is_not(self) -> None:
+    def test_a_profile_that_there_is_not(self) -> None:
         """TR14: 422, and the field is named; explain says the same."""
         answer = self.post("getinfo", tracker={"profile": "teltonica"})
         self.assertEqual((answer.status, answer.code), (422, "gateway:invalid"))
@@ -113,7 +113,7 @@ class ByTheMessageTests(TrackerCase):
         message = {"to": T, "text": "x", "tracker": {"profile": "x"}}
         self.assertEqual(self.ask("POST", "/v1/explain", message).status, 422)
 
-    def test_tr15_a_field_that_there_is_not(self) -> None:
+    def test_a_field_that_there_is_not(self) -> None:
         """TR15: a typo is an error, and so is a field given twice."""
         answer = self.post("x", tracker={"pase": "answered"})
         self.assertEqual(answer.status, 422)
@@ -125,7 +125,7 @@ class ByTheMessageTests(TrackerCase):
         answer = parsed(self.whole.ask("POST", "/v1/messages", twice))
         self.assertEqual(answer.json["error"]["field"], "tracker.profile")
 
-    def test_tr16_without_a_profile_nothing_is_new(self) -> None:
+    def test_without_a_profile_nothing_is_new(self) -> None:
         """TR16: no key in the answer, the events or the story."""
         answer = self.post("getinfo")
         self.assertEqual(answer.json, {"id": "cmd", "state": "accepted"})
@@ -150,7 +150,7 @@ class ByTheMessageTests(TrackerCase):
 class BySectionTests(TrackerCase):
     rules = (rule("queclink", to=("+7916*",), strict=True, strict_codes=("tail",)),)
 
-    def test_tr17_a_strict_tracker(self) -> None:
+    def test_a_strict_tracker(self) -> None:
         """TR17: refused, nothing leaves, and the next one does."""
         answer = self.post(GLM)
         self.assertEqual(answer.status, 422)
@@ -161,7 +161,7 @@ class BySectionTests(TrackerCase):
         self.assertEqual(self.post(GLM + "$").status, 202)
         self.assertEqual(self.left(), [GLM + "$"])
 
-    def test_tr17_over_amqp(self) -> None:
+    def test_over_amqp(self) -> None:
         """TR17: a queue hears it as its last event, and the story is masked."""
         body = msgspec.json.encode({"to": T, "text": GLM, "class": "command"})
         gateway = self.whole.dispatcher.intake
@@ -274,7 +274,7 @@ class ByNumberTests(TrackerCase):
 class SecretAnswerTests(TrackerCase):
     rules = (rule("galileosky"),)
 
-    def test_tr71_nothing_that_people_see_has_the_password(self) -> None:
+    def test_nothing_that_people_see_has_the_password(self) -> None:
         """TR71: the platform's events have the text whole, masked ones have not."""
         self.post("ChangePass 4711")
         sms = Inbound(

@@ -58,7 +58,7 @@ class Client:
 
 
 class FieldClientsTests(SynchronousTestCase):
-    def test_t33_nuxwayti(self) -> None:
+    def test_nuxwayti(self) -> None:
         """Logs in without reading the banner, waits for the end of the event."""
         client = Client()
         said = client.say(
@@ -75,7 +75,7 @@ class FieldClientsTests(SynchronousTestCase):
         self.assertIn("Status: 1", said)
         self.assertEqual(dict(client.box.air), {("+7900", "a b+c"): 1})
 
-    def test_t33_creattico(self) -> None:
+    def test_creattico(self) -> None:
         """Compares the first lines of the login one by one, codes blanks as +."""
         client = Client()
         said = client.say(
@@ -97,7 +97,7 @@ class FieldClientsTests(SynchronousTestCase):
         self.assertEqual(said.count("\r\n"), 4)
         self.assertEqual(dict(client.box.air), {("3331234567", "prova àèì"): 1})
 
-    def test_t33_zabbix_script(self) -> None:
+    def test_zabbix_script(self) -> None:
         """Bare line feeds, everything in one write, `Command:` in capitals."""
         client = Client()
         said = client.say(
@@ -113,7 +113,7 @@ class FieldClientsTests(SynchronousTestCase):
         self.assertIn("Goodbye", said)
         self.assertTrue(client.transport.disconnecting)
 
-    def test_t33_neogate_interface(self) -> None:
+    def test_neogate_interface(self) -> None:
         """Waits for the banner, mixes line ends, reads output from the third line."""
         client = Client()
         self.assertEqual(client.read(), BANNER)
@@ -139,7 +139,7 @@ class FieldClientsTests(SynchronousTestCase):
         client.clock.advance(2.0)
         self.assertIn("1:Received USSD success on span: 2\n\t", client.read())
 
-    def test_t33_andrejro2(self) -> None:
+    def test_andrejro2(self) -> None:
         """Reads two lines of the login's answer, then three of the send's."""
         client = Client()
         client.read()
@@ -154,13 +154,13 @@ class FieldClientsTests(SynchronousTestCase):
         self.assertEqual(said, TAKEN)
         self.assertEqual(client.box.last[0].port, 2)
 
-    def test_t33_keep_alive_by_empty_lines(self) -> None:
+    def test_keep_alive_by_empty_lines(self) -> None:
         """Bare CRLFs between actions are nothing."""
         client = Client().log_in()
         self.assertEqual(client.say("\r\n\r\n\r\n"), "")
         self.assertIn("Pong", client.say("Action: Ping\r\n\r\n"))
 
-    def test_t33_events_on(self) -> None:
+    def test_events_on(self) -> None:
         """`Action: Events` is answered, though nothing needs it."""
         client = Client().log_in()
         self.assertIn("Success", client.say("Action: Events\r\nEventMask: on\r\n\r\n"))

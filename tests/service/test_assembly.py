@@ -360,7 +360,7 @@ class ReloadTests(ServiceTestCase):
         self.assertIn("No such file", said)
         self.assertEqual(self.diary, ["a starts"])
 
-    async def test_g61_a_changed_channel_is_replaced_the_others_stay(self) -> None:
+    async def test_a_changed_channel_is_replaced_the_others_stay(self) -> None:
         """One stops and starts anew; the other keeps its connection and lane."""
         self.write(A, B, BOTH)
         service = await self.running()

@@ -292,7 +292,7 @@ class GatewayTests(SynchronousTestCase):
         self.assertEqual(len(found.channels), 2)
 
     def test_unready_without_a_journal(self) -> None:
-        """What posts are told, readiness says beforehand (field report B22)."""
+        """What posts are told, readiness says beforehand."""
         real = self.journal._database.commit
 
         def locked() -> None:

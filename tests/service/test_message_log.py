@@ -58,7 +58,7 @@ INBOUND = InboundStep(
 
 
 class SecretTests(SynchronousTestCase):
-    def test_tr71_passwords_of_trackers_are_masked(self) -> None:
+    def test_passwords_of_trackers_are_masked(self) -> None:
         """TR71: in the log and in records, of commands and of answers."""
         rule = TrackerRule("all", TrackerSettings(profile="galileosky"))
         trackers = Trackers(rules=(rule,))

@@ -178,7 +178,7 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((self.folder / "j.sqlite").read_bytes(), garbage)
 
     def test_a_journal_that_was_deleted(self) -> None:
-        """kill -9, the files removed: told, and started only on demand (B20)."""
+        """kill -9, the files removed: told, and started only on demand."""
         http = f"[http]\nlisten = unix:{self.socket}\ntoken = a-long-token\n"
         nobody = "[smpp:a]\nhost = 127.0.0.1\nport = 1\nsystem_id = a\npassword = a\n"
         self.write(GATEWAY + http + nobody)

@@ -46,7 +46,7 @@ class TrackerSectionTests(SynchronousTestCase):
         (told,) = said(BOX + "[tracker]\nprofile = gt06\n")
         self.assertIn("needs a name", told)
 
-    def test_tr49_a_bad_profile_is_told_with_file_and_key(self) -> None:
+    def test_a_bad_profile_is_told_with_file_and_key(self) -> None:
         """TR49: ``check`` names both, and the configuration is refused."""
         bad = built_in_octets("gt06").replace(b"'''OK!?'''", b"'''(a+)+'''")
         (told,) = said(BOX + OWN, self.own(bad=bad))

@@ -217,7 +217,7 @@ class UpwardTests(SynchronousTestCase):
         self.assertNotEqual(before, after)
 
     def test_only_what_would_be_the_same_goes_on(self) -> None:
-        """The same id with other content is another message (field report A1)."""
+        """The same id with other content is another message."""
         rig = ChannelRig(SmscPersonality(password="secret", silent=2, tracker=False))
         message = rig.message("x" * 200, id="one")
         (outcome,) = (rig.submit(message),)
@@ -244,7 +244,7 @@ class UpwardTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_link_without_tlvs_after_one_with(self) -> None:
-        """A command begun in SAR does not go on with headers (field report A1)."""
+        """A command begun in SAR does not go on with headers."""
         rig = ChannelRig(long_messages=Method.SAR)
         command = rig.message("x" * 400, class_=MessageClass.COMMAND)
         for message, left in ((command, False), (rig.message("x" * 400), True)):
@@ -263,7 +263,7 @@ class UpwardTests(SynchronousTestCase):
         rig.stop()
 
     def test_headers_are_the_same_with_and_without_tlvs(self) -> None:
-        """The rest goes on over a link that takes no TLVs (field report A1)."""
+        """The rest goes on over a link that takes no TLVs."""
         rig = ChannelRig(vendor_tlvs={"0x1403": b"1"})
         command = rig.message("x" * 400, class_=MessageClass.COMMAND)
         prepared = rig.channel.prepare(command)
@@ -291,7 +291,7 @@ class UpwardTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_contradiction_is_unsure(self) -> None:
-        """A generic_nack that says ROK: nobody knows (field report A5)."""
+        """A generic_nack that says ROK: nobody knows."""
         rig = ChannelRig()
         rig.server.dataReceived = lambda data: None
         outcomes = rig.submit(rig.message())
@@ -304,7 +304,7 @@ class UpwardTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_late_contradiction_settles_nothing(self) -> None:
-        """The submit stays unsure and no refusal is told late (field report A5)."""
+        """The submit stays unsure and no refusal is told late."""
         rig = ChannelRig(response_timeout_s=5.0)
         rig.server.dataReceived = lambda data: None
         outcomes = rig.submit(rig.message())

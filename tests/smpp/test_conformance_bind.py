@@ -38,7 +38,7 @@ def first_pdus(rig: ChannelRig, wire: int = 0) -> list[Any]:
 
 
 class HostTests(SynchronousTestCase):
-    def test_g01_hosts_in_order_round_and_round(self) -> None:
+    def test_hosts_in_order_round_and_round(self) -> None:
         """A host that cannot be reached is left for the next; the list wraps."""
         rig = ChannelRig(hosts=("a", "b"), start=False)
         rig.net.listening.clear()
@@ -49,7 +49,7 @@ class HostTests(SynchronousTestCase):
         self.assertEqual(sum(link.hosts.failures), len(rig.net.attempts))
         rig.stop()
 
-    def test_g01_a_host_may_carry_its_port(self) -> None:
+    def test_a_host_may_carry_its_port(self) -> None:
         """`name:port` and `[v6]:port` beside the common port."""
         settings = SmppSettings(
             **{**GOOD, "host": ("a", "b:2776", "[2001:db8::1]:99", "2001:db8::2")}
@@ -59,7 +59,7 @@ class HostTests(SynchronousTestCase):
             (("a", 2775), ("b", 2776), ("2001:db8::1", 99), ("2001:db8::2", 2775)),
         )
 
-    def test_g07_a_silent_bind_goes_to_the_next_host(self) -> None:
+    def test_a_silent_bind_goes_to_the_next_host(self) -> None:
         """No answer in bind_timeout: closed, counted, next host."""
         rig = ChannelRig(hosts=("a", "b"), bind_timeout_s=10.0, start=False)
         server = SmscProtocol(rig.smsc)
@@ -74,7 +74,7 @@ class HostTests(SynchronousTestCase):
         self.assertFalse(rig.net.wires[0][0].connected)
         rig.stop()
 
-    def test_g10_refusals_for_a_while_go_to_the_next_host(self) -> None:
+    def test_refusals_for_a_while_go_to_the_next_host(self) -> None:
         """0x05, 0x0D, 0x08, 0x58 at bind: the ordinary pause, the next host."""
         for status in (0x05, 0x0D, 0x08, 0x58):
             rig = ChannelRig(
@@ -86,7 +86,7 @@ class HostTests(SynchronousTestCase):
             self.assertEqual([h for h, _ in rig.net.attempts][:2], ["a", "b"])
             rig.stop()
 
-    def test_g15_back_to_the_first_host_at_the_next_reconnect(self) -> None:
+    def test_back_to_the_first_host_at_the_next_reconnect(self) -> None:
         """After a session that held on the second host, the first is tried."""
         rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=0.0)
         answer = rig.net.listening.pop(("a", 2775))
@@ -99,7 +99,7 @@ class HostTests(SynchronousTestCase):
         self.assertEqual(rig.net.attempts[-1], ("a", 2775))
         rig.stop()
 
-    def test_g15_a_half_dead_first_host_does_not_flap(self) -> None:
+    def test_a_half_dead_first_host_does_not_flap(self) -> None:
         """A first host that failed a moment ago is left alone."""
         rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=0.0)
         rig.net.listening.pop(("a", 2775))
@@ -110,7 +110,7 @@ class HostTests(SynchronousTestCase):
         self.assertEqual([h for h, _ in rig.net.attempts], ["a", "b", "b"])
         rig.stop()
 
-    def test_g15_returns_to_the_first_host_after_a_while(self) -> None:
+    def test_returns_to_the_first_host_after_a_while(self) -> None:
         """When it can be reached again, the session moves, and loses nothing."""
         rig = ChannelRig(hosts=("a", "b"), start=False, primary_return_s=600.0)
         answer = rig.net.listening.pop(("a", 2775))
@@ -126,7 +126,7 @@ class HostTests(SynchronousTestCase):
 
 
 class BindTests(SynchronousTestCase):
-    def test_g02_one_bind_first_and_nothing_else(self) -> None:
+    def test_one_bind_first_and_nothing_else(self) -> None:
         """Whatever waits, the bind is alone until it is answered."""
         rig = ChannelRig(start=False, bind_timeout_s=60.0)
         server = SmscProtocol(rig.smsc)
@@ -141,7 +141,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(bind.interface_version, 0x34)
         rig.stop()
 
-    def test_g03_transmitter_and_receiver(self) -> None:
+    def test_transmitter_and_receiver(self) -> None:
         """`pair` is two connections; each alone is one."""
         for bind, kinds in (
             (BindAs.PAIR, ["receiver", "transmitter"]),
@@ -154,7 +154,7 @@ class BindTests(SynchronousTestCase):
             self.assertEqual(rig.recorder.changes[-1], ("up", ""))
             rig.stop()
 
-    def test_g03_a_refused_transceiver_becomes_a_pair(self) -> None:
+    def test_a_refused_transceiver_becomes_a_pair(self) -> None:
         """ESME_RINVCMDID to bind_transceiver: two binds from now on."""
         rig = ChannelRig(
             SmscPersonality(password="secret", transceiver=False, tracker=False)
@@ -170,7 +170,7 @@ class BindTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g04_limits_of_the_fields(self) -> None:
+    def test_limits_of_the_fields(self) -> None:
         """Over-long credentials are complaints, unless the operator insists."""
         for key, value in (
             ("system_id", "x" * 16),
@@ -185,7 +185,7 @@ class BindTests(SynchronousTestCase):
             fits = SmppSettings(**{**GOOD, key: value[:-1]})
             self.assertEqual(list(fits.complaints()), [])
 
-    def test_g05_version_33(self) -> None:
+    def test_version_33(self) -> None:
         """interface_version 0x33, and no TLV whatever the SMSC says."""
         rig = ChannelRig(version="3.3", vendor_tlvs={"0x1403": b"1"})
         self.assertEqual(first_pdus(rig)[0].interface_version, 0x33)
@@ -193,7 +193,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual({taken.pdu.tlvs for taken in rig.smsc.taken}, {()})
         rig.stop()
 
-    def test_g06_no_tlvs_without_the_version(self) -> None:
+    def test_no_tlvs_without_the_version(self) -> None:
         """SAR and payload fall back to headers when the SMSC is not 3.4."""
         for method in (Method.SAR, Method.PAYLOAD):
             for version in (0, 0x33):
@@ -209,7 +209,7 @@ class BindTests(SynchronousTestCase):
                     self.assertEqual(taken.pdu.esm_class, 0x40)
                 rig.stop()
 
-    def test_g06_tlvs_when_the_smsc_is_34(self) -> None:
+    def test_tlvs_when_the_smsc_is_34(self) -> None:
         """SAR has its three TLVs, payload its one, and vendor TLVs are added."""
         rig = ChannelRig(long_messages=Method.SAR, vendor_tlvs={"0x1403": b"1"})
         rig.submit(rig.message("x" * 300))
@@ -226,7 +226,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(taken.pdu.short_message, b"")
         rig.stop()
 
-    def test_g06_the_operator_knows_better(self) -> None:
+    def test_the_operator_knows_better(self) -> None:
         """`tlvs = yes` sends them to an SMSC that does not say its version."""
         rig = ChannelRig(
             SmscPersonality(password="secret", tracker=False, version=0),
@@ -237,7 +237,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(rig.smsc.taken[0].pdu.tlv(0x1403), b"1")
         rig.stop()
 
-    def test_g09_refused_credentials(self) -> None:
+    def test_refused_credentials(self) -> None:
         """0x0E, 0x0F, 0x53: one alarm, a long pause, no busy loop."""
         for status in (0x0E, 0x0F, 0x53):
             rig = ChannelRig(
@@ -254,7 +254,7 @@ class BindTests(SynchronousTestCase):
             self.assertEqual(len(rig.net.attempts), 3)
             rig.stop()
 
-    def test_g09_corrected_credentials_bind(self) -> None:
+    def test_corrected_credentials_bind(self) -> None:
         """After someone acted, the next try succeeds."""
         rig = ChannelRig(SmscPersonality(password="other"), credential_retry_s=300.0)
         rig.smsc.accounts["esme"] = SmscPersonality(password="secret")
@@ -262,7 +262,7 @@ class BindTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g13_pauses_double_and_are_forgotten(self) -> None:
+    def test_pauses_double_and_are_forgotten(self) -> None:
         """1, 2, 4 … 60 s; short again only after a session that held."""
         rig = ChannelRig(start=False)
         answer = rig.net.listening.pop(("smsc.example", 2775))
@@ -287,7 +287,7 @@ class BindTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_link_that_drops_often_is_used_all_the_same(self) -> None:
-        """Submits were answered: the next bind is at once, the host good (B18)."""
+        """Submits were answered: the next bind is at once, the host good."""
         rig = ChannelRig(hosts=("smsc.example", "other.example"))
         for _ in range(8):
             outcomes = rig.submit(rig.message())
@@ -303,7 +303,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(bind["host"], "smsc.example:2775")
         rig.stop()
 
-    def test_g13_twenty_connectors_do_not_bind_in_the_same_second(self) -> None:
+    def test_twenty_connectors_do_not_bind_in_the_same_second(self) -> None:
         """All lose their sessions at once; they come back over more than a second."""
         bound_after: list[float] = []
         for number in range(20):
@@ -327,7 +327,7 @@ class BindTests(SynchronousTestCase):
         )
         self.assertLessEqual(busiest, 6)
 
-    def test_g14_bind_and_drop_is_slowed_down(self) -> None:
+    def test_bind_and_drop_is_slowed_down(self) -> None:
         """A session that is dropped right after its bind is a failure."""
         rig = ChannelRig()
         for _ in range(6):
@@ -339,7 +339,7 @@ class BindTests(SynchronousTestCase):
         self.assertGreater(rig.clock.seconds() - NOW, 30)
         rig.stop()
 
-    def test_g16_receipts_of_a_pair(self) -> None:
+    def test_receipts_of_a_pair(self) -> None:
         """Submits on the transmitter only; receipts over any session."""
         rig = ChannelRig(bind=BindAs.PAIR)
         rig.submit(rig.message())
@@ -357,7 +357,7 @@ class BindTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g16_a_receiver_alone_sends_nothing(self) -> None:
+    def test_a_receiver_alone_sends_nothing(self) -> None:
         """It says so."""
         rig = ChannelRig(bind=BindAs.RECEIVER)
         self.assertEqual(rig.channel.unable(), "bound for receiving only")
@@ -523,7 +523,7 @@ class OutbindTests(SynchronousTestCase):
         octets = bytes(theirs.written)
         return rig, [pdus.decode(octets)] if octets else []
 
-    def test_g17_off_by_default(self) -> None:
+    def test_off_by_default(self) -> None:
         """Without a port nobody can knock; a port needs a password."""
         settings = SmppSettings(**GOOD, outbind_listen="tcp:2776")
         self.assertEqual(
@@ -531,18 +531,18 @@ class OutbindTests(SynchronousTestCase):
         )
         self.assertEqual(SmppSettings(**GOOD).outbind_listen, "")
 
-    def test_g17_an_outbind_is_answered_with_a_bind(self) -> None:
+    def test_an_outbind_is_answered_with_a_bind(self) -> None:
         """As receiver, when the SMSC says the agreed password."""
         _, said = self.knock("knock")
         self.assertEqual([one.command for one in said], ["bind_receiver"])
 
-    def test_g17_a_stranger_learns_nothing(self) -> None:
+    def test_a_stranger_learns_nothing(self) -> None:
         """A wrong password closes the connection, without our credentials."""
         rig, said = self.knock("guess")
         self.assertEqual(said, [])
         self.assertTrue(rig.net.wires[-1][1].disconnecting)
 
-    def test_g17_outbind_on_a_bound_session_is_ignored(self) -> None:
+    def test_outbind_on_a_bound_session_is_ignored(self) -> None:
         """It has no answer, and ends nothing."""
         session = bound()
         give(session, pdus.Outbind(sequence_number=5, system_id="x"))

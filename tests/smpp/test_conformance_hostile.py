@@ -348,7 +348,7 @@ class BindTests(SynchronousTestCase):
         self.assertIsInstance(found, SessionNotice)
         self.assertFalse(session.bound)
 
-    def test_g12_odd_bind_answers_bind(self) -> None:
+    def test_odd_bind_answers_bind(self) -> None:
         """No body, no TLV, unknown TLVs, an over-long id, no NUL."""
         for body in (
             b"",
@@ -363,7 +363,7 @@ class BindTests(SynchronousTestCase):
             self.assertIsInstance(found[0], Bound, body)
             self.assertFalse(session.tlvs)
 
-    def test_g11_generic_nack_is_a_refusal(self) -> None:
+    def test_generic_nack_is_a_refusal(self) -> None:
         """With or without a status."""
         for status in (0x03, 0x00):
             session = self.binding()

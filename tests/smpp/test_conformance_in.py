@@ -48,7 +48,7 @@ def written(rig: ChannelRig) -> list[Any]:
 
 
 class AnswerTests(SynchronousTestCase):
-    def test_g44_each_answered_once_in_order(self) -> None:
+    def test_each_answered_once_in_order(self) -> None:
         """deliver_sm and data_sm, with their numbers, also when broken."""
         rig = ChannelRig()
         payload = ((int(Tag.message_payload), b"hi"),)
@@ -67,7 +67,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(len(rig.recorder.inbounds), 8)
         rig.stop()
 
-    def test_g45_the_body_of_the_answer(self) -> None:
+    def test_the_body_of_the_answer(self) -> None:
         """One octet on success, an empty string; a bare header on error."""
         rig = ChannelRig()
         deliver(rig, DeliverSm(source_addr="1"))
@@ -77,7 +77,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(written(rig)[-1].hex(), "00000010800000050000006400000002")
         rig.stop()
 
-    def test_g46_what_cannot_be_stored_is_asked_for_again(self) -> None:
+    def test_what_cannot_be_stored_is_asked_for_again(self) -> None:
         """0x64 while the journal cannot write; then the SMSC's repetition."""
         rig = ChannelRig()
         rig.recorder.broken = True
@@ -89,7 +89,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual([status for _, status in rig.smsc.answered], [0x64, 0])
         rig.stop()
 
-    def test_g46_a_repetition_is_recognised(self) -> None:
+    def test_a_repetition_is_recognised(self) -> None:
         """What was answered just before the connection broke has the same key."""
         rig = ChannelRig()
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
@@ -101,7 +101,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(first.dedup, second.dedup)
         rig.stop()
 
-    def test_g46_the_same_words_twice_are_two_messages(self) -> None:
+    def test_the_same_words_twice_are_two_messages(self) -> None:
         """A tracker that says OK twice is heard twice."""
         rig = ChannelRig()
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
@@ -114,7 +114,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(len(keys), 3)
         rig.stop()
 
-    def test_g46_the_same_words_over_two_binds_are_two_messages(self) -> None:
+    def test_the_same_words_over_two_binds_are_two_messages(self) -> None:
         """While the first connection holds, its answer has arrived."""
         rig = ChannelRig(bind=BindAs.PAIR)
         pdu = DeliverSm(source_addr="1", short_message=b"OK")
@@ -138,7 +138,7 @@ class AnswerTests(SynchronousTestCase):
 
 
 class ReceiptTests(SynchronousTestCase):
-    def test_g47_receipts_before_the_answer(self) -> None:
+    def test_receipts_before_the_answer(self) -> None:
         """They go up at once; the journal matches them when the id is known."""
         rig = ChannelRig(SmscPersonality(password="secret", early=True, tracker=False))
         (outcome,) = rig.submit(rig.message())
@@ -147,7 +147,7 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual(receipt.provider_id, "1001")
         rig.stop()
 
-    def test_g48_receipts_have_the_account_for_their_key(self) -> None:
+    def test_receipts_have_the_account_for_their_key(self) -> None:
         """So another session, channel or start of ours finds the message."""
         first = ChannelRig(account="mensatek-esme")
         second = ChannelRig()
@@ -159,7 +159,7 @@ class ReceiptTests(SynchronousTestCase):
         first.stop()
         second.stop()
 
-    def test_g49_unknown_ids_are_counted_and_told_once(self) -> None:
+    def test_unknown_ids_are_counted_and_told_once(self) -> None:
         """Status 0, a counter, one line in the log per interval."""
         rig = ChannelRig()
         reported: list[Any] = []
@@ -173,7 +173,7 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual({status for _, status in rig.smsc.answered}, {0})
         rig.stop()
 
-    def test_g50_id_forms_end_to_end(self) -> None:
+    def test_id_forms_end_to_end(self) -> None:
         """Each spelling of the sandbox under its setting, and under auto."""
         for ids, receipt_ids, form in (
             ("dec", "same", IdForm.SAME),
@@ -198,7 +198,7 @@ class ReceiptTests(SynchronousTestCase):
                 self.assertEqual(learned, form.value)
                 rig.stop()
 
-    def test_g52_intermediate_then_final_then_again(self) -> None:
+    def test_intermediate_then_final_then_again(self) -> None:
         """ENROUTE goes up as such; finals go up each time, the journal decides."""
         how = SmscPersonality(
             password="secret", intermediate=True, duplicates=True, tracker=False
@@ -273,7 +273,7 @@ class ReceiptTests(SynchronousTestCase):
         self.assertTrue(raw.endswith("err:000 0x1403=3031"), raw)
         rig.stop()
 
-    def test_g53_a_receipt_in_ucs2(self) -> None:
+    def test_a_receipt_in_ucs2(self) -> None:
         """Some centres send even receipts so."""
         rig = ChannelRig()
         text = RECEIPT.decode().encode("utf-16-be")
@@ -285,7 +285,7 @@ class ReceiptTests(SynchronousTestCase):
         rig.stop()
 
     def test_the_octets_are_believed_not_the_header(self) -> None:
-        """ASCII or UCS2 of either order, whatever the header (field report A3)."""
+        """ASCII or UCS2 of either order, whatever the header."""
         rig = ChannelRig()
         reported = RECEIPT.decode() + " text:"
         tail = "Где машина".encode("utf-16-be")
@@ -314,7 +314,7 @@ class ReceiptTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_header_that_is_not_there(self) -> None:
-        """UDHI before a receipt that begins at once (field report A3)."""
+        """UDHI before a receipt that begins at once."""
         rig = ChannelRig()
         header = b"\x05\x00\x03\x07\x01\x01"
         for body in (RECEIPT, RECEIPT + b" text:" + b"x" * 80, header + RECEIPT):
@@ -326,7 +326,7 @@ class ReceiptTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_blank_beside_the_payload(self) -> None:
-        """A short_message of one blank or NUL hides no payload (field report A3)."""
+        """A short_message of one blank or NUL hides no payload."""
         rig = ChannelRig()
         payload = ((int(Tag.message_payload), RECEIPT),)
         for short in (b" ", b"\0"):
@@ -336,7 +336,7 @@ class ReceiptTests(SynchronousTestCase):
         rig.stop()
 
     def test_a_state_that_nobody_knows_ends_nothing(self) -> None:
-        """stat:UNKNOWN leaves it to err, or open (field report A12)."""
+        """stat:UNKNOWN leaves it to err, or open."""
         rig = ChannelRig(error_table=load_table("mensatek"))
         unknown = RECEIPT.replace(b"DELIVRD", b"UNKNOWN")
         for err, state in (
@@ -353,7 +353,7 @@ class ReceiptTests(SynchronousTestCase):
         rig.stop()
 
     def test_both_ids_go_up(self) -> None:
-        """With the stored forms of each (field report A4)."""
+        """With the stored forms of each."""
         rig = ChannelRig()
         rig.recorder.learn("m1", "1001")
         tlvs = (
@@ -367,7 +367,7 @@ class ReceiptTests(SynchronousTestCase):
         self.assertIn("1001", receipt.also[0].keys)
         rig.stop()
 
-    def test_g53_dates_with_a_zone(self) -> None:
+    def test_dates_with_a_zone(self) -> None:
         """Only when the operator says which zone they are in."""
         from zoneinfo import ZoneInfo
 
@@ -400,7 +400,7 @@ class ReceiptTests(SynchronousTestCase):
 
 
 class InboundTests(SynchronousTestCase):
-    def test_g54_parts_by_header_and_by_sar(self) -> None:
+    def test_parts_by_header_and_by_sar(self) -> None:
         """Each part goes up with its place, in any order."""
         rig = ChannelRig()
         rig.smsc.send_mo("esme", "+79161234567", "+346", "Привет " * 20)
@@ -443,7 +443,7 @@ class InboundTests(SynchronousTestCase):
         rig.stop()
 
     def test_sar_counted_from_0(self) -> None:
-        """An SMSC that counts from 0 loses no first segment (field report B27)."""
+        """An SMSC that counts from 0 loses no first segment."""
         rig = ChannelRig()
         for number in (1, 0):
             sar = (
@@ -457,7 +457,7 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual({part and part.reference for part in parts}, {"sar0102"})
         rig.stop()
 
-    def test_g54_parts_that_cannot_be(self) -> None:
+    def test_parts_that_cannot_be(self) -> None:
         """Part 0, part over total, total 0: a plain message."""
         rig = ChannelRig()
         for total, number in ((2, 0), (2, 3), (0, 0)):
@@ -467,7 +467,7 @@ class InboundTests(SynchronousTestCase):
             self.assertEqual((inbound.part, inbound.text), (None, "text"))
         rig.stop()
 
-    def test_g55_alphabets(self) -> None:
+    def test_alphabets(self) -> None:
         """GSM with a national table, Latin-1, UCS2, octets, what nobody can read."""
         rig = ChannelRig()
         for esm_class, coding, octets, text in (
@@ -494,7 +494,7 @@ class InboundTests(SynchronousTestCase):
         rig.stop()
 
     def test_ports_and_header_go_up(self) -> None:
-        """By header of 8 or 16 bits, or by TLVs (field report A15)."""
+        """By header of 8 or 16 bits, or by TLVs."""
         rig = ChannelRig()
         tlvs = (
             (int(Tag.destination_port), b"\x0b\x84"),
@@ -520,7 +520,7 @@ class InboundTests(SynchronousTestCase):
         rig.stop()
 
     def test_what_data_coding_1_means(self) -> None:
-        """As the operator says, else like 0 (field report A14)."""
+        """As the operator says, else like 0."""
         for settings, text in (
             ({}, "¡ΔA"),
             ({"ia5_charset": DefaultCharset.ASCII}, "@\x10A"),
@@ -563,7 +563,7 @@ class InboundTests(SynchronousTestCase):
         rig.stop()
 
     def test_one_receipt_for_all_segments(self) -> None:
-        """Only where the operator says so (field report A14)."""
+        """Only where the operator says so."""
         for setting in (True, False):
             rig = ChannelRig(receipt_per_message=setting)
             deliver(rig, DeliverSm(esm_class=4, short_message=RECEIPT))
@@ -571,7 +571,7 @@ class InboundTests(SynchronousTestCase):
             rig.stop()
 
     def test_byte_order_marks(self) -> None:
-        """Of either order; the mark is no letter (field report A3)."""
+        """Of either order; the mark is no letter."""
         rig = ChannelRig()
         for octets in (
             b"\xff\xfe" + "Әлем ß".encode("utf-16-le"),
@@ -584,7 +584,7 @@ class InboundTests(SynchronousTestCase):
         rig.stop()
 
     def test_repeated_over_the_other_channel_of_the_account(self) -> None:
-        """The account is the key, not the channel or its bind (field report A6)."""
+        """The account is the key, not the channel or its bind."""
         clock = Clock()
         first, second = (
             Deliveries(name, "acc", ChannelRig(start=False).settings, clock, IdForms())
@@ -603,7 +603,7 @@ class InboundTests(SynchronousTestCase):
         self.assertNotEqual(keys[1], keys[2])
         self.assertEqual({one.account for one in found}, {"acc", "b"})
 
-    def test_g55_the_text_may_be_in_the_payload(self) -> None:
+    def test_the_text_may_be_in_the_payload(self) -> None:
         """message_payload of a deliver_sm or a data_sm."""
         rig = ChannelRig()
         payload = ((int(Tag.message_payload), gsm7.encode("x" * 300)),)
@@ -613,7 +613,7 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual([len(i.text or "") for i in rig.recorder.inbounds], [300] * 2)
         rig.stop()
 
-    def test_g56_logs_are_escaped_and_hold_no_secret(self) -> None:
+    def test_logs_are_escaped_and_hold_no_secret(self) -> None:
         """No PDU can forge a line; the password is nowhere."""
         reported: list[str] = []
 
@@ -640,7 +640,7 @@ class InboundTests(SynchronousTestCase):
 
 
 class EndTests(SynchronousTestCase):
-    def test_g57_unbind_from_the_smsc(self) -> None:
+    def test_unbind_from_the_smsc(self) -> None:
         """unbind_resp, no new submits, wait for outstanding answers, reconnect."""
         session = bound()
         session.submit(SUBMIT, "m", NOW)
@@ -655,7 +655,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(answered.context, "m")  # type: ignore[union-attr]
         self.assertIsInstance(over, SessionEnded)
 
-    def test_g57_the_channel_comes_back(self) -> None:
+    def test_the_channel_comes_back(self) -> None:
         """After the ordinary pause."""
         rig = ChannelRig()
         rig.advance(15)
@@ -667,7 +667,7 @@ class EndTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g58_our_stop(self) -> None:
+    def test_our_stop(self) -> None:
         """Answers are awaited, deliveries answered, then unbind and close."""
         how = SmscPersonality(password="secret", response_delay_s=2.0, tracker=False)
         rig = ChannelRig(how)
@@ -689,7 +689,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(len(rig.net.attempts), 1)
         rig.smsc.stop()
 
-    def test_g59_a_silent_smsc_does_not_hold_us(self) -> None:
+    def test_a_silent_smsc_does_not_hold_us(self) -> None:
         """grace for the answers, five seconds for unbind_resp, no more."""
         rig = ChannelRig(SmscPersonality(password="secret", silent=1, tracker=False))
         outcomes = rig.submit(rig.message())
@@ -704,7 +704,7 @@ class EndTests(SynchronousTestCase):
         rig.advance(10)
         self.assertEqual(rig.clock.getDelayedCalls(), [])
 
-    def test_g60_fin_rst_and_a_port_that_vanishes(self) -> None:
+    def test_fin_rst_and_a_port_that_vanishes(self) -> None:
         """Each is followed by a reconnect."""
         rig = ChannelRig()
         rig.advance(11)
@@ -720,7 +720,7 @@ class EndTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g63_a_day_of_enquire_links(self) -> None:
+    def test_a_day_of_enquire_links(self) -> None:
         """Idle for 24 hours: nothing grows."""
         rig = ChannelRig()
         rig.advance(60)

@@ -19,7 +19,7 @@ QUICK = {"enquire_link_s": 15.0, "link_timeout_s": 15.0}
 
 
 class LinkTests(SynchronousTestCase):
-    def test_g19_one_enquire_link_after_silence(self) -> None:
+    def test_one_enquire_link_after_silence(self) -> None:
         """One after `enquire_link` of silence, none while it is unanswered."""
         session = bound(**QUICK)
         session.tick(NOW + 14.9)
@@ -30,7 +30,7 @@ class LinkTests(SynchronousTestCase):
         session.tick(NOW + 29)
         self.assertEqual(sent(session), [])
 
-    def test_g20_any_pdu_is_life(self) -> None:
+    def test_any_pdu_is_life(self) -> None:
         """A deliver_sm, or an enquire_link_resp that says an error."""
         for alive in (
             pdus.DeliverSm(sequence_number=5, source_addr="1"),
@@ -44,7 +44,7 @@ class LinkTests(SynchronousTestCase):
             self.assertEqual(session.next_deadline(), NOW + 35)
             self.assertTrue(session.bound)
 
-    def test_g21_nothing_heard_closes(self) -> None:
+    def test_nothing_heard_closes(self) -> None:
         """Silence after the enquire_link for link_timeout: over, all settled."""
         session = bound(**QUICK)
         session.submit(SUBMIT, "m", NOW + 14)
@@ -54,7 +54,7 @@ class LinkTests(SynchronousTestCase):
         self.assertEqual(unanswered.context, "m")
         self.assertIsInstance(over, SessionEnded)
 
-    def test_g21_the_channel_reconnects(self) -> None:
+    def test_the_channel_reconnects(self) -> None:
         """A dead link is closed, and another one is made."""
         rig = ChannelRig(**QUICK)
         rig.server.dataReceived = lambda data: None
@@ -63,7 +63,7 @@ class LinkTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g23_enquire_link_is_answered_at_once(self) -> None:
+    def test_enquire_link_is_answered_at_once(self) -> None:
         """With its own number, in every state but the last."""
         for state in SessionState:
             session = in_state(state)
@@ -77,7 +77,7 @@ class LinkTests(SynchronousTestCase):
             self.assertEqual(answer.sequence_number, 0xFFFFFFFF)
             self.assertEqual(answer.command_status, 0)
 
-    def test_g24_no_enquire_link_when_switched_off(self) -> None:
+    def test_no_enquire_link_when_switched_off(self) -> None:
         """link_timeout 0 or enquire_link 0; response timers still work."""
         for off in ({"enquire_link_s": 0.0}, {"link_timeout_s": 0.0}):
             session = bound(response_timeout_s=10, **off)
@@ -88,7 +88,7 @@ class LinkTests(SynchronousTestCase):
             self.assertIsInstance(unanswered, ResponseMissing)
             self.assertEqual(session.tick(NOW + 1e6), [])
 
-    def test_g25_half_a_pdu_stops_no_timer(self) -> None:
+    def test_half_a_pdu_stops_no_timer(self) -> None:
         """Octets that never become a PDU are no life."""
         session = bound(**QUICK)
         for second in range(1, 31):
@@ -105,7 +105,7 @@ class Steady:
 
 
 class WindowTests(SynchronousTestCase):
-    def test_g26_never_more_than_window(self) -> None:
+    def test_never_more_than_window(self) -> None:
         """Window 1 is strictly one at a time; no request is refused for it."""
         for window in (1, 3, 10):
             rig = ChannelRig(latency_s=0.05, window=window, start=False)
@@ -122,8 +122,8 @@ class WindowTests(SynchronousTestCase):
             self.assertTrue(all(isinstance(o[0], Accepted) for o in outcomes))
             rig.stop()
 
-    def test_g27_segments_are_spaced(self) -> None:
-        """At 2/s five segments take two seconds, and so do the next (A7)."""
+    def test_segments_are_spaced(self) -> None:
+        """At 2/s five segments take two seconds, and so do the next."""
         rig = ChannelRig(window=50)
         rig.channel.paced_by(Steady(2.0))
         rig.submit(rig.message("x" * 700, id="five"))
@@ -139,8 +139,8 @@ class WindowTests(SynchronousTestCase):
             self.assertAlmostEqual(at, n * 0.5, delta=0.11)
         rig.stop()
 
-    def test_g27_a_rate_that_changes_counts_at_once(self) -> None:
-        """What waits for the old rate leaves by the new one (A7)."""
+    def test_a_rate_that_changes_counts_at_once(self) -> None:
+        """What waits for the old rate leaves by the new one."""
         rig = ChannelRig(window=50)
         rate = Steady(1.0)
         rig.channel.paced_by(rate)
@@ -151,8 +151,8 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual(len(rig.smsc.taken), 5)
         rig.stop()
 
-    def test_g27_what_waits_for_its_time_has_not_left(self) -> None:
-        """The end of the link refuses it; nothing is unsure, no timer is left (A7)."""
+    def test_what_waits_for_its_time_has_not_left(self) -> None:
+        """The end of the link refuses it; nothing is unsure, no timer is left."""
         rig = ChannelRig(window=50)
         rig.channel.paced_by(Steady(1.0))
         (outcome,) = [rig.submit(rig.message("x" * 700, id="five"))]
@@ -163,14 +163,14 @@ class WindowTests(SynchronousTestCase):
         assert refused.progress is not None
         self.assertEqual(sum(one is not None for one in refused.progress.ids), 2)
 
-    def test_g26_a_full_window_is_our_fault(self) -> None:
+    def test_a_full_window_is_our_fault(self) -> None:
         """The session itself refuses the request too many."""
         session = bound(window=1)
         session.submit(SUBMIT, 1, NOW)
         with self.assertRaises(OurFault):
             session.submit(SUBMIT, 2, NOW)
 
-    def test_g28_numbers(self) -> None:
+    def test_numbers(self) -> None:
         """1, 2, 3 over all requests; wrap to 1; never one still unanswered."""
         session = bound(first=LAST_NUMBER - 2, window=10, **QUICK)
         self.assertEqual(session.submit(SUBMIT, "kept", NOW), LAST_NUMBER - 1)
@@ -184,7 +184,7 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual(session.submit(SUBMIT, "c", NOW), LAST_NUMBER)
         self.assertEqual(session.submit(SUBMIT, "d", NOW), 2)
 
-    def test_g29_answers_out_of_order_and_late(self) -> None:
+    def test_answers_out_of_order_and_late(self) -> None:
         """Each outcome once; a late answer corrects an unsure one."""
         rig = ChannelRig(
             SmscPersonality(password="secret", disorder=True, tracker=False), window=50
@@ -197,10 +197,10 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual(ids, sorted(ids))
         rig.stop()
 
-    def test_g29_a_late_answer_is_told(self) -> None:
+    def test_a_late_answer_is_told(self) -> None:
         """After Unsure, the real outcome goes up once, with its attempt.
 
-        Before it, that one segment more is taken (field report A1).
+        Before it, that one segment more is taken.
         """
         rig = ChannelRig(
             SmscPersonality(password="secret", response_delay_s=40.0, tracker=False),
@@ -218,7 +218,7 @@ class WindowTests(SynchronousTestCase):
         )
         rig.stop()
 
-    def test_g28_a_late_number_is_not_reused(self) -> None:
+    def test_a_late_number_is_not_reused(self) -> None:
         """While a late answer may come, its number is taken."""
         session = bound(response_timeout_s=5, enquire_link_s=0)
         number = session.submit(SUBMIT, "m", NOW)
@@ -228,7 +228,7 @@ class WindowTests(SynchronousTestCase):
 
 
 class ThrottleTests(SynchronousTestCase):
-    def test_g31_throttled_segments_are_sent_again_and_no_others(self) -> None:
+    def test_throttled_segments_are_sent_again_and_no_others(self) -> None:
         """Refused(throttled); the same Prepared goes on where it stood."""
         rig = ChannelRig(
             SmscPersonality(password="secret", throttle=2.0, tracker=False), window=1
@@ -254,7 +254,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(rig.channel.describe()["throttled"], 1)
         rig.stop()
 
-    def test_g32_parts_are_not_interleaved(self) -> None:
+    def test_parts_are_not_interleaved(self) -> None:
         """Segments of one message leave in order, before the next message's."""
         rig = ChannelRig(window=3)
         for name in ("a", "b"):
@@ -264,7 +264,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(texts, ["a"] * 4 + ["b"] * 4)
         rig.stop()
 
-    def test_g33_timeout_and_lost_session_are_unsure(self) -> None:
+    def test_timeout_and_lost_session_are_unsure(self) -> None:
         """Exactly one of answered or unsure happens for each."""
         rig = ChannelRig(SmscPersonality(password="secret", silent=2, tracker=False))
         outcomes = [rig.submit(rig.message(id=f"m{n}")) for n in range(6)]
@@ -274,7 +274,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(kinds, ["Accepted", "Uncertain"] * 3)
         rig.stop()
 
-    def test_g33_what_has_not_left_is_refused_for_now(self) -> None:
+    def test_what_has_not_left_is_refused_for_now(self) -> None:
         """Messages that waited for the window were certainly not sent."""
         rig = ChannelRig(
             SmscPersonality(password="secret", silent=1, tracker=False), window=2
@@ -290,7 +290,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertTrue(refused.error.retryable)
         rig.stop()
 
-    def test_g33_progress_is_kept_for_the_next_try(self) -> None:
+    def test_progress_is_kept_for_the_next_try(self) -> None:
         """Segments that the SMSC has are not sent again after a reconnect."""
         rig = ChannelRig(
             SmscPersonality(password="secret", silent=3, tracker=False), window=1
@@ -310,7 +310,7 @@ class ThrottleTests(SynchronousTestCase):
 
 
 class VerdictTests(SynchronousTestCase):
-    def test_g34_every_number_has_a_class(self) -> None:
+    def test_every_number_has_a_class(self) -> None:
         """Known, vendor, unknown: a value with number and name, never raised."""
         for status in [*range(1, 0x120), 0x400, 0x4FF, 0x500, 0x7FFFFFFF, 0xFFFFFFFF]:
             refused = refusal(status)
@@ -341,7 +341,7 @@ class VerdictTests(SynchronousTestCase):
         self.assertIsNone(rig.channel.unable())
         rig.stop()
 
-    def test_g34_vendor_statuses_are_refusals(self) -> None:
+    def test_vendor_statuses_are_refusals(self) -> None:
         """0x35, 0x400, 0x7fffffff to a submit; the channel goes on."""
         for status in (0x35, 0x400, 0x7FFFFFFF):
             how = read_personality(f"password=secret refuse=*:0x{status:x}")
@@ -352,7 +352,7 @@ class VerdictTests(SynchronousTestCase):
             self.assertIsNone(rig.channel.unable())
             rig.stop()
 
-    def test_g34_the_operator_overrides(self) -> None:
+    def test_the_operator_overrides(self) -> None:
         """`status.0x0B = later 5s`."""
         rules = {read_status("0x0B"): read_rule("later 5s")}
         refused = refusal(0x0B, rules)

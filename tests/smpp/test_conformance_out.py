@@ -49,7 +49,7 @@ def refused(rig: ChannelRig, text: str | None = "Hello", **fields: Any) -> str:
 
 
 class AlphabetTests(SynchronousTestCase):
-    def test_g36_gsm_when_it_fits_else_ucs2(self) -> None:
+    def test_gsm_when_it_fits_else_ucs2(self) -> None:
         """The choice is per message, and told."""
         rig = ChannelRig(start=False)
         (plain,) = made(rig, "Hola @ 5€")
@@ -60,7 +60,7 @@ class AlphabetTests(SynchronousTestCase):
         prepared = rig.channel.prepare(rig.message("Привет"))
         self.assertEqual((prepared.charset, prepared.data_coding), ("ucs2", 8))  # type: ignore[union-attr]
 
-    def test_g36_latin1_and_transliteration(self) -> None:
+    def test_latin1_and_transliteration(self) -> None:
         """As the message asks."""
         rig = ChannelRig(start=False)
         (latin,) = made(rig, "año `x`", charset=Charset.LATIN1)
@@ -70,7 +70,7 @@ class AlphabetTests(SynchronousTestCase):
         self.assertEqual(near.data_coding, 0)
 
     def test_cyrillic_in_latin_letters(self) -> None:
-        """`Где машина` in gsm8 is one segment, by the route's table (A17)."""
+        """`Где машина` in gsm8 is one segment, by the route's table."""
         rig = ChannelRig(start=False)
         wish = {"on_unencodable": OnUnencodable.TRANSLITERATE, "charset": Charset.GSM8}
         (sent,) = made(rig, "Где машина", **wish)
@@ -79,7 +79,7 @@ class AlphabetTests(SynchronousTestCase):
         (sent,) = made(rig, "Ещё", transliteration=gost, **wish)
         self.assertEqual(sent.short_message, b"Eshhyo")
 
-    def test_g36_default_charset_of_the_smsc(self) -> None:
+    def test_default_charset_of_the_smsc(self) -> None:
         """data_coding 0 in Latin-1, packed, or another number for it."""
         rig = ChannelRig(start=False, default_charset=DefaultCharset.LATIN1)
         self.assertEqual(made(rig, "@_")[0].short_message, b"@_")
@@ -88,7 +88,7 @@ class AlphabetTests(SynchronousTestCase):
         rig = ChannelRig(start=False, gsm_coding=1)
         self.assertEqual(made(rig, "hello")[0].data_coding, 1)
 
-    def test_g37_commands_arrive_as_written(self) -> None:
+    def test_commands_arrive_as_written(self) -> None:
         """No byte of a command is changed, and spaces survive at both ends."""
         rig = ChannelRig(start=False)
         text = '  $setparam "a_b";{@}[x]\\^~|  \r\n'
@@ -99,7 +99,7 @@ class AlphabetTests(SynchronousTestCase):
         (latin,) = made(rig, text, charset=Charset.LATIN1, **COMMAND)
         self.assertEqual(latin.short_message, text.encode("latin-1"))
 
-    def test_g37_a_command_that_does_not_fit_is_refused(self) -> None:
+    def test_a_command_that_does_not_fit_is_refused(self) -> None:
         """Never degraded, never silently in another alphabet."""
         rig = ChannelRig(start=False)
         code = refused(rig, "привет", charset=Charset.GSM8, **COMMAND)
@@ -119,7 +119,7 @@ class AlphabetTests(SynchronousTestCase):
         self.assertEqual(made(rig)[0].registered_delivery, 1)
 
     def test_flash_is_gsm_whatever_0_means(self) -> None:
-        """0xF0 says GSM 03.38 by itself (field report A14)."""
+        """0xF0 says GSM 03.38 by itself."""
         for word in DefaultCharset:
             rig = ChannelRig(start=False, default_charset=word)
             (pdu,) = made(rig, "a@$_è", flash=True)
@@ -133,7 +133,7 @@ class AlphabetTests(SynchronousTestCase):
                 self.assertEqual(plain.short_message, b"a@$_")
 
     def test_texts_under_data_coding_1(self) -> None:
-        """In the alphabet that 1 means there (field report A14)."""
+        """In the alphabet that 1 means there."""
         for settings, octets in (
             ({}, b"a\x00"),
             ({"ia5_charset": DefaultCharset.ASCII}, b"a@"),
@@ -154,7 +154,7 @@ class AlphabetTests(SynchronousTestCase):
 
 
 class SegmentTests(SynchronousTestCase):
-    def test_g38_headers_references_and_limits(self) -> None:
+    def test_headers_references_and_limits(self) -> None:
         """esm_class 0x40, a reference per (sender, destination), no silent cut."""
         rig = ChannelRig(start=False)
         first = made(rig, "x" * 400, to="+79160000001")
@@ -171,7 +171,7 @@ class SegmentTests(SynchronousTestCase):
         code = refused(rig, "x" * 400, max_segments=2)
         self.assertEqual(code, "gateway:too_long")
 
-    def test_g39_four_forms(self) -> None:
+    def test_four_forms(self) -> None:
         """UDH of 8 and of 16 bits, SAR, payload."""
         text = "y" * 320
         for method, sizes in (
@@ -190,7 +190,7 @@ class SegmentTests(SynchronousTestCase):
             }.get(method, set())
             self.assertEqual(tlvs, wanted)
 
-    def test_g39_short_messages_need_no_form(self) -> None:
+    def test_short_messages_need_no_form(self) -> None:
         """Whatever the form, one segment is plain."""
         for method in Method:
             rig = ChannelRig(start=False, long_messages=method)
@@ -202,7 +202,7 @@ class SegmentTests(SynchronousTestCase):
         st.sampled_from(list(Method)),
         st.sampled_from([Charset.AUTO, Charset.UCS2]),
     )
-    def test_g42_short_message_is_never_over_254(
+    def test_short_message_is_never_over_254(
         self, text: str, method: Method, charset: Charset
     ) -> None:
         """Nor are short_message and message_payload both used."""
@@ -245,7 +245,7 @@ class AddressTests(SynchronousTestCase):
         (pdu,) = made(ChannelRig(start=False, **settings), from_=sender)
         return pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr
 
-    def test_g40_derived(self) -> None:
+    def test_derived(self) -> None:
         """Letters 5/0, short digits 0/1, international 1/1 without the plus."""
         self.assertEqual(self.source("GdeMoi"), (5, 0, "GdeMoi"))
         self.assertEqual(self.source("3434"), (0, 1, "3434"))
@@ -255,7 +255,7 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(self.source(None), (0, 0, ""))
         self.assertEqual(self.source("+346", keep_plus=True), (1, 1, "+346"))
 
-    def test_g40_explicit(self) -> None:
+    def test_explicit(self) -> None:
         """The operator's numbers win; the destination has its own."""
         self.assertEqual(
             self.source("GdeMoi", source_ton=0, source_npi=1), (0, 1, "GdeMoi")
@@ -265,7 +265,7 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual((pdu.dest_addr_ton, pdu.dest_addr_npi), (2, 8))
         self.assertEqual(pdu.destination_addr, "79161234567")
 
-    def test_g40_allowed_senders(self) -> None:
+    def test_allowed_senders(self) -> None:
         """First is default, others are refused or replaced, * is any."""
         allowed = ("GdeMoi", "+34600000000")
         self.assertEqual(self.source(None, allowed_sender=allowed)[2], "GdeMoi")
@@ -280,7 +280,7 @@ class AddressTests(SynchronousTestCase):
         )
         self.assertEqual(self.source("Other", allowed_sender=("A", "*"))[2], "Other")
 
-    def test_g40_senders_that_cannot_be(self) -> None:
+    def test_senders_that_cannot_be(self) -> None:
         """Twelve letters, Cyrillic, a number of 21 digits."""
         rig = ChannelRig(start=False)
         for sender in ("abcdefghijkl", "ГдеМои", "+" + "1" * 21, "a\nb"):
@@ -288,7 +288,7 @@ class AddressTests(SynchronousTestCase):
 
 
 class FieldTests(SynchronousTestCase):
-    def test_g41_validity_and_receipts(self) -> None:
+    def test_validity_and_receipts(self) -> None:
         """Relative, absolute, none; none, final and all receipts."""
         for form, wanted in (
             (ValidityFormat.NONE, ""),
@@ -305,7 +305,7 @@ class FieldTests(SynchronousTestCase):
             (pdu,) = made(ChannelRig(start=False, receipts=receipts))
             self.assertEqual(pdu.registered_delivery, wanted_number)
 
-    def test_g41_times(self) -> None:
+    def test_times(self) -> None:
         """The sixteen characters of both forms."""
         self.assertEqual(relative(90061.5), "000001010101000R")
         self.assertEqual(relative(-5), "000000000001000R")
@@ -313,7 +313,7 @@ class FieldTests(SynchronousTestCase):
         self.assertEqual(absolute(1795000000.0, NOW), "261118110640000+")
         self.assertEqual(absolute(253402300799.0, 1795000000.0)[:2], "27")
 
-    def test_g41_options_of_one_message(self) -> None:
+    def test_options_of_one_message(self) -> None:
         """Every field that a message may set for itself, and its TLVs."""
         options = SmppOptions(
             service_type="CMT",
@@ -334,7 +334,7 @@ class FieldTests(SynchronousTestCase):
             self.assertEqual(getattr(pdu, name), getattr(options, name), name)
         self.assertEqual(pdu.tlv(0x1403), b"01")
 
-    def test_g41_options_that_cannot_be(self) -> None:
+    def test_options_that_cannot_be(self) -> None:
         """A wrong TLV or an over-long field is this message's fault alone."""
         rig = ChannelRig(start=False)
         for options in (
@@ -355,7 +355,7 @@ class FieldTests(SynchronousTestCase):
         )
         rig.stop()
 
-    def test_g43_an_empty_message_id(self) -> None:
+    def test_an_empty_message_id(self) -> None:
         """The message is sent; no receipt can find it."""
         rig = ChannelRig(SmscPersonality(password="secret", ids="empty", tracker=False))
         (outcome,) = rig.submit(rig.message())

@@ -51,7 +51,7 @@ class MensatekTests(SynchronousTestCase):
                 self.assertIs(meaning.state, wanted, code)
 
     def test_the_table_is_the_manuals(self) -> None:
-        """Each row says what the manual's row says (field report A12)."""
+        """Each row says what the manual's row says."""
         table = load_table("mensatek")
         self.assertEqual([row["code"] for row in MANUAL], list(table.codes))
         for row in MANUAL:
@@ -63,7 +63,7 @@ class MensatekTests(SynchronousTestCase):
             self.assertIs(meaning.state, state, row["code"])
 
     def test_what_the_carrier_keeps_or_calls_fatal_is_not_sent_again(self) -> None:
-        """Held, retried and fatal codes are not retryable (field report A12)."""
+        """Held, retried and fatal codes are not retryable."""
         table = load_table("mensatek")
         for row in MANUAL:
             meaning = table.codes[row["code"]]

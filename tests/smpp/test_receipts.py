@@ -34,7 +34,7 @@ PLAIN = (
 
 
 class ReceiptTextTests(SynchronousTestCase):
-    def test_g53_texts_of_the_wild(self) -> None:
+    def test_texts_of_the_wild(self) -> None:
         """Every dialect that was seen is read, and ids stay as they came."""
         for vector in VECTORS:
             read = parse_text(bytes.fromhex(vector["short_message"]))
@@ -140,7 +140,7 @@ class FactsTests(SynchronousTestCase):
         self.assertIsNotNone(facts_of(0x00, PLAIN, by_text=True))
         self.assertIsNone(facts_of(0x00, b"hello", by_text=True))
 
-    def test_g53_tlvs_win_over_the_text(self) -> None:
+    def test_tlvs_win_over_the_text(self) -> None:
         """Id and state of the TLVs are trusted first."""
         facts = facts_of(0x04, PLAIN, b"other-id\0", 5)
         assert facts is not None
@@ -163,7 +163,7 @@ class FactsTests(SynchronousTestCase):
             assert facts is not None
             self.assertEqual(facts.id, "77")
 
-    def test_g52_intermediate_is_not_final(self) -> None:
+    def test_intermediate_is_not_final(self) -> None:
         """A failure told by an intermediate notification may still be delivered."""
         text = PLAIN.replace(b"DELIVRD", b"UNDELIV")
         facts = facts_of(0x20, text)
@@ -180,7 +180,7 @@ class FactsTests(SynchronousTestCase):
         self.assertEqual(facts.state, MessageState.DELIVERED)
 
     def test_unknown_is_no_last_word(self) -> None:
-        """stat:UNKNOWN and message_state 7 tell no state (field report A12)."""
+        """stat:UNKNOWN and message_state 7 tell no state."""
         text = PLAIN.replace(b"DELIVRD", b"UNKNOWN")
         for facts in (
             facts_of(0x04, text),
@@ -192,7 +192,7 @@ class FactsTests(SynchronousTestCase):
             self.assertEqual((facts.word, facts.state), ("UNKNOWN", None))
 
     def test_who_knows_speaks(self) -> None:
-        """One witness that does not know leaves it to the other (field report A12)."""
+        """One witness that does not know leaves it to the other."""
         for facts in (
             facts_of(0x04, PLAIN, b"1", 7),
             facts_of(0x04, PLAIN.replace(b"DELIVRD", b"UNKNOWN"), b"1", 2),
@@ -203,7 +203,7 @@ class FactsTests(SynchronousTestCase):
             )
 
     def test_both_ids_are_told(self) -> None:
-        """The TLV's id first, then the text's; one id once (field report A4)."""
+        """The TLV's id first, then the text's; one id once."""
         for tlv, ids in (
             (b"FOREIGN99\0", ("FOREIGN99", ("4d0fe926",))),
             (b"0\0", ("0", ("4d0fe926",))),
@@ -215,7 +215,7 @@ class FactsTests(SynchronousTestCase):
             self.assertEqual((facts.id, facts.also), ids)
 
     def test_types_beside_the_usual_ones(self) -> None:
-        """A type and a receipt's text: no phone sends both (field report A3)."""
+        """A type and a receipt's text: no phone sends both."""
         for esm_class in (0x08, 0x0C, 0x10, 0x24, 0x48):
             self.assertIsNotNone(facts_of(esm_class, PLAIN), hex(esm_class))
             self.assertIsNone(facts_of(esm_class & ~0x24, b"hello"), hex(esm_class))
@@ -224,7 +224,7 @@ class FactsTests(SynchronousTestCase):
         self.assertIs(facts.state, MessageState.ENROUTE)
 
     def test_one_tlv_and_the_text(self) -> None:
-        """esm_class 0 with either TLV and a receipt's text (field report A3)."""
+        """esm_class 0 with either TLV and a receipt's text."""
         self.assertIsNotNone(facts_of(0x00, PLAIN, b"77"))
         self.assertIsNotNone(facts_of(0x00, PLAIN, None, 2))
         self.assertIsNone(facts_of(0x00, b"hello", b"77"))
@@ -258,7 +258,7 @@ SPELLINGS = [
 
 
 class IdTests(SynchronousTestCase):
-    def test_g50_all_forms_match_under_the_right_setting(self) -> None:
+    def test_all_forms_match_under_the_right_setting(self) -> None:
         """The stored form of the response's id is the key of the receipt's."""
         for response, receipt, form in SPELLINGS:
             for number in (1, 255, 1292888358, 2**63 + 11):
@@ -266,7 +266,7 @@ class IdTests(SynchronousTestCase):
                 forms = IdForms(IdForm(form))
                 self.assertEqual(forms.keys(receipt.format(number)), (stored,))
 
-    def test_g50_auto_holds_the_right_key(self) -> None:
+    def test_auto_holds_the_right_key(self) -> None:
         """Unlearned, every form is looked for."""
         for response, receipt, _ in SPELLINGS:
             stored = provider_key(response.format(1292888358))

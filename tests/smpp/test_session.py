@@ -174,7 +174,7 @@ class PropertyTests(SynchronousTestCase):
         self.assertEqual(pieces.state, whole.state)
 
     @given(st.lists(st.sampled_from(["submit", "answer", "tick", "late"]), max_size=60))
-    def test_g29_each_request_is_settled_exactly_once(self, steps: list[str]) -> None:
+    def test_each_request_is_settled_exactly_once(self, steps: list[str]) -> None:
         """Whatever the order of answers and timeouts, one fate per request."""
         session = bound(window=5, response_timeout_s=10, enquire_link_s=0)
         now, reported, open_numbers = NOW, [], []

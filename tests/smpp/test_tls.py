@@ -95,7 +95,7 @@ class TlsTests(SynchronousTestCase):
         rig.turn(30)
         return rig
 
-    def test_g18_a_certificate_of_our_authority(self) -> None:
+    def test_a_certificate_of_our_authority(self) -> None:
         """Name and authority are as they should be: bound, and messages go."""
         rig = self.rig(tls_ca=authority(self))
         self.assertIsNone(rig.channel.unable())
@@ -104,7 +104,7 @@ class TlsTests(SynchronousTestCase):
         self.assertIsInstance(outcomes[0], Accepted)
         rig.stop()
 
-    def test_g18_a_stranger_is_refused(self) -> None:
+    def test_a_stranger_is_refused(self) -> None:
         """Signed by nobody we know: no bind, and no password, leaves."""
         rig = self.rig()
         self.assertIsNotNone(rig.channel.unable())
@@ -112,7 +112,7 @@ class TlsTests(SynchronousTestCase):
         self.assertNotIn(b"secret", bytes(rig.net.wires[0][0].written))
         rig.stop()
 
-    def test_g18_another_name_is_refused_unless_pinned(self) -> None:
+    def test_another_name_is_refused_unless_pinned(self) -> None:
         """The certificate must be for the name that we expect."""
         rig = self.rig(tls_ca=authority(self), tls_name="other.example")
         self.assertIsNotNone(rig.channel.unable())

@@ -30,7 +30,7 @@ def on_the_air(segment: Segment, wanted: Charset) -> int:
 
 
 class SplitTests(SynchronousTestCase):
-    def test_g38_golden_cuts(self) -> None:
+    def test_golden_cuts(self) -> None:
         """Texts, units and borders that three other implementations agree on."""
         for case in VECTORS["split"]:
             wanted = CHARSETS[case["coding"]]
@@ -64,7 +64,7 @@ class SplitTests(SynchronousTestCase):
             ]
             self.assertEqual(lengths, [p["udl"] for p in case["parts"]])
 
-    def test_g39_headers(self) -> None:
+    def test_headers(self) -> None:
         """8-bit reference, 16-bit reference, SAR and payload, as configured."""
         text = "b" * 400
         heads = [s.udh.hex() for s in cut(text, Charset.GSM8, reference=0x1A7)]
@@ -128,7 +128,7 @@ class SplitTests(SynchronousTestCase):
         self.assertEqual([s.udh[1] for s in found], [8, 8])
         self.assertFalse(any(s.sar for s in found))
 
-    def test_g38_more_than_allowed_is_a_value(self) -> None:
+    def test_more_than_allowed_is_a_value(self) -> None:
         """Never a cut: the count and the limit are told."""
         for method in Method:
             found = segments.split("a" * 1600, Charset.GSM8, limit=10, method=method)

@@ -43,7 +43,7 @@ class TransliterateTests(SynchronousTestCase):
             self.assertFalse(gsm7.fits(to_gsm7(text)))
 
     def test_cyrillic_is_written_in_latin(self) -> None:
-        """Letters that look alike too: they mean what they say (field report A17)."""
+        """Letters that look alike too: they mean what they say."""
         self.assertEqual(to_gsm7("АВС «Где?» №5"), 'AVS "Gde?" No5')
 
     @given(gsm_texts)
@@ -73,7 +73,7 @@ ALPHABETS = {
 
 class TablesTests(SynchronousTestCase):
     def test_icao_russian(self) -> None:
-        """Doc 9303 part 3, section 6, table B, letter by letter (A17)."""
+        """Doc 9303 part 3, section 6, table B, letter by letter."""
         self.assertEqual(
             " ".join(to_latin(one, ICAO) for one in ALPHABETS["Russian"]),
             "a b v g d e e zh z i i k l m n o p r s t u f kh ts ch sh shch ie y  e iu"
@@ -81,7 +81,7 @@ class TablesTests(SynchronousTestCase):
         )
 
     def test_gost_russian(self) -> None:
-        """GOST 7.79-2000 system B; its grave accent is an apostrophe here (A17)."""
+        """GOST 7.79-2000 system B; its grave accent is an apostrophe here."""
         self.assertEqual(
             " ".join(to_latin(one, GOST) for one in ALPHABETS["Russian"]),
             "a b v g d e yo zh z i j k l m n o p r s t u f x cz ch sh shh '' y' ' e'"
@@ -92,7 +92,7 @@ class TablesTests(SynchronousTestCase):
             self.assertEqual(to_latin(text, GOST), latin)
 
     def test_letters_of_other_languages(self) -> None:
-        """Doc 9303 has them in the same table; Kazakh has BGN/PCGN's (A17)."""
+        """Doc 9303 has them in the same table; Kazakh has BGN/PCGN's."""
         for text, latin in (
             ("Ґудзь Єва Їжак", "Gudz Ieva Izhak"),
             ("Аляксандр Ігар Ёў", "Aliaksandr Igar Eu"),
@@ -104,7 +104,7 @@ class TablesTests(SynchronousTestCase):
             self.assertEqual(to_latin(text, ICAO), latin)
 
     def test_each_letter_has_its_place(self) -> None:
-        """Every letter of seven alphabets, small and large, in every table (A17)."""
+        """Every letter of seven alphabets, small and large, in every table."""
         for table in Transliteration:
             for name, alphabet in ALPHABETS.items():
                 for text in (alphabet, alphabet.upper(), alphabet.title()):
@@ -115,7 +115,7 @@ class TablesTests(SynchronousTestCase):
 
 class CaseTests(SynchronousTestCase):
     def test_large_letters(self) -> None:
-        """`Щ` begins a word, stands in a word of large ones, or alone (A17)."""
+        """`Щ` begins a word, stands in a word of large ones, or alone."""
         for text, latin in (
             ("Щука", "Shchuka"), ("ЩУКА", "SHCHUKA"), ("БОРЩ", "BORSHCH"),
             ("Щ", "Shch"), ("Это я, Щ.", "Eto ia, Shch."), ("ЮГ-Юг", "IUG-Iug"),
@@ -126,12 +126,12 @@ class CaseTests(SynchronousTestCase):
             self.assertEqual(to_latin(text, ICAO), latin)
 
     def test_signs_of_stress_go(self) -> None:
-        """A mark over a Cyrillic letter is for reading aloud (A17)."""
+        """A mark over a Cyrillic letter is for reading aloud."""
         self.assertEqual(to_gsm7("за\u0301мок е\u0308ж и\u0306од"), "zamok ezh iod")
 
     @given(st.text("абвщЩЮяЯьЬъ Aa1.\n", max_size=40), st.sampled_from(Transliteration))
     def test_stable(self, text: str, table: Transliteration) -> None:
-        """The same each time, done once for all, nothing else is touched (A17)."""
+        """The same each time, done once for all, nothing else is touched."""
         latin = to_latin(text, table)
         self.assertEqual(latin, to_latin(text, table))
         self.assertEqual(to_latin(latin, table), latin)
@@ -143,7 +143,7 @@ class CaseTests(SynchronousTestCase):
 
 class ChooseTests(SynchronousTestCase):
     def test_the_example(self) -> None:
-        """`Где машина` in gsm8, by each table (field report A17)."""
+        """`Где машина` in gsm8, by each table."""
         for table in Transliteration:
             found = choose(
                 "Где машина",
@@ -154,7 +154,7 @@ class ChooseTests(SynchronousTestCase):
             self.assertEqual(found, ("Gde mashina", Charset.GSM8))
 
     def test_auto(self) -> None:
-        """One GSM segment instead of two of UCS2, if so asked (A17)."""
+        """One GSM segment instead of two of UCS2, if so asked."""
         text = "Машина на улице Щорса, скорость 40 км/ч, топливо 12 л, зажигание вкл."
         said, charset = choose(text, Charset.AUTO, OnUnencodable.TRANSLITERATE)
         self.assertEqual(charset, Charset.GSM8)
@@ -163,7 +163,7 @@ class ChooseTests(SynchronousTestCase):
             self.assertEqual(choose(text, Charset.AUTO, wish), (text, Charset.UCS2))
 
     def test_carriers_of_ascii(self) -> None:
-        """The result is ASCII, so that every default charset carries it (A17)."""
+        """The result is ASCII, so that every default charset carries it."""
         for default in ("gsm8", "gsm7", "latin1", "ascii", "utf8"):
             said, _ = choose(
                 "Привет", Charset.GSM8, OnUnencodable.TRANSLITERATE, default

@@ -54,7 +54,7 @@ class FramerTests(SynchronousTestCase):
         self.assertEqual(success.word("response"), "success")
         self.assertEqual(success.get("message"), "Authentication accepted")
 
-    def test_t32_banner_before_any_block(self) -> None:
+    def test_banner_before_any_block(self) -> None:
         """A greeting between two blocks does not spoil the next one."""
         items = blocks(SUCCESS + b"Asterisk AMI Test Server 0.1.4\r\n" + EVENT)
         self.assertEqual(
@@ -103,7 +103,7 @@ class FramerTests(SynchronousTestCase):
         self.assertEqual(block.headers["content"], b" two ")
         self.assertEqual(block.headers["id"], b"")
 
-    def test_t30_odd_headers(self) -> None:
+    def test_odd_headers(self) -> None:
         """No colon, doubles, NUL, broken UTF-8: the first of each name is kept."""
         (block,) = blocks(
             b"Event: A\r\nnonsense\r\nID: 1\r\nid: 2\r\nX: \x00\xff\r\n: empty\r\n\r\n"
@@ -112,7 +112,7 @@ class FramerTests(SynchronousTestCase):
         self.assertEqual(block.get("id"), "1")
         self.assertEqual(block.get("x"), "\x00\ufffd")
 
-    def test_t30_ten_thousand_headers(self) -> None:
+    def test_ten_thousand_headers(self) -> None:
         """Headers beyond a bound are passed over; the next block is whole."""
         many = b"".join(b"a%d:\r\n" % number for number in range(5000))
         first, second = blocks(b"Event: A\r\n" + many + b"\r\n" + EVENT)
@@ -122,7 +122,7 @@ class FramerTests(SynchronousTestCase):
         more = b"".join(b"header%d:\r\n" % number for number in range(10000))
         self.assertIsInstance(blocks(b"Event: A\r\n" + more)[-1], NotAmi)
 
-    def test_t30_endless_line(self) -> None:
+    def test_endless_line(self) -> None:
         """Ten megabytes without a line's end are given up at 64 KiB."""
         framer = AmiFramer()
         chunk = b"x" * 4096
@@ -133,12 +133,12 @@ class FramerTests(SynchronousTestCase):
         self.assertIsInstance(items[0], NotAmi)
         self.assertEqual(framer.feed(chunk * 100), [])
 
-    def test_t30_endless_output(self) -> None:
+    def test_endless_output(self) -> None:
         """Output without an end is given up, too."""
         items = blocks(b"Response: Follows\r\n" + b"line\n" * 20000)
         self.assertIsInstance(items[-1], NotAmi)
 
-    def test_t02_not_a_manager(self) -> None:
+    def test_not_a_manager(self) -> None:
         """A first line that is neither greeting nor header is another protocol."""
         for line in (b"SSH-2.0-OpenSSH_8.9\r\n", b"HTTP/1.1 400 Bad\r\n", b"220 hi\n"):
             (foreign,) = blocks(line)
@@ -198,7 +198,7 @@ class ActionTests(SynchronousTestCase):
         )
 
     @given(st.text(max_size=40))
-    def test_t14_no_second_action(self, value: str) -> None:
+    def test_no_second_action(self, value: str) -> None:
         """A value that would end its line is refused; any other is one line."""
         if set(value) & set("\r\n\x00"):
             self.assertRaises(OurFault, action, "x", [("A", value)])
@@ -218,7 +218,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
 class PercentTests(SynchronousTestCase):
-    def test_t11_letters_that_a_command_line_would_take(self) -> None:
+    def test_letters_that_a_command_line_would_take(self) -> None:
         """Quotes, percent, plus, backslash and line feed leave as %XX."""
         text = 'Привет "мир" 100% a+b\nx\\y'
         written = encode_text(text)
@@ -227,17 +227,17 @@ class PercentTests(SynchronousTestCase):
             self.assertIn(expected, written)
         self.assertEqual(decode_text(written.encode()).text, text)
 
-    def test_t20_manual_sample(self) -> None:
+    def test_manual_sample(self) -> None:
         """The Chinese sample of the manual begins with a mark that is no text."""
         read = decode_text(b"%EF%BB%BF%E8%BF%87%E5%8E%BB")
         self.assertEqual(read.text, "过去")
         self.assertFalse(read.broken)
 
-    def test_t20_plus_and_coded_plus(self) -> None:
+    def test_plus_and_coded_plus(self) -> None:
         """A plus is a blank, %2B is a plus."""
         self.assertEqual(decode_text(b"a+b%2Bc").text, "a b+c")
 
-    def test_t20_broken_coding_is_still_read(self) -> None:
+    def test_broken_coding_is_still_read(self) -> None:
         """Stray percent signs and cut letters are told as broken, with octets."""
         for raw, text, octets in (
             (b"50%", "50%", b"50%"),
@@ -249,7 +249,7 @@ class PercentTests(SynchronousTestCase):
             self.assertEqual((read.text, read.octets), (text, octets))
             self.assertTrue(read.broken)
 
-    def test_t18_only_the_mark_is_stripped(self) -> None:
+    def test_only_the_mark_is_stripped(self) -> None:
         """One mark goes, blanks at the end stay, a second mark stays."""
         read = decode_text(b"%EF%BB%BF%EF%BB%BF+%D0%9E+")
         self.assertEqual(read.text, "\ufeff О ")

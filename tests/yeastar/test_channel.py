@@ -63,7 +63,7 @@ class SendingTests(ChannelCase):
             )
             self.assertEqual(inbound.line, "1")
 
-    def test_t08_late_result(self) -> None:
+    def test_late_result(self) -> None:
         """An SMS without a result is unsure; the result that comes is told late."""
         rig = self.rig().up()
         rig.box.plan.append("late")
@@ -79,7 +79,7 @@ class SendingTests(ChannelCase):
         self.assertEqual(outcome.provider_ids, unsure.provider_ids)
         self.assertEqual(rig.on_air(), 1)
 
-    def test_t09_unanswered_command(self) -> None:
+    def test_unanswered_command(self) -> None:
         """Silence after the command: unsure, a new connection, no second SMS."""
         rig = self.rig().up()
         rig.box.plan.append("silent")
@@ -103,7 +103,7 @@ class SendingTests(ChannelCase):
             self.assertEqual(rig.on_air(), sent)
             self.assertIsNone(rig.channel.unable())
 
-    def test_t16_result_on_the_next_connection(self) -> None:
+    def test_result_on_the_next_connection(self) -> None:
         """A result for our own SMS counts for it alone, over a reconnection."""
         rig = self.rig().up()
         outcomes = rig.submit()
@@ -157,7 +157,7 @@ class SendingTests(ChannelCase):
         self.assertIsInstance(outcomes[0], Refused)
         self.assertEqual(rig.recorder.lates, [])
 
-    def test_t07_failed(self) -> None:
+    def test_failed(self) -> None:
         """Status 0 is a refusal that another try may mend."""
         rig = self.rig().up()
         rig.box.plan.append("failed")
@@ -168,7 +168,7 @@ class SendingTests(ChannelCase):
         self.assertEqual(refused.error.code, "yeastar:0")
         self.assertEqual(rig.on_air(), 0)
 
-    def test_t10_denied(self) -> None:
+    def test_denied(self) -> None:
         """The channel is unable until someone acts, or some minutes pass."""
         rig = self.rig().up()
         rig.box.plan.append("denied")
@@ -266,7 +266,7 @@ class SendingTests(ChannelCase):
         self.assertEqual(rig.box.doubles(), [])
 
     def test_split_notification_after_a_restart(self) -> None:
-        """A channel made anew goes on where the other stood (field report A1)."""
+        """A channel made anew goes on where the other stood."""
         text = "Слово за словом. " * 6
         for fate, kind in (("failed", Refused), ("silent", Uncertain)):
             rig = self.rig(max_line=300).up()
@@ -296,7 +296,7 @@ class SendingTests(ChannelCase):
             self.assertIsNone(other.channel.resume(message, progress))
 
     def test_a_long_command_that_the_network_did_not_take(self) -> None:
-        """A phone may have its first SMS: no second try of a command (A1)."""
+        """A phone may have its first SMS: no second try of a command."""
         for text, fields, sure in (
             ("x" * 300, {}, False),
             ("x" * 300, {"class_": MessageClass.NOTIFICATION}, True),
@@ -389,7 +389,7 @@ class FatesTests(ChannelCase):
 
 
 class ConnectionTests(ChannelCase):
-    def test_t03_refused_login(self) -> None:
+    def test_refused_login(self) -> None:
         """Not tried again within a minute; the reason is told once."""
         rig = self.rig(password="wrong#secret").up()
         self.assertEqual(rig.connections, 1)
@@ -402,7 +402,7 @@ class ConnectionTests(ChannelCase):
         reported = f"{rig.recorder.changes} {rig.channel.describe()}"
         self.assertNotIn("wrong#secret", reported + repr(rig.settings))
 
-    def test_t03_hung_up_at_once(self) -> None:
+    def test_hung_up_at_once(self) -> None:
         """Who is not on the device's list backs off: 1, 2, 4 … 60 s."""
         rig = self.rig()
         rig.box.permitted = False
@@ -416,7 +416,7 @@ class ConnectionTests(ChannelCase):
             seen.append(round(rig.clock.seconds() - since))
         self.assertEqual(seen, [2, 4, 8, 16, 32, 60, 60, 60])
 
-    def test_t04_silent_login(self) -> None:
+    def test_silent_login(self) -> None:
         """No answer to the login: dropped after ten seconds, then a pause."""
         rig = self.rig()
         rig.box.mute.add("login")
@@ -426,7 +426,7 @@ class ConnectionTests(ChannelCase):
         rig.later(2.0)
         self.assertEqual(rig.connections, 2)
 
-    def test_t28_no_pong(self) -> None:
+    def test_no_pong(self) -> None:
         """A device that does not answer pings is connected anew."""
         rig = self.rig(poll_interval_s=0.0).up()
         rig.box.mute.add("ping")
@@ -437,7 +437,7 @@ class ConnectionTests(ChannelCase):
         self.assertEqual(rig.connections, 2)
         self.assertIsInstance(outcomes[0], Accepted)
 
-    def test_t29_refused_a_hundred_times(self) -> None:
+    def test_refused_a_hundred_times(self) -> None:
         """The pause stays at a minute, and the gateway hears of it once."""
         rig = self.rig()
         rig.line_works = False
@@ -489,7 +489,7 @@ class ConnectionTests(ChannelCase):
 
 
 class InboundTests(ChannelCase):
-    def test_t24_the_journal_is_down(self) -> None:
+    def test_the_journal_is_down(self) -> None:
         """A TG never repeats: what comes is kept, and recorded once, in order."""
         rig = self.rig(dialect="2025").up()
         rig.recorder.journal_works = False
@@ -508,7 +508,7 @@ class InboundTests(ChannelCase):
         self.assertEqual(len(rig.recorder.inbounds), 3)
         self.assertEqual(rig.channel.describe()["unrecorded_sms"], 0)
 
-    def test_t24_stopped_meanwhile(self) -> None:
+    def test_stopped_meanwhile(self) -> None:
         """A stop waits for the journal within its grace, and leaves no timer."""
         rig = self.rig().up()
         rig.recorder.journal_works = False
@@ -560,7 +560,7 @@ class OperatorTests(ChannelCase):
         self.assertIn(("2", "down", "undetected sim card"), rig.recorder.changes)
         self.assertNotIn("apipass", str(reported))
 
-    def test_t27_a_port_comes_and_goes(self) -> None:
+    def test_a_port_comes_and_goes(self) -> None:
         """The next poll finds it, and the gateway hears of the line."""
         rig = self.rig(ports=1).up()
         rig.box.ports[1].status = "Power on, Provisioned, Unregistered Network"

@@ -43,7 +43,7 @@ class SpoolTests(SynchronousTestCase):
         self.assertEqual(len(self.spool), 0)
         self.successResultOf(self.spool.emptied())
 
-    def test_t24_again_until_taken(self) -> None:
+    def test_again_until_taken(self) -> None:
         """After 1, 2, 4 … 30 s the same SMS is offered again, and kept till then."""
         self.spool.put(sms("a"))
         for pause_s in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
@@ -56,7 +56,7 @@ class SpoolTests(SynchronousTestCase):
         self.assertEqual(set(self.offered), {"a"})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_t24_bounded(self) -> None:
+    def test_bounded(self) -> None:
         """What finds no room is told as an error, with its sender, not silently."""
         for text in "abcd":
             self.spool.put(sms(text))

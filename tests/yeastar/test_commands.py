@@ -66,7 +66,7 @@ class DialogueTests(SynchronousTestCase):
 
 
 class AnswersTests(SynchronousTestCase):
-    def test_t27_words_of_a_status(self) -> None:
+    def test_words_of_a_status(self) -> None:
         """Up in both firmwares' words; no SIM, no network or no power is not."""
         for status in (
             "Power on, Provisioned, Up, Active,Standard",
@@ -105,7 +105,7 @@ class AnswersTests(SynchronousTestCase):
         self.assertEqual(reported.smsc, "+79168999100")
         self.assertIsNone(details_of("Signal Quality (0,31): ?").signal)
 
-    def test_t10_refusals(self) -> None:
+    def test_refusals(self) -> None:
         """The phrases that say "not sent", and silence that does not."""
         down = refusal_of("No GSM running on span 2\n")
         failed = refusal_of("Command 'gsm send sms 2 +7 \"x\" 1' failed.\n")

@@ -54,7 +54,7 @@ class PrepareTests(SynchronousTestCase):
         self.assertFalse(found.error.retryable)
         return found.error.code
 
-    def test_t05_wire(self) -> None:
+    def test_wire(self) -> None:
         """What `explain` shows is what leaves, but for the id."""
         found = self.prepared(command("Hi"))
         self.assertEqual(
@@ -84,14 +84,14 @@ class PrepareTests(SynchronousTestCase):
         assert isinstance(refused, Refused)
         self.assertEqual(refused.error.text, "no port has the number 'GdeMoi'")
 
-    def test_t11_one_line_of_plain_letters(self) -> None:
+    def test_one_line_of_plain_letters(self) -> None:
         """Quotes, line feeds and backslashes do not reach the command parser."""
         text = 'Привет "мир" 100% a+b\nx\\y'
         (piece,) = self.prepared(command(text)).pieces
         self.assertRegex(piece.quoted, r"\A[A-Za-z0-9%._~-]+\Z")
         self.assertEqual(decode_text(piece.quoted.encode()).text, text)
 
-    def test_t12_up_to_1024_octets_in_a_line(self) -> None:
+    def test_up_to_1024_octets_in_a_line(self) -> None:
         """1024 octets go if the line may be so long; else they are refused."""
         long = command("a" * 1024)
         self.assertEqual(len(self.prepared(long, max_line=1100).pieces), 1)
@@ -101,7 +101,7 @@ class PrepareTests(SynchronousTestCase):
         )
         self.assertEqual(self.refused(command("a\x00b")), "gateway:unencodable")
 
-    def test_t12_the_line_is_never_too_long(self) -> None:
+    def test_the_line_is_never_too_long(self) -> None:
         """The longest text that is taken makes a line of exactly max_line."""
         line = len(f"command: {command_line(2, TO, '', '2147483646')}\r\n")
         room = 500 - line
@@ -150,7 +150,7 @@ class PrepareTests(SynchronousTestCase):
             self.refused(command(text, max_segments=1)), "gateway:too_long"
         )
 
-    def test_t13_raw(self) -> None:
+    def test_raw(self) -> None:
         """UTF-8 between the quotes; what a command line would take is refused."""
         (piece,) = self.prepared(command("Привет мир+"), encoding="raw").pieces
         self.assertEqual(piece.quoted, "Привет мир+")
@@ -160,12 +160,12 @@ class PrepareTests(SynchronousTestCase):
                 "gateway:unencodable",
             )
 
-    def test_t13_raw_after_transliteration(self) -> None:
+    def test_raw_after_transliteration(self) -> None:
         """A quote that transliteration brings in is refused, too."""
         fancy = note("“hi”", on_unencodable=OnUnencodable.TRANSLITERATE)
         self.assertEqual(self.refused(fancy, encoding="raw"), "gateway:unencodable")
 
-    def test_t14_destinations(self) -> None:
+    def test_destinations(self) -> None:
         """Only what can be dialled; nothing that ends a line or a quote."""
         for to in ('+7900"1', "1\r\nAction: Logoff", "", "+7900 1", "abc", "1" * 22):
             self.assertEqual(self.refused(command("x", to=to)), "gateway:bad_number")
@@ -204,7 +204,7 @@ class PrepareTests(SynchronousTestCase):
         self.assertEqual(self.prepared(nearest).charset, "gsm8")
 
     def test_cyrillic_in_latin_letters(self) -> None:
-        """By the table that the route names (field report A17)."""
+        """By the table that the route names."""
         wish = OnUnencodable.TRANSLITERATE
         for table, latin in ((Transliteration.ICAO, "Eshche"),
                              (Transliteration.GOST, "Eshhyo")):  # fmt: skip

@@ -80,7 +80,7 @@ class Gateway:
 
 
 class SingleTests(SynchronousTestCase):
-    def test_t17_form_of_2019(self) -> None:
+    def test_form_of_2019(self) -> None:
         """Empty ID, GsmSpan 2, index 1 of 1: a text on port 1."""
         (inbound,) = Gateway().take(single())
         self.assertEqual(
@@ -106,13 +106,13 @@ class SingleTests(SynchronousTestCase):
             sent_at = inbound.sent_at
             self.assertEqual(None if sent_at is None else rfc3339(sent_at), reported)
 
-    def test_t18_form_of_2025(self) -> None:
+    def test_form_of_2025(self) -> None:
         """Index 0, a byte order mark, a blank at the end that stays."""
         (inbound,) = Gateway().take(single(Index="0", Content="%EF%BB%BF%D0%9E%D0%BA+"))
         self.assertEqual(inbound.text, "Ок ")
         self.assertIsNone(inbound.part)
 
-    def test_t19_form_of_2013(self) -> None:
+    def test_form_of_2013(self) -> None:
         """GsmPort counts from 1, and blanks are pluses."""
         event = block(
             ID="",
@@ -125,13 +125,13 @@ class SingleTests(SynchronousTestCase):
         (inbound,) = Gateway().take(event)
         self.assertEqual((inbound.line, inbound.text), ("1", "Reply Test For TG sms"))
 
-    def test_t20_broken_text_comes_with_its_octets(self) -> None:
+    def test_broken_text_comes_with_its_octets(self) -> None:
         """A cut letter is replaced, and the octets go along."""
         (inbound,) = Gateway().take(single(Content="ok%D0"))
         self.assertEqual((inbound.text, inbound.binary), ("ok\ufffd", b"ok\xd0"))
         self.assertEqual(inbound.charset, "utf8")
 
-    def test_t23_senders(self) -> None:
+    def test_senders(self) -> None:
         """One trailing @ of alphanumeric senders goes; no sender is fine."""
         gateway = Gateway()
         for sender, expected in (
@@ -162,8 +162,8 @@ class SingleTests(SynchronousTestCase):
 
 
 class SegmentsTests(SynchronousTestCase):
-    def test_t22_both_bases_in_any_order(self) -> None:
-        """1..n and 0..n-1 make one group, in every order of arrival (B27)."""
+    def test_both_bases_in_any_order(self) -> None:
+        """1..n and 0..n-1 make one group, in every order of arrival."""
         for base in (0, 1):
             for order in permutations(range(3)):
                 gateway = Gateway()
@@ -174,8 +174,8 @@ class SegmentsTests(SynchronousTestCase):
                 self.assertEqual(texts, ["text0", "text1", "text2"], (base, order))
                 self.assertEqual(len(gateway.arrivals._open), 0)
 
-    def test_t22_no_group_decides_for_another(self) -> None:
-        """Devices that count from 0 and from 1 by turns (field report B27)."""
+    def test_no_group_decides_for_another(self) -> None:
+        """Devices that count from 0 and from 1 by turns."""
         gateway = Gateway()
         for reference, base in (("1", 0), ("2", 1), ("3", 0), ("4", 1)):
             gateway.part(1 + base, 2, reference=reference)
@@ -186,8 +186,8 @@ class SegmentsTests(SynchronousTestCase):
         )
         self.assertEqual(len(gateway.reported), 8)
 
-    def test_t22_both_ends_are_of_two_sms(self) -> None:
-        """Index 0 and index 2 of 2 cannot be of one SMS (field report B27)."""
+    def test_both_ends_are_of_two_sms(self) -> None:
+        """Index 0 and index 2 of 2 cannot be of one SMS."""
         gateway = Gateway()
         gateway.part(0, 2)
         gateway.part(2, 2)
@@ -197,7 +197,7 @@ class SegmentsTests(SynchronousTestCase):
             {"244.0": {0: "part0"}, "244.1": {2: "part2", 1: "part1"}},
         )
 
-    def test_t22_each_segment_goes_up_at_once(self) -> None:
+    def test_each_segment_goes_up_at_once(self) -> None:
         """Nothing is held back in memory: the journal joins."""
         gateway = Gateway()
         (first,) = gateway.part(1, 2)
@@ -215,14 +215,14 @@ class SegmentsTests(SynchronousTestCase):
         group = SegmentGroup("id", 0.0, 2, gateway.reported)
         self.assertEqual(joined(group).text, "пя end")
 
-    def test_t22_repeated_segment(self) -> None:
+    def test_repeated_segment(self) -> None:
         """The same segment again goes nowhere."""
         gateway = Gateway()
         gateway.part(1, 2)
         self.assertEqual(gateway.part(1, 2), [])
         self.assertEqual(len(gateway.arrivals._open), 1)
 
-    def test_t22_reused_reference(self) -> None:
+    def test_reused_reference(self) -> None:
         """After completion, or with another text, it is a new message."""
         gateway = Gateway()
         for _ in range(2):
@@ -240,7 +240,7 @@ class SegmentsTests(SynchronousTestCase):
             },
         )
 
-    def test_t22_missing_segment(self) -> None:
+    def test_missing_segment(self) -> None:
         """After 300 s the group is over here, as it is in the journal."""
         gateway = Gateway()
         gateway.part(1, 2)
@@ -252,7 +252,7 @@ class SegmentsTests(SynchronousTestCase):
         assert late.part is not None
         self.assertEqual(late.part.reference, "244.1")
 
-    def test_t22_impossible_numbers(self) -> None:
+    def test_impossible_numbers(self) -> None:
         """No total, too large a total, no place: each goes up by itself."""
         gateway = Gateway()
         for index, total in ((1, 0), (1, 999), (1, -1), (3, 2), (-1, 2), (9, 9**9)):
@@ -263,7 +263,7 @@ class SegmentsTests(SynchronousTestCase):
             self.assertIsNone(inbound.part)
         self.assertEqual(len(gateway.arrivals._open), 0)
 
-    def test_t22_memory_is_bounded(self) -> None:
+    def test_memory_is_bounded(self) -> None:
         """Groups that never complete push out the oldest, nothing more."""
         gateway = Gateway()
         for number in range(GROUP_LIMIT * 3):

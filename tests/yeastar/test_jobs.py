@@ -19,7 +19,7 @@ class SmsIdsTests(SynchronousTestCase):
         for one in given_out:
             self.assertTrue(one.isdecimal() and 0 < int(one) < 2**31 + count)
 
-    def test_t16_a_restarted_gateway_has_new_ids(self) -> None:
+    def test_a_restarted_gateway_has_new_ids(self) -> None:
         """Those of an earlier process do not come again for years."""
         now = 1_790_000_000.0
         before = SmsIds()

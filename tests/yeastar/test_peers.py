@@ -144,7 +144,7 @@ class SandboxPeerTests(PeerCase):
         self.assertEqual(box.doubles(), [])
 
     @skipUnless(find_spec("yeastarapi"), "PyPI yeastarAPI is not installed")
-    def test_t33_yeastarapi(self) -> Deferred[None]:
+    def test_yeastarapi(self) -> Deferred[None]:
         """PyPI yeastarAPI logs in, sends, and reads a port's state."""
         return Deferred.fromCoroutine(self._yeastarapi())
 
@@ -170,7 +170,7 @@ class AmiServerTests(PeerCase):
         await server.start(command, {**os.environ, "NODE_PATH": str(MODULES)})
         return server
 
-    def test_t32_login_events_and_errors(self) -> Deferred[None]:
+    def test_login_events_and_errors(self) -> Deferred[None]:
         """Good and bad passwords, pings, an SMS by broadcast, a refused command."""
         return Deferred.fromCoroutine(self._t32())
 
@@ -203,7 +203,7 @@ class AmiServerTests(PeerCase):
         self.assertIs(refused.scope, Scope.CHANNEL_HALTED)
         self.assertEqual(refused.error.text, "Invalid/unknown command")
 
-    def test_t32_authentication_time_out(self) -> Deferred[None]:
+    def test_authentication_time_out(self) -> Deferred[None]:
         """A server that hangs up before our login is tried again later."""
         return Deferred.fromCoroutine(self._t32_time_out())
 

@@ -36,7 +36,7 @@ class PortsTests(SynchronousTestCase):
         self.assertIsNone(ports.choose(0.0, (1,), (1,)))
         self.assertFalse(ports.has_candidate(0.0, (1,), (1,)))
 
-    def test_t27_down_ports_are_skipped(self) -> None:
+    def test_down_ports_are_skipped(self) -> None:
         """What the device says of a port counts, and so does its silence."""
         ports = Ports((1, 2))
         changed = ports.update({2: "Power on, Undetected SIM Card"})

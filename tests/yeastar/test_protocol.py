@@ -66,7 +66,7 @@ class ProtocolTests(SynchronousTestCase):
         self.lose()
         self.assertIn("closed", self.successResultOf(over))
 
-    def test_t03_refused(self) -> None:
+    def test_refused(self) -> None:
         """A refusal asks the keeper for a minute's pause, and closes."""
         ready = self.protocol.ready()
         self.protocol.dataReceived(
@@ -78,20 +78,20 @@ class ProtocolTests(SynchronousTestCase):
         self.assertGreaterEqual(REFUSED_PAUSE_S, 60.0)
         self.assertTrue(self.transport.disconnected or self.transport.aborting)
 
-    def test_t03_hung_up_before_the_login(self) -> None:
+    def test_hung_up_before_the_login(self) -> None:
         """The end before the login is a failure of ready."""
         ready = self.protocol.ready()
         self.lose()
         self.failureResultOf(ready, Unavailable)
 
-    def test_t02_greeting_of_another_kind(self) -> None:
+    def test_greeting_of_another_kind(self) -> None:
         """Closed, without a login."""
         ready = self.protocol.ready()
         self.protocol.dataReceived(b"SSH-2.0-x\r\n")
         self.failureResultOf(ready, Unavailable)
         self.assertEqual(self.transport.value(), b"")
 
-    def test_t05_sends(self) -> None:
+    def test_sends(self) -> None:
         """An SMS's Deferred fires with its outcome."""
         self.protocol.dataReceived(BANNER + ACCEPTED)
         sending = self.protocol.send(SmsCommand("+7900", "Hi"))
@@ -106,7 +106,7 @@ class ProtocolTests(SynchronousTestCase):
             [session_events.PortReady, session_events.UnexpectedResult],
         )
 
-    def test_t09_the_timer_rings(self) -> None:
+    def test_the_timer_rings(self) -> None:
         """Silence closes the connection and settles what was written."""
         over = self.protocol.over()
         self.protocol.dataReceived(BANNER + ACCEPTED)

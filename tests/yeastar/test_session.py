@@ -133,7 +133,7 @@ class Device:
 
 
 class LoginTests(SynchronousTestCase):
-    def test_t01_login_after_the_banner(self) -> None:
+    def test_login_after_the_banner(self) -> None:
         """The login leaves at the greeting, nothing before its success."""
         device = Device()
         self.assertEqual(device.written(), "")
@@ -153,7 +153,7 @@ class LoginTests(SynchronousTestCase):
         device.send()
         self.assertIn("gsm send sms", device.written())
 
-    def test_t02_every_kind_of_greeting(self) -> None:
+    def test_every_kind_of_greeting(self) -> None:
         """No banner, another version, a cut one, one glued to the answer."""
         for chunks in (
             [],
@@ -172,7 +172,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(glued.session.stage, ConnectionStage.READY)
         self.assertEqual(glued.written().count("Action: Login"), 1)
 
-    def test_t02_another_protocol_is_told_no_password(self) -> None:
+    def test_another_protocol_is_told_no_password(self) -> None:
         """What greets as something else is left before the login."""
         device = Device()
         device.says(b"SSH-2.0-OpenSSH_8.9\r\n")
@@ -188,7 +188,7 @@ class LoginTests(SynchronousTestCase):
         device.says(ACCEPTED)
         self.assertEqual(len(device.of(session_events.LoggedIn)), 1)
 
-    def test_t03_refused_login(self) -> None:
+    def test_refused_login(self) -> None:
         """Said with the device's words, and the conversation is over."""
         device = Device()
         device.says(BANNER)
@@ -197,7 +197,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(refused.text, "Authentication failed")
         self.assertEqual(device.session.stage, ConnectionStage.OVER)
 
-    def test_t04_silence_after_the_login(self) -> None:
+    def test_silence_after_the_login(self) -> None:
         """Ten seconds without an answer end the conversation."""
         device = Device()
         device.says(BANNER)
@@ -209,7 +209,7 @@ class LoginTests(SynchronousTestCase):
 
 
 class SendingTests(SynchronousTestCase):
-    def test_t05_sent(self) -> None:
+    def test_sent(self) -> None:
         """The exact command; taken, and a result of 1: accepted."""
         device = Device().log_in()
         device.send("Hi")
@@ -229,7 +229,7 @@ class SendingTests(SynchronousTestCase):
             Accepted(provider_ids=(sms_id,), line="1", receipt_expected=False),
         )
 
-    def test_t05_result_before_the_answer(self) -> None:
+    def test_result_before_the_answer(self) -> None:
         """An event may overtake the command's own answer."""
         device = Device().log_in()
         device.send()
@@ -238,7 +238,7 @@ class SendingTests(SynchronousTestCase):
         device.later(10.0)
         self.assertEqual(device.session.stage, ConnectionStage.READY)
 
-    def test_t07_failed_and_unknown_status(self) -> None:
+    def test_failed_and_unknown_status(self) -> None:
         """0 was not sent; 2, or no status, tells nothing: unsure, and noted."""
         for status, kind in (("0", Refused), ("2", Uncertain), (None, Uncertain)):
             device = Device().log_in()
@@ -271,7 +271,7 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual((shown["name"], shown["span"]), ("1", 2))
             self.assertEqual((shown["busy"], shown["free_in_s"]), (False, 10.0))
 
-    def test_t08_no_result(self) -> None:
+    def test_no_result(self) -> None:
         """A minute after it was taken an SMS is unsure, and not sent again."""
         device = Device().log_in()
         device.send()
@@ -290,7 +290,7 @@ class SendingTests(SynchronousTestCase):
             [session_events.UnexpectedResult(sms_id, "1")],
         )
 
-    def test_t09_no_answer_to_the_command(self) -> None:
+    def test_no_answer_to_the_command(self) -> None:
         """After ten seconds the connection is dropped and the SMS unsure."""
         device = Device(1, 2).log_in()
         device.send("one")
@@ -311,7 +311,7 @@ class SendingTests(SynchronousTestCase):
         device.says(TAKEN + TAKEN)
         self.assertEqual(device.reported[count:], [])
 
-    def test_t09_an_answer_counts_only_for_its_action(self) -> None:
+    def test_an_answer_counts_only_for_its_action(self) -> None:
         """A wrong ActionID answers nothing."""
         device = Device().log_in()
         device.send()
@@ -323,7 +323,7 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(device.of(session_events.SmsSettled), [])
         self.assertEqual(len(device.of(session_events.ConnectionNotice)), 1)
 
-    def test_t10_permission_denied(self) -> None:
+    def test_permission_denied(self) -> None:
         """Not sent, the channel waits for someone, the port is not used."""
         device = Device().log_in()
         device.send()
@@ -335,7 +335,7 @@ class SendingTests(SynchronousTestCase):
         self.assertFalse(refused.error.retryable)
         self.assertEqual(device.ports.unable(device.now), "port 1: Permission denied")
 
-    def test_t10_another_port_takes_it(self) -> None:
+    def test_another_port_takes_it(self) -> None:
         """What a port did not even try goes out by the next, under a new id."""
         for said in ("No GSM running on span 2\n", "Command 'gsm …' failed.\n"):
             device = Device(1, 2).log_in()
@@ -424,7 +424,7 @@ class SendingTests(SynchronousTestCase):
         self.assertTrue(refused.error.retryable)
         self.assertIsNone(device.ports.unable(device.now))
 
-    def test_t10_no_port_takes_it(self) -> None:
+    def test_no_port_takes_it(self) -> None:
         """Refused by all: by the channel if ports are down, else as a message."""
         device = Device().log_in()
         device.send()
@@ -442,7 +442,7 @@ class SendingTests(SynchronousTestCase):
         self.assertTrue(failed.error.retryable)
         self.assertIsNone(device.ports.unable(device.now))
 
-    def test_t16_ids_that_are_not_waited_for(self) -> None:
+    def test_ids_that_are_not_waited_for(self) -> None:
         """(null), unknown ids and those of another time settle nothing."""
         device = Device().log_in()
         device.send()
@@ -542,7 +542,7 @@ class SendingTests(SynchronousTestCase):
 
 
 class LivenessTests(SynchronousTestCase):
-    def test_t28_ping_and_both_pongs(self) -> None:
+    def test_ping_and_both_pongs(self) -> None:
         """Silence of 30 s is broken by a ping; either Pong will do."""
         device = Device().log_in()
         device.answers_pings = False
@@ -558,7 +558,7 @@ class LivenessTests(SynchronousTestCase):
         device.later(9.0)
         self.assertEqual(device.session.stage, ConnectionStage.READY)
 
-    def test_t28_no_pong(self) -> None:
+    def test_no_pong(self) -> None:
         """Ten seconds without Pong end it; what was pending is unsure."""
         device = Device().log_in()
         device.answers_pings = False
@@ -573,7 +573,7 @@ class LivenessTests(SynchronousTestCase):
         self.assertEqual(over.why, "no answer to ping in 10 s")
         self.assertIsInstance(device.outcome(), Uncertain)
 
-    def test_t29_end_in_the_middle_of_an_event(self) -> None:
+    def test_end_in_the_middle_of_an_event(self) -> None:
         """The partial event is discarded; the end is told once."""
         device = Device().log_in()
         device.says(b"Event: ReceivedSMS\r\nSender: +79\r\nContent: ha")
@@ -585,7 +585,7 @@ class LivenessTests(SynchronousTestCase):
             [session_events.ConnectionEnded("closed")],
         )
 
-    def test_t30_hostile_server(self) -> None:
+    def test_hostile_server(self) -> None:
         """Endless lines end it, before the login and after it."""
         for device in (Device(), Device().log_in()):
             device.says(*([b"Event: " + b"x" * 65536] * 3))
@@ -593,7 +593,7 @@ class LivenessTests(SynchronousTestCase):
             self.assertIsNone(device.session.next_deadline())
 
     @given(st.lists(st.binary(max_size=50), max_size=10))
-    def test_t30_any_octets(self, chunks: list[bytes]) -> None:
+    def test_any_octets(self, chunks: list[bytes]) -> None:
         """No octets make the session raise, at any stage."""
         for device in (Device(), Device().log_in()):
             device.send()
@@ -637,7 +637,7 @@ class LivenessTests(SynchronousTestCase):
         settled = [one.ticket for one in device.of(session_events.SmsSettled)]
         self.assertEqual(sorted(settled), tickets)
 
-    def test_t31_other_events(self) -> None:
+    def test_other_events(self) -> None:
         """Events of other concerns tell nothing."""
         device = Device().log_in()
         count = len(device.reported)
@@ -659,7 +659,7 @@ class LivenessTests(SynchronousTestCase):
 
 
 class PollTests(SynchronousTestCase):
-    def test_t27_ports_by_their_words(self) -> None:
+    def test_ports_by_their_words(self) -> None:
         """Polled at login and every minute; a port that is not up is passed over."""
         device = Device(1, 2, 3, poll_s=60.0).log_in()
         self.assertIn("command: gsm show spans\r\n", device.written())
@@ -759,7 +759,7 @@ class PollTests(SynchronousTestCase):
 
 
 class SilentPortTests(SynchronousTestCase):
-    """A port whose SMS come to nothing rests longer each time (field report A16)."""
+    """A port whose SMS come to nothing rests longer each time."""
 
     def rests(self, device: Device) -> float:
         """Return how long the only port is left alone from now on."""
@@ -769,7 +769,7 @@ class SilentPortTests(SynchronousTestCase):
         return rest_s
 
     def test_no_results(self) -> None:
-        """Ten seconds at first, and as long as it takes for a success (A16)."""
+        """Ten seconds at first, and as long as it takes for a success."""
         device = Device(1).log_in()
         wait_s = device.settings.result_timeout_s
         rests = []
@@ -789,7 +789,7 @@ class SilentPortTests(SynchronousTestCase):
         self.assertEqual(self.rests(device), 10.0)
 
     def test_refusals(self) -> None:
-        """A port that the device calls down again and again (A16)."""
+        """A port that the device calls down again and again."""
         device = Device(1).log_in()
         rests = []
         for _ in range(6):

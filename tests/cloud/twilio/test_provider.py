@@ -78,7 +78,7 @@ class SendTests(SynchronousTestCase):
         request = provider.request_for(draft, NOW)
         return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
 
-    def test_tw01_a_send_has_these_fields_and_no_other(self) -> None:
+    def test_a_send_has_these_fields_and_no_other(self) -> None:
         """The form, the address and the credentials are exactly as documented."""
         request = PROVIDER.request_for(self.draft(), NOW)
         self.assertEqual(
@@ -100,7 +100,7 @@ class SendTests(SynchronousTestCase):
             },
         )
 
-    def test_tw02_a_messaging_service_stands_for_the_sender(self) -> None:
+    def test_a_messaging_service_stands_for_the_sender(self) -> None:
         """With a service there is no From, and Cyrillic goes as UTF-8."""
         service = "MG0123456789abcdef0123456789abcdef"
         provider = Twilio(twilio(messaging_service_sid=service), "ch")
@@ -111,7 +111,7 @@ class SendTests(SynchronousTestCase):
         body = provider.request_for(draft, NOW).body
         self.assertIn(b"Body=%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82", body)
 
-    def test_tw03_polling_sends_no_callback(self) -> None:
+    def test_polling_sends_no_callback(self) -> None:
         """A callback address that is no public one would be refused (21609)."""
         self.assertNotIn("StatusCallback", self.form(self.draft(callback=None)))
 
@@ -148,7 +148,7 @@ HALT = Scope.CHANNEL_HALTED
 
 
 class OutcomeTests(SynchronousTestCase):
-    def test_tw04_accepted_with_one_sid_for_all_segments(self) -> None:
+    def test_accepted_with_one_sid_for_all_segments(self) -> None:
         """Segments are a string; "0" says that they are not known yet."""
         for segments, known in (("2", 2), ("0", 0)):
             answer = json_answer(
@@ -167,7 +167,7 @@ class OutcomeTests(SynchronousTestCase):
         self.assertEqual(outcome.error.code, f"twilio:{code}")
         return outcome
 
-    def test_tw07_errors_speak_of_message_account_or_pace(self) -> None:
+    def test_errors_speak_of_message_account_or_pace(self) -> None:
         """21610 is the recipient's, 20003 and 21609 the account's, 20429 passes."""
         self.assertEqual(self.refused(400, 21610).scope, Scope.MESSAGE)
         self.assertFalse(self.refused(400, 21610).error.retryable)
@@ -252,7 +252,7 @@ class StatusTests(SynchronousTestCase):
         (receipt,) = fields.receipts
         return receipt
 
-    def test_tw10_a_signed_status_is_a_verified_receipt(self) -> None:
+    def test_a_signed_status_is_a_verified_receipt(self) -> None:
         """delivered is final, verified, and names our own id; the answer is empty."""
         fields = status("delivered")
         receipt = self.receipt(fields)
@@ -264,7 +264,7 @@ class StatusTests(SynchronousTestCase):
         )
         self.assertEqual((fields.reply.status, fields.reply.body), (204, b""))
 
-    def test_tw13_error_codes_tell_expired_from_undelivered(self) -> None:
+    def test_error_codes_tell_expired_from_undelivered(self) -> None:
         """30036 is expired; other codes are kept raw."""
         self.assertEqual(
             self.receipt(status("undelivered", "30036")).state, MessageState.EXPIRED
@@ -300,7 +300,7 @@ class StatusTests(SynchronousTestCase):
             fields = status(word)
             self.assertEqual((fields.receipts, fields.reply.status), ((), 204), word)
 
-    def test_tw15_an_unknown_word_is_kept_and_counted(self) -> None:
+    def test_an_unknown_word_is_kept_and_counted(self) -> None:
         """A new status of Twilio's does not disturb, and is not final."""
         fields = status("teleported")
         self.assertEqual(fields.reply.status, 204)
@@ -308,12 +308,12 @@ class StatusTests(SynchronousTestCase):
         self.assertIn("teleported", self.receipt(fields).error.text)
         self.assertEqual(fields.ignored, "unknown status word")
 
-    def test_tw11_a_repeat_bears_the_same_mark(self) -> None:
+    def test_a_repeat_bears_the_same_mark(self) -> None:
         """The door tells each (sid, status) once."""
         self.assertEqual(status("delivered").replay_key, status("delivered").replay_key)
         self.assertNotEqual(status("delivered").replay_key, status("sent").replay_key)
 
-    def test_tw18_what_is_not_signed_is_refused(self) -> None:
+    def test_what_is_not_signed_is_refused(self) -> None:
         """Wrong, missing or doubled signature: 403, and nothing is told."""
         for signed in ("0/KCTR6DLpKmkAf8muzZqo1nDgQ=", "", None, "é"):
             self.assertEqual(
@@ -332,7 +332,7 @@ class StatusTests(SynchronousTestCase):
         )
         self.assertIsInstance(PROVIDER.events_of(doubled, NOW), WebhookDenied)
 
-    def test_tw20_json_needs_the_hash_of_its_body(self) -> None:
+    def test_json_needs_the_hash_of_its_body(self) -> None:
         """JSON without bodySHA256 is 415; with it, URL and body are checked."""
         body = (
             b'{"MessageSid":"SM1","MessageStatus":"delivered","AccountSid":"%s"}'
@@ -368,13 +368,13 @@ class StatusTests(SynchronousTestCase):
             else:
                 self.assertEqual(self.receipt(fields).state, MessageState.DELIVERED)
 
-    def test_tw22_another_account_is_refused(self) -> None:
+    def test_another_account_is_refused(self) -> None:
         """A well-signed webhook about another AccountSid is not ours."""
         pairs = [("MessageSid", "SM1"), ("AccountSid", "AC" + "f" * 32)]
         fields = PROVIDER.events_of(webhook(WebhookKind.STATUS, pairs), NOW)
         self.assertEqual(fields, WebhookDenied(403, "another account"))
 
-    def test_tw24_shared_keys(self) -> None:
+    def test_shared_keys(self) -> None:
         """SHA-256 with the shared key; unknown algorithms and missing keys fail."""
         pairs = [
             ("MessageSid", "SM1"),
@@ -425,7 +425,7 @@ class StatusTests(SynchronousTestCase):
 
 
 class InboundTests(SynchronousTestCase):
-    def test_tw16_an_inbound_text_is_untouched_and_never_answered(self) -> None:
+    def test_an_inbound_text_is_untouched_and_never_answered(self) -> None:
         """Spaces stay; the answer is empty TwiML, since any text would be an SMS."""
         pairs = [
             ("MessageSid", "SM2"),
@@ -507,7 +507,7 @@ class PollTests(SynchronousTestCase):
                 PROVIDER.found_in(json_answer(200, messages=rows), ours), rows
             )
 
-    def test_tw23_one_broken_text_does_not_stop_the_poll(self) -> None:
+    def test_one_broken_text_does_not_stop_the_poll(self) -> None:
         """Half an emoji in one message: all of the page is told, it with octets."""
         row = (
             '{"sid":"%s","direction":"inbound","from":"+79001234567",'

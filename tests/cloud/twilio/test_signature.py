@@ -22,7 +22,7 @@ texts = st.text(max_size=30)
 
 
 class SignatureTests(SynchronousTestCase):
-    def test_tw17_every_verdict_of_the_official_validator(self) -> None:
+    def test_every_verdict_of_the_official_validator(self) -> None:
         """Each stored case; one that our own URL's fragment spoilt becomes valid."""
         cases = vectors("twilio_signature")
         self.assertGreaterEqual(len(cases), 18)

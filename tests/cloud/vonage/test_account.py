@@ -29,7 +29,7 @@ class ReportsTests(SynchronousTestCase):
         self.assertIsNone(provider.status_request(["A1"], NOW))
         self.assertIsNone(provider.search_request(message(), NOW))
 
-    def test_vm06_ids_go_as_a_list_without_dates(self) -> None:
+    def test_ids_go_as_a_list_without_dates(self) -> None:
         """A question by ids carries neither status nor dates."""
         asked = query(PROVIDER.status_request(["A1", "A2"], NOW))
         self.assertEqual(
@@ -46,7 +46,7 @@ class ReportsTests(SynchronousTestCase):
             query(messages.status_request(["u"], NOW))["product"], "MESSAGES"
         )
 
-    def test_vm06_ids_not_found_are_still_pending(self) -> None:
+    def test_ids_not_found_are_still_pending(self) -> None:
         """What the records do not hold is asked for again."""
         record = {
             "message_id": "A1",
@@ -71,7 +71,7 @@ class ReportsTests(SynchronousTestCase):
         with self.assertRaises(TheirFault):
             PROVIDER.status_of(HttpAnswer(status=500), ["A1"], NOW)
 
-    def test_vm06_a_window_is_24_hours_at_most(self) -> None:
+    def test_a_window_is_24_hours_at_most(self) -> None:
         """However old the bookmark is."""
         asked = query(PROVIDER.inbound_request("", NOW - 86401, NOW, NOW))
         self.assertEqual(asked["date_start"], "2026-02-02T12:14:24Z")

@@ -44,7 +44,7 @@ def hook(fields: Any, kind: WebhookKind = WebhookKind.STATUS) -> Any:
 
 
 class SendTests(SynchronousTestCase):
-    def test_vm01_the_body_is_exactly_this(self) -> None:
+    def test_the_body_is_exactly_this(self) -> None:
         """The JSON, the address and the credentials."""
         request = PROVIDER.request_for(draft(), NOW)
         self.assertEqual(request.url, "https://api.nexmo.com/v1/messages")
@@ -73,7 +73,7 @@ class SendTests(SynchronousTestCase):
         self.assertEqual(plain["sms"], {"encoding_type": "text"})
         self.assertNotIn("webhook_url", plain)
 
-    def test_vm01_an_application_sends_a_bearer_token(self) -> None:
+    def test_an_application_sends_a_bearer_token(self) -> None:
         """With an application's key there is a token, and it is not shown."""
 
         class Tokens(ApplicationTokens):
@@ -92,12 +92,12 @@ class SendTests(SynchronousTestCase):
 
 
 class OutcomeTests(SynchronousTestCase):
-    def test_vm02_accepted(self) -> None:
+    def test_accepted(self) -> None:
         """202 names one id for the whole message."""
         outcome = PROVIDER.outcome_of(json_answer(202, message_uuid=UUID), NOW)
         self.assertEqual(outcome, Accepted(provider_ids=(UUID,), segments=0))
 
-    def test_vm02_refused(self) -> None:
+    def test_refused(self) -> None:
         """401 and 402 are the account's, 422 the message's, 429 the pace's."""
         problem = {
             "type": "https://example.org/x",
@@ -129,7 +129,7 @@ class OutcomeTests(SynchronousTestCase):
             assert isinstance(outcome, Refused)
             self.assertEqual(outcome.scope, Scope.SENDER, problem)
 
-    def test_vm02_unsure(self) -> None:
+    def test_unsure(self) -> None:
         """A server error, or a 202 that names nothing."""
         for answer in (
             json_answer(500, title="x"),
@@ -157,7 +157,7 @@ class StatusTests(SynchronousTestCase):
         assert isinstance(fields, WebhookContent)
         return fields.receipts[0]
 
-    def test_vm03_statuses(self) -> None:
+    def test_statuses(self) -> None:
         """rejected with 1360 is expired; the others by their word."""
         error = {"type": "x", "title": "1360", "detail": "TTL was exceeded"}
         self.assertEqual(

@@ -30,7 +30,7 @@ JWT = vectors("vonage_messages_jwt")
 
 
 class SmsSignatureTests(SynchronousTestCase):
-    def test_vs12_every_verdict_of_the_vectors(self) -> None:
+    def test_every_verdict_of_the_vectors(self) -> None:
         """All five methods, `sig` in upper or lower case."""
         cases = vectors("vonage_sms_signature")
         self.assertEqual(len(cases), 5)
@@ -43,7 +43,7 @@ class SmsSignatureTests(SynchronousTestCase):
                     method,
                 )
 
-    def test_vs12_missing_empty_and_foreign_signatures(self) -> None:
+    def test_missing_empty_and_foreign_signatures(self) -> None:
         """Whatever `sig` holds, the verdict is no, and never an exception."""
         fields = dict(vectors("vonage_sms_signature")[4]["params"])
         secret = vectors("vonage_sms_signature")[4]["secret"]
@@ -52,7 +52,7 @@ class SmsSignatureTests(SynchronousTestCase):
         del fields["sig"]
         self.assertFalse(is_signed(fields, secret, "md5hash"))
 
-    def test_vs14_every_field_is_signed(self) -> None:
+    def test_every_field_is_signed(self) -> None:
         """A field that was added spoils the signature; & and = in values do not."""
         for case in vectors("vonage_sms_signature"):
             fields, secret, method = case["params"], case["secret"], case["method"]
@@ -60,8 +60,8 @@ class SmsSignatureTests(SynchronousTestCase):
             self.assertIn("&", fields["client-ref"])
             self.assertTrue(is_signed(fields, secret, method))
 
-    def test_vs13_the_time_of_a_call(self) -> None:
-        """Digits, and nothing else (field report A9)."""
+    def test_the_time_of_a_call(self) -> None:
+        """Digits, and nothing else."""
         self.assertEqual(unix_time("1770120865"), 1770120865.0)
         for bad in ("", None, "1e9", "٣", "9" * 40):
             self.assertIsNone(unix_time(bad), bad)
@@ -98,11 +98,10 @@ class TokenTests(SynchronousTestCase):
         )
         return VonageMessages(settings, "ch").events_of(hook, float(JWT["now"]))
 
-    def test_vm04_every_verdict_of_the_vectors(self) -> None:
+    def test_every_verdict_of_the_vectors(self) -> None:
         """A good token is believed; every other one is 401.
 
-        But one of an hour ago is a repeat, for Vonage repeats for a day (field
-        report A9).
+        But one of an hour ago is a repeat, for Vonage repeats for a day.
         """
         self.assertGreaterEqual(len(JWT["cases"]), 7)
         self.assertIn("iat one hour old", [case["name"] for case in JWT["cases"]])
@@ -114,8 +113,8 @@ class TokenTests(SynchronousTestCase):
                 assert isinstance(answer, WebhookDenied), case["name"]
                 self.assertEqual(answer.status, 401, case["name"])
 
-    def test_vm04_a_token_is_good_for_as_long_as_vonage_repeats(self) -> None:
-        """25 hours back, an hour ahead, or what the setting says (field report A9)."""
+    def test_a_token_is_good_for_as_long_as_vonage_repeats(self) -> None:
+        """25 hours back, an hour ahead, or what the setting says."""
         body = JWT["body"]
         for age_s, changes, good in (
             (90_000, {}, True),
@@ -136,11 +135,11 @@ class TokenTests(SynchronousTestCase):
                 answer, WebhookContent if good else WebhookDenied, age_s
             )
 
-    def test_vm04_a_missing_token_asks_vonage_to_come_again(self) -> None:
+    def test_a_missing_token_asks_vonage_to_come_again(self) -> None:
         """Vonage says that it may send an unsigned call by a fault: 503."""
         self.assertEqual(self.answer(None), WebhookDenied(503, "no token"))
 
-    def test_vm04_other_ways_to_be_wrong(self) -> None:
+    def test_other_ways_to_be_wrong(self) -> None:
         """Another secret, another account, no hash, alg none: 401."""
         claims = {
             "iat": JWT["now"],
@@ -169,7 +168,7 @@ class TokenTests(SynchronousTestCase):
         self.assertIsInstance(self.answer(f"Bearer {good}"), WebhookContent)
         self.assertIsInstance(self.answer(f"bearer {good}"), WebhookContent)
 
-    def test_vm05_a_token_is_for_one_body(self) -> None:
+    def test_a_token_is_for_one_body(self) -> None:
         """With another body it is 401; with the same it bears the same mark."""
         good = JWT["cases"][0]["authorization"]
         first, second = self.answer(good), self.answer(good)
@@ -184,7 +183,7 @@ class TokenTests(SynchronousTestCase):
         with self.assertRaises(TheirFault):
             webhook_claims(f"Bearer {word}", b"{}", "secret", NOW, 90_000.0)
 
-    def test_vm07_our_own_tokens(self) -> None:
+    def test_our_own_tokens(self) -> None:
         """RS256, fifteen minutes at most, backdated 30 s, renewed a minute early."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(

@@ -102,7 +102,7 @@ DLR = {
 
 
 class SendTests(SynchronousTestCase):
-    def test_vs01_a_text(self) -> None:
+    def test_a_text(self) -> None:
         """The form, the address and the credentials; no plus anywhere."""
         request = PROVIDER.request_for(draft(), NOW)
         self.assertEqual(
@@ -124,12 +124,12 @@ class SendTests(SynchronousTestCase):
             },
         )
 
-    def test_vs02_unicode_is_said_by_us(self) -> None:
+    def test_unicode_is_said_by_us(self) -> None:
         """What is not GSM would arrive as question marks otherwise."""
         fields = form(draft(text="Привет", unicode=True))
         self.assertEqual((fields["type"], fields["text"]), ("unicode", "Привет"))
 
-    def test_vs03_a_short_validity_is_raised(self) -> None:
+    def test_a_short_validity_is_raised(self) -> None:
         """Ten seconds become Vonage's least, in milliseconds."""
         self.assertEqual(
             form(draft(message=message(expires_at=NOW + 10)))["ttl"], "20000"
@@ -171,7 +171,7 @@ class OutcomeTests(SynchronousTestCase):
         fields = {"message-count": str(len(entries)), "messages": list(entries)}
         return PROVIDER.outcome_of(json_answer(200, **fields), NOW)
 
-    def test_vs05_two_segments(self) -> None:
+    def test_two_segments(self) -> None:
         """Two ids; the price is summed exactly, the balance is the last one."""
         entries = [
             {
@@ -199,13 +199,13 @@ class OutcomeTests(SynchronousTestCase):
         )
         assert isinstance(outcome, Uncertain)
         self.assertEqual((outcome.provider_ids, outcome.segments), (("A1",), 2))
-        # the rest cannot be sent alone (field report A1)
+        # the rest cannot be sent alone
         assert outcome.progress is not None
         self.assertEqual(
             (outcome.progress.ids, outcome.progress.form), (("A1", None), "")
         )
 
-    def test_vs07_throttling_says_how_long(self) -> None:
+    def test_throttling_says_how_long(self) -> None:
         """The text may tell milliseconds; else a second."""
         text = "Throughput Rate Exceeded - please wait [ 250 ] and retry"
         for given, pause_s in ((text, 0.25), ("Throttled", 1.0)):
@@ -214,7 +214,7 @@ class OutcomeTests(SynchronousTestCase):
             self.assertTrue(outcome.throttled)
             self.assertEqual(outcome.retry_after_s, pause_s)
 
-    def test_vs08_statuses(self) -> None:
+    def test_statuses(self) -> None:
         """4, 9 and 23 are the account's, 7 the message's."""
         for code in ("4", "9", "23"):
             outcome = self.outcome({"status": code, "error-text": "no"})
@@ -226,7 +226,7 @@ class OutcomeTests(SynchronousTestCase):
             (outcome.scope, outcome.error.code), (Scope.MESSAGE, "vonage:7")
         )
 
-    def test_vs08_what_says_nothing_is_unsure(self) -> None:
+    def test_what_says_nothing_is_unsure(self) -> None:
         """HTTP 200 with HTML, with no entries, or cut."""
         for body in (b"<html>", b'{"messages": []}', b"\xff", b"[]"):
             answer = HttpAnswer(status=200, body=body)
@@ -265,7 +265,7 @@ class OutcomeTests(SynchronousTestCase):
 
 
 class StatusTests(SynchronousTestCase):
-    def test_vs09_three_shapes_tell_the_same(self) -> None:
+    def test_three_shapes_tell_the_same(self) -> None:
         """GET, form POST and JSON POST give equal receipts."""
         fields = [
             PROVIDER.events_of(hook(signed(DLR), shape), NOW)
@@ -281,7 +281,7 @@ class StatusTests(SynchronousTestCase):
         self.assertIn("scts=2001011400", receipt.raw)
         self.assertTrue(receipt.verified)
 
-    def test_vs10_each_segment_has_a_receipt(self) -> None:
+    def test_each_segment_has_a_receipt(self) -> None:
         """The ids tell the segments apart; a failed one says why."""
         one = PROVIDER.events_of(hook(signed(DLR)), NOW)
         two = PROVIDER.events_of(
@@ -295,8 +295,8 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(second.state, MessageState.UNDELIVERED)
         self.assertEqual(second.error.code, "vonage:8")
 
-    def test_vs13_old_calls_are_refused(self) -> None:
-        """A right signature of more than 25 hours ago is 401 (field report A9)."""
+    def test_old_calls_are_refused(self) -> None:
+        """A right signature of more than 25 hours ago is 401."""
         old = signed(DLR, timestamp=str(int(NOW) - 90_001))
         why = "timestamp: signed 90001 s ago, webhook_age allows 90000 s"
         self.assertEqual(PROVIDER.events_of(hook(old), NOW), WebhookDenied(401, why))
@@ -332,14 +332,14 @@ class StatusTests(SynchronousTestCase):
             found = None if receipt.error is None else receipt.error.code
             self.assertEqual((word, receipt.state, found), (word, state, code))
 
-    def test_vs12_bad_signatures_are_401(self) -> None:
+    def test_bad_signatures_are_401(self) -> None:
         """Missing, empty and foreign `sig`."""
         fields = signed(DLR)
         for sig in ("", "é", "0"):
             answer = PROVIDER.events_of(hook({**fields, "sig": sig}), NOW)
             self.assertEqual(answer, WebhookDenied(401, "signature"))
 
-    def test_vs15_another_account_is_403(self) -> None:
+    def test_another_account_is_403(self) -> None:
         """A well-signed call with another api-key."""
         fields = signed(DLR, **{"api-key": "other123"})
         self.assertEqual(
@@ -380,7 +380,7 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual(inbound.account, PROVIDER.account)
         return inbound
 
-    def test_vs14_a_text_with_signs_in_it(self) -> None:
+    def test_a_text_with_signs_in_it(self) -> None:
         """& and = in a text are signed as underscores and arrive as they are."""
         inbound = self.inbound()
         self.assertEqual(inbound.text, " a&b=c ")
@@ -388,7 +388,7 @@ class InboundTests(SynchronousTestCase):
         self.assertIsNone(inbound.part)
 
     def test_the_header_of_a_binary_sms(self) -> None:
-        """Ports and place are read of it; what is none is left (field report A15)."""
+        """Ports and place are read of it; what is none is left."""
         binary = {"type": "binary", "data": "6869"}
         one = self.inbound(**binary, udh="0605040b8423f0")
         self.assertEqual(
@@ -401,7 +401,7 @@ class InboundTests(SynchronousTestCase):
             one = self.inbound(**binary, udh=udh)
             self.assertEqual((one.udh, one.dest_port, one.part), (None, None, None))
 
-    def test_vs11_segments_go_up_one_by_one(self) -> None:
+    def test_segments_go_up_one_by_one(self) -> None:
         """Reference, total and number go with each; the journal joins them."""
         part = self.inbound(
             **{

@@ -99,7 +99,7 @@ class TlvAccessTests(SynchronousTestCase):
 
 
 class ReprTests(SynchronousTestCase):
-    def test_g56_no_password_and_no_control_octets(self) -> None:
+    def test_no_password_and_no_control_octets(self) -> None:
         """Neither reaches a log; what differs from the default does."""
         bind = pdus.BindTransceiver(
             system_id="es\nme", password="hush", sequence_number=4

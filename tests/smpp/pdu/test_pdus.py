@@ -146,7 +146,7 @@ class StrictTests(SynchronousTestCase):
             "message_state", str(self.assertRaises(OurFault, pdus.encode, pdu))
         )
 
-    def test_g42_the_longest_short_message(self) -> None:
+    def test_the_longest_short_message(self) -> None:
         """254 octets are written, 255 never; nor both fields."""
         octets = pdus.encode(pdus.SubmitSm(short_message=bytes(254)))
         self.assertEqual(len(octets), 16 + 16 + 1 + 254)
@@ -169,7 +169,7 @@ class StrictTests(SynchronousTestCase):
         error = self.assertRaises(OurFault, pdus.encode, pdu)
         self.assertIn("submit_multi.dest_address [1].dl_name has 21", str(error))
 
-    def test_g45_the_response_to_a_receipt_has_an_empty_string(self) -> None:
+    def test_the_response_to_a_receipt_has_an_empty_string(self) -> None:
         """deliver_sm_resp: one octet of body on success, none with an error."""
         self.assertEqual(pdus.encode(pdus.DeliverSmResp())[16:], b"\0")
         self.assertEqual(pdus.encode(pdus.DeliverSmResp(command_status=0x64))[16:], b"")
@@ -182,7 +182,7 @@ class StrictTests(SynchronousTestCase):
         self.assertEqual(pdus.encode(pdu)[16:].hex(), "00" + "0425000101")
         self.assertEqual(pdus.decode(pdus.encode(pdu)), pdu)
 
-    def test_g05_nothing_of_34_is_written_as_33(self) -> None:
+    def test_nothing_of_34_is_written_as_33(self) -> None:
         """No TLV, data_sm, alert_notification or outbind."""
         for pdu in (
             pdus.SubmitSm(tlvs=((0x1403, b"x"),)),
