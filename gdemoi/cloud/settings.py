@@ -72,7 +72,7 @@ class CloudSettings:
     receipts: str = key(
         choice("webhook", "poll", "none"),
         default="webhook",
-        doc="how the fate of messages is learnt",
+        doc="how the outcome of messages is learnt",
     )
     inbound: str = key(
         choice("webhook", "poll", "none"),

@@ -1,7 +1,7 @@
 """What a channel cannot carry unchanged: the checks that all encoders share.
 
 An encoder raises `Unfit` where it meets such a thing, and `refusing` makes a value of
-it at its door: to callers the fate of a message is never an exception.
+it on arrival: to callers what becomes of a message is never an exception.
 """
 
 from __future__ import annotations

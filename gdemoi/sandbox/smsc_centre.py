@@ -181,7 +181,7 @@ class Smsc:
 
     def follow(self, taken: SmscMessage, how: SmscPersonality) -> None:
         """Let a message reach its end: receipts, and the device's answer."""
-        stat, err = how.fate_of(taken.pdu.destination_addr)
+        stat, err = how.final_state_of(taken.pdu.destination_addr)
         if taken.pdu.registered_delivery & _REPORT and how.receipts != "none":
             if how.intermediate:
                 self._report(taken, how, "ENROUTE", "000")

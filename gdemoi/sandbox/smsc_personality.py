@@ -80,7 +80,7 @@ class SmscPersonality:
                 return refusal.command_status
         return 0
 
-    def fate_of(self, to: str) -> tuple[str, str]:
+    def final_state_of(self, to: str) -> tuple[str, str]:
         """Return the stat and err of a message's receipt."""
         for failure in self.fail:
             if fnmatchcase(to, failure.pattern):

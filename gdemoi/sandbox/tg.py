@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gdemoi.ini import boolean, choice, duration, integer, key, secret, text
-from gdemoi.sandbox.tg_box import FATES, BoxPort, TgBox, TgSendDone, tracker
+from gdemoi.sandbox.tg_box import BEHAVIOURS, BoxPort, TgBox, TgSendDone, tracker
 from gdemoi.sandbox.tg_dialects import DIALECTS
 from gdemoi.sandbox.trackers import TRACKERS, TrackerPark
 
@@ -42,7 +42,7 @@ class SandboxTgSettings:
         choice(*DIALECTS), default="2019", doc="the firmware whose words it uses"
     )
     result: str = key(
-        choice(*FATES), default="ok", doc="what becomes of the SMS it is given"
+        choice(*BEHAVIOURS), default="ok", doc="what becomes of the SMS it is given"
     )
     result_after_s: float = key(
         duration, default=3.0, doc="from the command to the result"

@@ -2,7 +2,7 @@
 
 Knows what commands do and what a device prints for them, and what goes on the air;
 `tg` puts it on a connection.  What is to go wrong is said with `plan` (the next
-SMS) or `usual` (all others), in the words of `FATES`.
+SMS) or `usual` (all others), in the words of `BEHAVIOURS`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gdemoi.sandbox.trackers import TrackerPark
 from gdemoi.text import gsm7, segments
 
 # What may become of an SMS:
-FATES: Final = (
+BEHAVIOURS: Final = (
     "ok",  # taken, sent, Status: 1
     "failed",  # taken, not sent, Status: 0
     "none",  # sent, but no result is ever told
@@ -51,7 +51,9 @@ _RESULTS: Final = {
     "error-sent": "1",
 }
 # what is said of an SMS is true
-HONEST: Final = tuple(fate for fate in FATES if not fate.endswith("-sent"))
+TRUTHFUL_BEHAVIOURS: Final = tuple(
+    behaviour for behaviour in BEHAVIOURS if not behaviour.endswith("-sent")
+)
 
 _send_sms = re.compile(
     r'gsm send sms (\d+) (\S+) (?:"(.*)"|(\S+))(?: +(\S+))? *', re.DOTALL
@@ -317,28 +319,30 @@ class TgBox:
         self, span: int, to: str, written: str, sms_id: str | None, command: str
     ) -> TgSendDone:
         port = self.ports.get(span - 1)
-        fate = self.plan.popleft() if self.plan else self.usual
-        if port is None or not port.powered or fate == "no-gsm":
+        behaviour = self.plan.popleft() if self.plan else self.usual
+        if port is None or not port.powered or behaviour == "no-gsm":
             return TgSendDone(self._no_gsm(span))
-        if fate == "denied":
+        if behaviour == "denied":
             return TgSendDone(error="Permission denied")
-        if fate == "command-failed":
+        if behaviour == "command-failed":
             return TgSendDone(f"Command '{command}' failed.\n")
-        if fate == "cut-before":
+        if behaviour == "cut-before":
             return TgSendDone(cut=True)
         if not self.plus_is_blank:
             written = written.replace("+", "%2B")
         text = unquote_plus(written)
-        if fate in _ON_AIR:
+        if behaviour in _ON_AIR:
             self._on_air(port, to, text, sms_id or "")
-        self._plan_results(fate, sms_id or "(null)")
-        if fate == "error-sent":
+        self._plan_results(behaviour, sms_id or "(null)")
+        if behaviour == "error-sent":
             return TgSendDone(error="Out of order")
-        return TgSendDone(None if fate == "silent" else "", cut=fate == "cut-after")
+        return TgSendDone(
+            None if behaviour == "silent" else "", cut=behaviour == "cut-after"
+        )
 
-    def _plan_results(self, fate: str, sms_id: str) -> None:
-        after_s = self.late_s if fate == "late" else self.result_s
-        for number, status in enumerate(_RESULTS.get(fate, ""), 1):
+    def _plan_results(self, behaviour: str, sms_id: str) -> None:
+        after_s = self.late_s if behaviour == "late" else self.result_s
+        for number, status in enumerate(_RESULTS.get(behaviour, ""), 1):
             self.later(number * after_s, partial(self._result, sms_id, status))
 
     def _on_air(self, port: BoxPort, to: str, text: str, sms_id: str) -> None:

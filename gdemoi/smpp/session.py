@@ -157,7 +157,7 @@ class EsmeSession:
     def submit(self, octets: bytes, context: Any, now: float) -> int:
         """Send an encoded request under a number of this session; return it.
 
-        Its fate is told with `context`, exactly once.
+        Its outcome is reported with `context`, exactly once.
         """
         command_id = int.from_bytes(octets[4:8], "big")
         if command_id not in self._may_submit:

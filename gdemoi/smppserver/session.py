@@ -4,7 +4,7 @@ Theory of operation (SMPP 3.4 §2).  A session begins OPEN, on a fresh connectio
 bind comes up as `BindRequested` and is answered by `accept_bind` or `refuse_bind`;
 requests of a bound client come up as `Requested`, and the holder answers each with
 `answer`, in any order.  `deliver` sends a deliver_sm, at most `deliver_window` of them
-without an answer; its fate is told once, as `ResponseReceived` or `ResponseMissing`.
+without an answer; its outcome comes once, `ResponseReceived` or `ResponseMissing`.
 The session ends by the client's unbind (all that is open is answered first), by ours,
 or by `SessionEnded` for a reason.  After `SessionEnded` nothing happens.
 

@@ -192,12 +192,12 @@ class PropertyTests(SynchronousTestCase):
                 now += 6
                 reported += session.tick(now)
         reported += session.lost("the end")
-        fates = [
+        outcomes = [
             one.context
             for one in reported
             if isinstance(one, ResponseReceived | ResponseMissing)
         ]
-        self.assertEqual(sorted(fates), list(range(submitted)))
+        self.assertEqual(sorted(outcomes), list(range(submitted)))
 
     def test_bound_is_told_once(self) -> None:
         """A second bind answer is nothing to us."""

@@ -19,7 +19,7 @@ from gdemoi.message import (
     Scope,
     Uncertain,
 )
-from gdemoi.sandbox.tg_box import HONEST
+from gdemoi.sandbox.tg_box import TRUTHFUL_BEHAVIOURS
 from gdemoi.sandbox.tg_dialects import DIALECTS
 from gdemoi.yeastar.channel import KIND
 from gdemoi.yeastar.encoded import TgEncodedMessage
@@ -92,9 +92,9 @@ class SendingTests(ChannelCase):
 
     def test_cut_in_mid_send(self) -> None:
         """A cut line is unsure, whether or not the SMS had left by then."""
-        for fate, sent in (("cut-before", 0), ("cut-after", 1)):
+        for behaviour, sent in (("cut-before", 0), ("cut-after", 1)):
             rig = self.rig().up()
-            rig.box.plan.append(fate)
+            rig.box.plan.append(behaviour)
             outcomes = rig.submit()
             rig.later(1.0)
             (unsure,) = outcomes
@@ -119,7 +119,7 @@ class SendingTests(ChannelCase):
 
     def test_what_the_device_never_speaks_of_is_told_to_be_unanswered(self) -> None:
         """No result, or no answer at all; not what a good connection's end cut off."""
-        for fates, unanswered in (
+        for behaviours, unanswered in (
             (["none"], True),
             (["silent"], True),
             (["cut-after"], True),
@@ -127,20 +127,20 @@ class SendingTests(ChannelCase):
             (["odd"], False),
         ):
             rig = self.rig(2).up()
-            rig.box.plan.extend(fates)
-            for number in range(len(fates)):
+            rig.box.plan.extend(behaviours)
+            for number in range(len(behaviours)):
                 outcomes = rig.submit(message_id=f"m{number}")
                 rig.later(20.0)
             rig.later(60.0)
             (unsure,) = outcomes
             assert isinstance(unsure, Uncertain)
-            self.assertEqual(unsure.unanswered, unanswered, fates)
+            self.assertEqual(unsure.unanswered, unanswered, behaviours)
 
     def test_results_that_contradict_a_refusal(self) -> None:
         """Status 0 or an error, then Status 1: it is out, and not tried again."""
-        for fate in ("failed-sent", "error-sent"):
+        for behaviour in ("failed-sent", "error-sent"):
             rig = self.rig().up()
-            rig.box.plan.append(fate)
+            rig.box.plan.append(behaviour)
             outcomes = rig.submit()
             rig.later(10.0)
             self.assertIsInstance(outcomes[0], Refused)
@@ -268,9 +268,9 @@ class SendingTests(ChannelCase):
     def test_split_notification_after_a_restart(self) -> None:
         """A channel made anew goes on where the other stood."""
         text = "Слово за словом. " * 6
-        for fate, kind in (("failed", Refused), ("silent", Uncertain)):
+        for behaviour, kind in (("failed", Refused), ("silent", Uncertain)):
             rig = self.rig(max_line=300).up()
-            rig.box.plan.extend(["ok", fate])
+            rig.box.plan.extend(["ok", behaviour])
             outcomes = rig.submit(text, class_=MessageClass.NOTIFICATION)
             rig.later(400.0)
             (outcome,) = outcomes
@@ -349,22 +349,22 @@ class SendingTests(ChannelCase):
 
 class FatesTests(ChannelCase):
     @given(
-        st.lists(st.sampled_from(HONEST), min_size=1, max_size=8),
+        st.lists(st.sampled_from(TRUTHFUL_BEHAVIOURS), min_size=1, max_size=8),
         st.lists(st.floats(0.0, 20.0), max_size=3),
         st.sampled_from(sorted(DIALECTS)),
     )
     @settings(max_examples=40)
     def test_what_is_said_of_an_sms_is_true(
-        self, fates: list[str], cuts: list[float], dialect: str
+        self, behaviours: list[str], cuts: list[float], dialect: str
     ) -> None:
         """Accepted was sent once, refused was not sent, nothing was sent twice.
 
         Whatever the device does with each SMS, and whenever the line is cut.
         """
         rig = Rig(ports=2, dialect=dialect).up()
-        rig.box.plan.extend(fates)
+        rig.box.plan.extend(behaviours)
         outcomes = {}
-        for number in range(len(fates)):
+        for number in range(len(behaviours)):
             outcomes[f"text {number}"] = rig.submit(f"text {number}", f"m{number}")
             if cuts:
                 rig.later(cuts.pop())

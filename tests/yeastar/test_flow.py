@@ -71,9 +71,9 @@ class FlowTests(SynchronousTestCase):
 
     def test_a_link_cut_in_mid_send(self) -> None:
         """Uncertain, and not a second SMS, sent or not by then."""
-        for fate, on_air in (("cut-before", 0), ("cut-after", 1)):
+        for behaviour, on_air in (("cut-before", 0), ("cut-after", 1)):
             rig = self.build()
-            rig.box.plan.append(fate)
+            rig.box.plan.append(behaviour)
             self.accept("m1")
             rig.later(300.0)
             self.assertEqual(self.states("m1"), ["accepted", "uncertain"])
