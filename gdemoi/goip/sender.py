@@ -285,7 +285,7 @@ class GoipSender:
                 if sms_no is not None:
                     provider_id = line.sent.note(sms_no, job.to, now).provider_id
             case SmsNotSent():
-                self._penalise(line, result, now)
+                self._back_off_after(line, result, now)
             case SmsUncertain(why):
                 unmatched = self.unsure.adopt(line.name, job.to, attempt.began_at)
                 if unmatched is not None:
@@ -308,7 +308,7 @@ class GoipSender:
         line.next_at = now
         return []
 
-    def _penalise(self, line: Line, result: SmsNotSent, now: float) -> None:
+    def _back_off_after(self, line: Line, result: SmsNotSent, now: float) -> None:
         pause_s = result.suspend_s
         if result.logged_out:
             line.gsm_status = "LOGOUT"

@@ -185,8 +185,8 @@ class Api:
         query = QueryParameters(request, ("limit", "cursor"))
         limit, after = query.limit(), query.text("cursor")
         found, cursor = await self._gateway.trackers(limit, after)
-        told = [tracker_json(number, setting) for number, setting in found]
-        return answer(request, {"trackers": told, "cursor": cursor})
+        reported = [tracker_json(number, setting) for number, setting in found]
+        return answer(request, {"trackers": reported, "cursor": cursor})
 
     @app.route("/v1/trackers/<number>", methods=["GET"])
     def tracker(self, request: IRequest, number: str) -> bytes:
@@ -342,8 +342,8 @@ class Api:
         reasons = list(self._gateway.unready_reasons())
         if not reasons:
             return answer(request, {"status": "ready", "reasons": []})
-        told = {"status": "unready", "reason": reasons[0], "reasons": reasons}
-        return answer(request, told, 503)
+        reported = {"status": "unready", "reason": reasons[0], "reasons": reasons}
+        return answer(request, reported, 503)
 
     @app.route("/openapi.json", methods=["GET"])
     def openapi(self, request: IRequest) -> bytes:

@@ -156,13 +156,13 @@ _Kinds = Mapping[str, str]
 
 
 def _build() -> Metric:
-    told = {
+    reported = {
         "version": version("gdemoi"),
         "python": platform.python_version(),
         "twisted": version("twisted"),
     }
     family = InfoMetricFamily("gdemoi_build", "Which program this is")
-    family.add_metric([], told)
+    family.add_metric([], reported)
     return family
 
 

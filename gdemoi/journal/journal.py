@@ -281,8 +281,8 @@ class Journal:
             self._tail.extend(done.events)
             self._last_seq = done.events[-1].seq
         if done.steps:
-            for told in self._step_listeners:
-                told(done.steps)
+            for listener in self._step_listeners:
+                listener(done.steps)
         for deferred, answer in done.answers:
             deferred.callback(answer)
         if done.events:
@@ -497,12 +497,12 @@ class Journal:
         """Call `listener(last seq)` on the reactor thread after commits with events."""
         self._listeners.append(listener)
 
-    def on_steps(self, told: Callable[[Sequence[Step]], None]) -> None:
-        """Call `told` on the reactor thread after commits, with what they recorded.
+    def on_steps(self, listener: Callable[[Sequence[Step]], None]) -> None:
+        """Call `listener` on the reactor thread after commits, with what they recorded.
 
-        Only while `want_steps` says so.  `told` must not raise.
+        Only while `want_steps` says so.  `listener` must not raise.
         """
-        self._step_listeners.append(told)
+        self._step_listeners.append(listener)
 
     def want_steps(self, wanted: bool) -> None:
         """Keep the steps of messages for listeners from now on, or no longer."""

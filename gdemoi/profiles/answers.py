@@ -155,8 +155,8 @@ def find(
         key=lambda one: (not one.reachable, not one.in_flight(now), one.left_at),
     )
     copy = text[:LONGEST].rstrip(_TAIL)
-    mended = copy.translate(_REPAIRED)
-    copies = [copy] if mended == copy else [copy, mended]
+    corrected = copy.translate(_REPAIRED)
+    copies = [copy] if corrected == copy else [copy, corrected]
     for one in copies:
         found, over = _by_pattern(one, ranked, now)
         if found is not None and one is not copy:

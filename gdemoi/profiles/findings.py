@@ -84,10 +84,10 @@ def _explained(profile: Profile, command: Command) -> Iterator[Finding]:
     elif rules.password and not command.caught.get(rules.password):
         what = "there is no password, and this family has one in each command"
         yield Finding("password_missing", what)
-    told: set[str] = set()
+    reported: set[str] = set()
     for check in profile.checks:
-        if check.code not in told and check.when.fullmatch(text[:1600]) is not None:
-            told.add(check.code)
+        if check.code not in reported and check.when.fullmatch(text[:1600]) is not None:
+            reported.add(check.code)
             yield Finding(check.code, check.text)
 
 
@@ -98,8 +98,8 @@ def _blanks(profile: Profile, text: str) -> Iterator[Finding]:
     found = text.count(" ", 0, run)
     if text[:run] == " " * expected:
         return
-    mended = " " * expected + text[run:]
-    if profile.read(mended).fits:
+    corrected = " " * expected + text[run:]
+    if profile.read(corrected).fits:
         what = (
             f"without login and password {_blanks_in_words(expected)} come first;"
             f" there are {found}"

@@ -189,8 +189,8 @@ class Profile:
         if command.fits:
             return self._spans(command, 0)
         run = leading(text)
-        mended = " " * self.file.command.leading_spaces + text[run:]
-        command = self.read(mended)
+        corrected = " " * self.file.command.leading_spaces + text[run:]
+        command = self.read(corrected)
         # a word that is no known verb may be the password
         if self.known_verbs and self.knows(command):
             return self._spans(command, run - self.file.command.leading_spaces)

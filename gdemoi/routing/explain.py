@@ -88,8 +88,8 @@ def explain(
             else Error("gateway:no_route", "no route leads anywhere for this message")
         )
     if answer["error"] is None and looked_at and looked_at["tracker"]["refused"]:
-        told = looked_at["tracker"]
-        why = f"{told['profile']}: {told['refused']}"
+        tracker = looked_at["tracker"]
+        why = f"{tracker['profile']}: {tracker['refused']}"
         answer["error"] = _error(Error(CHECKED, why))
     return answer
 
@@ -102,14 +102,14 @@ def _looked_at(
         return {}
     found = trackers.found(choice, message)
     wrong = [one.code for one in found if one.code in choice.refused]
-    told = {
+    tracker = {
         "profile": choice.profile.name,
         "sure": str(choice.profile.file.sure),
         "by": choice.by,
         "findings": msgspec.to_builtins(found),
         "refused": ", ".join(wrong) or None,
     }
-    return {"tracker": told}
+    return {"tracker": tracker}
 
 
 def _encoding(prepared: Any, message: Outbound) -> dict[str, Any]:

@@ -244,8 +244,8 @@ class Demo:
             taken = self.call("POST", "/v1/messages", message)
             self.console.print(Text.assemble(("→ ", "cyan"), repr(text)))
             for one in taken["findings"]:
-                told = f"  {one['code']}: {one['text']}"
-                self.console.print(Text(told, style="yellow"))
+                problem = f"  {one['code']}: {one['text']}"
+                self.console.print(Text(problem, style="yellow"))
             answer = self.answer_of(TRACKER, ANSWER_LIMIT_S)
             if answer is None:
                 self.console.print(Text("  no answer", style="yellow"))

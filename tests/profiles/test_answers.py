@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.profiles.answers import Answer, By, may_answer, tracker_of
 from gdemoi.profiles.format import AnswerState
-from tests.profiles.house import LIBRARY, answer, profile, sent
+from tests.profiles.builders import LIBRARY, answer, profile, sent
 
 GLM = "AT+GTGLM=gl300,1,1,2,13813888888,13913999999,,,,,{}$"
 ACK = "+ACK:GTGLM,1A0102,135790246811220,,{},20101029085505,0025$"

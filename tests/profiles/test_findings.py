@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Finding
 from gdemoi.profiles.findings import CODES, findings
-from tests.profiles.house import HEAD, LIBRARY, codes, found, mine, profile
+from tests.profiles.builders import HEAD, LIBRARY, codes, found, mine, profile
 
 
 class FindingTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.profiles.format import BadProfile, read
 from gdemoi.profiles.profile import load
 from gdemoi.profiles.proofs import tried, unproved
-from tests.profiles.house import FORM, HEAD, LIBRARY, mine
+from tests.profiles.builders import FORM, HEAD, LIBRARY, mine
 
 ROOT = Path(__file__).resolve().parents[2]
 

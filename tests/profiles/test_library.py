@@ -1,4 +1,4 @@
-"""The profiles of the house: each is whole, graded, and proved by its examples."""
+"""The profiles of gdemoi: each is whole, graded, and proved by its examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gdemoi.profiles.format import Grade
 from gdemoi.profiles.library import Library, built_in_names
 from gdemoi.profiles.proofs import tried, unproved
-from tests.profiles.house import HEAD, LIBRARY, mine, profile
+from tests.profiles.builders import HEAD, LIBRARY, mine, profile
 
 # Every family of which a document, or another's code, was read.
 FAMILIES = {

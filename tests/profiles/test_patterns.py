@@ -16,7 +16,7 @@ from gdemoi.profiles.patterns import (
     compiled,
     group_source,
 )
-from tests.profiles.house import LIBRARY, mine
+from tests.profiles.builders import LIBRARY, mine
 
 # what takes years, or hours, on a text of 1,600 characters
 ENDLESS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.profiles.profile import MASK
-from tests.profiles.house import LIBRARY, mine, profile
+from tests.profiles.builders import LIBRARY, mine, profile
 
 
 class ReadingTests(SynchronousTestCase):

@@ -15,7 +15,7 @@ from gdemoi.smpp.pdu.headers import PduFramer
 from gdemoi.smpp.pdu.pdus import BindTransceiver, Unbind
 from tests.peers.certificates import self_signed
 from tests.service.test_assembly import A, ServiceTestCase
-from tests.smppserver.house import submit
+from tests.smppserver.rig import submit
 from tests.watch import Watch
 
 DOOR = "[smpp-server:main]\nlisten = tcp:0:interface=127.0.0.1\n"

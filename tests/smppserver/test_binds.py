@@ -18,7 +18,7 @@ from gdemoi.smppserver.settings import (
     SmppServerSettings,
     networks,
 )
-from tests.smppserver.house import DoorTestCase, submit
+from tests.smppserver.rig import DoorTestCase, submit
 
 BINDS = (BindTransmitter, BindReceiver, BindTransceiver)
 

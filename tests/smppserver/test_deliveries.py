@@ -12,7 +12,7 @@ from gdemoi.smpp.pdu.pdus import (
     Tag,
 )
 from gdemoi.smppserver.settings import LongInbound, ReceiptBind, SmppClientSettings
-from tests.smppserver.house import DoorTestCase, Esme, submit
+from tests.smppserver.rig import DoorTestCase, Esme, submit
 
 BOTH = {
     "car": SmppClientSettings(password="secret"),

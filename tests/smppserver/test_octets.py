@@ -22,7 +22,7 @@ from gdemoi.smppserver.submits import Sender, SubmitReader
 from gdemoi.text.segments import Method
 from gdemoi.yeastar.encoded import prepare as prepare_tg
 from gdemoi.yeastar.settings import YeastarSettings
-from tests.smppserver.house import NOW, submit
+from tests.smppserver.rig import NOW, submit
 
 ALL = bytes(range(256))
 HALVES = (ALL[:128], ALL[128:])

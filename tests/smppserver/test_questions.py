@@ -7,7 +7,7 @@ from gdemoi.message import MessageState
 from gdemoi.smpp.pdu import pdus
 from gdemoi.smpp.pdu.pdus import CancelSm, QuerySm, ReplaceSm, SubmitMulti
 from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
-from tests.smppserver.house import DoorTestCase
+from tests.smppserver.rig import DoorTestCase
 
 
 class QuestionTests(DoorTestCase):

@@ -23,7 +23,7 @@ from gdemoi.smppserver.session import (
     ServerSessionParameters,
 )
 from gdemoi.smppserver.settings import SmppServerSettings
-from tests.smppserver.house import NOW, DoorTestCase, submit
+from tests.smppserver.rig import NOW, DoorTestCase, submit
 
 
 def framed(command_id: int, body: bytes = b"", number: int = 7) -> bytes:

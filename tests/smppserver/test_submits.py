@@ -25,7 +25,7 @@ from gdemoi.smpp.pdu.pdus import (
     Unbind,
 )
 from gdemoi.smppserver.settings import SmppClientSettings
-from tests.smppserver.house import NOW, DoorTestCase, submit
+from tests.smppserver.rig import NOW, DoorTestCase, submit
 
 
 class SubmitTests(DoorTestCase):

@@ -156,7 +156,7 @@ def submit(to: str = "79161234567", text: bytes = b"ping", **fields: Any) -> Any
 
 
 class DoorTestCase(SynchronousTestCase):
-    """A house with a door; a test says what it has with `door` and `client`."""
+    """A gateway with a door; a test says what it has with `door` and `client`."""
 
     url = "sqlite://"
 
@@ -176,7 +176,7 @@ class DoorTestCase(SynchronousTestCase):
             self.close()
 
     def open(self, journal: Journal | None = None) -> None:
-        """Start the house."""
+        """Start the gateway."""
         self.journal = journal or Journal(self.url, self.clock, inline=True)
         self.result(self.journal.open())
         self.dispatcher = Dispatcher(
@@ -206,7 +206,7 @@ class DoorTestCase(SynchronousTestCase):
         self.running = True
 
     def close(self) -> None:
-        """Stop the house; clients that are there close when they are asked to."""
+        """Stop the gateway; clients that are there close when they are asked to."""
         self.running = False
         stopping = Deferred.fromCoroutine(self.door.stop())
         for esme in self.esmes:

@@ -1,4 +1,4 @@
-"""Profiles for tests: those of the house by short names, and small ones of a test."""
+"""Profiles for tests: gdemoi's own by short names, and small ones of a test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORM = "[command]\nform = '''(?P<verb>[A-Z]+) (?P<args>.*)'''\n"
 
 
 def profile(name: str) -> Profile:
-    """Return a profile of the house."""
+    """Return a profile that gdemoi brings."""
     found = LIBRARY.get(name)
     assert found is not None, name
     return found
@@ -33,7 +33,7 @@ def mine(rest: str = "", head: str = HEAD, form: str = FORM) -> Profile:
 
 
 def found(name: str, text: str) -> tuple[Finding, ...]:
-    """Return what is found in a command of a profile of the house."""
+    """Return what is found in a command of a profile that gdemoi brings."""
     return findings(profile(name), text, LIBRARY)
 
 
