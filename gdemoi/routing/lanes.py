@@ -48,7 +48,7 @@ from gdemoi.message import (
 )
 from gdemoi.routing.back_off import JOURNAL_PAUSE_S, BackOff
 from gdemoi.routing.ready_queue import Backlog, QueueEntry, ReadyQueue, prepare
-from gdemoi.routing.silence import Silence
+from gdemoi.routing.uncertain_streak import UncertainStreak
 from gdemoi.tasks import Alarm, unattended
 
 log = Logger()
@@ -111,7 +111,7 @@ class Lane:
             changed=self._changed,
             senders_free=self._senders_free,
         )
-        self.silence = Silence()
+        self.uncertain_streak = UncertainStreak()
         self.paused = False
         self.stopping = False
         self.in_flight: set[QueueEntry] = set()
@@ -165,8 +165,12 @@ class Lane:
         if resting is not None:
             return ChannelState.DOWN, resting
         limited = self.back_off.limits(now)
-        if self.silence.reason:
-            silent = self.silence.present if present else self.silence.reason
+        if self.uncertain_streak.reason:
+            silent = (
+                self.uncertain_streak.present
+                if present
+                else self.uncertain_streak.reason
+            )
             limited = f"{silent}; {limited}" if limited else silent
         if not limited:
             return state, reason
@@ -437,10 +441,10 @@ class Lane:
     def heard(self, outcome: Outcome) -> None:
         """Take note whether the far side answers, in time or late."""
         self.figures.heard(outcome)
-        if not self.silence.heard(outcome, self._clock.seconds()):
+        if not self.uncertain_streak.heard(outcome, self._clock.seconds()):
             return
-        if self.silence.reason:
-            log.warn("{lane}: {why}", lane=self.name, why=self.silence.reason)
+        if self.uncertain_streak.reason:
+            log.warn("{lane}: {why}", lane=self.name, why=self.uncertain_streak.reason)
         else:
             log.info("{lane} answers submits again, and clearly", lane=self.name)
         self._changed()
