@@ -362,8 +362,8 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
     described.update(
         unable=lane.unable(),
         next_try_at=lane.rests_until() or described.get("next_try_at"),
-        unanswered=lane.uncertain_streak.unanswered,
-        unanswered_since=lane.uncertain_streak.unanswered_since,
+        unanswered=lane.silence.unanswered,
+        unanswered_since=lane.silence.unanswered_since,
         refused_senders=lane.back_off.senders.describe(lane.seconds()),
         paused=lane.paused,
         window=lane.channel.window,

@@ -195,16 +195,7 @@ class ClientDeliveries:
             if not may_be_told(event.routing_key, event.origin.registered_delivery):
                 return
         else:
-            try:
-                told = arrived(event)
-            except msgspec.MsgspecError as fault:
-                self.log.error(
-                    "SMPP client {client}: event {seq} cannot be read: {fault}",
-                    client=self.name,
-                    seq=event.seq,
-                    fault=fault,
-                )
-                return
+            told = arrived(event)
             if not self._takes_inbound(told):
                 return
         delivery = PendingEvent(event, told)
@@ -286,7 +277,7 @@ class ClientDeliveries:
                     settings.no_receipt_channel,
                 )
                 made = [] if one is None else [one]
-        except (OurFault, ValueError, msgspec.MsgspecError) as fault:
+        except (OurFault, ValueError) as fault:
             self._park(delivery, f"it cannot be written: {fault}")
             return False
         if not made:
@@ -487,11 +478,7 @@ class EventFeed:
 
 
 def _moment(event: OutboxEvent) -> float:
-    """Return when an event was, in epoch seconds; endless for one that has no time."""
-    try:
-        dated = _read_date(event.body)
-    except msgspec.MsgspecError:
-        # what is wrong with it is told when it is to be written
-        return float("inf")
+    """Return when an event was, in epoch seconds."""
+    dated = _read_date(event.body)
     at = dated.at or dated.received_at
     return 0.0 if at is None else at.timestamp()
