@@ -56,7 +56,7 @@ def floor(name: str) -> int | None:
         return 3
     if first == "routing":
         return 4
-    return 5 if first in ("amqp", "http", "accounts", "smppserver") else 6
+    return 5 if first in ("amqp", "http", "accounts", "doors", "smppserver") else 6
 
 
 def imports(path: Path) -> set[str]:

@@ -118,6 +118,16 @@ class Account:
                 fault=fault,
             )
 
+    def takes_inbound(self, channel: str | None, to: str | None) -> bool:
+        """Tell whether an inbound SMS is for this account."""
+        settings = self.settings
+        if channel in settings.inbound_channels or "*" in settings.numbers:
+            return True
+        number = (to or "").removeprefix("+")
+        return bool(number) and any(
+            one.removeprefix("+") == number for one in settings.numbers
+        )
+
     # -- repeats
 
     def first_of(self, fingerprint: bytes) -> str | None:

@@ -315,6 +315,19 @@ def _events_lag(
         yield SubjectState("", broker.lag_s > when.limit, text)
 
 
+def _callbacks_down(
+    when: When, seen: Observation, scope: AlertScope, history: History
+) -> Iterator[SubjectState]:
+    for door in seen.figures.doors:
+        if "waiting" not in door or "state" not in door:
+            continue
+        section = f"{door.get('kind')}:{door.get('name')}"
+        state = door["state"]
+        down = state != "up"
+        why = f" is {state}: {door.get('reason')}" if down else " takes callbacks"
+        yield SubjectState(section, down, f"{section}{why}")
+
+
 def _disk_free(
     when: When, seen: Observation, scope: AlertScope, history: History
 ) -> Iterator[SubjectState]:
@@ -391,6 +404,9 @@ KINDS: Final[dict[str, Kind]] = {
     "channel_down": _lasting(_channel_down, "channel_down > 2m"),
     "line_down": _lasting(_line_down, "line_down > 3m"),
     "broker_down": _lasting(_broker_down, "broker_down > 1m", about_channels=False),
+    "callbacks_down": _lasting(
+        _callbacks_down, "callbacks_down > 5m", about_channels=False
+    ),
     "unready": _lasting(_unready, "unready > 1m", about_channels=False),
     "signal": Kind("<", _csq, _number, "signal < 8", _signal),
     "queue_age": Kind(">", duration, duration.render, "queue_age > 5m", _queue_age),

@@ -6,8 +6,6 @@ must not keep a webhook from telling it.
 
 from __future__ import annotations
 
-import base64
-import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
 from random import random
@@ -22,13 +20,14 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gdemoi.alerts.settings import AlertSettings, signing_key
+from gdemoi.alerts.settings import AlertSettings
 from gdemoi.alerts.watch import FIRING, RECOVERED, Notice
 from gdemoi.cloud.exchange import HttpRequest
 from gdemoi.cloud.http import CloudHttp, make_agent
 from gdemoi.contract.envelope import fingerprint
 from gdemoi.contract.event_json import AlertEvent, alert_body, alert_key, encode_event
 from gdemoi.contract.gateway import Gateway
+from gdemoi.doors.signature import signed, signing_key
 from gdemoi.errors import Unavailable
 from gdemoi.facts import Rejected
 from gdemoi.message import OnUnencodable, OnUnsure, Outbound, Report
@@ -58,22 +57,6 @@ def sentence(notice: Notice, gateway: str) -> str:
         return f"{gateway}: {notice.name} is over: {notice.text}"
     still = "" if notice.state == FIRING else ", still"
     return f"{gateway}: {notice.name}{still}: {notice.text}"
-
-
-def signed(secret: str, notice_id: str, body: bytes, now: float) -> dict[str, str]:
-    """Return the headers of a signed webhook (Standard Webhooks, "Signature scheme").
-
-    The signature is of ``id.timestamp.body``, so that neither can be exchanged.
-    """
-    stamp = str(int(now))
-    content = b".".join((notice_id.encode(), stamp.encode(), body))
-    mac = hmac.new(signing_key(secret), content, "sha256").digest()
-    return {
-        "content-type": "application/json",
-        "webhook-id": notice_id,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
-    }
 
 
 def variables(notice: Notice, gateway: str) -> dict[str, str]:
@@ -225,7 +208,8 @@ class Teller:
         assert alert.webhook is not None and alert.webhook_secret is not None
         body = encode_event(event(notice, notice.id))
         now = self.gateway.seconds()
-        headers = signed(alert.webhook_secret, notice.id, body, now)
+        keys = (signing_key(alert.webhook_secret),)
+        headers = signed(keys, notice.id, body, now)
         request = HttpRequest(
             method="POST", url=alert.webhook, headers=tuple(headers.items()), body=body
         )

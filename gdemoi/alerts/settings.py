@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from base64 import b64decode
 from collections.abc import Iterator
-from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from gdemoi.alerts.conditions import AlertScope, When, when
+from gdemoi.doors.signature import signing_key
 from gdemoi.ini import (
     Converter,
     boolean,
@@ -22,11 +21,6 @@ from gdemoi.ini import (
     text,
     words,
 )
-
-# Standard Webhooks, "Signature scheme": the prefix of a key in base64.
-KEY_PREFIX: Final = "whsec_"
-# Shorter ones are guessed.
-SHORTEST_SECRET: Final = 16
 
 
 def _webhook(value: str) -> str:
@@ -50,17 +44,6 @@ def _command(value: str) -> tuple[str, ...]:
     return found
 
 
-def signing_key(value: str) -> bytes:
-    """Return the key of a webhook's secret; raise `ValueError` for one that is none."""
-    if value.startswith(KEY_PREFIX):
-        found = b64decode(value.removeprefix(KEY_PREFIX), validate=True)
-    else:
-        found = value.encode()
-    if len(found) < SHORTEST_SECRET:
-        raise ValueError(f"is shorter than {SHORTEST_SECRET} octets")
-    return found
-
-
 @frozen(kw_only=True)
 class AlertSettings:
     """Something that is watched, and who is told when it goes wrong and is well again.
@@ -71,7 +54,8 @@ class AlertSettings:
 
     when: When = key(
         when,
-        doc="what is wrong: channel_down, line_down, broker_down, unready > TIME;"
+        doc="what is wrong: channel_down, line_down, broker_down,"
+        " callbacks_down, unready > TIME;"
         " signal, balance < NUMBER; queue_age, events_lag > TIME;"
         " delivered_ratio < PERCENT over TIME; disk_free < SIZE;"
         " certificate_expires < TIME",

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -35,6 +34,7 @@ from gdemoi.amqp.publisher import (
     Unroutable,
     json_properties,
 )
+from gdemoi.contract.event_json import moment_of
 from gdemoi.errors import Unavailable
 from gdemoi.facts import OutboxEvent
 from gdemoi.interfaces import IJournal
@@ -55,23 +55,6 @@ class _Final(msgspec.Struct):
     """What an event's body says of its being the last."""
 
     final: bool = False
-
-
-class _Times(msgspec.Struct):
-    """When it happened, as each kind of event spells it."""
-
-    at: datetime | None = None
-    received_at: datetime | None = None
-
-
-_read_times: Final = msgspec.json.Decoder(_Times).decode
-
-
-def _written_at(event: OutboxEvent) -> float:
-    """Return the time of an event: epoch seconds."""
-    times = _read_times(event.body)
-    at = times.at or times.received_at
-    return at.timestamp() if at is not None else 0.0
 
 
 _read_final: Final = msgspec.json.Decoder(_Final).decode
@@ -166,7 +149,7 @@ class EventsPublisher:
         waiting = await self._journal.events(done, READ_AT_ONCE)
         if not waiting:
             return 0.0, 0
-        age_s = self._clock.seconds() - _written_at(waiting[0])
+        age_s = self._clock.seconds() - moment_of(waiting[0].body)
         return max(0.0, age_s), max(len(waiting), self.behind())
 
     def unconfirmed(self) -> int:

@@ -15,6 +15,7 @@ from io import TextIOWrapper
 import click
 
 from gdemoi.cli.asking import Choices, CliEnvironment, shared_options
+from gdemoi.cli.callbacks import callbacks
 from gdemoi.cli.configured import check, explain, keys
 from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import (
@@ -85,5 +86,6 @@ for command in (
     probe,
     profiles,
     trackers,
+    callbacks,
 ):
     main.add_command(command)

@@ -28,6 +28,7 @@ from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
 from gdemoi.cli.terminal import json_text, printable_lines, terminal
 from gdemoi.contract.envelope import Defaults, parse_many
+from gdemoi.doors.settings import WebhookSettings
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, reference
@@ -58,6 +59,7 @@ _OWN: Final[dict[str, type]] = {
     "account": AccountSettings,
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
+    "webhook": WebhookSettings,
     "alert": AlertSettings,
     "trackers": TrackersSettings,
     "tracker": TrackerSettings,

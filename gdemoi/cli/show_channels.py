@@ -75,7 +75,7 @@ _DOORS: Final = ("door", "kind", "sessions", "taken", "")
 
 
 def _doors(console: Console, doors: Sequence[Json]) -> None:
-    """Show SMPP servers, their clients and accounts, one row each."""
+    """Show servers, clients, webhooks and accounts, one row each."""
     if doors:
         listing(console, _DOORS, [_door(one) for one in doors], "door")
         console.print()
@@ -90,6 +90,8 @@ def _door(door: Json) -> list[Text]:
     for word, key in (("at", "listen"), ("waiting", "waiting"), ("today", "today")):
         if door.get(key):
             rest.insert(0, f"{word} {door[key]}")
+    if door.get("state") in ("down", "disabled"):
+        rest.insert(0, f"{door['state']}: {door.get('reason')}")
     if door.get("given_up"):
         rest.append(f"given up {door['given_up']}: {door.get('last_given_up')}")
     cells = (door.get("name"), door.get("kind"), count, taken, "; ".join(rest))

@@ -136,19 +136,21 @@ def basic(user: str, password: str) -> tuple[str, str]:
     return ("Authorization", f"Basic {credentials}")
 
 
-def retry_after_s(answer: HttpAnswer, now: float) -> float | None:
+def retry_after_s(
+    answer: HttpAnswer, now: float, longest_s: float = LONGEST_PAUSE_S
+) -> float | None:
     """Return the seconds of a Retry-After header (RFC 9110 §10.2.3), if readable.
 
-    More than `LONGEST_PAUSE_S` is asked for by mistake, or will be asked for again.
+    More than `longest_s` is asked for by mistake, or will be asked for again.
     """
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), LONGEST_PAUSE_S)
+        return min(float(value), longest_s)
     try:
         pause_s = parsedate_to_datetime(value).timestamp() - now
     except (ValueError, OverflowError):
         return None
-    return min(max(0.0, pause_s), LONGEST_PAUSE_S)
+    return min(max(0.0, pause_s), longest_s)
 
 
 class WebhookKind(StrEnum):

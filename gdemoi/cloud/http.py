@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import treq
 from attrs import define, field
+from hyperlink import URL
 from OpenSSL import SSL
 from service_identity import CertificateError
-from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.error import (
@@ -52,6 +53,7 @@ from gdemoi.cloud.handshake import AgreedEndpoints, HandshakeFailed, HttpFactory
 from gdemoi.cloud.settings import is_private
 from gdemoi.errors import Unavailable
 from gdemoi.net.certificates import Named
+from gdemoi.net.endpoints import AddressBarred
 from gdemoi.net.faults import in_words
 
 MOST_OCTETS: Final = 1024 * 1024  # of an answer
@@ -267,19 +269,14 @@ class CloudHttp:
             self._slots.release()
 
     async def _exchange(self, request: HttpRequest, body: _Body | None) -> HttpAnswer:
-        headers = Headers({"User-Agent": [USER_AGENT]})
+        headers = Headers()
         for name, value in request.headers:
             headers.addRawHeader(name, value)
+        if not headers.hasHeader("User-Agent"):
+            headers.addRawHeader("User-Agent", USER_AGENT)
         line = _Plain(self._agent)
-        reactor: Any = self._clock
-        response = await HTTPClient(line).request(
-            request.method,
-            request.url,
-            headers=headers,
-            data=body,
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=reactor,
+        response = await line.request(
+            request.method.encode("ascii"), _octets_of(request.url), headers, body
         )
         octets, cut = await _read(response, line)
         return HttpAnswer(
@@ -291,6 +288,14 @@ class CloudHttp:
             body=octets,
             cut=cut,
         )
+
+
+def _octets_of(url: str) -> bytes:
+    """Return an address as it is written on the wire; ASCII stays as it is."""
+    parts = urlsplit(url)
+    if url.isascii() and parts.path:
+        return url.encode("ascii")
+    return URL.from_text(url).to_uri().to_text().encode("ascii")
 
 
 def _late(result: Any, timeout_s: float) -> Failure:
@@ -344,7 +349,7 @@ def not_left(why: BaseException) -> bool:
 
 def explained(why: BaseException) -> str:
     """Return a fault in a few words: class names, never addresses or bodies."""
-    if isinstance(why, HandshakeFailed):
+    if isinstance(why, HandshakeFailed | AddressBarred):
         return str(why)
     if isinstance(why, SSL.Error):
         return in_words(why)

@@ -6,7 +6,8 @@ it is told.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -167,6 +168,29 @@ def change_body(
 def change_key(channel: str, line: str | None) -> str:
     """Return the routing key of a change."""
     return f"channel.{channel}" if line is None else f"line.{channel}.{line}"
+
+
+class _EventTimes(msgspec.Struct):
+    """When it happened, as each kind of event spells it."""
+
+    at: datetime | None = None
+    received_at: datetime | None = None
+
+
+_read_times: Final = msgspec.json.Decoder(_EventTimes).decode
+
+
+def moment_of(body: bytes) -> float:
+    """Return when an event was, of its JSON: epoch seconds.
+
+    Endless for one that cannot be read: what is wrong is told where it is used.
+    """
+    try:
+        times = _read_times(body)
+    except msgspec.MsgspecError:
+        return float("inf")
+    at = times.at or times.received_at
+    return 0.0 if at is None else at.timestamp()
 
 
 def plain(value: Any) -> Any:

@@ -66,6 +66,22 @@ class MessageIntake(Protocol):
         """
 
 
+class CallbackQueue(Protocol):
+    """What people ask of a section that calls platforms."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return how it stands: ``state``, ``waiting``, ``given_up`` …"""
+
+    def parked(self) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Return what was given up, oldest first: ``seq given_up_at why event``."""
+
+    def replay(self, seqs: Sequence[int] | None) -> Awaitable[Sequence[int]]:
+        """Send it again, all of it or some; return the numbers of what is sent."""
+
+    def resume(self) -> Awaitable[None]:
+        """Send again to a far side that is disabled or rests."""
+
+
 class Gateway(MessageIntake, Protocol):
     """A running gateway.  Whatever awaits may raise `Unavailable`."""
 
@@ -208,9 +224,12 @@ class Gateway(MessageIntake, Protocol):
     def doors(self) -> Sequence[dict[str, Any]]:
         """Return the doors beside HTTP and AMQP, JSON-ready; empty without any.
 
-        `kind` says which: ``smpp-server``, ``smpp-client``, ``account``; the keys are
+        `kind` says which (``smpp-server``, ``webhook``, ``account`` …); the keys are
         those of docs/http.rst, "The gateway itself".
         """
+
+    def callbacks(self, section: str) -> CallbackQueue | None:
+        """Return the callbacks of a section, ``webhook:erp``; None: there is none."""
 
     def figures(self) -> Awaitable[Figures]:
         """Return what is counted and measured; never fails.

@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gdemoi.contract.envelope import parse_many
 from gdemoi.contract.fields import check_names
-from gdemoi.contract.gateway import Gateway, Search
+from gdemoi.contract.gateway import CallbackQueue, Gateway, Search
 from gdemoi.contract.numbers import normalise
 from gdemoi.contract.trackers import TrackerSetting, read_body, tracker_json
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
@@ -53,6 +53,7 @@ _SEARCH: Final = (
 )  # fmt: skip
 _SEQ_LIMIT: Final = 10**15
 _ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
+_NUMBERS: Final = msgspec.json.Decoder(list[int])
 
 
 class _Routes(Resource):
@@ -293,6 +294,43 @@ class Api:
             request, {"channel": name, "line": line, "verb": verb, "answer": said}
         )
 
+    # -- callbacks ---------------------------------------------------------
+
+    @app.route("/v1/callbacks/<kind>/<name>", methods=["GET"])
+    async def callbacks(self, request: IRequest, kind: str, name: str) -> bytes:
+        """Show how a section's callbacks stand, and what was given up."""
+        QueryParameters(request, ())
+        queue = self._queue(kind, name)
+        found = {"section": f"{kind}:{name}", **queue.describe()}
+        return answer(request, {**found, "parked": list(await queue.parked())})
+
+    @app.route("/v1/callbacks/<kind>/<name>/replay", methods=["POST"])
+    async def replay(self, request: IRequest, kind: str, name: str) -> bytes:
+        """Send again what was given up: all of it, or the events of a JSON list."""
+        QueryParameters(request, ())
+        queue = self._queue(kind, name)
+        replayed = await queue.replay(_numbers(request.content.read()))
+        return answer(
+            request, {"section": f"{kind}:{name}", "replayed": list(replayed)}
+        )
+
+    @app.route("/v1/callbacks/<kind>/<name>/resume", methods=["POST"])
+    async def resume_callbacks(self, request: IRequest, kind: str, name: str) -> bytes:
+        """Send again to a far side that is disabled or rests."""
+        QueryParameters(request, ())
+        queue = self._queue(kind, name)
+        await queue.resume()
+        return answer(
+            request, {"section": f"{kind}:{name}", "state": queue.describe()["state"]}
+        )
+
+    def _queue(self, kind: str, name: str) -> CallbackQueue:
+        section = f"{kind}:{name}"[:80]
+        found = self._gateway.callbacks(section)
+        if found is None:
+            raise Problem(404, "not_found", f"there is no [{section}] that calls")
+        return found
+
     # -- the gateway itself ------------------------------------------------
 
     @app.route("/v1/status", methods=["GET"])
@@ -410,6 +448,16 @@ def _arguments(body: bytes) -> list[str]:
         return found
     check_names(body, {})
     return found.arguments
+
+
+def _numbers(body: bytes) -> list[int] | None:
+    """Return the numbers of a JSON list; None: there is none, so all are meant."""
+    if not body.strip():
+        return None
+    try:
+        return _NUMBERS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidMessage("invalid", "the body is a JSON list of numbers") from None
 
 
 def _asked_for(message_id: str) -> str:

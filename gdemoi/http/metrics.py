@@ -145,6 +145,7 @@ class Metrics:
         yield from _of_lines(figures.channels)
         yield from _of_the_broker(figures)
         yield from _of_doors(figures.doors)
+        yield from _of_callbacks(figures.doors)
         yield _alerts(figures)
 
 
@@ -474,6 +475,44 @@ def _of_doors(doors: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     for kind, name, key, text in _DOOR_COUNTERS:
         labels = ("name", "why") if key == "refused" else ("name",)
         yield _of_door(CounterMetricFamily(name, text, labels=labels), doors, kind, key)
+
+
+_CALLING: Final = frozenset({"webhook", "kannel", "jasmin"})
+_CALLBACK_COUNTERS: Final = (
+    ("gdemoi_callbacks_delivered", "delivered", "Callbacks that were taken"),
+    ("gdemoi_callbacks_failed", "failed", "Tries of callbacks that failed"),
+    ("gdemoi_callbacks_given_up", "given_up", "Callbacks that were given up"),
+)
+
+
+def _of_callbacks(doors: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    """Tell of sections that call platforms, by their labels."""
+    calling = [
+        (f"{door['kind']}:{door['name']}", door)
+        for door in doors
+        if door.get("kind") in _CALLING and "state" in door
+    ]
+    if not calling:
+        return
+    up = GaugeMetricFamily(
+        "gdemoi_callbacks_up", "1: the far side takes callbacks", labels=("section",)
+    )
+    waiting = GaugeMetricFamily(
+        "gdemoi_callbacks_waiting",
+        "Events in memory that the far side has not taken",
+        labels=("section",),
+    )
+    for label, door in calling:
+        up.add_metric([label], door["state"] == "up")
+        waiting.add_metric([label], door["waiting"])
+    yield from (up, waiting)
+    for name, key, text in _CALLBACK_COUNTERS:
+        family = CounterMetricFamily(
+            name, f"{text}, since the start", labels=("section",)
+        )
+        for label, door in calling:
+            family.add_metric([label], door[key])
+        yield family
 
 
 def _of_door(

@@ -392,6 +392,39 @@ def _tracker() -> Schema:
     )
 
 
+_NO_CALLBACKS: Final[Schema] = {
+    "404": _error("there is no such section that calls"),
+    **_UNAVAILABLE,
+}
+_OF_CALLBACKS: Final = (
+    _in("path", "kind", WORD, "webhook, kannel, jasmin"),
+    _in("path", "name", WORD, "the section's name"),
+)
+
+
+def _callbacks() -> Schema:
+    return _path(
+        *_OF_CALLBACKS,
+        get=_operation(
+            "callbacks",
+            "How a section's callbacks stand, and what was given up",
+            {"200": _said("how they stand", ref("Callbacks")), **_NO_CALLBACKS},
+        ),
+    )
+
+
+def _replay() -> Schema:
+    return _path(
+        *_OF_CALLBACKS,
+        post=_operation(
+            "replay",
+            "Send again what was given up: all of it, or the events of a list",
+            {"200": _said("these go again", ref("Replayed")), **_NO_CALLBACKS},
+            body=array(COUNT),
+        ),
+    )
+
+
 def _get(name: str, summary: str, answer: Schema, **more: Schema) -> Schema:
     return {"get": _operation(name, summary, {"200": answer, **more})}
 
@@ -414,6 +447,16 @@ def _paths() -> Schema:
         "/v1/receipts/unmatched": _unmatched(),
         "/v1/trackers": _trackers(),
         "/v1/trackers/{number}": _tracker(),
+        "/v1/callbacks/{kind}/{name}": _callbacks(),
+        "/v1/callbacks/{kind}/{name}/replay": _replay(),
+        "/v1/callbacks/{kind}/{name}/resume": _path(
+            *_OF_CALLBACKS,
+            post=_operation(
+                "resume_callbacks",
+                "Send again to a far side that is disabled or rests",
+                {"200": _said("done", ref("CallbacksResumed")), **_NO_CALLBACKS},
+            ),
+        ),
         "/v1/status": _get(
             "status",
             "The gateway, and its messages by state",

@@ -250,6 +250,9 @@ def _standing() -> Schema:
         text=WORD,
         since=number,
     )
+    parked = record(
+        seq=COUNT, given_up_at=TIME, why=WORD, event=maybe({"type": "object"})
+    )
     passed = record(number=COUNT, at=number, direction=WORD, link=WORD, line=WORD)
     return {
         "Channel": channel,
@@ -271,6 +274,20 @@ def _standing() -> Schema:
             segments=array(segment),
             error=maybe(ref("Error")),
         ),
+        "Callbacks": record(
+            section=WORD,
+            state={"enum": ["up", "down", "disabled"]},
+            reason=WORD,
+            since=maybe(TIME),
+            waiting=COUNT,
+            delivered=COUNT,
+            failed=COUNT,
+            given_up=COUNT,
+            last_given_up=maybe(WORD),
+            parked=array(parked),
+        ),
+        "CallbacksResumed": record(section=WORD, state=WORD),
+        "Replayed": record(section=WORD, replayed=array(COUNT)),
         "Tracker": tracker,
         "Trackers": record(trackers=array(ref("Tracker")), cursor=maybe(WORD)),
         "TrackerForgotten": record(number=WORD, profile={"type": "null"}),

@@ -8,7 +8,7 @@ which one answered; among those it is the same race (RFC 8305).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -16,7 +16,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import DNSLookupError
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
@@ -38,16 +38,33 @@ CONNECT_TIMEOUT_S: Final = 30.0
 Address = IPv4Address | IPv6Address
 
 
+class AddressBarred(ConnectError):
+    """A name has an address that is not to be connected to; nothing was tried."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(string=what)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @implementer(IStreamClientEndpoint)
 class HostEndpoint:
     """Connects to one of the addresses that `host` has left in its round."""
 
     def __init__(
-        self, reactor: Any, host: Host, timeout_s: float = CONNECT_TIMEOUT_S
+        self,
+        reactor: Any,
+        host: Host,
+        timeout_s: float = CONNECT_TIMEOUT_S,
+        may_reach: Callable[[str], bool] | None = None,
     ) -> None:
         self._reactor = reactor
         self._host = host
         self._timeout_s = timeout_s
+        # asked of every address that the name has: one that is not to be reached
+        # makes the whole name one that is not
+        self._may_reach = may_reach
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Look the name up and connect; fails as Twisted's own endpoint does."""
@@ -59,6 +76,10 @@ class HostEndpoint:
         found = {one.host: one for one in await self._look_up()}
         if not found:
             raise DNSLookupError(f"no address is known for the name {host.name}")
+        may_reach = self._may_reach
+        barred = [one for one in found if may_reach is not None and not may_reach(one)]
+        if barred:
+            raise AddressBarred(f"{host.name} leads to {barred[0]}")
         chosen = [found[address] for address in host.choose(found)]
         # the name is looked up already, so that any that is valid will do
         racing = HostnameEndpoint(

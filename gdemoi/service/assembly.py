@@ -27,6 +27,7 @@ from gdemoi.alerts.service import Alerts, certificate_files, journal_folder
 from gdemoi.amqp.service import AmqpService
 from gdemoi.cloud.webhooks import MOST_OCTETS
 from gdemoi.contract.envelope import Defaults
+from gdemoi.doors.service import HttpDoors
 from gdemoi.errors import (
     CannotListen,
     ConfigurationError,
@@ -123,6 +124,7 @@ class GatewayService(Service):
             for name, one in _accounts(configuration).items()
         }
         self.smpp: SmppDoor | None = None
+        self.doors: HttpDoors | None = None
         self._webhooks_out = webhooks_out(reactor)
         self.alerts = Alerts(
             configuration.alerts,
@@ -234,8 +236,35 @@ class GatewayService(Service):
         configuration = self.configuration
         for account in self.accounts.values():
             await account.load()
-        if not configuration.smpp_servers:
-            return
+        self.gateway.describe_doors = self._describe_doors
+        if configuration.smpp_servers:
+            await self._open_smpp()
+        if configuration.doors:
+            self.doors = HttpDoors(
+                configuration.doors,
+                self.accounts,
+                self.gateway,
+                self.journal,
+                self.reactor,
+                SystemRandom().random,
+            )
+            queues = self.doors.callbacks
+            self.gateway.callback_queues = lambda: queues
+            await self.doors.start()
+
+    def _describe_doors(self) -> list[dict[str, Any]]:
+        found = []
+        if self.smpp is not None:
+            found += self.smpp.describe()
+        if self.doors is not None:
+            found += self.doors.describe()
+        if found:
+            accounts = self.accounts.values()
+            found += [{"kind": "account", **one.describe()} for one in accounts]
+        return found
+
+    async def _open_smpp(self) -> None:
+        configuration = self.configuration
         self.smpp = SmppDoor(
             configuration.smpp_servers,
             configuration.smpp_clients,
@@ -245,7 +274,6 @@ class GatewayService(Service):
             self.reactor,
             SystemRandom().random,
         )
-        self.gateway.describe_doors = self.smpp.describe
         try:
             await self.smpp.start()
         except CannotListen as fault:
@@ -360,6 +388,8 @@ class GatewayService(Service):
             await self.amqp.stop()
         if self.smpp is not None:
             await self.smpp.stop()
+        if self.doors is not None:
+            await self.doors.stop()
         await self.journal.close()
         self._messages.close()
         tell_counts(self.reactor.seconds())
@@ -523,7 +553,6 @@ class GatewayService(Service):
         trackers = Trackers(
             configuration.profiles, configuration.trackers, self.journal.tracker
         )
-        self.dispatcher.intake.turn = configuration.gateway.turn
         self.dispatcher.intake.trackers = self._messages.trackers = trackers
 
     def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:
@@ -534,6 +563,7 @@ class GatewayService(Service):
             ("[account:…]", begun.accounts == fresh.accounts),
             ("[smpp-server:…]", begun.smpp_servers == fresh.smpp_servers),
             ("[smpp-client:…]", begun.smpp_clients == fresh.smpp_clients),
+            ("[webhook:…]", begun.doors.webhooks == fresh.doors.webhooks),
             ("the journal", begun.journal == fresh.journal),
             ("name", before.name == now.name),
             ("journal_keep", before.journal_keep_s == now.journal_keep_s),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from msgspec import to_builtins
@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.figures import AmqpStatus, Figures
-from gdemoi.contract.gateway import MessagePage, Search
+from gdemoi.contract.gateway import CallbackQueue, MessagePage, Search
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
@@ -63,6 +63,7 @@ class RunningGateway:
         self.amqp: BrokerFigures | None = None
         # set while there are doors beside HTTP and AMQP
         self.describe_doors: Callable[[], Sequence[dict[str, Any]]] = tuple
+        self.callback_queues: Callable[[], Mapping[str, CallbackQueue]] = dict
         # set by the assembly, which makes the alerts over this gateway
         self.active_alerts: Callable[[], Sequence[dict[str, Any]]] = list
         # set by the assembly, which knows the configuration
@@ -221,6 +222,10 @@ class RunningGateway:
         """Return the doors beside HTTP and AMQP."""
         return self.describe_doors()
 
+    def callbacks(self, section: str) -> CallbackQueue | None:
+        """Return the callbacks of a section."""
+        return self.callback_queues().get(section)
+
     async def figures(self) -> Figures:
         """Return what is counted and measured; never fails."""
         amqp, stored = self.amqp, None
@@ -362,8 +367,8 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
     described.update(
         unable=lane.unable(),
         next_try_at=lane.rests_until() or described.get("next_try_at"),
-        unanswered=lane.silence.unanswered,
-        unanswered_since=lane.silence.unanswered_since,
+        unanswered=lane.uncertain_streak.unanswered,
+        unanswered_since=lane.uncertain_streak.unanswered_since,
         refused_senders=lane.back_off.senders.describe(lane.seconds()),
         paused=lane.paused,
         window=lane.channel.window,

@@ -16,6 +16,7 @@ from gdemoi.accounts.settings import AccountSettings
 from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.contract.numbers import normalise
+from gdemoi.doors.settings import DoorSections, WebhookSettings
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, Document, Place, Section
@@ -45,6 +46,7 @@ _NAMED: Final[dict[str, type]] = {
     "account": AccountSettings,
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
+    "webhook": WebhookSettings,
 }
 _OWN: Final = (*_NAMELESS, *_NAMED)
 
@@ -356,6 +358,7 @@ class Examination:
             accounts=self._named("account"),
             smpp_servers=self._named("smpp-server"),
             smpp_clients=self._named("smpp-client"),
+            doors=DoorSections(webhooks=self._named("webhook")),
             alerts=in_one_form(self._named("alert"), gateway.home_country),
         )
 

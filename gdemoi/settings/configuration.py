@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from gdemoi.accounts.settings import AccountSettings
 from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
+from gdemoi.doors.settings import DoorSections
 from gdemoi.errors import ConfigurationError
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, Place
@@ -54,6 +55,7 @@ class Configuration:
     accounts: Mapping[str, AccountSettings] = field(factory=dict)
     smpp_servers: Mapping[str, SmppServerSettings] = field(factory=dict)
     smpp_clients: Mapping[str, SmppClientSettings] = field(factory=dict)
+    doors: DoorSections = field(factory=DoorSections)
     alerts: Mapping[str, AlertSettings] = field(factory=dict)
     profiles: Library = field(factory=Library, repr=False, eq=False)
     trackers: tuple[TrackerRule, ...] = ()

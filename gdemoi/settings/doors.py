@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gdemoi.ini import Section
 from gdemoi.ini.units import likely
 from gdemoi.settings.gateway import GatewaySettings
 from gdemoi.smppserver.settings import PASSWORD_LIMIT, SYSTEM_ID_LIMIT
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 Sections = Mapping[str, tuple[Section, Any]]
 
 
@@ -35,6 +37,20 @@ def check_doors(
         if not clients:
             section.complain(None, "has no [smpp-client:NAME] to bind", warning=True)
     _check_clients(clients, accounts, servers, gateway)
+    for name, (section, webhook) in named["webhook"].items():
+        _check_name(section, name)
+        _known(section, "accounts", webhook.accounts, accounts, "[account:{}]")
+        _check_life(section, webhook, gateway)
+
+
+def _check_name(section: Section, name: str) -> None:
+    if name and not _NAME.fullmatch(name):
+        section.complain(None, "a door's name is of letters, digits, _ . and -")
+
+
+def _check_life(section: Section, settings: Any, gateway: GatewaySettings) -> None:
+    if settings.event_ttl_s > gateway.journal_keep_s:
+        section.complain("event_ttl", "is longer than journal_keep of [gateway]")
 
 
 def _check_clients(
@@ -61,8 +77,7 @@ def _check_clients(
                 f"is longer than {PASSWORD_LIMIT} characters, which many clients cut",
                 warning=True,
             )
-        if client.event_ttl_s > gateway.journal_keep_s:
-            section.complain("event_ttl", "is longer than journal_keep of [gateway]")
+        _check_life(section, client, gateway)
     if clients and not servers:
         section, _ = next(iter(clients.values()))
         section.complain(None, "there is no [smpp-server:NAME]", warning=True)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gdemoi.accounts.account import Account
+from gdemoi.ini.networks import allows
 from gdemoi.kit.recent import Recent
 from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.pdus import (
@@ -26,7 +27,6 @@ from gdemoi.smppserver.settings import (
     LONGEST_PASSWORD,
     BindKind,
     SmppClientSettings,
-    allows,
 )
 
 BindRequest = BindTransmitter | BindReceiver | BindTransceiver

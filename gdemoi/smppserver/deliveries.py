@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from gdemoi.contract.event_json import moment_of
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.facts import OutboxEvent
 from gdemoi.interfaces import IJournal
@@ -88,16 +88,6 @@ class _Bookmark(msgspec.Struct, frozen=True):
 
     after: int
     held: list[int] = []
-
-
-class _Dated(msgspec.Struct, frozen=True):
-    """When an event was, by either of its names."""
-
-    at: datetime | None = None
-    received_at: datetime | None = None
-
-
-_read_date: Final = msgspec.json.Decoder(_Dated).decode
 
 
 class PendingEvent:
@@ -195,7 +185,16 @@ class ClientDeliveries:
             if not may_be_told(event.routing_key, event.origin.registered_delivery):
                 return
         else:
-            told = arrived(event)
+            try:
+                told = arrived(event)
+            except msgspec.MsgspecError as fault:
+                self.log.error(
+                    "SMPP client {client}: event {seq} cannot be read: {fault}",
+                    client=self.name,
+                    seq=event.seq,
+                    fault=fault,
+                )
+                return
             if not self._takes_inbound(told):
                 return
         delivery = PendingEvent(event, told)
@@ -248,7 +247,7 @@ class ClientDeliveries:
             if at > now:
                 self._wait(delivery, at)
                 return
-        if now - _moment(delivery.event) > self.settings.event_ttl_s:
+        if now - moment_of(delivery.event.body) > self.settings.event_ttl_s:
             self._park(delivery, "nobody took it in time")
             return
         if delivery.left is None and not self._make(delivery, session):
@@ -277,7 +276,7 @@ class ClientDeliveries:
                     settings.no_receipt_channel,
                 )
                 made = [] if one is None else [one]
-        except (OurFault, ValueError) as fault:
+        except (OurFault, ValueError, msgspec.MsgspecError) as fault:
             self._park(delivery, f"it cannot be written: {fault}")
             return False
         if not made:
@@ -475,10 +474,3 @@ class EventFeed:
         last = events[-1].seq if events else upto
         for one in reading:
             one.reached(last)
-
-
-def _moment(event: OutboxEvent) -> float:
-    """Return when an event was, in epoch seconds."""
-    dated = _read_date(event.body)
-    at = dated.at or dated.received_at
-    return 0.0 if at is None else at.timestamp()

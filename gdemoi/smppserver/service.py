@@ -25,6 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from gdemoi.accounts.account import Account
 from gdemoi.contract.gateway import Gateway
 from gdemoi.errors import CannotListen, Unavailable
+from gdemoi.ini.networks import allows
 from gdemoi.interfaces import IJournal
 from gdemoi.net.certificates import authorities_of, our_own
 from gdemoi.net.faults import UNOPENED, of_port
@@ -58,7 +59,6 @@ from gdemoi.smppserver.session import (
 from gdemoi.smppserver.settings import (
     SmppClientSettings,
     SmppServerSettings,
-    allows,
 )
 from gdemoi.smppserver.submits import Sender, SubmitReader
 from gdemoi.tasks import spawn
@@ -360,14 +360,12 @@ class SmppDoor:
         return [one for server in self.servers.values() for one in server.connections]
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return servers and clients as an operator wants to see them."""
+        """Return servers and clients, as an operator wants to see them."""
         clients = [one.describe() for one in self.clients.values()]
         servers = [one.describe() for one in self.servers.values()]
-        accounts = {one.account.name: one.account for one in self.clients.values()}
         return [
             *servers,
             *({"kind": "smpp-client", **one} for one in clients),
-            *({"kind": "account", **one.describe()} for one in accounts.values()),
         ]
 
     def new_key(self) -> str:
@@ -517,8 +515,4 @@ def _settle(event: ResponseReceived | ResponseMissing) -> None:
 
 def _takes_inbound(account: Account, told: Arrived) -> bool:
     """Tell whether an inbound SMS is for an account."""
-    settings = account.settings
-    if told.channel in settings.inbound_channels or "*" in settings.numbers:
-        return True
-    to = (told.to or "").removeprefix("+")
-    return bool(to) and any(one.removeprefix("+") == to for one in settings.numbers)
+    return account.takes_inbound(told.channel, told.to)

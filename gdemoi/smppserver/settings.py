@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +22,7 @@ from gdemoi.ini import (
     words,
 )
 from gdemoi.ini.listeners import Listener, is_loopback, listener, parts_of
+from gdemoi.ini.networks import Network, networks
 from gdemoi.ini.pem import authorities, own_certificate
 from gdemoi.smpp.settings import DefaultCharset
 
@@ -31,17 +31,6 @@ SYSTEM_ID_LIMIT: Final = 15
 PASSWORD_LIMIT: Final = 8
 # What clients are known to send all the same.
 LONGEST_PASSWORD: Final = 64
-
-Network = IPv4Network | IPv6Network
-
-
-def _network(value: str) -> Network:
-    try:
-        return ip_network(value, strict=False)
-    except ValueError:
-        raise ValueError(
-            f"{value!r} is not an address or network like 10.0.0.0/8"
-        ) from None
 
 
 def _endpoint(value: str) -> str:
@@ -68,7 +57,6 @@ def _zone(value: str) -> ZoneInfo:
         raise ValueError(f"{value!r} is not a time zone like Europe/Moscow") from None
 
 
-networks: Final = each(Converter("network", _network))
 endpoint: Final = Converter("endpoint", _endpoint)
 zone: Final = Converter("time zone", _zone, lambda value: value.key)
 
@@ -93,18 +81,6 @@ class LongInbound(StrEnum):
 
     PARTS = "parts"
     PAYLOAD = "payload"
-
-
-def allows(nets: tuple[Network, ...], host: str) -> bool:
-    """Tell whether an address is in one of the networks; none: any address is."""
-    if not nets:
-        return True
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in net for net in nets)
 
 
 @frozen(kw_only=True)

@@ -164,6 +164,13 @@ class ReadTests(SynchronousTestCase):
             ("broker_down > 1m", look(amqp=broker("paused")), {"": True}),
             ("broker_down > 1m", look(amqp=broker(blocked="memory")), {"": True}),
             ("broker_down > 1m", look(amqp=broker()), {"": False}),
+            ("callbacks_down > 5m",
+             look(doors=[
+                 {"kind": "webhook", "name": "erp", "state": "down", "waiting": 3},
+                 {"kind": "webhook", "name": "old", "state": "disabled", "waiting": 3},
+                 {"kind": "webhook", "name": "b", "state": "up", "waiting": 0},
+                 {"kind": "smpp-client", "name": "car", "waiting": 5}]),
+             {"webhook:erp": True, "webhook:old": True, "webhook:b": False}),
             ("unready > 1m", look(unready=["the backlog is full"]), {"": True}),
             ("unready > 1m", look(), {"": False}),
             ("disk_free < 1GiB", look(disk_free=("/var", GIB - 1)), {"/var": True}),

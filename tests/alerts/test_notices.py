@@ -25,13 +25,13 @@ from gdemoi.alerts.notices import (
     SMS_LETTERS,
     Teller,
     sentence,
-    signed,
     variables,
     webhooks_out,
 )
 from gdemoi.alerts.settings import AlertSettings
 from gdemoi.alerts.watch import Notice
 from gdemoi.cloud.http import CloudHttp
+from gdemoi.doors.signature import signed, signing_key
 from gdemoi.errors import Unavailable
 from tests.http.gateway import NOW, FakeGateway
 
@@ -218,7 +218,7 @@ class WebhookTests(TellerCase):
     def test_the_example_of_the_specification(self) -> None:
         """Secret, id, time and body of its own text give its signature."""
         found = signed(
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            [signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
             "msg_p5jXN8AQM9LWM0D4loKWxJek",
             b'{"test": 2432232314}',
             1614265330.0,

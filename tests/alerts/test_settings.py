@@ -6,7 +6,8 @@ from base64 import b64encode
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.alerts.settings import AlertSettings, signing_key
+from gdemoi.alerts.settings import AlertSettings
+from gdemoi.doors.signature import signing_key
 from gdemoi.settings import Configuration, examine
 from tests.ini.sources import Memory
 
@@ -27,8 +28,9 @@ BAD = {
     "": "[alert:x] when: is required and missing",
     "when = chanel_down > 2m": (
         "[alert:x] when: 'chanel_down' is nothing that can be watched (channel_down,"
-        " line_down, broker_down, unready, signal, queue_age, delivered_ratio, balance,"
-        " events_lag, disk_free, certificate_expires); did you mean channel_down > 2m?"
+        " line_down, broker_down, callbacks_down, unready, signal, queue_age,"
+        " delivered_ratio, balance, events_lag, disk_free, certificate_expires);"
+        " did you mean channel_down > 2m?"
     ),
     "when = signal > 8": (
         "[alert:x] when: signal is compared by <; did you mean signal < 8?"

@@ -46,6 +46,40 @@ CHANGE = {
 }
 
 
+@define
+class FakeQueue:
+    """Callbacks of a section, of which one was given up."""
+
+    state: str = "disabled"
+    given_up: list[dict[str, Any]] = field(
+        factory=lambda: [
+            {
+                "seq": 17,
+                "given_up_at": "2026-11-28T00:00:00Z",
+                "why": "HTTP 500",
+                "event": {"type": "status", "id": "m1", "state": "delivered"},
+            }
+        ]
+    )
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            **{"state": self.state, "reason": "", "since": None, "waiting": 2},
+            **{"delivered": 5, "failed": 10, "given_up": 1, "last_given_up": None},
+            "parked": 1,
+        }
+
+    async def parked(self) -> Sequence[dict[str, Any]]:
+        return self.given_up
+
+    async def replay(self, seqs: Sequence[int] | None) -> Sequence[int]:
+        known = [one["seq"] for one in self.given_up]
+        return [one for one in known if seqs is None or one in seqs]
+
+    async def resume(self) -> None:
+        self.state = "up"
+
+
 @define(eq=False)
 class FakeGateway:
     """Takes messages into a dict; `commit` holds the answer back when set."""
@@ -78,6 +112,7 @@ class FakeGateway:
     doors_there: list[dict[str, Any]] = field(factory=list)
     # whether each reload was a dry run
     reloads: list[bool] = field(factory=list)
+    queues: dict[str, FakeQueue] = field(factory=dict)
 
     def seconds(self) -> float:
         return NOW
@@ -248,6 +283,9 @@ class FakeGateway:
 
     def doors(self) -> Sequence[dict[str, Any]]:
         return self.doors_there
+
+    def callbacks(self, section: str) -> FakeQueue | None:
+        return self.queues.get(section)
 
     async def figures(self) -> Figures:
         stored = None

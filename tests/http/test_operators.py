@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import Unavailable
-from tests.http.gateway import Client, FakeGateway
+from tests.http.gateway import Client, FakeGateway, FakeQueue
 
 
 def passed(number: int) -> dict[str, Any]:
@@ -59,6 +59,39 @@ class TraceTests(SynchronousTestCase):
             answer = Client().ask("GET", f"/v1/channels/smsc/trace?{query}")
             self.assertEqual(answer.status, 422, query)
             self.assertEqual(answer.json["error"]["field"], query.split("=")[0])
+
+
+class CallbacksTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.client = Client(FakeGateway(queues={"webhook:erp": FakeQueue()}))
+
+    def test_how_they_stand(self) -> None:
+        """What is counted, and the list of what was given up."""
+        found = self.client.ask("GET", "/v1/callbacks/webhook/erp").json
+        self.assertEqual(found["section"], "webhook:erp")
+        self.assertEqual(found["state"], "disabled")
+        self.assertEqual([one["seq"] for one in found["parked"]], [17])
+
+    def test_again(self) -> None:
+        """All of it, some of it, and what is no list of numbers."""
+        path = "/v1/callbacks/webhook/erp/replay"
+        ask = self.client.ask
+        self.assertEqual(ask("POST", path).json["replayed"], [17])
+        self.assertEqual(ask("POST", path, [16]).json["replayed"], [])
+        for bad in ({"a": 1}, ["x"], b"[", [1.5]):
+            with self.subTest(body=bad):
+                self.assertEqual(ask("POST", path, bad).status, 422)
+
+    def test_resume(self) -> None:
+        """And 404 for what calls nobody."""
+        answer = self.client.ask("POST", "/v1/callbacks/webhook/erp/resume")
+        self.assertEqual(answer.json, {"section": "webhook:erp", "state": "up"})
+        for method, path in (
+            ("GET", "/v1/callbacks/webhook/x"),
+            ("POST", "/v1/callbacks/x/erp/resume"),
+            ("POST", "/v1/callbacks/webhook/x/replay"),
+        ):
+            self.assertEqual(self.client.ask(method, path).status, 404)
 
 
 class WholeTests(SynchronousTestCase):

@@ -6,8 +6,9 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.ini.networks import allows, networks
 from gdemoi.message import MessageClass
-from gdemoi.smppserver.settings import BindKind, allows, networks
+from gdemoi.smppserver.settings import BindKind
 from tests.settings.test_settings import loaded, said
 
 CHANNEL = "[box:a]\n"

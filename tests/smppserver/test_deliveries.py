@@ -414,3 +414,16 @@ class InboundTests(DoorTestCase):
         [one] = car.deliveries()
         self.assertEqual((one.esm_class, one.data_coding), (0x40, 4))
         self.assertEqual(one.short_message, header + octets)
+
+
+class UnreadableTests(DoorTestCase):
+    def test_an_event_that_cannot_be_read(self) -> None:
+        """Stops nobody: it is told and passed, receipts and SMS behind it come."""
+        self.accounts = {"car": AccountSettings(numbers=("*",))}
+        esme = self.bound()
+        broken = self.journal._writes.put(
+            self.journal._transaction.publish, "inbound.a", "e-broken", b"{"
+        )
+        self.result(broken)
+        self.arrive("after it")
+        self.assertEqual(self.texts(esme.deliveries()), ["after it"])

@@ -403,6 +403,56 @@ class SubmitTests(DoorTestCase):
         self.assertTrue(esme.closed)
 
 
+class LongMessageTests(DoorTestCase):
+    def part(self, number: int, total: int = 3) -> bytes:
+        """Return the user data of a part: a header, and some text."""
+        return bytes((5, 0, 3, 0x2A, total, number)) + f"part {number}".encode()
+
+    def test_parts_over_two_binds(self) -> None:
+        """DS24: each has its id, its octets and, if it asked, its receipt.
+
+        They leave in the order in which they came; phones join them by number.
+        """
+        first, second = self.bound(), self.bound()
+        ids = {}
+        for esme, number, registered in ((first, 3, 0), (second, 2, 0), (first, 1, 17)):
+            ids[number] = self.taken(
+                esme,
+                text=self.part(number),
+                esm_class=0x43,
+                registered_delivery=registered,
+            )
+        self.assertEqual(len(set(ids.values())), 3)
+        for number in (3, 2, 1):
+            raw = self.message(ids[number]).raw
+            assert raw is not None
+            self.assertEqual((raw.octets, raw.esm_class), (self.part(number), 0x40))
+            self.delivered(ids[number])
+            self.clock.advance(0.1)
+        self.assertEqual(self.channel.ids, [ids[3], ids[2], ids[1]])
+        told = {one.tlv_text(Tag.receipted_message_id) for one in first.deliveries()}
+        self.assertEqual(told, {ids[1]})
+        self.assertEqual(second.deliveries(), [])
+
+    def test_a_part_whose_others_never_come(self) -> None:
+        """DS26: it leaves alone, as it came, and has its receipt."""
+        esme = self.bound()
+        taken = self.taken(
+            esme, text=self.part(2), esm_class=0x40, registered_delivery=1
+        )
+        self.delivered(taken)
+        [receipt] = esme.deliveries()
+        self.assertIn(f"id:{taken} ".encode(), receipt.short_message)
+
+    def test_a_part_for_channels_that_take_texts(self) -> None:
+        """DS26: refused at once, not kept for others that may never come."""
+        self.channel.refuses = Error("gateway:unsupported", "needs a text")
+        esme = self.bound()
+        answer = esme.ask(submit(text=self.part(1), esm_class=0x40))
+        self.assertEqual(answer.command_status, 0x45)
+        self.assertEqual(self.result(self.journal.counts()), {})
+
+
 class RestartTests(DoorTestCase):
     def test_rows_are_there(self) -> None:
         """DS8: what was answered is in the file, whoever opens it."""

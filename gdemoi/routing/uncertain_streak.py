@@ -17,7 +17,7 @@ from gdemoi.message import Accepted, Outcome, Refused, Uncertain
 LIMIT: Final = 3
 
 
-class Silence:
+class UncertainStreak:
     """The uncertain submits of one channel since its last verdict."""
 
     def __init__(self) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused, Uncertain
-from gdemoi.routing.silence import LIMIT, Silence
+from gdemoi.message import Accepted, Error, Outcome, Refused, Uncertain
+from gdemoi.routing.uncertain_streak import LIMIT, UncertainStreak
 from tests.routing.test_dispatcher import Case
 
 SILENT = Uncertain(why="no answer in 30 s", unanswered=True)
@@ -22,78 +20,77 @@ AT = 1_795_000_000.0
 
 
 class SilenceTests(SynchronousTestCase):
-    def heard(self, *outcomes: Outcome) -> Silence:
+    def heard(self, *outcomes: Outcome) -> UncertainStreak:
         """Return a silence that heard these, a minute apart."""
-        silence = Silence()
+        streak = UncertainStreak()
         for number, outcome in enumerate(outcomes):
-            silence.heard(outcome, AT + 60.0 * number)
-        return silence
+            streak.heard(outcome, AT + 60.0 * number)
+        return streak
 
     def test_three_in_a_row(self) -> None:
         """Told at the third, with the time of the first; then only counted."""
-        silence = self.heard(SILENT, SILENT)
-        self.assertEqual(silence.reason, "")
-        self.assertTrue(silence.heard(SILENT, AT + 120))
-        self.assertEqual(silence.reason, "3 submits unanswered since 11:06 UTC")
-        self.assertFalse(silence.heard(SILENT, AT + 180))
-        self.assertEqual(silence.reason, "3 submits unanswered since 11:06 UTC")
-        self.assertEqual(silence.present, "4 submits unanswered since 11:06 UTC")
+        streak = self.heard(SILENT, SILENT)
+        self.assertEqual(streak.reason, "")
+        self.assertTrue(streak.heard(SILENT, AT + 120))
+        self.assertEqual(streak.reason, "3 submits unanswered since 11:06 UTC")
+        self.assertFalse(streak.heard(SILENT, AT + 180))
+        self.assertEqual(streak.reason, "3 submits unanswered since 11:06 UTC")
+        self.assertEqual(streak.present, "4 submits unanswered since 11:06 UTC")
 
     def test_any_answer_ends_it(self) -> None:
         """A refusal is one as well."""
         for answer in (Accepted(), THEIRS):
-            silence = self.heard(SILENT, SILENT, answer, SILENT, SILENT)
-            self.assertEqual((silence.count, silence.reason), (2, ""))
-            silence = self.heard(SILENT, SILENT, SILENT)
-            self.assertTrue(silence.heard(answer, AT + 500))
-            self.assertEqual((silence.reason, silence.since), ("", None))
+            streak = self.heard(SILENT, SILENT, answer, SILENT, SILENT)
+            self.assertEqual((streak.count, streak.reason), (2, ""))
+            streak = self.heard(SILENT, SILENT, SILENT)
+            self.assertTrue(streak.heard(answer, AT + 500))
+            self.assertEqual((streak.reason, streak.since), ("", None))
 
     def test_what_nobody_said_ends_nothing_and_counts_for_nothing(self) -> None:
         """Our own refusals, and a connection that broke."""
-        silence = self.heard(SILENT, OURS, SILENT, BROKEN, SILENT)
-        self.assertEqual(silence.count, 3)
+        streak = self.heard(SILENT, OURS, SILENT, BROKEN, SILENT)
+        self.assertEqual(streak.count, 3)
         self.assertEqual(self.heard(BROKEN, BROKEN, BROKEN, OURS).count, 0)
 
     def test_answers_that_leave_it_open_are_told_too(self) -> None:
         """A provider that answers 503 to everything looked well: up, and all sent."""
-        silence = self.heard(UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR)
+        streak = self.heard(UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR)
         self.assertEqual(
-            silence.reason,
+            streak.reason,
             "3 messages uncertain since 11:06 UTC: twilio:503: HTTP 503",
         )
-        self.assertTrue(silence.present.startswith("4 messages uncertain"))
-        self.assertEqual(silence.unanswered, 0)
-        self.assertTrue(silence.heard(THEIRS, AT))
-        self.assertEqual((silence.reason, silence.why, silence.count), ("", "", 0))
+        self.assertTrue(streak.present.startswith("4 messages uncertain"))
+        self.assertEqual(streak.unanswered, 0)
+        self.assertTrue(streak.heard(THEIRS, AT))
+        self.assertEqual(
+            (streak.reason, streak.why, streak.count),
+            ("", "", 0),
+        )
 
     def test_no_answers_and_unclear_ones_are_one_row(self) -> None:
         """It is told however they alternate; what is unanswered is counted apart."""
-        silence = self.heard(SILENT, UNCLEAR, SILENT, BROKEN, SILENT)
-        self.assertEqual((silence.count, silence.unanswered), (4, 2))
-        self.assertEqual(silence.unanswered_since, AT + 120.0)
-        self.assertIn("3 messages uncertain since 11:06 UTC: ", silence.reason)
+        streak = self.heard(SILENT, UNCLEAR, SILENT, BROKEN, SILENT)
+        self.assertEqual((streak.count, streak.unanswered), (4, 2))
+        self.assertEqual(streak.unanswered_since, AT + 120.0)
+        self.assertIn("3 messages uncertain since 11:06 UTC: ", streak.reason)
 
     @given(
         st.lists(st.sampled_from((SILENT, UNCLEAR, BROKEN, OURS, THEIRS, Accepted())))
     )
     def test_it_is_told_and_taken_back_in_turn(self, outcomes: list[Outcome]) -> None:
         """What is told is true, and nothing is told twice."""
-        silence, reported = Silence(), False
+        streak, reported = UncertainStreak(), False
         for outcome in outcomes:
             before = reported
-            if silence.heard(outcome, AT):
+            if streak.heard(outcome, AT):
                 reported = not reported
-            self.assertEqual(bool(silence.reason), reported)
-            self.assertEqual(reported, silence.count >= LIMIT)
+            self.assertEqual(bool(streak.reason), reported)
+            self.assertEqual(reported, streak.count >= LIMIT)
             if outcome is BROKEN or outcome is OURS:
                 self.assertEqual(reported, before)
 
 
 class ChannelTests(Case):
-    def command(self, id_: str, **fields: Any) -> Outbound:
-        """Each to a number of its own: none waits for another."""
-        return super().command(id_, to=f"+7916123456{id_[-1]}", **fields)
-
     def silent(self, *names: str) -> None:
         """Submit messages that are not answered."""
         for name in names:
