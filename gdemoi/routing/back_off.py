@@ -7,8 +7,8 @@ A refusal may be about the message only; then nothing changes here.  Else, by
 `throttled`                the pace goes down, perhaps to a pause (`Pace`)
 `queue_full`               the pace too, when it is said of several numbers
 `scope` SENDER             that sender rests, others go on (`Senders`)
-`scope` CHANNEL_…          the whole channel rests (`Rest`): for a while, until it is
-                           there again, or until someone acts
+`scope` CHANNEL_…          the whole channel is left alone (`Suspension`): for a
+                           while, until it is there again, or until someone acts
 =========================  =====================================================
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -25,7 +26,6 @@ from gdemoi.interfaces import IChannel, IHalting, IPaced
 from gdemoi.message import Accepted, Refused, Scope
 from gdemoi.routing.pace import Pace
 from gdemoi.routing.ready_queue import QueueEntry
-from gdemoi.routing.rest import Rest
 from gdemoi.routing.senders import Senders
 from gdemoi.tasks import Alarm
 
@@ -70,22 +70,22 @@ class BackOff:
         self._go_on = go_on
         self._changed = changed
         self._senders_free = senders_free
-        self._rest = Rest()
+        self._suspension = Suspension()
         self._stopping = False
         # a pause is under way that is shown
         self._long_pause = False
         # numbers whose queue was full at the far side, and when that was said
         self._full: dict[str, float] = {}
         self._pace_alarm = Alarm(clock, self._pause_over)
-        self._rest_alarm = Alarm(clock, self._rest_over)
+        self._suspension_timer = Alarm(clock, self._rest_over)
         self._sender_alarm = Alarm(clock, self.look_at_senders)
 
     # -- what may leave ----------------------------------------------------
 
     def unable(self, now: float) -> str | None:
         """Return why nothing can leave now, None when it can."""
-        if self._rest.until > now:
-            return self._rest.reason(now)
+        if self._suspension.until > now:
+            return self._suspension.reason(now)
         return self._channel.unable()
 
     def in_pace(self, now: float) -> bool:
@@ -100,12 +100,12 @@ class BackOff:
 
     def rests_until(self, now: float) -> float | None:
         """Return when the channel is tried again; None: it does not rest."""
-        until = self._rest.until
+        until = self._suspension.until
         return until if until > now else None
 
     def rest_reason(self, now: float) -> str | None:
         """Return why the whole channel rests, None: it does not."""
-        return self._rest.reason(now)
+        return self._suspension.reason(now)
 
     def limits(self, now: float) -> str:
         """Return what else holds messages up; empty: nothing."""
@@ -165,7 +165,7 @@ class BackOff:
         if refused.until_able and self._channel.unable() is not None:
             if not self._stopping:
                 # look then, should it not
-                self._rest_alarm.set(max(until, self._rest.until))
+                self._suspension_timer.set(max(until, self._suspension.until))
             return
         self._suspend(_words(refused), until, until_able=refused.until_able)
         self._changed()
@@ -175,9 +175,9 @@ class BackOff:
         self._suspend(why, self._clock.seconds() + JOURNAL_PAUSE_S)
 
     def _suspend(self, why: str, until: float, *, until_able: bool = False) -> None:
-        self._rest.begin(why, until, until_able=until_able)
+        self._suspension.begin(why, until, until_able=until_able)
         if not self._stopping:
-            self._rest_alarm.set(self._rest.until)
+            self._suspension_timer.set(self._suspension.until)
 
     # -- senders -----------------------------------------------------------
 
@@ -226,14 +226,14 @@ class BackOff:
 
     def able(self, now: float) -> bool:
         """Hear that the channel is able again; True when a rest ended by it."""
-        ended = self._rest.able(now)
-        if self._rest.until > now and not self._stopping:
-            self._rest_alarm.set(self._rest.until)
+        ended = self._suspension.able(now)
+        if self._suspension.until > now and not self._stopping:
+            self._suspension_timer.set(self._suspension.until)
         return ended
 
     def lift(self) -> None:
         """End all of it: someone acted."""
-        self._rest.lift()
+        self._suspension.lift()
         self.senders.lift()
         self.pace.lift(self._clock.seconds())
         if IHalting.providedBy(self._channel):
@@ -244,7 +244,7 @@ class BackOff:
     def stop(self) -> None:
         """Leave no timer."""
         self._stopping = True
-        for alarm in (self._pace_alarm, self._rest_alarm, self._sender_alarm):
+        for alarm in (self._pace_alarm, self._suspension_timer, self._sender_alarm):
             alarm.cancel()
 
 
@@ -254,3 +254,56 @@ def _sender(entry: QueueEntry) -> str | None:
 
 def _words(refused: Refused) -> str:
     return f"{refused.error.code}: {refused.error.text}"
+
+
+@define
+class _Period:
+    until: float = 0.0
+    why: str = ""
+
+    def begin(self, until: float, why: str) -> None:
+        """Begin, unless it lasts longer already."""
+        if until >= self.until:
+            self.until, self.why = until, why
+
+
+@define
+class Suspension:
+    """How long a lane leaves its channel alone, and why.
+
+    There are two kinds.  One that was asked for (Retry-After, a halt, a journal that
+    cannot write) lasts its time.  One that came of a way that is absent lasts until the
+    channel tells that it is there again; its time is only for want of such a word.
+    Pure: times are epoch seconds.
+    """
+
+    # when it ends; in the past: there is none
+    until: float = field(default=0.0, init=False)
+    _asked: _Period = field(factory=_Period, init=False)
+    _absent: _Period = field(factory=_Period, init=False)
+
+    def _changed(self) -> None:
+        self.until = max(self._asked.until, self._absent.until)
+
+    def begin(self, why: str, until: float, *, until_able: bool = False) -> None:
+        """Begin until then; a longer one is not shortened by a shorter one."""
+        (self._absent if until_able else self._asked).begin(until, why)
+        self._changed()
+
+    def reason(self, now: float) -> str | None:
+        """Return why nothing leaves now, None: it may."""
+        for period in (self._asked, self._absent):
+            if period.until > now:
+                return period.why
+        return None
+
+    def able(self, now: float) -> bool:
+        """The way is there again; True when it ended by that."""
+        active = self.until > now
+        self._absent.until = 0.0
+        self._changed()
+        return active and self.until <= now
+
+    def lift(self) -> None:
+        """End it, whatever it came of: someone acted."""
+        self._asked.until = self._absent.until = self.until = 0.0

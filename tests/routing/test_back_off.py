@@ -1,11 +1,11 @@
-"""How long a lane rests: what was asked for, and a link that is lost."""
+"""How long a lane leaves its channel alone: asked for, or for a link that is lost."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.message import Error, Refused, Scope
-from gdemoi.routing.rest import Rest
+from gdemoi.routing.back_off import Suspension
 from tests.routing.test_dispatcher import Case
 
 LOST = Refused(
@@ -21,17 +21,17 @@ ASKED = Refused(
 )
 
 
-class RestTests(SynchronousTestCase):
+class SuspensionTests(SynchronousTestCase):
     def test_a_rest_that_was_asked_for_lasts_its_time(self) -> None:
         """Whatever the channel tells of its link."""
-        rest = Rest()
+        rest = Suspension()
         rest.begin("slower", 60.0)
         self.assertFalse(rest.able(10.0))
         self.assertEqual((rest.reason(59.0), rest.reason(60.0)), ("slower", None))
 
     def test_one_for_want_of_a_way_ends_with_the_way(self) -> None:
         """True once: there is news to tell."""
-        rest = Rest()
+        rest = Suspension()
         rest.begin("no bind", 5.0, until_able=True)
         self.assertEqual(rest.reason(1.0), "no bind")
         self.assertEqual([rest.able(1.0), rest.able(1.0)], [True, False])
@@ -39,7 +39,7 @@ class RestTests(SynchronousTestCase):
 
     def test_they_do_not_shorten_one_another(self) -> None:
         """A lost link ended a pause of ten minutes after five seconds."""
-        rest = Rest()
+        rest = Suspension()
         rest.begin("slower", 600.0)
         rest.begin("no bind", 5.0, until_able=True)
         rest.begin("the journal cannot write", 1.0)
@@ -48,7 +48,7 @@ class RestTests(SynchronousTestCase):
 
     def test_both_at_a_time(self) -> None:
         """The way is there: what was asked for goes on, no longer."""
-        rest = Rest()
+        rest = Suspension()
         rest.begin("no bind", 50.0, until_able=True)
         rest.begin("slower", 20.0)
         self.assertEqual(rest.until, 50.0)
@@ -57,7 +57,7 @@ class RestTests(SynchronousTestCase):
 
     def test_who_acted_ends_all(self) -> None:
         """`resume` of an operator."""
-        rest = Rest()
+        rest = Suspension()
         rest.begin("slower", 60.0)
         rest.begin("no bind", 60.0, until_able=True)
         rest.lift()
