@@ -17,6 +17,7 @@ import click
 from gdemoi.cli.asking import Choices, CliEnvironment, shared_options
 from gdemoi.cli.callbacks import callbacks
 from gdemoi.cli.configured import check, explain, keys
+from gdemoi.cli.journal import backup, journal, restore
 from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import (
     line,
@@ -87,5 +88,8 @@ for command in (
     profiles,
     trackers,
     callbacks,
+    backup,
+    restore,
+    journal,
 ):
     main.add_command(command)

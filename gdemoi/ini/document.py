@@ -178,7 +178,7 @@ class Section:
     def _value(self, one: Key, name: str, word: Word) -> Any:
         converter = one.converter
         meant = uncommented(word.value)
-        if converter is secret and meant and not meant.startswith(("env:", "file:")):
+        if converter is secret and meant and not meant.startswith(_LOOKED_UP):
             meant = ""  # never in a complaint
         tail = "" if meant is None else f"; {_A_LINE_OF_ITS_OWN}"
         try:
@@ -236,6 +236,17 @@ class Section:
             if not found:
                 raise ValueError(f"the environment variable {value[4:]} is empty")
             return found
+        if not quoted and value.startswith("credential:"):
+            folder = sources.variable("CREDENTIALS_DIRECTORY")
+            if folder is None:
+                raise ValueError(
+                    "there are no credentials: CREDENTIALS_DIRECTORY is not set (it is"
+                    " by LoadCredential= in a systemd unit)"
+                )
+            name_of_it = value.removeprefix("credential:")
+            if not name_of_it or "/" in name_of_it:
+                raise ValueError(f"{name_of_it!r} is not the name of a credential")
+            return _one_line(sources, f"{folder}/{name_of_it}")
         if not quoted and value.startswith("file:"):
             named = sources.resolve(value[5:], file)
             found = _one_line(sources, named)
@@ -245,7 +256,7 @@ class Section:
             self.complain(
                 name,
                 "a secret in a file that everybody may read;"
-                " chmod o-r it, or use env: or file:",
+                " chmod o-r it, or use env:, file: or credential:",
                 warning=True,
             )
         return value
@@ -255,6 +266,10 @@ class Section:
         if self.document.first_open_secret(file):
             what = f"{file} holds a secret and everybody may read it; chmod o-r it"
             self.complain(name, what, warning=True)
+
+
+# how a secret that stands elsewhere begins
+_LOOKED_UP: Final = ("env:", "file:", "credential:")
 
 
 def _short(text: str) -> str:

@@ -299,10 +299,12 @@ class Journal:
         trouble = self._soundness.damage or self._writer.trouble
         if trouble is not None:
             return trouble
+        return None if self.answers() else "the journal does not answer"
+
+    def answers(self) -> bool:
+        """Tell whether the writing thread answers, be it with a fault."""
         since = self._beat_since
-        if since is not None and self._reactor.seconds() - since > SILENT_S:
-            return "the journal does not answer"
-        return None
+        return since is None or self._reactor.seconds() - since <= SILENT_S
 
     def beat(self) -> None:
         """Write something, if nobody has since the last call.

@@ -7,6 +7,7 @@ journal is closed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from random import SystemRandom
 from typing import Any, Final
@@ -48,6 +49,7 @@ from gdemoi.routing.trackers import CurrentProfiles, Trackers
 from gdemoi.service.gateway import PAUSED, RunningGateway
 from gdemoi.service.logs import set_form, set_level, tell_counts
 from gdemoi.service.message_log import CdrFileSettings, MessageLog
+from gdemoi.service.notify import ServiceManager
 from gdemoi.settings import (
     BadConfiguration,
     ChannelSettings,
@@ -138,6 +140,7 @@ class GatewayService(Service):
         self.gateway.active_alerts = self.alerts.active
         self.gateway.reload_now = self.reload_now
         self.gateway.shown_configuration = self.shown_configuration
+        self._manager = ServiceManager(os.environ, reactor, self.journal.answers)
         self.ready: Deferred[None] = Deferred()
         # it could not start: the process is to end with an error
         self.failed = False
@@ -172,7 +175,13 @@ class GatewayService(Service):
                 self.failed = True
                 self.reactor.callWhenRunning(self.reactor.stop)
         if started:
+            self._manager.ready(self._words())
             self.ready.callback(None)
+
+    def _words(self) -> str:
+        """Return what systemd shows as the status."""
+        channels = ", ".join(self.dispatcher.lanes) or "no channels"
+        return f"{self.configuration.gateway.name} with {channels}"
 
     async def _open(self) -> None:
         settings = self.configuration.gateway
@@ -369,6 +378,7 @@ class GatewayService(Service):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
+        self._manager.stopping()
         if self._changing is not None:
             await self._changing
         self._pulse.stop()
@@ -474,7 +484,11 @@ class GatewayService(Service):
             return
         for one in changes:
             log.info("{change}", change=one.words(), each=True)
-        await self._change(fresh, made)
+        self._manager.reloading()
+        try:
+            await self._change(fresh, made)
+        finally:
+            self._manager.ready(self._words())
 
     async def _change(self, fresh: Configuration, made: dict[str, _Made]) -> None:
         before = self.configuration
