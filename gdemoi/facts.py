@@ -6,6 +6,8 @@ written in one transaction together with the events that it causes.
 
 from __future__ import annotations
 
+from enum import Enum
+
 import msgspec
 
 from gdemoi.message import (
@@ -71,9 +73,14 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
-    """The message is in the journal; `tracker`: what its profile finds."""
+    """The message is in the journal; `tracker`: what its profile finds.
+
+    `waits`: its attempt did not begin, since another gateway has a command to this
+    number under way.
+    """
 
     tracker: Tracker | None = None
+    waits: bool = False
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):
@@ -161,6 +168,30 @@ class InboundStep(msgspec.Struct, frozen=True, gc=False):
 Step = MessageStep | InboundStep
 
 Fact = AttemptStarted | AttemptEnded | Decided | Cancelled
+
+
+class Permission(Enum):
+    """What the journal says to an attempt that is about to leave."""
+
+    GO = "go"
+    # the message has moved past it: it is over, or was tried meanwhile
+    PAST = "past"
+    # another gateway has a command to the same number under way
+    LATER = "later"
+
+
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """A command that others to its number wait for, in the order of acceptance.
+
+    `until`: nobody waits for it any more (inf: not known yet; None: at once).  It is in
+    line from `since` on, and `begun` when an attempt of it was about to leave.
+    """
+
+    to: str
+    id: str
+    until: float | None
+    since: float = 0.0
+    begun: bool = False
 
 
 class QueuedMessage(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,9 @@ from gdemoi.errors import CannotListen
 from gdemoi.facts import (
     Acceptance,
     AcceptResult,
+    AttemptStarted,
     Fact,
+    Holding,
     InterruptedAttempt,
     OutboxEvent,
     QueuedBatch,
@@ -193,14 +195,15 @@ class IChannelEvents(Interface):
 class IJournal(Interface):
     """The truth.  Every Deferred fires on the reactor thread, after the commit."""
 
+    shared: bool = Attribute("whether other gateways may write it too")
+
     def accept(batch: Sequence[Acceptance]) -> Deferred[list[AcceptResult]]:
         """Write new messages down; one verdict each, in order."""
 
     def note(fact: Fact) -> Deferred[bool]:
         """Record a fact; False when the message has moved past it.
 
-        For `Attempting` and `Cancelled`, False means: do not send, cannot be
-        cancelled.
+        For `Cancelled`, False means: cannot be cancelled.
         """
 
     def record(
@@ -213,6 +216,24 @@ class IJournal(Interface):
 
         Calls `recorded(counted, *args)` or `failed(failure, *args)` after the commit.
         """
+
+    def begin(
+        fact: AttemptStarted,
+        recorded: Callable[..., None],
+        failed: Callable[..., None],
+        *args: Any,
+    ) -> None:
+        """Record that an attempt is about to leave, if it may.
+
+        Calls `recorded(permission, *args)` (a `Permission`: only with `GO` it may), or
+        `failed(failure, *args)`.
+        """
+
+    def holding() -> Deferred[list[Holding]]:
+        """Read the commands that others to their number wait for, in order."""
+
+    def on_turns(listener: Callable[[Sequence[Holding]], None]) -> None:
+        """Call `listener` after commits with commands that hold no longer."""
 
     def receipt(receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""

@@ -77,6 +77,9 @@ class MessageClass(StrEnum):
     ACTIVATION = "activation"
 
 
+_NOTIFICATION: Final = MessageClass.NOTIFICATION
+
+
 class Charset(StrEnum):
     """The alphabet asked for; `auto` is GSM when it fits, else UCS2."""
 
@@ -116,6 +119,55 @@ class Report(StrEnum):
     NONE = "none"
     FINAL = "final"
     ALL = "all"
+
+
+class Pace(StrEnum):
+    """When the next command to a number may leave."""
+
+    # at once: nothing waits for this one, and it waits for nothing
+    NONE = "none"
+    # when all of its segments were accepted
+    SUBMITTED = "submitted"
+    DELIVERED = "delivered"
+    ANSWERED = "answered"
+
+
+class OnFailure(StrEnum):
+    """What becomes of the rest of a sequence when one of it fails."""
+
+    STOP = "stop"
+    GO = "go"
+
+
+class Turn(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """How a command and those after it, to the same number, wait for one another.
+
+    `gap_s` passes after its release, and `settle_s` more when the tracker starts anew
+    by it.  Commands of one `sequence` (of an account, to a number) stop at the first
+    that fails, unless `on_failure` says otherwise.  None: as by itself, or as the route
+    or the gateway says.
+    """
+
+    pace: Pace | None = None
+    gap_s: float | None = None
+    settle_s: float = 0.0
+    answer_within_s: float | None = None
+    sequence: str | None = None
+    on_failure: OnFailure = OnFailure.STOP
+
+
+def filled(turn: Turn | None, other: Turn | None) -> Turn | None:
+    """Return what is said of a turn, and what is unsaid as the other one says."""
+    if turn is None or other is None:
+        return turn or other
+    return Turn(
+        turn.pace or other.pace,
+        other.gap_s if turn.gap_s is None else turn.gap_s,
+        turn.settle_s or other.settle_s,
+        turn.answer_within_s or other.answer_within_s,
+        turn.sequence,
+        turn.on_failure,
+    )
 
 
 class SmppOptions(
@@ -247,6 +299,28 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     traceparent: str | None = None
     # the profile that it was looked at with; before that, the one it asks for
     tracker: Tracker | None = None
+    # None: as `Turn` is by itself
+    turn: Turn | None = None
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it goes one at a time with others to its number."""
+        if self.class_ is _NOTIFICATION:
+            return False
+        return self.turn is None or self.turn.pace is not Pace.NONE
+
+    @property
+    def stops(self) -> bool:
+        """Whether it is of a sequence that stops at the first that fails."""
+        turn = self.turn
+        if turn is None or turn.sequence is None:
+            return False
+        return turn.on_failure is OnFailure.STOP
+
+    @property
+    def queue(self) -> str:
+        """What names of sequences belong to: the account and the number."""
+        return f"{self.account or ''}\n{self.to}"
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):
@@ -258,6 +332,14 @@ class Error(msgspec.Struct, frozen=True, gc=False):
     code: str
     text: str
     retryable: bool = False
+
+
+STOPPED: Final = "gateway:sequence_stopped"
+
+
+def why_stopped(failed_id: str) -> Error:
+    """Return the error of a command that is not sent since another one failed."""
+    return Error(STOPPED, f"{failed_id} of its sequence failed; this one was not sent")
 
 
 class Scope(StrEnum):

@@ -16,8 +16,10 @@ from gdemoi.message import (
     Charset,
     MessageClass,
     MessageState,
+    OnFailure,
     OnUnencodable,
     OnUnsure,
+    Pace,
     Report,
 )
 from gdemoi.moments import rfc3339
@@ -98,6 +100,9 @@ _MESSAGE_OPTIONS: Final = (
         "--channel", "channels", multiple=True, help="Only this one (repeatable)."
     ),
     click.option("--profile", help="The tracker's profile, to look at the command."),
+    click.option("--pace", type=words(Pace), help="When the next command may leave."),
+    click.option("--sequence", help="Stop with the others of it at a failure."),
+    click.option("--on-failure", type=words(OnFailure)),
 )
 
 
@@ -117,8 +122,8 @@ def envelope(options: Mapping[str, Any]) -> dict[str, Any]:
         raise click.UsageError("give either --text or --binary")
     if given.get("binary") is not None:
         given["binary"] = _base64(given["binary"])
-    profile = given.pop("profile", None)
-    given["tracker"] = None if profile is None else {"profile": profile}
+    asked = {name: given.pop(name, None) for name in ("profile", "pace")}
+    given["tracker"] = {n: value for n, value in asked.items() if value} or None
     given["channels"] = list(given.get("channels") or ())
     return {
         name.rstrip("_"): value

@@ -56,12 +56,15 @@ from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,
     MessageClass,
+    OnFailure,
     OnUnencodable,
     OnUnsure,
     Outbound,
+    Pace,
     Report,
     SmppOptions,
     Tracker,
+    Turn,
 )
 from gdemoi.moments import within
 
@@ -81,7 +84,10 @@ Word = Annotated[str, Meta(min_length=1, max_length=64)]
 class TrackerFields(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """What a message says of the tracker that it is for."""
 
-    profile: Word
+    profile: Word | None = None
+    pace: Pace | None = None
+    gap: Annotated[float, Meta(ge=0, le=86400)] | None = None
+    answer_within: Annotated[float, Meta(gt=0, le=86400)] | None = None
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -114,6 +120,8 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     account: Word | None = None
     smpp: SmppOptions | None = None
     tracker: TrackerFields | None = None
+    sequence: Word | None = None
+    on_failure: OnFailure | None = None
 
 
 @frozen
@@ -142,6 +150,8 @@ _UNSAID: Final = {
 
 # The objects of a message whose names may come only once.
 _OBJECTS: Final[Tree] = {"smpp": {"tlvs": {}}, "tracker": {}}
+
+_NO_TURN: Final = Turn()
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode
 _decode_lax: Final = msgspec.json.Decoder(Envelope, strict=False).decode
@@ -233,7 +243,26 @@ def parse_many(
         raise _unreadable(fault) from None
     if len(bodies) > MANY_LIMIT:
         raise InvalidMessage("too_long", f"more than {MANY_LIMIT} messages", None)
-    return [_one(bytes(each), defaults, now, new_id, traceparent) for each in bodies]
+    found = [_one(bytes(each), defaults, now, new_id, traceparent) for each in bodies]
+    return _stopped(found)
+
+
+def _stopped(
+    found: list[Outbound | InvalidMessage],
+) -> list[Outbound | InvalidMessage]:
+    """Take nothing of a sequence after what is no message: it may be one of it."""
+    first = next(
+        (n for n, one in enumerate(found) if isinstance(one, InvalidMessage)), None
+    )
+    if first is None:
+        return found
+    text = f"number {first + 1} of the list is not taken, so the sequence stops"
+    return [
+        InvalidMessage("sequence_stopped", text, "sequence")
+        if number > first and isinstance(one, Outbound) and one.stops
+        else one
+        for number, one in enumerate(found)
+    ]
 
 
 def id_in(body: bytes) -> str | None:
@@ -345,14 +374,50 @@ def complete(
         tracker=None
         if envelope.tracker is None
         else _tracker(envelope.tracker, defaults.profiles),
+        turn=None
+        if envelope.tracker is None and envelope.sequence is None
+        else _turn(envelope),
     )
 
 
-def _tracker(fields: TrackerFields, known: Container[str]) -> Tracker:
+def _tracker(fields: TrackerFields, known: Container[str]) -> Tracker | None:
     """Return what is asked for; refuse a profile that there is not."""
+    if fields.profile is None:
+        return None
     if fields.profile not in known:
         raise invalid(f"there is no profile {fields.profile}", "tracker.profile")
     return Tracker(fields.profile)
+
+
+def _turn(envelope: Envelope) -> Turn | None:
+    """Return what is said of a command's turn."""
+    asked = envelope.tracker or TrackerFields()
+    said = Turn(
+        asked.pace,
+        asked.gap,
+        answer_within_s=asked.answer_within,
+        sequence=envelope.sequence,
+        on_failure=envelope.on_failure or OnFailure.STOP,
+    )
+    return None if said == _NO_TURN else said
+
+
+def _check_turn(envelope: Envelope) -> None:
+    asked = envelope.tracker
+    if envelope.on_failure is not None and envelope.sequence is None:
+        raise invalid("on_failure needs a sequence", "on_failure")
+    if envelope.sequence is not None and "\0" in envelope.sequence:
+        raise invalid("sequence has a U+0000", "sequence")
+    if envelope.class_ in (MessageClass.COMMAND, MessageClass.ACTIVATION):
+        if asked is not None and asked.pace is Pace.NONE and envelope.sequence:
+            raise invalid("a sequence needs a pace other than none", "sequence")
+        return
+    if envelope.sequence is not None:
+        raise invalid("notifications have no sequence", "sequence")
+    if asked is not None:
+        for word in ("pace", "gap", "answer_within"):
+            if getattr(asked, word) is not None:
+                raise invalid(f"notifications have no {word}", f"tracker.{word}")
 
 
 def _one(
@@ -407,6 +472,8 @@ def _check_content(envelope: Envelope) -> None:
     _check_words(envelope)
     if envelope.source_port is not None and envelope.dest_port is None:
         raise invalid("source_port needs dest_port", "source_port")
+    if envelope.tracker is not None or envelope.sequence or envelope.on_failure:
+        _check_turn(envelope)
     if envelope.udh is not None and envelope.dest_port is not None:
         raise invalid("udh and ports exclude each other", "udh")
 

@@ -102,3 +102,10 @@ def forget_arrivals(transaction: Transaction, now: float) -> bool:
     """Publish incomplete long SMS as they are; delete ids that repeat no more."""
     transaction.database.run(transaction.statements.delete_arrivals, (now,))
     return flush_incomplete(transaction, now, CHUNK) == CHUNK
+
+
+def forget_turns(transaction: Transaction, now: float) -> bool:
+    """Delete commands that nobody waits for any more, and old stops of sequences."""
+    transaction.database.run(transaction.statements.forget_turns, (now,))
+    transaction.database.run(transaction.statements.forget_sequences, (now,))
+    return False

@@ -25,14 +25,16 @@ from gdemoi.facts import (
     Acceptance,
     AcceptResult,
     AttemptEnded,
+    AttemptStarted,
     Fact,
+    Holding,
     InterruptedAttempt,
     OutboxEvent,
     QueuedBatch,
     Step,
 )
 from gdemoi.interfaces import IJournal
-from gdemoi.journal import expiry, inbound_sms, receipts, trackers
+from gdemoi.journal import expiry, inbound_sms, receipts, trackers, turns
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
@@ -147,6 +149,7 @@ class Journal:
         self._last_seq = 0
         self._listeners: list[Callable[[int], None]] = []
         self._step_listeners: list[Callable[[Sequence[Step]], None]] = []
+        self._turn_listeners: list[Callable[[Sequence[Holding]], None]] = []
         self.commits = 0
         self._commits_seen = 0
         # since when a beat waits for its answer
@@ -285,6 +288,9 @@ class Journal:
                 listener(done.steps)
         for deferred, answer in done.answers:
             deferred.callback(answer)
+        if done.holding:
+            for changed in self._turn_listeners:
+                changed(done.holding)
         if done.events:
             self._notify()
 
@@ -364,6 +370,22 @@ class Journal:
         )
         self._writes.take(job, patient=isinstance(fact, AttemptEnded))
 
+    def begin(
+        self,
+        fact: AttemptStarted,
+        recorded: Callable[..., None],
+        failed: Callable[..., None],
+        *args: Any,
+    ) -> None:
+        """Record that an attempt is about to leave, if it may; call back then."""
+        job = Job(
+            turns.begin,
+            (self._transaction, fact),
+            (fact.id,),
+            answer=Reply(recorded, failed, args),
+        )
+        self._writes.take(job)
+
     def receipt(self, receipt: Receipt) -> Deferred[ReceiptMatch | None]:
         """Record a receipt, matched or kept unmatched."""
         keys = all_keys_of(receipt) if self._database.shared else ()
@@ -423,6 +445,21 @@ class Journal:
         rows = await self._reads.put(trackers.changed_since, self._reading, seen)
         self._trackers.read(rows)
 
+    # --- turns -----------------------------------------------------------
+
+    @property
+    def shared(self) -> bool:
+        """Whether other gateways may write it too."""
+        return self._database.shared
+
+    def holding(self) -> Deferred[list[Holding]]:
+        """Read the commands of this gateway that others wait for, in order."""
+        return self._reads.put(turns.holding, self._reading, self._transaction.owner)
+
+    def on_turns(self, listener: Callable[[Sequence[Holding]], None]) -> None:
+        """Call it on the reactor thread with commands that hold no longer."""
+        self._turn_listeners.append(listener)
+
     # --- time ------------------------------------------------------------
 
     def sweep(self, now: float) -> Deferred[None]:
@@ -444,6 +481,7 @@ class Journal:
             (expiry.promote, transaction, tuple(self._backlog), now),
             (expiry.forget_arrivals, transaction, now),
             (expiry.forget_receipts, transaction, now),
+            (expiry.forget_turns, transaction, now),
             (expiry.forget_events, transaction, now, passed),
         )
         for job in jobs:

@@ -21,6 +21,7 @@ from gdemoi.journal.stored_form import (
     encode_message,
     encode_record,
 )
+from gdemoi.journal.turns import held_until
 from gdemoi.message import MessageState, Outbound
 
 
@@ -28,11 +29,13 @@ class CachedMessage:
     """One message in memory, with the values of its row that are compared."""
 
     __slots__ = (
+        "begun",
         "channel",
         "deadline",
         "due",
         "fingerprint",
         "fresh",
+        "hold",
         "id",
         "lane",
         "message",
@@ -64,6 +67,9 @@ class CachedMessage:
         self.channel = record.channel
         self.due = record.due
         self.deadline: float | None = None
+        # of a command, as in its row of `turns`
+        self.hold: float | None = None
+        self.begun = False
 
     def moved(self) -> bool:
         """Tell whether lane, channel or due time differ from the row."""
@@ -208,6 +214,9 @@ class MessageCache:
             bytes(fingerprint),
         )
         entry.deadline = at
+        if entry.message.in_turn:
+            entry.hold = held_until(entry.message, entry.record)
+            entry.begun = entry.record.attempt > 0
         self.live[entry.id] = entry
         self._looked.add(entry.id)
         self._read_now.append(entry)

@@ -187,6 +187,40 @@ trackers = Table(
     Index("trackers_version", "version"),
 )
 
+# Commands that later ones to their number wait for, see `gdemoi.journal.turns`.
+turns = Table(
+    "turns",
+    metadata,
+    # the message's
+    Column("n", _Key, primary_key=True, autoincrement=False),
+    Column("recipient", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    # it is in line from then on
+    Column("since", _Time, nullable=False),
+    # NULL: for further notice
+    Column("until", _Time),
+    Column("begun", Integer, nullable=False),
+)
+# SQLite looks for one number's only when a sequence fails, among few rows.
+Index("turns_recipient", turns.c.recipient).ddl_if(dialect="postgresql")
+Index(
+    "turns_until",
+    turns.c.until,
+    sqlite_where=turns.c.until.is_not(None),
+    postgresql_where=turns.c.until.is_not(None),
+)
+
+# Sequences of commands that have stopped, and at which one.
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("until", _Time, nullable=False),
+    Index("sequences_until", "until"),
+)
+
 
 _m = messages.c
 _whole = (
@@ -295,6 +329,7 @@ class Statements:
         self._outbox(text)
         self._receipts(text, upsert)
         self._arrivals(text, upsert)
+        self._turns(text, upsert)
         known = upsert(trackers)
         self.put_tracker = text(
             known.on_conflict_do_update(
@@ -321,6 +356,44 @@ class Statements:
         self.delete_events = text(
             delete(events).where(e.owner == _b("owner"), e.seq <= _b("seq")),
             ["_owner", "_seq"],
+        )
+
+    def _turns(self, text: Any, upsert: Any) -> None:
+        t, q = turns.c, sequences.c
+        held = upsert(turns)
+        self.put_turn = self._insert(
+            held.on_conflict_do_update(
+                index_elements=["n"],
+                set_={word: held.excluded[word] for word in ("until", "begun")},
+            ),
+            t.keys(),
+        )
+        self.delete_turn = BulkStatements(
+            text(delete(turns).where(t.n == _b("n")), ["_n"]),
+            lambda rows: f"DELETE FROM turns WHERE n IN ({', '.join('?' * rows)})",
+        )
+        self.find_turns = text(
+            select(t.n, t.since, t.until, t.begun).where(
+                t.recipient == _b("recipient")
+            ),
+            ["_recipient"],
+        )
+        self.forget_turns = text(delete(turns).where(t.until <= _b("now")), ["_now"])
+        self.message_by_number = text(select(*_whole).where(_m.n == _b("n")), ["_n"])
+        stopped = upsert(sequences)
+        self.put_sequence = text(
+            stopped.on_conflict_do_update(
+                index_elements=["queue", "name"],
+                set_={word: stopped.excluded[word] for word in ("id", "until")},
+            ),
+            q.keys(),
+        )
+        self.find_sequence = text(
+            select(q.id, q.until).where(q.queue == _b("queue"), q.name == _b("name")),
+            ["_queue", "_name"],
+        )
+        self.forget_sequences = text(
+            delete(sequences).where(q.until <= _b("now")), ["_now"]
         )
 
     def _receipts(self, text: Any, upsert: Any) -> None:

@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gdemoi.errors import Unavailable
-from gdemoi.facts import Step
+from gdemoi.facts import Holding, Step
 from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.faults import Damaged, Soundness
 from gdemoi.journal.high_water_mark import HighWaterMarkFile
@@ -377,6 +377,8 @@ class BatchResult:
     # how the backlogs changed
     lanes: dict[str, int] = field(factory=dict)
     steps: list[Step] = field(factory=list)
+    # commands that others wait for no longer, or only so long
+    holding: list[Holding] = field(factory=list)
     commits: int = 0
 
 
@@ -443,7 +445,7 @@ class JournalWriter:
     def _commit_all(self, jobs: Sequence[Job], done: BatchResult) -> None:
         self._soundness.check()
         began = self._seconds()
-        answers, events, lanes = self._transaction.transact(
+        answers, events, lanes, holding = self._transaction.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
             [i for job in jobs for i in job.ids],
             [key for job in jobs for key in job.receipt_keys],
@@ -460,6 +462,7 @@ class JournalWriter:
         done.answers += answers
         done.events += events
         done.steps += self._transaction.take_steps()
+        done.holding += holding
         done.commits += 1
         for lane, change in lanes.items():
             done.lanes[lane] = done.lanes.get(lane, 0) + change

@@ -12,17 +12,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from gdemoi.contract.figures import JournalFigures
 from gdemoi.facts import (
     Acceptance,
     AcceptResult,
     Duplicate,
     Fact,
+    Holding,
     IdReused,
     MessageStep,
     Step,
     Stored,
 )
+from gdemoi.facts import (
+    Final as Ended,
+)
+from gdemoi.journal import turns
 from gdemoi.journal.database import Database
 from gdemoi.journal.message_cache import CACHED, CachedMessage, MessageCache
 from gdemoi.journal.message_state import apply, begin, deadline
@@ -34,13 +41,15 @@ from gdemoi.journal.stored_form import (
     encode_chunk,
     encode_record,
 )
-from gdemoi.message import MessageState, Report, provider_key
+from gdemoi.message import MessageClass, MessageState, Report, provider_key, why_stopped
 
 # An attempt that is open needs no look before its message's expiry, and then seldom.
 OPEN_LOOK_S: Final = 300.0
 # How many events share a row.
 CHUNK: Final = 100
 _TAKEN: Final = Stored()
+_WAITS: Final = Stored(waits=True)
+_NOTIFICATION: Final = MessageClass.NOTIFICATION
 _ALL: Final = Report.ALL
 _FINAL: Final = Report.FINAL
 
@@ -83,6 +92,9 @@ class Transaction:
         """Forget what the batch was about to write."""
         self._over: list[CachedMessage] = []
         self._touched: dict[int, CachedMessage] = {}
+        # those of them that go one at a time with others to their number
+        self._in_turn: dict[int, CachedMessage] = {}
+        self._holding: list[Holding] = []
         self._provider_rows: list[tuple[str, str, int, str]] = []
         self._outbox: dict[str, list[OutboxRow]] = defaultdict(list)
         self._cursor_rows: dict[str, str] = {}
@@ -125,13 +137,13 @@ class Transaction:
         except BaseException:
             self._abandon()
             raise
-        events = self._outbox[self.owner]
+        events, holding = self._outbox[self.owner], self._holding
         self._counted = dict(self.counters)
         self._count_figures()
         self._committed_steps = self.steps
         self.cache.forget(self._over)
         self._clear()
-        return answers, events, lanes
+        return answers, events, lanes, holding
 
     def _count_figures(self) -> None:
         figures = self.figures
@@ -163,6 +175,7 @@ class Transaction:
         self._flush_inserts()
         self._flush_updates()
         self._flush_provider_ids()
+        self.flush_turns()
         for (owner, before, after), count in self._moves.items():
             if before is not None:
                 self.bump(f"state:{owner}:{before}", -count)
@@ -257,6 +270,13 @@ class Transaction:
             self.database.many(self.statements.insert_provider_id, self._provider_rows)
             self._provider_rows = []
 
+    def flush_turns(self) -> None:
+        """Write down which commands others wait for."""
+        if self._in_turn:
+            entries = [self._in_turn[n] for n in sorted(self._in_turn)]
+            self._in_turn.clear()
+            self._holding += turns.write(self, entries)
+
     def _count(self, entry: CachedMessage) -> None:
         """Count an entry's change of state and lane, and remember what its row has."""
         record = entry.record
@@ -332,6 +352,8 @@ class Transaction:
         if entry.record.final:
             self._over.append(entry)
         message = entry.message
+        if message.class_ is not _NOTIFICATION and message.in_turn:
+            self._in_turn[entry.n] = entry
         report = message.report
         for event in events:
             self._made = made = self._made + 1
@@ -353,6 +375,8 @@ class Transaction:
                         traceparent=message.traceparent,
                     )
                 )
+        if message.turn is not None and events and turns.failed(events):
+            turns.stop_sequence(self, entry)
 
     # --- the jobs --------------------------------------------------------
 
@@ -367,6 +391,9 @@ class Transaction:
             if known.fingerprint == acceptance.fingerprint:
                 return Duplicate(known.record.state)
             return IdReused()
+        waits = False
+        if message.class_ is not _NOTIFICATION and message.in_turn:
+            acceptance, waits = self._in_line(acceptance)
         record, events = begin(acceptance)
         n = self.counters["n"] = self.counters["n"] + 1
         entry = CachedMessage(
@@ -374,7 +401,30 @@ class Transaction:
         )
         self.cache.live[message.id] = entry
         self.changed(entry, events)
-        return _TAKEN
+        return _WAITS if waits else _TAKEN
+
+    def _in_line(self, acceptance: Acceptance) -> tuple[Acceptance, bool]:
+        """Let a command wait behind those of other gateways, or end with its sequence.
+
+        Returns whether its attempt does not begin after all.
+        """
+        message = acceptance.message
+        failed_id = turns.stopped_by(self, message)
+        if failed_id is not None and acceptance.next is None:
+            last = Ended(MessageState.CANCELLED, why_stopped(failed_id))
+            return msgspec.structs.replace(
+                acceptance, channel=None, attempting=False, next=last
+            ), True
+        held = acceptance.attempting and self.shared
+        if not held or not turns.is_held(self, message, float("inf")):
+            return acceptance, False
+        return msgspec.structs.replace(acceptance, attempting=False), True
+
+    def by_number(self, n: int) -> CachedMessage | None:
+        """Return the message of a row number, None when it was deleted."""
+        self._flush_inserts()
+        rows = self.database.rows(self.statements.message_by_number, (n,))
+        return self.cache.adopt(rows[0]) if rows else None
 
     def note(self, fact: Fact) -> tuple[bool, CachedMessage | None]:
         """Record a fact; False when the message has moved past it."""

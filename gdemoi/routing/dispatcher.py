@@ -53,6 +53,7 @@ from gdemoi.routing.lanes import Lane
 from gdemoi.routing.ready_queue import QueueEntry, must_fit, stranded
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from gdemoi.routing.rules import Router, first_able
+from gdemoi.routing.turns import Turns
 from gdemoi.tasks import background, spawn
 
 log = Logger()
@@ -94,7 +95,11 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         # of every channel that there was since the start
         self.figures: dict[str, LaneFigures] = {}
-        self.intake = Intake(journal, clock, router, self.lanes, backlog_limit)
+        self.turns = Turns(clock)
+        journal.on_turns(self.turns.changed)
+        self.intake = Intake(
+            journal, clock, router, self.lanes, backlog_limit, self.turns
+        )
         self.stopping = False
         self._unsure: OrderedDict[tuple[str, int], QueueEntry] = OrderedDict()
         self._refused: OrderedDict[tuple[str, int], QueueEntry] = OrderedDict()
@@ -115,6 +120,7 @@ class Dispatcher:
         for found in await self.journal.interrupted():
             await self._settle(found)
         await self.adopt_orphans()
+        self.turns.load(await self.journal.holding())
         # Not before: what leaves now would be taken for interrupted.
         self.intake.closed = False
         for lane in self.lanes.values():
@@ -130,7 +136,7 @@ class Dispatcher:
     def add_channel(self, channel: IChannel) -> Lane:
         """Open a lane for a channel; the caller starts both."""
         figures = self.figures.setdefault(channel.name, LaneFigures())
-        lane = Lane(channel, self.journal, self.clock, self, figures)
+        lane = Lane(channel, self.journal, self.clock, self, self.turns, figures)
         self.lanes[channel.name] = lane
         self._standings.pop(channel.name, None)
         return lane
@@ -146,6 +152,7 @@ class Dispatcher:
         for ending in [lane.channel.stop(grace_s) for lane in self.lanes.values()]:
             await ending
         self._flapping.stop()
+        self.turns.stop()
 
     async def _settle(self, found: InterruptedAttempt) -> None:
         """Give an attempt that has no outcome the only honest one, and ask."""
@@ -482,6 +489,9 @@ class Dispatcher:
     async def _sweep(self) -> None:
         try:
             await self.journal.sweep(self.clock.seconds())
+            if self.journal.shared:
+                known = self.turns.known()
+                self.turns.compare(known, await self.journal.holding())
             if self.journal.backlog().keys() - self.lanes.keys():
                 # decided for a channel while it was taken away
                 await self.adopt_orphans()

@@ -18,13 +18,25 @@ from gdemoi.errors import Unavailable
 from gdemoi.facts import Acceptance, AcceptResult, Rejected, Stored
 from gdemoi.facts import Final as Ended
 from gdemoi.interfaces import EncodedMessage, IJournal
-from gdemoi.message import Error, MessageState, Outbound, Refused, Scope
+from gdemoi.message import (
+    Error,
+    MessageClass,
+    MessageState,
+    Outbound,
+    Refused,
+    Scope,
+    Turn,
+    filled,
+    why_stopped,
+)
 from gdemoi.routing.lanes import Lane
 from gdemoi.routing.ready_queue import QueueEntry
 from gdemoi.routing.rules import Router, with_defaults
 from gdemoi.routing.trackers import Trackers
+from gdemoi.routing.turns import Turns
 
 _STORED: Final = Stored()
+_NOTIFICATION: Final = MessageClass.NOTIFICATION
 
 
 class _Place(msgspec.Struct):
@@ -35,6 +47,8 @@ class _Place(msgspec.Struct):
     entry: QueueEntry | None
     lane: Lane | None
     fast_path: bool = False
+    # it came to stand in the line of its number by this acceptance
+    joined: bool = False
 
 
 class _Way(msgspec.Struct):
@@ -55,16 +69,20 @@ class Intake:
         router: Router,
         lanes: Mapping[str, Lane],
         backlog_limit: int,
+        turns: Turns,
     ) -> None:
         self.router = router
         self.backlog_limit = backlog_limit
         # set when there are any whose commands are looked at
         self.trackers: Trackers | None = None
+        # what commands are taken for that do not say, nor their route
+        self.turn: Turn | None = None
         # opened by the dispatcher when all that was interrupted is settled
         self.closed = True
         self._journal = journal
         self._clock = clock
         self._lanes = lanes
+        self._turns = turns
         self._full = False
 
     def full(self) -> bool:
@@ -93,8 +111,9 @@ class Intake:
         verdicts: list[AcceptResult | Rejected] = []
         places: list[_Place] = []
         unable = _Unable(self._lanes)
+        stopped: dict[tuple[str, str], str] = {}
         for index, (message, fingerprint) in enumerate(messages):
-            way = self._way(message, unable)
+            way = self._way_in_sequence(message, unable, stopped)
             if isinstance(way, Error):
                 verdicts.append(Rejected(way))
                 if keep_rejected:
@@ -115,19 +134,21 @@ class Intake:
     ) -> _Place:
         message, lane = way.message, way.lane
         entry = QueueEntry(message, (), way.prepared)
+        joined = entry.serial and self._turns.join(message)
         fast_path = (
             way.prepared is not None
             and unable[lane.name] is None
             and lane.may_use_fast_path(message)
+            and (not entry.serial or (joined and self._turns.free(message)))
         )
         if fast_path:
             lane.reserve(entry)
         acceptance = Acceptance(message, fingerprint, lane.name, fast_path)
-        return _Place(index, acceptance, entry, lane, fast_path)
+        return _Place(index, acceptance, entry, lane, fast_path, joined)
 
     def _not_committed(self, failure: Failure, places: list[_Place]) -> Failure:
         for place in places:
-            _give_back(place)
+            self._give_back(place)
         return failure
 
     def _committed(
@@ -142,16 +163,51 @@ class Intake:
             lane, entry = place.lane, place.entry
             if not isinstance(verdict, Stored):
                 verdicts[place.index] = verdict
-                _give_back(place)
+                self._give_back(place)
             elif entry is not None and lane is not None:
-                if place.fast_path:
+                if place.joined:
+                    self._turns.stored(entry.message)
+                if place.fast_path and not verdict.waits:
                     lane.launch(entry)
+                elif place.fast_path:
+                    self._wait(lane, entry)
                 else:
                     lane.admit(entry)
                     touched.add(lane)
         for lane in touched:
             lane.pump()
         return verdicts
+
+    def _wait(self, lane: Lane, entry: QueueEntry) -> None:
+        """Let one wait that the journal did not let begin."""
+        lane.release(entry)
+        self._turns.elsewhere(entry.message)
+        lane.admit(entry)
+        lane.pump()
+
+    def _give_back(self, place: _Place) -> None:
+        """Give back what was taken for a message that is not to leave."""
+        lane, entry = place.lane, place.entry
+        if lane is None or entry is None:
+            return
+        if place.fast_path:
+            lane.release(entry)
+        if place.joined:
+            self._turns.leave(entry.message)
+
+    def _way_in_sequence(
+        self, message: Outbound, unable: _Unable, stopped: dict[tuple[str, str], str]
+    ) -> _Way | Error:
+        """Find its way; after one that has none, the rest of its sequence has none."""
+        if not message.stops or message.turn is None:
+            return self._way(message, unable)
+        key = message.queue, message.turn.sequence or ""
+        if key in stopped:
+            return why_stopped(stopped[key])
+        way = self._way(message, unable)
+        if isinstance(way, Error):
+            stopped[key] = message.id
+        return way
 
     def _way(self, message: Outbound, unable: _Unable) -> _Way | Error:
         """Find the first channel, able ones first, that can carry the message.
@@ -165,6 +221,9 @@ class Intake:
         if route.rule is None or not route.channels:
             return Error("gateway:no_route", "no route leads anywhere for this message")
         message = with_defaults(message, route.rule)
+        if self.turn is not None and message.class_ is not _NOTIFICATION:
+            turn = filled(message.turn, self.turn)
+            message = msgspec.structs.replace(message, turn=turn)
         trackers = self.trackers
         if trackers is not None:
             examined = trackers.examined(message)
@@ -217,8 +276,3 @@ def _refused_place(
     final = Ended(state, error)
     acceptance = Acceptance(message, fingerprint, None, next=final)
     return _Place(index, acceptance, None, None)
-
-
-def _give_back(place: _Place) -> None:
-    if place.fast_path and place.lane is not None and place.entry is not None:
-        place.lane.release(place.entry)

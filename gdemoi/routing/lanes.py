@@ -30,6 +30,7 @@ from gdemoi.facts import (
     Decision,
     Fact,
     Hold,
+    Permission,
     QueuedBatch,
     Wait,
 )
@@ -48,6 +49,7 @@ from gdemoi.message import (
 )
 from gdemoi.routing.back_off import JOURNAL_PAUSE_S, BackOff
 from gdemoi.routing.ready_queue import Backlog, QueueEntry, ReadyQueue, prepare
+from gdemoi.routing.turns import Turns
 from gdemoi.routing.uncertain_streak import UncertainStreak
 from gdemoi.tasks import Alarm, unattended
 
@@ -57,8 +59,6 @@ log = Logger()
 HEAD_LIMIT: Final = 5000
 # When fewer are left, the journal is read for more.
 LOW_MARK: Final = 1000
-# A command that waits for its next try comes out of the journal within this.
-BLOCK_SPARE_S: Final = 30.0
 EXPIRED: Final = Error("gateway:expired", "the time to live has passed")
 
 
@@ -100,6 +100,7 @@ class Lane:
         journal: IJournal,
         clock: IReactorTime,
         owner: LaneOwner,
+        turns: Turns,
         figures: LaneFigures | None = None,
     ) -> None:
         self.channel = channel
@@ -123,7 +124,8 @@ class Lane:
         self._journal = journal
         self._clock = clock
         self._owner = owner
-        self._queue = ReadyQueue()
+        self._turns = turns
+        self._queue = ReadyQueue(turns, self.pump)
         self._backlog = Backlog.OLDER
         self._pumping = False
         # those of memory that wait for their sender, by id
@@ -211,7 +213,6 @@ class Lane:
             and not len(self._queue)
             and len(self.in_flight) < self.channel.window
             and message.not_before is None
-            and not self._queue.is_busy(message.to)
             and self.back_off.pace.wait_s(self._clock.seconds()) <= 0.0
         )
 
@@ -287,7 +288,7 @@ class Lane:
         self._pumping = True
         queue = self._queue
         try:
-            while (len(queue) or queue.blocked) and self._may_go():
+            while len(queue) and self._may_go():
                 entry = queue.pop()
                 if entry is None:
                     break
@@ -321,14 +322,17 @@ class Lane:
         intent = AttemptStarted(
             message.id, entry.attempts + 1, self.name, self._clock.seconds()
         )
-        self._journal.record(intent, self._intended, self._not_intended, entry)
+        self._journal.begin(intent, self._intended, self._not_intended, entry)
 
-    def _intended(self, may_leave: bool, entry: QueueEntry) -> None:
-        if may_leave:
+    def _intended(self, permission: Permission, entry: QueueEntry) -> None:
+        if permission is Permission.GO:
             self._submit(entry)
-        else:
-            self._free_slot(entry)
-            self.pump()
+            return
+        self._free_slot(entry)
+        if permission is Permission.LATER:
+            self._turns.elsewhere(entry.message)
+            self._queue.push(entry)
+        self.pump()
 
     def _not_intended(self, failure: Failure, entry: QueueEntry) -> None:
         """It did not leave: nothing says that it was about to."""
@@ -490,10 +494,7 @@ class Lane:
         if place is WaitingPlace.HEAD and isinstance(after, Wait):
             wait_until = now + self.back_off.pace.wait_s(now)
             after = Wait(max(after.until, wait_until), self.name, after.error)
-        elif place is WaitingPlace.SENDER:
-            self._block(entry, after)
         elif refused.queue_full:
-            self._block(entry, after)
             self.back_off.queue_full(entry.message.to, now)
         return place, after
 
@@ -502,7 +503,6 @@ class Lane:
         after = self._owner.refused_here(self, entry, refused)
         self._queue.in_memory.add(entry.message.id)
         if self._place(refused, after) is WaitingPlace.SENDER:
-            self._block(entry, after)
             self._senderless[entry.message.id] = entry
             return
         assert isinstance(after, Wait | Hold | Ended)
@@ -515,12 +515,6 @@ class Lane:
     ) -> None:
         self._queue.in_memory.discard(entry.message.id)
         self._owner.decided(self, entry, refused, after)
-
-    def _block(self, entry: QueueEntry, after: Decision) -> None:
-        """Let later commands to the number wait behind one that is tried again."""
-        if isinstance(after, Wait) and after.channel == self.name:
-            self._queue.block(entry, after.until + BLOCK_SPARE_S)
-            self._due_alarm_at(after.until)
 
     def _senders_free(self) -> None:
         waiting, self._senderless = self._senderless, {}
@@ -564,7 +558,6 @@ class Lane:
         left = self._flying.pop(entry.message.id) - 1
         if left:
             self._flying[entry.message.id] = left
-        self._queue.end(entry)
 
     def _due_alarm_at(self, at: float) -> None:
         if not self.stopping and (self._due_at is None or at < self._due_at):
@@ -574,10 +567,6 @@ class Lane:
     def _due(self) -> None:
         self._due_at = None
         self._backlog = self._backlog.add()
-        self._queue.unblock(self._clock.seconds())
-        blocked_until = self._queue.blocked_until()
-        if blocked_until is not None:
-            self._due_alarm_at(blocked_until)
         self.pump()
 
     def _has(self, message_id: str) -> bool:

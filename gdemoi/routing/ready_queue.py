@@ -1,13 +1,12 @@
 """The head of a lane's backlog, in memory: which message is next.
 
-By priority, then by age.  A command leaves only when no other command to the same
-number is under way here, so that "set" and "restart" do not overtake one another:
-until then it is blocked behind that number.
+By priority, then by age.  A command leaves only when its turn has come (`Turns`), so
+that "set" and "restart" do not overtake one another: until then it is blocked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from heapq import heapify, heappop, heappush
 
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 
 from gdemoi.interfaces import EncodedMessage, IChannel, IContinuing
 from gdemoi.message import Error, MessageClass, Outbound, Progress, Refused
+from gdemoi.routing.turns import Turns
 
 log = Logger()
 
@@ -43,7 +43,8 @@ class QueueEntry:
     @property
     def serial(self) -> bool:
         """Whether it must not overtake others to the same number."""
-        return self.message.class_ is not _NOTIFICATION
+        message = self.message
+        return message.class_ is not _NOTIFICATION and message.in_turn
 
 
 class Backlog(Enum):
@@ -79,15 +80,17 @@ class Backlog(Enum):
 
 
 class ReadyQueue:
-    """The messages that stand ready, and the numbers that are busy."""
+    """The messages that stand ready, and the commands whose turn it is not.
 
-    def __init__(self) -> None:
+    `go_on` is called when the turn of one has come.
+    """
+
+    def __init__(self, turns: Turns, go_on: Callable[[], None]) -> None:
+        self._turns = turns
+        self._go_on = go_on
         self._heap: list[tuple[Order, QueueEntry]] = []
-        self._busy: dict[str, list[tuple[Order, QueueEntry]]] = {}
-        # how many wait behind a busy number
-        self.blocked = 0
-        # numbers whose command waits for its next try: its id, and until when
-        self._blocked: dict[str, tuple[str, float]] = {}
+        # commands that wait for those before them to their number, by id
+        self._blocked: dict[str, QueueEntry] = {}
         # ids of all that memory answers for, beside what is in flight
         self.in_memory: set[str] = set()
         self._count = 0
@@ -97,6 +100,11 @@ class ReadyQueue:
 
     def __iter__(self) -> Iterator[QueueEntry]:
         return iter([entry for _, entry in sorted(self._heap)])
+
+    @property
+    def blocked(self) -> int:
+        """How many wait for their turn."""
+        return len(self._blocked)
 
     def push(self, entry: QueueEntry) -> None:
         """Let a message stand in line, at the place that it had before."""
@@ -112,54 +120,37 @@ class ReadyQueue:
             entry.order = (-message.priority, message.accepted_at, self._count)
 
     def pop(self) -> QueueEntry | None:
-        """Take the next one whose number is free; None: all others are blocked."""
+        """Take the next one whose turn it is; None: all others wait for theirs."""
         while self._heap:
-            placed = heappop(self._heap)
-            entry = placed[1]
-            if self._is_blocked(entry):
-                heappush(self._busy[entry.message.to], placed)
-                self.blocked += 1
+            entry = heappop(self._heap)[1]
+            message = entry.message
+            if entry.serial and not self._turns.free(message):
+                self._blocked[message.id] = entry
+                self._turns.wait(message, self)
                 continue
-            self.in_memory.discard(entry.message.id)
+            self.in_memory.discard(message.id)
             return entry
         return None
 
-    def _is_blocked(self, entry: QueueEntry) -> bool:
-        number = entry.message.to
-        if number not in self._busy or not entry.serial:
-            return False
-        blocked = self._blocked.get(number)
-        if blocked is None or blocked[0] != entry.message.id:
-            return True
-        # it goes first; the others are blocked again when it has begun
-        del self._blocked[number]
-        self._free(number)
-        return False
+    def turn_came(self, message_id: str) -> None:
+        """Let a command stand in line again."""
+        entry = self._blocked.pop(message_id, None)
+        if entry is not None:
+            heappush(self._heap, (entry.order, entry))
+            self._go_on()
 
-    def block(self, entry: QueueEntry, until: float) -> None:
-        """Keep later commands to a number behind one that will be tried again.
-
-        It stands in the journal until then; at `until` nobody waits for it any more
-        (it may have expired, been cancelled or moved to another lane).
-        """
-        number = entry.message.to
-        if entry.serial and number not in self._busy:
-            self._busy[number] = []
-            self._blocked[number] = (entry.message.id, until)
-
-    def blocked_until(self) -> float | None:
-        """Return when the next number is free again at the latest."""
-        return min((until for _, until in self._blocked.values()), default=None)
-
-    def unblock(self, now: float) -> None:
-        """Let go what was blocked behind a number for long enough."""
-        for number, (_, until) in list(self._blocked.items()):
-            if until <= now:
-                del self._blocked[number]
-                self._free(number)
+    def turn_gone(self, message_id: str) -> None:
+        """Forget a command that is over."""
+        if self._blocked.pop(message_id, None) is not None:
+            self.in_memory.discard(message_id)
 
     def remove(self, message_id: str) -> QueueEntry | None:
         """Take a message out of the line (cancelled, or moved away)."""
+        entry = self._blocked.pop(message_id, None)
+        if entry is not None:
+            self._turns.forget(message_id)
+            self.in_memory.discard(message_id)
+            return entry
         for placed in self._heap:
             if placed[1].message.id == message_id:
                 self._heap.remove(placed)
@@ -168,26 +159,11 @@ class ReadyQueue:
                 return placed[1]
         return None
 
-    def is_busy(self, number: str) -> bool:
-        """Whether a command to this number is under way."""
-        return number in self._busy
-
     def begin(self, entry: QueueEntry) -> None:
-        """A message is under way: its number is busy, if it is a command."""
+        """A message is under way."""
         self.place(entry)
         if entry.serial:
-            self._busy.setdefault(entry.message.to, [])
-
-    def end(self, entry: QueueEntry) -> None:
-        """It is no longer: what was blocked behind it stands in line again."""
-        if entry.serial:
-            self._free(entry.message.to)
-
-    def _free(self, number: str) -> None:
-        blocked = self._busy.pop(number, ())
-        self.blocked -= len(blocked)
-        for placed in blocked:
-            heappush(self._heap, placed)
+            self._turns.begin(entry.message)
 
 
 def must_fit(message: Outbound, progress: Progress | None) -> bool:

@@ -23,6 +23,8 @@ from gdemoi.message import (
     OnUnsure,
     Outbound,
     Transliteration,
+    Turn,
+    filled,
 )
 
 
@@ -50,6 +52,7 @@ class Rule:
     max_segments: int | None = None
     ttl_s: float | None = None
     priority: int | None = None
+    turn: Turn | None = None
 
     @property
     def conditional(self) -> bool:
@@ -228,6 +231,8 @@ def with_defaults(message: Outbound, rule: Rule) -> Outbound:
     ):
         if value is not None and word in unsaid:
             changes[word] = value
+    if rule.turn is not None and message.class_ is not MessageClass.NOTIFICATION:
+        changes["turn"] = filled(message.turn, rule.turn)
     wanted = changes.get("on_unencodable", message.on_unencodable)
     if (
         wanted is OnUnencodable.TRANSLITERATE

@@ -27,7 +27,9 @@ from gdemoi.message import (
     MessageClass,
     OnUnencodable,
     OnUnsure,
+    Pace,
     Transliteration,
+    Turn,
 )
 from gdemoi.routing.rules import Rule
 
@@ -62,6 +64,12 @@ def _country(value: str) -> str:
 
 _CHANNEL: Final = Converter("channel or channel*weight", _weighted, _shown)
 _COUNTRY: Final = Converter("country (ISO 3166, glob)", _country)
+
+
+def turn_of(pace: Pace | None, gap_s: float | None) -> Turn | None:
+    """Return what two keys say of the turns of commands; None: nothing."""
+    said = Turn(pace, gap_s)
+    return None if said == Turn() else said
 
 
 @frozen(kw_only=True)
@@ -136,6 +144,18 @@ class RouteSettings:
     priority: int | None = key(
         integer(0, 9), default=None, doc="priority of messages that name none"
     )
+    pace: Pace | None = key(
+        choice(Pace),
+        default=None,
+        doc="when the next command to a number may leave, for commands that do not say",
+        example="delivered",
+    )
+    gap_s: float | None = key(
+        duration,
+        default=None,
+        doc="what passes between two commands to a number, for those that do not say",
+        example="5s",
+    )
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Tell what contradicts itself, as (key, why)."""
@@ -173,4 +193,5 @@ class RouteSettings:
             max_segments=self.max_segments,
             ttl_s=self.ttl_s,
             priority=self.priority,
+            turn=turn_of(self.pace, self.gap_s),
         )

@@ -17,7 +17,16 @@ from attrs import field, frozen
 
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.ini import Converter, boolean, each, key, text, words
-from gdemoi.message import Error, Finding, MessageClass, Outbound, Tracker
+from gdemoi.message import (
+    Error,
+    Finding,
+    MessageClass,
+    Outbound,
+    Pace,
+    Tracker,
+    Turn,
+    filled,
+)
 from gdemoi.profiles.findings import DEFECTS, findings
 from gdemoi.profiles.library import Library
 from gdemoi.profiles.profile import Profile
@@ -171,7 +180,10 @@ class Trackers:
             told = "; ".join(f"{one.code}: {one.text}" for one in wrong)
             return Error(CHECKED, f"{choice.profile.name}: {told}")
         tracker = Tracker(choice.profile.name, found)
-        return msgspec.structs.replace(message, tracker=tracker)
+        turn = message.turn
+        if message.class_ is not MessageClass.NOTIFICATION:
+            turn = _turn(choice.profile, message)
+        return msgspec.structs.replace(message, tracker=tracker, turn=turn)
 
     def found(self, choice: Choice, message: Outbound) -> tuple[Finding, ...]:
         """Return what a profile finds in a message."""
@@ -190,6 +202,23 @@ class Trackers:
         )
         choice = self.choice(probe)
         return None if choice is None else choice.profile
+
+
+def _turn(profile: Profile, message: Outbound) -> Turn | None:
+    """Return the turn of a command, with what its profile knows of it.
+
+    One that is never answered need not be waited for longer than its delivery.
+    """
+    assert message.text is not None
+    command, turn = profile.read(message.text), message.turn
+    settle_s = profile.settle_s(command)
+    known = Turn(settle_s=settle_s, answer_within_s=command.within_s)
+    if turn is not None and turn.pace is Pace.ANSWERED:
+        turn = filled(turn, known)
+        if turn is not None and not command.answers:
+            turn = msgspec.structs.replace(turn, pace=Pace.DELIVERED)
+        return turn
+    return filled(turn, Turn(settle_s=settle_s)) if settle_s else turn
 
 
 def _refused(rule: TrackerRule | None, own: TrackerSetting) -> frozenset[str]:

@@ -567,6 +567,7 @@ class GatewayService(Service):
         trackers = Trackers(
             configuration.profiles, configuration.trackers, self.journal.tracker
         )
+        self.dispatcher.intake.turn = configuration.gateway.turn
         self.dispatcher.intake.trackers = self._messages.trackers = trackers
 
     def _tell_what_needs_a_restart(self, fresh: Configuration) -> None:

@@ -23,8 +23,9 @@ from gdemoi.ini import (
     words,
 )
 from gdemoi.ini.units import Wrong, likely
+from gdemoi.message import Pace, Turn
 from gdemoi.routing.retry import RetryPolicy
-from gdemoi.routing.settings import region
+from gdemoi.routing.settings import region, turn_of
 
 _GATEWAY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SQLITE: Final = "sqlite:///"
@@ -122,6 +123,15 @@ class GatewaySettings:
     )
     default_ttl_s: float = key(
         duration, default=7200.0, doc="life of messages that name none"
+    )
+    pace: Pace = key(
+        choice(Pace),
+        default=Pace.SUBMITTED,
+        doc="when the next command to a number may leave: when the one before is"
+        " submitted, delivered or answered; none: at once",
+    )
+    gap_s: float = key(
+        duration, default=0.0, doc="what passes between two commands to a number"
     )
     receipt_ttl_s: float = key(
         duration,
@@ -222,6 +232,12 @@ class GatewaySettings:
             yield "retry_first", "would try again without a pause"
         if self.resend_first_s <= 0:
             yield "resend_first", "would send again without a pause"
+
+    @property
+    def turn(self) -> Turn | None:
+        """Return how commands wait for one another; None: as by itself."""
+        pace = None if self.pace is Pace.SUBMITTED else self.pace
+        return turn_of(pace, self.gap_s or None)
 
     @property
     def retry_policy(self) -> RetryPolicy:

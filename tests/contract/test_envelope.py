@@ -22,10 +22,13 @@ from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,
     MessageClass,
+    OnFailure,
     OnUnencodable,
     OnUnsure,
     Outbound,
+    Pace,
     Report,
+    Turn,
 )
 from gdemoi.moments import EARLIEST, LATEST
 
@@ -522,3 +525,59 @@ class FingerprintTests(Case):
             fingerprint(read({"id": "a", "to": LEAST["to"], "binary": "aGk="}))
         )
         self.assertEqual(len(set(prints)), len(prints))
+
+
+class TurnTests(SynchronousTestCase):
+    """What a message says of the turns of commands."""
+
+    def read(self, **fields: Any) -> Outbound:
+        body = {"id": "c1", "to": "+79161234567", "text": "x", "class": "command"}
+        made = msgspec.json.encode({**body, **fields})
+        return parse(made, defaults=Defaults(), now=1.0)
+
+    def test_unsaid(self) -> None:
+        """Nothing is said, nothing is kept; it goes one at a time all the same."""
+        message = self.read()
+        self.assertIsNone(message.turn)
+        self.assertTrue(message.in_turn)
+        self.assertIsNone(self.read(tracker={}).turn)
+        self.assertFalse(self.read(**{"class": "notification"}).in_turn)
+
+    def test_said(self) -> None:
+        """Pace, gap, answer time and sequence."""
+        tracker = {"pace": "answered", "gap": 5, "answer_within": 60}
+        message = self.read(tracker=tracker, sequence="s", on_failure="go")
+        wanted = Turn(Pace.ANSWERED, 5.0, 0.0, 60.0, "s", OnFailure.GO)
+        self.assertEqual(message.turn, wanted)
+        self.assertFalse(message.stops)
+        self.assertTrue(self.read(sequence="s").stops)
+        self.assertFalse(self.read(tracker={"pace": "none"}).in_turn)
+
+    def test_what_contradicts_itself(self) -> None:
+        """Each names its field; an unknown one too."""
+        notification = {"class": "notification"}
+        for fields, field in (
+            ({"tracker": {"pase": "answered"}}, "tracker.pase"),
+            ({"tracker": {"pace": "slow"}}, "tracker.pace"),
+            ({"tracker": {"gap": -1}}, "tracker.gap"),
+            ({"on_failure": "go"}, "on_failure"),
+            ({"sequence": "s", **notification}, "sequence"),
+            ({"sequence": "s", "tracker": {"pace": "none"}}, "sequence"),
+            ({"tracker": {"pace": "none"}, **notification}, "tracker.pace"),
+            ({"tracker": {"gap": 1}, **notification}, "tracker.gap"),
+        ):
+            with self.subTest(fields):
+                fault = self.assertRaises(InvalidMessage, self.read, **fields)
+                self.assertEqual(fault.field, field)
+
+    def test_a_list_stops_at_what_is_no_message(self) -> None:
+        """What follows in a sequence is not taken; others are."""
+        whole = {"to": "+79161234567", "text": "x", "class": "command"}
+        of_it = {**whole, "sequence": "s"}
+        body = msgspec.json.encode([of_it, {**of_it, "text": ""}, of_it, whole])
+        first, bad, stopped, alone = parse_many(body, defaults=Defaults(), now=1.0)
+        self.assertIsInstance(first, Outbound)
+        self.assertIsInstance(bad, InvalidMessage)
+        assert isinstance(stopped, InvalidMessage)
+        self.assertEqual(stopped.code, "sequence_stopped")
+        self.assertIsInstance(alone, Outbound)

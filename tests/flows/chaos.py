@@ -38,9 +38,11 @@ from gdemoi.message import (
     OnUnsure,
     Outbound,
     Outcome,
+    Pace,
     Receipt,
     Refused,
     Scope,
+    Turn,
     Uncertain,
     provider_key,
 )
@@ -72,6 +74,15 @@ REFUSALS = (
     Refused(error=BUSY, scope=Scope.CHANNEL_FOR_A_WHILE),
     Refused(error=WARNING_TEXTS, scope=Scope.CHANNEL_FOR_A_WHILE, retry_after_s=9.0),
     Refused(error=WARNING_TEXTS, scope=Scope.CHANNEL_HALTED),
+)
+# most as they are by themselves
+TURNS = (
+    None,
+    None,
+    Turn(gap_s=3.0),
+    Turn(pace=Pace.NONE),
+    Turn(pace=Pace.DELIVERED),
+    Turn(sequence="s1"),
 )
 RECEIPTS = (
     MessageState.DELIVERED,
@@ -375,26 +386,24 @@ class Chaos:
                 self.complain(f"{message.id} leaves again though it was taken")
 
     def _in_order(self, far: FarSide, message: Outbound, before: list[Submit]) -> None:
-        for other in far.waiting:
+        if not message.in_turn:
+            return
+        for other in self.submits:
             sent = self.offered[other.id]
-            serial = sent.class_ is not MessageClass.NOTIFICATION
-            if serial and sent.to == message.to:
+            unanswered = other.life == self.life and other.outcome is None
+            if unanswered and sent.in_turn and sent.to == message.to:
                 self.complain(f"{message.id} overtakes {other.id} under way")
-        if before or not self.idle or message.id not in self.acknowledged:
+        if before or message.id not in self.acknowledged:
             return
         for id_, entry in self.journal._transaction.cache.live.items():
             peer, record = entry.message, entry.record
             if (
-                peer.to == message.to
-                and peer.class_ is message.class_
-                and peer.priority == message.priority
-                and id_ not in self.by_id
-                and self.acknowledged.get(id_, 1 << 60) < self.acknowledged[message.id]
-                and peer.accepted_at <= message.accepted_at
-                and record.lane == far.name
+                peer.in_turn
+                and peer.to == message.to
                 and peer.not_before is None
                 and message.not_before is None
-                and record.state is MessageState.ACCEPTED
+                and self.acknowledged.get(id_, 1 << 60) < self.acknowledged[message.id]
+                and RANK[record.state] < RANK[MessageState.SUBMITTED]
             ):
                 self.complain(f"{message.id} overtakes {id_}")
 
@@ -465,6 +474,7 @@ class Chaos:
             expires_at=self.now + (20.0 if y % 5 == 0 else LONG_S),
             not_before=self.now + 12.0 if y % 7 == 0 else None,
             priority=(3, 7)[y // 3 % 2],
+            turn=TURNS[y // 6 % len(TURNS)],
         )
         self.offered[message.id] = message
         return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ SETTLED = {"uncertain", "delivered", "undelivered", "expired", "rejected"}
 
 class KillTests(TestCase):
     timeout = 580
+    # what is configured beside one carrier
+    INI = ""
 
     async def setUp(self) -> None:
         how = SmscPersonality(
@@ -48,7 +51,8 @@ class KillTests(TestCase):
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.listening = await endpoint.listen(SmscFactory(self.smsc))
         port = self.listening.getHost().port
-        self.gateway = GatewayProcess(Path(self.mktemp()), INI.format(port=port))
+        ini = (INI + self.INI).format(port=port)
+        self.gateway = GatewayProcess(Path(self.mktemp()), ini)
 
     async def tearDown(self) -> None:
         self.gateway.end()
@@ -145,3 +149,62 @@ class KillTests(TestCase):
         self.assertEqual({states[id_][-1] for id_ in answered}, {"delivered"})
         sent = Counter(taken.text for taken in self.smsc.taken)
         self.assertEqual([text for text, count in sent.items() if count > 1], [])
+
+
+# of the long form: COMMANDS=2000
+COMMANDS = int(os.environ.get("COMMANDS", "400"))
+
+
+class OrderTests(KillTests):
+    """Commands to fifty trackers over two carriers, and the process is killed."""
+
+    NUMBERS = 50
+    INI = """
+[smpp:second]
+host = 127.0.0.1
+port = {port}
+system_id = demo
+password = demo
+window = 20
+
+[route:all]
+channels = carrier, second
+policy = weighted
+"""
+
+    async def test_sigterm_lets_unanswered_submits_finish(self) -> None:
+        """Elsewhere."""
+
+    async def test_kill_9_in_mid_load(self) -> None:
+        """In order for each number, none doubled, none overtaken, none lost."""
+        answered: list[str] = []
+        for life in range(3):
+            self.gateway.start()
+            await self.gateway.ready()
+            answered += await self.load(len(answered), COMMANDS * (life + 1) // 4)
+            self.gateway.kill()
+        self.gateway.start()
+        await self.gateway.ready()
+        number = 1 + max(int(id_[1:]) for id_ in answered)
+        while number < COMMANDS:
+            batch = [self.message(n) for n in range(number, number + BATCH)]
+            number += BATCH
+            _, answers = await self.gateway.call("POST", "/v1/messages", batch)
+            answered += [one["id"] for one in answers]
+        await self.settled(answered)
+        sent = [int(taken.text.split()[1]) for taken in self.smsc.taken]
+        self.assertEqual([n for n, count in Counter(sent).items() if count > 1], [])
+        by_tracker = defaultdict(list)
+        for n in sent:
+            by_tracker[n % self.NUMBERS].append(n)
+        self.assertEqual(len(by_tracker), self.NUMBERS)
+        for tracker, numbers in by_tracker.items():
+            self.assertEqual((tracker, numbers), (tracker, sorted(numbers)))
+
+    def message(self, number: int) -> dict[str, Any]:
+        return {
+            "id": f"c{number}",
+            "to": f"+7916000{number % self.NUMBERS:04}",
+            "text": f"text {number}",
+            "class": "command",
+        }

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 from twisted.logger import capturedLogs
 
 from gdemoi.errors import ConfigurationError, Unavailable
-from gdemoi.facts import Cancelled, Duplicate, Wait
+from gdemoi.facts import Cancelled, Duplicate, Permission, Wait
 from gdemoi.journal import Journal
 from gdemoi.journal.database import Database
 from gdemoi.journal.schema import metadata
@@ -21,6 +21,7 @@ from tests.journal import (
     test_inbound_sms,
     test_journal,
     test_trackers,
+    test_turns,
 )
 from tests.journal.builders import (
     NOW,
@@ -111,6 +112,24 @@ class PostgresTrackerTests(PostgresTestCase, test_trackers.TrackerTests):
         self.assertEqual(other.tracker("+2"), test_trackers.NONE)
         self.sweep(NOW)
         self.assertIsNone(self.journal.tracker("+1"))
+
+
+class PostgresTurnTests(PostgresTestCase, test_turns.TurnTests):
+    """The same turns, and those of two gateways."""
+
+    def test_one_in_flight_for_two_gateways(self) -> None:
+        """The other one's attempt does not begin, nor with its acceptance."""
+        other = self.opened(name="other")
+        self.addCleanup(other.close)
+        self.accept(self.command("c1", attempting=True))
+        (stored,) = self.did(other.accept([self.command("c2", attempting=True)]))
+        self.assertTrue(stored.waits)
+        begin = attempting("c2")
+        self.assertEqual(test_turns.permission(other, begin), [Permission.LATER])
+        self.note(taken("p1", name="c1"))
+        self.assertEqual(test_turns.permission(other, begin), [Permission.GO])
+        self.assertEqual([one.id for one in self.did(other.holding())], ["c2"])
+        self.assertEqual(self.did(self.journal.holding()), [])
 
 
 class SchemaTests(PostgresTestCase):

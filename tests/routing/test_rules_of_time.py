@@ -6,7 +6,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gdemoi.facts import AttemptStarted
 from gdemoi.message import Accepted, Error, MessageState, Progress, Refused, Uncertain
 from tests.routing.test_dispatcher import Case
 
@@ -31,12 +30,10 @@ class SlowJournal:
     def accept(self, acceptances: Any) -> Deferred[Any]:
         return self._later(self._journal.accept(acceptances))
 
-    def note(self, fact: Any) -> Deferred[Any]:
-        noted: Deferred[Any] = self._journal.note(fact)
-        return self._later(noted) if isinstance(fact, AttemptStarted) else noted
-
-    def record(self, fact: Any, done: Any, failed: Any, *args: Any) -> None:
-        self.note(fact).addCallbacks(done, failed, args, errbackArgs=args)
+    def begin(self, fact: Any, done: Any, failed: Any, *args: Any) -> None:
+        begun: Deferred[Any] = Deferred()
+        self._journal.begin(fact, begun.callback, begun.errback)
+        self._later(begun).addCallbacks(done, failed, args, errbackArgs=args)
 
     def _later(self, done: Deferred[Any]) -> Deferred[Any]:
         if not self.slow:

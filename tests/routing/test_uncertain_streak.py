@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.message import Accepted, Error, Outcome, Refused, Uncertain
+from gdemoi.message import Accepted, Error, Outbound, Outcome, Refused, Uncertain
 from gdemoi.routing.uncertain_streak import LIMIT, UncertainStreak
 from tests.routing.test_dispatcher import Case
 
@@ -91,6 +93,10 @@ class SilenceTests(SynchronousTestCase):
 
 
 class ChannelTests(Case):
+    def command(self, id_: str, **fields: Any) -> Outbound:
+        """Each to a number of its own: none waits for another."""
+        return super().command(id_, to=f"+7916123456{id_[-1]}", **fields)
+
     def silent(self, *names: str) -> None:
         """Submit messages that are not answered."""
         for name in names:
