@@ -121,7 +121,7 @@ class Report(StrEnum):
     ALL = "all"
 
 
-class Pace(StrEnum):
+class CommandPace(StrEnum):
     """When the next command to a number may leave."""
 
     # at once: nothing waits for this one, and it waits for nothing
@@ -148,7 +148,7 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     or the gateway says.
     """
 
-    pace: Pace | None = None
+    pace: CommandPace | None = None
     gap_s: float | None = None
     settle_s: float = 0.0
     answer_within_s: float | None = None
@@ -307,7 +307,7 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         """Whether it goes one at a time with others to its number."""
         if self.class_ is _NOTIFICATION:
             return False
-        return self.turn is None or self.turn.pace is not Pace.NONE
+        return self.turn is None or self.turn.pace is not CommandPace.NONE
 
     @property
     def stops(self) -> bool:

@@ -14,12 +14,12 @@ from gdemoi.cli.asking import CliError, Remote, quoted, remote
 from gdemoi.ini import duration
 from gdemoi.message import (
     Charset,
+    CommandPace,
     MessageClass,
     MessageState,
     OnFailure,
     OnUnencodable,
     OnUnsure,
-    Pace,
     Report,
 )
 from gdemoi.moments import rfc3339
@@ -100,7 +100,9 @@ _MESSAGE_OPTIONS: Final = (
         "--channel", "channels", multiple=True, help="Only this one (repeatable)."
     ),
     click.option("--profile", help="The tracker's profile, to look at the command."),
-    click.option("--pace", type=words(Pace), help="When the next command may leave."),
+    click.option(
+        "--pace", type=words(CommandPace), help="When the next command may leave."
+    ),
     click.option("--sequence", help="Stop with the others of it at a failure."),
     click.option("--on-failure", type=words(OnFailure)),
 )

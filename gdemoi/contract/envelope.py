@@ -55,12 +55,12 @@ from gdemoi.contract.numbers import INTERNATIONAL, normalise
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,
+    CommandPace,
     MessageClass,
     OnFailure,
     OnUnencodable,
     OnUnsure,
     Outbound,
-    Pace,
     Report,
     SmppOptions,
     Tracker,
@@ -85,7 +85,7 @@ class TrackerFields(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """What a message says of the tracker that it is for."""
 
     profile: Word | None = None
-    pace: Pace | None = None
+    pace: CommandPace | None = None
     gap: Annotated[float, Meta(ge=0, le=86400)] | None = None
     answer_within: Annotated[float, Meta(gt=0, le=86400)] | None = None
 
@@ -409,7 +409,7 @@ def _check_turn(envelope: Envelope) -> None:
     if envelope.sequence is not None and "\0" in envelope.sequence:
         raise invalid("sequence has a U+0000", "sequence")
     if envelope.class_ in (MessageClass.COMMAND, MessageClass.ACTIVATION):
-        if asked is not None and asked.pace is Pace.NONE and envelope.sequence:
+        if asked is not None and asked.pace is CommandPace.NONE and envelope.sequence:
             raise invalid("a sequence needs a pace other than none", "sequence")
         return
     if envelope.sequence is not None:

@@ -27,9 +27,9 @@ from gdemoi.message import (
     FINAL,
     RANK,
     STOPPED,
+    CommandPace,
     MessageState,
     Outbound,
-    Pace,
     why_stopped,
 )
 
@@ -73,19 +73,19 @@ def held_until(message: Outbound, record: MessageRecord) -> float | None:
     if RANK[record.state] < _SUBMITTED:
         return HOLDS
     turn = message.turn
-    if turn is None or turn.pace is Pace.NONE:
+    if turn is None or turn.pace is CommandPace.NONE:
         return None
     gap_s = turn.gap_s or 0.0
-    by_time = turn.pace is Pace.DELIVERED or turn.pace is Pace.ANSWERED
+    by_time = turn.pace is CommandPace.DELIVERED or turn.pace is CommandPace.ANSWERED
     if not by_time and not gap_s and not turn.settle_s:
         return None
     # `at`: its event was dropped from a long story
     left = min(_first(record, _LEFT), record.at)
     delivered = _first(record, _ARRIVED)
     at = left
-    if turn.pace is Pace.DELIVERED:
+    if turn.pace is CommandPace.DELIVERED:
         at = min(delivered, left + DELIVERED_WITHIN_S)
-    elif turn.pace is Pace.ANSWERED:
+    elif turn.pace is CommandPace.ANSWERED:
         within_s = turn.answer_within_s or ANSWER_WITHIN_S
         at = (left if delivered == HOLDS else delivered) + within_s
     at = min(at + turn.settle_s, _first(record, _FAILED)) + gap_s

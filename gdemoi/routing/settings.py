@@ -24,10 +24,10 @@ from gdemoi.ini import (
 )
 from gdemoi.message import (
     Charset,
+    CommandPace,
     MessageClass,
     OnUnencodable,
     OnUnsure,
-    Pace,
     Transliteration,
     Turn,
 )
@@ -66,7 +66,7 @@ _CHANNEL: Final = Converter("channel or channel*weight", _weighted, _shown)
 _COUNTRY: Final = Converter("country (ISO 3166, glob)", _country)
 
 
-def turn_of(pace: Pace | None, gap_s: float | None) -> Turn | None:
+def turn_of(pace: CommandPace | None, gap_s: float | None) -> Turn | None:
     """Return what two keys say of the turns of commands; None: nothing."""
     said = Turn(pace, gap_s)
     return None if said == Turn() else said
@@ -144,8 +144,8 @@ class RouteSettings:
     priority: int | None = key(
         integer(0, 9), default=None, doc="priority of messages that name none"
     )
-    pace: Pace | None = key(
-        choice(Pace),
+    pace: CommandPace | None = key(
+        choice(CommandPace),
         default=None,
         doc="when the next command to a number may leave, for commands that do not say",
         example="delivered",

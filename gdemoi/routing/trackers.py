@@ -18,11 +18,11 @@ from attrs import field, frozen
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.ini import Converter, boolean, each, key, text, words
 from gdemoi.message import (
+    CommandPace,
     Error,
     Finding,
     MessageClass,
     Outbound,
-    Pace,
     Tracker,
     Turn,
     filled,
@@ -213,10 +213,10 @@ def _turn(profile: Profile, message: Outbound) -> Turn | None:
     command, turn = profile.read(message.text), message.turn
     settle_s = profile.settle_s(command)
     known = Turn(settle_s=settle_s, answer_within_s=command.within_s)
-    if turn is not None and turn.pace is Pace.ANSWERED:
+    if turn is not None and turn.pace is CommandPace.ANSWERED:
         turn = filled(turn, known)
         if turn is not None and not command.answers:
-            turn = msgspec.structs.replace(turn, pace=Pace.DELIVERED)
+            turn = msgspec.structs.replace(turn, pace=CommandPace.DELIVERED)
         return turn
     return filled(turn, Turn(settle_s=settle_s)) if settle_s else turn
 

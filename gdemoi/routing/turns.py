@@ -42,7 +42,7 @@ class Waiter(Protocol):
 
 
 @define(slots=True, eq=False)
-class _Place:
+class _TurnPlace:
     """A command in the line of its number."""
 
     id: str
@@ -62,7 +62,7 @@ class Turns:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._lines: dict[str, list[_Place]] = {}
+        self._lines: dict[str, list[_TurnPlace]] = {}
         self._waiters: dict[str, Waiter] = {}
         # numbers that another gateway is busy with, and until when we leave them alone
         self._elsewhere: dict[str, float] = {}
@@ -87,7 +87,7 @@ class Turns:
             line = self._lines.setdefault(row.to, [])
             if not any(place.id == row.id for place in line):
                 line.append(
-                    _Place(row.id, row.since, row.until or 0.0, row.begun, True)
+                    _TurnPlace(row.id, row.since, row.until or 0.0, row.begun, True)
                 )
                 self._at(row.to, row.until or 0.0)
 
@@ -96,11 +96,11 @@ class Turns:
         since = message.not_before or 0.0
         line = self._lines.get(message.to)
         if line is None:
-            self._lines[message.to] = [_Place(message.id, since)]
+            self._lines[message.to] = [_TurnPlace(message.id, since)]
             return True
         if any(place.id == message.id for place in line):
             return False
-        line.append(_Place(message.id, since))
+        line.append(_TurnPlace(message.id, since))
         return True
 
     def stored(self, message: Outbound) -> None:
@@ -135,13 +135,13 @@ class Turns:
         line = self._lines.get(message.to)
         if line is None:
             # taken over from another gateway
-            line = self._lines[message.to] = [_Place(message.id, 0.0, stored=True)]
+            line = self._lines[message.to] = [_TurnPlace(message.id, 0.0, stored=True)]
         if line[0].id == message.id:
             line[0].begun = True
             return
         mine = next((place for place in line if place.id == message.id), None)
         if mine is None:
-            mine = _Place(message.id, 0.0, stored=True)
+            mine = _TurnPlace(message.id, 0.0, stored=True)
         elif mine.begun:
             return
         else:

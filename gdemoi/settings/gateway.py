@@ -23,7 +23,7 @@ from gdemoi.ini import (
     words,
 )
 from gdemoi.ini.units import Wrong, likely
-from gdemoi.message import Pace, Turn
+from gdemoi.message import CommandPace, Turn
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.settings import region, turn_of
 
@@ -124,9 +124,9 @@ class GatewaySettings:
     default_ttl_s: float = key(
         duration, default=7200.0, doc="life of messages that name none"
     )
-    pace: Pace = key(
-        choice(Pace),
-        default=Pace.SUBMITTED,
+    pace: CommandPace = key(
+        choice(CommandPace),
+        default=CommandPace.SUBMITTED,
         doc="when the next command to a number may leave: when the one before is"
         " submitted, delivered or answered; none: at once",
     )
@@ -236,7 +236,7 @@ class GatewaySettings:
     @property
     def turn(self) -> Turn | None:
         """Return how commands wait for one another; None: as by itself."""
-        pace = None if self.pace is Pace.SUBMITTED else self.pace
+        pace = None if self.pace is CommandPace.SUBMITTED else self.pace
         return turn_of(pace, self.gap_s or None)
 
     @property

@@ -21,12 +21,12 @@ from gdemoi.contract.envelope import (
 from gdemoi.errors import InvalidMessage
 from gdemoi.message import (
     Charset,
+    CommandPace,
     MessageClass,
     OnFailure,
     OnUnencodable,
     OnUnsure,
     Outbound,
-    Pace,
     Report,
     Turn,
 )
@@ -547,7 +547,7 @@ class TurnTests(SynchronousTestCase):
         """Pace, gap, answer time and sequence."""
         tracker = {"pace": "answered", "gap": 5, "answer_within": 60}
         message = self.read(tracker=tracker, sequence="s", on_failure="go")
-        wanted = Turn(Pace.ANSWERED, 5.0, 0.0, 60.0, "s", OnFailure.GO)
+        wanted = Turn(CommandPace.ANSWERED, 5.0, 0.0, 60.0, "s", OnFailure.GO)
         self.assertEqual(message.turn, wanted)
         self.assertFalse(message.stops)
         self.assertTrue(self.read(sequence="s").stops)

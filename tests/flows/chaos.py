@@ -32,13 +32,13 @@ from gdemoi.journal.threads import BatchResult, Job
 from gdemoi.message import (
     RANK,
     Accepted,
+    CommandPace,
     Error,
     MessageClass,
     MessageState,
     OnUnsure,
     Outbound,
     Outcome,
-    Pace,
     Receipt,
     Refused,
     Scope,
@@ -80,8 +80,8 @@ TURNS = (
     None,
     None,
     Turn(gap_s=3.0),
-    Turn(pace=Pace.NONE),
-    Turn(pace=Pace.DELIVERED),
+    Turn(pace=CommandPace.NONE),
+    Turn(pace=CommandPace.DELIVERED),
     Turn(sequence="s1"),
 )
 RECEIPTS = (

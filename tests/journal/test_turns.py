@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gdemoi.facts import AttemptStarted, Cancelled, Holding, Permission
 from gdemoi.journal.turns import HOLDS
-from gdemoi.message import MessageClass, Pace, Turn
+from gdemoi.message import CommandPace, MessageClass, Turn
 from tests.journal.builders import (
     NOW,
     JournalTestCase,
@@ -56,7 +56,7 @@ class TurnTests(JournalTestCase):
 
     def test_pace_none(self) -> None:
         """It has no row."""
-        self.accept(self.command("c1", turn=Turn(pace=Pace.NONE)))
+        self.accept(self.command("c1", turn=Turn(pace=CommandPace.NONE)))
         self.assertEqual(self.holding(), [])
 
 

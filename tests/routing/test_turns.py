@@ -10,12 +10,12 @@ from gdemoi.journal.turns import DELIVERED_WITHIN_S
 from gdemoi.message import (
     STOPPED,
     Accepted,
+    CommandPace,
     Error,
     MessageState,
     OnFailure,
     OnUnsure,
     Outbound,
-    Pace,
     Receipt,
     Refused,
     Turn,
@@ -107,7 +107,7 @@ class OrderTests(TurnsCase):
 
     def test_pace_none_waits_for_nobody(self) -> None:
         """Who asks for it has no line."""
-        free = Turn(pace=Pace.NONE)
+        free = Turn(pace=CommandPace.NONE)
         self.accept(self.on("a", "c1"), self.on("b", "free", turn=free))
         self.assertEqual(self.left, ["c1", "free"])
 
@@ -295,7 +295,7 @@ class PaceTests(TurnsCase):
 
     def test_delivered(self) -> None:
         """Until the receipt; without one, ten minutes after the submit."""
-        turn = Turn(pace=Pace.DELIVERED)
+        turn = Turn(pace=CommandPace.DELIVERED)
         self.accept(self.on("a", "c1", turn=turn), self.on("b", "c2", turn=turn))
         self.accept(self.on("b", "c3"))
         self.hands["a"].answer()
