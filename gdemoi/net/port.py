@@ -11,16 +11,39 @@ from typing import Any, Final
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gdemoi.errors import CannotListen
+from gdemoi.ini.listeners import parts_of
 from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.tasks import background
 
 # A port that another has is tried again after so long.
 LISTEN_AGAIN_S: Final = 10.0
+# Connections that the kernel keeps for us until they are taken.
+BACKLOG: Final = 511
+_WITH_BACKLOG: Final = ("tcp", "tcp4", "tcp6", "ssl", "unix")
+
+
+def server_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """Return the endpoint of an ini's ``listen``, with room for many at once.
+
+    Twisted's own backlog is 50: of more connections in one moment the kernel drops the
+    first segment, and the client tries again only a second later.
+    """
+    kind = description.removeprefix("haproxy:").partition(":")[0]
+    named = parts_of(description)[1]
+    if kind in _WITH_BACKLOG and "backlog" not in named:
+        description = f"{description}:backlog={BACKLOG}"
+    endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    return endpoint
 
 
 @define(eq=False)

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.pages import notFound
@@ -43,6 +42,7 @@ from gdemoi.journal.faults import Damaged
 from gdemoi.journal.journal import WriteProbe
 from gdemoi.net.bodies import BoundedSite
 from gdemoi.net.faults import UNOPENED, of_port
+from gdemoi.net.port import server_endpoint
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.routing.trackers import CurrentProfiles, Trackers
@@ -335,7 +335,7 @@ class GatewayService(Service):
 
     async def _listen(self, key: str, description: str, site: Site) -> None:
         try:
-            port = await serverFromString(self.reactor, description).listen(site)
+            port = await server_endpoint(self.reactor, description).listen(site)
         except UNOPENED as fault:
             why = f"{description}: {of_port(fault)}"
         else:

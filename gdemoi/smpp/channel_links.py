@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -32,7 +32,7 @@ from gdemoi.net.certificates import client_options
 from gdemoi.net.endpoints import HostEndpoint
 from gdemoi.net.faults import in_words
 from gdemoi.net.hosts import Host, Hosts
-from gdemoi.net.port import PersistentPort
+from gdemoi.net.port import PersistentPort, server_endpoint
 from gdemoi.net.reconnector import (
     FAULTS,
     TIMEOUTS,
@@ -376,7 +376,7 @@ class OutbindPort:
 
     def _listen(self) -> Any:
         where = self._settings.outbind_listen
-        endpoint = serverFromString(self._context.reactor, where)
+        endpoint = server_endpoint(self._context.reactor, where)
         return endpoint.listen(EsmeFactory(self.make))
 
     def _changed(self, why: str | None) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions, TLSVersion
@@ -29,6 +28,7 @@ from gdemoi.ini.networks import allows
 from gdemoi.interfaces import IJournal
 from gdemoi.net.certificates import authorities_of, our_own
 from gdemoi.net.faults import UNOPENED, of_port
+from gdemoi.net.port import server_endpoint
 from gdemoi.smpp.pdu.headers import CANCEL_SM, QUERY_SM, REPLACE_SM, SUBMIT_MULTI
 from gdemoi.smpp.pdu.pdus import DataSm, SubmitMulti, SubmitSm
 from gdemoi.smpp.pdu.statuses import Status
@@ -116,7 +116,7 @@ class SmppServer:
         try:
             if self.tls:
                 factory = TLSMemoryBIOFactory(self._tls_options(), False, factory)
-            self.port = await serverFromString(reactor, description).listen(factory)
+            self.port = await server_endpoint(reactor, description).listen(factory)
         except Unavailable as fault:
             raise CannotListen("tls_certificate", str(fault)) from fault
         except UNOPENED as fault:

@@ -7,11 +7,18 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.net.port import LISTEN_AGAIN_S, PersistentPort
+from gdemoi.net.port import (
+    BACKLOG,
+    LISTEN_AGAIN_S,
+    PersistentPort,
+    server_endpoint,
+)
 
 IN_USE = CannotListenError("", 1, OSError(errno.EADDRINUSE, "Address already in use"))
 DENIED = CannotListenError("", 1, OSError(errno.EACCES, "Permission denied"))
@@ -102,3 +109,23 @@ class PortTests(SynchronousTestCase):
         port.start()
         self.assertIsNone(port.port)
         self.assertEqual(self.changes, [])
+
+
+class BacklogTests(SynchronousTestCase):
+    """Sixty-four platforms connect in one moment: none waits a second for its SYN."""
+
+    def test_room_for_many(self) -> None:
+        for description, expected in (
+            ("tcp:8990:interface=127.0.0.1", BACKLOG),
+            ("tcp6:8990:interface=\\:\\:1", BACKLOG),
+            ("tcp:port=8990:backlog=7", 7),
+            ("unix:/run/gdemoi.sock", BACKLOG),
+        ):
+            with self.subTest(description):
+                reactor = MemoryReactorClock()
+                self.successResultOf(
+                    server_endpoint(reactor, description).listen(Factory())
+                )
+                # (port, factory, backlog, …), (path, factory, backlog, …)
+                [server] = reactor.tcpServers or reactor.unixServers
+                self.assertEqual(server[2], expected)
