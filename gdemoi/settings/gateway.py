@@ -69,8 +69,8 @@ def _meant(value: str) -> str | None:
 
 # Packages of `gdemoi` that write log lines, and the steps of messages.
 LOG_PARTS: Final = (
-    *("accounts", "alerts", "amqp", "cloud", "goip", "http", "journal", "messages"),
-    *("routing", "service", "smpp", "smppserver", "yeastar"),
+    *("accounts", "alerts", "amqp", "cloud", "doors", "goip", "http", "journal"),
+    *("messages", "routing", "service", "smpp", "smppserver", "yeastar"),
 )
 LOG_LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 
