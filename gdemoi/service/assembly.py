@@ -496,6 +496,7 @@ class GatewayService(Service):
         new = {channel.name for channel in fresh.channels}
         self.configuration = fresh
         self._take_over(fresh)
+        await self._change_doors(fresh)
         for name in sorted(new - old):
             await self._open_channel(made[name])
         # Before channels go: nothing is to find its way to them any more.
@@ -542,6 +543,21 @@ class GatewayService(Service):
                 what = "{fault}; it is tried again and again"
                 log.error(what, fault=str(fault), each=True)
 
+    async def _change_doors(self, fresh: Configuration) -> None:
+        """Let accounts and SMPP clients be those of a configuration."""
+        changed = set()
+        for name, settings in _accounts(fresh).items():
+            known = self.accounts.get(name)
+            if known is None:
+                known = Account(name, settings, self.journal, self.reactor)
+                self.accounts[name] = known
+                await known.load()
+            elif known.settings != settings:
+                known.settings = settings
+                changed.add(name)
+        if self.smpp is not None:
+            await self.smpp.change(fresh.smpp_clients, changed)
+
     def _take_over(self, fresh: Configuration) -> None:
         """Let settings of the gateway itself have their effect."""
         settings = fresh.gateway
@@ -575,9 +591,7 @@ class GatewayService(Service):
         before = begun.gateway
         for what, same in (
             ("[http]", begun.http == fresh.http),
-            ("[account:…]", begun.accounts == fresh.accounts),
             ("[smpp-server:…]", begun.smpp_servers == fresh.smpp_servers),
-            ("[smpp-client:…]", begun.smpp_clients == fresh.smpp_clients),
             ("[webhook:…]", begun.doors.webhooks == fresh.doors.webhooks),
             ("the journal", begun.journal == fresh.journal),
             ("name", before.name == now.name),

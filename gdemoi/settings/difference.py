@@ -20,7 +20,7 @@ HIDDEN: Final = "(secret)"
 # a value that has no short form, such as a rule
 UNWRITTEN: Final = "(set)"
 # What takes effect when the gateway starts only: whole sections, and keys of [gateway].
-_AT_START: Final = ("http", "account", "smpp-server", "smpp-client")
+_AT_START: Final = ("http", "smpp-server")
 _AT_START_KEYS: Final = frozenset({"name", "journal", "journal_keep", "receipt_ttl"})
 
 _LONGEST: Final = 200

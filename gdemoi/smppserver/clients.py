@@ -97,8 +97,12 @@ class Credentials:
     """The clients by their system_id, and the addresses that guess."""
 
     def __init__(self, clients: Mapping[str, SmppClient]) -> None:
-        self._by_id = {one.system_id: one for one in clients.values()}
         self._failures: Recent[str, deque[float]] = Recent(_REMEMBERED)
+        self.know(clients)
+
+    def know(self, clients: Mapping[str, SmppClient]) -> None:
+        """Let these clients in, and no others."""
+        self._by_id = {one.system_id: one for one in clients.values()}
 
     def find(self, request: BindRequest) -> SmppClient | None:
         """Return whose credentials these are, None: nobody's."""

@@ -149,6 +149,7 @@ class ClientDeliveries:
         # not settled, by seq
         self._held: dict[int, PendingEvent] = {}
         self._written: _Bookmark | None = None
+        self._closed = False
         self._bookmark = Alarm(clock, self._write_soon)
         self._again = Alarm(clock, self.pump)
 
@@ -286,6 +287,8 @@ class ClientDeliveries:
         return True
 
     def _wait(self, delivery: PendingEvent, at: float) -> None:
+        if self._closed:
+            return
         heapq.heappush(self._later, (at, delivery.event.seq, delivery))
         self._again.set(self._later[0][0])
 
@@ -369,6 +372,8 @@ class ClientDeliveries:
             self._hungry()
 
     def _bookmark_due(self) -> None:
+        if self._closed:
+            return
         self._bookmark.set(self._clock.seconds() + BOOKMARK_AFTER_S)
 
     def _present(self) -> _Bookmark:
@@ -392,10 +397,10 @@ class ClientDeliveries:
 
     async def close(self) -> None:
         """Write the cursor and leave no timer."""
+        self._closed = True
         self._again.cancel()
         self._bookmark.cancel()
         await self._write()
-        self._bookmark.cancel()
 
 
 class EventFeed:
@@ -418,6 +423,11 @@ class EventFeed:
         self._stopped = False
         self._again = Alarm(clock, self.pump)
         self._clock = clock
+
+    def follow(self, clients: Sequence[ClientDeliveries]) -> None:
+        """Read for these clients from now on; they know their cursors."""
+        self._clients = clients
+        self.pump()
 
     def start(self, last: int) -> None:
         """Begin; the clients know their cursors."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -275,6 +275,9 @@ class SmppDoor:
         random: Callable[[], float] = random.random,
     ) -> None:
         self.closing = False
+        # clients come and go by a changed configuration
+        self._changing = False
+        self._accounts = accounts
         self._gateway = gateway
         self._journal = journal
         self._reactor = reactor
@@ -319,6 +322,45 @@ class SmppDoor:
         for client in self.clients.values():
             await client.deliveries.load(newest)
         self._feed.start(newest)
+
+    async def change(
+        self, clients: Mapping[str, SmppClientSettings], changed: Collection[str]
+    ) -> None:
+        """Take other clients, and those whose accounts have `changed` anew.
+
+        Their sessions are unbound; what waits for them waits for the next ones.
+        """
+        self._changing = True
+        try:
+            for name, client in list(self.clients.items()):
+                same = clients.get(name) == client.settings
+                if not same or client.account.name in changed:
+                    for connection in list(client.sessions):
+                        connection.unbind()
+                    await client.deliveries.close()
+                    del self.clients[name]
+            for name, settings in clients.items():
+                if name not in self.clients:
+                    self.clients[name] = await self._loaded(name, settings)
+            self._credentials.know(self.clients)
+            self._feed.follow([one.deliveries for one in self.clients.values()])
+        finally:
+            self._changing = False
+
+    async def _loaded(self, name: str, settings: SmppClientSettings) -> SmppClient:
+        """Return a new client with its bookmark; waits until that can be read."""
+        client = SmppClient(name, settings, self._accounts[settings.account or name])
+        while True:
+            client.deliveries = self._deliveries(client)
+            try:
+                newest = await self._gateway.newest_event()
+                await client.deliveries.load(newest)
+            except Unavailable as fault:
+                what = "SMPP client {name} has to wait: {fault}"
+                log.warn(what, name=name, fault=fault)
+                await deferLater(self._clock, 1.0)
+            else:
+                return client
 
     async def start(self) -> None:
         """Open the ports; raise `CannotListen`, whose key is ``NAME key``."""
@@ -396,8 +438,8 @@ class SmppDoor:
         client = self._credentials.find(request)
         if is_overlong(request):
             status, why = Status.RINVCMDLEN, "an over-long system_id or password"
-        elif self.closing or (self._gateway.unready() and not self._gateway.full()):
-            status, why = Status.RSYSERR, str(self._gateway.unready() or "stopping")
+        elif self._unready():
+            status, why = Status.RSYSERR, self._unready()
         elif self._credentials.is_locked(host, now):
             status, why = Status.RBINDFAIL, "too many wrong passwords"
         elif client is None:
@@ -415,6 +457,13 @@ class SmppDoor:
             return
         assert client is not None
         self._accept(server, connection, request, client)
+
+    def _unready(self) -> str:
+        """Return why nobody can bind now, "" when one can."""
+        if self.closing or self._changing:
+            return "the gateway is stopping, or changes its clients"
+        # a full backlog is no reason: receipts can go
+        return "" if self._gateway.full() else self._gateway.unready() or ""
 
     async def _judge(
         self,

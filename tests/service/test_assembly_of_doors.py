@@ -136,14 +136,59 @@ class DoorServiceTests(ServiceTestCase):
         self.assertIn("[smpp-server:main] listen:", said)
         self.assertIn(str(port), said)
 
-    async def test_a_changed_section_takes_a_restart(self) -> None:
+    async def test_clients_that_change(self) -> None:
+        """A changed one is unbound and binds anew; others stay, new ones come."""
+        other = "[smpp-client:bus]\npassword = secret\n"
+        self.write(A, DOOR, CLIENT, other)
+        service = await self.running()
+        bind = {"password": "secret"}
+        car, bus = await self.connect(service), await self.connect(service)
+        await car.ask(BindTransceiver(system_id="car", **bind), 1)
+        await bus.ask(BindTransceiver(system_id="bus", **bind), 1)
+        self.write(
+            A,
+            DOOR,
+            CLIENT.replace("secret", "other"),
+            other,
+            "[smpp-client:new]\npassword = secret\n",
+            "[account:new]\nrate = 1/s\n",
+        )
+        said = "\n".join(await self.reload(service))
+        self.assertNotIn("restart", said)
+        asked = await car.watch.until(
+            lambda: next((o for o in car.came if isinstance(o, Unbind)), None),
+            "an unbind",
+        )
+        assert car.transport is not None
+        car.transport.write(pdus.encode(pdus.answer(asked)))
+        await car.watch.until(lambda: car.gone, "the end")
+        taken = await bus.ask(submit(), 2)
+        self.assertEqual(taken.command_status, 0)
+        self.assertFalse(any(isinstance(one, Unbind) for one in bus.came))
+        again, fresh = await self.connect(service), await self.connect(service)
+        bound = await again.ask(BindTransceiver(system_id="car", password="other"), 1)
+        self.assertEqual(bound.command_status, 0)
+        bound = await fresh.ask(BindTransceiver(system_id="new", **bind), 1)
+        self.assertEqual(bound.command_status, 0)
+        answers = [(await fresh.ask(submit(), n)).command_status for n in (2, 3)]
+        self.assertEqual(answers, [0, 0x58])
+        self.write(A, DOOR, other, "[account:bus]\ndaily = 1\n")
+        await self.reload(service)
+        self.assertEqual(list(service.smpp.clients), ["bus"])
+        for one in (bus, again, fresh):
+            await one.watch.until(
+                lambda one=one: any(isinstance(o, Unbind) for o in one.came), "unbind"
+            )
+            one.transport.abortConnection()  # type: ignore[union-attr]
+            await one.watch.until(lambda one=one: one.gone, "the end")
+
+    async def test_a_changed_server_takes_a_restart(self) -> None:
         """And the log says so."""
         self.write(A, DOOR, CLIENT)
         service = await self.running()
-        self.write(A, DOOR, CLIENT + "window = 7\n", "[account:car]\nrate = 1/s")
+        self.write(A, DOOR + "connections = 7\n", CLIENT)
         said = "\n".join(await self.reload(service))
-        self.assertIn("[smpp-client:…] has changed; that takes a restart", said)
-        self.assertIn("[account:…] has changed; that takes a restart", said)
+        self.assertIn("[smpp-server:…] has changed; that takes a restart", said)
 
 
 class _Stops:

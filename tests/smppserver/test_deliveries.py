@@ -427,3 +427,29 @@ class UnreadableTests(DoorTestCase):
         self.result(broken)
         self.arrive("after it")
         self.assertEqual(self.texts(esme.deliveries()), ["after it"])
+
+
+class ChangedClientTests(DoorTestCase):
+    def test_what_waits_is_for_the_next_session(self) -> None:
+        """A client whose section changed gets its receipts when it binds again."""
+        esme = self.bound()
+        ids = [
+            self.taken(esme, to=f"7916123456{n}", registered_delivery=1) for n in "12"
+        ]
+        for message_id in ids:
+            self.delivered(message_id)
+        first, _ = esme.deliveries()
+        esme.ack(first)
+        changed = {"car": SmppClientSettings(password="secret", window=7)}
+        self.result(self.door.change(changed, ()))
+        self.assertTrue(any(isinstance(one, pdus.Unbind) for one in esme.read()))
+        esme.hang_up()
+        self.clock.advance(2.0)
+        [found] = self.bound().deliveries()
+        self.assertIn(ids[1], found.short_message.decode())
+
+    def test_while_clients_change(self) -> None:
+        """A bind is asked to come again: 0x08, no error about the password."""
+        self.open()
+        self.door._changing = True
+        self.assertEqual(self.esme().bind().command_status, 0x08)
