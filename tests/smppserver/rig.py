@@ -64,6 +64,8 @@ class Esme:
         self.wire = Wire(peerAddress=IPv4Address("TCP", host, 40000))
         self.number = 0
         self.unread: list[Any] = []
+        # deliver_sm that were read and not answered
+        self.kept: list[pdus.DeliverSm] = []
         self._framer = PduFramer()
         connection.makeConnection(self.wire)
 
@@ -86,6 +88,12 @@ class Esme:
         found = [pdus.decode(frame) for frame in self._framer.feed(octets)]
         found, self.unread = self.unread + found, []
         return found
+
+    def read_all(self) -> list[Any]:
+        """Read; keep each deliver_sm until it is answered, return the others."""
+        came = self.read()
+        self.kept += [one for one in came if isinstance(one, pdus.DeliverSm)]
+        return [one for one in came if not isinstance(one, pdus.DeliverSm)]
 
     def ask(self, pdu: pdus.Pdu) -> Any:
         """Send a request; return the answer to it, which must be there."""
