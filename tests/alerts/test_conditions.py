@@ -239,6 +239,11 @@ class RatioTests(SynchronousTestCase):
         self.assertIs(self.ratio(1600, 180, 121), True)
         self.assertIs(self.ratio(1620, 184, 121), False)
 
+    def test_the_edge_of_the_window(self) -> None:
+        """What had ended by then is before it."""
+        self.assertIs(self.ratio(0, 0, 100), True)
+        self.assertIs(self.ratio(900, 100, 100), False)
+
     def test_the_limit_itself_is_good(self) -> None:
         """80 of 100 is not below 80%."""
         self.assertIs(self.ratio(0, 80, 20), False)
