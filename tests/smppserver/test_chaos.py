@@ -29,7 +29,7 @@ from gdemoi.smpp.pdu.pdus import (
 from gdemoi.smpp.session_types import SessionState
 from gdemoi.smppserver.settings import SmppClientSettings
 from tests.routing.channels import HandChannel
-from tests.smppserver.house import DoorTestCase, Esme, submit
+from tests.smppserver.rig import DoorTestCase, Esme, submit
 
 KINDS = (BindTransceiver, BindTransceiver, BindReceiver, BindTransmitter)
 # 0x64 and 0x58 ask for it later; what is refused thrice is given up, so no 0x65
@@ -66,7 +66,7 @@ class Life(DoorTestCase):
     __test__ = False
 
     def runTest(self) -> None:
-        """Let the machinery of the house be used without a test of its own."""
+        """Let the machinery of the rig be used without a test of its own."""
 
     def begin(self, folder: str) -> None:
         """Start from nothing."""
