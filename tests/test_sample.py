@@ -41,7 +41,8 @@ class Anything(Memory):
         return super().expand(pattern, beside) or ["empty.ini"]
 
     def variable(self, name: str) -> str:
-        return "0123456789abcdef0123"
+        # two words that are not to be the same
+        return "fedcba9876543210" if "VIEWER" in name else "0123456789abcdef0123"
 
 
 def switched_on() -> Anything:

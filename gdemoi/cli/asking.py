@@ -22,40 +22,11 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from gdemoi.cli.terminal import json_text, printable_lines, terminal
+from gdemoi.contract.remedies import remedy_of
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import parse
 from gdemoi.settings import Disk
 from gdemoi.smpp.settings import SmppSettings
-
-# what to do about a message that cannot be sent, by the code of its error
-REMEDIES: Final = {
-    "gateway:unencodable": (
-        "--charset auto or ucs2 sends any letters (in twice as many segments);"
-        " --on-unencodable transliterate writes notifications in Latin letters."
-        " A charset may be the route's: see its `charset` and `on_unencodable`"
-    ),
-    "gateway:sender_not_allowed": (
-        "leave --from out for the channel's own sender, or add this one to the"
-        " channel's `allowed_sender`"
-    ),
-    "gateway:no_route": (
-        "`explain` tells why each route does not match; a [route:NAME] without"
-        " conditions at the end takes the rest"
-    ),
-    "gateway:bad_number": (
-        "write + and the country's code, or set `home_country` in [gateway]"
-    ),
-    "gateway:tracker_check": (
-        "mend the command, or allow it: `strict` of its [tracker:NAME], or"
-        " `trackers set NUMBER --no-strict`"
-    ),
-    "gateway:too_long": "a shorter text, or a larger --max-segments",
-    "gateway:provider_alters_text": (
-        "another channel: this provider would not send the text as it is"
-    ),
-    "gateway:unsupported": "another channel, or the message without that field",
-}
-
 
 REFUSED: Final = 1
 UNREADABLE: Final = 2
@@ -271,7 +242,8 @@ def _refused(error: urllib.error.HTTPError) -> CliError:
         text = "the token is missing or wrong; give --token, --config or GDEMOI_TOKEN"
     where = f"{field}: " if field and field not in text else ""
     code = str(said.get("code", ""))
-    remedy = f"\n→ {REMEDIES[code]}" if code in REMEDIES else ""
+    known = remedy_of(code)
+    remedy = f"\n→ {known.en}" if known is not None else ""
     word = code.removeprefix("gateway:")
     return CliError(f"{where}{text} ({word}){remedy}", REFUSED, body)
 

@@ -9,9 +9,9 @@ from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 
-from gdemoi.cli.asking import REMEDIES
 from gdemoi.cli.show import error_words, finding, plain
 from gdemoi.cli.terminal import PlainText as Text
+from gdemoi.contract.remedies import remedy_of
 from gdemoi.ini import KeyReference
 from gdemoi.smpp.pdu.headers import HEADER_OCTETS
 from gdemoi.smpp.pdu.pdus import SubmitSm, decode
@@ -68,9 +68,9 @@ def explanation(console: Console, data: Json) -> None:
             console.print(plain(piece, "dim"), soft_wrap=True)
     if data.get("error"):
         console.print(Text(f"✗ {error_words(data['error'])}", style="bold red"))
-        remedy = REMEDIES.get(str(data["error"].get("code")))
-        if remedy:
-            console.print(Text(f"→ {remedy}", style="yellow"))
+        remedy = remedy_of(str(data["error"].get("code")))
+        if remedy is not None:
+            console.print(Text(f"→ {remedy.en}", style="yellow"))
 
 
 def _tracker(console: Console, told: Json | None) -> None:

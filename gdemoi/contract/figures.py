@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from gdemoi.message import Accepted, MessageState, Outcome, Refused
+from gdemoi.message import Accepted, Error, MessageState, Outcome, Refused
 
 # Upper bounds in seconds.  A message leaves within milliseconds, or waits for its lane.
 WAIT_BOUNDS: Final = (
@@ -118,13 +118,15 @@ class LaneFigures:
 class JournalFigures:
     """What the journal counts, in its writing thread, of what is committed."""
 
-    __slots__ = ("batch_size", "commit_s", "states", "submit_to_receipt")
+    __slots__ = ("batch_size", "commit_s", "errors", "states", "submit_to_receipt")
 
     def __init__(self) -> None:
         self.commit_s = Histogram(COMMIT_BOUNDS)
         self.batch_size = Histogram(BATCH_BOUNDS)
         # (channel, state) -> how often a message came to that state there
         self.states: Counter[tuple[str | None, MessageState]] = Counter()
+        # channel -> when an error of a message was last told there, and which
+        self.errors: dict[str | None, tuple[float, Error]] = {}
         self.submit_to_receipt: dict[str, Histogram] = {}
 
     def waited_for_receipt(self, channel: str, seconds: float) -> None:

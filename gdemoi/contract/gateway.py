@@ -24,14 +24,15 @@ from gdemoi.message import Outbound
 class Search:
     """What is looked for; None: whatever it is.  Times are epoch seconds.
 
-    `to`, `from_`, `state` and `channel` are whole words; `cursor` is that of the
-    page before.
+    `to`, `from_`, `state` and `channel` are whole words; `text` is part of the text,
+    in any case of its letters; `cursor` is that of the page before.
     """
 
     to: str | None = None
     from_: str | None = None
     state: str | None = None
     channel: str | None = None
+    text: str | None = None
     since: float | None = None
     until: float | None = None
     limit: int = 100
@@ -40,7 +41,10 @@ class Search:
 
 @frozen
 class MessagePage:
-    """A page of messages, newest first; `cursor` is None on the last."""
+    """A page of messages, newest first; `cursor` is None on the last.
+
+    With a `text` a page may hold fewer than its limit, or none, and not be the last.
+    """
 
     messages: Sequence[dict[str, Any]]
     cursor: str | None = None
@@ -165,6 +169,19 @@ class Gateway(MessageIntake, Protocol):
         lane's ``backlog in_flight window rate sent paused unanswered``.  While the
         lane rests or is not answered, `state` and `reason` say so;
         ``refused_senders`` are those that rest there.
+        """
+
+    def overview(self) -> Awaitable[dict[str, Any]]:
+        """Return what each channel did lately, what ails it, what to do.  Never fails.
+
+        Keys: ``at since channels``; a channel has ``name oldest_s rate_now today hour
+        last_error remedies``, as in docs/http.rst, "Channels and lines".
+        """
+
+    def explain_stored(self, message_id: str) -> Awaitable[dict[str, Any] | None]:
+        """Return what `explain` says of a message that was taken; None: unknown.
+
+        With the settings of now; the passwords of trackers are hidden.
         """
 
     def pause(self, channel: str) -> Awaitable[bool]:

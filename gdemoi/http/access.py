@@ -6,6 +6,7 @@ Knows nothing of what lies behind it.  An answer is always JSON.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -21,6 +22,13 @@ from gdemoi.net.bodies import BoundedSite
 
 # Health for watchers, and a page that holds nothing but asks for the token.
 _OPEN: Final = (b"/health/live", b"/health/ready", b"/", b"/page.js")
+_PAGE: Final = b"/page/"
+# What a viewer may ask; what is not here tells texts, or changes something.
+_VIEWED: Final = re.compile(
+    rb"/(openapi\.json|metrics"
+    rb"|v1/(status|overview|remedies|channels|events|configuration|receipts/unmatched"
+    rb"|messages(/[^/]+)?|trackers(/[^/]+)?))/?"
+).fullmatch
 _METHODS: Final = (b"GET", b"HEAD", b"POST", b"DELETE")
 _TOO_LARGE: Final = "too_large"
 
@@ -34,10 +42,13 @@ class AccessGuard(Resource):
 
     isLeaf = True
 
-    def __init__(self, behind: IResource, token: str | None) -> None:
+    def __init__(
+        self, behind: IResource, token: str | None, viewer_token: str | None = None
+    ) -> None:
         super().__init__()
         self._behind = behind
         self._token = None if token is None else token.encode("utf-8")
+        self._viewer = None if viewer_token is None else viewer_token.encode("utf-8")
 
     def render(self, request: IRequest) -> Any:
         """Check the request, then hand it on."""
@@ -57,17 +68,31 @@ class AccessGuard(Resource):
             b"/".join(request.postpath).decode("utf-8")
         except UnicodeDecodeError:
             return Problem(400, "invalid", "the path is not UTF-8")
-        if request.path in _OPEN:
+        if request.path in _OPEN or request.path.startswith(_PAGE):
             return None
         if self._token is None:
             return _foreign(request)
         given = request.getHeader(b"authorization") or b""
         scheme, _, word = given.partition(b" ")
-        if scheme.lower() == b"bearer" and hmac.compare_digest(
-            word.strip(), self._token
-        ):
-            return None
+        if scheme.lower() == b"bearer":
+            if hmac.compare_digest(word.strip(), self._token):
+                return None
+            if self._viewer and hmac.compare_digest(word.strip(), self._viewer):
+                return _as_viewer(request)
         return Problem(401, "unauthorized", "Authorization: Bearer TOKEN is needed")
+
+
+def is_viewer(request: IRequest) -> bool:
+    """Tell whether who asks may only look, and see no texts."""
+    return getattr(request, "viewer", False)
+
+
+def _as_viewer(request: Any) -> Problem | None:
+    """Let a viewer look at what has no texts, or where they are masked."""
+    request.viewer = True
+    if request.method not in (b"GET", b"HEAD") or not _VIEWED(request.path):
+        return Problem(403, "forbidden", "viewer_token only looks; this takes `token`")
+    return None
 
 
 def _foreign(request: IRequest) -> Problem | None:

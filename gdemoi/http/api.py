@@ -6,6 +6,7 @@ what happens to it behind `Gateway`.  Every error is JSON, never a traceback.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
@@ -21,9 +22,11 @@ from gdemoi.contract.envelope import parse_many
 from gdemoi.contract.fields import check_names
 from gdemoi.contract.gateway import CallbackQueue, Gateway, Search
 from gdemoi.contract.numbers import normalise
+from gdemoi.contract.remedies import OF_ANY, REMEDIES
 from gdemoi.contract.trackers import TrackerSetting, read_body, tracker_json
+from gdemoi.contract.viewer import for_viewer
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
-from gdemoi.http.access import AccessGuard, ApiSite
+from gdemoi.http.access import AccessGuard, ApiSite, is_viewer
 from gdemoi.http.answers import (
     Problem,
     QueryParameters,
@@ -49,8 +52,16 @@ class _Arguments(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _SEARCH: Final = (
-    "to", "from", "state", "channel", "since", "until", "limit", "cursor"
+    "to", "from", "state", "channel", "text", "since", "until", "limit", "cursor"
 )  # fmt: skip
+# The files of the page beside `page.html` and `page.js`.
+PAGE_PARTS: Final = frozenset(
+    one.name for one in files("gdemoi.http").joinpath("page").iterdir()
+)
+_TYPES: Final = {
+    "js": b"text/javascript; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+}
 _SEQ_LIMIT: Final = 10**15
 _ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
 _NUMBERS: Final = msgspec.json.Decoder(list[int])
@@ -89,7 +100,9 @@ class Api:
         self._metrics = Metrics(gateway)
         self._intake = MessageIntakeResource(gateway, self._metrics)
         routes = _Routes(self._intake, self.app.resource())
-        self.resource: IResource = AccessGuard(routes, settings.token)
+        self.resource: IResource = AccessGuard(
+            routes, settings.token, settings.viewer_token
+        )
         self.factory = ApiSite(
             self.resource, settings.body_limit, clock, self._metrics.answered
         )
@@ -117,12 +130,15 @@ class Api:
         state = query.text("state")
         if state is not None and state not in set(MessageState):
             raise Problem(422, "invalid", f"{state!r} is not a state", "state")
+        if query.text("text") is not None and is_viewer(request):
+            raise Problem(403, "forbidden", "viewer_token sees no texts", "text")
         page = await self._gateway.search(
             Search(
                 to=query.text("to"),
                 from_=query.text("from"),
                 state=state,
                 channel=query.text("channel"),
+                text=query.text("text"),
                 since=query.moment("since"),
                 until=query.moment("until"),
                 limit=query.limit(),
@@ -136,6 +152,15 @@ class Api:
         """Tell a message's whole story."""
         QueryParameters(request, ())
         found = await self._gateway.story(_asked_for(message_id))
+        if found is None:
+            raise _unknown_message(message_id)
+        return answer(request, for_viewer(found) if is_viewer(request) else found)
+
+    @app.route("/v1/messages/<message_id>/explain", methods=["GET"])
+    async def explain_stored(self, request: IRequest, message_id: str) -> bytes:
+        """Tell what would happen now to a message that was taken."""
+        QueryParameters(request, ())
+        found = await self._gateway.explain_stored(_asked_for(message_id))
         if found is None:
             raise _unknown_message(message_id)
         return answer(request, found)
@@ -175,6 +200,8 @@ class Api:
         query = QueryParameters(request, ("limit",))
         limit = query.limit()
         found = await self._gateway.unmatched(limit)
+        if is_viewer(request):
+            found = for_viewer(found)
         total = await self._gateway.count_unmatched()
         return answer(request, {"receipts": list(found), "total": total})
 
@@ -237,6 +264,24 @@ class Api:
         """Show the channels."""
         QueryParameters(request, ())
         return answer(request, {"channels": list(self._gateway.channels())})
+
+    @app.route("/v1/overview", methods=["GET"])
+    async def overview(self, request: IRequest) -> bytes:
+        """Show what each channel did lately, what ails it, and what to do."""
+        QueryParameters(request, ())
+        return answer(request, await self._gateway.overview())
+
+    @app.route("/v1/remedies", methods=["GET"])
+    def remedies(self, request: IRequest) -> bytes:
+        """Show what to do about errors, by their codes."""
+        QueryParameters(request, ())
+        return answer(
+            request,
+            {
+                "codes": {code: one.told() for code, one in REMEDIES.items()},
+                "words": {word: one.told() for word, one in OF_ANY.items()},
+            },
+        )
 
     @app.route("/v1/channels/<name>/pause", methods=["POST"])
     async def pause(self, request: IRequest, name: str) -> bytes:
@@ -345,6 +390,8 @@ class Api:
             "messages": await self._gateway.counts(),
             "receipts_unmatched": await self._gateway.count_unmatched(),
             "alerts": list(self._gateway.alerts()),
+            "role": "viewer" if is_viewer(request) else "operator",
+            "page_send": self._settings.page_send,
         }
         doors = list(self._gateway.doors())
         if doors:
@@ -404,6 +451,14 @@ class Api:
     def script(self, request: IRequest) -> bytes:
         """Return the page's script."""
         return static(request, "page.js", b"text/javascript; charset=utf-8")
+
+    @app.route("/page/<name>", methods=["GET"])
+    def part(self, request: IRequest, name: str) -> bytes:
+        """Return a module or the style of the page."""
+        suffix = name.rpartition(".")[2]
+        if name not in PAGE_PARTS or suffix not in _TYPES:
+            raise Problem(404, "not_found", "there is no such path")
+        return static(request, f"page/{name}", _TYPES[suffix])
 
     # -- what goes wrong ---------------------------------------------------
 

@@ -17,8 +17,10 @@ from twisted.web.iweb import IRequest
 from zope.interface import implementer
 
 from gdemoi.contract.gateway import Gateway
+from gdemoi.contract.viewer import event_for_viewer
 from gdemoi.errors import Unavailable
 from gdemoi.facts import OutboxEvent
+from gdemoi.http.access import is_viewer
 from gdemoi.http.answers import Problem, QueryParameters, answer
 from gdemoi.http.settings import HttpSettings
 
@@ -82,7 +84,7 @@ class EventStream:
         query = QueryParameters(request, ("after", "limit", "wait", "masked"))
         accepts = request.getHeader(b"accept") or b""
         streams = b"text/event-stream" in accepts
-        told = self._telling(query)
+        told = self._telling(request, query)
         after = await self._place(request, query, streams)
         if self._closed or self.readers >= self._settings.streams:
             raise Problem(
@@ -99,14 +101,20 @@ class EventStream:
         finally:
             self.readers -= 1
 
-    def _telling(self, query: QueryParameters) -> Telling:
+    def _telling(self, request: IRequest, query: QueryParameters) -> Telling:
         """Return how events are told: whole, or as people may see them."""
-        match query.text("masked") or "no":
+        asked = query.text("masked") or "no"
+        if is_viewer(request) and asked in ("yes", "no"):
+            return self._viewed
+        match asked:
             case "yes":
                 return self._gateway.masked
             case "no":
                 return _whole
         raise Problem(422, "invalid", "masked is yes or no", "masked")
+
+    def _viewed(self, event: OutboxEvent) -> bytes:
+        return event_for_viewer(self._gateway.masked(event))
 
     async def _place(
         self, request: IRequest, query: QueryParameters, streams: bool

@@ -60,7 +60,8 @@ def _common() -> Schema:
         ),
         "Forbidden": _error(
             "no token is set, and the request came by a name that is not loopback, or"
-            " from a web page of another origin"
+            " from a web page of another origin; or a viewer asks for what takes"
+            " `token`"
         ),
         "MethodNotAllowed": _error(
             "the path has other methods", Allow=_header("those that it has", WORD)
@@ -177,6 +178,8 @@ def _messages() -> Schema:
         _query("from", _TEXT, "sender"),
         _query("state", STATE, "state"),
         _query("channel", _TEXT, "channel"),
+        _query("text", _TEXT, "part of the text, in any case; looks through 2000"
+               " messages a page, so that a page may be empty and not the last"),
         _query("since", _MOMENT, "accepted at or after: RFC 3339, or epoch seconds"),
         _query("until", _MOMENT, "accepted before: RFC 3339, or epoch seconds"),
         _LIMIT,
@@ -228,6 +231,17 @@ def _message() -> Schema:
             },
         ),
     )
+
+
+def _message_explained() -> Schema:
+    answers = {
+        "200": _said("the way and the exact bytes, as they would be now",
+                     ref("Explanation")),
+        "404": _error("unknown id"),
+        **_UNAVAILABLE,
+    }  # fmt: skip
+    summary = "What would happen now to a message that was taken"
+    return _path(_OF_MESSAGE, get=_operation("explain_stored", summary, answers))
 
 
 def _events() -> Schema:
@@ -442,6 +456,7 @@ def _paths() -> Schema:
     return {
         "/v1/messages": _messages(),
         "/v1/messages/{id}": _message(),
+        "/v1/messages/{id}/explain": _message_explained(),
         "/v1/events": _events(),
         "/v1/explain": _explain(),
         "/v1/receipts/unmatched": _unmatched(),
@@ -473,6 +488,16 @@ def _paths() -> Schema:
             "channels",
             "The channels and their lanes",
             _said("all of them", ref("Channels")),
+        ),
+        "/v1/overview": _get(
+            "overview",
+            "What each channel did lately, what ails it, and what to do",
+            _said("all of them", ref("Overview")),
+        ),
+        "/v1/remedies": _get(
+            "remedies",
+            "What to do about errors, by code",
+            _said("all of them", ref("Remedies")),
         ),
         "/v1/channels/{name}/pause": _switch("pause", "Send nothing there for now"),
         "/v1/channels/{name}/resume": _switch(

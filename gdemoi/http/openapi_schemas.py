@@ -197,6 +197,27 @@ def _messages() -> Schema:
     }
 
 
+def _overview() -> Schema:
+    number = {"type": "number"}
+    words = record(en=WORD, ru=WORD)
+    kinds = ("sent", "delivered", "failed", "uncertain")
+    minutes = array(COUNT, minItems=60, maxItems=60)
+    channel = record(
+        name=WORD,
+        oldest_s=maybe(number),
+        rate_now=number,
+        today=record(**dict.fromkeys(kinds, COUNT)),
+        hour=record(**dict.fromkeys(kinds, minutes)),
+        last_error=maybe(record(at=TIME, code=WORD, text=WORD, remedy=maybe(words))),
+        remedies=array(record(subject=WORD, about=WORD, en=WORD, ru=WORD)),
+    )
+    table = {"type": "object", "additionalProperties": words}
+    return {
+        "Overview": record(at=number, since=number, channels=array(channel)),
+        "Remedies": record(codes=table, words=table),
+    }
+
+
 def _standing() -> Schema:
     number = {"type": "number"}
     why = record(name=WORD, why=maybe(WORD))
@@ -299,7 +320,10 @@ def _standing() -> Schema:
             messages={"type": "object", "additionalProperties": COUNT},
             receipts_unmatched=COUNT,
             alerts=array(alert),
+            role={"enum": ["operator", "viewer"]},
+            page_send=YES_OR_NO,
         ),
+        **_overview(),
         "Configuration": record(
             sections={
                 "type": "object",

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 from twisted.internet.endpoints import serverFromString
 
-from gdemoi.ini import duration, integer, key, secret, size, web_address
+from gdemoi.ini import boolean, duration, integer, key, secret, size, web_address
 from gdemoi.ini.listeners import (
     KINDS,
     Listener,
@@ -81,6 +81,15 @@ class HttpSettings:
         doc="the word of Authorization: Bearer; may be absent only on loopback",
         example="env:GDEMOI_TOKEN",
     )
+    viewer_token: str | None = key(
+        secret,
+        default=None,
+        doc="the word of those who may look, see no texts, and change nothing",
+        example="env:GDEMOI_VIEWER_TOKEN",
+    )
+    page_send: bool = key(
+        boolean, default=True, doc="the status page has a form that sends an SMS"
+    )
     webhooks: str | None = key(
         endpoint,
         default=None,
@@ -124,5 +133,19 @@ class HttpSettings:
             yield "token", f"is shorter than {TOKEN_MINIMUM} characters"
         if self.token is not None and not self.token.isascii():
             yield "token", "has characters that an HTTP header cannot carry"
+        yield from self._of_viewers()
         if self.body_limit < 1024:
             yield "body_limit", "is less than 1KiB"
+
+    def _of_viewers(self) -> Iterator[tuple[str, str]]:
+        word = self.viewer_token
+        if word is None:
+            return
+        if self.token is None:
+            yield "viewer_token", "is of no use without `token`: everybody may do all"
+        if word == self.token:
+            yield "viewer_token", "is the same as `token`"
+        if len(word) < TOKEN_MINIMUM:
+            yield "viewer_token", f"is shorter than {TOKEN_MINIMUM} characters"
+        if not word.isascii():
+            yield "viewer_token", "has characters that an HTTP header cannot carry"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from gdemoi.contract.event_json import plain
 from gdemoi.contract.figures import StoredFigures
@@ -33,6 +33,8 @@ from gdemoi.message import Outbound, Receipt
 from gdemoi.moments import rfc3339
 
 SEARCH_LIMIT: Final = 1_000
+# rows that one search for a text looks through
+TEXT_SEARCH_LIMIT: Final = 2_000
 # rows of the outbox that are read at a time
 _CHUNKS: Final = 32
 _NULL: Final = msgspec.Raw(b"null")
@@ -284,19 +286,44 @@ class Queries:
         """Find messages, newest first.
 
         `filters`: to, from, state, channel (exact), since, until (seconds, of the
-        acceptance).  The second value is the cursor of the next page, if any.
+        acceptance), text (part of it, in any case).  The second value is the cursor of
+        the next page, if any.
         """
         limit = max(1, min(limit, SEARCH_LIMIT))
+        filters = dict(filters)
+        part = filters.pop("text", None)
         query = select(_m.n, _m.message, _m.record).where(*_conditions(filters))
         if cursor is not None:
             # more digits than a row number has would not fit its column
             if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
                 raise ValueError("cursor: not one of ours")
             query = query.where(_m.n < int(cursor))
-        rows = self._database.select(query.order_by(_m.n.desc()).limit(limit + 1))
+        query = query.order_by(_m.n.desc())
+        if part is not None:
+            return self._with_text(query, part.casefold(), limit)
+        rows = self._database.select(query.limit(limit + 1))
         found = [summary(decode_message(m), decode_record(r)) for _, m, r in rows]
         more = len(rows) > limit
         return found[:limit], str(rows[limit - 1][0]) if more else None
+
+    def _with_text(
+        self, query: Select[Any], part: str, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Look through the newest messages of a query for a text.
+
+        No index knows texts, and dispatching waits for reads: after a number of rows
+        the page ends, and the next one goes on.
+        """
+        rows = self._database.select(query.limit(TEXT_SEARCH_LIMIT + 1))
+        found: list[dict[str, Any]] = []
+        for place, (n, body, record) in enumerate(rows):
+            message = decode_message(body)
+            if part in (message.text or "").casefold():
+                found.append(summary(message, decode_record(record)))
+            last = place + 1 == len(rows)
+            if not last and (len(found) == limit or place + 1 == TEXT_SEARCH_LIMIT):
+                return found, str(n)
+        return found, None
 
 
 def _message_json(message: Outbound) -> dict[str, Any]:

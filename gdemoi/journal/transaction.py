@@ -151,6 +151,9 @@ class Transaction:
             figures.states.update(
                 [(one.channel, one.state) for one in self._new_events]
             )
+            for event in self._new_events:
+                if event.error is not None:
+                    figures.errors[event.channel] = (event.at, event.error)
         for channel, seconds in self._receipt_waits:
             figures.waited_for_receipt(channel, seconds)
 

@@ -205,6 +205,7 @@ class GatewayService(Service):
         self._start_amqp(self.configuration)
         await self._open_doors()
         await self.alerts.start()
+        await self.gateway.watch.start()
         log.info(
             "{name} is running with {channels}",
             name=settings.name,
@@ -393,6 +394,7 @@ class GatewayService(Service):
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         await self.dispatcher.stop(self.configuration.gateway.shutdown_grace_s)
+        self.gateway.watch.stop()
         if self.amqp is not None:
             # The last outcomes are written; let the broker have them.
             await self.amqp.stop()

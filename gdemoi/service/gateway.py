@@ -13,17 +13,19 @@ from twisted.internet.interfaces import IReactorTime
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.figures import AmqpStatus, Figures
 from gdemoi.contract.gateway import CallbackQueue, MessagePage, Search
+from gdemoi.contract.remedies import remedy_of, remedy_of_reason
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
 from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
-from gdemoi.message import Outbound, Receipt
+from gdemoi.message import Error, Outbound, Receipt
 from gdemoi.moments import rfc3339
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
 from gdemoi.routing.lanes import Lane
-from gdemoi.service.masked import masked_event, masked_story
+from gdemoi.service.activity import ActivityWatch
+from gdemoi.service.masked import masked_event, masked_story, outbound_of
 
 # The cursor that tells, after a restart, that an operator paused a channel.
 PAUSED = "paused:{}"
@@ -69,6 +71,7 @@ class RunningGateway:
         # set by the assembly, which knows the configuration
         self.reload_now: Callable[[bool], Awaitable[dict[str, Any]]] | None = None
         self.shown_configuration: Callable[[], dict[str, Any]] = dict
+        self.watch = ActivityWatch(journal, clock)
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._on_journal_events)
 
@@ -108,6 +111,7 @@ class RunningGateway:
                 ("from", wanted.from_),
                 ("state", wanted.state),
                 ("channel", wanted.channel),
+                ("text", wanted.text),
                 ("since", wanted.since),
                 ("until", wanted.until),
             )
@@ -120,6 +124,11 @@ class RunningGateway:
         except ValueError as fault:
             raise InvalidMessage("invalid", str(fault), "cursor") from fault
         return MessagePage(rows, cursor)
+
+    async def explain_stored(self, message_id: str) -> dict[str, Any] | None:
+        """Return what `explain` says of a message that was taken."""
+        found = await self.journal.story(message_id)
+        return None if found is None else self.explain(outbound_of(found["message"]))
 
     async def cancel(self, message_id: str) -> bool | None:
         """Take a message back that has not left yet."""
@@ -267,6 +276,25 @@ class RunningGateway:
             for lane in self.dispatcher.lanes.values()
         ]
 
+    async def overview(self) -> dict[str, Any]:
+        """Return what each channel did lately, what ails it and what to do."""
+        found = await self.figures()
+        self.watch.look()
+        oldest = {} if found.stored is None else found.stored.oldest_s
+        return {
+            "at": found.at,
+            "since": self.watch.activity.since,
+            "channels": [
+                {
+                    "name": one["name"],
+                    "oldest_s": oldest.get(one["name"]),
+                    **self.watch.activity.of(one["name"], found.at),
+                    **_ailing(one, found.journal.errors.get(one["name"])),
+                }
+                for one in found.channels
+            ],
+        }
+
     async def pause(self, channel: str) -> bool:
         """Send nothing there until `resume`, also after a restart."""
         lane = self.dispatcher.lanes.get(channel)
@@ -352,6 +380,34 @@ def _unmatched(at: float, receipt: Receipt) -> dict[str, Any]:
     if receipt.at is not None:
         found["at"] = rfc3339(receipt.at)
     return found
+
+
+def _ailing(
+    channel: Mapping[str, Any], last: tuple[float, Error] | None
+) -> dict[str, Any]:
+    """Return a channel's last error, and what to do about each thing that ails it.
+
+    ``remedies``: subject (the channel, binds, lines, the last error) and words.
+    """
+    parts = [*(channel.get("binds") or ()), *(channel.get("lines") or ())]
+    ailing = [("", str(channel.get("reason") or channel.get("unable") or ""))]
+    ailing += [(str(one.get("name")), str(one.get("reason") or "")) for one in parts]
+    found = [
+        {"subject": name, "about": reason, **remedy.told()}
+        for name, reason in ailing
+        if reason and (remedy := remedy_of_reason(reason)) is not None
+    ]
+    if last is None:
+        return {"last_error": None, "remedies": found}
+    at, error = last
+    remedy = remedy_of(error.code)
+    shown = {
+        "at": rfc3339(at),
+        "code": error.code,
+        "text": error.text,
+        "remedy": None if remedy is None else remedy.told(),
+    }
+    return {"last_error": shown, "remedies": found}
 
 
 def _described(lane: Lane, backlog: int) -> dict[str, Any]:

@@ -25,8 +25,7 @@ def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
     message = story["message"]
     if message.get("text") is None:
         return story
-    plain = {name: value for name, value in message.items() if name != "correlation"}
-    text = masked_text(msgspec.convert(plain, Outbound), trackers)
+    text = masked_text(outbound_of(message), trackers)
     if text == message["text"]:
         return story
     shown = {**message, "text": text, "masked": True}
@@ -38,6 +37,12 @@ def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
         {**one, "raw": _quoted_text(r"\1***", one["raw"])} for one in story["receipts"]
     ]
     return {**story, "message": shown, "receipts": receipts}
+
+
+def outbound_of(message: dict[str, Any]) -> Outbound:
+    """Return the message of a story as it was taken, without its correlation."""
+    plain = {name: value for name, value in message.items() if name != "correlation"}
+    return msgspec.convert(plain, Outbound)
 
 
 def masked_text(message: Outbound | Inbound, trackers: Trackers) -> str | None:

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.logfile import LogFile
 
 from gdemoi.contract.trace_context import ids_of
+from gdemoi.contract.viewer import mask
 from gdemoi.facts import InboundStep, MessageStep, Step
 from gdemoi.message import Error, Inbound, MessageState, Outbound
 from gdemoi.moments import rfc3339
@@ -64,9 +65,7 @@ def shown(text: str | None, texts: str) -> str | None:
         return None
     if texts == "yes":
         return text
-    return "".join(
-        "0" if char.isdecimal() else "x" if char.isalnum() else char for char in text
-    )
+    return mask(text)
 
 
 def content(

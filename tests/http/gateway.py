@@ -210,6 +210,13 @@ class FakeGateway:
     def channels(self) -> Sequence[dict[str, Any]]:
         return self.described
 
+    async def overview(self) -> dict[str, Any]:
+        return {"at": NOW, "since": NOW, "channels": []}
+
+    async def explain_stored(self, message_id: str) -> dict[str, Any] | None:
+        known = self.taken.get(message_id)
+        return None if known is None else self.explain(known[0])
+
     async def counts(self) -> dict[str, int]:
         if self.broken is not None:
             raise self.broken

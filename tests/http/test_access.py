@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.http.api import Api
 from gdemoi.http.settings import HttpSettings
-from tests.http.gateway import Client, Connection, parsed
+from tests.http.gateway import Answer, Client, Connection, parsed
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -117,3 +120,96 @@ class BodyTests(SynchronousTestCase):
         )
         self.assertEqual(answer.status, 202)
         self.assertEqual(client.gateway.taken["f"][0].text, "a&b=c")
+
+
+class ViewerTests(SynchronousTestCase):
+    """``viewer_token`` looks on."""
+
+    def setUp(self) -> None:
+        settings = HttpSettings(token="open sesame", viewer_token="only looking")
+        self.client = Client(settings=settings)
+        self.viewer = {"authorization": "Bearer only looking"}
+
+    def ask(self, method: str, path: str, body: object = None) -> Answer:
+        return self.client.ask(method, path, body, self.viewer)
+
+    def test_what_a_viewer_may_not(self) -> None:
+        """Each path and method of the API that is not on the list is refused."""
+        refused = []
+        for rule in Api.app.url_map.iter_rules():
+            path = re.sub(r"<\w+>", "smsc", rule.rule)
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                if self.ask(method, path).status == 403:
+                    refused.append(f"{method} {path}")
+        self.assertEqual(
+            sorted(one for one in refused if one.startswith("GET")),
+            [
+                "GET /v1/callbacks/smsc/smsc",
+                "GET /v1/channels/smsc/trace",
+                "GET /v1/messages/smsc/explain",
+            ],
+        )
+        changing = {
+            f"{method} {re.sub(r'<[a-z_]+>', 'smsc', rule.rule)}"
+            for rule in Api.app.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}
+        }
+        self.assertEqual(changing - set(refused), set())
+        self.assertEqual(self.client.gateway.taken, {})
+        self.assertEqual(self.client.gateway.paused, set())
+
+    def test_texts_are_masked_by_the_server(self) -> None:
+        """Stories, events and receipts, whatever the page asks for."""
+        gateway = self.client.gateway
+        gateway.tell('{"type":"inbound","from":"+7","text":"PIN 1234"}')
+        gateway.lost_receipts.append({"raw": "id:1 text:PIN 1234"})
+        for path in (
+            "/v1/events?masked=no",
+            "/v1/events",
+            "/v1/receipts/unmatched",
+        ):
+            answer = self.ask("GET", path)
+            self.assertEqual(answer.status, 200, path)
+            self.assertNotIn(b"1234", answer.body, path)
+        stream = self.client.open(
+            "GET",
+            "/v1/events?after=0",
+            headers=self.viewer | {"accept": "text/event-stream"},
+        )
+        heard = stream.heard()
+        self.assertIn(b"xxx 0000", heard)
+        self.assertNotIn(b"1234", heard)
+
+    def test_texts_are_not_searched_for(self) -> None:
+        """Who may not see a text may not guess at it either."""
+        self.assertEqual(self.ask("GET", "/v1/messages?text=12").status, 403)
+        self.assertEqual(self.ask("GET", "/v1/messages?to=12").status, 200)
+
+    def test_who_asks_is_told(self) -> None:
+        """The page shows what can be done."""
+        self.assertEqual(self.ask("GET", "/v1/status").json["role"], "viewer")
+        own = {"authorization": "Bearer open sesame"}
+        told = self.client.ask("GET", "/v1/status", headers=own).json
+        self.assertEqual((told["role"], told["page_send"]), ("operator", True))
+
+    def test_other_words_are_wrong(self) -> None:
+        """Neither token, nor nothing."""
+        for word in ("", "only", "only looking!"):
+            headers = {"authorization": f"Bearer {word}"}
+            answer = self.client.ask("GET", "/v1/status", headers=headers)
+            self.assertEqual(answer.status, 401)
+
+
+class ViewerSettingsTests(SynchronousTestCase):
+    def test_a_word_that_protects_nothing(self) -> None:
+        """Without a token, as long as that one, the same, or not for a header."""
+        for settings in (
+            HttpSettings(viewer_token="only looking"),
+            HttpSettings(token="open sesame", viewer_token="short"),
+            HttpSettings(token="open sesame", viewer_token="open sesame"),
+            HttpSettings(token="open sesame", viewer_token="только смотрю"),
+        ):
+            keys = [key for key, _ in settings.complaints()]
+            self.assertEqual(keys, ["viewer_token"], settings)
+        good = HttpSettings(token="open sesame", viewer_token="only looking")
+        self.assertEqual(list(good.complaints()), [])

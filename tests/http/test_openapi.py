@@ -99,7 +99,7 @@ class DescriptionTests(SynchronousTestCase):
             for rule in self.whole.api.app.url_map.iter_rules()
         }
         self.assertEqual(
-            paths - {"/", "/page.js"},
+            paths - {"/", "/page.js", "/page/{name}"},
             set(document()["paths"]),
         )
 

@@ -115,6 +115,8 @@ class WholeTests(SynchronousTestCase):
                 "messages": {"delivered": 3},
                 "receipts_unmatched": 1,
                 "alerts": [],
+                "role": "operator",
+                "page_send": True,
             },
         )
         gateway.firing = [{"name": "carrier", "text": "channel smsc is down"}]

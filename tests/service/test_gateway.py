@@ -16,7 +16,7 @@ from gdemoi.contract.envelope import Defaults, fingerprint
 from gdemoi.contract.gateway import Search
 from gdemoi.errors import InvalidMessage, OurFault
 from gdemoi.interfaces import IChannel, ITraced
-from gdemoi.journal import Journal
+from gdemoi.journal import Journal, queries
 from gdemoi.message import (
     Error,
     MessageState,
@@ -84,6 +84,57 @@ class GatewayTests(SynchronousTestCase):
             expires_at=NOW + 60, **fields,
         )  # fmt: skip
         self.result(self.gateway.accept([(message, fingerprint(message))]))
+
+    def test_texts_are_found_in_any_case(self) -> None:
+        """Part of a text, page by page, also when no page is full."""
+        for number, text in enumerate(("Где ты", "stop", "ГДЕ оно", "нигде")):
+            message = Outbound(
+                id=f"m{number}", to="+79161234567", text=text, accepted_at=NOW,
+                expires_at=NOW + 60,
+            )  # fmt: skip
+            self.result(self.gateway.accept([(message, fingerprint(message))]))
+        page = self.result(self.gateway.search(Search(text="где", limit=2)))
+        self.assertEqual([one["id"] for one in page.messages], ["m3", "m2"])
+        self.assertIsNotNone(page.cursor)
+        page = self.result(
+            self.gateway.search(Search(text="где", limit=2, cursor=page.cursor))
+        )
+        self.assertEqual([one["id"] for one in page.messages], ["m0"])
+        self.assertIsNone(page.cursor)
+        self.patch(queries, "TEXT_SEARCH_LIMIT", 1)
+        seen, cursor, pages = [], None, 0
+        while pages == 0 or cursor is not None:
+            page = self.result(
+                self.gateway.search(Search(text="stop", limit=2, cursor=cursor))
+            )
+            seen += [one["id"] for one in page.messages]
+            cursor, pages = page.cursor, pages + 1
+        self.assertEqual((seen, pages), (["m1"], 4))
+
+    def test_the_overview_tells_what_to_do(self) -> None:
+        """What was done, the last error, and words about each thing that ails."""
+        self.send("m1")
+        self.channel.answer(Refused(error=Error("smpp:0x0A", "ESME_RINVSRCADR", False)))
+        self.send("m2")
+        self.channel.down = "Connection was refused by other side"
+        told = self.result(self.gateway.overview())
+        [a, b] = told["channels"]
+        self.assertEqual((a["name"], b["name"]), ("a", "b"))
+        self.assertEqual(a["today"]["failed"], 1)
+        self.assertEqual(a["last_error"]["code"], "smpp:0x0A")
+        self.assertIn("sender", a["last_error"]["remedy"]["en"])
+        self.assertIn("отправител", a["last_error"]["remedy"]["ru"])
+        self.assertIn("host and port", a["remedies"][0]["en"])
+        self.assertEqual((b["last_error"], b["remedies"]), (None, []))
+
+    def test_a_message_that_was_taken_is_explained(self) -> None:
+        """Its octets, by the settings of now."""
+        self.send("m1")
+        told = self.result(self.gateway.explain_stored("m1"))
+        self.assertEqual(
+            told["segments"], [{"user_data": "00", "units": 1, "wire": ["00"]}]
+        )
+        self.assertIsNone(self.result(self.gateway.explain_stored("nobody")))
 
     def test_counts_by_state(self) -> None:
         """As the journal has them."""
