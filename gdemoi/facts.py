@@ -76,11 +76,13 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     """The message is in the journal; `tracker`: what its profile finds.
 
     `waits`: its attempt did not begin, since another gateway has a command to this
-    number under way.
+    number under way.  `began` is False when its attempt was to begin in the same commit
+    (`Acceptance.attempting`) and could not: the channel is another gateway's now.
     """
 
     tracker: Tracker | None = None
     waits: bool = False
+    began: bool = True
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ channel wants to tell goes up through `IChannelEvents`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -155,6 +155,13 @@ class IPaced(Interface):
         """Space segments by `rate.present`, which changes as the far side asks."""
 
 
+class IAttending(Interface):
+    """A channel whose far side calls any of our gateways (beside `IChannel`)."""
+
+    def attend(events: IChannelEvents) -> None:
+        """Pass on what comes in; send nothing, ask nothing: another gateway does."""
+
+
 class IListening(Interface):
     """A channel that opens a port of its own (beside `IChannel`)."""
 
@@ -254,14 +261,25 @@ class IJournal(Interface):
         At most `limit` messages, without those whose ids are in `skip`.
         """
 
-    def interrupted() -> Deferred[list[InterruptedAttempt]]:
-        """Read the attempts without outcome and those of held messages (at start)."""
+    def interrupted(
+        channels: Collection[str] | None = None,
+    ) -> Deferred[list[InterruptedAttempt]]:
+        """Read the attempts without outcome and those of held messages.
+
+        Those on `channels`, before they are used; None: all.
+        """
 
     def backlog() -> dict[str, int]:
         """Return how many messages wait, by channel; kept in memory."""
 
     def sweep(now: float) -> Deferred[None]:
         """Expire, tell held messages uncertain, settle, join, forget."""
+
+    def read_others() -> Deferred[None]:
+        """Take over what gateways changed that share the journal."""
+
+    def flushed() -> Deferred[None]:
+        """Fire when all that was handed in before is committed."""
 
     def events(after: int, limit: int) -> Deferred[list[OutboxEvent]]:
         """Read the outbox in order."""

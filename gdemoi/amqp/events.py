@@ -47,6 +47,8 @@ CURSOR_AFTER: Final = 2000
 READ_AT_ONCE: Final = 500
 AGAIN_S: Final = 1.0
 STOP_LOOK_S: Final = 0.02
+# So long the last confirms are waited for before another gateway publishes.
+FOLLOW_S: Final = 3.0
 # What a platform is expected to hear of; nobody need listen to the rest.
 _HEARD: Final = ("status.", "inbound.")
 
@@ -80,7 +82,11 @@ class EventsPublisher:
         window: int,
         unroutable_s: float,
         no_place: Callable[[], None],
+        leads: bool = True,
     ) -> None:
+        # of gateways that share the journal one publishes, the others only watch
+        self._leads = leads
+        self._attached = False
         self.published = 0
         self.passed = 0
         # why the stream stands still
@@ -126,16 +132,39 @@ class EventsPublisher:
     async def attach(self, client: Client) -> None:
         """Begin on a fresh connection, where the cursor stands."""
         if self._written is None:
-            self._written = int(await self._journal.cursor(CURSOR) or 0)
-            self._done = self._written
-            self._known = max(self._known, self._done)
+            await self._read_cursor()
             self._journal.on_events(self._on_journal_events)
         await self._publisher.attach(client)
+        self._attached = True
         self._start_again()
+
+    async def _read_cursor(self) -> None:
+        self._written = self._done = int(await self._journal.cursor(CURSOR) or 0)
+        self._known = max(self._known, self._done)
+
+    async def lead(self) -> None:
+        """Publish from now on, from where the one before us stood."""
+        if self._written is not None:
+            await self._read_cursor()
+        self._leads = True
+        if self._attached:
+            self._start_again()
+
+    async def follow(self) -> None:
+        """Publish no more; returns when the cursor says what is published."""
+        self._leads = False
+        ends_at = self._clock.seconds() + FOLLOW_S
+        while self._under_way and self._clock.seconds() < ends_at:
+            await deferLater(self._clock, STOP_LOOK_S)
+        self._forget()
+        self._paused = True
+        self._cursor_timer.cancel()
+        self._again.cancel()
+        await self._write_cursor()
 
     def behind(self) -> int:
         """Return how many events are not with the broker yet (about)."""
-        return max(0, self._known - self._done)
+        return max(0, self._known - self._done) if self._leads else 0
 
     async def lag(self) -> tuple[float, int]:
         """Return the age of the oldest event not with the broker, and how many are not.
@@ -143,8 +172,8 @@ class EventsPublisher:
         0.0 when there is none.  Raises `Unavailable` when the journal cannot be read.
         """
         done = self._done
-        if self._written is None:
-            # never connected yet: what the journal has is known to nobody here
+        if self._written is None or not self._leads:
+            # what the journal has is known to nobody here
             done = int(await self._journal.cursor(CURSOR) or 0)
         waiting = await self._journal.events(done, READ_AT_ONCE)
         if not waiting:
@@ -187,6 +216,8 @@ class EventsPublisher:
 
     def _start_again(self) -> None:
         """Forget what is under way and read from the last one that is done."""
+        if not self._leads:
+            return
         self._forget()
         self._read = self._done
         self._paused = False
@@ -223,7 +254,7 @@ class EventsPublisher:
         self._pump()
 
     def _pump(self) -> None:
-        if self._paused:
+        if self._paused or not self._leads:
             return
         room = self._publisher.room()
         ready = self._ready
@@ -342,6 +373,7 @@ class EventsPublisher:
         self._again.set(self._clock.seconds() + AGAIN_S)
 
     def _lost(self, reason: str) -> None:
+        self._attached = False
         self._forget()
         self._paused = True
         self._again.cancel()

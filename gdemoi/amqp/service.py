@@ -98,6 +98,7 @@ class AmqpService:
         connect_to: Callable[[BrokerUrl, Host], IStreamClientEndpoint] | None = None,
         backoff: Backoff = _BACKOFF,
         random: Callable[[], float] = random.random,
+        leads: bool = True,
     ) -> None:
         self._log = Logger(namespace="gdemoi.amqp")
         self._settings = settings
@@ -130,6 +131,7 @@ class AmqpService:
             window=settings.window,
             unroutable_s=settings.unroutable_s,
             no_place=self._upkeep.ask,
+            leads=leads,
         )
         self._hosts = Hosts((one.host, one.port) for one in settings.url)
         # the address being tried has not let us in yet
@@ -152,6 +154,14 @@ class AmqpService:
     def start(self) -> None:
         """Begin to connect."""
         self._keeper.start()
+
+    async def lead(self) -> None:
+        """Publish events from now on, as the one gateway of several."""
+        await self._events.lead()
+
+    async def follow(self) -> None:
+        """Publish events no more: another gateway will."""
+        await self._events.follow()
 
     async def stop_taking(self, grace_s: float = 5.0) -> None:
         """Take no more messages; returns when all that was handed in is acked.

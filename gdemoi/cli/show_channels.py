@@ -57,6 +57,7 @@ def status(
         console.print(Text(told, "bold red"))
     _messages(console, ready)
     _doors(console, ready.get("doors") or ())
+    _gateways(console, ready.get("gateways") or ())
     if not channels:
         console.print(Text("no channels", style="dim"))
         return
@@ -69,6 +70,21 @@ def status(
     if lines:
         console.print()
         listing(console, ("line", "state", ""), lines, "line")
+
+
+def _gateways(console: Console, gateways: Sequence[Json]) -> None:
+    """Show those that share the journal, and what each of them owns."""
+    if gateways:
+        rows = [
+            [
+                Text(str(one.get("name"))),
+                state_of(str(one.get("state"))),
+                Text(", ".join(one.get("owns") or ())),
+            ]
+            for one in gateways
+        ]
+        listing(console, ("gateway", "state", "owns"), rows, "gateway")
+        console.print()
 
 
 _DOORS: Final = ("door", "kind", "sessions", "taken", "")

@@ -33,6 +33,7 @@ from gdemoi.errors import ConfigurationError, OurFault, TheirFault, Unavailable
 from gdemoi.interfaces import (
     ChannelContext,
     EncodedMessage,
+    IAttending,
     IChannel,
     IChannelEvents,
     IHalting,
@@ -53,7 +54,7 @@ from gdemoi.tasks import background, in_time
 log = Logger()
 
 
-@implementer(IChannel, IHalting)
+@implementer(IAttending, IChannel, IHalting)
 class CloudChannel:
     """One account at one provider."""
 
@@ -170,6 +171,12 @@ class CloudChannel:
     def _confirms(self) -> bool:
         """True when receipts prove nothing and can be confirmed."""
         return self.provider.capabilities.unsigned and self._can_ask
+
+    # -- IAttending ---------------------------------------------------------
+
+    def attend(self, events: IChannelEvents) -> None:
+        """Pass on what providers tell by webhook; another gateway sends."""
+        self._up.events = events
 
     # -- IChannel -----------------------------------------------------------
 

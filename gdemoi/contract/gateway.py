@@ -248,6 +248,12 @@ class Gateway(MessageIntake, Protocol):
     def callbacks(self, section: str) -> CallbackQueue | None:
         """Return the callbacks of a section, ``webhook:erp``; None: there is none."""
 
+    def gateways(self) -> Sequence[dict[str, Any]]:
+        """Return the gateways that share the journal; empty when it is ours alone.
+
+        Keys: ``name state up_s seen_s owns`` (docs/http.rst, "The gateway itself").
+        """
+
     def figures(self) -> Awaitable[Figures]:
         """Return what is counted and measured; never fails.
 

@@ -396,6 +396,9 @@ class Api:
         doors = list(self._gateway.doors())
         if doors:
             found["doors"] = doors
+        gateways = list(self._gateway.gateways())
+        if gateways:
+            found["gateways"] = gateways
         lost = await self._gateway.lost()
         if lost is not None:
             found["lost"] = lost

@@ -251,6 +251,7 @@ def _standing() -> Schema:
         in_flight=COUNT,
         backlog=COUNT,
         sent=COUNT,
+        owner=maybe(WORD),
     )
     looked_at = record(
         profile=WORD,
@@ -313,7 +314,11 @@ def _standing() -> Schema:
         "Trackers": record(trackers=array(ref("Tracker")), cursor=maybe(WORD)),
         "TrackerForgotten": record(number=WORD, profile={"type": "null"}),
         "Status": record(
-            {"lost": WORD, "doors": array({"type": "object"})},
+            {
+                "lost": WORD,
+                "doors": array({"type": "object"}),
+                "gateways": array({"type": "object"}),
+            },
             name=WORD,
             status={"enum": ["ready", "unready"]},
             reason=maybe(WORD),

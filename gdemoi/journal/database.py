@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.journal.faults import DRIVER, of_database, of_file, see_that_it_is_whole
-from gdemoi.journal.schema import BulkStatements, Statements, events, metadata
+from gdemoi.journal.schema import BulkStatements, Statements, metadata
 
 _NO_DRIVER = ""
 try:
@@ -46,7 +46,7 @@ TAKEN: Final = "another gateway has this journal open"
 # All gateways on one PostgreSQL journal commit one after the other: so receipts
 # and messages of different processes never pass each other unseen, and events
 # become visible in the order of their numbers.
-_TURN: Final = 0x6764656D6F69
+TURN: Final = 0x6764656D6F69
 _BUSY_MS: Final = 5_000
 # rows per statement
 _SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
@@ -72,6 +72,37 @@ if psycopg is not None:
 NOT_NOW: Final = _NOT_NOW
 # A malformed file is not even left without a complaint.
 _STUCK: Final[tuple[type[Exception], ...]] = (*NOT_NOW, sqlite3.DatabaseError)
+
+
+# A host that is gone without a word is known as such, here and on the server.
+_KEEPALIVES: Final[dict[str, Any]] = {
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+def connected(url: URL, application: str) -> Any:
+    """Return a connection to PostgreSQL that neither side holds on to in vain."""
+    connection = psycopg.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False),
+        autocommit=True,
+        connect_timeout=10,
+        application_name=application,
+        **_KEEPALIVES,
+    )
+    for setting, value in (
+        # nobody may hold the turn for long
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "5s"),
+        # of a gateway whose host is gone: its name is free when it comes back
+        ("tcp_keepalives_idle", "4"),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+    ):
+        connection.execute(f"SET {setting} = '{value}'")
+    return connection
 
 
 class Database:
@@ -184,17 +215,7 @@ class Database:
             connection.execute("PRAGMA query_only=ON")
 
     def _connect_postgresql(self) -> None:
-        plain = self.url.set(drivername="postgresql")
-        connection = psycopg.connect(
-            plain.render_as_string(hide_password=False),
-            autocommit=True,
-            connect_timeout=10,
-            application_name=f"gdemoi {self.name}",
-        )
-        self._connection = connection
-        # nobody may hold the turn for long
-        connection.execute("SET lock_timeout = '10s'")
-        connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+        self._connection = connection = connected(self.url, f"gdemoi {self.name}")
         if self._readonly:
             connection.execute("SET default_transaction_read_only = on")
             return
@@ -231,7 +252,7 @@ class Database:
             self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         elif self.shared:
             self._cursor.execute("BEGIN")
-            self._cursor.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
+            self._cursor.execute(f"SELECT pg_advisory_xact_lock({TURN})")
         else:
             self._cursor.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
 
@@ -389,6 +410,5 @@ def create(database: Database) -> None:
     database.connect()
     for table in metadata.sorted_tables:
         database.run(str(CreateTable(table).compile(dialect=database.dialect)))
-        if table is not events:
-            for index in table.indexes:
-                database.run(str(CreateIndex(index).compile(dialect=database.dialect)))
+        for index in table.indexes:
+            database.run(str(CreateIndex(index).compile(dialect=database.dialect)))

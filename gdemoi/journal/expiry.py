@@ -24,9 +24,7 @@ UNMATCHED_KEEP_S: Final = 86_400.0
 def expire_messages(transaction: Transaction, now: float) -> bool:
     """Apply the deadlines that have passed to their messages."""
     transaction.now = max(transaction.now, now)
-    rows = transaction.database.rows(
-        transaction.statements.overdue, (transaction.owner, now, CHUNK)
-    )
+    rows = transaction.database.rows(transaction.statements.overdue, (now, CHUNK))
     for row in rows:
         entry = transaction.cache.adopt(row)
         transaction.changed(
@@ -64,17 +62,13 @@ def promote(transaction: Transaction, lanes: Sequence[str], now: float) -> bool:
     """
     risen = now - PROMOTE_AFTER_S
     for lane in lanes:
-        transaction.database.run(
-            transaction.statements.promote, (transaction.owner, lane, risen)
-        )
+        transaction.database.run(transaction.statements.promote, (lane, risen))
     return False
 
 
 def forget_events(transaction: Transaction, now: float, passed: int | None) -> bool:
     """Delete old events up to `passed` (None: no publisher to wait for)."""
-    rows = transaction.database.rows(
-        transaction.statements.oldest_events, (transaction.owner, CHUNK)
-    )
+    rows = transaction.database.rows(transaction.statements.oldest_events, (CHUNK,))
     last = 0
     for seq, at in rows:
         if at + transaction.keep_s > now or (passed is not None and seq > passed):
@@ -82,9 +76,7 @@ def forget_events(transaction: Transaction, now: float, passed: int | None) -> b
         last = seq
     if not last:
         return False
-    transaction.database.run(
-        transaction.statements.delete_events, (transaction.owner, last)
-    )
+    transaction.database.run(transaction.statements.delete_events, (last,))
     return last == rows[-1][0] and len(rows) == CHUNK
 
 

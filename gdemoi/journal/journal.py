@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from gdemoi.journal import expiry, inbound_sms, receipts, trackers, turns
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
+from gdemoi.journal.leases import News
 from gdemoi.journal.message_cache import CACHED
 from gdemoi.journal.queries import Queries
 from gdemoi.journal.receipts import all_keys_of
@@ -282,7 +283,7 @@ class Journal:
         self.commits += done.commits
         if done.events:
             self._tail.extend(done.events)
-            self._last_seq = done.events[-1].seq
+            self._last_seq = max(self._last_seq, done.events[-1].seq)
         if done.steps:
             for listener in self._step_listeners:
                 listener(done.steps)
@@ -447,14 +448,9 @@ class Journal:
 
     # --- turns -----------------------------------------------------------
 
-    @property
-    def shared(self) -> bool:
-        """Whether other gateways may write it too."""
-        return self._database.shared
-
     def holding(self) -> Deferred[list[Holding]]:
-        """Read the commands of this gateway that others wait for, in order."""
-        return self._reads.put(turns.holding, self._reading, self._transaction.owner)
+        """Read the commands that others wait for, in order."""
+        return self._reads.put(turns.holding, self._reading)
 
     def on_turns(self, listener: Callable[[Sequence[Holding]], None]) -> None:
         """Call it on the reactor thread with commands that hold no longer."""
@@ -492,17 +488,43 @@ class Journal:
             after = await self._writes.put(
                 expiry.forget_messages, transaction, now, after
             )
-        if self._database.shared:
-            await self._read_others()
+        if self.shared:
+            await self.read_others()
+
+    # --- other gateways --------------------------------------------------
+
+    @property
+    def shared(self) -> bool:
+        """Whether other gateways may have the same journal."""
+        return self._database.shared
+
+    def join(self) -> None:
+        """From now on begin attempts only on channels that we own (leases.py)."""
+        self._transaction.is_member = True
+
+    def read_others(self) -> Deferred[None]:
+        """Take over what other gateways changed: counts and events."""
+        return Deferred.fromCoroutine(self._read_others())
 
     async def _read_others(self) -> None:
-        """Take over what other gateways changed in our messages: counts and events."""
         self._backlog = await self._reads.put(self._queries.backlog)
         await self._read_trackers()
-        last = await self._reads.put(self._queries.last_seq)
-        if last > self._last_seq:
-            self._last_seq = last
+        self.heard(await self._reads.put(self._queries.last_seq))
+
+    def heard(self, seq: int) -> None:
+        """Hear of the last event of another gateway."""
+        if seq > self._last_seq:
+            self._last_seq = seq
             self._notify()
+
+    def flushed(self) -> Deferred[None]:
+        """Fire when all that was handed in before is committed."""
+        return self._writes.put(lambda: None)
+
+    def call_others(self) -> Deferred[None]:
+        """Let the other gateways look at once what is owned and what is paused."""
+        news = News(self._transaction.owner, changed=True)
+        return self._writes.put(self._transaction.notify, news)
 
     # --- reading ---------------------------------------------------------
 
@@ -512,9 +534,14 @@ class Journal:
         """Read what is due in a lane at `now`, by priority, then by age."""
         return self._reads.put(self._queries.take, channel, limit, now, skip)
 
-    def interrupted(self) -> Deferred[list[InterruptedAttempt]]:
-        """Read the attempts that have no outcome; call it once, after `open`."""
-        return self._reads.put(self._queries.interrupted)
+    def interrupted(
+        self, channels: Collection[str] | None = None
+    ) -> Deferred[list[InterruptedAttempt]]:
+        """Read the attempts that have no outcome and those of held messages.
+
+        Of `channels`, None: of all.  Call it before anything leaves there.
+        """
+        return self._reads.put(self._queries.interrupted, channels)
 
     def backlog(self) -> dict[str, int]:
         """Return how many messages wait, by channel; kept in memory."""

@@ -7,7 +7,7 @@ snapshot of what has been committed, and changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -62,7 +62,7 @@ class Queries:
         Rows whose `due` is 0 are in that order in the index.  Those that became due
         since the last sweep (`expiry.promote`) are not: they are merged in.
         """
-        here = (_m.owner == self._owner, _m.lane == channel, _m.lane.is_not(None))
+        here = (_m.lane == channel, _m.lane.is_not(None))
         head = select(_m.rank, _m.n, _m.id, _m.message, _m.record).where(*here)
         count = limit + len(skip)
         ready = head.where(_m.due == 0).order_by(_m.rank, _m.n).limit(count)
@@ -92,7 +92,6 @@ class Queries:
         """Return the earliest due time in a lane that is later than `after`."""
         rows = self._database.select(
             select(func.min(_m.due)).where(
-                _m.owner == self._owner,
                 _m.lane == channel,
                 _m.lane.is_not(None),
                 _m.due > after,
@@ -104,9 +103,7 @@ class Queries:
     def backlog(self) -> dict[str, int]:
         """Count what waits, by lane."""
         rows = self._database.select(
-            select(_m.lane, func.count())
-            .where(_m.owner == self._owner, _m.lane.is_not(None))
-            .group_by(_m.lane)
+            select(_m.lane, func.count()).where(_m.lane.is_not(None)).group_by(_m.lane)
         )
         return {lane: int(count) for lane, count in rows}
 
@@ -124,7 +121,7 @@ class Queries:
 
         Its age begins with its acceptance, or when it was to leave (`not_before`).
         """
-        here = (_m.owner == self._owner, _m.lane == lane, _m.lane.is_not(None))
+        here = (_m.lane == lane, _m.lane.is_not(None))
         ready, risen = (_m.due == 0,), (_m.due > 0, _m.due <= now)
         oldest_s = 0.0
         for due in (ready, risen):
@@ -153,11 +150,17 @@ class Queries:
                 found += os.path.getsize(path)
         return found
 
-    def interrupted(self) -> list[InterruptedAttempt]:
-        """Read the attempts that have no outcome, and those of held messages."""
+    def interrupted(
+        self, channels: Collection[str] | None = None
+    ) -> list[InterruptedAttempt]:
+        """Read the attempts that have no outcome, and those of held messages.
+
+        Those on `channels` alone, or (None) all.
+        """
+        of_channels = () if channels is None else (_m.channel.in_(channels),)
         rows = self._database.select(
             select(_m.message, _m.record)
-            .where(_m.owner == self._owner, _m.deadline.is_not(None))
+            .where(_m.deadline.is_not(None), *of_channels)
             .order_by(_m.n)
         )
         found = []
@@ -188,7 +191,7 @@ class Queries:
         while more and len(found) < limit:
             rows = self._database.select(
                 select(e.seq, e.body)
-                .where(e.owner == self._owner, e.seq > after)
+                .where(e.seq > after)
                 .order_by(e.seq)
                 .limit(min(limit, _CHUNKS))
             )
@@ -199,18 +202,13 @@ class Queries:
         return found[:limit]
 
     def last_seq(self) -> int:
-        """Return the number of the newest event of this gateway."""
+        """Return the number of the newest event."""
         e = s.events.c
-        rows = self._database.select(
-            select(func.max(e.seq)).where(e.owner == self._owner)
-        )
+        rows = self._database.select(select(func.max(e.seq)))
         return int(rows[0][0] or 0)
 
     def newest_seq(self) -> int:
-        """Return the highest number that an event ever had; events are swept away.
-
-        Gateways that share a journal share these numbers too.
-        """
+        """Return the highest number that an event ever had; events are swept away."""
         c = s.counters.c
         rows = self._database.select(select(c.value).where(c.name == "seq"))
         return int(rows[0][0]) if rows else 0
@@ -218,15 +216,16 @@ class Queries:
     def cursor(self, name: str) -> str | None:
         """Read a cursor."""
         c = s.cursors.c
+        owner = self._owner if name.startswith(s.PRIVATE) else ""
         rows = self._database.select(
-            select(c.value).where(c.owner == self._owner, c.name == name)
+            select(c.value).where(c.owner == owner, c.name == name)
         )
         return str(rows[0][0]) if rows else None
 
     def counts(self) -> dict[str, int]:
         """Return how many messages stand in each state."""
         c = s.counters.c
-        prefix = f"state:{self._owner}:"
+        prefix = "state::"
         rows = self._database.select(select(c.name, c.value))
         return {
             name.removeprefix(prefix): int(value)

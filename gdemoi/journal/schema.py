@@ -51,6 +51,7 @@ messages = Table(
     metadata,
     Column("n", _Key, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False),
+    # the gateway that accepted it, for people; whose it is now its lane says
     Column("owner", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
@@ -71,7 +72,6 @@ messages = Table(
 )
 Index(
     "messages_lane",
-    messages.c.owner,
     messages.c.lane,
     messages.c.due,
     messages.c.rank,
@@ -83,7 +83,6 @@ Index(
 # Only what is not over is in it, so that it stays small.
 Index(
     "messages_deadline",
-    messages.c.owner,
     messages.c.deadline,
     sqlite_where=messages.c.deadline.is_not(None),
     postgresql_where=messages.c.deadline.is_not(None),
@@ -108,12 +107,11 @@ events = Table(
     "events",
     metadata,
     Column("seq", _Key, primary_key=True, autoincrement=False),
+    # the gateway that wrote it, for people
     Column("owner", Text, nullable=False),
     Column("at", _Time, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-# On SQLite one gateway owns all, and the primary key is the order.
-Index("events_owner", events.c.owner, events.c.seq).ddl_if(dialect="postgresql")
 
 unmatched = Table(
     "unmatched",
@@ -157,6 +155,7 @@ groups = Table(
     Index("groups_deadline", "deadline"),
 )
 
+# Bookmarks: of all gateways (`owner` is empty), or of one (`PRIVATE`).
 cursors = Table(
     "cursors",
     metadata,
@@ -165,7 +164,7 @@ cursors = Table(
     Column("value", Text, nullable=False),
 )
 
-# `seq`: the last event; `n`: the last row number; `state:<word>`: how many
+# `seq`: the last event; `n`: the last row number; `state::<word>`: how many
 # messages stand there (so that nobody has to count them).
 counters = Table(
     "counters",
@@ -173,6 +172,33 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+# The gateways that share a PostgreSQL journal, and what each of them owns at present
+# (leases.py); times are the server's.  Empty on SQLite.
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # tells one life of a gateway from the next
+    Column("life", Text, nullable=False),
+    Column("up_since", _Time, nullable=False),
+    Column("seen_at", _Time, nullable=False),
+    # JSON: `leases.Wishes`
+    Column("wishes", LargeBinary, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # NULL: let go by its last holder
+    Column("holder", Text),
+    # JSON: what the holder tells of it
+    Column("report", LargeBinary),
+)
+
+# Bookmarks that each gateway keeps for itself, by the beginning of their names.
+PRIVATE: Final = ("account:", "alerts", "beat")
 
 
 # What is set for single trackers; `version` grows with each change.
@@ -313,18 +339,18 @@ class Statements:
         )
         self.promote = text(
             update(messages)
-            .where(_m.owner == _b("owner"), _m.lane == _b("lane"), _m.lane.is_not(None))
+            .where(_m.lane == _b("lane"), _m.lane.is_not(None))
             .where(_m.due > _zero, _m.due <= _b("now"))
             .values(due=_zero),
-            ["_owner", "_lane", "_now"],
+            ["_lane", "_now"],
         )
         self.overdue = text(
             select(*_whole)
-            .where(_m.owner == _b("owner"), _m.deadline <= _b("now"))
+            .where(_m.deadline <= _b("now"))
             .order_by(_m.deadline)
             .limit(_b("limit"))
             .offset(_zero),
-            ["_owner", "_now", "_limit"],
+            ["_now", "_limit"],
         )
         self._outbox(text)
         self._receipts(text, upsert)
@@ -346,16 +372,12 @@ class Statements:
         e = events.c
         self.insert_events = self._insert(insert(events), events.c.keys())
         self.oldest_events = text(
-            select(e.seq, e.at)
-            .where(e.owner == _b("owner"))
-            .order_by(e.seq)
-            .limit(_b("limit"))
-            .offset(_zero),
-            ["_owner", "_limit"],
+            select(e.seq, e.at).order_by(e.seq).limit(_b("limit")).offset(_zero),
+            ["_limit"],
         )
         self.delete_events = text(
-            delete(events).where(e.owner == _b("owner"), e.seq <= _b("seq")),
-            ["_owner", "_seq"],
+            delete(events).where(e.seq <= _b("seq")),
+            ["_seq"],
         )
 
     def _turns(self, text: Any, upsert: Any) -> None:
@@ -502,6 +524,10 @@ class Statements:
         )
         self.count_unmatched = text(select(func.count()).select_from(unmatched), [])
         self.counters = text(select(counters.c.name, counters.c.value), [])
+        le = leases.c
+        self.held_by = text(
+            select(le.name).where(le.holder == _b("holder")), ["_holder"]
+        )
 
     def _update(self, columns: Sequence[str], end: bool = False) -> BulkStatements:
         """Return an update of messages; `end`: nothing is due any more."""

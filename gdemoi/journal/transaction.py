@@ -8,7 +8,6 @@ memory too.  This is code of the writing thread: no Deferreds, no reactor.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from gdemoi.contract.figures import JournalFigures
 from gdemoi.facts import (
     Acceptance,
     AcceptResult,
+    AttemptStarted,
     Duplicate,
     Fact,
     Holding,
@@ -31,8 +31,10 @@ from gdemoi.facts import (
 )
 from gdemoi.journal import turns
 from gdemoi.journal.database import Database
+from gdemoi.journal.leases import CHANNEL, NEWS, TOLD_AT_ONCE, News, encode_news
 from gdemoi.journal.message_cache import CACHED, CachedMessage, MessageCache
 from gdemoi.journal.message_state import apply, begin, deadline
+from gdemoi.journal.schema import PRIVATE
 from gdemoi.journal.stored_form import (
     WORDS,
     OutboxRow,
@@ -50,6 +52,7 @@ CHUNK: Final = 100
 _TAKEN: Final = Stored()
 _WAITS: Final = Stored(waits=True)
 _NOTIFICATION: Final = MessageClass.NOTIFICATION
+_NOT_OURS: Final = Stored(began=False)
 _ALL: Final = Report.ALL
 _FINAL: Final = Report.FINAL
 
@@ -74,6 +77,8 @@ class Transaction:
         self.keep_s = keep_s
         self.receipt_ttl_s = receipt_ttl_s
         self.shared = database.shared
+        # among gateways that own channels by leases; see leases.py
+        self.is_member = False
         # makes ids that no other process makes
         self._prefix = f"{token}-"
         self._made = 0
@@ -96,10 +101,11 @@ class Transaction:
         self._in_turn: dict[int, CachedMessage] = {}
         self._holding: list[Holding] = []
         self._provider_rows: list[tuple[str, str, int, str]] = []
-        self._outbox: dict[str, list[OutboxRow]] = defaultdict(list)
+        self._outbox: list[OutboxRow] = []
         self._cursor_rows: dict[str, str] = {}
-        # (owner, state before, state after) -> how many messages
-        self._moves: dict[tuple[str, MessageState | None, MessageState], int] = {}
+        # (state before, state after) -> how many messages
+        self._moves: dict[tuple[MessageState | None, MessageState], int] = {}
+        self._held: frozenset[str] | None = None
         self._lanes: dict[str, int] = {}
         # what is counted once it is committed
         self._new_events: list[StoredEvent] = []
@@ -137,7 +143,7 @@ class Transaction:
         except BaseException:
             self._abandon()
             raise
-        events, holding = self._outbox[self.owner], self._holding
+        events, holding = self._outbox, self._holding
         self._counted = dict(self.counters)
         self._count_figures()
         self._committed_steps = self.steps
@@ -179,21 +185,23 @@ class Transaction:
         self._flush_updates()
         self._flush_provider_ids()
         self.flush_turns()
-        for (owner, before, after), count in self._moves.items():
+        for (before, after), count in self._moves.items():
             if before is not None:
-                self.bump(f"state:{owner}:{before}", -count)
-            self.bump(f"state:{owner}:{after}", count)
+                self.bump(f"state::{before}", -count)
+            self.bump(f"state::{after}", count)
         if self._outbox:
             many(s.insert_events, self._chunks())
         if self._cursor_rows:
-            owner = self.owner
-            many(s.put_cursor, [(owner, k, v) for k, v in self._cursor_rows.items()])
+            rows = [(self.keeper(k), k, v) for k, v in self._cursor_rows.items()]
+            many(s.put_cursor, rows)
         if self.counters != self._counted:
             known = self._counted.get
             many(
                 s.put_counter,
                 [(k, v) for k, v in self.counters.items() if known(k) != v],
             )
+        if self.is_member:
+            self._wake_others()
         return self._lanes
 
     def _flush_inserts(self) -> None:
@@ -260,12 +268,11 @@ class Transaction:
 
     def _chunks(self) -> list[tuple[int, str, float, bytes]]:
         """Return the rows of the outbox; their time is that of the commit."""
+        rows = self._outbox
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         return [
-            (chunk[-1].seq, owner, self.now, encode_chunk(chunk))
-            for owner, rows in self._outbox.items()
-            for chunk in (
-                rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)
-            )
+            (chunk[-1].seq, self.owner, self.now, encode_chunk(chunk))
+            for chunk in chunks
         ]
 
     def _flush_provider_ids(self) -> None:
@@ -285,16 +292,15 @@ class Transaction:
         record = entry.record
         state, lane = record.state, record.lane
         if entry.state is not state:
-            move = (entry.owner, entry.state, state)
+            move = (entry.state, state)
             self._moves[move] = self._moves.get(move, 0) + 1
             entry.state = state
         if entry.lane != lane:
-            if entry.owner == self.owner:
-                lanes = self._lanes
-                if entry.lane is not None:
-                    lanes[entry.lane] = lanes.get(entry.lane, 0) - 1
-                if lane is not None:
-                    lanes[lane] = lanes.get(lane, 0) + 1
+            lanes = self._lanes
+            if entry.lane is not None:
+                lanes[entry.lane] = lanes.get(entry.lane, 0) - 1
+            if lane is not None:
+                lanes[lane] = lanes.get(lane, 0) + 1
             entry.lane = lane
         entry.channel = record.channel
         entry.due = record.due
@@ -324,6 +330,40 @@ class Transaction:
         if not entry.record.final:
             known.by_provider[account, provider_id] = entry
 
+    # --- other gateways --------------------------------------------------
+
+    def keeper(self, bookmark: str) -> str:
+        """Return whose a bookmark is: ours, or everybody's (empty)."""
+        return self.owner if bookmark.startswith(PRIVATE) else ""
+
+    def owns(self, channel: str) -> bool:
+        """Whether attempts may begin here on a channel.
+
+        This is certain until the commit: leases change under the same turn, which
+        this transaction has.
+        """
+        if not self.is_member:
+            return True
+        if self._held is None:
+            rows = self.database.rows(self.statements.held_by, (self.owner,))
+            self._held = frozenset([name for (name,) in rows])
+        return f"{CHANNEL}{channel}" in self._held
+
+    def _wake_others(self) -> None:
+        """Tell them, with the commit, of new events and of what waits for whom."""
+        lanes = [lane for lane, change in self._lanes.items() if change > 0]
+        freed = [(one.to, one.id, one.until) for one in self._holding]
+        seq = self._outbox[-1].seq if self._outbox else 0
+        while seq or lanes or freed:
+            some = freed[:TOLD_AT_ONCE], lanes[:TOLD_AT_ONCE]
+            self.notify(News(self.owner, seq, some[1], some[0]))
+            del freed[:TOLD_AT_ONCE], lanes[:TOLD_AT_ONCE]
+            seq = 0
+
+    def notify(self, news: News) -> None:
+        """Tell the other gateways when this is committed."""
+        self.database.run("SELECT pg_notify(%s, %s)", (NEWS, encode_news(news)))
+
     # --- numbers and events ----------------------------------------------
 
     def bump(self, name: str, by: int) -> int:
@@ -341,7 +381,7 @@ class Transaction:
         row = OutboxRow(
             self.bump("seq", 1), event_id, routing_key=routing_key, body=body
         )
-        self._outbox[self.owner].append(row)
+        self._outbox.append(row)
 
     def changed(self, entry: CachedMessage, events: Sequence[StoredEvent]) -> None:
         """Mark an entry to be written, and put its new events into the outbox.
@@ -364,7 +404,7 @@ class Transaction:
             if report is _ALL or (event.final and report is _FINAL):
                 counters = self.counters
                 counters["seq"] = seq = counters["seq"] + 1
-                self._outbox[entry.owner].append(
+                self._outbox.append(
                     OutboxRow(
                         seq,
                         event_id,
@@ -394,9 +434,13 @@ class Transaction:
             if known.fingerprint == acceptance.fingerprint:
                 return Duplicate(known.record.state)
             return IdReused()
-        waits = False
+        taken = _TAKEN
         if message.class_ is not _NOTIFICATION and message.in_turn:
             acceptance, waits = self._in_line(acceptance)
+            taken = _WAITS if waits else taken
+        if acceptance.attempting and not self.owns(acceptance.channel or ""):
+            acceptance = msgspec.structs.replace(acceptance, attempting=False)
+            taken = _NOT_OURS
         record, events = begin(acceptance)
         n = self.counters["n"] = self.counters["n"] + 1
         entry = CachedMessage(
@@ -404,7 +448,7 @@ class Transaction:
         )
         self.cache.live[message.id] = entry
         self.changed(entry, events)
-        return _WAITS if waits else _TAKEN
+        return taken
 
     def _in_line(self, acceptance: Acceptance) -> tuple[Acceptance, bool]:
         """Let a command wait behind those of other gateways, or end with its sequence.
@@ -434,6 +478,8 @@ class Transaction:
         entry = self.cache.entry(fact.id)
         if entry is None:
             return False, None
+        if isinstance(fact, AttemptStarted) and not self.owns(fact.channel):
+            return False, entry
         counted, events = apply(entry.record, fact)
         self.changed(entry, events)
         return counted, entry
@@ -452,7 +498,7 @@ class Transaction:
 
     def remove(self, entry: CachedMessage) -> None:
         """Delete a message that is over, with its provider ids."""
-        self.bump(f"state:{entry.owner}:{entry.state}", -1)
+        self.bump(f"state::{entry.state}", -1)
         self.cache.drop(entry)
         self.cache.found.clear()
         self._touched.pop(entry.n, None)

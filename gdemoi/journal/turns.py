@@ -49,7 +49,6 @@ _SUBMITTED: Final = RANK[MessageState.SUBMITTED]
 # what ends a command's sequence; nobody knows of `uncertain`, so the rest is not sent
 _FAILED: Final = FINAL - {MessageState.DELIVERED} | {MessageState.UNCERTAIN}
 _t = s.turns.c
-_m = s.messages.c
 
 
 def held_until(message: Outbound, record: MessageRecord) -> float | None:
@@ -121,7 +120,7 @@ def row_of(entry: CachedMessage) -> tuple[int, str, str, float, float | None, in
 def write(transaction: Transaction, entries: Sequence[CachedMessage]) -> list[Holding]:
     """Write what has changed of commands; return what others wait for no longer.
 
-    Of commands of this gateway only: another one reads the table from time to time.
+    Other gateways are told with the commit (`leases.News`).
     """
     rows: list[tuple[Any, ...]] = []
     over: list[tuple[int]] = []
@@ -140,7 +139,7 @@ def write(transaction: Transaction, entries: Sequence[CachedMessage]) -> list[Ho
         else:
             rows.append(row_of(entry))
         moved = stillborn or hold != known
-        if moved and hold != HOLDS and entry.owner == transaction.owner:
+        if moved and hold != HOLDS:
             changes.append(Holding(entry.message.to, entry.id, hold))
     statements, many = transaction.statements, transaction.database.many
     if rows:
@@ -156,6 +155,8 @@ def write(transaction: Transaction, entries: Sequence[CachedMessage]) -> list[Ho
 def begin(transaction: Transaction, fact: AttemptStarted) -> Permission:
     """Record that an attempt is about to leave, if it may."""
     if transaction.shared:
+        if not transaction.owns(fact.channel):
+            return Permission.PAST
         entry = transaction.cache.entry(fact.id)
         if (
             entry is not None
@@ -242,13 +243,12 @@ def _waiting(transaction: Transaction, entry: CachedMessage) -> list[CachedMessa
 # --- queries -------------------------------------------------------------
 
 
-def holding(database: Database, owner: str) -> list[Holding]:
-    """Read the commands of a gateway that others wait for, in order."""
+def holding(database: Database) -> list[Holding]:
+    """Read the commands that others wait for, in order, whoever accepted them."""
     rows = database.select(
-        select(_t.recipient, _t.id, _t.until, _t.since, _t.begun)
-        .join_from(s.turns, s.messages, _t.n == _m.n)
-        .where(_m.owner == owner)
-        .order_by(_t.begun.desc(), _t.n)
+        select(_t.recipient, _t.id, _t.until, _t.since, _t.begun).order_by(
+            _t.begun.desc(), _t.n
+        )
     )
     return [
         Holding(to, id_, HOLDS if until is None else until, since, bool(begun))

@@ -8,7 +8,7 @@ decides (`retry.decide`), the journal records, the lanes act.  It implements
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final as Constant
 
 import msgspec
@@ -32,7 +32,7 @@ from gdemoi.facts import (
     Submitted,
     Wait,
 )
-from gdemoi.interfaces import IChannel, IChannelEvents, IJournal
+from gdemoi.interfaces import IAttending, IChannel, IChannelEvents, IJournal
 from gdemoi.message import (
     Accepted,
     Error,
@@ -49,7 +49,7 @@ from gdemoi.message import (
 )
 from gdemoi.routing.flapping import Flapping
 from gdemoi.routing.intake import Intake
-from gdemoi.routing.lanes import Lane
+from gdemoi.routing.lanes import Elsewhere, Lane
 from gdemoi.routing.ready_queue import QueueEntry, must_fit, stranded
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
 from gdemoi.routing.rules import Router, first_able
@@ -70,6 +70,11 @@ UNSURE_LIMIT: Constant = 10_000
 REFUSED_LIMIT: Constant = 1_000
 # Ask the provider about an unsure message after this, where it can be asked.
 ASK_AFTER_S: Constant = 10.0
+# Commits that are waited for, at most, after a channel has ended.
+LAST_ROUNDS: Constant = 20
+# Other gateways tell which commands hold their numbers no longer; what got lost of
+# that is made good so often.
+COMPARE_EVERY_S: Constant = 30.0
 
 
 @implementer(IChannelEvents)
@@ -86,7 +91,17 @@ class Dispatcher:
         policy: RetryPolicy | None = None,
         backlog_limit: int = 100_000,
         home_country: str | None = None,
+        shared: bool = False,
     ) -> None:
+        # others have the same journal: a channel is used after `own` alone
+        self._shared = shared
+        # whether the passing of time is ours to see to, for all messages
+        self.keeps_time = not shared
+        # channels that some gateway has, of those that share the journal
+        self.known_channels: frozenset[str] = frozenset()
+        self._compare_at = 0.0
+        # lanes of channels that were given up, while their last answers come
+        self._closing: list[Lane] = []
         self.journal = journal
         self.clock = clock
         self.router = router
@@ -95,7 +110,7 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         # of every channel that there was since the start
         self.figures: dict[str, LaneFigures] = {}
-        self.turns = Turns(clock)
+        self.turns = Turns(clock, shared=shared)
         journal.on_turns(self.turns.changed)
         self.intake = Intake(
             journal, clock, router, self.lanes, backlog_limit, self.turns
@@ -116,16 +131,24 @@ class Dispatcher:
     # -- life --------------------------------------------------------------
 
     async def start(self) -> None:
-        """Settle what a crash interrupted, then start channels and lanes."""
-        for found in await self.journal.interrupted():
-            await self._settle(found)
-        await self.adopt_orphans()
+        """Settle what a crash interrupted, then start channels and lanes.
+
+        Among gateways that share a journal, `own` does so channel by channel.
+        """
+        if self._shared:
+            for lane in self.lanes.values():
+                self._attend(lane)
+        else:
+            for found in await self.journal.interrupted():
+                await self._settle(found)
+            await self.adopt_orphans()
         self.turns.load(await self.journal.holding())
         # Not before: what leaves now would be taken for interrupted.
         self.intake.closed = False
         for lane in self.lanes.values():
-            lane.channel.start(self)
-            lane.pump()
+            if lane.elsewhere is None:
+                lane.channel.start(self)
+                lane.pump()
         for loop, every_s in (
             (self._sweeper, SWEEP_EVERY_S),
             (self._failover, FAILOVER_EVERY_S),
@@ -137,6 +160,8 @@ class Dispatcher:
         """Open a lane for a channel; the caller starts both."""
         figures = self.figures.setdefault(channel.name, LaneFigures())
         lane = Lane(channel, self.journal, self.clock, self, self.turns, figures)
+        if self._shared:
+            lane.elsewhere = Elsewhere()
         self.lanes[channel.name] = lane
         self._standings.pop(channel.name, None)
         return lane
@@ -147,12 +172,94 @@ class Dispatcher:
         for loop in (self._sweeper, self._failover):
             if loop.running:
                 loop.stop()
+        ours = [lane for lane in self.lanes.values() if lane.elsewhere is None]
         for lane in self.lanes.values():
             lane.stop()
-        for ending in [lane.channel.stop(grace_s) for lane in self.lanes.values()]:
+        for ending in [lane.channel.stop(grace_s) for lane in ours]:
             await ending
+        if self._shared:
+            await self._last_words(ours)
         self._flapping.stop()
         self.turns.stop()
+
+    # -- among gateways that share the journal -----------------------------
+
+    async def _last_words(self, lanes: Sequence[Lane]) -> None:
+        try:
+            await self._written(lanes)
+        except Unavailable as fault:
+            log.warn("some outcomes are not written down: {why}", why=fault)
+
+    async def own(self, name: str) -> None:
+        """Use a channel from now on; settle first what its last owner left open.
+
+        Raises `Unavailable` when the journal cannot say that: then it is not used.
+        """
+        lane = self.lanes[name]
+        for found in await self.journal.interrupted([name]):
+            if not any(one.is_out(found.message.id) for one in self._closing):
+                await self._settle(found)
+        if lane.elsewhere is None or self.stopping:
+            return
+        lane.elsewhere = None
+        log.info("{channel} is ours now", channel=name)
+        lane.channel.start(self)
+        lane.more()
+        lane.pump()
+
+    async def give_up(self, name: str, successor: IChannel, grace_s: float) -> None:
+        """Use a channel no more; returns when its last answers are written down.
+
+        `successor` takes its place here, for when it is ours again.  Raises
+        `Unavailable` when the journal cannot be written.
+        """
+        old = self.lanes[name]
+        old.stop()
+        self._closing.append(old)
+        lane = self.add_channel(successor)
+        lane.paused = old.paused
+        self._attend(lane)
+        log.info("{channel} is no longer ours", channel=name)
+        try:
+            await old.channel.stop(grace_s)
+            await self._written([old])
+        finally:
+            self._closing.remove(old)
+
+    async def _written(self, lanes: Sequence[Lane]) -> None:
+        """Wait until what became of all that these lanes sent is written down.
+
+        An intent whose commit comes after the channel's end is refused by it, and that
+        is written after it.
+        """
+        for _ in range(LAST_ROUNDS):
+            if not any(lane.in_flight for lane in lanes):
+                break
+            await self.journal.flushed()
+        await self.journal.flushed()
+
+    def _attend(self, lane: Lane) -> None:
+        attending = IAttending(lane.channel, None)
+        if attending is not None:
+            attending.attend(self)
+
+    def woken(self, channels: Iterable[str]) -> None:
+        """Hear from another gateway that something waits for `channels`."""
+        for name in channels:
+            lane = self.lanes.get(name)
+            if lane is not None and lane.elsewhere is None:
+                lane.more()
+                lane.pump()
+
+    async def keep_time(self) -> None:
+        """See to the passing of time from now on, and to what is nobody's."""
+        known = self.known_channels.union(self.lanes)
+        for found in await self.journal.interrupted():
+            if found.channel not in known:
+                await self._settle(found)
+        self.keeps_time = True
+
+    # -- what a crash interrupted ------------------------------------------
 
     async def _settle(self, found: InterruptedAttempt) -> None:
         """Give an attempt that has no outcome the only honest one, and ask."""
@@ -192,11 +299,15 @@ class Dispatcher:
             self._remember(entry)
             self._ask_later(lane, found.message, outcome)
 
-    def open_channel(self, channel: IChannel) -> None:
-        """Open a lane while the others run, and start its channel."""
+    def open_channel(self, channel: IChannel, *, paused: bool = False) -> None:
+        """Open a lane while the others run, and start its channel if it is ours."""
         lane = self.add_channel(channel)
-        channel.start(self)
-        lane.pump()
+        lane.paused = paused
+        if lane.elsewhere is None:
+            channel.start(self)
+            lane.pump()
+        else:
+            self._attend(lane)
 
     async def close_channel(self, name: str, grace_s: float) -> None:
         """Stop a lane while the others run; its messages stay in the journal.
@@ -206,7 +317,8 @@ class Dispatcher:
         """
         lane = self.lanes[name]
         lane.stop()
-        await lane.channel.stop(grace_s)
+        if lane.elsewhere is None:
+            await lane.channel.stop(grace_s)
 
     def forget_channel(self, name: str) -> None:
         """Drop a lane that is closed and that no route leads to any more."""
@@ -214,14 +326,14 @@ class Dispatcher:
         self._flapping.forget(name)
 
     async def adopt_orphans(self) -> None:
-        """Move what waits for a channel that is no longer configured.
+        """Move what waits for a channel that is no longer configured, anywhere.
 
         One run at a time: a message that another run has moved on must not be
         taken back.
         """
         await self._adopting.acquire()
         try:
-            for name in set(self.journal.backlog()) - set(self.lanes):
+            for name in self._orphans():
                 # all of them, due or not
                 always, none = float("inf"), frozenset[str]()
                 while (
@@ -231,6 +343,11 @@ class Dispatcher:
                         await self._adopt(name, item)
         finally:
             self._adopting.release()
+
+    def _orphans(self) -> set[str]:
+        if not self.keeps_time:
+            return set()
+        return set(self.journal.backlog()) - set(self.lanes) - self.known_channels
 
     async def _adopt(self, name: str, item: QueuedMessage) -> None:
         ways = self.ways(item.message)
@@ -488,11 +605,16 @@ class Dispatcher:
 
     async def _sweep(self) -> None:
         try:
-            await self.journal.sweep(self.clock.seconds())
-            if self.journal.shared:
+            now = self.clock.seconds()
+            if self.keeps_time:
+                await self.journal.sweep(now)
+            else:
+                await self.journal.read_others()
+            if self._shared and now >= self._compare_at:
+                self._compare_at = now + COMPARE_EVERY_S
                 known = self.turns.known()
                 self.turns.compare(known, await self.journal.holding())
-            if self.journal.backlog().keys() - self.lanes.keys():
+            if self._orphans():
                 # decided for a channel while it was taken away
                 await self.adopt_orphans()
         except Unavailable as fault:
@@ -510,8 +632,12 @@ class Dispatcher:
             if lane.unable_since is None:
                 lane.unable_since = now
             lane.pump()
-            if now - lane.unable_since >= FAILOVER_AFTER_S:
+            if now - lane.unable_since < FAILOVER_AFTER_S:
+                continue
+            if lane.elsewhere is None:
                 await self._move(lane)
+            elif lane.elsewhere.owner is None and self.keeps_time:
+                await self._move_unowned(lane)
 
     async def _move(self, lane: Lane) -> None:
         for entry in lane.entries()[:FAILOVER_AT_ONCE]:
@@ -529,6 +655,22 @@ class Dispatcher:
             await lane.persist(Decided(entry.message.id, Wait(now, there), now))
             self.lanes[there].more()
             self.lanes[there].pump()
+
+    async def _move_unowned(self, lane: Lane) -> None:
+        """Move what waits for a channel that no gateway owns, if there is a way."""
+        now, none = self.clock.seconds(), frozenset[str]()
+        batch = await self.journal.take(lane.name, FAILOVER_AT_ONCE, now, none)
+        for item in batch.messages:
+            entry = QueueEntry(item.message, item.tried, None, item.attempts)
+            entry.progress = item.progress
+            there = first_able(self.ways(item.message), self.unable)
+            if there is None or there == lane.name or self.unable(there) is not None:
+                continue
+            if self._carries(there, entry):
+                now = self.clock.seconds()
+                fact = Decided(item.message.id, Wait(now, there), now)
+                await self.journal.note(fact)
+                self.woken([there])
 
     # -- operators ---------------------------------------------------------
 

@@ -167,7 +167,10 @@ class Intake:
             elif entry is not None and lane is not None:
                 if place.joined:
                     self._turns.stored(entry.message)
-                if place.fast_path and not verdict.waits:
+                if place.fast_path and not verdict.began:
+                    # another gateway has the channel, and is told of it
+                    lane.release(entry)
+                elif place.fast_path and not verdict.waits:
                     lane.launch(entry)
                 elif place.fast_path:
                     self._wait(lane, entry)

@@ -13,8 +13,9 @@ where the message goes then, in `WaitingPlace`.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -60,6 +61,16 @@ HEAD_LIMIT: Final = 5000
 # When fewer are left, the journal is read for more.
 LOW_MARK: Final = 1000
 EXPIRED: Final = Error("gateway:expired", "the time to live has passed")
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What is known of a channel that another gateway owns, or nobody (None)."""
+
+    owner: str | None = None
+    # as `Lane.unable` there
+    unable: str | None = "no gateway owns it"
+    # how its owner describes it, JSON-ready
+    described: dict[str, Any] = {}
 
 
 class LaneOwner(Protocol):
@@ -115,6 +126,8 @@ class Lane:
         self.uncertain_streak = UncertainStreak()
         self.paused = False
         self.stopping = False
+        # set while the channel is not ours: messages for it are the journal's alone
+        self.elsewhere: Elsewhere | None = None
         self.in_flight: set[QueueEntry] = set()
         # ids in flight, with how often: a repeat holds a slot until it is known
         self._flying: dict[str, int] = {}
@@ -136,9 +149,14 @@ class Lane:
     # -- what others ask ---------------------------------------------------
 
     def unable(self) -> str | None:
-        """Return why nothing can leave here now, None when it can."""
+        """Return why nothing can leave here now, None when it can.
+
+        Of a channel that another gateway owns: why nothing can leave there.
+        """
         if self.paused:
             return "paused by an operator"
+        if self.elsewhere is not None:
+            return self.elsewhere.unable
         return self.back_off.unable(self._clock.seconds())
 
     def rests_until(self) -> float | None:
@@ -198,6 +216,10 @@ class Lane:
         """Whether memory answers for nothing, in flight or waiting."""
         return not (self.waiting or self.in_flight or self._queue.in_memory)
 
+    def is_out(self, message_id: str) -> bool:
+        """Whether a message is in flight."""
+        return message_id in self._flying
+
     def entries(self) -> list[QueueEntry]:
         """Return the messages that stand ready, in order."""
         return list(self._queue)
@@ -209,6 +231,7 @@ class Lane:
         """
         return (
             not self.stopping
+            and self.elsewhere is None
             and self._backlog is Backlog.EMPTY
             and not len(self._queue)
             and len(self.in_flight) < self.channel.window
@@ -233,6 +256,8 @@ class Lane:
 
     def admit(self, entry: QueueEntry) -> None:
         """Let a committed message in, to memory or by the journal's word."""
+        if self.elsewhere is not None:
+            return
         not_before = entry.message.not_before or 0.0
         if not_before > self._clock.seconds():
             self._due_alarm_at(not_before)
@@ -277,13 +302,14 @@ class Lane:
         """Start nothing new; what is in flight goes on."""
         self.stopping = True
         self.back_off.stop()
+        self._queue.stop()
         self._due_alarm.cancel()
 
     # -- messages go -------------------------------------------------------
 
     def pump(self) -> None:
         """Let go what may go now, and see that the queue does not run dry."""
-        if self._pumping or self.stopping:
+        if self._pumping or self.stopping or self.elsewhere is not None:
             return
         self._pumping = True
         queue = self._queue

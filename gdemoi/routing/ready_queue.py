@@ -144,6 +144,11 @@ class ReadyQueue:
         if self._blocked.pop(message_id, None) is not None:
             self.in_memory.discard(message_id)
 
+    def stop(self) -> None:
+        """Wait for no turns any more."""
+        for message_id in self._blocked:
+            self._turns.forget(message_id)
+
     def remove(self, message_id: str) -> QueueEntry | None:
         """Take a message out of the line (cancelled, or moved away)."""
         entry = self._blocked.pop(message_id, None)

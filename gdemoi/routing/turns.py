@@ -60,8 +60,10 @@ class _TurnPlace:
 class Turns:
     """The lines of all numbers to which commands are on their way."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, *, shared: bool = False) -> None:
         self._clock = clock
+        # other gateways send what is in these lines too
+        self._shared = shared
         self._lines: dict[str, list[_TurnPlace]] = {}
         self._waiters: dict[str, Waiter] = {}
         # numbers that another gateway is busy with, and until when we leave them alone
@@ -123,9 +125,19 @@ class Turns:
         for place in line:
             if place.id == message.id:
                 break
-            if place.holds(now):
+            if self._holds(place, now):
                 return False
         return self._is_ours(message.to)
+
+    def _holds(self, place: _TurnPlace, now: float) -> bool:
+        """Tell whether later commands wait for one.
+
+        On a shared journal those that wait elsewhere do not count here: two gateways
+        would wait for one another.  The journal is asked at the beginning anyway.
+        """
+        if self._shared and not place.begun and place.id not in self._waiters:
+            return False
+        return place.holds(now)
 
     def _is_ours(self, number: str) -> bool:
         return self._elsewhere.get(number, 0.0) <= self._clock.seconds()
@@ -171,6 +183,11 @@ class Turns:
     def wait(self, message: Outbound, waiter: Waiter) -> None:
         """Wake `waiter` when it may be the turn of a command of its."""
         self._waiters[message.id] = waiter
+        line = self._lines.setdefault(message.to, [])
+        if not any(place.id == message.id for place in line):
+            # another gateway has accepted it
+            since = message.not_before or 0.0
+            line.append(_TurnPlace(message.id, since, stored=True))
 
     def forget(self, message_id: str) -> None:
         """Wake nobody for a command that was taken out of its lane."""
@@ -187,6 +204,12 @@ class Turns:
             else:
                 self._until(one.to, one.id, one.until)
             self._wake(one.to)
+
+    def heard(self, told: Sequence[Holding]) -> None:
+        """Hear from another gateway what `changed` hears of our own commits."""
+        for one in told:
+            self._elsewhere.pop(one.to, None)
+        self.changed(told)
 
     def known(self) -> dict[str, str]:
         """Return the commands that the journal has, with their numbers."""
@@ -244,7 +267,7 @@ class Turns:
             if place.id in self._waiters and (place.begun or place.since <= now):
                 self._waiters.pop(place.id).turn_came(place.id)
                 return
-            if place.holds(now):
+            if self._holds(place, now):
                 return
 
     # -- time --------------------------------------------------------------

@@ -50,6 +50,7 @@ from gdemoi.service.gateway import PAUSED, RunningGateway
 from gdemoi.service.logs import set_form, set_level, tell_counts
 from gdemoi.service.message_log import CdrFileSettings, MessageLog
 from gdemoi.service.notify import ServiceManager
+from gdemoi.service.ownership import OutboxSwitch, Ownership
 from gdemoi.settings import (
     BadConfiguration,
     ChannelSettings,
@@ -109,6 +110,7 @@ class GatewayService(Service):
             policy=settings.retry_policy,
             backlog_limit=settings.backlog_limit,
             home_country=settings.home_country,
+            shared=self.journal.shared,
         )
         for one in made:
             one.activate()
@@ -141,6 +143,19 @@ class GatewayService(Service):
         self.gateway.reload_now = self.reload_now
         self.gateway.shown_configuration = self.shown_configuration
         self._manager = ServiceManager(os.environ, reactor, self.journal.answers)
+        self.ownership: Ownership | None = None
+        if self.journal.shared:
+            self.ownership = Ownership(
+                configuration.journal,
+                settings,
+                self.dispatcher,
+                reactor,
+                remake=self._remade,
+                describe=self.gateway.channel,
+                is_paused=self._is_paused,
+                heard=self.journal.heard,
+            )
+            self.gateway.ownership = self.ownership
         self.ready: Deferred[None] = Deferred()
         # it could not start: the process is to end with an error
         self.failed = False
@@ -189,6 +204,8 @@ class GatewayService(Service):
         for warning in self.configuration.warnings:
             log.warn("{warning}", warning=str(warning), each=True)
         await self._open_journal()
+        if self.ownership is not None:
+            self.journal.join()
         self._pulse.start()
         for lane in self.dispatcher.lanes.values():
             if await self._is_paused(lane.name):
@@ -201,8 +218,11 @@ class GatewayService(Service):
                 site = BoundedSite(self.webhooks, MOST_OCTETS, self.reactor)
                 await self._listen("webhooks", http.webhooks, site)
         await self.dispatcher.start()
-        await self._see_that_all_listen()
+        if self.ownership is None:
+            await self._see_that_all_listen()
         self._start_amqp(self.configuration)
+        if self.ownership is not None:
+            self.ownership.start()
         await self._open_doors()
         await self.alerts.start()
         await self.gateway.watch.start()
@@ -223,8 +243,11 @@ class GatewayService(Service):
             self.reactor,
             defaults=self.gateway.defaults,
             name=configuration.gateway.name,
+            leads=self.ownership is None or self.ownership.leads,
         )
         self.gateway.amqp = self.amqp
+        if self.ownership is not None:
+            self.ownership.publisher = OutboxSwitch(self.amqp.lead, self.amqp.follow)
         self.amqp.start()
 
     async def _change_amqp(self, before: Configuration, fresh: Configuration) -> None:
@@ -237,6 +260,8 @@ class GatewayService(Service):
             return
         if self.amqp is not None:
             gone, self.amqp, self.gateway.amqp = self.amqp, None, None
+            if self.ownership is not None:
+                self.ownership.publisher = None
             await gone.stop_taking()
             await gone.stop()
         self.journal.keep_events_for(_readers(fresh))
@@ -365,6 +390,13 @@ class GatewayService(Service):
         made.channel = whole.make(channel, context)
         return made
 
+    def _remade(self, name: str) -> IChannel:
+        """Return a fresh channel in the place of one that was used."""
+        one = next(c for c in self.configuration.channels if c.name == name)
+        made = self._make(one, self.configuration)
+        made.activate()
+        return made.channel
+
     async def _is_paused(self, name: str) -> bool:
         """Tell whether an operator paused a channel, before a restart perhaps."""
         return bool(await self.journal.cursor(PAUSED.format(name)))
@@ -395,13 +427,12 @@ class GatewayService(Service):
             await maybeDeferred(port.stopListening)
         await self.dispatcher.stop(self.configuration.gateway.shutdown_grace_s)
         self.gateway.watch.stop()
-        if self.amqp is not None:
-            # The last outcomes are written; let the broker have them.
-            await self.amqp.stop()
-        if self.smpp is not None:
-            await self.smpp.stop()
-        if self.doors is not None:
-            await self.doors.stop()
+        if self.ownership is not None:
+            self.ownership.leave_channels()
+        # The last outcomes are written; let the platform have them.
+        for told in (self.amqp, self.smpp, self.doors, self.ownership):
+            if told is not None:
+                await told.stop()
         await self.journal.close()
         self._messages.close()
         tell_counts(self.reactor.seconds())
@@ -530,11 +561,10 @@ class GatewayService(Service):
         """Open a lane for a channel while the others run."""
         paused = await self._is_paused(made.channel.name)
         made.activate()
-        lane = self.dispatcher.add_channel(made.channel)
-        if paused:
-            lane.pause()
-        made.channel.start(self.dispatcher)
-        lane.pump()
+        self.dispatcher.open_channel(made.channel, paused=paused)
+        if self.ownership is not None:
+            await self.ownership.reopened(made.channel.name)
+            return
         for one in self.configuration.channels:
             fault = (
                 await self._fault_of_listening(one)
@@ -576,6 +606,8 @@ class GatewayService(Service):
         )
         self.gateway.defaults = defaults
         self.alerts.configure(fresh.alerts, certificate_files(fresh))
+        if self.ownership is not None:
+            self.ownership.configure(settings)
 
     def _look_at_commands(self, configuration: Configuration) -> None:
         """Let profiles of trackers be those of a configuration."""

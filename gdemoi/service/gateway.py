@@ -19,7 +19,7 @@ from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
 from gdemoi.interfaces import ITraced
 from gdemoi.journal import Journal
-from gdemoi.message import Error, Outbound, Receipt
+from gdemoi.message import ChannelState, Error, Outbound, Receipt
 from gdemoi.moments import rfc3339
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.explain import explain
@@ -45,6 +45,18 @@ class BrokerFigures(Protocol):
         """Return the same with how late events are; raises `Unavailable`."""
 
 
+class Owners(Protocol):
+    """What is asked about the gateways that share the journal."""
+
+    name: str
+
+    def owner(self, channel: str) -> str | None:
+        """Return the gateway that uses a channel."""
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return all gateways, JSON-ready."""
+
+
 class RunningGateway:
     """Implements `gdemoi.contract.gateway.Gateway` over a dispatcher and a journal."""
 
@@ -66,6 +78,8 @@ class RunningGateway:
         # set while there are doors beside HTTP and AMQP
         self.describe_doors: Callable[[], Sequence[dict[str, Any]]] = tuple
         self.callback_queues: Callable[[], Mapping[str, CallbackQueue]] = dict
+        # set while other gateways may share the journal
+        self.ownership: Owners | None = None
         # set by the assembly, which makes the alerts over this gateway
         self.active_alerts: Callable[[], Sequence[dict[str, Any]]] = list
         # set by the assembly, which knows the configuration
@@ -272,7 +286,7 @@ class RunningGateway:
         """Return each channel with its lane, as an operator wants to see it."""
         backlog = self.journal.backlog()
         return [
-            _described(lane, backlog.get(lane.name, 0))
+            self._described(lane, backlog.get(lane.name, 0))
             for lane in self.dispatcher.lanes.values()
         ]
 
@@ -295,6 +309,35 @@ class RunningGateway:
             ],
         }
 
+    def channel(self, name: str) -> dict[str, Any]:
+        """Return one channel in the same form."""
+        lane = self.dispatcher.lanes[name]
+        return self._described(lane, self.journal.backlog().get(name, 0))
+
+    def _described(self, lane: Lane, backlog: int) -> dict[str, Any]:
+        described = _described(lane, backlog)
+        there = lane.elsewhere
+        if there is not None:
+            owner = there.owner
+            text = f"owned by {owner}" if owner else "no gateway owns it"
+            reason = there.described.get("reason")
+            described.update(there.described)
+            described.update(
+                state=there.described.get("state", ChannelState.DOWN.value),
+                reason=f"{text}; {reason}" if reason else text,
+                unable=lane.unable(),
+                paused=lane.paused,
+                backlog=backlog,
+                owner=owner,
+            )
+        elif self.ownership is not None:
+            described["owner"] = self.name
+        return described
+
+    def gateways(self) -> list[dict[str, Any]]:
+        """Return the gateways that share the journal; none when it is ours alone."""
+        return [] if self.ownership is None else self.ownership.describe()
+
     async def pause(self, channel: str) -> bool:
         """Send nothing there until `resume`, also after a restart."""
         lane = self.dispatcher.lanes.get(channel)
@@ -302,7 +345,12 @@ class RunningGateway:
             return False
         lane.pause()
         await self.journal.set_cursor(PAUSED.format(channel), "yes")
+        await self._call_others()
         return True
+
+    async def _call_others(self) -> None:
+        if self.journal.shared:
+            await self.journal.call_others()
 
     async def resume(self, channel: str) -> bool:
         """Send there again."""
@@ -311,6 +359,7 @@ class RunningGateway:
             return False
         await self.journal.set_cursor(PAUSED.format(channel), "")
         lane.resume()
+        await self._call_others()
         return True
 
     async def line_command(
@@ -320,6 +369,9 @@ class RunningGateway:
         lane = self.dispatcher.lanes.get(channel)
         if lane is None:
             raise OurFault(f"there is no channel {channel}")
+        if lane.elsewhere is not None:
+            owner = lane.elsewhere.owner or "no gateway"
+            raise OurFault(f"{channel} is owned by {owner}, not by {self.name}")
         return await lane.channel.command(line, verb, arguments)
 
     def trace(self, channel: str, after: int) -> list[dict[str, Any]] | None:
@@ -434,5 +486,6 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
         in_flight=len(lane.in_flight),
         backlog=backlog,
         sent=lane.sent,
+        owner=None,
     )
     return described

@@ -170,6 +170,18 @@ class GatewaySettings:
     shutdown_grace_s: float = key(
         duration, default=20.0, doc="how long unanswered submits may finish at the end"
     )
+    owns: tuple[str, ...] = key(
+        words,
+        default=(),
+        doc="channels that this gateway rather has than others of the same PostgreSQL"
+        " journal, or (with !) never; globs, and the first that matches decides",
+        example="mts-*, !goip-*",
+    )
+    takes_back_after_s: float = key(
+        duration,
+        default=60.0,
+        doc="how long this gateway is up before it takes channels from one that lives",
+    )
     log_level: str = key(
         choice(*LOG_LEVELS),
         default="info",

@@ -110,6 +110,7 @@ class FakeGateway:
     broker: AmqpStatus | None = None
     firing: list[dict[str, Any]] = field(factory=list)
     doors_there: list[dict[str, Any]] = field(factory=list)
+    gateways_there: list[dict[str, Any]] = field(factory=list)
     # whether each reload was a dry run
     reloads: list[bool] = field(factory=list)
     queues: dict[str, FakeQueue] = field(factory=dict)
@@ -287,6 +288,9 @@ class FakeGateway:
 
     def alerts(self) -> Sequence[dict[str, Any]]:
         return self.firing
+
+    def gateways(self) -> Sequence[dict[str, Any]]:
+        return self.gateways_there
 
     def doors(self) -> Sequence[dict[str, Any]]:
         return self.doors_there

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -25,45 +22,21 @@ from tests.journal import (
 )
 from tests.journal.builders import (
     NOW,
-    JournalTestCase,
+    TTL,
     acceptance,
     attempting,
     receipt,
     taken,
 )
-from tests.services import POSTGRES, require_postgres
-
-HOST = f"{POSTGRES[0]}:{POSTGRES[1]}"
-SERVER = os.environ.get("GDEMOI_POSTGRES", f"postgresql://postgres@{HOST}")
+from tests.journal.postgres import SERVER, PostgresCase
+from tests.services import POSTGRES
 
 
-class PostgresTestCase(JournalTestCase):
-    """A database of its own for each test, gone afterwards."""
-
-    def setUp(self) -> None:
-        """Create the database."""
-        require_postgres()
-        import psycopg
-
-        name = f"gdemoi_test_{secrets.token_hex(6)}"
-        server = psycopg.connect(f"{SERVER}/postgres", autocommit=True)
-        server.execute(f"CREATE DATABASE {name}")
-        self.addCleanup(server.close)
-        self.addCleanup(server.execute, f"DROP DATABASE {name} WITH (FORCE)")
-        self.url = f"{SERVER}/{name}"
-        super().setUp()
-
-    def again(self, **settings) -> None:
-        """Close and open it once more."""
-        self.did(self.journal.close())
-        self.journal = self.opened(**settings)
-
-
-class PostgresLifeTests(PostgresTestCase, test_journal.LifeTests):
+class PostgresLifeTests(PostgresCase, test_journal.LifeTests):
     """The same lives as on SQLite."""
 
 
-class PostgresFiguresTests(PostgresTestCase, test_counting.FiguresTests):
+class PostgresFiguresTests(PostgresCase, test_counting.FiguresTests):
     """The same figures."""
 
     def test_the_size_of_the_journal(self) -> None:
@@ -72,31 +45,31 @@ class PostgresFiguresTests(PostgresTestCase, test_counting.FiguresTests):
         self.assertGreater(found.octets, 50_000)
 
 
-class PostgresReceiptTests(PostgresTestCase, test_journal.ReceiptTests):
+class PostgresReceiptTests(PostgresCase, test_journal.ReceiptTests):
     """The same receipts."""
 
 
-class PostgresProgressTests(PostgresTestCase, test_journal.ProgressTests):
+class PostgresProgressTests(PostgresCase, test_journal.ProgressTests):
     """The same messages that left in part."""
 
 
-class PostgresInboundTests(PostgresTestCase, test_inbound_sms.InboundTests):
+class PostgresInboundTests(PostgresCase, test_inbound_sms.InboundTests):
     """The same SMS from phones."""
 
 
-class PostgresBacklogTests(PostgresTestCase, test_journal.BacklogTests):
+class PostgresBacklogTests(PostgresCase, test_journal.BacklogTests):
     """The same lanes."""
 
 
-class PostgresSweepTests(PostgresTestCase, test_journal.SweepTests):
+class PostgresSweepTests(PostgresCase, test_journal.SweepTests):
     """The same passing of time."""
 
 
-class PostgresEventTests(PostgresTestCase, test_journal.EventTests):
+class PostgresEventTests(PostgresCase, test_journal.EventTests):
     """The same outbox."""
 
 
-class PostgresTrackerTests(PostgresTestCase, test_trackers.TrackerTests):
+class PostgresTrackerTests(PostgresCase, test_trackers.TrackerTests):
     """The same on PostgreSQL, and between gateways."""
 
     def test_what_another_gateway_set(self) -> None:
@@ -114,7 +87,7 @@ class PostgresTrackerTests(PostgresTestCase, test_trackers.TrackerTests):
         self.assertIsNone(self.journal.tracker("+1"))
 
 
-class PostgresTurnTests(PostgresTestCase, test_turns.TurnTests):
+class PostgresTurnTests(PostgresCase, test_turns.TurnTests):
     """The same turns, and those of two gateways."""
 
     def test_one_in_flight_for_two_gateways(self) -> None:
@@ -128,11 +101,11 @@ class PostgresTurnTests(PostgresTestCase, test_turns.TurnTests):
         self.assertEqual(test_turns.permission(other, begin), [Permission.LATER])
         self.note(taken("p1", name="c1"))
         self.assertEqual(test_turns.permission(other, begin), [Permission.GO])
-        self.assertEqual([one.id for one in self.did(other.holding())], ["c2"])
-        self.assertEqual(self.did(self.journal.holding()), [])
+        for one in (self.journal, other):
+            self.assertEqual([held.id for held in self.did(one.holding())], ["c2"])
 
 
-class SchemaTests(PostgresTestCase):
+class SchemaTests(PostgresCase):
     def test_migrations_build_the_schema(self) -> None:
         """Alembic finds nothing to do after the migrations."""
         engine = create_engine(self.url.replace("postgresql:", "postgresql+psycopg:"))
@@ -142,7 +115,7 @@ class SchemaTests(PostgresTestCase):
             self.assertEqual(compare_metadata(context, metadata), [])
 
 
-class SharedTests(PostgresTestCase):
+class SharedTests(PostgresCase):
     """Two gateways on one journal."""
 
     def setUp(self) -> None:
@@ -150,17 +123,31 @@ class SharedTests(PostgresTestCase):
         super().setUp()
         self.other = self.opened(name="gdemoi-2")
 
-    def test_each_takes_its_own(self) -> None:
-        """Backlogs, events and interrupted attempts are a gateway's own."""
-        self.accept(acceptance("mine"), acceptance("open", attempting=True))
+    def test_all_is_everybodys(self) -> None:
+        """Lanes, events, interrupted attempts and counts, whoever took the messages."""
+        self.accept(acceptance("here"), acceptance("open", attempting=True))
+        self.did(self.other.accept([acceptance("there")]))
+        for one in (self.journal, self.other):
+            lane = self.did(one.take("mts", 9, NOW, frozenset()))
+            self.assertEqual([q.message.id for q in lane.messages], ["here", "there"])
+            self.assertEqual(len(self.did(one.interrupted())), 1)
+            self.assertEqual(self.did(one.counts()), {"accepted": 3})
+            self.assertEqual([e.seq for e in self.did(one.events(0, 9))], [1, 2, 3])
+
+    def test_bookmarks_are_everybodys(self) -> None:
+        """So that whoever owns a channel goes on; some are a gateway's own."""
+        self.did(self.journal.set_cursor("poll:mts", "7"))
+        self.did(self.journal.set_cursor("account:x", "1 5"))
+        self.assertEqual(self.did(self.other.cursor("poll:mts")), "7")
+        self.assertEqual(self.did(self.other.cursor("account:x")), None)
+        self.assertEqual(self.did(self.journal.cursor("account:x")), "1 5")
+
+    def test_time_passes_for_all_messages(self) -> None:
+        """Those of a gateway that is gone expire with the rest."""
         self.did(self.other.accept([acceptance("theirs")]))
-        taken_here = self.did(self.journal.take("mts", 9, NOW, frozenset()))
-        taken_there = self.did(self.other.take("mts", 9, NOW, frozenset()))
-        self.assertEqual([q.message.id for q in taken_here.messages], ["mine"])
-        self.assertEqual([q.message.id for q in taken_there.messages], ["theirs"])
-        self.assertEqual(len(self.did(self.journal.interrupted())), 1)
-        self.assertEqual(self.did(self.other.interrupted()), [])
-        self.assertEqual([b["id"] for b in self.bodies()], ["mine", "open"])
+        self.did(self.other.close())
+        self.sweep(NOW + TTL + 1)
+        self.assertEqual(self.bodies()[-1]["state"], "expired")
 
     def test_a_read_is_one_snapshot(self) -> None:
         """What is committed between two queries of one job is seen by neither.
@@ -197,15 +184,14 @@ class SharedTests(PostgresTestCase):
         self.assertEqual(answer, [Duplicate(MessageState.ACCEPTED)])
 
     def test_receipt_that_comes_to_the_other_gateway(self) -> None:
-        """It is matched, and told by the gateway whose message it is."""
+        """It is matched, and everybody can read what it says."""
         self.accept(acceptance(attempting=True))
         self.note(taken("a1"))
         match = self.did(self.other.receipt(receipt("0A1")))
         self.assertEqual(match.message_id, "m1")
-        self.assertEqual(self.did(self.other.events(0, 9)), [])
         events: list[int] = []
         self.journal.on_events(events.append)
-        self.sweep(NOW + 1)
+        self.did(self.journal.read_others())
         self.assertEqual(len(events), 1)
         self.assertEqual(self.states()[-1], ("delivered", True))
 
@@ -245,7 +231,7 @@ class SharedTests(PostgresTestCase):
         self.assertEqual(self.did(self.journal.counts()), {"accepted": 2})
 
 
-class DurabilityTests(PostgresTestCase):
+class DurabilityTests(PostgresCase):
     def test_a_server_that_would_acknowledge_too_early(self) -> None:
         """Its default is not ours: a commit is on disk."""
         import psycopg
@@ -281,7 +267,7 @@ class DurabilityTests(PostgresTestCase):
         self.assertIsNone(self.journal.trouble())
 
 
-class DamageTests(PostgresTestCase):
+class DamageTests(PostgresCase):
     """The same from a server, whose errors a trigger raises."""
 
     def server(self, *statements: str) -> None:
@@ -332,7 +318,7 @@ class DamageTests(PostgresTestCase):
             " $$ BEGIN RAISE EXCEPTION 'bad page' USING ERRCODE = 'XX001'; END $$",
             "ALTER TABLE cursors RENAME TO away",
             "CREATE VIEW cursors AS SELECT owner, name, bad()::text AS value FROM away",
-            "INSERT INTO away (owner, name, value) VALUES ('gdemoi', 'c', 'v')",
+            "INSERT INTO away (owner, name, value) VALUES ('', 'c', 'v')",
         )
         self.failureResultOf(self.journal.cursor("c"), Unavailable)
         self.assertIn("bad page", self.refused())
@@ -359,6 +345,3 @@ class DamageTests(PostgresTestCase):
             server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         self.accept(acceptance("late"))
         self.assertIsNone(self.journal.trouble())
-
-
-del PostgresTestCase
