@@ -12,6 +12,7 @@ import msgspec
 
 from gdemoi.message import (
     Error,
+    HttpOrigin,
     Inbound,
     MessageState,
     Outbound,
@@ -259,3 +260,5 @@ class OutboxEvent(msgspec.Struct, frozen=True, gc=False):
     # of a message that an SMPP client submitted
     origin: SmppOrigin | None = None
     traceparent: str | None = None
+    # of a message that came by an HTTP door
+    http_origin: HttpOrigin | None = None

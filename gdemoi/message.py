@@ -242,6 +242,28 @@ class SmppOrigin(
     text: str = ""
 
 
+class HttpOrigin(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
+):
+    """Which HTTP door a message came by, and what its callbacks need.
+
+    `door` is the label of its section (``kannel:vts``); addresses are as they were
+    written; `text` is how the text begins, in ASCII; `url` is where to tell what
+    becomes of it, `asked` which of that (Kannel: dlr-mask; Jasmin: dlr-level), and
+    `fields` what else the door wants back.
+    """
+
+    door: str
+    source: str
+    destination: str
+    submitted_at: float
+    text: str = ""
+    url: str = ""
+    asked: int = 0
+    method: str = "GET"
+    fields: dict[str, str] = {}
+
+
 class Tracker(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a message is for a tracker: its profile, and what that finds in it."""
 
@@ -301,6 +323,7 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     tracker: Tracker | None = None
     # None: as `Turn` is by itself
     turn: Turn | None = None
+    http_origin: HttpOrigin | None = None
 
     @property
     def in_turn(self) -> bool:

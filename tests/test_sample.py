@@ -24,6 +24,7 @@ SWITCHED_OFF = re.compile(r"^#(?=\[|[a-z_0-9]+(\.\w+)? = )", re.MULTILINE)
 EXCLUSIVE = (
     "either text or binary is to be mapped",
     "an SQLite journal has no password",
+    "there is a get_url already",
 )
 
 

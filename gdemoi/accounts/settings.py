@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from gdemoi.ini import choice, duration, integer, key, rate, text, words
+from gdemoi.ini.networks import Network, networks
 from gdemoi.message import MessageClass, Report
 
 
@@ -58,6 +59,13 @@ class AccountSettings:
     )
     inbound_channels: tuple[str, ...] = key(
         words, default=(), doc="channels whose inbound SMS are for this account"
+    )
+
+    callback_allow: tuple[Network, ...] = key(
+        networks,
+        default=(),
+        doc="private networks and addresses that its callbacks may lead to",
+        example="10.0.0.0/8, 127.0.0.1",
     )
 
     def complaints(self) -> Iterator[tuple[str, str]]:

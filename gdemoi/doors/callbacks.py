@@ -255,8 +255,12 @@ class Callbacks:
 
     def offer(self, event: OutboxEvent) -> None:
         """Take an event that is not before `position`, if it is wanted."""
-        if self._maker.wants(event):
-            self._hold(event, HeldNote(event.seq))
+        try:
+            if self._maker.wants(event):
+                self._hold(event, HeldNote(event.seq))
+        except (OurFault, ValueError, msgspec.MsgspecError) as fault:
+            # one event that cannot be read does not hold up the others
+            self._note_parked(event, f"it cannot be read: {fault}")
 
     def reached(self, seq: int) -> None:
         """Hear that all events up to `seq` were offered."""
@@ -450,9 +454,12 @@ class Callbacks:
 
     def _park(self, pending: _Pending, why: str) -> None:
         """Give an event up; it is listed, and can be replayed."""
-        event, now = pending.event, self._clock.seconds()
+        self._note_parked(pending.event, why)
+        self._settle(pending)
+
+    def _note_parked(self, event: OutboxEvent, why: str) -> None:
         self.given_up += 1
-        self._parked.append(ParkedNote(event.seq, now, why))
+        self._parked.append(ParkedNote(event.seq, self._clock.seconds(), why))
         self.log.error(
             "[{label}] event {seq} of {what} is given up: {why}",
             label=self.label,
@@ -460,7 +467,7 @@ class Callbacks:
             what=event.message_id or event.routing_key,
             why=why,
         )
-        self._settle(pending)
+        self._bookmark_due()
 
     def _settle(self, pending: _Pending) -> None:
         event = pending.event

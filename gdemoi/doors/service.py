@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -14,8 +15,13 @@ from gdemoi.accounts.account import Account
 from gdemoi.contract.gateway import Gateway
 from gdemoi.doors.callbacks import Callbacks, OutboxFeed
 from gdemoi.doors.client import callback_client, shown
+from gdemoi.doors.intake import DoorIntake
+from gdemoi.doors.kannel_calls import KannelCalls
+from gdemoi.doors.kannel_door import KannelClient, KannelDoor
 from gdemoi.doors.settings import DoorSections, WebhookSettings
+from gdemoi.doors.site import DoorSite
 from gdemoi.doors.webhook import ROTATION_S, WebhookCalls
+from gdemoi.errors import CannotListen
 from gdemoi.interfaces import IJournal
 
 # How long requests without an answer may finish at the end.
@@ -47,6 +53,7 @@ class HttpDoors:
         self._accounts = accounts
         self._gateway = gateway
         self._journal = journal
+        self._reactor = reactor
         self._clock: IReactorTime = reactor
         self._random = random
         self._clients: list[Any] = []
@@ -64,7 +71,39 @@ class HttpDoors:
                 settings.callback_allow,
                 settings.timeout_s,
             )
+        self._make_doors(sections)
         self._feed = OutboxFeed(journal, reactor, list(self.callbacks.values()))
+
+    def _make_doors(self, sections: DoorSections) -> None:
+        """Make the clients of doors, and let ports answer for them."""
+        self.sites: dict[str, DoorSite] = {}
+        self.intakes: dict[str, DoorIntake] = {}
+        kannel: dict[tuple[str, str], list[KannelClient]] = {}
+        for name, settings in sections.kannel.items():
+            account = self._accounts[settings.account or name]
+            intake = self._intake(f"kannel:{name}", account)
+            client = KannelClient(name, settings, intake)
+            for path in settings.paths:
+                place = settings.listen, path
+                kannel.setdefault(place, []).append(client)
+            self._add(
+                f"kannel:{name}",
+                KannelCalls(name, settings, account),
+                account.settings.callback_allow,
+                settings.timeout_s,
+            )
+        doors: dict[tuple[str, ...], KannelDoor] = {}
+        for (listen, path), clients in kannel.items():
+            names = (listen, *(one.name for one in clients))
+            door = doors.setdefault(names, KannelDoor(clients, self._gateway))
+            self._site(listen).handlers[path.encode()] = door.handle
+
+    def _site(self, listen: str) -> DoorSite:
+        return self.sites.setdefault(listen, DoorSite(listen, self._clock))
+
+    def _intake(self, label: str, account: Account) -> DoorIntake:
+        self.intakes[label] = intake = DoorIntake(label, account, self._gateway)
+        return intake
 
     def _add(self, label: str, maker: Any, networks: Any, timeout_s: float) -> None:
         http = self._client(networks, timeout_s)
@@ -82,19 +121,44 @@ class HttpDoors:
     # -- from the beginning to the end
 
     async def load(self) -> None:
-        """Read what was told already; raises `Unavailable`."""
+        """Read what was told already, and begin to call; raises `Unavailable`."""
         newest = await self._gateway.newest_event()
         for name, settings in self.sections.webhooks.items():
             await self._see_secrets(name, settings)
         for one in self.callbacks.values():
             await one.load(newest)
         self._feed.start(newest)
-
-    async def start(self) -> None:
-        """Begin to call; raises `Unavailable`."""
-        await self.load()
         for one in self.callbacks.values():
             one.pump()
+
+    async def start(self) -> None:
+        """Begin to call, and open the ports that doors listen at.
+
+        Raises `Unavailable`; `CannotListen`, whose key is ``SECTION key``.
+        """
+        await self.load()
+        for site in self.sites.values():
+            try:
+                await site.listen(self._reactor)
+            except CannotListen as fault:
+                label = self._label_at(site.description)
+                raise CannotListen(f"{label} {fault.key}", str(fault)) from fault
+
+    def _label_at(self, listen: str) -> str:
+        """Return the first section that listens at a place."""
+        for name, settings in self.sections.kannel.items():
+            if settings.listen == listen:
+                return f"kannel:{name}"
+        return ""
+
+    async def stop_taking(self) -> None:
+        """Take no more requests; finish the commits under way."""
+        for site in self.sites.values():
+            site.closing = True
+            if site.port is not None:
+                await maybeDeferred(site.port.stopListening)
+                site.port = None
+        await self._until(lambda: not any(one.at_work for one in self.sites.values()))
 
     async def _see_secrets(self, name: str, settings: WebhookSettings) -> None:
         """Find out since when a webhook has the two secrets that it has."""
@@ -115,13 +179,17 @@ class HttpDoors:
         self._feed.stop()
         for one in self.callbacks.values():
             one.stop()
-        until = self._clock.seconds() + FINISH_S
-        while self._flying() and self._clock.seconds() < until:
-            await deferLater(self._clock, _STEP_S)
+        await self._until(lambda: not self._flying())
         for one in self.callbacks.values():
             await one.close()
         for http in self._clients:
             http.close()
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        """Wait for something, but not longer than `FINISH_S`."""
+        until = self._clock.seconds() + FINISH_S
+        while not done() and self._clock.seconds() < until:
+            await deferLater(self._clock, _STEP_S)
 
     def _flying(self) -> bool:
         return any(one.flying for one in self.callbacks.values())
@@ -130,6 +198,21 @@ class HttpDoors:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the doors as an operator wants to see them."""
+        return [*self._describe_webhooks(), *self._describe_kannel()]
+
+    def _describe_kannel(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name,
+                "kind": "kannel",
+                "listen": self.sites[settings.listen].where,
+                **self.intakes[f"kannel:{name}"].describe(),
+                **self.callbacks[f"kannel:{name}"].describe(),
+            }
+            for name, settings in self.sections.kannel.items()
+        ]
+
+    def _describe_webhooks(self) -> list[dict[str, Any]]:
         return [
             {
                 "name": name,

@@ -10,8 +10,10 @@ from attrs import field, frozen
 
 from gdemoi.doors.client import complaint_of_url
 from gdemoi.doors.signature import standard_key
+from gdemoi.http.settings import endpoint
 from gdemoi.ini import (
     Converter,
+    boolean,
     choice,
     duration,
     each,
@@ -21,6 +23,7 @@ from gdemoi.ini import (
     text,
     words,
 )
+from gdemoi.ini.listeners import Listener, listener
 from gdemoi.ini.networks import Network, networks
 from gdemoi.message import MessageState
 
@@ -134,11 +137,171 @@ def _complaints_of_secret(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 
 @frozen(kw_only=True)
+class HttpDoorSettings:
+    """What the sections of all HTTP doors have: a port, a client, its callbacks."""
+
+    listen: str = key(
+        endpoint,
+        default="tcp:13013:interface=127.0.0.1",
+        doc="where the door listens; sections that write the same share the port",
+    )
+    account: str | None = key(
+        text,
+        default=None,
+        doc="its [account:NAME]; absent: an account of the section's own name",
+    )
+    username: str | None = key(
+        text, default=None, doc="the client's user name; absent: the section's name"
+    )
+    password: str = key(secret, doc="the client's password")
+    allow_ip: tuple[Network, ...] = key(
+        networks,
+        default=(),
+        doc="addresses that it may ask from; absent: any",
+        example="10.0.0.0/8, 192.0.2.7",
+    )
+    max_messages: int = key(
+        integer(1, 255),
+        default=10,
+        doc="SMS that one message may become; longer ones are refused, never cut",
+    )
+    channel_names: dict[str, str] = key(
+        text,
+        name="smsc.*",
+        default={},
+        doc="the client's name of a channel: smsc.modem1 = office",
+    )
+    timeout_s: float = key(
+        duration, default=30.0, doc="how long a callback's answer is waited for"
+    )
+    in_flight: int = key(
+        integer(1, 100), default=4, doc="callbacks to one host without an answer"
+    )
+    event_ttl_s: float = key(
+        duration, default=7 * 86400.0, doc="callbacks that are older are given up"
+    )
+
+    def listeners(self) -> Iterator[Listener]:
+        """Tell which port this opens."""
+        found = listener("listen", self.listen)
+        if found is not None:
+            yield found
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        if not self.password:
+            yield "password", "is empty"
+        if not 1.0 <= self.timeout_s <= 60.0:
+            yield "timeout", "is not from 1s to 1m"
+        if self.event_ttl_s < 3600:
+            yield "event_ttl", "is less than 1h: an outage would lose callbacks"
+
+
+@frozen(kw_only=True)
+class KannelSettings(HttpDoorSettings):
+    """A client that speaks Kannel's sendsms: its sendsms-user and its sms-service."""
+
+    paths: tuple[str, ...] = key(
+        words,
+        default=("/cgi-bin/sendsms", "/sendsms", "/kannel/sendsms"),
+        doc="where it asks: Kannel's sendsms-url",
+    )
+    faked_sender: str | None = key(
+        text, default=None, doc="sender of all its messages, whatever they say"
+    )
+    default_sender: str | None = key(
+        text, default=None, doc="sender of messages that name none"
+    )
+    default_smsc: str | None = key(
+        text, default=None, doc="channel of messages that name none"
+    )
+    forced_smsc: str | None = key(
+        text, default=None, doc="channel of all its messages, whatever they say"
+    )
+    dlr_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="where to tell what became of messages that name no dlr-url",
+        example="http://vts.example.org/dlr?type=%d&to=%p",
+        hidden=True,
+    )
+    dlr_url_allow: tuple[str, ...] = key(
+        words,
+        default=(),
+        doc="what a dlr-url begins with; absent: anything that may be called",
+        example="https://vts.example.org/",
+    )
+    dlr_extended: bool = key(
+        boolean,
+        default=False,
+        doc="tell expired as 34 and nobody-knows as 66, as Kannel 1.4.5, not as 2",
+    )
+    get_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="GET this for each inbound SMS of the account",
+        example="http://vts.example.org/mo?from=%p&to=%P&text=%a",
+        hidden=True,
+    )
+    post_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="POST each inbound SMS of the account there",
+        example="http://vts.example.org/mo",
+        hidden=True,
+    )
+    send_sender: bool = key(
+        boolean, default=False, doc="post_url: tell the sender as X-Kannel-From"
+    )
+    text_fallback: str = key(
+        choice("class", "question"),
+        default="class",
+        doc="letters that GSM has not, in a message of coding 0: as its class says,"
+        " or ? as Kannel does",
+    )
+    partial_to: bool = key(
+        boolean,
+        default=True,
+        doc="take a message for the good ones among several numbers",
+    )
+    queued_reply: bool = key(
+        boolean,
+        default=False,
+        doc='answer "3: Queued for later delivery" while no channel is up',
+    )
+    cut: bool = key(
+        boolean,
+        default=False,
+        doc="cut what is longer than max_messages, as Kannel does; else it is refused",
+    )
+    aliases: dict[str, str] = key(
+        text,
+        name="alias.*",
+        default={},
+        doc="the client's name of a parameter: alias.message = text",
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from super().complaints()
+        if self.get_url is not None and self.post_url is not None:
+            yield "post_url", "there is a get_url already"
+        for path in self.paths:
+            if not path.startswith("/") or "?" in path:
+                yield "paths", f"{path!r} is not a path like /sendsms"
+
+
+@frozen(kw_only=True)
 class DoorSections:
     """The sections that make doors."""
 
     webhooks: Mapping[str, WebhookSettings] = field(factory=dict)
+    kannel: Mapping[str, KannelSettings] = field(factory=dict)
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""
-        return bool(self.webhooks)
+        return bool(self.webhooks or self.kannel)
+
+    def clients(self) -> Iterator[tuple[str, HttpDoorSettings]]:
+        """Return the sections that are clients of doors, by their names."""
+        yield from self.kannel.items()

@@ -21,6 +21,7 @@ from gdemoi.message import (
     FINAL,
     Error,
     Finding,
+    HttpOrigin,
     MessageState,
     Outbound,
     Progress,
@@ -270,6 +271,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     account: str | None = None
     origin: SmppOrigin | None = None
     traceparent: str | None = None
+    http_origin: HttpOrigin | None = None
 
 
 encode_chunk = msgspec.msgpack.Encoder().encode
@@ -302,4 +304,5 @@ def event_of(row: OutboxRow) -> OutboxEvent:
         row.correlation_id,
         row.origin,
         row.traceparent,
+        row.http_origin,
     )

@@ -416,6 +416,7 @@ class Transaction:
                         account=message.account,
                         origin=message.origin,
                         traceparent=message.traceparent,
+                        http_origin=message.http_origin,
                     )
                 )
         if message.turn is not None and events and turns.failed(events):

@@ -285,7 +285,16 @@ class GatewayService(Service):
             )
             queues = self.doors.callbacks
             self.gateway.callback_queues = lambda: queues
-            await self.doors.start()
+            await self._open_http_doors(self.doors)
+
+    async def _open_http_doors(self, doors: HttpDoors) -> None:
+        try:
+            await doors.start()
+        except CannotListen as fault:
+            label, _, key = fault.key.partition(" ")
+            raise BadConfiguration(
+                [self.configuration.fault(label, key, str(fault))]
+            ) from fault
 
     def _describe_doors(self) -> list[dict[str, Any]]:
         found = []
@@ -421,6 +430,8 @@ class GatewayService(Service):
             await self.amqp.stop_taking()
         if self.smpp is not None:
             await self.smpp.stop_taking()
+        if self.doors is not None:
+            await self.doors.stop_taking()
         if self._api is not None:
             self._api.close()
         for port in self._ports:
@@ -627,6 +638,7 @@ class GatewayService(Service):
             ("[http]", begun.http == fresh.http),
             ("[smpp-server:…]", begun.smpp_servers == fresh.smpp_servers),
             ("[webhook:…]", begun.doors.webhooks == fresh.doors.webhooks),
+            ("[kannel:…]", begun.doors.kannel == fresh.doors.kannel),
             ("the journal", begun.journal == fresh.journal),
             ("name", before.name == now.name),
             ("journal_keep", before.journal_keep_s == now.journal_keep_s),
@@ -660,6 +672,8 @@ def _accounts(configuration: Configuration) -> dict[str, AccountSettings]:
     found = dict(configuration.accounts)
     for name, client in configuration.smpp_clients.items():
         found.setdefault(client.account or name, AccountSettings())
+    for name, door in configuration.doors.clients():
+        found.setdefault(door.account or name, AccountSettings())
     return found
 
 

@@ -16,7 +16,7 @@ from gdemoi.accounts.settings import AccountSettings
 from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.contract.numbers import normalise
-from gdemoi.doors.settings import DoorSections, WebhookSettings
+from gdemoi.doors.settings import DoorSections, KannelSettings, WebhookSettings
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, Document, Place, Section
@@ -31,7 +31,7 @@ from gdemoi.routing.settings import RouteSettings
 from gdemoi.routing.trackers import TrackerRule, TrackerSettings, TrackersSettings
 from gdemoi.settings.alerting import check_alerts, in_one_form
 from gdemoi.settings.configuration import ChannelSettings, Configuration
-from gdemoi.settings.doors import check_doors
+from gdemoi.settings.doors import DOORS, check_doors
 from gdemoi.settings.gateway import GatewaySettings, journal_url
 from gdemoi.smppserver.settings import SmppClientSettings, SmppServerSettings
 
@@ -47,6 +47,7 @@ _NAMED: Final[dict[str, type]] = {
     "smpp-server": SmppServerSettings,
     "smpp-client": SmppClientSettings,
     "webhook": WebhookSettings,
+    "kannel": KannelSettings,
 }
 _OWN: Final = (*_NAMELESS, *_NAMED)
 
@@ -327,6 +328,13 @@ class Examination:
         if self.http is not None:
             yield self.own["http"], self.http
         yield from self.named["smpp-server"].values()
+        # doors that write the same share a port
+        ports: set[str] = set()
+        for kind in DOORS:
+            for section, door in self.named[kind].values():
+                if door.listen not in ports:
+                    ports.add(door.listen)
+                    yield section, door
         for section, _, settings in self.channels.values():
             yield section, settings
         yield from self.parts
@@ -358,7 +366,9 @@ class Examination:
             accounts=self._named("account"),
             smpp_servers=self._named("smpp-server"),
             smpp_clients=self._named("smpp-client"),
-            doors=DoorSections(webhooks=self._named("webhook")),
+            doors=DoorSections(
+                webhooks=self._named("webhook"), kannel=self._named("kannel")
+            ),
             alerts=in_one_form(self._named("alert"), gateway.home_country),
         )
 

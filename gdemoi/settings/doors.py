@@ -6,12 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gdemoi.accounts.settings import AccountSettings
+from gdemoi.doors.client import complaint_of_url
+from gdemoi.http.settings import is_local
 from gdemoi.ini import Section
 from gdemoi.ini.units import likely
 from gdemoi.settings.gateway import GatewaySettings
 from gdemoi.smppserver.settings import PASSWORD_LIMIT, SYSTEM_ID_LIMIT
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# the kinds of HTTP doors
+DOORS: Final = ("kannel",)
 Sections = Mapping[str, tuple[Section, Any]]
 
 
@@ -41,6 +46,50 @@ def check_doors(
         _check_name(section, name)
         _known(section, "accounts", webhook.accounts, accounts, "[account:{}]")
         _check_life(section, webhook, gateway)
+    _check_http_doors(named, gateway, channels)
+
+
+def _check_http_doors(
+    named: Mapping[str, Sections],
+    gateway: GatewaySettings,
+    channels: Mapping[str, Section],
+) -> None:
+    """Complain of HTTP doors that nobody can tell apart, or that call nobody."""
+    users: dict[tuple[str, str, str], Section] = {}
+    for kind in DOORS:
+        for name, (section, door) in named[kind].items():
+            _check_name(section, name)
+            _check_life(section, door, gateway)
+            _check_place(section, door)
+            accounts = named["account"]
+            if door.account is not None:
+                _known(section, "account", (door.account,), accounts, "[account:{}]")
+            for theirs, ours in door.channel_names.items():
+                _known(section, f"smsc.{theirs}", (ours,), channels, "channel {}")
+            user = (kind, door.listen, door.username or name)
+            first = users.setdefault(user, section)
+            if first is not section:
+                what = f"{user[2]} is that of [{first.label}] too"
+                section.complain("username", what)
+            _, account = accounts.get(door.account or name, (None, AccountSettings()))
+            for key in ("get_url", "post_url", "dlr_url", "inbound_url"):
+                url = getattr(door, key, None)
+                why = url and complaint_of_url(
+                    url.replace("%", "_"), account.callback_allow
+                )
+                if why:
+                    section.complain(key, why)
+
+
+def _check_place(section: Section, door: Any) -> None:
+    open_to_all = not (is_local(door.listen) or door.allow_ip)
+    if open_to_all and not door.listen.startswith("ssl:"):
+        section.complain(
+            "listen",
+            "anyone may ask, in clear text: write allow_ip, an ssl: endpoint, or"
+            " interface=127.0.0.1",
+            warning=True,
+        )
 
 
 def _check_name(section: Section, name: str) -> None:

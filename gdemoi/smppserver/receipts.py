@@ -141,6 +141,25 @@ def error_digits(told: Told) -> str:
     return f"{number:03}" if 0 < number < 1000 else _FAILED
 
 
+def text_of(
+    word: str,
+    told: Told,
+    message_id: str,
+    submitted_at: float,
+    beginning: str,
+    zone: ZoneInfo,
+) -> str:
+    """Return the text of a receipt (appendix B); `word` is its ``stat``."""
+    submitted = datetime.fromtimestamp(submitted_at, zone)
+    return (
+        f"id:{message_id} sub:001"
+        f" dlvrd:{'001' if word == 'DELIVRD' else '000'}"
+        f" submit date:{submitted.strftime(_DATE)}"
+        f" done date:{told.at.astimezone(zone).strftime(_DATE)}"
+        f" stat:{word} err:{error_digits(told)} text:{beginning}"
+    )
+
+
 def receipt(
     event: OutboxEvent,
     origin: SmppOrigin,
@@ -155,13 +174,8 @@ def receipt(
         return None
     word, state = stat
     is_final = stat is not ENROUTE
-    submitted = datetime.fromtimestamp(origin.submitted_at, zone)
-    text = (
-        f"id:{origin.message_id} sub:001"
-        f" dlvrd:{'001' if word == 'DELIVRD' else '000'}"
-        f" submit date:{submitted.strftime(_DATE)}"
-        f" done date:{told.at.astimezone(zone).strftime(_DATE)}"
-        f" stat:{word} err:{error_digits(told)} text:{origin.text}"
+    text = text_of(
+        word, told, origin.message_id, origin.submitted_at, origin.text, zone
     )
     tlvs: tuple[Tlv, ...] = ()
     if version >= V34:

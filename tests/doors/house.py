@@ -13,8 +13,12 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field
 from treq.testing import RequestTraversalAgent
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -26,6 +30,7 @@ from gdemoi.cloud.http import CloudHttp
 from gdemoi.contract.envelope import Defaults
 from gdemoi.doors.service import HttpDoors
 from gdemoi.doors.settings import DoorSections
+from gdemoi.doors.site import BODY_LIMIT
 from gdemoi.journal import Journal
 from gdemoi.message import (
     Accepted,
@@ -36,9 +41,11 @@ from gdemoi.message import (
     Receipt,
     provider_key,
 )
+from gdemoi.net.bodies import BoundedSite
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.service.gateway import RunningGateway
+from tests.http.gateway import Answer, parsed
 from tests.routing.channels import HandChannel
 
 NOW = 1_795_000_000.0
@@ -131,6 +138,8 @@ class DoorsTestCase(SynchronousTestCase):
     """A house with HTTP doors; a test says what it has in `sections`."""
 
     url = "sqlite://"
+    # whether the channel takes all that was sent before the next request
+    settles = True
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -140,7 +149,6 @@ class DoorsTestCase(SynchronousTestCase):
         self.accounts = {"fleet": AccountSettings()}
         self.sections = DoorSections()
         self.running = False
-        self.taken = 0
 
     def tearDown(self) -> None:
         if self.running:
@@ -186,6 +194,7 @@ class DoorsTestCase(SynchronousTestCase):
 
     def close(self) -> None:
         """Stop the house."""
+        self.settle()
         self.running = False
         stopping = Deferred.fromCoroutine(self.doors.stop())
         self.clock.pump([0.05] * 120)
@@ -214,6 +223,54 @@ class DoorsTestCase(SynchronousTestCase):
         """Let time pass."""
         self.clock.advance(seconds)
         self.agent.flush()
+
+    # -- requests
+
+    def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        host: str = "10.0.0.1",
+    ) -> Answer:
+        """Ask the only port there is; return its answer."""
+        if not self.running:
+            self.open()
+        self.settle()
+        transport = self.begin(path, method, body, headers, host)
+        heard = transport.value()
+        assert heard, "no answer"
+        transport.protocol.connectionLost(Failure(ConnectionDone()))
+        return parsed(heard)
+
+    def settle(self) -> None:
+        """Let the channel take what it was given: commands to a number wait for it."""
+        for ready, _, waiting in self.channel.submitted:
+            if not waiting.called and self.settles:
+                waiting.callback(Accepted(provider_ids=(f"p-{ready.message.id}",)))
+
+    def begin(
+        self,
+        path: str,
+        method: str = "GET",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        host: str = "10.0.0.1",
+    ) -> Any:
+        """Send a request; return where its answer will be."""
+        [site] = self.doors.sites.values()
+        transport: Any = StringTransport(peerAddress=IPv4Address("TCP", host, 40000))
+        factory = BoundedSite(site, BODY_LIMIT, self.clock)
+        protocol: Any = factory.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        transport.protocol = protocol
+        lines = [f"{method} {path} HTTP/1.1", "host: gateway"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        if body or method == "POST":
+            lines.append(f"content-length: {len(body)}")
+        protocol.dataReceived("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        return transport
 
     # -- messages
 
