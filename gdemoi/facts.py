@@ -105,6 +105,20 @@ class Rejected(msgspec.Struct, frozen=True):
 AcceptResult = Stored | Duplicate | IdReused
 
 
+class Spend(msgspec.Struct, frozen=True, gc=False):
+    """So many SMS of a line's budget, in one of the periods that it counts in.
+
+    `scope` names the line (and the number, where that is counted by itself), `period`
+    the hour, day or month, which ends at `ends`; `limit` is what it may have.
+    """
+
+    scope: str
+    period: str
+    units: int
+    limit: int
+    ends: float
+
+
 class AttemptStarted(msgspec.Struct, frozen=True, gc=False):
     """Attempt number `attempt` (from 1) on `channel` is about to leave."""
 

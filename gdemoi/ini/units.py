@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
@@ -338,6 +339,14 @@ def _web_address(value: str) -> str:
 
 def _same(value: str) -> str:
     return value
+
+
+def time_zone(value: str) -> ZoneInfo:
+    """Read a zone's name such as Europe/Madrid."""
+    try:
+        return ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"{value!r} is no time zone such as Europe/Madrid") from None
 
 
 text: Final = Converter("text", _same)

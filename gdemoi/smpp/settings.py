@@ -26,6 +26,7 @@ from gdemoi.ini import (
 )
 from gdemoi.ini.listeners import KINDS, Listener, listener
 from gdemoi.ini.pem import authorities
+from gdemoi.ini.units import time_zone
 from gdemoi.smpp.addresses import complaint_of_sender
 from gdemoi.smpp.error_codes import (
     LANGUAGES,
@@ -122,14 +123,6 @@ def ton_or_npi(value: str) -> int | None:
 def error_table(value: str) -> ErrorTable:
     """Read the name of a table of ours, or the path of another."""
     return load_table(value)
-
-
-def time_zone(value: str) -> ZoneInfo:
-    """Read a zone's name such as Europe/Madrid."""
-    try:
-        return ZoneInfo(value)
-    except (KeyError, OSError, ValueError):
-        raise ValueError(f"{value!r} is no time zone such as Europe/Madrid") from None
 
 
 def hexadecimal(value: str) -> bytes:

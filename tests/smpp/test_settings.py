@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.ini.declared import keys_of
+from gdemoi.ini.units import time_zone
 from gdemoi.smpp.addresses import address, as_number
 from gdemoi.smpp.settings import (
     SmppSettings,
     Tlvs,
     endpoint,
     hexadecimal,
-    time_zone,
     ton_or_npi,
 )
 from gdemoi.text.segments import Method
