@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from gdemoi.facts import Spend
 from gdemoi.ini import Converter, boolean, decimal, duration, integer, key
 from gdemoi.ini.units import time_zone
-from gdemoi.kit.calendar import Calendar, Period, QuietHours, CalendarUnit, quiet_hours
+from gdemoi.kit.calendar import Calendar, CalendarUnit, Period, QuietHours, quiet_hours
 
 UTC: Final = ZoneInfo("UTC")
 # What is counted of one number stands under the line's name and this, and the number.

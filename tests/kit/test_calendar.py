@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.kit.calendar import Calendar, Period, QuietHours, CalendarUnit, quiet_hours
+from gdemoi.kit.calendar import Calendar, CalendarUnit, Period, QuietHours, quiet_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 KOLKATA = ZoneInfo("Asia/Kolkata")
