@@ -326,6 +326,11 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     http_origin: HttpOrigin | None = None
 
     @property
+    def is_command(self) -> bool:
+        """Whether it is for a device: a command or an activation."""
+        return self.class_ is not _NOTIFICATION
+
+    @property
     def in_turn(self) -> bool:
         """Whether it goes one at a time with others to its number."""
         if self.class_ is _NOTIFICATION:

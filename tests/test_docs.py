@@ -25,6 +25,8 @@ from gdemoi.cli import main
 from gdemoi.contract.envelope import Envelope
 from gdemoi.contract.event_json import (
     AlertEvent,
+    AnswerEvent,
+    AnswerFields,
     ChangeEvent,
     InboundEvent,
     Segments,
@@ -301,6 +303,8 @@ class ReferenceTests(SynchronousTestCase):
             (Segments, "Status events"),
             (Error, "Status events"),
             (InboundEvent, "Inbound SMS"),
+            (AnswerEvent, "Answers"),
+            (AnswerFields, "Answers"),
             (ChangeEvent, "Channels and lines"),
             (AlertEvent, "Alerts"),
         ):

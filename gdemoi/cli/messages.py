@@ -25,6 +25,8 @@ from gdemoi.message import (
 from gdemoi.moments import rfc3339
 
 _POLL_S: Final = 0.5
+# so long a request for an answer stays open
+_POLL_ANSWER_S: Final = 20
 
 
 class Duration(click.ParamType[float]):
@@ -165,11 +167,21 @@ def _base64(digits: str) -> str:
 @click.option(
     "--wait", type=Duration(), help="Wait so long for the end; 0 unless delivered is 1."
 )
+@click.option(
+    "--wait-answer", type=Duration(), help="Wait so long for the tracker's answer."
+)
 @remote
-def send(asked: Remote, wait: float | None, **options: Any) -> None:
+def send(
+    asked: Remote, wait: float | None, wait_answer: float | None, **options: Any
+) -> None:
     """Send a message."""
+    if wait is not None and wait_answer is not None:
+        raise click.UsageError("give either --wait or --wait-answer")
     answer = asked.post("/v1/messages", envelope(options))
     message_id = str(answer["id"])
+    if wait_answer is not None:
+        _show_answer(asked, message_id, wait_answer)
+        return
     if wait is None:
         if asked.as_json:
             asked.print_json(answer)
@@ -184,6 +196,35 @@ def send(asked: Remote, wait: float | None, **options: Any) -> None:
     if data["state"] != MessageState.DELIVERED:
         ending = "is" if data["final"] else "is still"
         raise CliError(f"{message_id} {ending} {data['state']}", body=data)
+
+
+def _show_answer(asked: Remote, message_id: str, wait_s: float) -> None:
+    """Show what the tracker answers, when it does in time; 0 when it says ok."""
+    until = asked.environment.monotonic() + wait_s
+    while True:
+        left_s = max(1, round(until - asked.environment.monotonic()))
+        timeout = str(min(left_s, _POLL_ANSWER_S))
+        path = f"/v1/messages/{quoted(message_id)}"
+        data = asked.get(path, wait="answer", timeout=timeout)
+        over = asked.environment.monotonic() >= until
+        if data["answers"] or over or _unsent(data):
+            break
+    if asked.as_json:
+        asked.print_json(data)
+    else:
+        for one in data["answers"]:
+            show.event(asked.console, one)
+    state = data["answers"][-1]["state"] if data["answers"] else None
+    if state in (None, "none"):
+        raise CliError(f"{message_id} is {data['state']}, and not answered", body=data)
+    if state == "error":
+        raise CliError(f"{message_id} was answered with an error", body=data)
+
+
+def _unsent(data: Any) -> bool:
+    """Tell whether a message has ended without having come to anybody."""
+    ended = (MessageState.DELIVERED, MessageState.SUBMITTED)
+    return bool(data["final"] and data["state"] not in ended)
 
 
 def _follow(asked: Remote, message_id: str, wait_s: float) -> Any:

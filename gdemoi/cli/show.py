@@ -124,6 +124,14 @@ def event(console: Console, one: Json, whose: bool = False) -> None:
             line.append(_content(one))
             line.append(_addressed(one), style="dim")
             line.append("  " + joined(one.get("channel"), one.get("line")), "dim")
+        case "answer":
+            state = str(one.get("state"))
+            style = {"ok": "green", "error": "bold red"}.get(state, "yellow")
+            line.append(f"↩ answer {state}", style=style)
+            if whose:
+                line.append(f"  {one.get('id', '')}", style="bold")
+            if one.get("text") is not None:
+                line.append("  " + _content(one))
         case "alert":
             state = str(one.get("state"))
             style = "green" if state == "recovered" else "bold red"

@@ -52,6 +52,42 @@ class StatusEvent(msgspec.Struct, gc=False):
     findings: tuple[Finding, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+class AnswerFields(msgspec.Struct, kw_only=True):
+    """What an inbound SMS says to a command."""
+
+    state: str
+    # key, pattern or order
+    by: str | None
+    pattern: str | None = None
+    profile: str | None = None
+    part: int = 1
+    late: bool = False
+    ambiguous: bool = False
+    candidates: tuple[str, ...] = ()
+    repaired: bool = False
+    again: bool = False
+
+
+class AnswerEvent(msgspec.Struct, kw_only=True):
+    """A command was answered, or (state ``none``) was not in time."""
+
+    v: int = 1
+    type: Literal["answer"] = "answer"
+    event_id: str
+    id: str
+    seq: int
+    state: str
+    by: str | None
+    inbound: str | None
+    text: str | None
+    at: str
+    late: bool
+    answer: AnswerFields | None
+    correlation: msgspec.Raw
+    account: str | msgspec.UnsetType = msgspec.UNSET
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class InboundEvent(msgspec.Struct, kw_only=True):
     """An SMS came in."""
 
@@ -70,7 +106,9 @@ class InboundEvent(msgspec.Struct, kw_only=True):
     line: str | None
     received_at: str
     sent_at: str | None
+    # the command that it answers
     reply_to: str | None = None
+    answer: AnswerFields | msgspec.UnsetType = msgspec.UNSET
     # the sender as it came, when that is not `from`
     from_raw: str | msgspec.UnsetType = msgspec.UNSET
     # there only when the SMS had them; `udh` in hexadecimal
@@ -118,8 +156,13 @@ def alert_key(name: str) -> str:
     return f"alert.{name}"
 
 
-def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
-    """Return the JSON of an inbound SMS."""
+def inbound_body(
+    inbound: Inbound,
+    inbound_id: str,
+    event_id: str,
+    answers: tuple[str, AnswerFields] | None = None,
+) -> bytes:
+    """Return the JSON of an inbound SMS, with the command that it answers."""
     sent_at = inbound.sent_at
     return encode_event(
         InboundEvent(
@@ -140,6 +183,8 @@ def inbound_body(inbound: Inbound, inbound_id: str, event_id: str) -> bytes:
             udh=msgspec.UNSET if inbound.udh is None else inbound.udh.hex(),
             source_port=_set(inbound.source_port),
             dest_port=_set(inbound.dest_port),
+            reply_to=None if answers is None else answers[0],
+            answer=msgspec.UNSET if answers is None else answers[1],
         )
     )
 

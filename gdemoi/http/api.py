@@ -84,6 +84,12 @@ class _Routes(Resource):
         return self._routes.render(request)
 
 
+# How long a request waits for an answer, and how often it looks meanwhile.
+DEFAULT_WAIT_S: Final = 60.0
+LONGEST_WAIT_S: Final = 300.0
+LOOK_AGAIN_S: Final = 1.0
+
+
 class Api:
     """The API over one gateway; an endpoint listens with its `factory`."""
 
@@ -149,12 +155,27 @@ class Api:
 
     @app.route("/v1/messages/<message_id>", methods=["GET"])
     async def story(self, request: IRequest, message_id: str) -> bytes:
-        """Tell a message's whole story."""
-        QueryParameters(request, ())
-        found = await self._gateway.story(_asked_for(message_id))
-        if found is None:
-            raise _unknown_message(message_id)
-        return answer(request, for_viewer(found) if is_viewer(request) else found)
+        """Tell a message's whole story, at once or when it was answered."""
+        query = QueryParameters(request, ("wait", "timeout"))
+        if query.text("wait") not in (None, "answer"):
+            raise Problem(422, "invalid", "wait is answer, or absent", "wait")
+        wait_s = query.seconds("timeout", LONGEST_WAIT_S) or DEFAULT_WAIT_S
+        waits = query.text("wait") is not None
+        until = self._stream.seconds() + wait_s
+        while True:
+            after = self._gateway.last_event()
+            found = await self._gateway.story(_asked_for(message_id))
+            if found is None:
+                raise _unknown_message(message_id)
+            left_s = until - self._stream.seconds()
+            if not waits or found["answers"] or left_s <= 0 or _never_came(found):
+                return answer(
+                    request, for_viewer(found) if is_viewer(request) else found
+                )
+            # one that reports nothing has no event: look from time to time
+            await self._stream.wait(after, min(left_s, LOOK_AGAIN_S))
+            if self._stream.closed:
+                until = 0.0
 
     @app.route("/v1/messages/<message_id>/explain", methods=["GET"])
     async def explain_stored(self, request: IRequest, message_id: str) -> bytes:
@@ -523,6 +544,12 @@ def _asked_for(message_id: str) -> str:
         # no message has such an id, and PostgreSQL cannot even be asked
         raise _unknown_message(message_id)
     return message_id
+
+
+def _never_came(story: dict[str, Any]) -> bool:
+    """Tell whether a message has ended without having come to anybody."""
+    ended = (MessageState.DELIVERED, MessageState.SUBMITTED)
+    return bool(story["final"] and story["state"] not in ended)
 
 
 def _unknown_message(message_id: str) -> Problem:

@@ -157,13 +157,22 @@ class EventStream:
     ) -> bytes:
         events = await self._gateway.events(after, limit)
         if not events and wait_s > 0:
-            await self._wait(after, wait_s)
+            await self.wait(after, wait_s)
             events = await self._gateway.events(after, limit)
         last = events[-1].seq if events else after
         bodies = b",".join([told(event) for event in events])
         return b'{"events":[%s],"after":%d}' % (bodies, last)
 
-    async def _wait(self, after: int, wait_s: float) -> bool:
+    @property
+    def closed(self) -> bool:
+        """Whether all waits have been ended."""
+        return self._closed
+
+    def seconds(self) -> float:
+        """Return the time by which waits are counted."""
+        return self._clock.seconds()
+
+    async def wait(self, after: int, wait_s: float) -> bool:
         """Wait for an event; False when none came in time."""
         wait = self._gateway.events_after(after).addTimeout(wait_s, self._clock)
         self._waits.add(wait)
@@ -203,7 +212,7 @@ class EventStream:
                 after = events[-1].seq
                 request.write(_lines(events, told))
                 await producer.open()
-            elif not await self._wait(after, STREAM_SILENCE_S):
+            elif not await self.wait(after, STREAM_SILENCE_S):
                 request.write(b":\n\n")
 
 

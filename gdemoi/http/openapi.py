@@ -219,6 +219,14 @@ def _message() -> Schema:
             "story",
             "A message and its whole story",
             {"200": _said("the story", ref("Story")), **unknown, **_UNAVAILABLE},
+            (
+                _query("wait", {"enum": ["answer"]}, "until its tracker answers"),
+                _query(
+                    "timeout",
+                    {"type": "number", "minimum": 0},
+                    "seconds to wait at most; default 60, cut to 300",
+                ),
+            ),
         ),
         delete=_operation(
             "cancel",

@@ -14,6 +14,7 @@ import msgspec
 from gdemoi.contract.envelope import Envelope
 from gdemoi.contract.event_json import (
     AlertEvent,
+    AnswerEvent,
     ChangeEvent,
     InboundEvent,
     StatusEvent,
@@ -65,6 +66,7 @@ def schemas() -> Schema:
     types = [
         _described(Envelope, optional=True, forbid_unknown_fields=True),
         _described(StatusEvent),
+        _described(AnswerEvent),
         InboundEvent,
         ChangeEvent,
         AlertEvent,
@@ -95,7 +97,7 @@ def _described(
 
 def _no_u0000(envelope: Schema) -> None:
     """Say what `envelope` checks beyond types: no SMS alphabet has a U+0000."""
-    for name in ("text", "from", "account"):
+    for name in ("text", "from", "account", "sequence"):
         word = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
         longest = {} if name == "text" else {"maxLength": 64}
         envelope["properties"][name] = maybe(word | longest)
@@ -104,7 +106,13 @@ def _no_u0000(envelope: Schema) -> None:
 
 
 def _events() -> Schema:
-    kinds = ("StatusEvent", "InboundEvent", "ChangeEvent", "AlertEvent")
+    kinds = (
+        "StatusEvent",
+        "InboundEvent",
+        "AnswerEvent",
+        "ChangeEvent",
+        "AlertEvent",
+    )
     return {
         "Event": {"oneOf": [ref(name) for name in kinds]},
         "Events": record(
@@ -192,6 +200,7 @@ def _messages() -> Schema:
             attempts=array(ref("Attempt")),
             provider_ids=array(WORD),
             receipts=array(ref("Said")),
+            answers=array(ref("AnswerEvent")),
             omitted=COUNT,
         ),
     }

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gdemoi.journal.answers import told_none
 from gdemoi.journal.inbound_sms import flush_incomplete
 from gdemoi.journal.message_state import apply_deadlines
 from gdemoi.journal.receipts import decode_receipt, remove_unmatched
@@ -97,7 +98,17 @@ def forget_arrivals(transaction: Transaction, now: float) -> bool:
 
 
 def forget_turns(transaction: Transaction, now: float) -> bool:
-    """Delete commands that nobody waits for any more, and old stops of sequences."""
-    transaction.database.run(transaction.statements.forget_turns, (now,))
-    transaction.database.run(transaction.statements.forget_sequences, (now,))
-    return False
+    """Delete commands that nobody waits for any more, and old stops of sequences.
+
+    Of those that others waited with for an answer it is told that none came.
+    """
+    database, statements = transaction.database, transaction.statements
+    rows = database.rows(statements.past_turns, (now, CHUNK))
+    for (n,) in rows:
+        entry = transaction.by_number(n)
+        if entry is not None:
+            told_none(transaction, entry, now)
+    if rows:
+        database.many(statements.delete_turn, rows)
+    database.run(statements.forget_sequences, (now,))
+    return len(rows) == CHUNK

@@ -16,6 +16,7 @@ import msgspec
 
 from gdemoi.contract.event_json import change_body, change_key, inbound_body
 from gdemoi.facts import InboundStep
+from gdemoi.journal.answers import answer_of
 from gdemoi.journal.transaction import Transaction
 from gdemoi.message import Inbound
 from gdemoi.text import charset as charsets
@@ -261,7 +262,8 @@ def report_inbound(transaction: Transaction, inbound: Inbound, inbound_id: str) 
             inbound, text=charsets.without_mark(inbound.text)
         )
     event_id = transaction.new_id()
-    body = inbound_body(inbound, inbound_id, event_id)
+    answers = answer_of(transaction, inbound, inbound_id, transaction.now)
+    body = inbound_body(inbound, inbound_id, event_id, answers)
     transaction.publish(f"inbound.{inbound.channel}", event_id, body)
     if transaction.keeps_steps:
         transaction.steps.append(InboundStep(inbound, inbound_id))

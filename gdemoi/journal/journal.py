@@ -35,6 +35,7 @@ from gdemoi.facts import (
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts, trackers, turns
+from gdemoi.journal.answers import AnswerRules
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
@@ -447,6 +448,10 @@ class Journal:
         self._trackers.read(rows)
 
     # --- turns -----------------------------------------------------------
+
+    def read_answers_by(self, rules: AnswerRules) -> None:
+        """Know answers to commands by these rules from now on."""
+        self._transaction.answer_rules = rules
 
     def holding(self) -> Deferred[list[Holding]]:
         """Read the commands that others wait for, in order."""

@@ -345,6 +345,22 @@ def _taken_elsewhere(
     return True, [_move_to(record, MessageState.ENROUTE, at)]
 
 
+def arrived(record: MessageRecord, at: float) -> list[StoredEvent]:
+    """Return the event of a message whose answer proves that it did arrive.
+
+    It was not known before whether it was taken: only of its last attempt, since an
+    earlier one would be another SMS than the one that may be out.
+    """
+    if record.final or record.open or not record.attempts:
+        return []
+    attempt = record.attempts[-1]
+    if attempt.outcome is not AttemptOutcome.UNSURE:
+        return []
+    record.taken = True
+    record.held_until = record.lane = None
+    return [_move_to(record, _DELIVERED, at, None, True, attempt)]
+
+
 def _known_before(
     record: MessageRecord, attempt: StoredAttempt, at: float
 ) -> list[StoredEvent]:

@@ -17,6 +17,7 @@ from gdemoi.contract.event_json import plain
 from gdemoi.contract.figures import StoredFigures
 from gdemoi.facts import InterruptedAttempt, OutboxEvent, QueuedBatch, QueuedMessage
 from gdemoi.journal import schema as s
+from gdemoi.journal.answers import event_of as answer_event
 from gdemoi.journal.database import Database
 from gdemoi.journal.receipts import decode_receipt
 from gdemoi.journal.stored_form import (
@@ -276,6 +277,7 @@ class Queries:
             "attempts": [_attempt_json(attempt) for attempt in record.attempts],
             "provider_ids": [i for a in record.attempts for i in a.provider_ids],
             "receipts": [_receipt_json(receipt) for receipt in record.receipts],
+            "answers": [plain(answer_event(message, one)) for one in record.answers],
             "omitted": record.omitted,
         }
 

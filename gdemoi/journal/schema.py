@@ -400,8 +400,19 @@ class Statements:
             ),
             ["_recipient"],
         )
-        self.forget_turns = text(delete(turns).where(t.until <= _b("now")), ["_now"])
         self.message_by_number = text(select(*_whole).where(_m.n == _b("n")), ["_n"])
+        self.past_turns = text(
+            select(t.n).where(t.until <= _b("now")).limit(_b("limit")).offset(_zero),
+            ["_now", "_limit"],
+        )
+        self.latest_to = text(
+            select(*_whole)
+            .where(_m.recipient == _b("recipient"))
+            .order_by(_m.n.desc())
+            .limit(_b("limit"))
+            .offset(_zero),
+            ["_recipient", "_limit"],
+        )
         stopped = upsert(sequences)
         self.put_sequence = text(
             stopped.on_conflict_do_update(

@@ -140,6 +140,30 @@ class StoredReceipt(msgspec.Struct, array_like=True, gc=False):
     by: str = ""
 
 
+class StoredAnswer(msgspec.Struct, array_like=True, gc=False):
+    """What a tracker said to a command; state ``none``: nothing, in time.
+
+    `inbound` is the id of the SMS, `until` when no further part of it is waited for.
+    """
+
+    seq: int
+    state: str
+    by: str
+    inbound: str
+    at: float
+    until: float
+    text: str
+    late: bool = False
+    pattern: str | None = None
+    profile: str | None = None
+    part: int = 1
+    ambiguous: bool = False
+    candidates: tuple[str, ...] = ()
+    repaired: bool = False
+    sent_at: float | None = None
+    event_id: str = ""
+
+
 class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     """The state of one message, and all that happened to it."""
 
@@ -170,6 +194,7 @@ class MessageRecord(msgspec.Struct, array_like=True, gc=False):
     progress: Progress | None = None
     # why it is held, where the last attempt does not say so
     held_why: Error | None = None
+    answers: list[StoredAnswer] = []
 
 
 # plain strings: what drivers take without asking, and `.value` is slow

@@ -30,6 +30,7 @@ from gdemoi.facts import (
     Final as Ended,
 )
 from gdemoi.journal import turns
+from gdemoi.journal.answers import AnswerRules
 from gdemoi.journal.database import Database
 from gdemoi.journal.leases import CHANNEL, NEWS, TOLD_AT_ONCE, News, encode_news
 from gdemoi.journal.message_cache import CACHED, CachedMessage, MessageCache
@@ -90,6 +91,7 @@ class Transaction:
         self._counted: dict[str, int] = {}
         self._committed_steps: list[Step] = []
         self.unmatched_count = 0
+        self.answer_rules = AnswerRules()
         self.now = 0.0
         self._clear()
 
@@ -422,6 +424,26 @@ class Transaction:
         if message.turn is not None and events and turns.failed(events):
             turns.stop_sequence(self, entry)
 
+    def tell(
+        self, entry: CachedMessage, routing_key: str, event_id: str, body: bytes
+    ) -> None:
+        """Put an event that is none of its states into the outbox of a message."""
+        message = entry.message
+        if message.report is Report.NONE:
+            return
+        row = OutboxRow(
+            self.bump("seq", 1),
+            event_id,
+            message.id,
+            message.reply_to,
+            message.correlation_id,
+            routing_key=routing_key,
+            body=body,
+            account=message.account,
+            traceparent=message.traceparent,
+        )
+        self._outbox.append(row)
+
     # --- the jobs --------------------------------------------------------
 
     def accept(self, batch: Sequence[Acceptance]) -> list[AcceptResult]:
@@ -467,6 +489,13 @@ class Transaction:
         if not held or not turns.is_held(self, message, float("inf")):
             return acceptance, False
         return msgspec.structs.replace(acceptance, attempting=False), True
+
+    def latest_to(self, number: str, limit: int) -> list[CachedMessage]:
+        """Return the newest messages to a phone number, the newest first."""
+        # a query must see what this batch has not written yet
+        self._flush_inserts()
+        rows = self.database.rows(self.statements.latest_to, (number, limit))
+        return [self.cache.adopt(row) for row in rows]
 
     def by_number(self, n: int) -> CachedMessage | None:
         """Return the message of a row number, None when it was deleted."""

@@ -63,15 +63,23 @@ def held_until(message: Outbound, record: MessageRecord) -> float | None:
     has pace `submitted`                  until it was submitted
     … `delivered`                         until it was delivered, or
                                           `DELIVERED_WITHIN_S` after its submit
-    … `answered`                          `answer_within_s` after its delivery, else
+    … `answered`                          until it was answered, at most
+                                          `answer_within_s` after its delivery, else
                                           its submit
     ====================================  ==========================================
 
+    One of which nobody knows whether it left is released by an answer, too.
+
     The gap comes on top, and of what the tracker got the time to settle.
     """
-    if RANK[record.state] < _SUBMITTED:
-        return HOLDS
     turn = message.turn
+    if RANK[record.state] < _SUBMITTED:
+        if not record.answers or record.held_until is None:
+            return HOLDS
+        # nobody knows what became of it, but that it was answered
+        gap_s = 0.0 if turn is None or turn.gap_s is None else turn.gap_s
+        at = record.answers[-1].until + gap_s
+        return at if at > record.at else None
     if turn is None or turn.pace is CommandPace.NONE:
         return None
     gap_s = turn.gap_s or 0.0
@@ -87,6 +95,8 @@ def held_until(message: Outbound, record: MessageRecord) -> float | None:
     elif turn.pace is CommandPace.ANSWERED:
         within_s = turn.answer_within_s or ANSWER_WITHIN_S
         at = (left if delivered == HOLDS else delivered) + within_s
+        if record.answers:
+            at = record.answers[-1].until
     at = min(at + turn.settle_s, _first(record, _FAILED)) + gap_s
     return at if at > record.at else None
 

@@ -65,6 +65,8 @@ class Turns:
         # other gateways send what is in these lines too
         self._shared = shared
         self._lines: dict[str, list[_TurnPlace]] = {}
+        # ids of all that stand in them
+        self._ids: set[str] = set()
         self._waiters: dict[str, Waiter] = {}
         # numbers that another gateway is busy with, and until when we leave them alone
         self._elsewhere: dict[str, float] = {}
@@ -86,8 +88,9 @@ class Turns:
     def load(self, rows: Iterable[Holding]) -> None:
         """Take over what the journal has, after a restart."""
         for row in rows:
-            line = self._lines.setdefault(row.to, [])
-            if not any(place.id == row.id for place in line):
+            if row.id not in self._ids:
+                self._ids.add(row.id)
+                line = self._lines.setdefault(row.to, [])
                 line.append(
                     _TurnPlace(row.id, row.since, row.until or 0.0, row.begun, True)
                 )
@@ -95,13 +98,14 @@ class Turns:
 
     def join(self, message: Outbound) -> bool:
         """Let a new command stand in line; False: it does already."""
+        if message.id in self._ids:
+            return False
+        self._ids.add(message.id)
         since = message.not_before or 0.0
         line = self._lines.get(message.to)
         if line is None:
             self._lines[message.to] = [_TurnPlace(message.id, since)]
             return True
-        if any(place.id == message.id for place in line):
-            return False
         line.append(_TurnPlace(message.id, since))
         return True
 
@@ -117,9 +121,13 @@ class Turns:
         self._wake(message.to)
 
     def free(self, message: Outbound) -> bool:
-        """Tell whether it is the turn of a command."""
+        """Tell whether it is the turn of a command.
+
+        One that stands in no line is over, or was taken over from another gateway: the
+        journal knows.
+        """
         line = self._lines.get(message.to)
-        if line is None or line[0].id == message.id:
+        if line is None or line[0].id == message.id or message.id not in self._ids:
             return not self._elsewhere or self._is_ours(message.to)
         now = self._clock.seconds()
         for place in line:
@@ -144,6 +152,7 @@ class Turns:
 
     def begin(self, message: Outbound) -> None:
         """A command is about to leave: it stands before those that have not begun."""
+        self._ids.add(message.id)
         line = self._lines.get(message.to)
         if line is None:
             # taken over from another gateway
@@ -241,6 +250,7 @@ class Turns:
                 self._at(number, until)
 
     def _drop(self, number: str, message_id: str) -> None:
+        self._ids.discard(message_id)
         line = self._lines.get(number)
         if line is None:
             return

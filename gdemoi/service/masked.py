@@ -16,6 +16,7 @@ from gdemoi.message import Inbound, Outbound
 from gdemoi.routing.trackers import Trackers
 
 _INBOUND = "inbound."
+_ANSWER = "answer."
 # SMPP 3.4, appendix B: a receipt ends with the first characters of the message
 _quoted_text = re.compile(r"(text:).*", re.IGNORECASE | re.DOTALL).sub
 
@@ -23,6 +24,8 @@ _quoted_text = re.compile(r"(text:).*", re.IGNORECASE | re.DOTALL).sub
 def masked_story(story: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
     """Return a story with the text of its message as people may see it."""
     message = story["message"]
+    told = [masked_reply(one, trackers) for one in story["answers"]]
+    story = {**story, "answers": told}
     if message.get("text") is None:
         return story
     text = masked_text(outbound_of(message), trackers)
@@ -62,8 +65,22 @@ def masked_text(message: Outbound | Inbound, trackers: Trackers) -> str | None:
     return text if profile is None else profile.masked(text)
 
 
+def masked_reply(told: dict[str, Any], trackers: Trackers) -> dict[str, Any]:
+    """Return what is told of an answer, without the password that it tells."""
+    name = (told["answer"] or {}).get("profile")
+    profile = None if name is None else trackers.library.get(name)
+    if profile is None or told["text"] is None:
+        return told
+    masked = profile.masked_answer(told["text"])
+    return told if masked == told["text"] else {**told, "text": masked, "masked": True}
+
+
 def masked_event(event: OutboxEvent, trackers: Trackers) -> bytes:
     """Return an event's JSON, of an answer without the password that it tells."""
+    if event.routing_key.startswith(_ANSWER):
+        told = msgspec.json.decode(event.body)
+        masked_told = masked_reply(told, trackers)
+        return event.body if masked_told is told else msgspec.json.encode(masked_told)
     if not event.routing_key.startswith(_INBOUND):
         return event.body
     inbound = msgspec.json.decode(event.body)

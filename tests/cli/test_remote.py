@@ -53,6 +53,7 @@ STORY: dict[str, Any] = {
         {"at": "2026-11-21T03:01:02.000Z", "provider_id": "p1", "state": "delivered",
          "counted": True, "verified": True, "raw": "id:p1 stat:DELIVRD"},
     ],
+    "answers": [],
     "omitted": 0,
 }  # fmt: skip
 
@@ -170,6 +171,30 @@ class SendTests(SynchronousTestCase):
         self.assertEqual(result.exit_code, 1)
         self.assertIn("a1 is still submitted", result.output)
         self.assertEqual(terminal.now, 2.0)
+
+    def test_wait_for_the_answer(self) -> None:
+        """It is shown; 0 unless it is an error, or there is none."""
+        ok = {
+            "type": "answer", "id": "a1", "state": "ok", "text": "OK!", "seq": 3,
+            "at": "2026-11-21T03:14:09.000Z",
+        }  # fmt: skip
+        error = {**ok, "state": "error", "text": "ER"}
+        for answers, status, words in (
+            ([ok], 0, "↩ answer ok  'OK!'"),
+            ([error], 1, "a1 was answered with an error"),
+            ([{**ok, "state": "none", "text": None}], 1, "and not answered"),
+        ):
+            gateway = FakeGateway(answers={"a1": answers})
+            terminal = Terminal(Client(gateway))
+            result = terminal.type(*SEND, "--text", "x", "--wait-answer", "1m")
+            self.assertEqual((result.exit_code, answers), (status, answers))
+            self.assertIn(words, result.output)
+        result = telling("expired").type(*SEND, "--text", "x", "--wait-answer", "1m")
+        self.assertIn("a1 is expired, and not answered", result.output)
+        both = ("--wait", "1s", "--wait-answer", "1s")
+        self.assertEqual(
+            telling("expired").type(*SEND, "--text", "x", *both).exit_code, 2
+        )
 
 
 class ReadingTests(SynchronousTestCase):

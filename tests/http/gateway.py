@@ -92,6 +92,8 @@ class FakeGateway:
     waiting: list[tuple[int, Deferred[None]]] = field(factory=list)
     searched: list[Search] = field(factory=list)
     paused: set[str] = field(factory=set)
+    # what was answered to messages, by their ids
+    answers: dict[str, list[dict[str, Any]]] = field(factory=dict)
     commit: Deferred[None] | None = None
     is_full: bool = False
     broken: Exception | None = None
@@ -150,7 +152,14 @@ class FakeGateway:
             raise self.broken
         if message_id not in self.taken:
             return None
-        return {"id": message_id, "state": "accepted", "events": []}
+        told = self.answers.get(message_id, [])
+        return {
+            "id": message_id,
+            "state": "accepted",
+            "final": False,
+            "events": [],
+            "answers": told,
+        }
 
     async def search(self, wanted: Search) -> MessagePage:
         self.searched.append(wanted)

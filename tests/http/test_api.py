@@ -159,6 +159,29 @@ class MessagesTests(SynchronousTestCase):
         answer = client.ask("GET", "/v1/messages/nobody")
         self.assertEqual((answer.status, answer.code), (404, "gateway:not_found"))
 
+    def test_a_story_that_waits_for_an_answer(self) -> None:
+        """It is told with the answer, or without one when the time is over."""
+        client = Client()
+        client.post(sms())
+        path = "/v1/messages/a1?wait=answer&timeout=30"
+        connection = client.open("GET", path)
+        client.clock.advance(10)
+        client.gateway.tell("{}")
+        self.assertEqual(connection.heard(), b"")
+        client.gateway.answers["a1"] = [{"state": "ok"}]
+        client.gateway.tell("{}")
+        self.assertEqual(parsed(connection.heard()).json["answers"], [{"state": "ok"}])
+        self.assertEqual(client.ask("GET", path).json["answers"], [{"state": "ok"}])
+        del client.gateway.answers["a1"]
+        connection = client.open("GET", path)
+        client.clock.pump([1.0] * 29)
+        self.assertEqual(connection.heard(), b"")
+        client.clock.advance(1.0)
+        self.assertEqual(parsed(connection.heard()).json["answers"], [])
+        for wrong in ("wait=end", "wait=answer&timeout=soon", "now=1"):
+            answer = client.ask("GET", f"/v1/messages/a1?{wrong}")
+            self.assertEqual((wrong, answer.status), (wrong, 422))
+
     def test_an_id_that_no_message_can_have(self) -> None:
         """The journal is not asked about U+0000, which PostgreSQL cannot hold."""
         client = Client(FakeGateway(broken=KeyError("asked")))

@@ -394,6 +394,20 @@ class SequenceTests(TurnsCase):
         self.receipt("a", "c2", MessageState.UNDELIVERED)
         self.cancelled_with("c3")
 
+    def test_one_that_is_over_when_it_comes(self) -> None:
+        """It leaves its lane's memory, also when others have come before it there."""
+        self.accept(self.on("a", "c1", turn=self.STEPS))
+        self.hands["a"].answer(BAD)
+        self.hands["b"].window = 0
+        self.accept(self.on("b", "c2", turn=self.STEPS))
+        self.assertEqual(self.states("c2"), ["cancelled"])
+        self.accept(self.on("a", "c3"))
+        self.hands["b"].window = 1
+        self.dispatcher.able(self.hands["b"])
+        self.hands["a"].answer()
+        self.assertEqual(self.left, ["c1", "c3"])
+        self.assertTrue(self.dispatcher.lanes["b"].settled)
+
     def test_on_failure_go(self) -> None:
         """Who asks for it gets the rest sent all the same."""
         go = Turn(sequence="install", on_failure=OnFailure.GO)
