@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench soak mutants docs news clean
+.PHONY: demo test check bench soak chaos mutants docs news clean
 
 # The stamps are remade when the requirements change.
 $(VENV)/.demo: setup.cfg pyproject.toml
@@ -53,6 +53,12 @@ bench: $(VENV)/.test
 soak: $(VENV)/.test
 	@$(BIN)/python -m bench.soak $(if $(ONLY),--only $(ONLY)) $(if $(COUNT),--count $(COUNT)) \
 	    $(if $(RATE),--rate $(RATE)) $(if $(HOURS),--hours $(HOURS))
+
+# FAULTS=200 MESSAGES=100000 MINUTES=10 SEED=number KEEP=folder, or SHORT=1
+chaos: $(VENV)/.test
+	@$(BIN)/python -m chaos $(if $(SHORT),--short) $(if $(FAULTS),--faults $(FAULTS)) \
+	    $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	    $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP))
 
 # a sample of each package; ARGS="text", ARGS="goip.lines": all mutants of it
 mutants: $(VENV)/.mutants

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -284,7 +284,11 @@ def ini(
 
 
 def twistd(
-    plugin: str, config: Path, log: Path, tree: str = str(ROOT)
+    plugin: str,
+    config: Path,
+    log: Path,
+    tree: str = str(ROOT),
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a twistd plugin of a tree, in the foreground of a process of its own."""
     with log.open("ab") as output:
@@ -296,7 +300,7 @@ def twistd(
             stdout=output,
             stderr=output,
             cwd=config.parent,
-            env={**os.environ, "PYTHONPATH": tree},
+            env={**os.environ, "PYTHONPATH": tree, **(environment or {})},
         )
 
 

@@ -4,6 +4,10 @@ It takes the options of ``smsc_sink`` that the benchmarks use and writes the sam
 one line for each submit_sm, ``ns seq source dest dcs esm_class hex-text connection
 outcome`` (ns of the monotonic clock).  At its end it prints ``FINAL`` and a JSON.  It
 reads no more of a PDU than it needs, so that it costs the machine little.
+
+With ``--write-through`` what it answered is in the log's file: it may be killed then.
+SIGUSR1 lets every connection hang up at its next submit_sm, which is taken and not
+answered.
 """
 
 from __future__ import annotations
@@ -72,6 +76,7 @@ class Sink:
         self.numbers = time.time_ns() // 1000
         self.submits = self.dropped = 0
         self.first_ns = self.last_ns = 0
+        self.links: list[Link] = []
         self.receivers: list[Link] = []
         self.waiting: deque[bytes] = deque()
         self.log = StringIO()
@@ -86,6 +91,11 @@ class Sink:
         for link in self.receivers:
             while self.waiting and link.unanswered < WINDOW:
                 link.deliver(self.waiting.popleft())
+
+    def hang_up(self) -> None:
+        """Let every connection end at its next submit_sm."""
+        for link in self.links:
+            link.hangs_up = True
 
     def flush(self) -> None:
         """Write the log to its file."""
@@ -112,13 +122,16 @@ class Link(asyncio.Protocol):
         self.rest = b""
         self.out: list[bytes] = []
         self.unanswered = self.taken = self.sequence = 0
+        self.hangs_up = False
 
     def connection_made(self, transport: Any) -> None:
         """Keep the transport."""
         self.transport = transport
+        self.sink.links.append(self)
 
     def connection_lost(self, reason: Exception | None) -> None:
         """Send it no more receipts."""
+        self.sink.links.remove(self)
         if self in self.sink.receivers:
             self.sink.receivers.remove(self)
 
@@ -137,6 +150,8 @@ class Link(asyncio.Protocol):
 
     def write(self) -> None:
         """Write what has been collected."""
+        if self.sink.options.write_through:
+            self.sink.flush()
         if self.out and not self.transport.is_closing():
             self.transport.write(b"".join(self.out))
         self.out.clear()
@@ -162,7 +177,7 @@ class Link(asyncio.Protocol):
         sink.first_ns, sink.last_ns = sink.first_ns or now_ns, now_ns
         sink.submits += 1
         self.taken += 1
-        drops = options.drop_after and self.taken >= options.drop_after
+        drops = self.hangs_up or 0 < options.drop_after <= self.taken
         if options.log:
             outcome = "dropped" if drops else "ok"
             line = f"{submit} {id(self)} {outcome}\n"
@@ -210,6 +225,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--resp-delay-ms", type=float, default=0.0)
     parser.add_argument("--drop-after", type=int, default=0)
     parser.add_argument("--log")
+    parser.add_argument("--write-through", action="store_true")
     # it always answers at once; taken so that both sinks have one command line
     parser.add_argument("--quickack", action="store_true")
     return parser.parse_args(words)
@@ -222,6 +238,7 @@ async def serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     sink = Sink(options)
+    loop.add_signal_handler(signal.SIGUSR1, sink.hang_up)
     await loop.create_server(lambda: Link(sink), "127.0.0.1", options.port)
 
     def tick() -> None:

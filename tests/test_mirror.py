@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "gdemoi"
-# whole gateways, programs that nobody here wrote, and the benchmarks
-OWN = {"flows", "peers", "bench"}
+# whole gateways, programs that nobody here wrote, benchmarks and faults
+OWN = {"flows", "peers", "bench", "chaos"}
 
 
 def packages(top: Path) -> set[str]:

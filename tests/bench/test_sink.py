@@ -112,6 +112,36 @@ class SmscTests(SynchronousTestCase):
         self.assertTrue(wire.aborted)
         self.assertEqual(json.loads(link.sink.final()[6:])["dropped"], 1)
 
+    def test_a_signal_lets_it_hang_up(self) -> None:
+        """At the next submit, which is taken, written down and not answered."""
+        path = self.mktemp()
+        link, wire = self.link("--log", path, "--write-through")
+        self.feed(link, pdus.encode(SUBMIT))
+        self.assertEqual(len(wire.read()), 1)
+        link.sink.hang_up()
+        self.feed(link, pdus.encode(SUBMIT))
+        self.assertEqual((wire.read(), wire.aborted), ([], True))
+        with open(path) as log:
+            self.assertEqual([line.split()[-1] for line in log], ["ok", "dropped"])
+        link.connection_lost(None)
+        self.assertEqual((link.sink.links, link.sink.receivers), ([], []))
+
+    def test_what_is_answered_is_written_down(self) -> None:
+        """With --write-through, in the file before the answer is on the wire."""
+        path = self.mktemp()
+        link, wire = self.link("--log", path, "--write-through")
+        seen: list[int] = []
+        write = wire.write
+
+        def written(data: bytes) -> None:
+            with open(path) as log:
+                seen.append(len(log.readlines()))
+            write(data)
+
+        wire.write = written  # type: ignore[method-assign, assignment]
+        self.feed(link, pdus.encode(SUBMIT) * 3)
+        self.assertEqual(seen, [3])
+
     def test_the_log_is_read_by_the_rig(self) -> None:
         """Each text's first word, and when it came first."""
         path = self.mktemp()
