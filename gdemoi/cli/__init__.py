@@ -2,9 +2,10 @@
 
 What scripts may rely on: docs/contract.rst, "Commands and exit statuses".
 
-Modules: `configured` (check, keys, explain: work on a file), `probing` (tries a
-far side), `messages` and `operating` (talk to a running gateway), `asking` (their
-HTTP), `show…` (what it looks like).  Nothing here ends in a traceback.
+Modules: `configured` (check, keys, explain: work on a file), `importing` (another
+program's file), `probing` (tries a far side), `messages` and `operating` (talk to a
+running gateway), `asking` (their HTTP), `show…` (what it looks like).  Nothing here
+ends in a traceback.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import click
 from gdemoi.cli.asking import Choices, CliEnvironment, shared_options
 from gdemoi.cli.callbacks import callbacks
 from gdemoi.cli.configured import check, explain, keys
+from gdemoi.cli.importing import import_
 from gdemoi.cli.journal import backup, journal, restore
 from gdemoi.cli.messages import cancel, events, list_, send, story
 from gdemoi.cli.operating import (
@@ -72,6 +74,7 @@ for command in (
     check,
     keys,
     explain,
+    import_,
     send,
     story,
     list_,
