@@ -28,7 +28,12 @@ from gdemoi.cli.show_configured import explanation as show_explanation
 from gdemoi.cli.show_configured import keys as show_keys
 from gdemoi.cli.terminal import json_text, printable_lines, terminal
 from gdemoi.contract.envelope import Defaults, parse_many
-from gdemoi.doors.settings import KannelSettings, WebhookSettings
+from gdemoi.doors.settings import (
+    AliasSettings,
+    JasminSettings,
+    KannelSettings,
+    WebhookSettings,
+)
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, reference
@@ -61,6 +66,8 @@ _OWN: Final[dict[str, type]] = {
     "smpp-client": SmppClientSettings,
     "webhook": WebhookSettings,
     "kannel": KannelSettings,
+    "jasmin": JasminSettings,
+    "door-alias": AliasSettings,
     "alert": AlertSettings,
     "trackers": TrackersSettings,
     "tracker": TrackerSettings,

@@ -98,7 +98,7 @@ class CallbackMaker(Protocol):
         Raises `OurFault` or `ValueError` when it can never be made.
         """
 
-    def is_taken(self, answer: HttpAnswer) -> bool:
+    def is_taken(self, event: OutboxEvent, answer: HttpAnswer) -> bool:
         """Tell whether an answer says that the far side has it."""
 
 
@@ -363,7 +363,7 @@ class Callbacks:
         except Unavailable as fault:
             self._failed(pending, str(fault), None)
             return
-        if self._maker.is_taken(answer):
+        if self._maker.is_taken(pending.event, answer):
             self._taken(pending)
         elif answer.status == GONE:
             self._gone(pending)

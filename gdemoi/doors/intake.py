@@ -16,7 +16,7 @@ from attrs import field, frozen
 from twisted.logger import Logger
 
 from gdemoi.accounts.account import Account, Limit
-from gdemoi.contract.envelope import POLICIES
+from gdemoi.contract.envelope import POLICIES, fingerprint
 from gdemoi.contract.gateway import Gateway
 from gdemoi.contract.numbers import normalise
 from gdemoi.errors import InvalidMessage, Unavailable
@@ -25,15 +25,19 @@ from gdemoi.message import (
     Charset,
     Error,
     HttpOrigin,
+    MessageClass,
     OnUnencodable,
     Outbound,
     RawUserData,
     Report,
     SmppOptions,
 )
+from gdemoi.text import charset as charsets
 
 # Characters of the text in a receipt (SMPP 3.4 appendix B).
 RECEIPT_TEXT: Final = 20
+# Octets of one SMS (3GPP TS 23.040 §9.2.3.24).
+LONGEST_SMS: Final = 140
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -203,10 +207,15 @@ class DoorIntake:
         )
 
     async def take(
-        self, messages: Sequence[Outbound], *, keep_rejected: bool = False
+        self,
+        messages: Sequence[Outbound],
+        *,
+        keep_rejected: bool = False,
+        keyed: bool = False,
     ) -> list[Fate]:
         """Write messages down; one fate each, after the commit.
 
+        `keyed`: their ids are the client's choice, so that the same again is a repeat.
         Raises `OverLimit`, or `Unavailable`; then none was taken.
         """
         fates: list[Fate | None] = [None] * len(messages)
@@ -230,14 +239,17 @@ class DoorIntake:
         self._in_flight |= flying
         stored = 0
         try:
-            batch = [(messages[i], messages[i].id.encode()) for i in fresh]
+            batch = [
+                (one, fingerprint(one) if keyed else one.id.encode())
+                for one in (messages[index] for index in fresh)
+            ]
             if batch:
                 verdicts = await self._gateway.accept(
                     batch, keep_rejected=keep_rejected
                 )
                 for index, verdict in zip(fresh, verdicts, strict=True):
                     fates[index] = fate = _fate(messages[index].id, verdict)
-                    stored += isinstance(fate, Taken)
+                    stored += isinstance(fate, Taken) and not fate.is_repeat
                     self._remember(messages[index], marks[index], fate)
         finally:
             self._in_flight -= flying
@@ -267,6 +279,27 @@ class DoorIntake:
         }
 
 
+def is_unfit(text: str) -> bool:
+    """Tell whether a text has what no SMS can: U+0000, half a surrogate pair."""
+    return "\0" in text or any("\ud800" <= one <= "\udfff" for one in text)
+
+
+def in_gsm(text: str, fallback: str, class_: MessageClass) -> tuple[str, bool]:
+    """Return a text that is meant to be GSM 03.38, and whether it needs UCS-2.
+
+    `fallback`: ``question`` writes ? for what GSM has not; ``class``: a notification
+    goes as UCS-2.  Raises `DraftRefused` for any other.
+    """
+    if charsets.fits(text, Charset.GSM8):
+        return text, False
+    if fallback == "question":
+        kept = [one if charsets.fits(one, Charset.GSM8) else "?" for one in text]
+        return "".join(kept), False
+    if class_ is not MessageClass.NOTIFICATION:
+        raise DraftRefused("gateway:unencodable", "has letters that GSM has not")
+    return text, True
+
+
 def beginning(text: str | None) -> str:
     """Return what a receipt shows of a text: printable ASCII, whatever the alphabet."""
     shown = (text or "")[:RECEIPT_TEXT]
@@ -274,17 +307,21 @@ def beginning(text: str | None) -> str:
 
 
 def _fate(message_id: str, verdict: object) -> Fate:
-    if isinstance(verdict, Stored | Duplicate):
+    if isinstance(verdict, Stored):
         return Taken(message_id)
+    if isinstance(verdict, Duplicate):
+        return Taken(message_id, is_repeat=True)
     if isinstance(verdict, Rejected):
         return verdict.error
-    # a fresh id that was used before: there is no such thing
-    return Error("gateway:id_reused", "the id is in use", retryable=True)
+    return Error("gateway:id_reused", "this id was used for another content")
 
 
 def _report(wanted: Report, draft: Draft) -> Report:
     """Return which events are written; callbacks are made of them."""
-    return Report.ALL if draft.url and draft.asked else wanted
+    wants = (draft.url and draft.asked) or any(
+        one.endswith("_url") for one in draft.fields
+    )
+    return Report.ALL if wants else wanted
 
 
 def _mark(message: Outbound) -> bytes:

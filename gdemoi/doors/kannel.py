@@ -18,12 +18,18 @@ from defusedxml import ElementTree
 from twisted.web.iweb import IRequest
 
 from gdemoi.doors.client import complaint_of_url
-from gdemoi.doors.intake import DoorIntake, Draft, DraftRefused
+from gdemoi.doors.intake import (
+    LONGEST_SMS,
+    DoorIntake,
+    Draft,
+    DraftRefused,
+    in_gsm,
+    is_unfit,
+)
 from gdemoi.doors.requests import FORM, content_type, pairs, query_of, text_in
 from gdemoi.doors.settings import KannelSettings
 from gdemoi.message import (
     Charset,
-    MessageClass,
     OnUnencodable,
     RawUserData,
     SmppOptions,
@@ -325,16 +331,15 @@ class SendsmsReader:
             text = octets.decode(codecs.lookup(named or "utf-8").name)
         except (LookupError, ValueError):
             raise Misformed("Charset or body misformed, rejected") from None
-        if "\0" in text or any("\ud800" <= one <= "\udfff" for one in text):
+        if is_unfit(text):
             raise Misformed("Charset or body misformed, rejected")
-        if coding == 2 or charsets.fits(text, Charset.GSM8):
-            return text, coding == 2
-        if self._settings.text_fallback == "question":
-            kept = [o if charsets.fits(o, Charset.GSM8) else "?" for o in text]
-            return "".join(kept), False
-        if self._intake.account.settings.class_ is not MessageClass.NOTIFICATION:
-            raise Misformed("Charset or body misformed, rejected")
-        return text, True
+        if coding == 2:
+            return text, True
+        try:
+            fallback = self._settings.text_fallback
+            return in_gsm(text, fallback, self._intake.account.settings.class_)
+        except DraftRefused:
+            raise Misformed("Charset or body misformed, rejected") from None
 
     def _cut(self, text: str, wide: bool) -> str:
         """Return as much of a text as Kannel would send, where that is wanted."""
@@ -389,6 +394,7 @@ def _raw(octets: bytes, udh: bytes, dcs: int, reply_path: int) -> Draft:
         octets=udh + octets,
         data_coding=dcs,
         esm_class=(_UDHI if udh else 0) | reply_path,
+        payload=not udh and len(octets) > LONGEST_SMS,
     )
     return Draft(to="", raw=raw, on_unencodable=OnUnencodable.REJECT)
 

@@ -1,4 +1,7 @@
-"""Kannel's callbacks: dlr-url of a message, get-url or post-url of inbound SMS."""
+"""Kannel's callbacks: dlr-url of a message, get-url or post-url of inbound SMS.
+
+Door aliases have the same.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from gdemoi.contract.event_json import moment_of
 from gdemoi.doors.callbacks import CallbackPolicy
 from gdemoi.doors.client import complaint_of_url, target_of, without_userinfo
 from gdemoi.doors.escapes import EscapeValues, expanded, meta_of
-from gdemoi.doors.settings import KannelSettings
+from gdemoi.doors.settings import AliasSettings, KannelSettings
 from gdemoi.errors import OurFault
 from gdemoi.facts import OutboxEvent
 from gdemoi.message import Charset, HttpOrigin, MessageState
@@ -49,27 +52,30 @@ _TOLD: Final = frozenset(
 )
 
 
-class _Status(Told, frozen=True):
+class StatusTold(Told, frozen=True):
     """What a status event says that a callback needs."""
 
     channel: str | None = None
     provider_ids: tuple[str, ...] = ()
+    attempt: int = 0
 
 
-_read_status: Final = msgspec.json.Decoder(_Status).decode
+read_status: Final = msgspec.json.Decoder(StatusTold).decode
 
 
 class KannelCalls:
     """Makes the requests of one section (`gdemoi.doors.callbacks.CallbackMaker`)."""
 
-    def __init__(self, name: str, settings: KannelSettings, account: Account) -> None:
+    def __init__(
+        self, label: str, settings: KannelSettings | AliasSettings, account: Account
+    ) -> None:
         self.policy = CallbackPolicy(
             refusal_s=REFUSAL_S,
             event_ttl_s=settings.event_ttl_s,
             in_flight=settings.in_flight,
         )
-        self._name = name
-        self._label = f"kannel:{name}"
+        self._name = label.partition(":")[2]
+        self._label = label
         self._settings = settings
         self._account = account
         self._inbound_url = settings.get_url or settings.post_url
@@ -98,7 +104,7 @@ class KannelCalls:
         values = self._receipt(event, origin)
         return None if values is None else self._get(origin.url, values)
 
-    def is_taken(self, answer: HttpAnswer) -> bool:
+    def is_taken(self, event: OutboxEvent, answer: HttpAnswer) -> bool:
         """Tell whether the far side has it: any 2xx."""
         return 200 <= answer.status < 300
 
@@ -120,7 +126,7 @@ class KannelCalls:
     # -- receipts
 
     def _receipt(self, event: OutboxEvent, origin: HttpOrigin) -> EscapeValues | None:
-        told = _read_status(event.body)
+        told = read_status(event.body)
         status = self._status(told)
         if not origin.asked & _bit(status):
             return None
@@ -145,7 +151,7 @@ class KannelCalls:
             meta=meta_of(fields.get("meta-data", "")),
         )
 
-    def _status(self, told: _Status) -> int:
+    def _status(self, told: StatusTold) -> int:
         state, extended = told.state, self._settings.dlr_extended
         if state is MessageState.DELIVERED:
             return DELIVERED
@@ -161,7 +167,7 @@ class KannelCalls:
         return NOBODY_KNOWS if extended and unknown else FAILED
 
     def _reply(
-        self, event: OutboxEvent, origin: HttpOrigin, told: _Status, status: int
+        self, event: OutboxEvent, origin: HttpOrigin, told: StatusTold, status: int
     ) -> str:
         """Return what %A tells: ACK, NACK, or the text of a receipt."""
         if status == SUBMITTED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import maybeDeferred
@@ -13,12 +13,15 @@ from twisted.logger import Logger
 
 from gdemoi.accounts.account import Account
 from gdemoi.contract.gateway import Gateway
+from gdemoi.doors.alias_door import AliasClient, AliasDoor
 from gdemoi.doors.callbacks import Callbacks, OutboxFeed
 from gdemoi.doors.client import callback_client, shown
 from gdemoi.doors.intake import DoorIntake
+from gdemoi.doors.jasmin_calls import JasminCalls
+from gdemoi.doors.jasmin_door import JasminClient, JasminDoor
 from gdemoi.doors.kannel_calls import KannelCalls
 from gdemoi.doors.kannel_door import KannelClient, KannelDoor
-from gdemoi.doors.settings import DoorSections, WebhookSettings
+from gdemoi.doors.settings import DoorSections, HttpDoorSettings, WebhookSettings
 from gdemoi.doors.site import DoorSite
 from gdemoi.doors.webhook import ROTATION_S, WebhookCalls
 from gdemoi.errors import CannotListen
@@ -88,15 +91,52 @@ class HttpDoors:
                 kannel.setdefault(place, []).append(client)
             self._add(
                 f"kannel:{name}",
-                KannelCalls(name, settings, account),
+                KannelCalls(f"kannel:{name}", settings, account),
                 account.settings.callback_allow,
                 settings.timeout_s,
             )
+        self._make_jasmin(sections)
+        self._make_aliases(sections)
         doors: dict[tuple[str, ...], KannelDoor] = {}
         for (listen, path), clients in kannel.items():
             names = (listen, *(one.name for one in clients))
             door = doors.setdefault(names, KannelDoor(clients, self._gateway))
             self._site(listen).handlers[path.encode()] = door.handle
+
+    def _make_aliases(self, sections: DoorSections) -> None:
+        clients: dict[tuple[str, str], list[AliasClient]] = {}
+        for name, settings in sections.aliases.items():
+            account = self._accounts[settings.account or name]
+            label = f"door-alias:{name}"
+            client = AliasClient(name, settings, self._intake(label, account))
+            for path in settings.paths:
+                clients.setdefault((settings.listen, path), []).append(client)
+            self._add(
+                label,
+                KannelCalls(label, settings, account),
+                account.settings.callback_allow,
+                settings.timeout_s,
+            )
+        for (listen, path), some in clients.items():
+            door = AliasDoor(some, self._gateway)
+            self._site(listen).handlers[path.encode()] = door.handle
+
+    def _make_jasmin(self, sections: DoorSections) -> None:
+        clients: dict[str, list[JasminClient]] = {}
+        for name, settings in sections.jasmin.items():
+            account = self._accounts[settings.account or name]
+            intake = self._intake(f"jasmin:{name}", account)
+            client = JasminClient(name, settings, intake)
+            clients.setdefault(settings.listen, []).append(client)
+            self._add(
+                f"jasmin:{name}",
+                JasminCalls(name, settings, account),
+                account.settings.callback_allow,
+                settings.timeout_s,
+            )
+        for listen, some in clients.items():
+            door = JasminDoor(some, self._gateway)
+            self._site(listen).handlers.update(door.handlers())
 
     def _site(self, listen: str) -> DoorSite:
         return self.sites.setdefault(listen, DoorSite(listen, self._clock))
@@ -146,10 +186,19 @@ class HttpDoors:
 
     def _label_at(self, listen: str) -> str:
         """Return the first section that listens at a place."""
-        for name, settings in self.sections.kannel.items():
+        for label, settings in self._doors():
             if settings.listen == listen:
-                return f"kannel:{name}"
+                return label
         return ""
+
+    def _doors(self) -> Iterator[tuple[str, HttpDoorSettings]]:
+        """Return the sections of doors, with their labels."""
+        for name, settings in self.sections.kannel.items():
+            yield f"kannel:{name}", settings
+        for name, jasmin in self.sections.jasmin.items():
+            yield f"jasmin:{name}", jasmin
+        for name, alias in self.sections.aliases.items():
+            yield f"door-alias:{name}", alias
 
     async def stop_taking(self) -> None:
         """Take no more requests; finish the commits under way."""
@@ -198,19 +247,22 @@ class HttpDoors:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the doors as an operator wants to see them."""
-        return [*self._describe_webhooks(), *self._describe_kannel()]
+        return [*self._describe_webhooks(), *self._describe_doors()]
 
-    def _describe_kannel(self) -> list[dict[str, Any]]:
-        return [
-            {
+    def _describe_doors(self) -> list[dict[str, Any]]:
+        found = []
+        for label, settings in self._doors():
+            kind, _, name = label.partition(":")
+            door = {
                 "name": name,
-                "kind": "kannel",
+                "kind": kind,
                 "listen": self.sites[settings.listen].where,
-                **self.intakes[f"kannel:{name}"].describe(),
-                **self.callbacks[f"kannel:{name}"].describe(),
+                **self.intakes[label].describe(),
             }
-            for name, settings in self.sections.kannel.items()
-        ]
+            if label in self.callbacks:
+                door |= self.callbacks[label].describe()
+            found.append(door)
+        return found
 
     def _describe_webhooks(self) -> list[dict[str, Any]]:
         return [

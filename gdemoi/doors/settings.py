@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -292,16 +293,155 @@ class KannelSettings(HttpDoorSettings):
 
 
 @frozen(kw_only=True)
+class JasminSettings(HttpDoorSettings):
+    """A client that speaks Jasmin's HTTP API and REST API."""
+
+    listen: str = key(
+        endpoint,
+        default="tcp:1401:interface=127.0.0.1",
+        doc="where both APIs listen; sections that write the same share the port",
+    )
+    max_messages: int = key(
+        integer(1, 255),
+        default=5,
+        doc="SMS that one message may become; longer ones are refused, never cut",
+    )
+    default_sender: str | None = key(
+        text, default=None, doc="sender of messages that name none"
+    )
+    inbound_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="where inbound SMS of the account are told",
+        example="http://vts.example.org/mo",
+        hidden=True,
+    )
+    inbound_method: str = key(
+        choice("GET", "POST"), default="GET", doc="how inbound SMS are told"
+    )
+    text_fallback: str = key(
+        choice("class", "question"),
+        default="class",
+        doc="letters that GSM has not, in a message of coding 0: as its class says,"
+        " or ? as Jasmin does",
+    )
+    utf8_ucs2: bool = key(
+        boolean,
+        default=False,
+        doc="content of coding 8 is UTF-8, to be converted; else octets as they are",
+    )
+    dlr_err: str = key(
+        choice("fixed", "provider"),
+        default="fixed",
+        doc="err of a callback: 000 delivered and 001 not, or the carrier's digits",
+    )
+    rest_quotes: bool = key(
+        boolean,
+        default=False,
+        doc="close the quote that Jasmin's REST API leaves open in its answers",
+    )
+
+
+# what a request may say, by our names
+ALIAS_FIELDS: Final = ("to", "text", "from", "username", "password", "id", "priority")
+
+
+@frozen(kw_only=True)
+class AliasSettings(HttpDoorSettings):
+    """A program that sends SMS by some GET, form or flat JSON of its own."""
+
+    listen: str = key(
+        endpoint,
+        default="tcp:8991:interface=127.0.0.1",
+        doc="where the door listens; sections that write the same share the port",
+    )
+    paths: tuple[str, ...] = key(words, default=("/sms",), doc="where it asks")
+    fields: dict[str, str] = key(
+        text,
+        name="field.*",
+        default={},
+        doc="the program's name of to, text, from, username, password, id, priority:"
+        " field.to = clientaddress",
+    )
+    charset: str = key(text, default="utf-8", doc="of the text, as Python calls it")
+    default_sender: str | None = key(
+        text, default=None, doc="sender of messages that name none"
+    )
+    success_status: int = key(
+        integer(200, 299), default=200, doc="HTTP status of a message that is taken"
+    )
+    success: str = key(
+        text, default="OK", doc="the answer then; {id} is the message's id"
+    )
+    failure: str = key(
+        text, default="ERROR {text}", doc="the answer else; {text} says why"
+    )
+    dlr_mask: int = key(
+        integer(0, 31),
+        default=3,
+        doc="what dlr_url is told: 1 delivered, 2 not, 4 on its way, 8 submitted, 16"
+        " refused by the carrier",
+    )
+    dlr_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="GET this for what became of a message, with Kannel's escapes",
+        example="http://gps.example.org/dlr?id=%I&state=%d",
+        hidden=True,
+    )
+    get_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="GET this for each inbound SMS of the account, with Kannel's escapes",
+        example="http://gps.example.org/mo?from=%p&text=%a",
+        hidden=True,
+    )
+    post_url: str | None = key(
+        callback_address,
+        default=None,
+        doc="POST each inbound SMS of the account there, as Kannel does",
+        example="http://gps.example.org/mo",
+        hidden=True,
+    )
+    send_sender: bool = key(
+        boolean, default=True, doc="post_url: tell the sender as X-Kannel-From"
+    )
+    dlr_extended: bool = key(
+        boolean, default=False, doc="tell expired as 34 and nobody-knows as 66"
+    )
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Tell what contradicts itself, as (key, why)."""
+        yield from super().complaints()
+        if self.get_url is not None and self.post_url is not None:
+            yield "post_url", "there is a get_url already"
+        for name in self.fields:
+            if name not in ALIAS_FIELDS:
+                yield f"field.{name}", f"is none of {' '.join(ALIAS_FIELDS)}"
+        for path in self.paths:
+            if not path.startswith("/") or "?" in path:
+                yield "paths", f"{path!r} is not a path like /sms"
+        try:
+            codecs.lookup(self.charset)
+        except LookupError:
+            yield "charset", f"{self.charset!r} is not known"
+
+
+@frozen(kw_only=True)
 class DoorSections:
     """The sections that make doors."""
 
     webhooks: Mapping[str, WebhookSettings] = field(factory=dict)
     kannel: Mapping[str, KannelSettings] = field(factory=dict)
+    jasmin: Mapping[str, JasminSettings] = field(factory=dict)
+    aliases: Mapping[str, AliasSettings] = field(factory=dict)
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""
-        return bool(self.webhooks or self.kannel)
+        return bool(self.webhooks or [*self.clients()])
 
     def clients(self) -> Iterator[tuple[str, HttpDoorSettings]]:
         """Return the sections that are clients of doors, by their names."""
         yield from self.kannel.items()
+        yield from self.jasmin.items()
+        yield from self.aliases.items()

@@ -102,7 +102,7 @@ class WebhookCalls:
             body=body,
         )
 
-    def is_taken(self, answer: HttpAnswer) -> bool:
+    def is_taken(self, event: OutboxEvent, answer: HttpAnswer) -> bool:
         """Tell whether the far side has it: any 2xx."""
         return 200 <= answer.status < 300
 

@@ -477,7 +477,7 @@ def _of_doors(doors: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
         yield _of_door(CounterMetricFamily(name, text, labels=labels), doors, kind, key)
 
 
-_CALLING: Final = frozenset({"webhook", "kannel", "jasmin"})
+_CALLING: Final = frozenset({"webhook", "kannel", "jasmin", "door-alias"})
 _CALLBACK_COUNTERS: Final = (
     ("gdemoi_callbacks_delivered", "delivered", "Callbacks that were taken"),
     ("gdemoi_callbacks_failed", "failed", "Tries of callbacks that failed"),

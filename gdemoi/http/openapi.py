@@ -419,7 +419,7 @@ _NO_CALLBACKS: Final[Schema] = {
     **_UNAVAILABLE,
 }
 _OF_CALLBACKS: Final = (
-    _in("path", "kind", WORD, "webhook, kannel, jasmin"),
+    _in("path", "kind", WORD, "webhook, kannel, jasmin, door-alias"),
     _in("path", "name", WORD, "the section's name"),
 )
 

@@ -643,6 +643,8 @@ class GatewayService(Service):
             ("[smpp-server:…]", begun.smpp_servers == fresh.smpp_servers),
             ("[webhook:…]", begun.doors.webhooks == fresh.doors.webhooks),
             ("[kannel:…]", begun.doors.kannel == fresh.doors.kannel),
+            ("[jasmin:…]", begun.doors.jasmin == fresh.doors.jasmin),
+            ("[door-alias:…]", begun.doors.aliases == fresh.doors.aliases),
             ("the journal", begun.journal == fresh.journal),
             ("name", before.name == now.name),
             ("journal_keep", before.journal_keep_s == now.journal_keep_s),

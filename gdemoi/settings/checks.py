@@ -16,7 +16,13 @@ from gdemoi.accounts.settings import AccountSettings
 from gdemoi.alerts.settings import AlertSettings
 from gdemoi.amqp.settings import AmqpMapSettings, AmqpSettings
 from gdemoi.contract.numbers import normalise
-from gdemoi.doors.settings import DoorSections, KannelSettings, WebhookSettings
+from gdemoi.doors.settings import (
+    AliasSettings,
+    DoorSections,
+    JasminSettings,
+    KannelSettings,
+    WebhookSettings,
+)
 from gdemoi.errors import InvalidMessage
 from gdemoi.http.settings import HttpSettings
 from gdemoi.ini import Complaint, Document, Place, Section
@@ -48,6 +54,8 @@ _NAMED: Final[dict[str, type]] = {
     "smpp-client": SmppClientSettings,
     "webhook": WebhookSettings,
     "kannel": KannelSettings,
+    "jasmin": JasminSettings,
+    "door-alias": AliasSettings,
 }
 _OWN: Final = (*_NAMELESS, *_NAMED)
 
@@ -367,7 +375,10 @@ class Examination:
             smpp_servers=self._named("smpp-server"),
             smpp_clients=self._named("smpp-client"),
             doors=DoorSections(
-                webhooks=self._named("webhook"), kannel=self._named("kannel")
+                webhooks=self._named("webhook"),
+                kannel=self._named("kannel"),
+                jasmin=self._named("jasmin"),
+                aliases=self._named("door-alias"),
             ),
             alerts=in_one_form(self._named("alert"), gateway.home_country),
         )

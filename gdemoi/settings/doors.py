@@ -16,7 +16,7 @@ from gdemoi.smppserver.settings import PASSWORD_LIMIT, SYSTEM_ID_LIMIT
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # the kinds of HTTP doors
-DOORS: Final = ("kannel",)
+DOORS: Final = ("kannel", "jasmin", "door-alias")
 Sections = Mapping[str, tuple[Section, Any]]
 
 
