@@ -99,10 +99,11 @@ class AmqpService:
         backoff: Backoff = _BACKOFF,
         random: Callable[[], float] = random.random,
         leads: bool = True,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._log = Logger(namespace="gdemoi.amqp")
         self._settings = settings
-        self._clock: IReactorTime = reactor
+        self._clock: IReactorTime = clock or reactor
         self._name = name
         self._connect_to = connect_to or (
             lambda broker, host: endpoint(reactor, settings, broker, host)

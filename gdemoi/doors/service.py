@@ -50,7 +50,13 @@ class HttpDoors:
         reactor: Any,
         random: Callable[[], float],
         client: Callable[..., Any] | None = None,
+        leads: bool = True,
     ) -> None:
+        # of gateways that share the journal one calls, all take requests
+        self._leads = leads
+        self._has_led = False
+        # what callbacks are made of, for when they begin anew
+        self._made_of: list[tuple[str, Any, Any, float]] = []
         self.sections = sections
         self.callbacks: dict[str, Callbacks] = {}
         self._accounts = accounts
@@ -146,6 +152,7 @@ class HttpDoors:
         return intake
 
     def _add(self, label: str, maker: Any, networks: Any, timeout_s: float) -> None:
+        self._made_of.append((label, maker, networks, timeout_s))
         http = self._client(networks, timeout_s)
         self._clients.append(http)
         self.callbacks[label] = Callbacks(
@@ -160,8 +167,29 @@ class HttpDoors:
 
     # -- from the beginning to the end
 
+    async def lead(self) -> None:
+        """Call from now on, from where another stood; raises `Unavailable`."""
+        if self._has_led:
+            made_of, self._made_of = self._made_of, []
+            self._clients.clear()
+            for one in made_of:
+                self._add(*one)
+            self._feed = OutboxFeed(
+                self._journal, self._clock, list(self.callbacks.values())
+            )
+        self._leads = True
+        await self.load()
+
+    async def follow(self) -> None:
+        """Call no more; returns when the bookmarks say what is done."""
+        self._leads = False
+        await self._end_calls()
+
     async def load(self) -> None:
         """Read what was told already, and begin to call; raises `Unavailable`."""
+        if not self._leads:
+            return
+        self._has_led = True
         newest = await self._gateway.newest_event()
         for name, settings in self.sections.webhooks.items():
             await self._see_secrets(name, settings)
@@ -225,6 +253,10 @@ class HttpDoors:
 
     async def stop(self) -> None:
         """Let requests finish that have left, and write the bookmarks."""
+        if self._leads:
+            await self._end_calls()
+
+    async def _end_calls(self) -> None:
         self._feed.stop()
         for one in self.callbacks.values():
             one.stop()

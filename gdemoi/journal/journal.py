@@ -507,6 +507,10 @@ class Journal:
         """From now on begin attempts only on channels that we own (leases.py)."""
         self._transaction.is_member = True
 
+    def ahead_s(self, seconds: Callable[[], float]) -> Deferred[float]:
+        """Ask how far the server's clock is ahead of `seconds`, in seconds."""
+        return self._reads.put(self._queries.ahead_s, seconds)
+
     def read_others(self) -> Deferred[None]:
         """Take over what other gateways changed: counts and events."""
         return Deferred.fromCoroutine(self._read_others())

@@ -1,11 +1,14 @@
 """Who owns what among gateways that share a journal: pure, by numbers.
 
 A *lease* is the right to do alone what only one gateway may do: to use a channel
-(``channel:NAME``), to publish the outbox to the broker (``outbox``), to let time pass
-for all messages (``clock``).  Each gateway comes to the journal every `BEAT_S`, says
-that it lives and what it wishes, sees all gateways and leases (`Cluster`), and acts on
-`plan`.  All of this is one transaction under the turn of the journal's writers, so
-that everyone decides on the same facts and no two take the same lease.
+(``channel:NAME``), to publish the outbox to the broker (``outbox``), to post it to
+webhooks (``callbacks``), to tell an SMPP client its events (``client:NAME``), to let
+time pass for all messages (``clock``).
+
+Each gateway comes to the journal every `BEAT_S`, says that it lives and what it wishes,
+sees all gateways and leases (`Cluster`), and acts on `plan`. All of this is one
+transaction under the turn of the journal's writers, so that everyone decides on the
+same facts and no two take the same lease.
 
 Ages are differences of the database server's clock; no machine's clock is compared
 with another's.
@@ -32,6 +35,8 @@ import msgspec
 CHANNEL: Final = "channel:"
 OUTBOX: Final = "outbox"
 CLOCK: Final = "clock"
+CALLBACKS: Final = "callbacks"
+CLIENT: Final = "client:"
 # The PostgreSQL channel on which gateways wake each other; NOTIFY carries 8000 octets.
 NEWS: Final = "gdemoi"
 TOLD_AT_ONCE: Final = 40

@@ -7,7 +7,7 @@ snapshot of what has been committed, and changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -100,6 +100,13 @@ class Queries:
             )
         )
         return None if rows[0][0] is None else float(rows[0][0])
+
+    def ahead_s(self, seconds: Callable[[], float]) -> float:
+        """Return how far the server's clock is ahead of one of ours, in seconds."""
+        began = seconds()
+        now = func.extract("epoch", func.clock_timestamp())
+        [row] = self._database.select(select(now))
+        return float(row[0]) - (began + seconds()) / 2
 
     def backlog(self) -> dict[str, int]:
         """Count what waits, by lane."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from random import SystemRandom
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ from gdemoi.journal import Journal
 from gdemoi.journal.answers import AnswerRules
 from gdemoi.journal.faults import Damaged
 from gdemoi.journal.journal import WriteProbe
+from gdemoi.journal.leases import CALLBACKS, CLIENT, OUTBOX
+from gdemoi.journal.server_clock import ServerClock
 from gdemoi.net.bodies import BoundedSite
 from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.net.port import server_endpoint
@@ -51,7 +54,7 @@ from gdemoi.service.gateway import PAUSED, RunningGateway
 from gdemoi.service.logs import set_form, set_level, tell_counts
 from gdemoi.service.message_log import CdrFileSettings, MessageLog
 from gdemoi.service.notify import ServiceManager
-from gdemoi.service.ownership import OutboxSwitch, Ownership
+from gdemoi.service.ownership import Duty, Ownership
 from gdemoi.settings import (
     BadConfiguration,
     ChannelSettings,
@@ -86,10 +89,15 @@ class GatewayService(Service):
         # what a restart alone can change is compared with this
         self._begun_with = configuration
         settings = configuration.gateway
+        # what time it is, for all that messages carry; timers of I/O are the reactor's
+        clock: Any = reactor
+        if configuration.journal.startswith("postgresql"):
+            clock = ServerClock(reactor)
+        self.clock = clock
         try:
             self.journal = Journal(
                 configuration.journal,
-                reactor,
+                clock,
                 name=settings.name,
                 keep_s=settings.journal_keep_s,
                 receipt_ttl_s=settings.receipt_ttl_s,
@@ -100,12 +108,12 @@ class GatewayService(Service):
             raise _of_journal(configuration, fault) from fault
         self._messages = MessageLog()
         self.journal.on_steps(self._messages.heard)
-        self._pulse = WriteProbe(self.journal, reactor)
+        self._pulse = WriteProbe(self.journal, clock)
         self.webhooks = Webhooks()
         made = [self._make(one, configuration) for one in configuration.channels]
         self.dispatcher = Dispatcher(
             self.journal,
-            reactor,
+            clock,
             Router(configuration.rules, [c.name for c in configuration.channels]),
             [one.channel for one in made],
             policy=settings.retry_policy,
@@ -121,11 +129,11 @@ class GatewayService(Service):
             settings.home_country, settings.default_ttl_s, self.profiles
         )
         self.gateway = RunningGateway(
-            self.dispatcher, self.journal, reactor, defaults, settings.name
+            self.dispatcher, self.journal, clock, defaults, settings.name
         )
         self.amqp: AmqpService | None = None
         self.accounts = {
-            name: Account(name, one, self.journal, reactor)
+            name: Account(name, one, self.journal, clock)
             for name, one in _accounts(configuration).items()
         }
         self.smpp: SmppDoor | None = None
@@ -151,10 +159,12 @@ class GatewayService(Service):
                 settings,
                 self.dispatcher,
                 reactor,
+                clock,
                 remake=self._remade,
                 describe=self.gateway.channel,
                 is_paused=self._is_paused,
                 heard=self.journal.heard,
+                duties=self._duties,
             )
             self.gateway.ownership = self.ownership
         self.ready: Deferred[None] = Deferred()
@@ -207,6 +217,7 @@ class GatewayService(Service):
         await self._open_journal()
         if self.ownership is not None:
             self.journal.join()
+            self.clock.set(await self.journal.ahead_s(self.clock.machine_seconds))
         self._pulse.start()
         for lane in self.dispatcher.lanes.values():
             if await self._is_paused(lane.name):
@@ -245,11 +256,32 @@ class GatewayService(Service):
             defaults=self.gateway.defaults,
             name=configuration.gateway.name,
             leads=self.ownership is None or self.ownership.leads,
+            clock=self.clock,
         )
         self.gateway.amqp = self.amqp
-        if self.ownership is not None:
-            self.ownership.publisher = OutboxSwitch(self.amqp.lead, self.amqp.follow)
         self.amqp.start()
+
+    def _duties(self) -> dict[str, Duty]:
+        """Return what one gateway alone may do of those that share the journal."""
+        found = {}
+        if self.amqp is not None:
+            found[OUTBOX] = Duty(self._lead_outbox, self._follow_outbox)
+        if self.doors is not None and self.doors.callbacks:
+            found[CALLBACKS] = Duty(self.doors.lead, self.doors.follow)
+        smpp = self.smpp
+        if smpp is not None:
+            for name in smpp.wished():
+                begin, end = partial(smpp.lead, name), partial(smpp.follow, name)
+                found[CLIENT + name] = Duty(begin, end)
+        return found
+
+    async def _lead_outbox(self) -> None:
+        if self.amqp is not None:
+            await self.amqp.lead()
+
+    async def _follow_outbox(self) -> None:
+        if self.amqp is not None:
+            await self.amqp.follow()
 
     async def _change_amqp(self, before: Configuration, fresh: Configuration) -> None:
         """Speak to the broker as it is configured now.
@@ -261,8 +293,6 @@ class GatewayService(Service):
             return
         if self.amqp is not None:
             gone, self.amqp, self.gateway.amqp = self.amqp, None, None
-            if self.ownership is not None:
-                self.ownership.publisher = None
             await gone.stop_taking()
             await gone.stop()
         self.journal.keep_events_for(_readers(fresh))
@@ -283,6 +313,7 @@ class GatewayService(Service):
                 self.journal,
                 self.reactor,
                 SystemRandom().random,
+                leads=self.ownership is None,
             )
             queues = self.doors.callbacks
             self.gateway.callback_queues = lambda: queues
@@ -318,6 +349,7 @@ class GatewayService(Service):
             self.journal,
             self.reactor,
             SystemRandom().random,
+            leads=self.ownership is None,
         )
         try:
             await self.smpp.start()
@@ -390,7 +422,7 @@ class GatewayService(Service):
         made = _Made(self.webhooks)
         context = ChannelContext(
             reactor=self.reactor,
-            clock=self.reactor,
+            clock=self.clock,
             random=SystemRandom().random,
             public_url=http.public_url if http is not None else None,
             mount=made.mount,
@@ -593,7 +625,7 @@ class GatewayService(Service):
         for name, settings in _accounts(fresh).items():
             known = self.accounts.get(name)
             if known is None:
-                known = Account(name, settings, self.journal, self.reactor)
+                known = Account(name, settings, self.journal, self.clock)
                 self.accounts[name] = known
                 await known.load()
             elif known.settings != settings:

@@ -9,12 +9,11 @@ before anything else is done about it.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -31,6 +30,7 @@ from gdemoi.journal.leases import (
     Wishes,
 )
 from gdemoi.journal.membership import Beat, Membership, Registry
+from gdemoi.journal.server_clock import ServerClock
 from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.lanes import Elsewhere
 from gdemoi.settings.gateway import GatewaySettings
@@ -43,18 +43,18 @@ WATCH_EVERY_S: Final = 1.0
 LOST_GRACE_S: Final = 3.0
 
 
-class OutboxSwitch(msgspec.Struct):
-    """How the outbox is taken and given up."""
+class Duty(msgspec.Struct):
+    """What a lease that is no channel's stands for: how it begins and ends here."""
 
-    lead: Callable[[], Awaitable[None]]
-    follow: Callable[[], Awaitable[None]]
+    begin: Callable[[], Awaitable[None]]
+    end: Callable[[], Awaitable[None]]
 
 
 class Ownership:
     """Acts on what the journal says is ours.
 
     `remake` gives a fresh channel for one that was used; `is_paused` whether an
-    operator paused it; `publisher` how the outbox is served (None: not by us).
+    operator paused it; `duties` what else can be done here at present, by lease.
     """
 
     def __init__(
@@ -63,16 +63,20 @@ class Ownership:
         settings: GatewaySettings,
         dispatcher: Dispatcher,
         reactor: Any,
+        clock: ServerClock,
         *,
         remake: Callable[[str], IChannel],
         describe: Callable[[str], dict[str, Any]],
         is_paused: Callable[[str], Awaitable[bool]],
         heard: Callable[[int], None],
+        duties: Callable[[], Mapping[str, Duty]] = dict,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = settings.name
         self.settings = settings
-        self.publisher: OutboxSwitch | None = None
+        self._duties = duties
+        # of those that have begun: how they end
+        self._begun: dict[str, Duty] = {}
         self.cluster = Cluster()
         self._dispatcher = dispatcher
         self._remake = remake
@@ -80,9 +84,9 @@ class Ownership:
         self._is_paused = is_paused
         self._heard = heard
         self._monotonic = monotonic
-        self._clock: IReactorTime = reactor
+        self._clock = clock
         self.membership = Membership(
-            Registry(url, settings.name, reactor.seconds),
+            Registry(url, settings.name, clock.machine_seconds),
             reactor,
             seen=self.seen,
             failed=self.failed,
@@ -136,7 +140,7 @@ class Ownership:
 
     def _wish(self) -> None:
         can = [CHANNEL + name for name in self._dispatcher.lanes]
-        can += [CLOCK, *([OUTBOX] if self.publisher is not None else [])]
+        can += [CLOCK, *self._duties()]
         self.membership.wishes = Wishes(
             tuple(can),
             self.settings.owns,
@@ -180,6 +184,7 @@ class Ownership:
             log.info("the other gateways can be seen again")
             self._trouble = None
         self._beat_at = beat.at
+        self._clock.set(beat.ahead_s)
         self.cluster = beat.cluster
         self._dispatcher.known_channels = beat.cluster.known_channels()
         self._tell_lanes()
@@ -252,10 +257,12 @@ class Ownership:
     async def _take(self, lease: str) -> None:
         if lease == CLOCK:
             await self._dispatcher.keep_time()
-        elif lease == OUTBOX:
-            if self.publisher is None:
+        elif not lease.startswith(CHANNEL):
+            duty = self._duties().get(lease)
+            if duty is None:
                 return
-            await self.publisher.lead()
+            await duty.begin()
+            self._begun[lease] = duty
         else:
             name = lease.removeprefix(CHANNEL)
             lane = self._dispatcher.lanes.get(name)
@@ -276,9 +283,10 @@ class Ownership:
         self._ours.discard(lease)
         if lease == CLOCK:
             self._dispatcher.keeps_time = False
-        elif lease == OUTBOX:
-            if self.publisher is not None:
-                await self.publisher.follow()
+        elif not lease.startswith(CHANNEL):
+            duty = self._begun.pop(lease, None)
+            if duty is not None:
+                await duty.end()
         else:
             name = lease.removeprefix(CHANNEL)
             if name in self._dispatcher.lanes:

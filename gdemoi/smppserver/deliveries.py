@@ -212,6 +212,8 @@ class ClientDeliveries:
 
     def pump(self) -> None:
         """Send what can be sent now."""
+        if self._closed:
+            return
         now = self._clock.seconds()
         while self._later and self._later[0][0] <= now:
             heapq.heappush(self._ready, heapq.heappop(self._later)[2])

@@ -45,7 +45,12 @@ from gdemoi.smppserver.clients import (
     complaint_of_bind,
     is_overlong,
 )
-from gdemoi.smppserver.deliveries import TIMEOUTS, ClientDeliveries, EventFeed
+from gdemoi.smppserver.deliveries import (
+    CURSOR,
+    TIMEOUTS,
+    ClientDeliveries,
+    EventFeed,
+)
 from gdemoi.smppserver.message_ids import MessageIds
 from gdemoi.smppserver.protocol import ServerConnection
 from gdemoi.smppserver.receipts import Arrived
@@ -273,6 +278,7 @@ class SmppDoor:
         journal: IJournal,
         reactor: Any,
         random: Callable[[], float] = random.random,
+        leads: bool = True,
     ) -> None:
         self.closing = False
         # clients come and go by a changed configuration
@@ -295,13 +301,49 @@ class SmppDoor:
             name: SmppClient(name, settings, accounts[settings.account or name])
             for name, settings in clients.items()
         }
+        # clients that are told their events here; another gateway may tell others
+        self._led: set[str] | None = None if leads else set()
         self._credentials = Credentials(self.clients)
         self._in_flight: dict[str, set[bytes]] = {}
         for client in self.clients.values():
             client.deliveries = self._deliveries(client)
-        self._feed = EventFeed(
-            journal, reactor, [one.deliveries for one in self.clients.values()]
-        )
+        self._feed = EventFeed(journal, reactor, self._followed())
+
+    def _followed(self) -> list[ClientDeliveries]:
+        """Return the deliveries that events are read for."""
+        return [
+            one.deliveries
+            for one in self.clients.values()
+            if self._led is None or one.name in self._led
+        ]
+
+    # -- among gateways that share the journal
+
+    def wished(self) -> set[str]:
+        """Return the clients that can be told their events here."""
+        return {one.name for one in self.clients.values() if one.receivers}
+
+    async def lead(self, name: str) -> None:
+        """Tell a client its events from now on; raises `Unavailable`."""
+        assert self._led is not None
+        client = self.clients[name]
+        client.deliveries = self._deliveries(client)
+        newest = await self._gateway.newest_event()
+        await client.deliveries.load(newest)
+        self._led.add(name)
+        self._feed.follow(self._followed())
+        self._feed.pump()
+        client.deliveries.pump()
+
+    async def follow(self, name: str) -> None:
+        """Tell a client its events no more; its cursor says how far it got."""
+        assert self._led is not None
+        if name not in self._led:
+            return
+        self._led.discard(name)
+        self._feed.follow(self._followed())
+        if name in self.clients:
+            await self.clients[name].deliveries.close()
 
     def _deliveries(self, client: SmppClient) -> ClientDeliveries:
         return ClientDeliveries(
@@ -319,8 +361,12 @@ class SmppDoor:
     async def load(self) -> None:
         """Read what the clients have had; raises `Unavailable`."""
         newest = await self._gateway.newest_event()
+        followed = self._followed()
         for client in self.clients.values():
-            await client.deliveries.load(newest)
+            cursor = CURSOR.format(client.name)
+            # one that is new begins now, whoever tells it its events
+            if client.deliveries in followed or not await self._journal.cursor(cursor):
+                await client.deliveries.load(newest)
         self._feed.start(newest)
 
     async def change(
@@ -337,13 +383,14 @@ class SmppDoor:
                 if not same or client.account.name in changed:
                     for connection in list(client.sessions):
                         connection.unbind()
-                    await client.deliveries.close()
+                    if client.deliveries in self._followed():
+                        await client.deliveries.close()
                     del self.clients[name]
             for name, settings in clients.items():
                 if name not in self.clients:
                     self.clients[name] = await self._loaded(name, settings)
             self._credentials.know(self.clients)
-            self._feed.follow([one.deliveries for one in self.clients.values()])
+            self._feed.follow(self._followed())
         finally:
             self._changing = False
 
@@ -389,8 +436,8 @@ class SmppDoor:
         for connection in self._connections():
             connection.abort("the gateway is stopping")
         self._feed.stop()
-        for client in self.clients.values():
-            await client.deliveries.close()
+        for deliveries in self._followed():
+            await deliveries.close()
 
     async def _until(self, done: Callable[[], bool]) -> None:
         """Wait for something, but not longer than `UNBIND_S`."""

@@ -34,6 +34,15 @@ class WebhookServiceTests(ServiceTestCase):
         self.assertTrue(all(verified(one) for one in platform.called))
         [door] = [o for o in service.gateway.doors() if o["kind"] == "webhook"]
         self.assertEqual((door["name"], door["state"]), ("erp", "up"))
+        # another gateway posts for a while, as far as this one knows
+        await service.doors.follow()
+        await service.journal.changed("a", None, "up", "mended", reactor.seconds())
+        await service.journal.flushed()
+        self.assertFalse(any(b"mended" in one.body for one in platform.called))
+        await service.doors.lead()
+        await until(lambda: any(b"mended" in one.body for one in platform.called))
+        cuts = [one for one in platform.called if b"cut" in one.body]
+        self.assertEqual(len(cuts), 1)
         self.assertIsNotNone(service.gateway.callbacks("webhook:erp"))
         self.assertIsNone(service.gateway.callbacks("webhook:x"))
 

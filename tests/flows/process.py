@@ -20,7 +20,14 @@ from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from tests.watch import LIMIT_S, LOOK_EVERY_S
 
 ROOT = Path(__file__).resolve().parents[2]
-TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
+# a machine whose clock is off by so many seconds
+TWISTD = """\
+import sys, time
+if {ahead_s}:
+    time.time = lambda now=time.time: now() + {ahead_s}
+from twisted.scripts.twistd import run
+sys.exit(run())
+"""
 GONE = (ConnectError, ConnectionClosed, ResponseFailed)
 
 
@@ -34,7 +41,8 @@ def free_port() -> int:
 class GatewayProcess:
     """One ini file, and the processes that were started from it."""
 
-    def __init__(self, folder: Path, ini: str) -> None:
+    def __init__(self, folder: Path, ini: str, ahead_s: float = 0.0) -> None:
+        self.ahead_s = ahead_s
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -54,7 +62,8 @@ class GatewayProcess:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", TWISTD, "-n", "--pidfile="),
+                    *(sys.executable, "-c", TWISTD.format(ahead_s=self.ahead_s)),
+                    *("-n", "--pidfile="),
                     *("gdemoi-sms", "--config", str(self.config)),
                 ],
                 stdout=output,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -16,7 +20,7 @@ from twisted.trial.unittest import TestCase
 from gdemoi.sandbox.smsc import Smsc, SmscFactory
 from gdemoi.sandbox.smsc_personality import SmscPersonality
 from tests.flows.process import GONE, GatewayProcess
-from tests.journal.postgres import fresh_database
+from tests.journal.postgres import SERVER, fresh_database
 from tests.watch import LIMIT_S, LOOK_EVERY_S, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -39,6 +43,9 @@ window = 10
 """
 SETTLED = {"uncertain", "delivered", "undelivered", "expired", "rejected"}
 TAKEN_OVER_S = 10.0
+AHEAD_S = 30.0
+# longer than a lease
+AWAY_S = 7.0
 
 
 class ClusterTests(TestCase):
@@ -57,16 +64,19 @@ class ClusterTests(TestCase):
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.listening = await endpoint.listen(SmscFactory(self.smsc))
         self.first = self.gateway("gw-1", owns="owns = carrier")
-        self.second = self.gateway("gw-2")
+        # its machine's clock is off, in all of these tests
+        self.second = self.gateway("gw-2", ahead_s=AHEAD_S)
 
-    def gateway(self, name: str, owns: str = "") -> GatewayProcess:
+    def gateway(
+        self, name: str, owns: str = "", ahead_s: float = 0.0
+    ) -> GatewayProcess:
         ini = INI.format(
             name=name,
             journal=self.journal,
             port=self.listening.getHost().port,
             owns=owns,
         )
-        made = GatewayProcess(Path(self.mktemp()), ini)
+        made = GatewayProcess(Path(self.mktemp()), ini, ahead_s)
         self.addCleanup(made.end)
         return made
 
@@ -173,8 +183,8 @@ class ClusterTests(TestCase):
         found = await self.channel(self.second)
         self.assertEqual(found["owner"], "gw-1")
         self.assertIn("owned by gw-1", found["reason"])
-        ids = await self.post(self.first, 1000, 200)
-        ids += await self.post(self.second, 3000, 200)
+        ids = await self.post(self.first, 1000, 100)
+        ids += await self.post(self.second, 3000, 100)
         await until(lambda: len(self.smsc.taken) > 60)
         self.first.kill(signal.SIGKILL)
         before = len(self.smsc.taken)
@@ -187,6 +197,54 @@ class ClusterTests(TestCase):
         await self.has(self.first, "gw-1", LIMIT_S)
         ids = await self.post(self.second, 5000, 20)
         self.check(await self.settled(self.first, ids), ids)
+
+    async def test_what_a_dead_gateway_took_expires(self) -> None:
+        """By the clock of the database's server, at whichever gateway lives."""
+        await self.both()
+        await self.first.call("POST", "/v1/channels/carrier/pause")
+        ids = await self.post(self.first, 1000, 2, ttl=12)
+        short = await self.post(self.second, 2000, 2, ttl=3)
+        began = reactor.seconds()
+        self.first.kill(signal.SIGKILL)
+        events = await self.settled(self.second, ids + short)
+        self.assertEqual({e[-1]["state"] for e in events.values()}, {"expired"})
+        self.assertEqual(self.smsc.taken, [])
+        for some, ttl_s in ((short, 3.0), (ids, 12.0)):
+            for id_ in some:
+                at = datetime.fromisoformat(events[id_][-1]["at"]).timestamp()
+                self.assertGreater(at - began, ttl_s - 2.0)
+                self.assertLess(at - began, ttl_s + TAKEN_OVER_S)
+
+    async def test_the_database_goes_away(self) -> None:
+        """Nothing is taken meanwhile; what is out is awaited, and nothing is lost."""
+        await self.both()
+        ids = await self.post(self.first, 1000, 150)
+        ids += await self.post(self.second, 3000, 150)
+        await until(lambda: len(self.smsc.taken) > 40)
+        with self.away():
+            status, _ = await self.first.call("POST", "/v1/messages", [])
+            body = {"to": "+79160000001", "text": "no", "id": "no"}
+            status, _ = await self.first.call("POST", "/v1/messages", body)
+            self.assertEqual(status, 503)
+            await deferLater(reactor, AWAY_S)
+        events = await self.settled(self.second, ids)
+        self.check(events, ids)
+        self.assertEqual(events["no"], [])
+        again = await self.post(self.second, 5000, 20)
+        self.check(await self.settled(self.first, again), again)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Let nobody connect to the database, and end all that have."""
+        name = self.journal.rpartition("/")[2]
+        with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            server.execute(f"{end} WHERE datname = '{name}'")
+            try:
+                yield
+            finally:
+                server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
     async def test_an_orderly_end(self) -> None:
         """Its partner has the channel at once, and nothing is uncertain."""

@@ -166,6 +166,8 @@ def submit(to: str = "79161234567", text: bytes = b"ping", **fields: Any) -> Any
 class DoorTestCase(SynchronousTestCase):
     """A gateway with a door; a test says what it has with `door` and `client`."""
 
+    # whether events are told here from the beginning
+    leads = True
     url = "sqlite://"
 
     def setUp(self) -> None:
@@ -209,6 +211,7 @@ class DoorTestCase(SynchronousTestCase):
             self.journal,
             self.clock,
             lambda: 0.5,
+            leads=self.leads,
         )
         self.result(self.door.load())
         self.running = True

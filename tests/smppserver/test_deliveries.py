@@ -453,3 +453,38 @@ class ChangedClientTests(DoorTestCase):
         self.open()
         self.door._changing = True
         self.assertEqual(self.esme().bind().command_status, 0x08)
+
+
+class AmongGatewaysTests(DoorTestCase):
+    """Where gateways share the journal: one of those it is bound to tells a client."""
+
+    leads = False
+
+    def test_by_turns(self) -> None:
+        """Nothing while another does; then what that one had not come to, once."""
+        esme = self.bound()
+        ids = [
+            self.taken(esme, to=f"7916123456{n}", registered_delivery=1) for n in "123"
+        ]
+        self.delivered(ids[0])
+        self.assertEqual(esme.deliveries(), [])
+        self.assertEqual(self.door.wished(), {"car"})
+        self.result(self.door.lead("car"))
+        self.delivered(ids[1])
+        self.clock.advance(1.0)
+        found = esme.deliveries()
+        texts = [one.short_message.decode() for one in found]
+        self.assertEqual(len(texts), 2)
+        for message_id, text in zip(ids, texts, strict=False):
+            self.assertIn(message_id, text)
+        esme.ack(*found)
+        self.result(self.door.follow("car"))
+        self.delivered(ids[2])
+        self.assertEqual(esme.deliveries(), [])
+        self.result(self.door.lead("car"))
+        self.clock.advance(1.0)
+        [last] = esme.deliveries()
+        self.assertIn(ids[2], last.short_message.decode())
+        esme.ack(last)
+        esme.hang_up()
+        self.assertEqual(self.door.wished(), set())
