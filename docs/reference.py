@@ -107,8 +107,14 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    from docs import families
+    from docs import errors, families
 
-    for name, content in (("keys.rst", page()), ("families.rst", families.page())):
-        Path(__file__).with_name(name).write_text(content, encoding="utf-8")
+    pages = {
+        "keys.rst": page(),
+        "families.rst": families.page(),
+        "errors.rst": errors.page(errors.ENGLISH),
+        "ru/errors.rst": errors.page(errors.RUSSIAN),
+    }
+    for name, content in pages.items():
+        (Path(__file__).parent / name).write_text(content, encoding="utf-8")
     sys.exit(0)

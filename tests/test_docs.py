@@ -18,7 +18,7 @@ from docutils.core import publish_doctree
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from docs import families
+from docs import errors, families
 from docs.reference import page
 from gdemoi.amqp.topology import Topology
 from gdemoi.cli import main
@@ -52,7 +52,7 @@ from gdemoi.message import (
 from gdemoi.service.tap import Options
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst")])
+DOCUMENTS = sorted([*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst")])
 # what may cite a document
 SOURCES = ("gdemoi", "tests", "bench", "etc", "twisted", ".ci", "Makefile")
 _SUFFIXES = (".py", ".ini", ".js", ".html", ".toml", ".service", "")
@@ -283,6 +283,24 @@ class ReferenceTests(SynchronousTestCase):
         written = (ROOT / "docs/families.rst").read_text(encoding="utf-8")
         told = "docs/families.rst is old: run make docs"
         self.assertEqual(written, families.page(), told)
+
+    def test_the_pages_of_errors_are_made_from_the_tables(self) -> None:
+        """In both languages; ``make docs`` writes them anew."""
+        for name, words in (
+            ("docs/errors.rst", errors.ENGLISH),
+            ("docs/ru/errors.rst", errors.RUSSIAN),
+        ):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            self.assertEqual(text, errors.page(words), f"{name} is old: run make docs")
+
+    def test_the_pages_of_errors_name_what_the_contract_names(self) -> None:
+        """Each word of docs/contract.rst, "Error words"; nothing else."""
+        named = {
+            word.removeprefix("gateway:")
+            for word in words_of("contract.rst", "Error words")
+            if re.fullmatch(r"gateway:[a-z_]+", word)
+        }
+        self.assertEqual(set(errors.GATEWAY), named)
 
     def lacks(self, what: set[str], name: str, title: str | None = None) -> None:
         """Assert that each word stands in a document's section, as a literal."""
