@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from gdemoi.contract.gateway import Gateway
-from gdemoi.doors.intake import DoorIntake, Draft, DraftRefused, is_unfit
+from gdemoi.doors.intake import DoorIntake, DraftRefused, MessageDraft, is_unfit
 from gdemoi.doors.jasmin import JasminRefusal, arguments_of_json
 from gdemoi.doors.requests import (
     FORM,
@@ -70,7 +70,7 @@ class AliasClient:
             raise AliasRefusal(f"{name} has characters that no SMS has")
         return text
 
-    def draft(self, asked: Words) -> Draft:
+    def draft(self, asked: Words) -> MessageDraft:
         """Return the draft of a request; raise `AliasRefusal`."""
         settings = self.settings
         to, text = self.text(asked, "to"), self.text(asked, "text")
@@ -81,7 +81,7 @@ class AliasClient:
         priority = self.text(asked, "priority")
         if priority and not (priority.isdecimal() and len(priority) == 1):
             raise AliasRefusal("priority is 0 to 9")
-        return Draft(
+        return MessageDraft(
             to=(to or "").strip(),
             text=text,
             from_=self.text(asked, "from") or settings.default_sender,

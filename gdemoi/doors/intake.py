@@ -59,7 +59,7 @@ class OverLimit(Unavailable):
 
 
 @frozen(kw_only=True)
-class Draft:
+class MessageDraft:
     """What a client asks for, of one destination; the account fills in the rest.
 
     `to` is as it was written; `url`, `asked`, `method` and `fields` are those of
@@ -153,7 +153,7 @@ class DoorIntake:
             raise DraftRefused("gateway:sender_not_allowed", "is no sender")
         return written
 
-    def message(self, draft: Draft, message_id: str | None = None) -> Outbound:
+    def message(self, draft: MessageDraft, message_id: str | None = None) -> Outbound:
         """Return a message, complete; raise `DraftRefused`."""
         settings, defaults = self.account.settings, self._gateway.defaults
         now = self.seconds()
@@ -316,7 +316,7 @@ def _fate(message_id: str, verdict: object) -> Fate:
     return Error("gateway:id_reused", "this id was used for another content")
 
 
-def _report(wanted: Report, draft: Draft) -> Report:
+def _report(wanted: Report, draft: MessageDraft) -> Report:
     """Return which events are written; callbacks are made of them."""
     wants = (draft.url and draft.asked) or any(
         one.endswith("_url") for one in draft.fields

@@ -18,8 +18,8 @@ from gdemoi.doors.client import complaint_of_url
 from gdemoi.doors.intake import (
     LONGEST_SMS,
     DoorIntake,
-    Draft,
     DraftRefused,
+    MessageDraft,
     in_gsm,
     is_unfit,
 )
@@ -136,7 +136,7 @@ class JasminReader:
         self._settings = settings
         self._intake = intake
 
-    def draft(self, arguments: Arguments) -> Draft:
+    def draft(self, arguments: Arguments) -> MessageDraft:
         """Return the draft of checked arguments.
 
         Raises `JasminRefusal`, `DraftRefused`.
@@ -192,7 +192,7 @@ class JasminReader:
         method = words.get("dlr-method", "POST").upper()
         return url, int(words.get("dlr-level", "1")), method
 
-    def _content(self, arguments: Arguments, coding: int) -> Draft:
+    def _content(self, arguments: Arguments, coding: int) -> MessageDraft:
         given = arguments.get("hex-content")
         if given is None:
             octets = arguments.get("content", b"")
@@ -208,13 +208,13 @@ class JasminReader:
                 raise JasminRefusal(f"Invalid hex-content data: '{shown}'") from None
         return coded(octets, coding)
 
-    def _text(self, octets: bytes) -> Draft:
+    def _text(self, octets: bytes) -> MessageDraft:
         settings = self._settings
         class_ = self._intake.account.settings.class_
         text, _ = in_gsm(_utf8(octets), settings.text_fallback, class_)
         if not text:
             return coded(b"", 0)
-        return Draft(to="", text=text)
+        return MessageDraft(to="", text=text)
 
 
 def _utf8(octets: bytes) -> str:
@@ -227,17 +227,17 @@ def _utf8(octets: bytes) -> str:
     return text
 
 
-def coded(octets: bytes, coding: int) -> Draft:
+def coded(octets: bytes, coding: int) -> MessageDraft:
     """Return a draft of octets under a data_coding, which leave as they are."""
     raw = RawUserData(
         octets=octets, data_coding=coding, payload=len(octets) > LONGEST_SMS
     )
     reading = reading_of(raw)
     if octets and coding == _UCS2 and reading.text:
-        return Draft(to="", text=reading.text, charset=Charset.UCS2)
+        return MessageDraft(to="", text=reading.text, charset=Charset.UCS2)
     if octets and coding == _BINARY:
-        return Draft(to="", binary=octets)
-    return Draft(
+        return MessageDraft(to="", binary=octets)
+    return MessageDraft(
         to="",
         raw=raw,
         text=reading.text,
@@ -246,7 +246,7 @@ def coded(octets: bytes, coding: int) -> Draft:
     )
 
 
-def count_of(draft: Draft) -> int:
+def count_of(draft: MessageDraft) -> int:
     """Return how many SMS a draft becomes (``submit_sm_count``)."""
     text = draft.text
     if text is None:

@@ -16,7 +16,7 @@ from twisted.web.iweb import IRequest
 from gdemoi.accounts.account import Limit
 from gdemoi.contract.gateway import Gateway
 from gdemoi.doors.client import complaint_of_url
-from gdemoi.doors.intake import DoorIntake, Draft, DraftRefused, OverLimit
+from gdemoi.doors.intake import DoorIntake, DraftRefused, MessageDraft, OverLimit
 from gdemoi.doors.jasmin import (
     NO_ARGUMENTS,
     Arguments,
@@ -225,7 +225,7 @@ class JasminDoor:
 
     def _batch(
         self, client: JasminClient, whole: Any, login: Arguments
-    ) -> tuple[str, list[Draft], int | None]:
+    ) -> tuple[str, list[MessageDraft], int | None]:
         """Return the batch's id, its drafts, and in how many seconds they leave."""
         if not isinstance(whole, dict):
             raise _NoBatch
@@ -302,7 +302,7 @@ class JasminDoor:
             raise JasminRefusal(f"Authentication failure for username:{shown}", 403)
         return client
 
-    def _draft(self, client: JasminClient, arguments: Arguments) -> Draft:
+    def _draft(self, client: JasminClient, arguments: Arguments) -> MessageDraft:
         try:
             return client.reader.draft(arguments)
         except DraftRefused as fault:

@@ -21,8 +21,8 @@ from gdemoi.doors.client import complaint_of_url
 from gdemoi.doors.intake import (
     LONGEST_SMS,
     DoorIntake,
-    Draft,
     DraftRefused,
+    MessageDraft,
     in_gsm,
     is_unfit,
 )
@@ -206,7 +206,7 @@ class SendsmsReader:
         self._settings = settings
         self._intake = intake
 
-    def drafts(self, asked: SendsmsRequest) -> list[Draft]:
+    def drafts(self, asked: SendsmsRequest) -> list[MessageDraft]:
         """Return a draft for each number, as written; raise `Misformed`."""
         to = asked.text("to")
         if to is None:
@@ -217,7 +217,7 @@ class SendsmsReader:
         draft = self._shared(asked)
         return [evolve(draft, to=number) for number in numbers]
 
-    def _shared(self, asked: SendsmsRequest) -> Draft:
+    def _shared(self, asked: SendsmsRequest) -> MessageDraft:
         settings = self._settings
         sender = settings.faked_sender or asked.text("from") or settings.default_sender
         if not (sender or self._intake.account.settings.default_sender):
@@ -273,7 +273,9 @@ class SendsmsReader:
 
     # -- the text
 
-    def _content(self, asked: SendsmsRequest, ranges: Mapping[str, Any]) -> Draft:
+    def _content(
+        self, asked: SendsmsRequest, ranges: Mapping[str, Any]
+    ) -> MessageDraft:
         udh = _udh(asked)
         octets = asked.values.get("text", b"")
         coding = ranges["coding"]
@@ -292,7 +294,7 @@ class SendsmsReader:
         text = self._cut(text, wide)
         flash = bits.mclass == 0 and bits.mwi is None
         if not udh and text and (plain or (flash and not reply_path)):
-            return Draft(
+            return MessageDraft(
                 to="",
                 text=text,
                 charset=Charset.UCS2 if coding == 2 else Charset.AUTO,
@@ -308,9 +310,11 @@ class SendsmsReader:
         )
         return draft if udh else evolve(draft, text=text, flash=flash)
 
-    def _binary(self, octets: bytes, udh: bytes, bits: _Bits, reply_path: int) -> Draft:
+    def _binary(
+        self, octets: bytes, udh: bytes, bits: _Bits, reply_path: int
+    ) -> MessageDraft:
         if octets and bits.is_plain and not reply_path:
-            return Draft(
+            return MessageDraft(
                 to="",
                 binary=octets,
                 udh=udh or None,
@@ -388,7 +392,7 @@ class _Bits:
         return 0xF0 | alphabet | self.mclass
 
 
-def _raw(octets: bytes, udh: bytes, dcs: int, reply_path: int) -> Draft:
+def _raw(octets: bytes, udh: bytes, dcs: int, reply_path: int) -> MessageDraft:
     """Return a draft of octets that leave as they are."""
     raw = RawUserData(
         octets=udh + octets,
@@ -396,7 +400,7 @@ def _raw(octets: bytes, udh: bytes, dcs: int, reply_path: int) -> Draft:
         esm_class=(_UDHI if udh else 0) | reply_path,
         payload=not udh and len(octets) > LONGEST_SMS,
     )
-    return Draft(to="", raw=raw, on_unencodable=OnUnencodable.REJECT)
+    return MessageDraft(to="", raw=raw, on_unencodable=OnUnencodable.REJECT)
 
 
 def _udh(asked: SendsmsRequest) -> bytes:

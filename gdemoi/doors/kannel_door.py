@@ -11,7 +11,7 @@ from twisted.web.iweb import IRequest
 
 from gdemoi.accounts.account import Limit
 from gdemoi.contract.gateway import Gateway
-from gdemoi.doors.intake import DoorIntake, Draft, DraftRefused, OverLimit, Taken
+from gdemoi.doors.intake import DoorIntake, DraftRefused, MessageDraft, OverLimit, Taken
 from gdemoi.doors.kannel import (
     Misformed,
     SendsmsReader,
@@ -127,7 +127,7 @@ class KannelDoor:
         return _said(202, body, {"X-Gdemoi-Id": ", ".join(taken)})
 
     def _messages(
-        self, client: KannelClient, drafts: Sequence[Draft]
+        self, client: KannelClient, drafts: Sequence[MessageDraft]
     ) -> list[Outbound]:
         """Return the messages to the numbers that are some; raise `DraftRefused`."""
         found: list[Outbound] = []
