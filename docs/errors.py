@@ -204,9 +204,12 @@ ENGLISH: Final = Words(
     to_do="What to do:",
     own="The gateway's own",
     smpp="SMPP: command_status",
-    smpp_text="``smpp:0x58`` is what an SMSC answered.  What the gateway does then can"
-    " be changed for one channel: ``status.0x58 = later 5s``.  What is not listed ends the"
-    " message, but for 0x400 to 0x4FF, which belong to vendors: those are tried again.",
+    smpp_text=(
+        "``smpp:0x58`` is what an SMSC answered.  What the gateway does then can be "
+        "changed for one channel: ``status.0x58 = later 5s``.  What is not listed "
+        "ends the message, but for 0x400 to 0x4FF, which belong to vendors: those are"
+        " tried again."
+    ),
     any_="Of every namespace",
     any_text="``twilio:http503``, ``tyntec:unreachable`` and the like.",
     reasons="What a channel says of itself",
@@ -225,10 +228,12 @@ RUSSIAN: Final = Words(
     to_do="Что делать:",
     own="Ошибки самого шлюза",
     smpp="SMPP: command_status",
-    smpp_text="``smpp:0x58`` — то, что ответил SMS-центр.  Что шлюз делает дальше,"
-    " можно изменить для одного канала: ``status.0x58 = later 5s``.  На коде, которого здесь"
-    " нет, сообщение кончается; кроме кодов от 0x400 до 0x4FF, которые каждый"
-    " производитель понимает по-своему: тогда повтор позже.",
+    smpp_text=(
+        "``smpp:0x58`` — то, что ответил SMS-центр.  Что шлюз делает дальше, можно "
+        "изменить для одного канала: ``status.0x58 = later 5s``.  На коде, которого "
+        "здесь нет, сообщение кончается; кроме кодов от 0x400 до 0x4FF, которые "
+        "каждый производитель понимает по-своему: тогда повтор позже."
+    ),
     any_="Общие для всех",
     any_text="``twilio:http503``, ``tyntec:unreachable`` и подобные.",
     reasons="Что канал говорит о себе",
