@@ -130,6 +130,15 @@ class Gateway(MessageIntake, Protocol):
     def newest_event(self) -> Awaitable[int]:
         """Return the highest seq that an event ever had, asked of the journal."""
 
+    def inbound(
+        self, sender: str, since: float, until: float, limit: int
+    ) -> Awaitable[Sequence[OutboxEvent]]:
+        """Return inbound SMS of a number whose events are kept, the oldest first.
+
+        Times are epoch seconds, of the commit; no more than a number of commits
+        after `since` are looked through.
+        """
+
     def counts(self) -> Awaitable[dict[str, int]]:
         """Return how many messages of the journal stand in each state."""
 

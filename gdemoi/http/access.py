@@ -26,7 +26,7 @@ _PAGE: Final = b"/page/"
 # What a viewer may ask; what is not here tells texts, or changes something.
 _VIEWED: Final = re.compile(
     rb"/(openapi\.json|metrics"
-    rb"|v1/(status|overview|remedies|channels|events|configuration|receipts/unmatched"
+    rb"|v1/(status|overview|inbound|remedies|channels|events|configuration|receipts/unmatched"
     rb"|messages(/[^/]+)?|trackers(/[^/]+)?))/?"
 ).fullmatch
 _METHODS: Final = (b"GET", b"HEAD", b"POST", b"DELETE")

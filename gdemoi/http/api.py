@@ -24,7 +24,7 @@ from gdemoi.contract.gateway import CallbackQueue, Gateway, Search
 from gdemoi.contract.numbers import normalise
 from gdemoi.contract.remedies import OF_ANY, REMEDIES
 from gdemoi.contract.trackers import TrackerSetting, read_body, tracker_json
-from gdemoi.contract.viewer import for_viewer
+from gdemoi.contract.viewer import event_for_viewer, for_viewer
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.http.access import AccessGuard, ApiSite, is_viewer
 from gdemoi.http.answers import (
@@ -62,6 +62,8 @@ _TYPES: Final = {
     "js": b"text/javascript; charset=utf-8",
     "css": b"text/css; charset=utf-8",
 }
+# Later than any time that is written down.
+FOREVER: Final = 1e12
 _SEQ_LIMIT: Final = 10**15
 _ARGUMENTS: Final = msgspec.json.Decoder(list[str] | _Arguments)
 _NUMBERS: Final = msgspec.json.Decoder(list[int])
@@ -225,6 +227,21 @@ class Api:
             found = for_viewer(found)
         total = await self._gateway.count_unmatched()
         return answer(request, {"receipts": list(found), "total": total})
+
+    @app.route("/v1/inbound", methods=["GET"])
+    async def inbound(self, request: IRequest) -> bytes:
+        """Show the inbound SMS of a number, without the passwords in them."""
+        query = QueryParameters(request, ("from", "since", "until", "limit"))
+        sender = query.text("from")
+        if sender is None:
+            raise Problem(422, "invalid", "from is needed: whose SMS?", "from")
+        since, until = query.moment("since") or 0.0, query.moment("until")
+        last = FOREVER if until is None else until
+        found = await self._gateway.inbound(sender, since, last, query.limit())
+        told = [self._gateway.masked(event) for event in found]
+        if is_viewer(request):
+            told = [event_for_viewer(one) for one in told]
+        return answer(request, b'{"inbound":[%s]}' % b",".join(told))
 
     # -- trackers ----------------------------------------------------------
 

@@ -279,6 +279,23 @@ def _events() -> Schema:
     }  # fmt: skip
 
 
+def _inbound() -> Schema:
+    whose = {**_query("from", _TEXT, "the number, as events have it"), "required": True}
+    return {
+        "get": _operation(
+            "inbound",
+            "The inbound SMS of a number whose events are kept, oldest first",
+            {"200": _said("a list", ref("Inbounds")), **_UNAVAILABLE},
+            (
+                whose,
+                _query("since", _MOMENT, "committed at or after"),
+                _query("until", _MOMENT, "committed before"),
+                _LIMIT,
+            ),
+        )
+    }
+
+
 def _explain() -> Schema:
     return {
         "post": _operation(
@@ -466,6 +483,7 @@ def _paths() -> Schema:
         "/v1/messages/{id}": _message(),
         "/v1/messages/{id}/explain": _message_explained(),
         "/v1/events": _events(),
+        "/v1/inbound": _inbound(),
         "/v1/explain": _explain(),
         "/v1/receipts/unmatched": _unmatched(),
         "/v1/trackers": _trackers(),

@@ -115,6 +115,7 @@ def _events() -> Schema:
     )
     return {
         "Event": {"oneOf": [ref(name) for name in kinds]},
+        "Inbounds": record(inbound=array(ref("InboundEvent"))),
         "Events": record(
             events=array(ref("Event")),
             after={**COUNT, "description": "goes into the next request"},

@@ -616,6 +616,12 @@ class Journal:
         """Return the whole story of a message, JSON-ready; None: unknown."""
         return self._reads.put(self._queries.story, message_id)
 
+    def inbound_of(
+        self, sender: str, since: float, until: float, limit: int
+    ) -> Deferred[list[OutboxEvent]]:
+        """Read the inbound SMS of a number whose events are kept, the oldest first."""
+        return self._reads.put(self._queries.inbound_of, sender, since, until, limit)
+
     def search(
         self, filters: Mapping[str, Any], limit: int, cursor: str | None = None
     ) -> Deferred[tuple[list[dict[str, Any]], str | None]]:

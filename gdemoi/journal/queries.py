@@ -39,6 +39,7 @@ TEXT_SEARCH_LIMIT: Final = 2_000
 # rows of the outbox that are read at a time
 _CHUNKS: Final = 32
 _NULL: Final = msgspec.Raw(b"null")
+_INBOUND: Final = "inbound."
 _m = s.messages.c
 _COLUMNS: Final = {
     "to": _m.recipient,
@@ -209,6 +210,28 @@ class Queries:
             more = len(rows) == _CHUNKS
         return found[:limit]
 
+    def inbound_of(
+        self, sender: str, since: float, until: float, limit: int
+    ) -> list[OutboxEvent]:
+        """Read the inbound SMS of a number from the outbox, the oldest first.
+
+        The times are those of commits.  No index knows senders: a number of rows is
+        looked through.
+        """
+        e = s.events.c
+        rows = self._database.select(
+            select(e.body)
+            .where(e.owner == self._owner, e.at >= since, e.at < until)
+            .order_by(e.seq)
+            .limit(TEXT_SEARCH_LIMIT)
+        )
+        return [
+            event
+            for (body,) in rows
+            for event in events_of(body)
+            if event.routing_key.startswith(_INBOUND) and _is_from(event, sender)
+        ][:limit]
+
     def last_seq(self) -> int:
         """Return the number of the newest event."""
         e = s.events.c
@@ -332,6 +355,13 @@ class Queries:
             if not last and (len(found) == limit or place + 1 == TEXT_SEARCH_LIMIT):
                 return found, str(n)
         return found, None
+
+
+def _is_from(event: OutboxEvent, sender: str) -> bool:
+    # most are of somebody else: they are not decoded
+    return sender.encode() in event.body and (
+        msgspec.json.decode(event.body).get("from") == sender
+    )
 
 
 def _message_json(message: Outbound) -> dict[str, Any]:

@@ -159,6 +159,12 @@ class RunningGateway:
         """Return events beyond `after`."""
         return self.journal.events(after, limit)
 
+    def inbound(
+        self, sender: str, since: float, until: float, limit: int
+    ) -> Awaitable[Sequence[OutboxEvent]]:
+        """Return inbound SMS of a number whose events are kept, the oldest first."""
+        return self.journal.inbound_of(sender, since, until, limit)
+
     def last_event(self) -> int:
         """Return the seq of the last event that is known now."""
         return self.journal.last_seq()

@@ -186,6 +186,11 @@ class FakeGateway:
     async def newest_event(self) -> int:
         return max(self.last_event(), self.newest)
 
+    async def inbound(
+        self, sender: str, since: float, until: float, limit: int
+    ) -> Sequence[OutboxEvent]:
+        return [one for one in self.outbox if sender.encode() in one.body][:limit]
+
     def tell(self, body: str) -> None:
         """Let an event happen."""
         seq = self.last_event() + 1

@@ -167,6 +167,7 @@ class ViewerTests(SynchronousTestCase):
             "/v1/events?masked=no",
             "/v1/events",
             "/v1/receipts/unmatched",
+            "/v1/inbound?from=%2B7",
         ):
             answer = self.ask("GET", path)
             self.assertEqual(answer.status, 200, path)
