@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chaos.rig import Node
+from chaos.rig import Box, Centre, Node
 from chaos.schedule import Kind
 
 RESTARTS: Final = "GDEMOI_CHAOS_RESTARTS"
@@ -123,44 +123,85 @@ class EndGateway(Fault):
         node.start()
 
 
-class KillCentre(Fault):
+class CentreFault(Fault):
+    """What an SMSC does."""
+
+    number = 0
+
+    def possible(self, node: Node) -> bool:
+        """Where there is one."""
+        return isinstance(node.far, Centre)
+
+    def begin(self, node: Node, all_nodes: Sequence[Node]) -> None:
+        """Send it the signal."""
+        assert isinstance(node.far, Centre)
+        node.far.signal(self.number)
+
+
+class KillCentre(CentreFault):
     """kill -9 of the SMSC: receipts that it had yet to send are gone."""
 
     name = "SMSC killed"
 
     def begin(self, node: Node, all_nodes: Sequence[Node]) -> None:
         """Kill it."""
-        node.centre.kill()
+        node.far.kill()
 
     def end(self, node: Node, all_nodes: Sequence[Node]) -> None:
         """Start it."""
-        node.centre.start()
+        assert isinstance(node.far, Centre)
+        node.far.start()
 
 
-class StopCentre(Fault):
+class StopCentre(CentreFault):
     """An SMSC that says nothing for longer than its clients wait."""
 
     name = "SMSC stopped"
+    number = signal.SIGSTOP
     longest_s = 6.0
-
-    def begin(self, node: Node, all_nodes: Sequence[Node]) -> None:
-        """Stop it."""
-        node.centre.signal(signal.SIGSTOP)
 
     def end(self, node: Node, all_nodes: Sequence[Node]) -> None:
         """Let it go on."""
-        node.centre.signal(signal.SIGCONT)
+        assert isinstance(node.far, Centre)
+        node.far.signal(signal.SIGCONT)
 
 
-class HangUp(Fault):
-    """An SMSC that hangs up in the middle of its window."""
+class HangUp(CentreFault):
+    """An SMSC that hangs up in the middle of its window: answers none of it."""
 
     name = "SMSC hangs up"
+    number = signal.SIGUSR1
     longest_s = 0.3
 
+
+class LoseDatagrams(Fault):
+    """Three of ten datagrams are lost each way, and one of ten comes twice."""
+
+    name = "datagrams lost"
+    longest_s = 8.0
+    shortest_s = 2.0
+    lost, doubled = 0.3, 0.1
+
+    def possible(self, node: Node) -> bool:
+        """Where there are any."""
+        return isinstance(node.far, Box)
+
     def begin(self, node: Node, all_nodes: Sequence[Node]) -> None:
-        """Let it take a submit_sm and answer none."""
-        node.centre.signal(signal.SIGUSR1)
+        """Lose them."""
+        assert isinstance(node.far, Box)
+        dice = random.Random(1)
+        node.far.network.fate = lambda: self.copies(dice.random())
+
+    def copies(self, thrown: float) -> int:
+        """Return how often a datagram comes, by a number from 0 to 1."""
+        if thrown < self.lost:
+            return 0
+        return 2 if thrown < self.lost + self.doubled else 1
+
+    def end(self, node: Node, all_nodes: Sequence[Node]) -> None:
+        """Lose no more."""
+        assert isinstance(node.far, Box)
+        node.far.network.fate = lambda: 1
 
 
 # broker and database
@@ -336,7 +377,7 @@ class ClockBack(ClockAhead):
 
 ALL: Final[Sequence[Fault]] = (
     *(KillGateway(), KillGateways(), StopGateway(), EndGateway()),
-    *(KillCentre(), StopCentre(), HangUp()),
+    *(KillCentre(), StopCentre(), HangUp(), LoseDatagrams()),
     *(CutBroker(), EndBackends(), RestartBroker(), RestartDatabase()),
     *(FullDisk(), FailingSync(), SlowSync(), ClockAhead(), ClockBack()),
 )
@@ -346,9 +387,3 @@ BY_NAME: Final = {fault.name: fault for fault in ALL}
 def kinds(node: Node) -> list[Kind]:
     """Return what may happen to a gateway."""
     return [fault.kind for fault in ALL if fault.possible(node)]
-
-
-def lossy(dice: random.Random, lost: float, doubled: float) -> int:
-    """Return how often the next datagram comes, for a `UdpProxy`."""
-    thrown = dice.random()
-    return 0 if thrown < lost else 2 if thrown < lost + doubled else 1

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Final
 
 CHUNK: Final = 65_536
+RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Loop:
@@ -75,6 +78,9 @@ class TcpProxy:
 
     async def _cut(self) -> None:
         for writer in list(self._writers):
+            # with no time to linger, the end is RST and not FIN
+            link = writer.get_extra_info("socket")
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
     def cut(self) -> None:
@@ -104,7 +110,7 @@ class UdpProxy(asyncio.DatagramProtocol):
         self._near: asyncio.DatagramTransport | None = None
         loop.do(self._listen())
         assert self._near is not None
-        self.port = int(self._near.get_extra_info("sockname")[1])
+        self.port: int = int(self._near.get_extra_info("sockname")[1])
 
     async def _listen(self) -> None:
         made = asyncio.get_running_loop().create_datagram_endpoint(

@@ -1,8 +1,8 @@
 """The gateways that faults happen to, and what stands around each.
 
-Each `Node` is an ini file, a port, an SMSC of its own, perhaps a broker behind a proxy,
-and the process that runs just now.  One has its journal in SQLite, on a small disk of
-its own where root may mount one; two share a journal in PostgreSQL.
+Each `Node` is an ini file, a port, an SMSC or a GoIP box of its own, perhaps a broker
+behind a proxy, and the process that runs just now.  Two have their journals in SQLite,
+on small disks of their own where root may mount them; two share one in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -27,11 +28,18 @@ import pika
 import psycopg
 
 from bench.amqp_work import ADDRESS
-from bench.rig import Smsc, await_port, free_port, twistd
-from chaos.proxy import Loop, TcpProxy
+from bench.rig import ROOT, Smsc, await_port, free_port, twistd
+from chaos.box import secret
+from chaos.proxy import Loop, TcpProxy, UdpProxy
 
 POSTGRES: Final = 5432
 SERVER: Final = f"postgresql://postgres@127.0.0.1:{POSTGRES}"
+# gateways by name: on PostgreSQL, with AMQP, with a GoIP box in place of an SMSC
+NAMES: Final = ("a", "b", "c", "d")
+SHARED: Final = ("b", "c")
+BROKERS: Final = ("a", "b")
+GOIPS: Final = ("d",)
+LINES: Final = 16
 DISK_MB: Final = 384
 # slow enough that something is under way whenever a fault begins
 ANSWER_MS, RECEIPT_MS = 60, 40
@@ -48,7 +56,7 @@ home_country = RU
 journal = {journal}
 journal_keep = 120s
 unsure_hold = 1s
-receipt_ttl = {receipt_ttl}s
+receipt_ttl = 10s
 resend_first = 500ms
 retry_first = 500ms
 retry_last = 2s
@@ -57,9 +65,13 @@ shutdown_grace = 5s
 [http]
 listen = tcp:{port}:interface=127.0.0.1
 
+[route:{name}]
+channels = {name}
+"""
+SMPP: Final = """\
 [smpp:{name}]
 host = 127.0.0.1
-port = {smsc}
+port = {port}
 system_id = {name}
 password = chaos
 window = 50
@@ -68,9 +80,20 @@ enquire_link = 3s
 response_timeout = 3s
 reconnect_min = 100ms
 reconnect_max = 1s
-
-[route:{name}]
-channels = {name}
+"""
+GOIP: Final = """\
+[goip:{name}]
+listen = 127.0.0.1:{port}
+answer_timeout = 500ms
+repeats = 6
+poll_interval = 1s
+source_rate = 1000/s
+"""
+GOIP_LINE: Final = """\
+[goip-line:{id}]
+channel = {name}
+password = {password}
+min_interval = 0s
 """
 BROKER: Final = """\
 [amqp]
@@ -78,6 +101,13 @@ url = amqp://guest:guest@127.0.0.1:{port}/%2F
 prefix = {prefix}
 heartbeat = 4s
 """
+
+
+def free_udp_port() -> int:
+    """Return a UDP port that nobody listens on just now."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def build_shim(folder: Path) -> Path | None:
@@ -249,6 +279,49 @@ class Centre:
                 self._running.process.communicate()
                 self._running = None
 
+    def section(self, name: str) -> str:
+        """Return the gateway's section."""
+        return SMPP.format(name=name, port=self.port)
+
+    def arrivals(self) -> Iterator[str]:
+        """Yield the lines of its log."""
+        with self.log.open("r", encoding="ascii") as log:
+            yield from log
+
+
+class Box:
+    """A GoIP box as a process of its own, behind a network that may lose datagrams."""
+
+    def __init__(self, folder: Path, loop: Loop) -> None:
+        self.log = folder / "box.log"
+        self.log.touch()
+        self.port: int = free_udp_port()
+        self.network = UdpProxy(loop, self.port)
+        words = ["--port", str(self.network.port), "--lines", str(LINES)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "chaos.box", *words, "--log", str(self.log)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def kill(self) -> None:
+        """End it, and the network."""
+        self._process.kill()
+        self._process.wait()
+        self.network.end()
+
+    def section(self, name: str) -> str:
+        """Return the gateway's sections."""
+        found = [GOIP.format(name=name, port=self.port)]
+        for number in range(LINES):
+            id_, password = secret(number)
+            found.append(GOIP_LINE.format(id=id_, name=name, password=password))
+        return "".join(found)
+
+    def arrivals(self) -> Iterator[str]:
+        """Yield the lines of its log."""
+        with self.log.open("r", encoding="utf-8") as log:
+            yield from log
+
 
 class Node:
     """One gateway: its files, what stands around it, its process."""
@@ -258,17 +331,17 @@ class Node:
         name: str,
         folder: Path,
         journal: str,
+        far: Centre | Box,
         *,
         broker: Broker | None = None,
         database: Database | None = None,
         disk: Disk | None = None,
         library: Path | None = None,
-        receipt_ttl_s: int = 10,
     ) -> None:
         self.name, self.folder, self.port = name, folder, free_port()
         self.broker, self.database, self.disk = broker, database, disk
         self.shim = None if library is None else Shim(library, folder)
-        self.centre = Centre(folder)
+        self.far = far
         self.lives = 0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -276,11 +349,10 @@ class Node:
             name=name,
             journal=journal,
             port=self.port,
-            smsc=self.centre.port,
-            receipt_ttl=receipt_ttl_s,
         )
         self._config, self.log = folder / "gateway.ini", folder / "gateway.log"
-        self._config.write_text(text + ("" if broker is None else broker.section()))
+        text += far.section(name) + ("" if broker is None else broker.section())
+        self._config.write_text(text)
         self._config.chmod(0o600)
         self.start()
 
@@ -343,10 +415,8 @@ class Node:
 
 
 @contextmanager
-def nodes(
-    folder: Path, *, lonely: bool = False, receipt_ttl_s: int = 10
-) -> Iterator[Sequence[Node]]:
-    """Run one gateway on SQLite (`lonely`: only that), and two on PostgreSQL."""
+def nodes(folder: Path) -> Iterator[Sequence[Node]]:
+    """Run all gateways, and end all that was started for them."""
     library = build_shim(folder)
     if library is None:
         print("no gcc: no faults of the clock and of fsync", file=sys.stderr)
@@ -354,35 +424,47 @@ def nodes(
         loop = Loop()
         stack.callback(loop.end)
         made: list[Node] = []
-        for name in ("a",) if lonely else ("a", "b", "c"):
-            own = folder / name
-            own.mkdir()
-            broker, disk, database = None, None, None
-            if name != "c":
-                broker = Broker(loop)
-                stack.callback(broker.remove)
-            if name == "a":
-                disk = stack.enter_context(small_disk(own / "disk"))
-                journal = f"sqlite:///{own}/disk/journal.sqlite"
-            elif name == "b":
-                database = Database()
-                stack.callback(database.remove)
-                journal = database.url
-            else:
-                database = made[-1].database
-            node = Node(
-                name,
-                own,
-                journal,
-                broker=broker,
-                database=database,
-                disk=disk,
-                library=library,
-                receipt_ttl_s=receipt_ttl_s,
-            )
-            stack.callback(node.centre.kill)
-            stack.callback(node.kill)
-            made.append(node)
+        for name in NAMES:
+            made.append(_node(stack, loop, folder / name, made, library))
         for node in made:
             node.await_ready()
         yield made
+
+
+def _node(
+    stack: ExitStack,
+    loop: Loop,
+    folder: Path,
+    made: Sequence[Node],
+    library: Path | None,
+) -> Node:
+    """Start one more gateway; what it is, its name says."""
+    folder.mkdir()
+    name = folder.name
+    broker, disk, database = None, None, None
+    if name in BROKERS:
+        broker = Broker(loop)
+        stack.callback(broker.remove)
+    if name in SHARED:
+        others = [one.database for one in made if one.database is not None]
+        database = others[0] if others else Database()
+        if not others:
+            stack.callback(database.remove)
+        journal = database.url
+    else:
+        disk = stack.enter_context(small_disk(folder / "disk"))
+        journal = f"sqlite:///{folder}/disk/journal.sqlite"
+    far = Box(folder, loop) if name in GOIPS else Centre(folder)
+    stack.callback(far.kill)
+    node = Node(
+        name,
+        folder,
+        journal,
+        far,
+        broker=broker,
+        database=database,
+        disk=disk,
+        library=library,
+    )
+    stack.callback(node.kill)
+    return node

@@ -1,4 +1,4 @@
-"""What is sent, and what of it came: texts, their octets, the log of the SMSC.
+"""What is sent, and what of it came: texts, their octets, the logs of the far sides.
 
 Every message has a number, and a phone of its own made from it, so that whatever comes
 to the SMSC tells which message it belongs to even when its text were broken.  Octets
@@ -8,6 +8,7 @@ the second opinion.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from attrs import frozen
@@ -109,3 +110,17 @@ def arrival(line: str) -> Arrival:
         octets = octets[6:]
     number = int(phone.removeprefix(PREFIX))
     return Arrival(int(at_ns), number, int(coding), part, parts, octets)
+
+
+def aired(line: str) -> Arrival:
+    """Read a line of a GoIP box's log; raises `ValueError` for what nobody sent.
+
+    The device is given the text itself, so the text is compared and no coding.
+    """
+    said = json.loads(line)
+    phone = said["number"].removeprefix("+")
+    if not phone.startswith(PREFIX) or len(phone) != len(PREFIX) + 7:
+        raise ValueError(f"a phone that nobody named: {phone}")
+    coding, octets = octets_of(said["text"])
+    number = int(phone.removeprefix(PREFIX))
+    return Arrival(said["at_ns"], number, coding, 1, 1, octets)

@@ -124,7 +124,7 @@ class BoxLine:
     # -- what the line tells -------------------------------------------------
 
     def start(self) -> None:
-        """Register, and go on every 30 s."""
+        """Register, and go on every `keepalive_s`."""
         self._recvid = 2_000_000_000 - int(self.box.clock.seconds()) % 1_000_000_000
         self.keepalive()
 
@@ -139,7 +139,7 @@ class BoxLine:
         self._pushes.clear()
 
     def keepalive(self) -> None:
-        """Say `req` now, and again in 30 s (in 3 s while unregistered)."""
+        """Say `req` now, and again in `keepalive_s` (3 s while unregistered)."""
         self._count += 1
         fields = [
             *(("id", self.name.encode()), ("pass", self.password.encode())),
@@ -154,7 +154,7 @@ class BoxLine:
         ]
         self.send(push("req", self._count, fields))
         # A device that has just come up asks more often until it is known.
-        pause_s = KEEPALIVE_S if self.registered else REPEAT_S
+        pause_s = self.box.keepalive_s if self.registered else REPEAT_S
         self._keepalive = self.box.clock.callLater(pause_s, self.keepalive)
 
     def receive_sms(self, sender: str, text: str) -> None:
@@ -228,10 +228,10 @@ class BoxLine:
                 self._order(said)
 
     def _registered(self, good: bool) -> None:
-        """The server has answered a keepalive: the next one in 30 s."""
+        """The server has answered a keepalive: the next one in `keepalive_s`."""
         call = self._keepalive
         if good and not self.registered and call is not None and call.active():
-            call.reset(KEEPALIVE_S)
+            call.reset(self.box.keepalive_s)
         self.registered = good
 
     def _acknowledged(self, verb: str, count: str, word: bytes) -> None:
@@ -389,6 +389,7 @@ class GoipBox:
     aired_total: int = 0
     # how many of `last` are kept
     keep: int = 1000
+    keepalive_s: float = KEEPALIVE_S
 
     def add(
         self,

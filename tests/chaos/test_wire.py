@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chaos.wire import BASIC, EXTENSION, arrival, octets_of
+from chaos.wire import BASIC, EXTENSION, aired, arrival, octets_of
 
 
 class OctetsTests(SynchronousTestCase):
@@ -39,3 +39,11 @@ class OctetsTests(SynchronousTestCase):
         ):
             with self.subTest(line=line):
                 self.assertRaises(ValueError, arrival, line)
+
+    def test_a_line_of_the_box(self) -> None:
+        """The text itself, as the device was given it."""
+        one = aired('{"at_ns": 5, "number": "+79160000012", "text": "Az"}')
+        self.assertEqual((one.at_ns, one.number, one.coding), (5, 12, 0))
+        self.assertEqual((one.part, one.parts, one.octets), (1, 1, b"Az"))
+        strange = '{"at_ns": 5, "number": "112", "text": "Az"}'
+        self.assertRaises(ValueError, aired, strange)
