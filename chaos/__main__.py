@@ -43,7 +43,7 @@ FAULTS: Final = 200
 MESSAGES: Final = 100_000
 MINUTES: Final = 10.0
 # --short: every kind once or more, and over in a minute and a half
-SHORT: Final = {"faults": 28, "messages": 4_000, "minutes": 0.6, "seed": 8}
+SHORT: Final = {"faults": 28, "messages": 3_500, "minutes": 0.5, "seed": 8}
 EACH: Final = 3
 # hold, receipt_ttl and resends, several times over, on a busy machine
 SETTLE_S: Final = 90.0
