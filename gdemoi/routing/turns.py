@@ -152,7 +152,11 @@ class Turns:
 
     def begin(self, message: Outbound) -> None:
         """A command is about to leave: it stands before those that have not begun."""
-        self._ids.add(message.id)
+        if message.id not in self._ids:
+            if not self._shared:
+                # it is over, as the journal will say: nobody is to wait for it
+                return
+            self._ids.add(message.id)
         line = self._lines.get(message.to)
         if line is None:
             # taken over from another gateway
@@ -197,6 +201,7 @@ class Turns:
             # another gateway has accepted it
             since = message.not_before or 0.0
             line.append(_TurnPlace(message.id, since, stored=True))
+            self._ids.add(message.id)
 
     def forget(self, message_id: str) -> None:
         """Wake nobody for a command that was taken out of its lane."""

@@ -236,6 +236,24 @@ class FateTests(TurnsCase):
         self.hands["a"].answer()
         self.assertEqual(self.hands["b"].ids, ["c3"])
 
+    def test_one_that_ended_while_its_channel_was_down(self) -> None:
+        """Expired or cancelled, it stands in its lane still: nobody waits for it."""
+        for cancels in (False, True):
+            with self.subTest(cancels):
+                self.doCleanups()
+                self.setUp()
+                self.hands["a"].down = "no bind"
+                now = self.clock.seconds()
+                self.accept(self.on("a", "c1", expires_at=now + 30.0))
+                if cancels:
+                    self.successResultOf(self.journal.note(Cancelled("c1", now)))
+                self.passes(32.0)
+                self.hands["a"].down = None
+                self.dispatcher.able(self.hands["a"])
+                self.accept(self.on("b", "c2"))
+                self.assertEqual(self.left, ["c2"])
+                self.assertTrue(self.dispatcher.lanes["a"].settled)
+
     def test_a_waiting_one_is_cancelled(self) -> None:
         """The platform takes back one that waits: the order of the others holds."""
         self.accept(self.on("a", "c1"), self.on("b", "c2"), self.on("b", "c3"))
