@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
 
+from gdemoi.contract.sticky import KnownWay
 from gdemoi.errors import CannotListen
 from gdemoi.facts import (
     Acceptance,
@@ -235,6 +236,9 @@ class IJournal(Interface):
         Calls `recorded(permission, *args)` (a `Permission`: only with `GO` it may), or
         `failed(failure, *args)`.
         """
+
+    def known_way(account: str | None, number: str) -> KnownWay | None:
+        """Return the way that a tracker knows; kept in memory."""
 
     def holding() -> Deferred[list[Holding]]:
         """Read the commands that others to their number wait for, in order."""

@@ -132,6 +132,16 @@ class CommandPace(StrEnum):
     ANSWERED = "answered"
 
 
+class Sticky(StrEnum):
+    """Whether a command goes the way that its tracker knows."""
+
+    OFF = "off"
+    # another way when that one is down, and the event says so
+    PREFER = "prefer"
+    # it waits for that way
+    REQUIRE = "require"
+
+
 class OnFailure(StrEnum):
     """What becomes of the rest of a sequence when one of it fails."""
 
@@ -154,6 +164,9 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     answer_within_s: float | None = None
     sequence: str | None = None
     on_failure: OnFailure = OnFailure.STOP
+    sticky: Sticky | None = None
+    # the channel that it should go by, since its tracker knows it
+    known_channel: str | None = None
 
 
 def filled(turn: Turn | None, other: Turn | None) -> Turn | None:
@@ -167,6 +180,8 @@ def filled(turn: Turn | None, other: Turn | None) -> Turn | None:
         turn.answer_within_s or other.answer_within_s,
         turn.sequence,
         turn.on_failure,
+        turn.sticky or other.sticky,
+        turn.known_channel,
     )
 
 
@@ -360,6 +375,12 @@ class Error(msgspec.Struct, frozen=True, gc=False):
     code: str
     text: str
     retryable: bool = False
+
+
+def is_sticky(message: Outbound) -> bool:
+    """Tell whether the way of a message is remembered."""
+    turn = message.turn
+    return turn is not None and turn.sticky not in (None, Sticky.OFF)
 
 
 STOPPED: Final = "gateway:sequence_stopped"

@@ -21,6 +21,7 @@ from gdemoi.message import (
     OnUnencodable,
     OnUnsure,
     Report,
+    Sticky,
 )
 from gdemoi.moments import rfc3339
 
@@ -105,6 +106,7 @@ _MESSAGE_OPTIONS: Final = (
     click.option(
         "--pace", type=words(CommandPace), help="When the next command may leave."
     ),
+    click.option("--sticky", type=words(Sticky), help="Go the way the tracker knows."),
     click.option("--sequence", help="Stop with the others of it at a failure."),
     click.option("--on-failure", type=words(OnFailure)),
 )
@@ -126,7 +128,7 @@ def envelope(options: Mapping[str, Any]) -> dict[str, Any]:
         raise click.UsageError("give either --text or --binary")
     if given.get("binary") is not None:
         given["binary"] = _base64(given["binary"])
-    asked = {name: given.pop(name, None) for name in ("profile", "pace")}
+    asked = {name: given.pop(name, None) for name in ("profile", "pace", "sticky")}
     given["tracker"] = {n: value for n, value in asked.items() if value} or None
     given["channels"] = list(given.get("channels") or ())
     return {

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gdemoi.cli.asking import Remote, quoted, remote
-from gdemoi.cli.show import plain
+from gdemoi.cli.show import joined, plain
 from gdemoi.cli.terminal import PlainText as Text
 from gdemoi.cli.terminal import listing
 
@@ -90,6 +90,44 @@ def forget(asked: Remote, number: str) -> None:
         asked.print_json(answer)
     else:
         asked.console.print(f"nothing is set for {answer['number']} any more")
+
+
+@trackers.command("sender")
+@click.argument("number")
+@click.option("--account", help="Whose memory; absent: of no account.")
+@click.option("--set", "channel", metavar="CHANNEL", help="Go this way from now on.")
+@click.option("--from", "sender", help="With --set: by this sender.")
+@click.option("--forget", "forgets", is_flag=True, help="Forget it.")
+@remote
+def sender_(
+    asked: Remote,
+    number: str,
+    account: str | None,
+    channel: str | None,
+    sender: str | None,
+    forgets: bool,
+) -> None:
+    """Show, set or forget the channel and sender that NUMBER knows."""
+    if (channel is not None and forgets) or (sender is not None and channel is None):
+        raise click.UsageError("give --set (with --from), or --forget, or neither")
+    path = f"/v1/trackers/{quoted(number)}/sender"
+    whose = "" if account is None else f"?account={quoted(account)}"
+    if channel is not None:
+        found = asked.put(path + whose, {"channel": channel, "sender": sender})
+    elif forgets:
+        found = asked.delete(path + whose)
+    else:
+        found = asked.get(path, account=account)
+    if asked.as_json:
+        asked.print_json(found)
+    elif forgets:
+        asked.console.print(f"no way to {found['number']} is remembered any more")
+    else:
+        way = joined(found["channel"], found["line"], found["sender"])
+        line = Text(found["number"], style="bold")
+        line.append(f" by {way}")
+        line.append(f"  {found['basis']} {found['at']}", style="dim")
+        asked.console.print(line)
 
 
 def _tell(asked: Remote, one: dict[str, Any]) -> None:

@@ -63,6 +63,7 @@ from gdemoi.message import (
     Outbound,
     Report,
     SmppOptions,
+    Sticky,
     Tracker,
     Turn,
 )
@@ -88,6 +89,7 @@ class TrackerFields(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     pace: CommandPace | None = None
     gap: Annotated[float, Meta(ge=0, le=86400)] | None = None
     answer_within: Annotated[float, Meta(gt=0, le=86400)] | None = None
+    sticky: Sticky | None = None
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -398,6 +400,7 @@ def _turn(envelope: Envelope) -> Turn | None:
         answer_within_s=asked.answer_within,
         sequence=envelope.sequence,
         on_failure=envelope.on_failure or OnFailure.STOP,
+        sticky=asked.sticky,
     )
     return None if said == _NO_TURN else said
 
@@ -415,7 +418,7 @@ def _check_turn(envelope: Envelope) -> None:
     if envelope.sequence is not None:
         raise invalid("notifications have no sequence", "sequence")
     if asked is not None:
-        for word in ("pace", "gap", "answer_within"):
+        for word in ("pace", "gap", "answer_within", "sticky"):
             if getattr(asked, word) is not None:
                 raise invalid(f"notifications have no {word}", f"tracker.{word}")
 

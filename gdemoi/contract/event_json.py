@@ -26,6 +26,13 @@ class Segments(msgspec.Struct, frozen=True, gc=False):
     failed: int
 
 
+class SenderChanged(msgspec.Struct, frozen=True, gc=False):
+    """The channel that the tracker knows, and the one that was taken instead."""
+
+    from_: str = msgspec.field(name="from")
+    to: str | None
+
+
 class StatusEvent(msgspec.Struct, gc=False):
     """A message moved on; one of them per message is final."""
 
@@ -50,6 +57,8 @@ class StatusEvent(msgspec.Struct, gc=False):
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
     # of `accepted` only: what the tracker's profile finds in the command
     findings: tuple[Finding, ...] | msgspec.UnsetType = msgspec.UNSET
+    # it goes another way than its tracker knows
+    sender_changed: SenderChanged | msgspec.UnsetType = msgspec.UNSET
 
 
 class AnswerFields(msgspec.Struct, kw_only=True):

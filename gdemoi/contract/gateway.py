@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.figures import Figures
+from gdemoi.contract.sticky import KnownWay
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.facts import AcceptResult, OutboxEvent, Rejected
 from gdemoi.message import Outbound
@@ -165,6 +166,14 @@ class Gateway(MessageIntake, Protocol):
         self, number: str, setting: TrackerSetting | None
     ) -> Awaitable[None]:
         """Set it, or (None) take it away; fires after the commit."""
+
+    def known_way(self, account: str | None, number: str) -> KnownWay | None:
+        """Return the way that a tracker knows, None when none is remembered."""
+
+    def set_way(
+        self, account: str | None, number: str, way: KnownWay | None
+    ) -> Awaitable[None]:
+        """Set it, or (None) forget it; fires after the commit."""
 
     def trackers(
         self, limit: int, cursor: str | None

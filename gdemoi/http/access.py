@@ -27,7 +27,7 @@ _PAGE: Final = b"/page/"
 _VIEWED: Final = re.compile(
     rb"/(openapi\.json|metrics"
     rb"|v1/(status|overview|inbound|remedies|channels|events|configuration|receipts/unmatched"
-    rb"|messages(/[^/]+)?|trackers(/[^/]+)?))/?"
+    rb"|messages(/[^/]+)?|trackers(/[^/]+(/sender)?)?))/?"
 ).fullmatch
 _METHODS: Final = (b"GET", b"HEAD", b"POST", b"DELETE")
 _TOO_LARGE: Final = "too_large"

@@ -23,6 +23,7 @@ from gdemoi.contract.fields import check_names
 from gdemoi.contract.gateway import CallbackQueue, Gateway, Search
 from gdemoi.contract.numbers import normalise
 from gdemoi.contract.remedies import OF_ANY, REMEDIES
+from gdemoi.contract.sticky import Basis, KnownWay, read_sender, way_json
 from gdemoi.contract.trackers import TrackerSetting, read_body, tracker_json
 from gdemoi.contract.viewer import event_for_viewer, for_viewer
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
@@ -287,6 +288,40 @@ class Api:
             raise _unknown_tracker(number)
         await self._gateway.set_tracker(number, None)
         return answer(request, {"number": number, "profile": None})
+
+    @app.route("/v1/trackers/<number>/sender", methods=["GET"])
+    def sender(self, request: IRequest, number: str) -> bytes:
+        """Show the way that a tracker knows."""
+        account = QueryParameters(request, ("account",)).text("account")
+        number = self._number(number)
+        way = self._gateway.known_way(account, number)
+        if way is None:
+            raise _no_way(number)
+        return answer(request, way_json(number, account, way))
+
+    @app.route("/v1/trackers/<number>/sender", methods=["PUT"])
+    async def set_sender(self, request: IRequest, number: str) -> bytes:
+        """Set the way to a tracker; answers after the commit."""
+        account = QueryParameters(request, ("account",)).text("account")
+        number = self._number(number)
+        body = read_sender(request.content.read())
+        names = {one["name"] for one in self._gateway.channels()}
+        if body.channel not in names:
+            raise _unknown_channel(body.channel)
+        now = self._gateway.seconds()
+        way = KnownWay(body.channel, None, body.sender, Basis.SET, now)
+        await self._gateway.set_way(account, number, way)
+        return answer(request, way_json(number, account, way))
+
+    @app.route("/v1/trackers/<number>/sender", methods=["DELETE"])
+    async def forget_sender(self, request: IRequest, number: str) -> bytes:
+        """Forget the way to a tracker."""
+        account = QueryParameters(request, ("account",)).text("account")
+        number = self._number(number)
+        if self._gateway.known_way(account, number) is None:
+            raise _no_way(number)
+        await self._gateway.set_way(account, number, None)
+        return answer(request, {"number": number, "account": account, "channel": None})
 
     def _number(self, number: str) -> str:
         """Return a number in the form in which messages are stored."""
@@ -571,6 +606,11 @@ def _never_came(story: dict[str, Any]) -> bool:
 
 def _unknown_message(message_id: str) -> Problem:
     return Problem(404, "not_found", f"there is no message {message_id[:80]}", "id")
+
+
+def _no_way(number: str) -> Problem:
+    text = f"no way to {number} is remembered"
+    return Problem(404, "not_found", text, "number")
 
 
 def _unknown_tracker(number: str) -> Problem:

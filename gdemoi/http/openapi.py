@@ -404,6 +404,38 @@ def _trackers() -> Schema:
     }
 
 
+def _sender() -> Schema:
+    unknown = {"404": _error("no way is remembered")}
+    word = {"type": "string", "minLength": 1, "maxLength": 64}
+    body = record({"sender": maybe(word)}, channel=word) | {
+        "additionalProperties": False
+    }
+    way = _said("the way", ref("KnownWay"))
+    whose = (_query("account", _TEXT, "whose memory; absent: of no account"),)
+    return _path(
+        _OF_TRACKER,
+        get=_operation(
+            "sender",
+            "The channel and sender that a tracker knows",
+            {"200": way, **unknown},
+            whose,
+        ),
+        put=_operation(
+            "set_sender",
+            "Set them; answers after the commit",
+            {"200": way, "404": _error("no such channel"), **_UNAVAILABLE},
+            whose,
+            body=body,
+        ),
+        delete=_operation(
+            "forget_sender",
+            "Forget them",
+            {"200": _said("forgotten", {"type": "object"}), **unknown, **_UNAVAILABLE},
+            whose,
+        ),
+    )
+
+
 def _tracker() -> Schema:
     unset = {"404": _error("nothing is set for this number")}
     body = record({"strict": maybe({"type": "boolean"})}, profile=maybe(WORD)) | {
@@ -488,6 +520,7 @@ def _paths() -> Schema:
         "/v1/receipts/unmatched": _unmatched(),
         "/v1/trackers": _trackers(),
         "/v1/trackers/{number}": _tracker(),
+        "/v1/trackers/{number}/sender": _sender(),
         "/v1/callbacks/{kind}/{name}": _callbacks(),
         "/v1/callbacks/{kind}/{name}/replay": _replay(),
         "/v1/callbacks/{kind}/{name}/resume": _path(

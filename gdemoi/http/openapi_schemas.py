@@ -19,6 +19,7 @@ from gdemoi.contract.event_json import (
     InboundEvent,
     StatusEvent,
 )
+from gdemoi.contract.sticky import Basis
 from gdemoi.message import ChannelState, MessageState
 
 Schema = dict[str, Any]
@@ -321,6 +322,15 @@ def _standing() -> Schema:
         "CallbacksResumed": record(section=WORD, state=WORD),
         "Replayed": record(section=WORD, replayed=array(COUNT)),
         "Tracker": tracker,
+        "KnownWay": record(
+            number=WORD,
+            account=maybe(WORD),
+            channel=WORD,
+            line=maybe(WORD),
+            sender=maybe(WORD),
+            basis={"enum": [str(one) for one in Basis]},
+            at=TIME,
+        ),
         "Trackers": record(trackers=array(ref("Tracker")), cursor=maybe(WORD)),
         "TrackerForgotten": record(number=WORD, profile={"type": "null"}),
         "Status": record(

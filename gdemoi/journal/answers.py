@@ -22,7 +22,7 @@ from attrs import field, frozen
 from gdemoi.contract.event_json import AnswerEvent, AnswerFields, encode_event
 from gdemoi.contract.numbers import INTERNATIONAL, normalise
 from gdemoi.errors import InvalidMessage
-from gdemoi.journal import turns
+from gdemoi.journal import sticky, turns
 from gdemoi.journal.message_cache import CachedMessage
 from gdemoi.journal.message_state import arrived
 from gdemoi.journal.stored_form import MessageRecord, StoredAnswer, StoredAttempt
@@ -157,6 +157,7 @@ def answer_of(
     one = open_[found.reply_to]
     answer = _stored(found, one, inbound, inbound_id, now)
     _record(transaction, one.entry, answer, inbound.channel)
+    sticky.answered(transaction, one.entry, inbound)
     return one.entry.id, fields_of(answer)
 
 

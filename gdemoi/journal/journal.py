@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.contract.figures import JournalFigures, StoredFigures
+from gdemoi.contract.sticky import KnownWay
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import ConfigurationError
 from gdemoi.facts import (
@@ -34,7 +35,7 @@ from gdemoi.facts import (
     Step,
 )
 from gdemoi.interfaces import IJournal
-from gdemoi.journal import expiry, inbound_sms, receipts, trackers, turns
+from gdemoi.journal import expiry, inbound_sms, receipts, sticky, trackers, turns
 from gdemoi.journal.answers import AnswerRules
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
@@ -147,6 +148,7 @@ class Journal:
         self._queries = Queries(self._reading, owner)
         self._backlog: dict[str, int] = {}
         self._trackers = trackers.KnownTrackers()
+        self._ways = sticky.KnownWays()
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._last_seq = 0
         self._listeners: list[Callable[[int], None]] = []
@@ -290,6 +292,7 @@ class Journal:
                 listener(done.steps)
         for deferred, answer in done.answers:
             deferred.callback(answer)
+        self._ways.take(done.ways)
         if done.holding:
             for changed in self._turn_listeners:
                 changed(done.holding)
@@ -446,6 +449,19 @@ class Journal:
         seen = self._trackers.seen
         rows = await self._reads.put(trackers.changed_since, self._reading, seen)
         self._trackers.read(rows)
+        ways = sticky.changed_since, self._reading, self._ways.seen
+        self._ways.read(await self._reads.put(*ways))
+
+    def known_way(self, account: str | None, number: str) -> KnownWay | None:
+        """Return the way that a tracker knows; kept in memory."""
+        return self._ways.get(account, number)
+
+    def set_way(
+        self, account: str | None, number: str, way: KnownWay | None
+    ) -> Deferred[None]:
+        """Write down the way to a tracker; None: it is forgotten."""
+        key = account or "", number
+        return self._writes.put(sticky.put, self._transaction, key, way)
 
     # --- turns -----------------------------------------------------------
 

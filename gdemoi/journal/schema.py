@@ -236,6 +236,19 @@ Index(
     postgresql_where=turns.c.until.is_not(None),
 )
 
+# The ways that trackers know, see `gdemoi.journal.sticky`.
+sticky = Table(
+    "sticky",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("number", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    # forgotten: other gateways have to hear of it
+    Column("gone", Integer, nullable=False),
+    Column("way", LargeBinary, nullable=False),
+    Index("sticky_version", "version"),
+)
+
 # Sequences of commands that have stopped, and at which one.
 sequences = Table(
     "sequences",
@@ -424,6 +437,23 @@ class Statements:
         self.find_sequence = text(
             select(q.id, q.until).where(q.queue == _b("queue"), q.name == _b("name")),
             ["_queue", "_name"],
+        )
+        w = sticky.c
+        known = upsert(sticky)
+        self.put_sticky = text(
+            known.on_conflict_do_update(
+                index_elements=["account", "number"],
+                set_={
+                    word: known.excluded[word] for word in ("version", "gone", "way")
+                },
+            ),
+            w.keys(),
+        )
+        self.find_sticky = text(
+            select(w.gone, w.way).where(
+                w.account == _b("account"), w.number == _b("number")
+            ),
+            ["_account", "_number"],
         )
         self.forget_sequences = text(
             delete(sequences).where(q.until <= _b("now")), ["_now"]

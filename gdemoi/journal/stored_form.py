@@ -15,7 +15,12 @@ from typing import Final as Constant
 
 import msgspec
 
-from gdemoi.contract.event_json import Segments, StatusEvent, encode_event
+from gdemoi.contract.event_json import (
+    Segments,
+    SenderChanged,
+    StatusEvent,
+    encode_event,
+)
 from gdemoi.facts import OutboxEvent
 from gdemoi.message import (
     FINAL,
@@ -54,6 +59,8 @@ class StoredEvent(msgspec.Struct, array_like=True, gc=False):
     event_id: str = ""
     # of the first event, when the command was looked at
     findings: tuple[Finding, ...] | None = None
+    # the channel that its tracker knows, when it goes by another
+    changed_from: str | None = None
 
 
 class AttemptOutcome(StrEnum):
@@ -273,7 +280,14 @@ def status_event(
         msgspec.UNSET if account is None else account,
         msgspec.UNSET if traceparent is None else traceparent,
         msgspec.UNSET if event.findings is None else event.findings,
+        _changed(event),
     )
+
+
+def _changed(event: StoredEvent) -> SenderChanged | msgspec.UnsetType:
+    if event.changed_from is None:
+        return msgspec.UNSET
+    return SenderChanged(event.changed_from, event.channel)
 
 
 def status_key(event: StoredEvent) -> str:

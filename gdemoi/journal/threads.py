@@ -30,6 +30,7 @@ from gdemoi.facts import Holding, Step
 from gdemoi.journal.database import NOT_NOW, Database, Gone
 from gdemoi.journal.faults import Damaged, Soundness
 from gdemoi.journal.high_water_mark import HighWaterMarkFile
+from gdemoi.journal.sticky import Row
 from gdemoi.journal.stored_form import OutboxRow
 from gdemoi.journal.transaction import Transaction
 
@@ -379,6 +380,8 @@ class BatchResult:
     steps: list[Step] = field(factory=list)
     # commands that others wait for no longer, or only so long
     holding: list[Holding] = field(factory=list)
+    # that trackers know
+    ways: list[Row] = field(factory=list)
     commits: int = 0
 
 
@@ -445,7 +448,7 @@ class JournalWriter:
     def _commit_all(self, jobs: Sequence[Job], done: BatchResult) -> None:
         self._soundness.check()
         began = self._seconds()
-        answers, events, lanes, holding = self._transaction.transact(
+        answers, events, lanes, holding, ways = self._transaction.transact(
             lambda: [(job.answer, job.do()) for job in jobs],
             [i for job in jobs for i in job.ids],
             [key for job in jobs for key in job.receipt_keys],
@@ -463,6 +466,7 @@ class JournalWriter:
         done.events += events
         done.steps += self._transaction.take_steps()
         done.holding += holding
+        done.ways += ways
         done.commits += 1
         for lane, change in lanes.items():
             done.lanes[lane] = done.lanes.get(lane, 0) + change

@@ -17,6 +17,7 @@ from gdemoi.contract.figures import JournalFigures
 from gdemoi.facts import (
     Acceptance,
     AcceptResult,
+    AttemptEnded,
     AttemptStarted,
     Duplicate,
     Fact,
@@ -29,7 +30,7 @@ from gdemoi.facts import (
 from gdemoi.facts import (
     Final as Ended,
 )
-from gdemoi.journal import turns
+from gdemoi.journal import sticky, turns
 from gdemoi.journal.answers import AnswerRules
 from gdemoi.journal.database import Database
 from gdemoi.journal.leases import CHANNEL, NEWS, TOLD_AT_ONCE, News, encode_news
@@ -44,7 +45,16 @@ from gdemoi.journal.stored_form import (
     encode_chunk,
     encode_record,
 )
-from gdemoi.message import MessageClass, MessageState, Report, provider_key, why_stopped
+from gdemoi.message import (
+    MessageClass,
+    MessageState,
+    Refused,
+    Report,
+    Scope,
+    is_sticky,
+    provider_key,
+    why_stopped,
+)
 
 # An attempt that is open needs no look before its message's expiry, and then seldom.
 OPEN_LOOK_S: Final = 300.0
@@ -102,6 +112,8 @@ class Transaction:
         # those of them that go one at a time with others to their number
         self._in_turn: dict[int, CachedMessage] = {}
         self._holding: list[Holding] = []
+        # of trackers, that were learned or forgotten
+        self.ways: list[sticky.Row] = []
         self._provider_rows: list[tuple[str, str, int, str]] = []
         self._outbox: list[OutboxRow] = []
         self._cursor_rows: dict[str, str] = {}
@@ -146,12 +158,13 @@ class Transaction:
             self._abandon()
             raise
         events, holding = self._outbox, self._holding
+        ways = self.ways
         self._counted = dict(self.counters)
         self._count_figures()
         self._committed_steps = self.steps
         self.cache.forget(self._over)
         self._clear()
-        return answers, events, lanes, holding
+        return answers, events, lanes, holding, ways
 
     def _count_figures(self) -> None:
         figures = self.figures
@@ -400,6 +413,8 @@ class Transaction:
         if message.class_ is not _NOTIFICATION and message.in_turn:
             self._in_turn[entry.n] = entry
         report = message.report
+        if message.turn is not None and message.turn.known_channel is not None:
+            sticky.mark(message.turn.known_channel, events)
         for event in events:
             self._made = made = self._made + 1
             event.event_id = event_id = f"{self._prefix}{made:x}"
@@ -421,8 +436,11 @@ class Transaction:
                         http_origin=message.http_origin,
                     )
                 )
-        if message.turn is not None and events and turns.failed(events):
-            turns.stop_sequence(self, entry)
+        if message.turn is not None and events:
+            if turns.failed(events):
+                turns.stop_sequence(self, entry)
+            if is_sticky(message):
+                sticky.went(self, entry, events)
 
     def tell(
         self, entry: CachedMessage, routing_key: str, event_id: str, body: bytes
@@ -512,6 +530,10 @@ class Transaction:
             return False, entry
         counted, events = apply(entry.record, fact)
         self.changed(entry, events)
+        if isinstance(fact, AttemptEnded) and is_sticky(entry.message):
+            outcome = fact.outcome
+            if isinstance(outcome, Refused) and outcome.scope is Scope.SENDER:
+                sticky.refused(self, entry, fact.channel)
         return counted, entry
 
     def take_steps(self) -> list[Step]:

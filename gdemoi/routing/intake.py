@@ -6,6 +6,7 @@ begins in that same commit, so that the message leaves at once.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from gdemoi.contract.sticky import Basis, KnownWay
 from gdemoi.errors import Unavailable
 from gdemoi.facts import Acceptance, AcceptResult, Rejected, Stored
 from gdemoi.facts import Final as Ended
@@ -25,8 +27,10 @@ from gdemoi.message import (
     Outbound,
     Refused,
     Scope,
+    Sticky,
     Turn,
     filled,
+    is_sticky,
     why_stopped,
 )
 from gdemoi.routing.lanes import Lane
@@ -36,6 +40,8 @@ from gdemoi.routing.trackers import Trackers
 from gdemoi.routing.turns import Turns
 
 _STORED: Final = Stored()
+# So many trackers whose first command is on its way are remembered.
+BEGUN_WAYS: Final = 10_000
 _NOTIFICATION: Final = MessageClass.NOTIFICATION
 
 
@@ -77,6 +83,8 @@ class Intake:
         self.trackers: Trackers | None = None
         # what commands are taken for that do not say, nor their route
         self.turn: Turn | None = None
+        # by account and number: of trackers whose first command is on its way
+        self._begun_ways: OrderedDict[tuple[str | None, str], KnownWay] = OrderedDict()
         # opened by the dispatcher when all that was interrupted is settled
         self.closed = True
         self._journal = journal
@@ -223,6 +231,8 @@ class Intake:
         route = self.router.route(message)
         if route.rule is None or not route.channels:
             return Error("gateway:no_route", "no route leads anywhere for this message")
+        # what the message itself names wins over what is remembered
+        named = message.from_ is not None or bool(message.channels)
         message = with_defaults(message, route.rule)
         if self.turn is not None and message.class_ is not _NOTIFICATION:
             turn = filled(message.turn, self.turn)
@@ -233,9 +243,68 @@ class Intake:
             if isinstance(examined, Error):
                 return examined
             message = examined
+        if message.turn is not None and is_sticky(message):
+            return self._sticky_way(message, route.channels, unable, named)
+        return self._first_way(message, route.channels, unable, None)
+
+    def forget_way(self, account: str | None, number: str) -> None:
+        """Forget a way that is not written down yet."""
+        self._begun_ways.pop((account, number), None)
+
+    def _sticky_way(
+        self, message: Outbound, names: Sequence[str], unable: _Unable, named: bool
+    ) -> _Way | Error:
+        """Find the way that the tracker knows, or another where that may be."""
+        assert message.turn is not None
+        key = message.account, message.to
+        known = None if named else self._journal.known_way(*key)
+        if known is None and not named:
+            # none is written down yet, but one is on its way
+            known = self._begun_ways.get(key)
+        if known is None:
+            return self._remembered(self._first_way(message, names, unable, None))
+        turn = msgspec.structs.replace(message.turn, known_channel=known.channel)
+        channels: tuple[str, ...]
+        if turn.sticky is Sticky.REQUIRE:
+            if known.channel not in names:
+                why = (
+                    f"no route leads to {known.channel}, the only one its tracker knows"
+                )
+                return Error("gateway:no_route", why)
+            names = channels = (known.channel,)
+        else:
+            channels = message.channels
+            if known.channel in names:
+                others = [name for name in names if name != known.channel]
+                names = (known.channel, *others)
+        message = msgspec.structs.replace(message, turn=turn, channels=channels)
+        return self._first_way(message, names, unable, known)
+
+    def _remembered(self, way: _Way | Error) -> _Way | Error:
+        """Let the next ones go the same way, until that is written down."""
+        if isinstance(way, _Way):
+            ways, message = self._begun_ways, way.message
+            known = KnownWay(way.lane.name, None, message.from_, Basis.SUBMITTED)
+            ways[message.account, message.to] = known
+            while len(ways) > BEGUN_WAYS:
+                ways.popitem(last=False)
+        return way
+
+    def _first_way(
+        self,
+        message: Outbound,
+        names: Sequence[str],
+        unable: _Unable,
+        known: KnownWay | None,
+    ) -> _Way | Error:
+        """Return the first able channel, in order, that can carry a message."""
         refused: Refused | None = None
         resting: Lane | None = None
-        for name in _able_first(route.channels, unable):
+        given = message
+        for name in _able_first(names, unable):
+            message = given
+            if known is not None and known.sender and name == known.channel:
+                message = msgspec.structs.replace(given, from_=known.sender)
             lane = self._lanes[name]
             prepared = lane.prepare(message)
             if not isinstance(prepared, Refused):

@@ -28,6 +28,7 @@ from gdemoi.message import (
     MessageClass,
     OnUnencodable,
     OnUnsure,
+    Sticky,
     Transliteration,
     Turn,
 )
@@ -66,9 +67,11 @@ _CHANNEL: Final = Converter("channel or channel*weight", _weighted, _shown)
 _COUNTRY: Final = Converter("country (ISO 3166, glob)", _country)
 
 
-def turn_of(pace: CommandPace | None, gap_s: float | None) -> Turn | None:
-    """Return what two keys say of the turns of commands; None: nothing."""
-    said = Turn(pace, gap_s)
+def turn_of(
+    pace: CommandPace | None, gap_s: float | None, sticky: Sticky | None
+) -> Turn | None:
+    """Return what keys say of the turns of commands; None: nothing."""
+    said = Turn(pace, gap_s, sticky=sticky)
     return None if said == Turn() else said
 
 
@@ -157,6 +160,14 @@ class RouteSettings:
         example="5s",
     )
 
+    sticky: Sticky | None = key(
+        choice(Sticky),
+        default=None,
+        doc="whether a command goes the way that its tracker knows, for commands that"
+        " do not say",
+        example="prefer",
+    )
+
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Tell what contradicts itself, as (key, why)."""
         names = [name for name, _ in self.channels]
@@ -193,5 +204,5 @@ class RouteSettings:
             max_segments=self.max_segments,
             ttl_s=self.ttl_s,
             priority=self.priority,
-            turn=turn_of(self.pace, self.gap_s),
+            turn=turn_of(self.pace, self.gap_s, self.sticky),
         )

@@ -14,6 +14,7 @@ from gdemoi.contract.envelope import Defaults
 from gdemoi.contract.figures import AmqpStatus, Figures
 from gdemoi.contract.gateway import CallbackQueue, MessagePage, Search
 from gdemoi.contract.remedies import remedy_of, remedy_of_reason
+from gdemoi.contract.sticky import KnownWay
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import InvalidMessage, OurFault, Unavailable
 from gdemoi.facts import AcceptResult, Cancelled, OutboxEvent, Rejected
@@ -207,6 +208,17 @@ class RunningGateway:
     async def set_tracker(self, number: str, setting: TrackerSetting | None) -> None:
         """Set it, or (None) take it away; answers after the commit."""
         await self.journal.set_tracker(number, setting)
+
+    def known_way(self, account: str | None, number: str) -> KnownWay | None:
+        """Return the way that a tracker knows."""
+        return self.journal.known_way(account, number)
+
+    async def set_way(
+        self, account: str | None, number: str, way: KnownWay | None
+    ) -> None:
+        """Set it, or (None) forget it; answers after the commit."""
+        self.dispatcher.intake.forget_way(account, number)
+        await self.journal.set_way(account, number, way)
 
     def trackers(
         self, limit: int, cursor: str | None

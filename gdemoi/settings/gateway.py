@@ -23,7 +23,7 @@ from gdemoi.ini import (
     words,
 )
 from gdemoi.ini.units import Wrong, likely
-from gdemoi.message import CommandPace, Turn
+from gdemoi.message import CommandPace, Sticky, Turn
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.settings import region, turn_of
 
@@ -132,6 +132,12 @@ class GatewaySettings:
     )
     gap_s: float = key(
         duration, default=0.0, doc="what passes between two commands to a number"
+    )
+    sticky: Sticky = key(
+        choice(Sticky),
+        default=Sticky.OFF,
+        doc="whether a command goes by the channel and sender that its tracker knows:"
+        " prefer: unless that one is down; require: it waits for it",
     )
     receipt_ttl_s: float = key(
         duration,
@@ -249,7 +255,8 @@ class GatewaySettings:
     def turn(self) -> Turn | None:
         """Return how commands wait for one another; None: as by itself."""
         pace = None if self.pace is CommandPace.SUBMITTED else self.pace
-        return turn_of(pace, self.gap_s or None)
+        sticky = None if self.sticky is Sticky.OFF else self.sticky
+        return turn_of(pace, self.gap_s or None, sticky)
 
     @property
     def retry_policy(self) -> RetryPolicy:

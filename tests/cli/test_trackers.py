@@ -167,3 +167,37 @@ class ExplainTests(SynchronousTestCase):
         )
         self.assertIn("profile gt06  sure B, by section vans", answer.output)
         self.assertIn("tail  the closing # is missing", answer.output)
+
+
+class SenderTests(SynchronousTestCase):
+    """``trackers sender``: the way that a tracker knows."""
+
+    NUMBER = "+79161234567"
+
+    def test_shown_set_and_forgotten(self) -> None:
+        """For each account by itself."""
+        gateway = FakeGateway()
+        terminal = Terminal(Client(gateway))
+        command = ("trackers", "sender", self.NUMBER)
+        self.assertEqual(terminal.type(*command).exit_code, 1)
+        set_ = (*command, "--account", "fleet", "--set", "smsc", "--from", "MINE")
+        result = terminal.type(*set_)
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertIn(f"{self.NUMBER} by smsc  MINE", result.output)
+        self.assertIn("set ", result.output)
+        self.assertEqual(terminal.type(*command).exit_code, 1)
+        result = terminal.type(*command, "--account", "fleet", "--json")
+        self.assertEqual(json.loads(result.output)["sender"], "MINE")
+        result = terminal.type(*command, "--account", "fleet", "--forget")
+        self.assertIn("no way to", result.output)
+        self.assertEqual(gateway.ways, {})
+
+    def test_wrong_use(self) -> None:
+        """A channel that there is not, and words that exclude one another."""
+        terminal = Terminal(Client(FakeGateway()))
+        command = ("trackers", "sender", self.NUMBER)
+        result = terminal.type(*command, "--set", "nowhere")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("nowhere", result.output)
+        for wrong in (("--set", "smsc", "--forget"), ("--from", "MINE")):
+            self.assertEqual(terminal.type(*command, *wrong).exit_code, 2)

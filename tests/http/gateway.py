@@ -20,6 +20,7 @@ from gdemoi.contract.figures import (
     StoredFigures,
 )
 from gdemoi.contract.gateway import MessagePage, Search
+from gdemoi.contract.sticky import KnownWay
 from gdemoi.contract.trackers import TrackerSetting
 from gdemoi.errors import OurFault, Unavailable
 from gdemoi.facts import (
@@ -92,6 +93,7 @@ class FakeGateway:
     waiting: list[tuple[int, Deferred[None]]] = field(factory=list)
     searched: list[Search] = field(factory=list)
     paused: set[str] = field(factory=set)
+    ways: dict[tuple[str | None, str], KnownWay] = field(factory=dict)
     # what was answered to messages, by their ids
     answers: dict[str, list[dict[str, Any]]] = field(factory=dict)
     commit: Deferred[None] | None = None
@@ -205,6 +207,17 @@ class FakeGateway:
 
     def tracker(self, number: str) -> TrackerSetting | None:
         return self.set_trackers.get(number)
+
+    def known_way(self, account: str | None, number: str) -> KnownWay | None:
+        return self.ways.get((account, number))
+
+    async def set_way(
+        self, account: str | None, number: str, way: KnownWay | None
+    ) -> None:
+        if way is None:
+            del self.ways[account, number]
+        else:
+            self.ways[account, number] = way
 
     async def set_tracker(self, number: str, setting: TrackerSetting | None) -> None:
         if self.broken is not None:

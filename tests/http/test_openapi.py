@@ -24,6 +24,9 @@ CONFIGURED = [
     "GET /v1/trackers/{number}",
     "PUT /v1/trackers/{number}",
     "DELETE /v1/trackers/{number}",
+    "GET /v1/trackers/{number}/sender",
+    "PUT /v1/trackers/{number}/sender",
+    "DELETE /v1/trackers/{number}/sender",
 ]
 CHECKED = {
     # the same on every run

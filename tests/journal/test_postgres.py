@@ -17,6 +17,7 @@ from tests.journal import (
     test_counting,
     test_inbound_sms,
     test_journal,
+    test_sticky,
     test_trackers,
     test_turns,
 )
@@ -103,6 +104,19 @@ class PostgresTurnTests(PostgresCase, test_turns.TurnTests):
         self.assertEqual(test_turns.permission(other, begin), [Permission.GO])
         for one in (self.journal, other):
             self.assertEqual([held.id for held in self.did(one.holding())], ["c2"])
+
+
+class PostgresWayTests(PostgresCase, test_sticky.WayTests):
+    """The same ways that trackers know."""
+
+    def test_what_another_gateway_learned(self) -> None:
+        """It is read with its other changes."""
+        other = self.opened(name="other")
+        self.addCleanup(other.close)
+        way = test_sticky.SET
+        self.did(self.journal.set_way(None, test_sticky.NUMBER, way))
+        self.did(other.read_others())
+        self.assertEqual(other.known_way(None, test_sticky.NUMBER), way)
 
 
 class SchemaTests(PostgresCase):
