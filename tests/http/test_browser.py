@@ -96,7 +96,7 @@ class BrowserCase(SynchronousTestCase):
             **more,
         )
         self.addCleanup(context.close)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         answered_by(context, self.house, lambda: self.down)
         page = context.new_page()
         page.on("pageerror", lambda fault: self.faults.append(str(fault)))
