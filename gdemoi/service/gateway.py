@@ -32,6 +32,8 @@ from gdemoi.service.masked import masked_event, masked_story, outbound_of
 PAUSED = "paused:{}"
 # How long the journal may take to tell its figures.
 FIGURES_TIMEOUT_S: Final = 5.0
+# How long an answer about the age of the backlogs is good for.
+OLDEST_EVERY_S: Final = 10.0
 
 T = TypeVar("T")
 
@@ -87,6 +89,8 @@ class RunningGateway:
         self.reload_now: Callable[[bool], Awaitable[dict[str, Any]]] | None = None
         self.shown_configuration: Callable[[], dict[str, Any]] = dict
         self.watch = ActivityWatch(journal, clock)
+        self._oldest_at = float("-inf")
+        self._oldest_s: Mapping[str, float] = {}
         self._waiting: list[tuple[int, Deferred[None]]] = []
         journal.on_events(self._on_journal_events)
 
@@ -310,22 +314,35 @@ class RunningGateway:
 
     async def overview(self) -> dict[str, Any]:
         """Return what each channel did lately, what ails it and what to do."""
-        found = await self.figures()
+        oldest = await self._oldest()
         self.watch.look()
-        oldest = {} if found.stored is None else found.stored.oldest_s
+        now, errors = self.seconds(), self.journal.figures().errors
         return {
-            "at": found.at,
+            "at": now,
             "since": self.watch.activity.since,
             "channels": [
                 {
                     "name": one["name"],
                     "oldest_s": oldest.get(one["name"]),
-                    **self.watch.activity.of(one["name"], found.at),
-                    **_ailing(one, found.journal.errors.get(one["name"])),
+                    **self.watch.activity.of(one["name"], now),
+                    **_ailing(one, errors.get(one["name"])),
                 }
-                for one in found.channels
+                for one in self.channels()
             ],
         }
+
+    async def _oldest(self) -> Mapping[str, float]:
+        """Return how long the oldest message of each lane waits.
+
+        Many pages ask every few seconds, and a large backlog takes a while to look
+        through: one query answers all of them for some time.
+        """
+        now = self.seconds()
+        if not self._oldest_at <= now < self._oldest_at + OLDEST_EVERY_S:
+            self._oldest_at = now
+            stored = (await self.figures()).stored
+            self._oldest_s = {} if stored is None else stored.oldest_s
+        return self._oldest_s
 
     def channel(self, name: str) -> dict[str, Any]:
         """Return one channel in the same form."""

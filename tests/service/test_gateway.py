@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Awaitable
 from typing import Any
 
+import msgspec
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -19,7 +20,9 @@ from gdemoi.interfaces import IChannel, ITraced
 from gdemoi.journal import Journal, queries
 from gdemoi.message import (
     Error,
+    Inbound,
     MessageState,
+    Numbering,
     OnUnsure,
     Outbound,
     Receipt,
@@ -126,6 +129,47 @@ class GatewayTests(SynchronousTestCase):
         self.assertIn("отправител", a["last_error"]["remedy"]["ru"])
         self.assertIn("host and port", a["remedies"][0]["en"])
         self.assertEqual((b["last_error"], b["remedies"]), (None, []))
+
+    def test_the_age_of_a_backlog_is_asked_for_now_and_then(self) -> None:
+        """However many pages ask, one query answers for ten seconds."""
+        asked = []
+        ask = self.journal.stored_figures
+
+        def counted() -> Any:
+            asked.append(self.clock.seconds())
+            return ask()
+
+        self.patch(self.journal, "stored_figures", counted)
+        self.channel.down = "cut"
+        self.send("m1", channels=("a",))
+        self.clock.advance(30)
+        for _ in range(3):
+            told = self.result(self.gateway.overview())
+            self.assertEqual(told["channels"][0]["oldest_s"], 30.0)
+            self.clock.advance(3)
+        self.clock.advance(1)
+        told = self.result(self.gateway.overview())
+        self.assertEqual(told["channels"][0]["oldest_s"], 40.0)
+        self.assertEqual(asked, [NOW + 30, NOW + 40])
+
+    def test_inbound_of_one_number(self) -> None:
+        """Those of that number alone, in their order, within the time."""
+        for number, sender in enumerate(("+7916", "+79161", "+7916", "+7916")):
+            came = Inbound(
+                account="account-a", channel="a", from_=sender, to="x",
+                text=f"t{number}", charset="gsm8", received_at=self.clock.seconds(),
+                dedup=f"d{number}", numbering=Numbering.AS_GIVEN,
+            )  # fmt: skip
+            self.result(self.dispatcher.inbound(came))
+            self.clock.advance(10)
+
+        def texts(*asked: Any) -> list[str]:
+            found = self.result(self.gateway.inbound("+7916", *asked))
+            return [msgspec.json.decode(one.body)["text"] for one in found]
+
+        self.assertEqual(texts(NOW, NOW + 99, 9), ["t0", "t2", "t3"])
+        self.assertEqual(texts(NOW + 1, NOW + 30, 9), ["t2"])
+        self.assertEqual(texts(NOW, NOW + 99, 1), ["t0"])
 
     def test_a_message_that_was_taken_is_explained(self) -> None:
         """Its octets, by the settings of now."""
