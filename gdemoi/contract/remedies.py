@@ -41,9 +41,9 @@ _NUMBER: Final = Remedy(
     "проверьте номер: код страны, длину; обслуживает ли оператор эту страну?",
 )
 _SLOWER: Final = Remedy(
-    "the gateway slows down by itself; if it lasts, lower `rate` or have the carrier"
-    " raise the limit",
-    "шлюз сам сбавляет скорость; если это надолго, уменьшите `rate` или попросите"
+    "the gateway slows down by itself; if it lasts, lower `throughput` or have the"
+    " carrier raise the limit",
+    "шлюз сам сбавляет скорость; если это надолго, уменьшите `throughput` или попросите"
     " оператора поднять предел",
 )
 _LATER: Final = Remedy(

@@ -6,6 +6,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gdemoi.cli.configured import sections
 from gdemoi.contract.remedies import (
     OF_ANY,
     REMEDIES,
@@ -13,6 +14,8 @@ from gdemoi.contract.remedies import (
     remedy_of,
     remedy_of_reason,
 )
+from gdemoi.ini import reference
+from gdemoi.settings import known_kinds
 from gdemoi.smpp.error_codes import RULES
 
 # a reason as a channel, a bind or a line gives it, and a word of what to do
@@ -72,3 +75,19 @@ class RemedyTests(SynchronousTestCase):
             self.assertIsInstance(one, Remedy)
             self.assertTrue(one.en and re.search("[а-я]", one.ru), code)
             self.assertNotRegex(one.en, "[а-я]", code)
+
+    def test_what_they_name_is_there(self) -> None:
+        """A key in `…` is one of a channel, its route or the gateway."""
+        declared = sections()
+        kinds = [one.name for one in known_kinds()]
+        where = {"gateway", "route", "tracker", *kinds}
+        known = {one.name for kind in where for one in reference(declared[kind])}
+        # a command, a field of a message, a word of `status`
+        known |= {"explain", "ttl", "reason"}
+        told = [*REMEDIES.values(), *OF_ANY.values()]
+        told += [one for one in map(remedy_of_reason, dict(REASONS)) if one]
+        for one in told:
+            for words in (one.en, one.ru):
+                named = re.findall(r"`([^`]+)`", words)
+                keys = {word for word in named if not word.startswith("trackers ")}
+                self.assertEqual(keys - known, set(), words)
