@@ -21,8 +21,15 @@ from rich.text import Text
 
 from gdemoi.profiles.answers import OutstandingCommand, find
 from gdemoi.profiles.library import Library
-from gdemoi.sandbox.demo_processes import DOOR_PORT, DemoFailed, DemoProcesses
+from gdemoi.sandbox.demo_processes import (
+    DOOR_PORT,
+    HTTP_DOORS_PORT,
+    PLATFORM_PORT,
+    DemoFailed,
+    DemoProcesses,
+)
 from gdemoi.sandbox.esme import DemoEsme
+from gdemoi.sandbox.platform import DemoPlatform, ask
 from gdemoi.smpp.pdu.statuses import name_of
 
 LIMIT_S: Final = 90.0
@@ -88,6 +95,8 @@ MESSAGES: Final[list[tuple[str, dict[str, Any]]]] = [
 # A configuration, as a platform does it: each command after the answer to the last.
 TRACKER: Final = "+79161000001"
 PROFILE: Final = "teltonika"
+# That of [webhook:platform] in etc/demo.ini.
+SECRET: Final = "whsec_ZGVtbyBkZW1vIGRlbW8gZGVtbyBkZW1vIGRlbW8gIQ=="
 SEQUENCE: Final = (
     "  getver",
     "  setparam 2004:gps.example.org;2005:5027",
@@ -120,9 +129,16 @@ class Demo:
         self.ended: dict[str, str] = {}
         self.inbound: set[str] = set()
         self.after = 0
+        self.platform: DemoPlatform
 
     def run(self, once: bool) -> int:
         """Send everything, tell what happens, and say how it went."""
+        with DemoPlatform(self.processes.ports[PLATFORM_PORT], SECRET) as platform:
+            self.platform = platform
+            return self.talk(once)
+
+    def talk(self, once: bool) -> int:
+        """Send everything, with a platform that hears."""
         messages = messages_for(self.await_gateway())
         ids = [self.send(title, message) for title, message in messages]
         wanted = {
@@ -130,7 +146,7 @@ class Demo:
             for _, message in messages
             if str(message.get("text", "")).endswith("?")
         }
-        good = self.with_door(ids, wanted) and self.configure()
+        good = self.with_door(ids, wanted) and self.configure() and self.http_doors()
         self.console.print(f"\nStatus page and API: {self.processes.url}/")
         if once:
             return 0 if good else 1
@@ -159,6 +175,39 @@ class Demo:
         except OSError as fault:
             raise DemoFailed(f"the SMPP door: {fault}") from fault
         return good
+
+    def http_doors(self) -> bool:
+        """Send by each HTTP door, and hear what became of it."""
+        self.console.print("\nPrograms that speak to Kannel, Jasmin, or a template:")
+        doors = f"http://127.0.0.1:{self.processes.ports[HTTP_DOORS_PORT]}"
+        calls = f"http://127.0.0.1:{self.processes.ports[PLATFORM_PORT]}"
+        login = {"username": "vts", "password": "demo"}
+        dlr = {"dlr-mask": "31", "dlr-url": f"{calls}/kannel?id=%I&state=%d"}
+        kannel = {**login, "to": "+79160009991", "text": "ping from Kannel's client"}
+        back = {"dlr-url": f"{calls}/jasmin", "dlr-level": "3"}
+        jasmin = {**login, "to": "79160009992", "content": "ping from Jasmin's"}
+        gate = {**login, "username": "gpsgate", "clientaddress": "+79160009993"}
+        wanted = []
+        for title, path, fields, heard in (
+            ("Kannel", "/cgi-bin/sendsms", kannel | dlr, ("kannel", "1")),
+            ("Jasmin", "/send", jasmin | back, ("jasmin", "DELIVRD")),
+            ("GpsGate", "/sms", gate | {"message": "ping"}, ("webhook", "delivered")),
+        ):
+            status, said, id_ = ask(doors + path, fields)
+            shown = Text.assemble((f"{status} ", "cyan"), said, f"  ({title})")
+            self.console.print(shown)
+            if status not in (200, 202):
+                return False
+            id_ = id_ or said.removeprefix('Success "').removesuffix('"')
+            what, state = heard
+            wanted += [(what, id_, state), ("webhook", id_, "delivered")]
+        missing = self.platform.wait(*wanted)
+        for what, id_, state in self.platform.heard[-12:]:
+            line = f"  {what} told {id_[:8]} {state}"
+            self.console.print(Text(line, "magenta"))
+        for one in missing:
+            self.console.print(f"not told: {' '.join(one)}", style="red")
+        return not missing
 
     def await_gateway(self) -> list[str]:
         """Wait until the demo's own gateway and its channels are up; return them."""

@@ -26,10 +26,12 @@ from attrs import define, field
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 # What the files in etc/ listen on; a copy has a free port in the place of each.
-STREAMS: Final = (18990, 12000, 12775, 12776, 15038, 22080)
+STREAMS: Final = (18990, 12000, 12013, 12080, 12775, 12776, 15038, 22080)
 DATAGRAMS: Final = (14444,)
 API_PORT: Final = STREAMS[0]
 DOOR_PORT: Final = 12776
+HTTP_DOORS_PORT: Final = 12013
+PLATFORM_PORT: Final = 12080
 _NAME: Final = "gdemoi-demo"
 _JOURNAL: Final = "sqlite:///../demo.sqlite"
 _TWISTD: Final = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
