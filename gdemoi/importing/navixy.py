@@ -96,7 +96,7 @@ class Lines:
 
 
 @frozen
-class Row:
+class NavixyRow:
     """One gateway as it was exported."""
 
     lines: Lines
@@ -159,20 +159,20 @@ def imported(file: str, text: str) -> str:
 # -- the file ---------------------------------------------------------------
 
 
-def _rows(lines: Lines) -> Iterator[Row]:
+def _rows(lines: Lines) -> Iterator[NavixyRow]:
     try:
         json.loads(lines.text)
     except (ValueError, RecursionError) as error:
         at = getattr(error, "lineno", 0)
         what = getattr(error, "msg", str(error))
         raise bad(Place(lines.file, at), f"expected JSON: {what}") from None
-    rows: list[Row] = []
+    rows: list[NavixyRow] = []
     decoder = json.JSONDecoder()
     # every row is an object with `provider`: found where it begins, for its line
     for start in _objects(lines.text):
         value, _ = decoder.raw_decode(lines.text, start)
         if "provider" in value or ("params" in value and "label" in value):
-            rows.append(Row(lines, start, value))
+            rows.append(NavixyRow(lines, start, value))
     if not rows:
         raise bad(
             Place(lines.file, 1), "expected rows of sms_gates: objects with `provider`"
@@ -196,7 +196,7 @@ def _text(value: Any) -> str:
 # -- one row ----------------------------------------------------------------
 
 
-def _draft(row: Row, taken: list[str]) -> Draft | str:
+def _draft(row: NavixyRow, taken: list[str]) -> Draft | str:
     """Return the section of a row, or comments when it has no counterpart."""
     provider = row.fields.get("provider")
     if not isinstance(provider, str):
@@ -229,7 +229,7 @@ def _draft(row: Row, taken: list[str]) -> Draft | str:
     return draft
 
 
-def _finish(draft: Draft, row: Row, params: dict[str, Any]) -> None:
+def _finish(draft: Draft, row: NavixyRow, params: dict[str, Any]) -> None:
     """Add what follows from several settings."""
     if draft.settings is SmppSettings:
         if "response_timeout" not in draft.keys and "submit_timeout" in params:
@@ -244,7 +244,7 @@ def _finish(draft: Draft, row: Row, params: dict[str, Any]) -> None:
         draft.put("inbound", "poll" if draft.kind == "textlocal" else "none")
 
 
-def _unknown(row: Row, provider: str) -> str:
+def _unknown(row: NavixyRow, provider: str) -> str:
     why = "no such provider here; a carrier's SMPP is [smpp:NAME]"
     found = [row.found(word, value) for word, value in row.fields.items()]
     return "\n".join(
@@ -256,7 +256,7 @@ def _unknown(row: Row, provider: str) -> str:
     )
 
 
-def _classes(row: Row) -> tuple[str, ...]:
+def _classes(row: NavixyRow) -> tuple[str, ...]:
     """Return the classes that class_filter lets through; raises `BadImport`."""
     value = row.fields.get("class_filter")
     words = [one.strip() for one in _text(value or "*").split(",")]

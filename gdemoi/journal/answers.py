@@ -52,7 +52,7 @@ NONE: Final = "none"
 
 
 @frozen
-class AnswerRules:
+class AnsweringRules:
     """How answers are read: the profiles, and what numbers without ``+`` mean."""
 
     library: Library = field(factory=Library)

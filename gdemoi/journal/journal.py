@@ -36,7 +36,7 @@ from gdemoi.facts import (
 )
 from gdemoi.interfaces import IJournal
 from gdemoi.journal import expiry, inbound_sms, receipts, sticky, trackers, turns
-from gdemoi.journal.answers import AnswerRules
+from gdemoi.journal.answers import AnsweringRules
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
 from gdemoi.journal.high_water_mark import HighWaterMark, HighWaterMarkFile
@@ -465,7 +465,7 @@ class Journal:
 
     # --- turns -----------------------------------------------------------
 
-    def read_answers_by(self, rules: AnswerRules) -> None:
+    def read_answers_by(self, rules: AnsweringRules) -> None:
         """Know answers to commands by these rules from now on."""
         self._transaction.answer_rules = rules
 

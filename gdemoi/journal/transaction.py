@@ -31,7 +31,7 @@ from gdemoi.facts import (
     Final as Ended,
 )
 from gdemoi.journal import sticky, turns
-from gdemoi.journal.answers import AnswerRules
+from gdemoi.journal.answers import AnsweringRules
 from gdemoi.journal.database import Database
 from gdemoi.journal.leases import CHANNEL, NEWS, TOLD_AT_ONCE, News, encode_news
 from gdemoi.journal.message_cache import CACHED, CachedMessage, MessageCache
@@ -101,7 +101,7 @@ class Transaction:
         self._counted: dict[str, int] = {}
         self._committed_steps: list[Step] = []
         self.unmatched_count = 0
-        self.answer_rules = AnswerRules()
+        self.answer_rules = AnsweringRules()
         self.now = 0.0
         self._clear()
 

@@ -39,7 +39,7 @@ from gdemoi.http.api import Api
 from gdemoi.ini import Complaint
 from gdemoi.interfaces import ChannelContext, IChannel, IListening
 from gdemoi.journal import Journal
-from gdemoi.journal.answers import AnswerRules
+from gdemoi.journal.answers import AnsweringRules
 from gdemoi.journal.faults import Damaged
 from gdemoi.journal.journal import WriteProbe
 from gdemoi.journal.leases import CALLBACKS, CLIENT, OUTBOX
@@ -662,7 +662,7 @@ class GatewayService(Service):
             configuration.profiles, configuration.trackers, self.journal.tracker
         )
         self.journal.read_answers_by(
-            AnswerRules(configuration.profiles, configuration.gateway.home_country)
+            AnsweringRules(configuration.profiles, configuration.gateway.home_country)
         )
         self.dispatcher.intake.turn = configuration.gateway.turn
         self.dispatcher.intake.trackers = self._messages.trackers = trackers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gdemoi.journal.answers import AnswerRules
+from gdemoi.journal.answers import AnsweringRules
 from gdemoi.message import (
     Accepted,
     CommandPace,
@@ -170,7 +170,7 @@ class MatchTests(AnswersCase):
 
     def test_who_sent_it(self) -> None:
         """In any spelling of the number; a name and a short number are nobody."""
-        self.journal.read_answers_by(AnswerRules(Library(), "RU"))
+        self.journal.read_answers_by(AnsweringRules(Library(), "RU"))
         for number, spelled in enumerate(
             ("89161234567", "79161234567", "0079161234567", "9161234567")
         ):
