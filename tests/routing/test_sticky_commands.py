@@ -15,7 +15,7 @@ from gdemoi.message import (
     Sticky,
     Turn,
 )
-from tests.routing.test_answers import AnswersCase
+from tests.routing.test_answered_commands import AnswersCase
 
 PREFER = Turn(sticky=Sticky.PREFER)
 REQUIRE = Turn(sticky=Sticky.REQUIRE)
