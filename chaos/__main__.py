@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import urllib.error
@@ -43,7 +44,7 @@ FAULTS: Final = 200
 MESSAGES: Final = 100_000
 MINUTES: Final = 10.0
 # --short: every kind once or more, and over in a minute and a half
-SHORT: Final = {"faults": 28, "messages": 3_500, "minutes": 0.5, "seed": 8}
+SHORT: Final = {"faults": 28, "messages": 3_500, "minutes": 0.5, "seed": 3}
 EACH: Final = 3
 # hold, receipt_ttl and resends, several times over, on a busy machine
 SETTLE_S: Final = 90.0
@@ -190,9 +191,11 @@ def run(
 def _readers(all_nodes: Sequence[Node], books: Books) -> list[Worker]:
     """Return who reads events: HTTP at each gateway, and the queues there are."""
     found: list[Worker] = []
+    queues: set[str] = set()
     for node in all_nodes:
         found.append(HttpReader(node, books.telling(f"{node.name} /v1/events")))
-        if node.broker is not None:
+        if node.broker is not None and node.broker.prefix not in queues:
+            queues.add(node.broker.prefix)
             telling = books.telling(f"{node.name} status queue", at_least_once=True)
             found.append(AmqpReader(node, telling))
     return found
@@ -336,6 +339,8 @@ def main(words: Sequence[str]) -> int:
     need_broker(ADDRESS)
     if not listens(POSTGRES):
         raise SystemExit(f"{NEEDS}PostgreSQL; none is at 127.0.0.1:{POSTGRES}")
+    # what is mounted, made and started is taken away again
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     seed = asked.seed or time.time_ns() % 1_000_000
     print(f"seed {seed}", flush=True)
     with scratch() as folder:

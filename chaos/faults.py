@@ -41,8 +41,8 @@ class Fault:
         return True
 
     def concerned(self, node: Node, all_nodes: Sequence[Node]) -> Sequence[Node]:
-        """Return the gateways that feel it."""
-        return [node]
+        """Return the gateways that feel it: it and its partners."""
+        return [one for one in all_nodes if one.name in node.partners]
 
     def begin(self, node: Node, all_nodes: Sequence[Node]) -> None:
         """Let it happen."""

@@ -2,7 +2,8 @@
 
 Each `Node` is an ini file, a port, an SMSC or a GoIP box of its own, perhaps a broker
 behind a proxy, and the process that runs just now.  Two have their journals in SQLite,
-on small disks of their own where root may mount them; two share one in PostgreSQL.
+on small disks of their own where root may mount them; two share one in PostgreSQL, with
+all else that the contract says must be the same: channels, routes, queues.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ SERVER: Final = f"postgresql://postgres@127.0.0.1:{POSTGRES}"
 # gateways by name: on PostgreSQL, with AMQP, with a GoIP box in place of an SMSC
 NAMES: Final = ("a", "b", "c", "d")
 SHARED: Final = ("b", "c")
-BROKERS: Final = ("a", "b")
+BROKERS: Final = ("a", "b", "c")
 GOIPS: Final = ("d",)
+# the first word of queues and databases
+RUN: Final = f"chaos_{uuid.uuid4().hex[:8]}"
 LINES: Final = 16
 DISK_MB: Final = 384
 # slow enough that something is under way whenever a fault begins
@@ -65,8 +68,8 @@ shutdown_grace = 5s
 [http]
 listen = tcp:{port}:interface=127.0.0.1
 
-[route:{name}]
-channels = {name}
+[route:all]
+channels = {channels}
 """
 SMPP: Final = """\
 [smpp:{name}]
@@ -181,7 +184,7 @@ class Database:
     """A database of this run."""
 
     def __init__(self) -> None:
-        self.name = f"chaos_{uuid.uuid4().hex[:8]}"
+        self.name = RUN
         self._do(f"CREATE DATABASE {self.name}")
 
     @property
@@ -189,14 +192,16 @@ class Database:
         """Return the address of the journal in it."""
         return f"{SERVER}/{self.name}"
 
-    def _do(self, what: str) -> int:
+    def _do(self, what: str) -> None:
         with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as connection:
-            return connection.execute(what.encode()).rowcount
+            connection.execute(what.encode())
 
-    def end_backends(self) -> int:
-        """Terminate all connections to it; return how many there were."""
+    def end_backends(self) -> None:
+        """Terminate all connections to it."""
         where = f"FROM pg_stat_activity WHERE datname = '{self.name}'"
-        return self._do(f"SELECT pg_terminate_backend(pid) {where}")
+        # another lane may restart the server just now: then they have ended
+        with contextlib.suppress(psycopg.OperationalError):
+            self._do(f"SELECT pg_terminate_backend(pid) {where}")
 
     def remove(self) -> None:
         """Drop it."""
@@ -206,8 +211,8 @@ class Database:
 class Broker:
     """The broker as one gateway sees it: a prefix, behind a proxy."""
 
-    def __init__(self, loop: Loop) -> None:
-        self.prefix = f"chaos-{uuid.uuid4().hex[:8]}"
+    def __init__(self, loop: Loop, prefix: str) -> None:
+        self.prefix = prefix
         self.proxy = TcpProxy(loop, urlsplit(ADDRESS).port or 5672)
 
     def section(self) -> str:
@@ -332,6 +337,7 @@ class Node:
         folder: Path,
         journal: str,
         far: Centre | Box,
+        partners: Sequence[str],
         *,
         broker: Broker | None = None,
         database: Database | None = None,
@@ -341,7 +347,7 @@ class Node:
         self.name, self.folder, self.port = name, folder, free_port()
         self.broker, self.database, self.disk = broker, database, disk
         self.shim = None if library is None else Shim(library, folder)
-        self.far = far
+        self.far, self.partners = far, partners
         self.lives = 0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -349,12 +355,18 @@ class Node:
             name=name,
             journal=journal,
             port=self.port,
+            channels=", ".join(partners),
         )
         self._config, self.log = folder / "gateway.ini", folder / "gateway.log"
-        text += far.section(name) + ("" if broker is None else broker.section())
-        self._config.write_text(text)
+        self._text = text + ("" if broker is None else broker.section())
+
+    def configure(self, all_nodes: Sequence[Node]) -> None:
+        """Write its file: its own channel, and those of all who share its journal."""
+        channels = [
+            one.far.section(one.name) for one in all_nodes if one.name in self.partners
+        ]
+        self._config.write_text(self._text + "".join(channels))
         self._config.chmod(0o600)
-        self.start()
 
     def start(self) -> None:
         """Start its process, unless it runs."""
@@ -427,6 +439,9 @@ def nodes(folder: Path) -> Iterator[Sequence[Node]]:
         for name in NAMES:
             made.append(_node(stack, loop, folder / name, made, library))
         for node in made:
+            node.configure(made)
+            node.start()
+        for node in made:
             node.await_ready()
         yield made
 
@@ -438,12 +453,14 @@ def _node(
     made: Sequence[Node],
     library: Path | None,
 ) -> Node:
-    """Start one more gateway; what it is, its name says."""
+    """Return one more gateway; what it is, its name says."""
     folder.mkdir()
     name = folder.name
     broker, disk, database = None, None, None
     if name in BROKERS:
-        broker = Broker(loop)
+        # those that share a journal share their queues
+        prefix = f"{RUN}-{SHARED[0] if name in SHARED else name}"
+        broker = Broker(loop, prefix)
         stack.callback(broker.remove)
     if name in SHARED:
         others = [one.database for one in made if one.database is not None]
@@ -461,6 +478,7 @@ def _node(
         folder,
         journal,
         far,
+        SHARED if name in SHARED else (name,),
         broker=broker,
         database=database,
         disk=disk,

@@ -53,7 +53,7 @@ def places() -> list[Place]:
     """Return what the gateways of a run look like to a fault."""
     far = [Centre.__new__(Centre)] * 3 + [Box.__new__(Box)]
     return [
-        Place(name, far[n], n < 2 or None, (name in SHARED) or None)
+        Place(name, far[n], n < 3 or None, (name in SHARED) or None)
         for n, name in enumerate(NAMES)
     ]
 
@@ -162,7 +162,7 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(found["all gateways killed"], "a")
         self.assertEqual(found["SMSC killed"], "abc")
         self.assertEqual(found["datagrams lost"], "d")
-        self.assertEqual(found["broker cut"], "ab")
+        self.assertEqual(found["broker cut"], "abc")
         self.assertEqual(found["backends terminated"], "bc")
         self.assertEqual(found["EIO on fsync"], "ad")
         self.assertEqual(found["disk full"], "ad")
