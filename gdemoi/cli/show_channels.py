@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from gdemoi.cli.show import (
 )
 from gdemoi.cli.terminal import PlainText as Text
 from gdemoi.cli.terminal import listing
+from gdemoi.contract.remedies import remedy_of_reason
 
 Json = Mapping[str, Any]
 
@@ -70,6 +71,24 @@ def status(
     if lines:
         console.print()
         listing(console, ("line", "state", ""), lines, "line")
+    for words in _what_to_do(channels):
+        console.print(Text(f"→ {words}", style="yellow"))
+
+
+def _what_to_do(channels: Sequence[Json]) -> Iterator[str]:
+    """Yield what to do about what ails channels, binds and lines, each once."""
+    told: dict[str, list[str]] = {}
+    for channel in channels:
+        parts = (*(channel.get("binds") or ()), *(channel.get("lines") or ()))
+        name = str(channel.get("name"))
+        reasons = [(name, channel.get("reason") or channel.get("unable"))]
+        reasons += [(f"{name}/{one.get('name')}", one.get("reason")) for one in parts]
+        for subject, reason in reasons:
+            remedy = remedy_of_reason(str(reason or ""))
+            if remedy is not None:
+                told.setdefault(remedy.en, []).append(subject)
+    for words, subjects in told.items():
+        yield f"{', '.join(subjects)}: {words}"
 
 
 def _gateways(console: Console, gateways: Sequence[Json]) -> None:

@@ -84,6 +84,24 @@ class WholeTests(SynchronousTestCase):
         for text in ("delivered 3", "uncertain 1", "1 receipts match no message"):
             self.assertIn(text, result.stdout)
 
+    def test_status_tells_what_to_do(self) -> None:
+        """About channels, binds and lines, each remedy once; nothing when well."""
+        away = "Connection was refused by other side: 111: Connection refused."
+        bind = {"name": "tx", "state": "paused", "reason": away}
+        sim = {"name": "sim1", "state": "down", "reason": "no keepalive"}
+        gateway = FakeGateway(
+            described=[
+                {"name": "a", "kind": "smpp", "state": "down", "reason": f"tx: {away}",
+                 "binds": [bind]},
+                {"name": "b", "kind": "goip", "state": "up", "lines": [sim]},
+            ]
+        )  # fmt: skip
+        said = " ".join(Terminal(Client(gateway)).type("status").stdout.split())
+        self.assertEqual(said.count("nothing listens there: look at host and port"), 1)
+        self.assertIn("→ a, a/tx: nothing listens", said)
+        self.assertIn("→ b/sim1: the device does not report", said)
+        self.assertNotIn("→", Terminal().type("status").stdout)
+
     def test_status_without_a_journal(self) -> None:
         """The channels are shown all the same."""
         from gdemoi.errors import Unavailable

@@ -6,7 +6,7 @@ wires in memory; time is the test's.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -45,7 +45,15 @@ TRACKER = "+79165550001"
 class House:
     """The gateway, and what its far sides do."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        personality: dict[str, Any] | None = None,
+        smpp: dict[str, Any] | None = None,
+        listens: Callable[[], Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._personality, self._listens = personality or {}, listens
         self.rig = Rig(
             {"sim1": line_settings(min_interval_s=0.0), "sim2": line_settings()},
             start=False,
@@ -56,7 +64,8 @@ class House:
         self.journal = Journal("sqlite://", self.clock, inline=True)
         self.result(self.journal.open())
         away = self._smpp("away", "gone.example", {})
-        carrier = self._smpp("carrier", "smsc.example", {"source_ton": 5})
+        given_smpp = {"source_ton": 5, **(smpp or {})}
+        carrier = self._smpp("carrier", "smsc.example", given_smpp)
         names = ("carrier", "office", "away")
         self.dispatcher = Dispatcher(
             self.journal,
@@ -118,15 +127,21 @@ class House:
 
     def _centre(self) -> None:
         self.net = MemoryNet(self.clock)
-        refuse = (Refusal(REFUSED, 0x0B),)
-        self.personality = SmscPersonality(password="secret", refuse=refuse)
+        values: dict[str, Any] = {
+            "password": "secret", "refuse": (Refusal(REFUSED, 0x0B),),
+            **self._personality,
+        }  # fmt: skip
+        self.personality = SmscPersonality(**values)
         self.smsc = Smsc({"esme": self.personality}, self.clock)
-        self.net.listen("smsc.example", 2775, lambda: SmscProtocol(self.smsc))
+        listens = self._listens or (lambda: SmscProtocol(self.smsc))
+        self.net.listen("smsc.example", 2775, listens)
 
     def _smpp(self, name: str, host: str, more: dict[str, Any]) -> SmppChannel:
-        settings = SmppSettings(
-            host=(host,), system_id="esme", password="secret", account=name, **more
-        )
+        values: dict[str, Any] = {
+            "host": (host,), "system_id": "esme", "password": "secret",
+            "account": name, **more,
+        }  # fmt: skip
+        settings = SmppSettings(**values)
         context = ChannelContext(
             reactor=None,
             clock=self.clock,
