@@ -228,13 +228,32 @@ class OverviewTests(BrowserCase):
         self.sees(page, "this token is wrong")
         page.locator("#main").wait_for(state="hidden")
 
+    def test_what_was_folded_stays_folded(self) -> None:
+        """Also when the card is drawn anew because figures have changed."""
+        self.house.gateway.describe_doors = lambda: [
+            {"kind": "account", "name": "fleet", "taken": 7, "submitted": None}
+        ]
+        page = self.open()
+        page.locator("#channel-carrier summary").click()
+        page.locator("#doors summary").click()
+        self.house.send("m1", "where?")
+        self.sees(page, "delivered 1", within="#channel-carrier")
+        self.assertFalse(page.locator("#channel-carrier .line").first.is_visible())
+        self.sees(page, "fleet", within="#doors")
+
     def test_alerts_come_first(self) -> None:
         """What is wrong now stands above all channels."""
         alert = {"name": "carrier", "subject": "away", "channel": "away",
                  "when": "channel_down > 2m", "text": "channel away is down",
                  "since": self.house.clock.seconds()}  # fmt: skip
         self.house.gateway.active_alerts = lambda: [alert]
-        self.sees(self.open(), "channel away is down", within="#alerts")
+        page = self.open()
+        self.sees(page, "channel away is down", within="#alerts")
+        # what is the same is not read out again
+        page.evaluate("window.first = document.querySelector('#alertlist li')")
+        self.house.send("m1", "where?")
+        self.sees(page, "delivered 1", within="#channel-carrier")
+        self.assertTrue(page.evaluate("window.first.isConnected"))
 
 
 class OperatingTests(BrowserCase):

@@ -19,6 +19,12 @@ export function svg(tag, attributes, ...content) {
   return made;
 }
 export const fill = (id, ...content) => $(id).replaceChildren(...content.filter(Boolean));
+// The same words are left as they are: a screen reader would read them out again.
+export function refill(id, ...content) {
+  const there = [...$(id).childNodes];
+  const same = there.length === content.length && there.every((one, i) => one.isEqualNode(content[i]));
+  if (!same) $(id).replaceChildren(...content);
+}
 export function button(words, act, style) {
   const made = el("button", style, words);
   made.type = "button";

@@ -1,7 +1,7 @@
 // The overview: the gateway, its alerts, and each channel with what ails it.
 import { ask, me, name, operates, post } from "./api.js";
 import {
-  $, button, confirm, el, facts, fill, folded, link, say, state, svg, table,
+  $, button, confirm, el, facts, fill, folded, link, refill, say, state, svg, table,
 } from "./dom.js";
 import { clock, count, language, span, t } from "./words.js";
 
@@ -10,7 +10,9 @@ const VERBS = { smpp: ["hurry"], goip: ["ussd", "balance", "reboot"], yeastar: [
 const TRACED = ["smpp"];
 const BARS = 5;
 const MOST_SIGNAL = 31;
-const unfolded = new Set();
+// so many lines are shown unasked
+const FEW = 5;
+const unfolded = new Map();
 const cards = new Map();
 
 async function act(title, work, details) {
@@ -125,13 +127,19 @@ function card(channel, lately) {
 function lines(channel, parts, of) {
   const made = folded(`${t("lines")}: ${parts.filter((one) => one.state === "up").length} / ${parts.length}`,
     el("ul", "lines", ...parts.map((one) => lineOf(channel, one, of(one.name)))));
-  made.open = unfolded.has(channel.name) || parts.some((one) => one.state !== "up") || parts.length < 5;
-  made.ontoggle = () => (made.open ? unfolded.add(channel.name) : unfolded.delete(channel.name));
+  made.open = unfolded.get(channel.name)
+    ?? (parts.length < FEW || parts.some((one) => one.state !== "up"));
+  made.ontoggle = () => unfolded.set(channel.name, made.open);
   return made;
 }
 
+// What a person has unfolded stays so.
+function stay(id, made) {
+  if (made) made.open = $(id).firstChild?.open ?? false;
+  refill(id, ...(made ? [made] : []));
+}
 function head(whole) {
-  fill("ready", el("span", whole.status === "ready" ? "c up" : "c down",
+  refill("ready", el("span", whole.status === "ready" ? "c up" : "c down",
     t(whole.status) + (whole.reason ? `: ${whole.reason}` : "")));
   $("name").textContent = whole.name;
   document.title = whole.name;
@@ -145,18 +153,18 @@ function head(whole) {
   if (whole.receipts_unmatched)
     counts.push(el("span", "c uncertain", `${count(whole.receipts_unmatched)} ${t("unmatched")}`));
   if (whole.lost) counts.push(el("span", "c down", `${t("lost")}: ${whole.lost}`));
-  fill("counts", ...counts);
+  refill("counts", ...counts);
   const alerts = (whole.alerts ?? []).map((one) => el("li", "",
     el("b", "", one.name), ` ${one.text} `, el("span", "dim", `${t("since")} ${clock(one.since)}`)));
+  refill("alertlist", ...alerts);
   $("alerts").hidden = !alerts.length;
-  fill("alertlist", ...alerts);
   const doors = (whole.doors ?? []).map((one) => [el("span", "name", one.name), one.kind,
     String(one.sessions?.length ?? one.bound ?? ""), String(one.submitted ?? one.taken ?? "")]);
   const gateways = (whole.gateways ?? []).map((one) => [el("span", "name", one.name), state(one.state),
     (one.owns ?? []).join(", ")]);
-  fill("gateways", gateways.length ? folded(t("gateways"),
+  stay("gateways", gateways.length ? folded(t("gateways"),
     table([t("gateways"), t("state"), t("channel")], gateways, t("gateways"))) : null);
-  fill("doors", doors.length ? folded(t("doors"), table([t("doors"), "", "", ""], doors, t("doors"))) : null);
+  stay("doors", doors.length ? folded(t("doors"), table([t("doors"), "", "", ""], doors, t("doors"))) : null);
 }
 
 // Redraws only cards that have changed, and gives the focus back: neither keyboard nor
