@@ -113,3 +113,51 @@ class DoorSectionTests(SynchronousTestCase):
         ):  # fmt: skip
             self.assertEqual(allows(nets, host), good, host)
             self.assertTrue(allows((), host))
+
+
+class HttpDoorSectionTests(SynchronousTestCase):
+    """Sections of Kannel's and Jasmin's clients, aliases and webhooks."""
+
+    KANNEL = "[kannel:{}]\npassword = secret\n"
+
+    def complains(self, text: str, *words: str) -> None:
+        """See that a file has just these complaints, one for each of `words`."""
+        found = said(CHANNEL + text)
+        self.assertEqual(len(found), len(words), found)
+        for line, word in zip(found, words, strict=True):
+            self.assertIn(word, line)
+
+    def test_they_share_a_port(self) -> None:
+        """Of any kind, when they write the same; another's port is a clash."""
+        same = "listen = tcp:14000:interface=127.0.0.1\n"
+        jasmin = "[jasmin:c]\npassword = secret\n"
+        text = self.KANNEL.format("a") + same + self.KANNEL.format("b") + same
+        found = loaded(CHANNEL + text + jasmin + same)
+        self.assertEqual(list(found.doors.kannel), ["a", "b"])
+        self.assertEqual([name for name, _ in found.doors.clients()], ["a", "b", "c"])
+        server = "[smpp-server:s]\nlisten = tcp:14000:interface=127.0.0.1\n" + CLIENT
+        self.complains(self.KANNEL.format("a") + same + server, "is where")
+
+    def test_names_and_users(self) -> None:
+        """Two clients of one name at one port; accounts and channels there are not."""
+        one, two = self.KANNEL.format("a"), self.KANNEL.format("b")
+        self.complains(one + two + "username = a\n", "a is that of [kannel:a] too")
+        self.complains(one + "account = x\n", "there is no [account:x]")
+        self.complains(one + "smsc.m = x\n", "there is no channel x")
+        self.complains(self.KANNEL.format("a b"), "a door's name is of letters")
+        self.complains(one + "event_ttl = 90d\n", "is longer than journal_keep")
+
+    def test_addresses_that_are_called(self) -> None:
+        """A private one needs callback_allow of the account."""
+        mine = self.KANNEL.format("a") + "get_url = http://10.0.0.1/mo?t=%a\n"
+        self.complains(mine, "which callback_allow does not name")
+        allowed = "[account:a]\ncallback_allow = 10.0.0.0/8\n"
+        self.assertEqual(said(CHANNEL + mine + allowed), [])
+        jasmin = "[jasmin:a]\npassword = x\ninbound_url = http://127.0.0.1/mo\n"
+        self.complains(jasmin, "which callback_allow does not name")
+
+    def test_a_port_that_everybody_reaches(self) -> None:
+        """In clear text, without allow_ip: a warning."""
+        text = CHANNEL + self.KANNEL.format("a") + "listen = tcp:13013\n"
+        warnings = [str(one) for one in loaded(text).warnings]
+        self.assertTrue(any("anyone may ask, in clear text" in w for w in warnings))
