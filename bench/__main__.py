@@ -70,6 +70,7 @@ MODULES: Final[Mapping[str, Benchmark]] = {
     "amqp-latency": Benchmark("amqp_work", "latencies", samples=1),
     "startup": Benchmark("startup", samples=1),
     "journal": Benchmark("journal"),
+    "cluster": Benchmark("cluster", samples=1),
     "smpp": Benchmark("smpp"),
     "smpp-server": Benchmark("smpp_server"),
     "codec": Benchmark("codec", samples=1),

@@ -185,7 +185,8 @@ def _channels(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for channel in seen.figures.channels:
         name = str(channel.get("name"))
-        if scope.takes(name):
+        # of a channel that another gateway uses that one tells
+        if scope.takes(name) and not channel.get("elsewhere"):
             yield name, channel
 
 

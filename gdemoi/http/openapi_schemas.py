@@ -263,6 +263,7 @@ def _standing() -> Schema:
         backlog=COUNT,
         sent=COUNT,
         owner=maybe(WORD),
+        elsewhere=YES_OR_NO,
     )
     looked_at = record(
         profile=WORD,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
@@ -74,6 +75,7 @@ NOT_NOW: Final = _NOT_NOW
 _STUCK: Final[tuple[type[Exception], ...]] = (*NOT_NOW, sqlite3.DatabaseError)
 
 
+CONNECT_S: Final = 5
 # A host that is gone without a word is known as such, here and on the server.
 _KEEPALIVES: Final[dict[str, Any]] = {
     "keepalives_idle": 4,
@@ -83,12 +85,51 @@ _KEEPALIVES: Final[dict[str, Any]] = {
 }
 
 
+_SEVERAL: Final = re.compile(r"(postgresql[^:]*://(?:[^@/]*@)?)([^@/?]*,[^@/?]*)(.*)")
+
+
+_PORT: Final = re.compile(r":(\d+)$")
+
+
+def url_of(address: str) -> URL:
+    """Return the address of a journal as SQLAlchemy's URL.
+
+    Several servers are written as libpq has it, ``postgresql://a:5432,b:5432/base``;
+    SQLAlchemy would take what follows the first colon for a port.
+    """
+    several = _SEVERAL.fullmatch(address)
+    if several is None:
+        return make_url(address)
+    begin, places, rest = several.groups()
+    hosts, ports = [], []
+    for place in places.split(","):
+        host, _, port = (
+            place.rpartition(":") if _PORT.search(place) else (place, "", "")
+        )
+        hosts.append(host.strip("[]"))
+        ports.append(port)
+    query = {
+        "host": ",".join(hosts),
+        **({"port": ",".join(ports)} if any(ports) else {}),
+    }
+    return make_url(f"{begin}{rest}").update_query_dict(query)
+
+
+def conninfo(url: URL) -> str:
+    """Return what libpq connects by."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def connected(url: URL, application: str) -> Any:
-    """Return a connection to PostgreSQL that neither side holds on to in vain."""
+    """Return a connection to PostgreSQL that neither side holds on to in vain.
+
+    Of several servers each is tried in turn, `CONNECT_S` long, until one is as
+    ``target_session_attrs`` asks.
+    """
     connection = psycopg.connect(
-        url.set(drivername="postgresql").render_as_string(hide_password=False),
+        conninfo(url),
         autocommit=True,
-        connect_timeout=10,
+        connect_timeout=CONNECT_S,
         application_name=application,
         **_KEEPALIVES,
     )
@@ -109,7 +150,7 @@ class Database:
     """A connection that is opened when it is first needed, and again after loss."""
 
     def __init__(self, url: str, name: str, readonly: bool = False) -> None:
-        self.url: URL = make_url(url)
+        self.url: URL = url_of(url)
         kind = self.url.get_backend_name()
         if kind not in ("sqlite", "postgresql"):
             raise ConfigurationError(f"journal: {kind} is not supported")
@@ -370,10 +411,15 @@ _LOCK: Final = 0x6764656D6F6A
 
 def migrate(url: str) -> None:
     """Create the tables, or change them to the newest version."""
-    made = make_url(url)
+    made = url_of(url)
     if made.get_backend_name() == "postgresql":
-        made = made.set(drivername="postgresql+psycopg")
-    engine = create_engine(made, poolclass=NullPool)
+        engine = create_engine(
+            "postgresql+psycopg://",
+            poolclass=NullPool,
+            creator=lambda: psycopg.connect(conninfo(made), connect_timeout=CONNECT_S),
+        )
+    else:
+        engine = create_engine(made, poolclass=NullPool)
     try:
         with engine.begin() as connection:
             upgrade(connection)

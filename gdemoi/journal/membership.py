@@ -17,12 +17,11 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.engine import make_url
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gdemoi.journal.database import NOT_NOW, TURN, connected
+from gdemoi.journal.database import NOT_NOW, TURN, connected, url_of
 from gdemoi.journal.leases import (
     BEAT_S,
     LEASE_S,
@@ -85,7 +84,7 @@ class Registry:
     """The blocking side: one connection, one transaction for each beat."""
 
     def __init__(self, url: str, name: str, seconds: Callable[[], float]) -> None:
-        self._url = make_url(url)
+        self._url = url_of(url)
         self.name = name
         self._seconds = seconds
         # of this process and this start of it

@@ -364,6 +364,7 @@ class RunningGateway:
                 paused=lane.paused,
                 backlog=backlog,
                 owner=owner,
+                elsewhere=owner is not None,
             )
         elif self.ownership is not None:
             described["owner"] = self.name
@@ -522,5 +523,6 @@ def _described(lane: Lane, backlog: int) -> dict[str, Any]:
         backlog=backlog,
         sent=lane.sent,
         owner=None,
+        elsewhere=False,
     )
     return described

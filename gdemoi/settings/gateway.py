@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from attrs import frozen
-from sqlalchemy import make_url
 
 from gdemoi.ini import (
     Converter,
@@ -23,6 +22,7 @@ from gdemoi.ini import (
     words,
 )
 from gdemoi.ini.units import Wrong, likely
+from gdemoi.journal.database import url_of
 from gdemoi.message import CommandPace, Sticky, Turn
 from gdemoi.routing.retry import RetryPolicy
 from gdemoi.routing.settings import region, turn_of
@@ -278,5 +278,5 @@ def journal_url(gateway: GatewaySettings, sources: Sources, file: str) -> str:
         return _SQLITE + sources.resolve(url.removeprefix(_SQLITE), file)
     if gateway.journal_password is None:
         return url
-    made = make_url(url).set(password=gateway.journal_password)
+    made = url_of(url).set(password=gateway.journal_password)
     return made.render_as_string(hide_password=False)

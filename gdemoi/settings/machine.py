@@ -11,13 +11,12 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import make_url
 from twisted.internet.endpoints import serverFromString
 
 from gdemoi.errors import ConfigurationError
 from gdemoi.ini import Complaint
 from gdemoi.ini.listeners import Listener
-from gdemoi.journal.database import Database
+from gdemoi.journal.database import Database, url_of
 from gdemoi.journal.faults import foreseen
 from gdemoi.net.faults import UNOPENED, of_port
 from gdemoi.settings.configuration import Configuration
@@ -85,7 +84,7 @@ def _journal(configuration: Configuration) -> str | None:
         Database(configuration.journal, configuration.gateway.name)
     except ConfigurationError as fault:
         return str(fault).removeprefix("journal: ")
-    url = make_url(configuration.journal)
+    url = url_of(configuration.journal)
     if url.get_backend_name() != "sqlite":
         return None
     return foreseen(url.database or "")

@@ -195,6 +195,14 @@ class ReadTests(SynchronousTestCase):
         )
         self.assertEqual(read("line_down > 3m", seen, AlertScope(("mts-*",))), {})
 
+    def test_a_channel_of_another_gateway(self) -> None:
+        """Its owner tells of it; of one that nobody owns all do."""
+        seen = look(
+            channel("theirs", "down", elsewhere=True),
+            channel("nobodys", "down", elsewhere=False),
+        )
+        self.assertEqual(read("channel_down > 2m", seen), {"nobodys": True})
+
     def test_texts_say_why(self) -> None:
         """What the far side said is in the text, and how much there is of it."""
         for written, seen, said in (

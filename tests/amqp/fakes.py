@@ -187,7 +187,7 @@ class ServiceCase(Case):
         self.service = self.made()
         self.addCleanup(self.assert_nothing_left)
 
-    def made(self, *urls: str, **settings: Any) -> AmqpService:
+    def made(self, *urls: str, leads: bool = True, **settings: Any) -> AmqpService:
         """Make the service; ports stand for brokers."""
         addresses = urls or ("amqp://guest@here:1/",)
         for address in addresses:
@@ -201,6 +201,7 @@ class ServiceCase(Case):
             defaults=Defaults("RU"),
             name="gw",
             random=lambda: 0.5,
+            leads=leads,
             connect_to=lambda one, _host: self.network.endpoint(self.brokers[one.port]),
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gdemoi.amqp.codec import decode_properties
@@ -109,6 +110,62 @@ class PublishingTests(EventsCase):
         self.add(2, reply_to="gone")
         self.advance(1)
         self.assertEqual((self.numbers(), self.outbox.cursor_value), ([1, 2], "2"))
+
+
+class AmongGatewaysTests(EventsCase):
+    """Where gateways share the journal one of them publishes at a time."""
+
+    def run_to_end(self, coroutine: Any) -> None:
+        self.successResultOf(Deferred.fromCoroutine(coroutine))
+        self.network.flush()
+
+    def test_by_turns(self) -> None:
+        """Nothing while another does; then from where that one stood, each once."""
+        self.service = self.made(leads=False)
+        self.start()
+        self.add(3)
+        self.assertEqual(self.numbers(), [])
+        self.assertEqual(self.service.status().behind, 0)
+        # the other one has published two of them, and goes
+        self.outbox.cursor_value = "2"
+        self.run_to_end(self.service.lead())
+        self.add(2)
+        self.assertEqual(self.numbers(), [3, 4, 5])
+        self.run_to_end(self.service.follow())
+        self.assertEqual(self.outbox.cursor_value, "5")
+        self.add(1)
+        self.assertEqual(self.numbers(), [3, 4, 5])
+        self.outbox.cursor_value = "6"
+        self.run_to_end(self.service.lead())
+        self.add(1)
+        self.assertEqual(self.numbers(), [3, 4, 5, 7])
+
+    def test_the_last_confirms_are_waited_for(self) -> None:
+        """So that the next one publishes nothing that is with the broker already."""
+        side = self.start()
+        self.broker.hold_confirms = True
+        self.add(2)
+        ending = Deferred.fromCoroutine(self.service.follow())
+        self.advance(1)
+        self.assertNoResult(ending)
+        self.add(1)
+        for number in list(side.channels):
+            side.confirm(number)
+        self.network.flush()
+        self.advance(1)
+        self.successResultOf(ending)
+        self.assertEqual((self.numbers(), self.outbox.cursor_value), ([1, 2], "2"))
+
+    def test_a_connection_that_comes_while_another_publishes(self) -> None:
+        """It is not the sign to begin."""
+        self.start()
+        self.run_to_end(self.service.follow())
+        self.add(1)
+        self.network.cut()
+        self.advance(60)
+        self.assertEqual(self.numbers(), [])
+        self.run_to_end(self.service.lead())
+        self.assertEqual(self.numbers(), [1])
 
 
 class BookmarkTests(EventsCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -10,7 +11,9 @@ from twisted.logger import capturedLogs
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.facts import Cancelled, Duplicate, Permission, Wait
 from gdemoi.journal import Journal
-from gdemoi.journal.database import Database
+from gdemoi.journal.database import Database, conninfo, url_of
+from gdemoi.journal.leases import Wishes
+from gdemoi.journal.membership import Registry
 from gdemoi.journal.schema import metadata
 from gdemoi.message import MessageState
 from tests.journal import (
@@ -127,6 +130,43 @@ class SchemaTests(PostgresCase):
         with engine.connect() as connection:
             context = MigrationContext.configure(connection)
             self.assertEqual(compare_metadata(context, metadata), [])
+
+
+class SeveralServersTests(PostgresCase):
+    def test_addresses(self) -> None:
+        """(as it is written, what libpq is given)."""
+        for address, given in (
+            ("postgresql://u@a/b", "postgresql://u@a/b"),
+            ("postgresql://u:p@a:1/b", "postgresql://u:p@a:1/b"),
+            (
+                "postgresql://u@a:1,c:2/b?target_session_attrs=read-write",
+                "postgresql://u@a:1,c:2/b?target_session_attrs=read-write",
+            ),
+            ("postgresql://a,c:2/b", "postgresql://a,c:2/b"),
+            ("postgresql://[::1]:1,[::2]/b", "postgresql:///b?host=::1,::2&port=1,"),
+        ):
+            with self.subTest(address=address):
+                made = conninfo(url_of(address))
+                want = psycopg.conninfo.conninfo_to_dict(given)
+                self.assertEqual(psycopg.conninfo.conninfo_to_dict(made), want)
+
+    def test_one_of_them_is_there(self) -> None:
+        """The journal is opened, migrated and shared over the one that takes writes."""
+        name = self.url.rpartition("/")[2]
+        several = f"127.0.0.1:1,{POSTGRES[0]}:{POSTGRES[1]}"
+        url = f"postgresql://postgres@{several}/{name}?target_session_attrs=read-write"
+        self.did(self.journal.close())
+        self.patch(self, "url", url)
+        self.journal = self.opened()
+        self.accept(acceptance())
+        registry = Registry(url, "gdemoi", self.clock.seconds)
+        self.addCleanup(registry.close)
+        self.assertEqual(registry.beat(Wishes(("clock",))).mine, {"clock"})
+        # the server goes over to another one: what is there now is found
+        self.journal._database._drop()
+        registry.close()
+        self.accept(acceptance("after"))
+        self.assertEqual(registry.beat(Wishes(("clock",))).mine, {"clock"})
 
 
 class SharedTests(PostgresCase):
@@ -248,8 +288,6 @@ class SharedTests(PostgresCase):
 class DurabilityTests(PostgresCase):
     def test_a_server_that_would_acknowledge_too_early(self) -> None:
         """Its default is not ours: a commit is on disk."""
-        import psycopg
-
         with psycopg.connect(self.url, autocommit=True) as other:
             name = other.info.dbname
             other.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
@@ -263,8 +301,6 @@ class DurabilityTests(PostgresCase):
 
     def test_a_server_that_went_away(self) -> None:
         """Is known while nothing comes in, and when it is back."""
-        import psycopg
-
         database = self.journal._database
         self.patch(database, "url", database.url.set(port=1))
         with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as other:
@@ -286,8 +322,6 @@ class DamageTests(PostgresCase):
 
     def server(self, *statements: str) -> None:
         """Do something on the server that is not the gateway's."""
-        import psycopg
-
         with psycopg.connect(self.url, autocommit=True) as server:
             for statement in statements:
                 server.execute(statement)
@@ -353,8 +387,6 @@ class DamageTests(PostgresCase):
         self.server(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         self.journal._database._drop()
         self.assertIn("read-only transaction", self.refused())
-        import psycopg
-
         with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
             server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         self.accept(acceptance("late"))
