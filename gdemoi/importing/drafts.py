@@ -323,6 +323,38 @@ def in_milliseconds(found: Found) -> str:
     return seconds(found.whole(0))
 
 
+def throughput(draft: Draft, found: Found) -> None:
+    """Put messages per second; 0 is no limit."""
+    rate = found.decimal()
+    if rate:
+        draft.put("throughput", per_second(rate), found)
+    else:
+        draft.note(found, "no limit, as without the key")
+
+
+def reconnect(milliseconds: int) -> Rule:
+    """Return the rule of a pause between connections, in units of so much."""
+
+    def rule(draft: Draft, found: Found) -> None:
+        pause = found.whole(0) * milliseconds
+        draft.put("reconnect_min", seconds(pause), found)
+        # the default of reconnect_max: it may not be the shorter one
+        if pause > 60_000:
+            draft.put("reconnect_max", seconds(pause), found)
+
+    return rule
+
+
+def optional(key: str) -> Rule:
+    """Return the rule of a text that is left out when it is empty."""
+
+    def rule(draft: Draft, found: Found) -> None:
+        if found.value:
+            draft.put(key, found.value, found)
+
+    return rule
+
+
 def take(draft: Draft, settings: Iterable[Found], rules: dict[str, Rule]) -> None:
     """Put all settings into a draft; raises `BadImport` with every fault."""
     wrong: list[Complaint] = []

@@ -23,10 +23,11 @@ from gdemoi.importing.drafts import (
     name_of,
     no,
     number,
-    per_second,
+    reconnect,
     route,
     shown,
     take,
+    throughput,
     to,
 )
 from gdemoi.ini import Place
@@ -151,21 +152,6 @@ def _smpp(connector: Connector, session: Session, taken: list[str]) -> Draft:
     return draft
 
 
-def _throughput(draft: Draft, found: Found) -> None:
-    rate = found.decimal()
-    if rate:
-        draft.put("throughput", per_second(rate), found)
-    else:
-        draft.note(found, "no limit, as without the key")
-
-
-def _reconnect(draft: Draft, found: Found) -> None:
-    pause = found.whole(0)
-    draft.put("reconnect_min", f"{pause}s", found)
-    if pause > 60:
-        draft.put("reconnect_max", f"{pause}s", found)
-
-
 def _retry(draft: Draft, found: Found) -> None:
     if found.one_of(_YES_NO) == "no":
         draft.note(found, "a lost connection is always made again")
@@ -211,11 +197,11 @@ _RULES: Final[dict[str, Rule]] = {
     "src_addr": lambda draft, found: draft.put_list(
         "allowed_sender", (found.value, "*"), found
     ),
-    "submit_throughput": _throughput,
+    "submit_throughput": throughput,
     "elink_interval": to("enquire_link", in_seconds),
     "bind_to": to("bind_timeout", in_seconds),
     "res_to": to("response_timeout", in_seconds),
-    "con_fail_delay": _reconnect,
+    "con_fail_delay": reconnect(1000),
     "con_loss_delay": no("reconnect_min holds after a loss too"),
     "con_fail_retry": _retry,
     "con_loss_retry": _retry,

@@ -23,10 +23,12 @@ from gdemoi.importing.drafts import (
     name_of,
     no,
     number,
-    per_second,
+    optional,
+    reconnect,
     route,
     shown,
     take,
+    throughput,
     to,
 )
 from gdemoi.ini import Place, Sources
@@ -288,34 +290,9 @@ def _charset(draft: Draft, found: Found) -> None:
         draft.put("default_charset", word, found)
 
 
-def _reconnect(draft: Draft, found: Found) -> None:
-    pause = found.whole(0)
-    draft.put("reconnect_min", f"{pause}s", found)
-    if pause > 60:
-        draft.put("reconnect_max", f"{pause}s", found)
-
-
-def _throughput(draft: Draft, found: Found) -> None:
-    rate = found.decimal()
-    if rate:
-        draft.put("throughput", per_second(rate), found)
-    else:
-        draft.note(found, "no limit, as without the key")
-
-
 def _senders(draft: Draft, found: Found) -> None:
     if "*" not in found.value:
         draft.put_list("allowed_sender", (found.value, "*"), found)
-
-
-def _text_key(key: str) -> Rule:
-    """Return the rule of a text that is left out when it is empty."""
-
-    def rule(draft: Draft, found: Found) -> None:
-        if found.value:
-            draft.put(key, found.value, found)
-
-    return rule
 
 
 _ROUTES: Final = "which messages go this way is said by [route:NAME]"
@@ -325,15 +302,15 @@ _RULES: Final[dict[str, Rule]] = {
     "host": lambda draft, found: draft.put_list("host", (found.value,), found),
     "smsc-username": to("system_id"),
     "smsc-password": to("password"),
-    "system-type": _text_key("system_type"),
-    "service-type": _text_key("service_type"),
-    "address-range": _text_key("address_range"),
+    "system-type": optional("system_type"),
+    "service-type": optional("service_type"),
+    "address-range": optional("address_range"),
     "interface-version": to("version", lambda found: found.one_of(_VERSIONS)),
     "use-ssl": to("tls", lambda found: found.one_of(_BOOLEAN)),
-    "throughput": _throughput,
+    "throughput": throughput,
     "max-pending-submits": to("window", number(0)),
     "enquire-link-interval": to("enquire_link", in_seconds),
-    "reconnect-delay": _reconnect,
+    "reconnect-delay": reconnect(1000),
     "wait-ack": to("response_timeout", in_seconds),
     "dest-addr-ton": to("destination_ton", number(0, 18)),
     "dest-addr-npi": to("destination_npi", number(0, 18)),

@@ -32,6 +32,8 @@ from gdemoi.importing.drafts import (
     name_of,
     no,
     number,
+    optional,
+    reconnect,
     route,
     shown,
     take,
@@ -366,21 +368,6 @@ def _logged(word: str) -> Rule:
     return rule
 
 
-def _reconnect(draft: Draft, found: Found) -> None:
-    pause = found.whole(0)
-    draft.put("reconnect_min", in_milliseconds(found), found)
-    if pause > 60000:
-        draft.put("reconnect_max", in_milliseconds(found), found)
-
-
-def _optional(key: str) -> Rule:
-    def rule(draft: Draft, found: Found) -> None:
-        if found.value:
-            draft.put(key, found.value, found)
-
-    return rule
-
-
 def _india(draft: Draft, found: Found) -> None:
     if "textlocal.in" in found.value:
         draft.put("host", "in", found)
@@ -402,7 +389,7 @@ _SMPP: Final[dict[str, Rule]] = {
     "addresses": _addresses,
     "login": to("system_id"),
     "password": to("password"),
-    "system_type": _optional("system_type"),
+    "system_type": optional("system_type"),
     "interface_version": to("version", lambda found: found.one_of(_VERSIONS)),
     "enquire_link_timeout": to("link_timeout", in_milliseconds),
     "connect_timeout": to("connect_timeout", in_milliseconds),
@@ -412,7 +399,7 @@ _SMPP: Final[dict[str, Rule]] = {
     "submit_timeout": no(
         "messages wait for a place in the window as long as they live"
     ),
-    "reconnect_wait": _reconnect,
+    "reconnect_wait": reconnect(1),
     "window_size": to("window", number(1)),
     "source_ton": _auto("source_ton"),
     "source_npi": _source_npi,
@@ -436,9 +423,9 @@ _SMPP: Final[dict[str, Rule]] = {
 }
 _TWILIO: Final[dict[str, Rule]] = {
     "account_sid": to("account_sid"),
-    "auth_token": _optional("auth_token"),
-    "api_sid": _optional("api_key"),
-    "api_secret": _optional("api_secret"),
+    "auth_token": optional("auth_token"),
+    "api_sid": optional("api_key"),
+    "api_secret": optional("api_secret"),
     "override_originator": _cloud_override,
     "enable_status_callback": _CALLBACK,
 }
@@ -449,7 +436,7 @@ _VONAGE: Final[dict[str, Rule]] = {
     "enable_status_callback": _CALLBACK,
 }
 _TEXTLOCAL: Final[dict[str, Rule]] = {
-    "api_key": _optional("api_key"),
+    "api_key": optional("api_key"),
     "url": _india,
     "override_originator": _cloud_override,
     "enable_status_callback": _CALLBACK,
