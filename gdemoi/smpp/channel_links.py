@@ -41,7 +41,13 @@ from gdemoi.net.reconnector import (
     ReconnectorState,
 )
 from gdemoi.smpp.channel_deliveries import Deliveries
-from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
+from gdemoi.smpp.pdu.headers import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    HEADER,
+    HEADER_OCTETS,
+)
 from gdemoi.smpp.pdu.pdus import BindReceiver, BindTransceiver, BindTransmitter, encode
 from gdemoi.smpp.protocol import EsmeFactory, EsmeProtocol
 from gdemoi.smpp.session_types import (
@@ -109,6 +115,8 @@ def session_parameters(settings: SmppSettings, bind_command: int) -> SessionPara
     bind = BIND_PDUS[bind_command]
 
     def bind_request() -> bytes:
+        if settings.long_credentials:
+            return _long_bind(settings, bind_command, version)
         return encode(
             bind(
                 system_id=settings.system_id,
@@ -132,6 +140,23 @@ def session_parameters(settings: SmppSettings, bind_command: int) -> SessionPara
         enquire_link_s=settings.enquire_link_s,
         link_timeout_s=settings.link_timeout_s,
     )
+
+
+def _long_bind(settings: SmppSettings, bind_command: int, version: int) -> bytes:
+    """Return a bind (SMPP 3.4 §4.1.1) whose strings may be over their sizes."""
+    *names, address_range = (
+        word.encode("ascii") + b"\0"
+        for word in (
+            settings.system_id,
+            settings.password,
+            settings.system_type,
+            settings.address_range,
+        )
+    )
+    numbers = bytes((version, settings.address_ton, settings.address_npi))
+    body = b"".join((*names, numbers, address_range))
+    # the session puts the sequence number in
+    return HEADER.pack(HEADER_OCTETS + len(body), bind_command, 0, 0) + body
 
 
 def tcp(reactor: Any) -> Connect:

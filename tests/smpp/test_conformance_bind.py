@@ -14,8 +14,9 @@ from gdemoi.routing.dispatcher import Dispatcher
 from gdemoi.routing.rules import Router
 from gdemoi.sandbox.smsc import SmscPersonality, SmscProtocol
 from gdemoi.smpp.channel import SmppChannel
-from gdemoi.smpp.channel_links import OutbindPort
+from gdemoi.smpp.channel_links import OutbindPort, session_parameters
 from gdemoi.smpp.pdu import pdus
+from gdemoi.smpp.pdu.headers import BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER
 from gdemoi.smpp.pdu.pdus import DeliverSm
 from gdemoi.smpp.pdu.tlvs import Tag
 from gdemoi.smpp.settings import BindAs, SmppSettings, Tlvs
@@ -184,6 +185,34 @@ class BindTests(SynchronousTestCase):
             self.assertEqual(list(lenient.complaints()), [])
             fits = SmppSettings(**{**GOOD, key: value[:-1]})
             self.assertEqual(list(fits.complaints()), [])
+
+    def test_long_credentials_are_sent_whole(self) -> None:
+        """Some carriers give passwords over eight characters, and want all of them."""
+        given = {
+            "system_id": "n" * 20,
+            "password": "p" * 30,
+            "system_type": "t" * 15,
+            "address_range": "r" * 50,
+        }
+        rig = ChannelRig(**given, long_credentials=True, address_ton=1, address_npi=2)
+        bind = first_pdus(rig)[0]
+        for key, value in given.items():
+            self.assertEqual(getattr(bind, key), value)
+        numbers = (bind.interface_version, bind.addr_ton, bind.addr_npi)
+        self.assertEqual(numbers, (0x34, 1, 2))
+        self.assertNotIn("ppp", str(rig.channel.traced(0)))
+        rig.stop()
+
+    def test_long_credentials_change_no_short_bind(self) -> None:
+        """What fits is the same octets with the key and without."""
+        short = SmppSettings(**GOOD, system_type="VMA")
+        lenient = evolve(short, long_credentials=True)
+        for command in (BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER):
+            strict_octets, octets = (
+                session_parameters(one, command).bind_request()
+                for one in (short, lenient)
+            )
+            self.assertEqual(octets, strict_octets)
 
     def test_version_33(self) -> None:
         """interface_version 0x33, and no TLV whatever the SMSC says."""
