@@ -18,7 +18,6 @@ from gdemoi.importing.drafts import (
     Rule,
     bad,
     file_of,
-    finished_smpp,
     in_seconds,
     name_of,
     no,
@@ -230,7 +229,6 @@ def _smpp(group: Group, taken: list[str]) -> Draft:
     if "esm-class" not in group.settings:
         draft.say("what Kannel sends when it is not told: store and forward")
         draft.put("esm_class", "3")
-    finished_smpp(draft)
     return draft
 
 
@@ -295,16 +293,28 @@ def _senders(draft: Draft, found: Found) -> None:
         draft.put_list("allowed_sender", (found.value, "*"), found)
 
 
+def _cut(key: str, most: int) -> Rule:
+    """Return the rule of a credential, of which Kannel sends so many characters."""
+
+    def rule(draft: Draft, found: Found) -> None:
+        if len(found.value) > most:
+            draft.note(found, f"Kannel sends {most} characters of it, and so does this")
+        if found.value:
+            draft.put(key, found.value[:most], found)
+
+    return rule
+
+
 _ROUTES: Final = "which messages go this way is said by [route:NAME]"
 _RETRIES: Final = "retries are those of [gateway] and of the message's on_unsure"
 _LOG: Final = "there is one log, with log_levels by part; see pdu_log"
 _RULES: Final[dict[str, Rule]] = {
     "host": lambda draft, found: draft.put_list("host", (found.value,), found),
-    "smsc-username": to("system_id"),
-    "smsc-password": to("password"),
-    "system-type": optional("system_type"),
+    "smsc-username": _cut("system_id", 15),
+    "smsc-password": _cut("password", 8),
+    "system-type": _cut("system_type", 12),
     "service-type": optional("service_type"),
-    "address-range": optional("address_range"),
+    "address-range": _cut("address_range", 40),
     "interface-version": to("version", lambda found: found.one_of(_VERSIONS)),
     "use-ssl": to("tls", lambda found: found.one_of(_BOOLEAN)),
     "throughput": throughput,
