@@ -27,6 +27,10 @@ GATEWAY: Final = {
         "not a phone number, or not one that the channel takes",
         "это не номер телефона, или канал таких не принимает",
     ),
+    "budget": (
+        "waits for the budget of a SIM, or for quiet hours to end",
+        "ждёт, пока SIM снова можно будет отправлять, или конца тихих часов",
+    ),
     "expired": ("the time to live has passed", "истёк срок жизни сообщения"),
     "fault": (
         "a fault of the gateway about this message",

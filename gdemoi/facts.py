@@ -109,27 +109,33 @@ class Spend(msgspec.Struct, frozen=True, gc=False):
     """So many SMS of a line's budget, in one of the periods that it counts in.
 
     `scope` names the line (and the number, where that is counted by itself), `period`
-    the hour, day or month, which ends at `ends`; `limit` is what it may have.
+    the hour, day or month, which ends at `ends`.
     """
 
     scope: str
     period: str
     units: int
-    limit: int
     ends: float
 
 
 class AttemptStarted(msgspec.Struct, frozen=True, gc=False):
-    """Attempt number `attempt` (from 1) on `channel` is about to leave."""
+    """Attempt number `attempt` (from 1) on `channel` is about to leave.
+
+    `spends`: what is counted of it against the budget of its line, in the same commit.
+    """
 
     id: str
     attempt: int
     channel: str
     at: float
+    spends: tuple[Spend, ...] = ()
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
-    """Attempt `attempt` ended in `outcome`; `next` is what was decided."""
+    """Attempt `attempt` ended in `outcome`; `next` is what was decided.
+
+    `returned`: what its intent had counted, when nothing left after all.
+    """
 
     id: str
     attempt: int
@@ -138,6 +144,7 @@ class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
     next: Decision
     at: float
+    returned: tuple[Spend, ...] = ()
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):

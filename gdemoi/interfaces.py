@@ -26,7 +26,9 @@ from gdemoi.facts import (
     InterruptedAttempt,
     OutboxEvent,
     QueuedBatch,
+    Spend,
 )
+from gdemoi.kit.budgets import Budgets
 from gdemoi.message import (
     Inbound,
     Outbound,
@@ -112,6 +114,29 @@ class IContinuing(Interface):
         None when the parts cannot leave in the form that the others had (settings
         have changed, or the link has): they would not fit together.
         """
+
+
+class IBudgeted(Interface):
+    """A channel whose lines have budgets, or may have (beside `IChannel`).
+
+    It chooses the line of a message before the intent is written, so that the intent
+    can count it there; nothing leaves over another line under that intent.
+    """
+
+    has_budgets: bool = Attribute("whether any line has one")
+    budgets: Budgets = Attribute("those of its lines")
+
+    def spent(prepared: EncodedMessage, now: float) -> Refused | None:
+        """Return why no line that could send it may at `now`; None: one may."""
+
+    def reserve(prepared: EncodedMessage) -> tuple[Spend, ...] | Refused:
+        """Choose its line and count it there; return what the intent counts.
+
+        Refused when no line may send it now.  `submit` follows, or `release`.
+        """
+
+    def release(prepared: EncodedMessage) -> str | None:
+        """Hear that it is not submitted after all; return the line that it had."""
 
 
 class IHalting(Interface):
@@ -239,6 +264,12 @@ class IJournal(Interface):
 
     def known_way(account: str | None, number: str) -> KnownWay | None:
         """Return the way that a tracker knows; kept in memory."""
+
+    def spent(channel: str) -> Deferred[list[tuple[str, str, int, float]]]:
+        """Read what the lines of a channel have sent of their budgets.
+
+        As (line or line and number, period, segments, end of the period).
+        """
 
     def holding() -> Deferred[list[Holding]]:
         """Read the commands that others to their number wait for, in order."""

@@ -207,12 +207,25 @@ def _summary(line: Json) -> Iterable[str]:
     sent, limit = line.get("sent_today"), line.get("daily_limit")
     if limit:
         yield f"today {sent} of {limit}"
+    yield from _budget(line)
+
+
+def _budget(line: Json) -> Iterable[str]:
+    """Yield what is used of each limit, and when a line waits for which."""
+    budget = line.get("budget") or {}
+    for unit, row in budget.items():
+        if isinstance(row, Mapping):
+            yield f"{unit} {row['used']} of {row['limit']}"
+    if budget.get("reason") == "quiet":
+        yield f"quiet {budget.get('quiet')}"
 
 
 def _pairs(line: Json) -> Iterable[str]:
     """Yield what a line tells beside its columns; dicts within it too."""
     for name, value in line.items():
-        if isinstance(value, Mapping):
+        if name == "budget":
+            yield from _budget(line)
+        elif isinstance(value, Mapping):
             yield from _pairs(value)
         elif value and name not in _OF_LINES + _LONG:
             yield _measure(name, value)

@@ -104,6 +104,13 @@ REMEDIES: Final = {
         "another channel, or the message without that field",
         "другой канал или сообщение без этого поля",
     ),
+    "gateway:budget": Remedy(
+        "it leaves by itself when the hour, day or month turns, or the quiet hours end;"
+        " to send more, raise the limits of the lines, or give the route another"
+        " channel",
+        "уйдёт само с новым часом, днём или месяцем, или после тихих часов; чтобы"
+        " отправлять больше, поднимите лимиты линий или добавьте в маршрут канал",
+    ),
     "gateway:expired": Remedy(
         "it waited longer than its time to live: see why its channel was away, or give"
         " a longer `ttl`",

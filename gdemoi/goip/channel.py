@@ -19,14 +19,16 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.errors import CannotListen, ConfigurationError, OurFault, Unavailable
+from gdemoi.facts import Spend
 from gdemoi.goip.channel_memory import ChannelMemory
 from gdemoi.goip.datagrams import WORD_LIMIT
 from gdemoi.goip.encoded import GoipEncodedMessage, prepare
 from gdemoi.goip.inbound import LongSmsJoiner
-from gdemoi.goip.lines import Line, bound_line, line_view
+from gdemoi.goip.lines import Line, NoUsableLine, bound_line, line_view
 from gdemoi.goip.outcomes import inbound_of, outcome_of, receipt_of
 from gdemoi.goip.protocol import GoipProtocol
 from gdemoi.goip.receipts import UnmatchedReceipt, provider_id_of
+from gdemoi.goip.sender import without_line
 from gdemoi.goip.session import GoipSession
 from gdemoi.goip.session_events import (
     DatagramRejected,
@@ -47,11 +49,13 @@ from gdemoi.interfaces import (
     ChannelContext,
     ChannelKind,
     EncodedMessage,
+    IBudgeted,
     IChannel,
     IChannelEvents,
     IHalting,
     IListening,
 )
+from gdemoi.kit.budgets import DOWN_LOOK_S, Budgets, Passed, passed, refused
 from gdemoi.message import (
     Accepted,
     ChannelState,
@@ -66,10 +70,12 @@ from gdemoi.message import (
 from gdemoi.net.port import PersistentPort
 from gdemoi.tasks import in_time, spawn
 
+# So many lines are named in a channel's reason.
+REASONS: Final = 3
 _ID: Final = re.compile(r"[^\s;:\x00-\x1f\x7f]+\Z")
 
 
-@implementer(IChannel, IHalting, IListening)
+@implementer(IChannel, IBudgeted, IHalting, IListening)
 class GoipChannel:
     """The lines of one ``[goip:…]`` section."""
 
@@ -95,6 +101,10 @@ class GoipChannel:
             surroundings.random,
         )
         self.lines = self.session.lines
+        self.budgets = Budgets(name)
+        for line, given in lines:
+            self.lines[line].budget = self.budgets.add(line, given)
+        self.has_budgets = any(given.has_budget for _, given in lines)
         self.window = max(1, sum(given.enabled for _, given in lines))
         self.protocol = GoipProtocol(name, self.session, self._clock, self._on_events)
         self._memory = ChannelMemory(
@@ -146,9 +156,13 @@ class GoipChannel:
         if self._port.port is None:
             return self._port.why
         now = self._clock.seconds()
-        if any(line.unusable(now) is None for line in self.lines.values()):
+        usable = [line for line in self.lines.values() if line.unusable(now) is None]
+        if not usable:
+            return self.session.state_at(now)[1]
+        spent = [(line.name, line.out_of_budget(now)) for line in usable]
+        if any(why is None for _, why in spent):
             return None
-        return self.session.state_at(now)[1]
+        return "; ".join(f"line {name}: {why}" for name, why in spent[:REASONS])
 
     def prepare(self, message: Outbound) -> EncodedMessage | Refused:
         """Make a message ready for any line, or for that of its sender."""
@@ -165,6 +179,8 @@ class GoipChannel:
         """Send it over a line."""
         assert isinstance(prepared, GoipEncodedMessage)
         message = prepared.message
+        unusable = prepared.reserved
+        reserved = self.release(prepared)
         job = GoipJob(
             message_id=message.id,
             attempt=attempt,
@@ -172,15 +188,73 @@ class GoipChannel:
             text=prepared.text,
             units=prepared.segments,
             expires_at=message.expires_at,
-            line=prepared.line,
+            line=reserved or prepared.line,
             # trackers obey the numbers they know; people read any
             patient=message.class_ is not MessageClass.NOTIFICATION,
             command=message.class_ is not MessageClass.NOTIFICATION,
+            movable=reserved is not None and prepared.line is None,
         )
+        if isinstance(unusable, NoUsableLine):
+            # nothing leaves that is not counted
+            return succeed(self._outcome(without_line(job, unusable)))
         waiting: Deferred[Outcome] = Deferred()
         self._jobs[job] = waiting
         self.protocol.settle(self.session.submit(job, self._clock.seconds()))
         return waiting
+
+    # -- IBudgeted ---------------------------------------------------------
+
+    def spent(self, prepared: EncodedMessage, now: float) -> Refused | None:
+        """Return why no line that could send it may at `now`; None: one may."""
+        assert isinstance(prepared, GoipEncodedMessage)
+        found = self._passed(prepared, now)
+        return None if found.open or found.first is None else refused(*found.first, now)
+
+    def reserve(self, prepared: EncodedMessage) -> tuple[Spend, ...] | Refused:
+        """Choose its line, and count it there."""
+        assert isinstance(prepared, GoipEncodedMessage)
+        self.release(prepared)
+        now, message = self._clock.seconds(), prepared.message
+        found = self._passed(prepared, now)
+        if not found.open and found.first is not None:
+            return refused(*found.first, now)
+        patient = message.class_ is not MessageClass.NOTIFICATION
+        line = self.session.sender.choose(
+            message.to, prepared.line, now, patient=patient, among=found.open
+        )
+        if isinstance(line, NoUsableLine):
+            if found.first is not None and not line.one:
+                return refused(*found.first, now, DOWN_LOOK_S)
+            # `submit` says so
+            prepared.reserved = line
+            return ()
+        line.reserved += 1
+        prepared.reserved = line.name
+        if line.budget is None:
+            return ()
+        return line.budget.spend(prepared.segments, message.to, now)
+
+    def release(self, prepared: EncodedMessage) -> str | None:
+        """It stands at its line no longer; return which that was."""
+        assert isinstance(prepared, GoipEncodedMessage)
+        reserved, prepared.reserved = prepared.reserved, None
+        if not isinstance(reserved, str):
+            return None
+        self.lines[reserved].reserved -= 1
+        return reserved
+
+    def _passed(self, prepared: GoipEncodedMessage, now: float) -> Passed:
+        """Look which of the lines that may send it have enough left."""
+        only = prepared.line
+        if only is None and self.settings.affinity == "require":
+            only = self.session.sender.affinity.line(prepared.message.to)
+        lines = [one for one in self.lines.values() if only in (None, one.name)]
+        return passed(
+            [(line.name, line.budget) for line in lines if line.settings.enabled],
+            prepared.message,
+            prepared.segments,
+            now,
+        )
 
     def ask(
         self, message: Outbound, provider_ids: Sequence[str]

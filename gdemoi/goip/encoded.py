@@ -22,7 +22,7 @@ from gdemoi.goip.datagrams import (
     password_request,
 )
 from gdemoi.goip.exchange import TELID
-from gdemoi.goip.lines import Line
+from gdemoi.goip.lines import Line, NoUsableLine
 from gdemoi.kit.unfit import Unfit, check_count, check_kind, chosen, refusing
 from gdemoi.message import Charset, Outbound
 from gdemoi.text import gsm7, segments
@@ -45,6 +45,8 @@ class GoipEncodedMessage:
     line: str | None
     # the number as the likely line spells it
     shown_number: str
+    # the line that its intent counts it for, or why there is none
+    reserved: str | NoUsableLine | None = None
 
     def user_data(self) -> list[tuple[str, int]]:
         """The text goes whole: one entry, in UTF-8 bytes."""

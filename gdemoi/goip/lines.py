@@ -30,6 +30,7 @@ from gdemoi.goip.exchange import Exchange, LineCommand
 from gdemoi.goip.receipts import SentTable
 from gdemoi.goip.session_events import GoipJob
 from gdemoi.goip.settings import GoipLineSettings
+from gdemoi.kit.budgets import Budget
 from gdemoi.kit.recent import Recent
 from gdemoi.message import ChannelState
 
@@ -101,6 +102,9 @@ class Line:
     sent_today: int = 0
     sent_total: int = 0
     received_total: int = 0
+    budget: Budget | None = None
+    # SMS that are about to be submitted here, when their intents are written
+    reserved: int = 0
     _candidate: Address | None = None
     _candidate_times: int = 0
 
@@ -205,6 +209,11 @@ class Line:
             return "daily limit reached"
         return None
 
+    def out_of_budget(self, now: float) -> str | None:
+        """Return why its budget lets nothing more out now."""
+        spent = None if self.budget is None else self.budget.exhausted(now)
+        return None if spent is None else spent.text
+
     def today(self, now: float) -> int:
         """Return the number of the day that daily_limit counts in."""
         return int((now - self.settings.day_begins_s) // DAY_S)
@@ -265,7 +274,7 @@ class Line:
 # -- which line sends --------------------------------------------------------
 # In this order: the line that the message names by its sender; the line that last
 # exchanged SMS with the number, since trackers obey the numbers they know; the line
-# with the least to do, then the fewest SMS today.
+# with the least to do, then the fewest SMS today for its weight.
 
 TALKS_LIMIT: Final = 10_000
 
@@ -355,14 +364,15 @@ def choose(
         if kept and not known.on_trial:
             return known
     best: Line | None = None
-    best_rank: tuple[bool, int, int, float, str] | None = None
+    best_rank: tuple[bool, int, float, float, str] | None = None
     for line in lines:
         if line.unusable(now) is not None:
             continue
         busy = line.exchange is not None and not line.exchange.released
         begins = max(line.next_at, now)
-        load = len(line.waiting) + busy
-        rank = (line.on_trial, load, line.counted(now), begins, line.name)
+        load = len(line.waiting) + line.reserved + busy
+        share = line.counted(now) / line.settings.weight
+        rank = (line.on_trial, load, share, begins, line.name)
         if best_rank is None or rank < best_rank:
             best, best_rank = line, rank
     return best or NoUsableLine("no usable line", 5.0)
@@ -390,6 +400,10 @@ def line_view(line: Line, now: float) -> dict[str, Any]:
     unusable = line.unusable(now)
     if state == ChannelState.UP and unusable is not None:
         state, reason = ChannelState.DEGRADED, unusable
+    standing = None if line.budget is None else line.budget.standing(now)
+    if state == ChannelState.UP and standing is not None:
+        state = ChannelState.DEGRADED
+        reason = f"{standing.word} ({standing.text})"
     exchange = line.exchange
     view: dict[str, Any] = {
         "name": line.name,
@@ -404,6 +418,7 @@ def line_view(line: Line, now: float) -> dict[str, Any]:
         "waiting": len(line.waiting),
         "sent_today": line.counted(now),
         "daily_limit": line.settings.daily_limit or None,
+        "budget": None if line.budget is None else line.budget.describe(now),
         "sent": line.sent_total,
         "received": line.received_total,
         "bad_auth": line.bad_auth,

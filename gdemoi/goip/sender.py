@@ -14,7 +14,7 @@ a late verdict on an `SmsUncertain` is still reported.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from attrs import define
@@ -48,6 +48,8 @@ ENDED_LIMIT: Final = 100_000
 SENDID_LIMIT: Final = 2**31 - 1
 # "session unknown, start again with MSG": so often for one job
 AGAIN_LIMIT: Final = 2
+# A message whose line was lost is tried over another one so soon.
+MOVED_S: Final = 1.0
 # So many SMS refused in a row suspend the line: twice as long each time.
 FAILURES_LIMIT: Final = 3
 FAILING_FIRST_S: Final = 60.0
@@ -104,24 +106,42 @@ class GoipSender:
         """Give a job to a line, or back."""
         if self._stopping:
             return [_not_sent(job, None, "stopping", "the channel stops", 5.0)]
-        bound = self._lines.get(job.line) if job.line else None
+        chosen = self.choose(job.to, job.line, now, patient=job.patient)
+        if isinstance(chosen, NoUsableLine):
+            return [without_line(job, chosen)]
+        chosen.waiting.append(job)
+        return self.advance(chosen, now)
+
+    def choose(
+        self,
+        to: str,
+        bound: str | None,
+        now: float,
+        *,
+        patient: bool,
+        among: Collection[str] | None = None,
+    ) -> Line | NoUsableLine:
+        """Return the line that sends to a number; `bound`: the only one that may.
+
+        `among`: those whose budget allows it, None: any.
+        """
+        lines = [
+            line for name, line in self._lines.items() if among is None or name in among
+        ]
         known = None
         if self._settings.affinity != "no":
-            known = self._lines.get(self.affinity.line(job.to) or "")
+            known = self._lines.get(self.affinity.line(to) or "")
         required = self._settings.affinity == "require"
-        chosen = choose(
-            self._lines.values(),
-            bound,
+        if known not in lines and not required:
+            known = None
+        return choose(
+            lines,
+            self._lines.get(bound) if bound else None,
             known,
             now,
             required=required,
-            patient=job.patient,
+            patient=patient,
         )
-        if isinstance(chosen, NoUsableLine):
-            word = "line_unusable" if chosen.one else "no_line"
-            return [_not_sent(job, None, word, chosen.why, chosen.after_s)]
-        chosen.waiting.append(job)
-        return self.advance(chosen, now)
 
     def advance(self, line: Line, now: float) -> list[SessionEvent]:
         """Begin the next job of a line, if it may begin."""
@@ -393,6 +413,7 @@ class GoipSender:
         line = attempt.line
         if line.exchange is attempt.exchange:
             line.exchange = None
+            line.next_at = max(line.next_at, now + line.settings.cooldown_s)
         events = self.advance(line, now) if not self._stopping else []
         queue = self._queues.get(attempt.device)
         while queue and self._has_free_place(attempt.device):
@@ -422,6 +443,13 @@ class GoipSender:
         for job in jobs:
             events += self.submit(job, now)
         return events
+
+
+def without_line(job: GoipJob, found: NoUsableLine) -> JobEnded:
+    """Return the end of a job that no line can take."""
+    word = "line_unusable" if found.one else "no_line"
+    after_s = MOVED_S if job.movable else found.after_s
+    return _not_sent(job, None, word, found.why, after_s)
 
 
 def _not_sent(

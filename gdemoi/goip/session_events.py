@@ -27,6 +27,8 @@ class GoipJob:
     again: int = 0
     # a half of it and the whole must not both go out
     command: bool = False
+    # its line was chosen when it was counted there; another one may be another time
+    movable: bool = False
 
 
 class JobEnded(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from gdemoi.ini import (
     text,
 )
 from gdemoi.ini.listeners import Listener
+from gdemoi.kit.budgets import BudgetSettings
 
 # "GOIP SMS Interface": the device stops an exchange after 90 s
 DEVICE_LIMIT_S: Final = 90.0
@@ -180,7 +181,7 @@ class GoipSettings:
 
 
 @frozen(kw_only=True)
-class GoipLineSettings:
+class GoipLineSettings(BudgetSettings):
     """One SIM line of a GoIP; the section's name is its authentication id."""
 
     channel: str = key(text, doc="the goip channel it belongs to")
@@ -238,3 +239,4 @@ class GoipLineSettings:
             yield "trunk_prefix", "must be digits"
         if not 0 <= self.day_begins_s < 86400:
             yield "day_begins", "must be under 24h"
+        yield from self.budget_complaints()

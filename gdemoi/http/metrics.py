@@ -143,6 +143,7 @@ class Metrics:
         yield from _of_channels(figures.channels)
         yield from _of_lanes(figures.lanes, kinds)
         yield from _of_lines(figures.channels)
+        yield from _of_budgets(figures.channels)
         yield from _of_the_broker(figures)
         yield from _of_doors(figures.doors)
         yield from _of_callbacks(figures.doors)
@@ -368,6 +369,23 @@ def _of_lines(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
             unknown = key == "signal" and value == _NO_SIGNAL
             if value is not None and not unknown:
                 family.add_metric(names, value)
+        yield family
+
+
+def _of_budgets(channels: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    """Yield what lines have sent of their budgets, and what they may."""
+    labels = ("channel", "line", "unit")
+    for name, key, text in (
+        ("gdemoi_line_budget_used", "used", "SMS of the present hour, day or month"),
+        ("gdemoi_line_budget_limit", "limit", "SMS that it may have"),
+    ):
+        family = GaugeMetricFamily(name, text, labels=labels)
+        for channel in channels:
+            for line in channel.get("lines") or ():
+                for unit, row in (line.get("budget") or {}).items():
+                    if isinstance(row, Mapping):
+                        names = [str(channel.get("name")), str(line.get("name")), unit]
+                        family.add_metric(names, row[key])
         yield family
 
 

@@ -35,7 +35,15 @@ from gdemoi.facts import (
     Step,
 )
 from gdemoi.interfaces import IJournal
-from gdemoi.journal import expiry, inbound_sms, receipts, sticky, trackers, turns
+from gdemoi.journal import (
+    budgets,
+    expiry,
+    inbound_sms,
+    receipts,
+    sticky,
+    trackers,
+    turns,
+)
 from gdemoi.journal.answers import AnsweringRules
 from gdemoi.journal.database import Database, create, migrate
 from gdemoi.journal.faults import Damaged, Soundness, found_in, of_file
@@ -463,6 +471,12 @@ class Journal:
         key = account or "", number
         return self._writes.put(sticky.put, self._transaction, key, way)
 
+    # --- budgets ---------------------------------------------------------
+
+    def spent(self, channel: str) -> Deferred[list[tuple[str, str, int, float]]]:
+        """Read what the lines of a channel have sent of their budgets."""
+        return self._reads.put(budgets.spent, self._reading, channel)
+
     # --- turns -----------------------------------------------------------
 
     def read_answers_by(self, rules: AnsweringRules) -> None:
@@ -499,6 +513,7 @@ class Journal:
             (expiry.forget_arrivals, transaction, now),
             (expiry.forget_receipts, transaction, now),
             (expiry.forget_turns, transaction, now),
+            (budgets.forget, transaction, now),
             (expiry.forget_events, transaction, now, passed),
         )
         for job in jobs:

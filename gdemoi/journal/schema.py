@@ -249,6 +249,17 @@ sticky = Table(
     Index("sticky_version", "version"),
 )
 
+# What lines have sent of their budgets, see `gdemoi.journal.budgets`.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("units", BigInteger, nullable=False),
+    Column("ends", _Time, nullable=False),
+    Index("budgets_ends", "ends"),
+)
+
 # Sequences of commands that have stopped, and at which one.
 sequences = Table(
     "sequences",
@@ -369,6 +380,7 @@ class Statements:
         self._receipts(text, upsert)
         self._arrivals(text, upsert)
         self._turns(text, upsert)
+        self._budgets(text, upsert)
         known = upsert(trackers)
         self.put_tracker = text(
             known.on_conflict_do_update(
@@ -392,6 +404,17 @@ class Statements:
             delete(events).where(e.seq <= _b("seq")),
             ["_seq"],
         )
+
+    def _budgets(self, text: Any, upsert: Any) -> None:
+        b, more = budgets.c, upsert(budgets)
+        self.spend = self._insert(
+            more.on_conflict_do_update(
+                index_elements=["scope", "period"],
+                set_={"units": b.units + more.excluded.units},
+            ),
+            b.keys(),
+        )
+        self.forget_budgets = text(delete(budgets).where(b.ends <= _b("now")), ["_now"])
 
     def _turns(self, text: Any, upsert: Any) -> None:
         t, q = turns.c, sequences.c

@@ -24,6 +24,7 @@ from gdemoi.facts import (
     Holding,
     IdReused,
     MessageStep,
+    Spend,
     Step,
     Stored,
 )
@@ -117,6 +118,8 @@ class Transaction:
         self._provider_rows: list[tuple[str, str, int, str]] = []
         self._outbox: list[OutboxRow] = []
         self._cursor_rows: dict[str, str] = {}
+        # (line, period) -> segments, and when the period ends
+        self._spent: dict[tuple[str, str], tuple[int, float]] = {}
         # (state before, state after) -> how many messages
         self._moves: dict[tuple[MessageState | None, MessageState], int] = {}
         self._held: frozenset[str] | None = None
@@ -206,6 +209,8 @@ class Transaction:
             self.bump(f"state::{after}", count)
         if self._outbox:
             many(s.insert_events, self._chunks())
+        if self._spent:
+            many(s.spend, [(*at, *spent) for at, spent in self._spent.items()])
         if self._cursor_rows:
             rows = [(self.keeper(k), k, v) for k, v in self._cursor_rows.items()]
             many(s.put_cursor, rows)
@@ -534,7 +539,18 @@ class Transaction:
             outcome = fact.outcome
             if isinstance(outcome, Refused) and outcome.scope is Scope.SENDER:
                 sticky.refused(self, entry, fact.channel)
+        if counted and isinstance(fact, AttemptStarted):
+            self._spend(fact.spends, 1)
+        elif counted and isinstance(fact, AttemptEnded):
+            self._spend(fact.returned, -1)
         return counted, entry
+
+    def _spend(self, spends: Sequence[Spend], sign: int) -> None:
+        """Count what is about to leave, or (-1) has not left, of a line's budget."""
+        for spend in spends:
+            at = (spend.scope, spend.period)
+            units = self._spent.get(at, (0, 0.0))[0] + sign * spend.units
+            self._spent[at] = (units, spend.ends)
 
     def take_steps(self) -> list[Step]:
         """Return the steps that the last transaction committed."""

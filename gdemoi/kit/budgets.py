@@ -11,8 +11,9 @@ is assumed that it left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from math import inf
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -22,10 +23,16 @@ from gdemoi.facts import Spend
 from gdemoi.ini import Converter, boolean, decimal, duration, integer, key
 from gdemoi.ini.units import time_zone
 from gdemoi.kit.calendar import Calendar, CalendarUnit, Period, QuietHours, quiet_hours
+from gdemoi.message import Error, MessageClass, Outbound, Refused, Scope
 
 UTC: Final = ZoneInfo("UTC")
 # What is counted of one number stands under the line's name and this, and the number.
 TO: Final = ">"
+QUIET: Final = "quiet"
+# The error word of a message that waits for a budget or quiet hours.
+BUDGET: Final = "gateway:budget"
+# Some line has enough left and is down: it is looked for so often.
+DOWN_LOOK_S: Final = 300.0
 
 
 @frozen(kw_only=True)
@@ -168,7 +175,7 @@ class Budget:
             until = given.quiet.until(now, self._calendar)
             if until is not None:
                 text = f"quiet hours until {self._clock(until)}"
-                yield Spent("quiet", text, until)
+                yield Spent(QUIET, text, until)
 
     def exhausted(self, now: float) -> Spent | None:
         """Return why not even one segment of a command may leave; None: one may."""
@@ -199,23 +206,17 @@ class Budget:
 
     def _spends(self, units: int, to: str, now: float) -> Iterator[Spend]:
         given = self.settings
-        for unit, limit in given.limits():
+        for unit, _ in given.limits():
             period = self._calendar.period(unit, now)
-            yield Spend(self.scope, period.key, units, limit, period.ends)
+            yield Spend(self.scope, period.key, units, period.ends)
         if given.per_destination:
             period = self._calendar.period(CalendarUnit.DAY, now)
-            limit, scope = given.per_destination, self._scope_of(to)
-            yield Spend(scope, period.key, units, limit, period.ends)
+            yield Spend(self._scope_of(to), period.key, units, period.ends)
 
     def give_back(self, spends: Iterable[Spend]) -> None:
         """Nothing left after all."""
         for spend in spends:
             self._add(spend, -spend.units)
-
-    def used_up(self, spends: Iterable[Spend]) -> None:
-        """Another gateway has counted what we did not know of."""
-        for spend in spends:
-            self._add(spend, spend.limit)
 
     def load(self, rows: Iterable[tuple[str, str, int, float]]) -> None:
         """Take over what the journal has counted, as (scope, period, units, ends)."""
@@ -241,6 +242,13 @@ class Budget:
 
     # -- what an operator sees ------------------------------------------------
 
+    def standing(self, now: float) -> Spent | None:
+        """Return which limit is reached, for commands too or not; quiet is none."""
+        found = [
+            spent for spent in self._refusals(1, "", False, now) if spent.word != QUIET
+        ]
+        return max(found, key=lambda spent: spent.until, default=None)
+
     def used(self, unit: CalendarUnit, now: float) -> int:
         """Return the segments of the present hour, day or month."""
         period = self._calendar.period(unit, now)
@@ -255,7 +263,7 @@ class Budget:
         shown: dict[str, object] = {
             period.unit.value: self._row(period, limit) for period, limit in periods
         }
-        waits = self.exhausted(now) or self.limited(now)
+        waits = self.limited(now)
         shown["reason"] = waits.word if waits else None
         shown["until"] = waits.until if waits else None
         if given.quiet is not None:
@@ -265,3 +273,90 @@ class Budget:
     def _row(self, period: Period, limit: int) -> dict[str, object]:
         used = self._used.get((self.scope, period.key), 0)
         return {"used": used, "limit": limit, "ends": period.ends}
+
+
+class Budgets:
+    """The budgets of a channel's lines."""
+
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
+        self._of: dict[str, Budget] = {}
+        # what the journal has counted, of lines that are not known yet too
+        self._rows: list[tuple[str, str, int, float]] = []
+
+    def add(self, line: str, settings: BudgetSettings) -> Budget | None:
+        """Return the budget of a line; None: it has none."""
+        if not settings.has_budget:
+            return None
+        budget = Budget(f"{self._channel}/{line}", settings)
+        budget.load(row for row in self._rows if _line_of(row[0]) == budget.scope)
+        self._of[budget.scope] = budget
+        return budget
+
+    def load(self, rows: Sequence[tuple[str, str, int, float]]) -> None:
+        """Take over what the journal has counted."""
+        self._rows = list(rows)
+        for budget in self._of.values():
+            budget.load(row for row in rows if _line_of(row[0]) == budget.scope)
+
+    def give_back(self, spends: Iterable[Spend]) -> None:
+        """Nothing left after all."""
+        for spend in spends:
+            budget = self._of.get(_line_of(spend.scope))
+            if budget is not None:
+                budget.give_back((spend,))
+
+    def standings(self, now: float) -> dict[str, str]:
+        """Return which limit each line has reached; nothing for the others."""
+        found = {}
+        for scope, budget in self._of.items():
+            spent = budget.standing(now)
+            if spent is not None:
+                found[scope.removeprefix(f"{self._channel}/")] = spent.word
+        return found
+
+
+def _line_of(scope: str) -> str:
+    return scope.partition(TO)[0]
+
+
+def refused(line: str, spent: Spent, now: float, most_s: float = inf) -> Refused:
+    """Return what a message hears that may not leave now; another way may be open.
+
+    `most_s`: it is looked at again after this, since another line may be there then.
+    """
+    return Refused(
+        error=Error(BUDGET, f"line {line}: {spent.text}", retryable=True),
+        scope=Scope.SENDER,
+        retry_after_s=min(most_s, max(0.0, spent.until - now)),
+        by_us=True,
+    )
+
+
+@frozen
+class Passed:
+    """The lines that may send a message, and why the first of the others may not."""
+
+    open: frozenset[str]
+    # the one that may soonest
+    first: tuple[str, Spent] | None
+
+
+def passed(
+    budgets: Iterable[tuple[str, Budget | None]],
+    message: Outbound,
+    units: int,
+    now: float,
+) -> Passed:
+    """Look which lines have enough left for a message."""
+    command = message.class_ is not MessageClass.NOTIFICATION
+    open_, first = set(), None
+    for line, budget in budgets:
+        spent = None
+        if budget is not None:
+            spent = budget.refusal(units, message.to, command, now)
+        if spent is None:
+            open_.add(line)
+        elif first is None or spent.until < first[1].until:
+            first = (line, spent)
+    return Passed(frozenset(open_), first)

@@ -47,6 +47,7 @@ from gdemoi.message import (
     Scope,
     Uncertain,
 )
+from gdemoi.routing.back_off import JOURNAL_PAUSE_S
 from gdemoi.routing.flapping import Flapping
 from gdemoi.routing.intake import Intake
 from gdemoi.routing.lanes import Elsewhere, Lane
@@ -147,6 +148,7 @@ class Dispatcher:
         self.intake.closed = False
         for lane in self.lanes.values():
             if lane.elsewhere is None:
+                await lane.budgets.load(self.journal)
                 lane.channel.start(self)
                 lane.pump()
         for loop, every_s in (
@@ -199,6 +201,7 @@ class Dispatcher:
         for found in await self.journal.interrupted([name]):
             if not any(one.is_out(found.message.id) for one in self._closing):
                 await self._settle(found)
+        await lane.budgets.load(self.journal)
         if lane.elsewhere is None or self.stopping:
             return
         lane.elsewhere = None
@@ -304,10 +307,22 @@ class Dispatcher:
         lane = self.add_channel(channel)
         lane.paused = paused
         if lane.elsewhere is None:
-            channel.start(self)
-            lane.pump()
+            spawn(self._open(lane), log, f"opening {lane.name}")
         else:
             self._attend(lane)
+
+    async def _open(self, lane: Lane) -> None:
+        """Start a channel, when it is known what its lines may still send."""
+        while not lane.stopping:
+            try:
+                await lane.budgets.load(self.journal)
+                break
+            except Unavailable as fault:
+                log.error("{lane} waits: {fault}", lane=lane.name, fault=fault)
+            await deferLater(self.clock, JOURNAL_PAUSE_S)
+        if not lane.stopping:
+            lane.channel.start(self)
+            lane.pump()
 
     async def close_channel(self, name: str, grace_s: float) -> None:
         """Stop a lane while the others run; its messages stay in the journal.
@@ -531,8 +546,10 @@ class Dispatcher:
             outcome,
             after,
             self.clock.seconds(),
+            lane.budgets.returned(entry, outcome),
         )
         if await lane.persist(fact):
+            lane.budgets.ended(entry, outcome)
             self.decided(lane, entry, outcome, after)
         elif isinstance(outcome, Refused) and isinstance(after, Wait):
             # `uncertain` was told: there is no way back into a lane, but it is
@@ -624,6 +641,7 @@ class Dispatcher:
         """Send what waits for a channel that is down another way, if there is one."""
         now = self.clock.seconds()
         for lane in list(self.lanes.values()):
+            self._tell_of_budgets(lane)
             if lane.unable() is None:
                 if lane.unable_since is not None:
                     lane.unable_since = None
@@ -638,6 +656,16 @@ class Dispatcher:
                 await self._move(lane)
             elif lane.elsewhere.owner is None and self.keeps_time:
                 await self._move_unowned(lane)
+
+    def _tell_of_budgets(self, lane: Lane) -> None:
+        """Tell of lines that have reached a limit, or no longer."""
+        changed = lane.budgets.changed(self.clock.seconds())
+        if not changed or lane.elsewhere is not None:
+            return
+        for line in lane.channel.describe()["lines"]:
+            if line["name"] in changed:
+                state, reason = str(line["state"]), str(line["reason"])
+                self.changed(lane.channel, state, reason, line["name"])
 
     async def _move(self, lane: Lane) -> None:
         for entry in lane.entries()[:FAILOVER_AT_ONCE]:

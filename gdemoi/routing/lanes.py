@@ -37,6 +37,7 @@ from gdemoi.facts import (
 )
 from gdemoi.facts import Final as Ended
 from gdemoi.interfaces import EncodedMessage, IChannel, IJournal
+from gdemoi.kit.budgets import BUDGET
 from gdemoi.message import (
     Accepted,
     ChannelState,
@@ -49,6 +50,7 @@ from gdemoi.message import (
     Uncertain,
 )
 from gdemoi.routing.back_off import JOURNAL_PAUSE_S, BackOff
+from gdemoi.routing.line_budgets import LineBudgets
 from gdemoi.routing.ready_queue import Backlog, QueueEntry, ReadyQueue, prepare
 from gdemoi.routing.turns import Turns
 from gdemoi.routing.uncertain_streak import UncertainStreak
@@ -124,6 +126,7 @@ class Lane:
             senders_free=self._senders_free,
         )
         self.uncertain_streak = UncertainStreak()
+        self.budgets = LineBudgets(channel)
         self.paused = False
         self.stopping = False
         # set while the channel is not ours: messages for it are the journal's alone
@@ -204,7 +207,11 @@ class Lane:
         if isinstance(prepared, Refused):
             return prepared
         now = max(self._clock.seconds(), message.not_before or 0.0)
-        return self.back_off.senders.refusal(prepared.sender, message, now) or prepared
+        return (
+            self.back_off.senders.refusal(prepared.sender, message, now)
+            or self.budgets.spent(prepared, now)
+            or prepared
+        )
 
     @property
     def waiting(self) -> int:
@@ -233,6 +240,8 @@ class Lane:
             not self.stopping
             and self.elsewhere is None
             and self._backlog is Backlog.EMPTY
+            # the intent has to name the line that it counts for
+            and not self.budgets.used
             and not len(self._queue)
             and len(self.in_flight) < self.channel.window
             and message.not_before is None
@@ -344,9 +353,14 @@ class Lane:
             self._cannot_go(entry, found)
             return
         entry.prepared = found
+        refused = self.budgets.reserve(entry)
+        if refused is not None:
+            self._cannot_go(entry, refused)
+            return
         self._take_slot(entry)
+        now = self._clock.seconds()
         intent = AttemptStarted(
-            message.id, entry.attempts + 1, self.name, self._clock.seconds()
+            message.id, entry.attempts + 1, self.name, now, entry.spends
         )
         self._journal.begin(intent, self._intended, self._not_intended, entry)
 
@@ -355,6 +369,7 @@ class Lane:
             self._submit(entry)
             return
         self._free_slot(entry)
+        self.budgets.not_begun(entry)
         if permission is Permission.LATER:
             self._turns.elsewhere(entry.message)
             self._queue.push(entry)
@@ -363,6 +378,7 @@ class Lane:
     def _not_intended(self, failure: Failure, entry: QueueEntry) -> None:
         """It did not leave: nothing says that it was about to."""
         self._free_slot(entry)
+        self.budgets.not_begun(entry)
         if failure.check(Unavailable) is None:
             self._backlog = self._backlog.add()
             failure.raiseException()
@@ -376,6 +392,7 @@ class Lane:
         now = self._clock.seconds()
         if now >= message.expires_at:
             # the commit took its time: it certainly does not go out
+            self.budgets.release(entry)
             self._answered(Refused(error=EXPIRED, by_us=True), entry, None)
             return
         if entry.attempts == 1:
@@ -435,6 +452,7 @@ class Lane:
             outcome,
             after,
             now,
+            self.budgets.ended(entry, outcome),
         )
         self._journal.record(
             fact, self._recorded, self._not_recorded, fact, entry, place
@@ -492,7 +510,7 @@ class Lane:
         the channel halts, or had no way (nothing left)        HEAD
         about the sender                                       SENDER (if there is
                                                                room, else JOURNAL)
-        anything else                                          JOURNAL
+        anything else, a spent budget too                      JOURNAL
         =====================================================  =======================
         """
         # a lane that is stopping has no head to come back to
@@ -503,6 +521,8 @@ class Lane:
         halted = refused.scope is Scope.CHANNEL_HALTED
         if refused.throttled or halted or given_back:
             return WaitingPlace.HEAD
+        if refused.error.code == BUDGET:
+            return WaitingPlace.JOURNAL
         if refused.scope is Scope.SENDER and len(self._senderless) < HEAD_LIMIT:
             return WaitingPlace.SENDER
         return WaitingPlace.JOURNAL

@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush
 from attrs import define
 from twisted.logger import Logger
 
+from gdemoi.facts import Spend
 from gdemoi.interfaces import EncodedMessage, IChannel, IContinuing
 from gdemoi.message import Error, MessageClass, Outbound, Progress, Refused
 from gdemoi.routing.turns import Turns
@@ -39,6 +40,8 @@ class QueueEntry:
     order: Order = _UNPLACED
     # which of its parts left in an earlier attempt
     progress: Progress | None = None
+    # what its intent counts against the budget of its line
+    spends: tuple[Spend, ...] = ()
 
     @property
     def serial(self) -> bool:

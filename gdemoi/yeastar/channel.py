@@ -18,15 +18,18 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gdemoi.errors import OurFault, Unavailable
+from gdemoi.facts import Spend
 from gdemoi.interfaces import (
     ChannelContext,
     ChannelKind,
     EncodedMessage,
+    IBudgeted,
     IChannel,
     IChannelEvents,
     IContinuing,
     IHalting,
 )
+from gdemoi.kit.budgets import DOWN_LOOK_S, Budgets, Passed, passed, refused
 from gdemoi.kit.recent import Recent
 from gdemoi.message import (
     Accepted,
@@ -69,7 +72,7 @@ LOGOFF_TIMEOUT_S: Final = 2.0
 Connect = Callable[[Factory], Awaitable[IProtocol]]
 
 
-@implementer(IChannel, IContinuing, IHalting)
+@implementer(IChannel, IBudgeted, IContinuing, IHalting)
 class YeastarChannel:
     """The channel of one ``[yeastar:name]`` section."""
 
@@ -90,11 +93,16 @@ class YeastarChannel:
         self._host = Host(settings.host, settings.port)
         self._connect_to = connect or self._tcp(around.reactor)
         self._ids = SmsIds()
+        self.budgets = Budgets(name)
+        self.has_budgets = settings.has_budget
         self._ports = Ports(
             settings.ports,
             span_offset=settings.span_offset,
             interval_s=settings.interval_s,
             phones=settings.phones,
+            cooldown_s=settings.cooldown_s,
+            weight_of=settings.weight_of,
+            budget_of=lambda port: self.budgets.add(str(port), settings),
         )
         self._arrivals = InboundReader(
             name,
@@ -165,7 +173,65 @@ class YeastarChannel:
             return "stopping"
         if self._reconnector.state is not ReconnectorState.UP:
             return self._reconnector.reason or self._reconnector.state.value
-        return self._ports.unable(self._clock.seconds())
+        now = self._clock.seconds()
+        return self._ports.unable(now) or self._ports.out_of_budget(now)
+
+    # -- IBudgeted ---------------------------------------------------------------
+
+    def spent(self, prepared: EncodedMessage, now: float) -> Refused | None:
+        """Return why no port that could send it may at `now`; None: one may."""
+        assert isinstance(prepared, TgEncodedMessage)
+        found = self._passed(prepared, now)
+        return None if found.open or found.first is None else refused(*found.first, now)
+
+    def reserve(self, prepared: EncodedMessage) -> tuple[Spend, ...] | Refused:
+        """Choose its port, and count there what is left of it."""
+        assert isinstance(prepared, TgEncodedMessage)
+        self.release(prepared)
+        now = self._clock.seconds()
+        found = self._passed(prepared, now)
+        if not found.open and found.first is not None:
+            return refused(*found.first, now)
+        open_ = [int(one) for one in found.open]
+        pinned = self._ports.by_number.get(prepared.pinned or 0)
+        port = None
+        if pinned is not None and pinned.number in open_:
+            port = pinned if pinned.unusable(now) is None else None
+        if port is None and open_:
+            port = self._ports.choose_early(now, open_, ())
+        prepared.port = None if port is None else port.number
+        if port is None:
+            # `submit` says so
+            spent = found.first
+            return () if spent is None else refused(*spent, now, DOWN_LOOK_S)
+        port.reserved += 1
+        prepared.reserved = True
+        if port.budget is None:
+            return ()
+        return port.budget.spend(prepared.segments_left, prepared.message.to, now)
+
+    def release(self, prepared: EncodedMessage) -> str | None:
+        """It does not wait to be submitted any longer; return where it stood."""
+        assert isinstance(prepared, TgEncodedMessage)
+        if not prepared.reserved or prepared.port is None:
+            return None
+        prepared.reserved = False
+        self._ports.by_number[prepared.port].reserved -= 1
+        return str(prepared.port)
+
+    def _passed(self, prepared: TgEncodedMessage, now: float) -> Passed:
+        """Look which of the ports that may send it have enough left."""
+        only, ports = prepared.only, self._ports.by_number
+        return passed(
+            [
+                (str(number), port.budget)
+                for number, port in ports.items()
+                if not only or number in only
+            ],
+            prepared.message,
+            prepared.segments_left,
+            now,
+        )
 
     # -- IChannel: messages ------------------------------------------------------
 
@@ -183,6 +249,7 @@ class YeastarChannel:
     def submit(self, prepared: EncodedMessage, attempt: int) -> Deferred[Outcome]:
         """Send what is not yet taken of a message."""
         assert isinstance(prepared, TgEncodedMessage)
+        self.release(prepared)
         return Deferred.fromCoroutine(self._submit(prepared, attempt))
 
     async def _submit(self, prepared: TgEncodedMessage, attempt: int) -> Outcome:
@@ -235,6 +302,11 @@ class YeastarChannel:
         pinned = self._ports.by_number.get(prepared.pinned or 0)
         if pinned is not None and pinned.unusable(self._clock.seconds()) is None:
             only = (pinned.number,)
+        if self.has_budgets:
+            # nothing leaves that is not counted
+            if prepared.port is None:
+                return no_port("no port can send it", whole=not only)
+            only = (prepared.port,)
         sms = SmsCommand(prepared.message.to, piece.quoted, len(piece.segments), only)
         outcome = await conversation.send(sms)
         if isinstance(outcome, Refused) and sms.segments == 1:

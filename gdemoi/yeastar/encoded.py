@@ -71,6 +71,15 @@ class TgEncodedMessage:
     provider_ids: list[str] = field(factory=list)
     pinned: int | None = None
     tries: int = 0
+    # the port that its intent counts it for; None: there is none
+    port: int | None = None
+    # it stands there already, and is not yet submitted
+    reserved: bool = False
+
+    @property
+    def segments_left(self) -> int:
+        """The SMS of the pieces that are not gone."""
+        return sum(len(piece.segments) for piece in self.pieces[self.taken :])
 
     def progress(self, account: str) -> Progress | None:
         """Return how far it has got; None when no piece of several is gone."""

@@ -7,11 +7,12 @@ argument; nothing here is sent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from attrs import define, field
 
+from gdemoi.kit.budgets import Budget
 from gdemoi.message import ChannelState
 from gdemoi.yeastar.ami import AmiBlock
 from gdemoi.yeastar.commands import (
@@ -54,6 +55,12 @@ class Port:
     unsure: int = 0
     # how often it failed to do its part since its last success
     troubles: int = 0
+    budget: Budget | None = None
+    weight: float = 1.0
+    # segments that it sent for its weight, as far as that is compared with others
+    share: float = 0.0
+    # SMS that are about to be submitted here, when their intents are written
+    reserved: int = 0
 
     def unusable(self, now: float) -> str | None:
         """Return why no SMS can go out here, None when one can."""
@@ -70,11 +77,16 @@ class Port:
         why = self.unusable(now)
         known = self.status is not None or self.last_used > float("-inf")
         details = self.details
+        standing = None if self.budget is None else self.budget.standing(now)
         usable = ChannelState.UP if known else ChannelState.UNKNOWN
+        if standing is not None:
+            usable = ChannelState.DEGRADED
+        spent = "" if standing is None else f"{standing.word} ({standing.text})"
         return {
             "name": str(self.number),
             "state": ChannelState.DOWN if why else usable,
-            "reason": why or "",
+            "reason": why or spent,
+            "budget": None if self.budget is None else self.budget.describe(now),
             "number": self.phone,
             "span": self.span,
             "status": self.status,
@@ -102,7 +114,13 @@ class Ports:
         span_offset: int = 1,
         interval_s: float = 10.0,
         phones: dict[int, str] | None = None,
+        cooldown_s: float = 0.0,
+        weight_of: Callable[[int], float] = lambda _: 1.0,
+        budget_of: Callable[[int], Budget | None] = lambda _: None,
     ) -> None:
+        self._cooldown_s = cooldown_s
+        self._weight_of = weight_of
+        self._budget_of = budget_of
         self.span_offset = span_offset
         self.interval_s = interval_s
         self._phones = phones or {}
@@ -115,6 +133,9 @@ class Ports:
 
     def _add(self, number: int) -> Port:
         port = Port(number, number + self.span_offset, self._phones.get(number))
+        port.budget, port.weight = self._budget_of(number), self._weight_of(number)
+        # a port that comes later has not to make up for what others sent
+        port.share = max((one.share for one in self.by_number.values()), default=0.0)
         self.by_number[number] = port
         return port
 
@@ -152,6 +173,18 @@ class Ports:
             reasons.append(f"port {port.number}: {why}")
         return "; ".join(reasons)
 
+    def out_of_budget(self, now: float) -> str | None:
+        """Return why the budgets let nothing more out, None when one does."""
+        reasons = []
+        for port in self.by_number.values():
+            if port.unusable(now) is not None:
+                continue
+            spent = None if port.budget is None else port.budget.exhausted(now)
+            if spent is None:
+                return None
+            reasons.append(f"port {port.number}: {spent.text}")
+        return "; ".join(reasons) or None
+
     def ready(self, now: float) -> int:
         """Return how many SMS could leave now."""
         return sum(port.ready(now) for port in self.by_number.values())
@@ -159,7 +192,10 @@ class Ports:
     def choose(
         self, now: float, only: Collection[int], without: Collection[int]
     ) -> Port | None:
-        """Return the ready port that was used least recently."""
+        """Return the ready port that was used least recently.
+
+        Where ports have different weights: the one that sent least for its own.
+        """
         ready = [
             port
             for number, port in self.by_number.items()
@@ -167,9 +203,36 @@ class Ports:
             and number not in without
             and (not only or number in only)
         ]
+        weighted = len({port.weight for port in self.by_number.values()}) > 1
+
+        def rank(port: Port) -> tuple[float, float, int, int]:
+            share = port.share if weighted else 0.0
+            return share, port.last_used, port.sent, port.number
+
+        return min(ready, key=rank, default=None)
+
+    def choose_early(
+        self, now: float, only: Collection[int], without: Collection[int]
+    ) -> Port | None:
+        """Return the port for an SMS that comes soon, and to which others may come.
+
+        The ready one that is next, without those that are chosen so already; else
+        the usable one that is free first.
+        """
+        chosen = {n for n, port in self.by_number.items() if port.reserved}
+        port = self.choose(now, only, chosen.union(without))
+        if port is not None:
+            return port
+        usable = [
+            port
+            for number, port in self.by_number.items()
+            if port.unusable(now) is None
+            and number not in without
+            and (not only or number in only)
+        ]
         return min(
-            ready,
-            key=lambda port: (port.last_used, port.sent, port.number),
+            usable,
+            key=lambda port: (port.reserved + port.busy, port.free_at, port.number),
             default=None,
         )
 
@@ -207,10 +270,13 @@ class Ports:
         """An SMS of so many segments leaves: the SIM pauses after it."""
         port.last_used = now
         port.free_at = now + self.interval_s * segments
+        port.share += segments / port.weight
 
-    def end(self, port: Port) -> None:
-        """The SMS on this port is settled."""
+    def end(self, port: Port, now: float | None = None) -> None:
+        """The SMS on this port is settled, at `now` if it was written."""
         port.busy = False
+        if now is not None:
+            port.free_at = max(port.free_at, now + self._cooldown_s)
 
     def block(self, port: Port, why: str, first_s: float, now: float) -> None:
         """Use a port no more for a while, longer each time."""

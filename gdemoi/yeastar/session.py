@@ -404,7 +404,7 @@ class TgSession:
         self._worked = True
         if status not in (SENT, FAILED):
             self._note(f"SMS {sms_id}: unknown status {status!r}")
-        self._settle(job, outcome_of(job, status))
+        self._settle(job, outcome_of(job, status), now)
 
     def _contradicted(self, job: TgJob, why: str) -> None:
         """A port that refused an SMS sent it all the same: no other is to try."""
@@ -420,12 +420,12 @@ class TgSession:
                 why = f"no result in {self._settings.result_timeout_s:g} s"
                 if job.port is not None:
                     self._block_port(job.port, why, SILENT_S, now)
-                self._settle(job, job.unsure(why, silent=True))
+                self._settle(job, job.unsure(why, silent=True), now)
 
-    def _settle(self, job: TgJob, outcome: Outcome) -> None:
+    def _settle(self, job: TgJob, outcome: Outcome, now: float | None = None) -> None:
         port = job.port
         if port is not None:
-            self.ports.end(port)
+            self.ports.end(port, now)
             match outcome:
                 case Accepted():
                     port.sent += 1

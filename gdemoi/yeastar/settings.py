@@ -15,6 +15,7 @@ from attrs import frozen
 from gdemoi.ini import (
     Converter,
     choice,
+    decimal,
     duration,
     each,
     integer,
@@ -22,6 +23,7 @@ from gdemoi.ini import (
     secret,
     text,
 )
+from gdemoi.kit.budgets import BudgetSettings
 
 # The manual: the text may have 1024 bytes before it is encoded.
 TEXT_LIMIT: Final = 1024
@@ -48,8 +50,11 @@ utc_offset: Final = Converter("offset from UTC", _utc_offset, _rendered_offset)
 
 
 @frozen(kw_only=True)
-class YeastarSettings:
-    """A Yeastar (Neogate) TG gateway, reached by its API on TCP 5038."""
+class YeastarSettings(BudgetSettings):
+    """A Yeastar (Neogate) TG gateway, reached by its API on TCP 5038.
+
+    The budget is that of each of its ports.
+    """
 
     host: str = key(text, doc="address of the device", example="192.0.2.30")
     port: int = key(integer(1, 65535), default=5038, doc="TCP port of its API")
@@ -75,6 +80,13 @@ class YeastarSettings:
         duration,
         default=10.0,
         doc="rest of a port after each SMS (Yeastar: not faster than 10 s)",
+    )
+    weights: dict[str, float] = key(
+        decimal(0.01, 1000.0),
+        name="weight.*",
+        default={},
+        doc="`weight` of one port",
+        example="weight.1 = 2",
     )
     encoding: str = key(
         choice("percent", "raw"),
@@ -131,6 +143,10 @@ class YeastarSettings:
         example="+03:00",
     )
 
+    def weight_of(self, port: int) -> float:
+        """Return the weight of a port."""
+        return self.weights.get(str(port), self.weight)
+
     def phone_numbers(self) -> Iterator[tuple[str, str]]:
         """Tell the numbers of the SIMs, as (key, number): no other port has them."""
         for port, number in self.numbers.items():
@@ -146,6 +162,10 @@ class YeastarSettings:
                 yield f"number.{port}", f"{port} is none of the ports"
         if not self.ports and not self.poll_interval_s:
             yield "poll_interval", "without `ports` the device must be asked for them"
+        for port in self.weights:
+            if not port.isdecimal() or (self.ports and int(port) not in self.ports):
+                yield f"weight.{port}", f"{port} is none of the ports"
+        yield from self.budget_complaints()
         for name, value in (("username", self.username), ("password", self.password)):
             if any(char in value for char in "\r\n\x00"):
                 yield name, "holds a line break or NUL"

@@ -15,6 +15,8 @@ from gdemoi.cli.show import story
 from gdemoi.contract.gateway import MessagePage, Search
 from gdemoi.goip.lines import Line, line_view
 from gdemoi.http.settings import HttpSettings
+from gdemoi.kit.budgets import Budget
+from gdemoi.kit.calendar import quiet_hours
 from gdemoi.moments import EARLIEST, LATEST
 from tests.cli.fake_terminal import Terminal
 from tests.goip.rig import line_settings
@@ -503,6 +505,20 @@ class OperatingTests(SynchronousTestCase):
             self.assertIn(word, row)
         every = terminal.type("status", "--all").output
         self.assertIn("192.0.2.7:10991", every.replace("\n", ""))
+
+    def test_the_budget_of_a_line(self) -> None:
+        """What is used of each limit, and that it is quiet."""
+        given = line_settings(per_day=9, per_month=90, quiet=quiet_hours("0:00-8:00"))
+        line = Line("goip1", given)
+        line.budget = Budget("office/goip1", given)
+        line.budget.spend(3, "+79161112233", 0.0)
+        channel = {"name": "office", "kind": "goip", "state": "up"}
+        channel["lines"] = [{**line_view(line, 0.0), "state": "up", "reason": ""}]
+        terminal = Terminal(Client(FakeGateway(described=[channel])), columns=200)
+        for asked in (("status",), ("status", "--all")):
+            said = terminal.type(*asked).output
+            for words in ("day 3 of 9", "month 3 of 90", "quiet 00:00-08:00"):
+                self.assertIn(words, said)
 
     def test_status_of_a_gateway_that_is_not_ready(self) -> None:
         """The reason is told; the channels are shown all the same."""

@@ -50,7 +50,9 @@ def gateway_with_figures() -> FakeGateway:
          "balance": "9.5", "throttled": 1,
          "binds": [{"state": "up"}, {"state": "paused"}]},
         {"name": "office", "kind": "goip", "state": "down",
-         "lines": [{"name": "l1", "state": "up", "signal": 21, "balance": "3.20"},
+         "lines": [{"name": "l1", "state": "up", "signal": 21, "balance": "3.20",
+                   "budget": {"day": {"used": 3, "limit": 9, "ends": 8.0},
+                              "reason": None, "until": None}},
                    {"name": "l2", "state": "down", "signal": 99, "balance": None}]},
     ]  # fmt: skip
     return FakeGateway(
@@ -100,6 +102,8 @@ class MetricsTests(SynchronousTestCase):
             ("gdemoi_channel_oldest_seconds", "office,goip"): 0.0,
             ("gdemoi_line_signal", "office,l1"): 21.0,
             ("gdemoi_line_balance", "office,l1"): 3.2,
+            ("gdemoi_line_budget_used", "office,l1,day"): 3.0,
+            ("gdemoi_line_budget_limit", "office,l1,day"): 9.0,
             ("gdemoi_journal_size_bytes", ""): 4096.0,
             ("gdemoi_journal_commit_seconds_sum", ""): 0.002,
             ("gdemoi_journal_batch_size_count", ""): 1.0,

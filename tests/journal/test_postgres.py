@@ -17,6 +17,7 @@ from gdemoi.journal.membership import Registry
 from gdemoi.journal.schema import metadata
 from gdemoi.message import MessageState
 from tests.journal import (
+    test_budgets,
     test_counting,
     test_inbound_sms,
     test_journal,
@@ -89,6 +90,10 @@ class PostgresTrackerTests(PostgresCase, test_trackers.TrackerTests):
         self.assertEqual(other.tracker("+2"), test_trackers.NONE)
         self.sweep(NOW)
         self.assertIsNone(self.journal.tracker("+1"))
+
+
+class PostgresBudgetTests(PostgresCase, test_budgets.BudgetTests):
+    """The same budgets."""
 
 
 class PostgresTurnTests(PostgresCase, test_turns.TurnTests):

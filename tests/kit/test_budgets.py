@@ -102,12 +102,6 @@ class LimitsTests(SynchronousTestCase):
         again.load([(s.scope, s.period, s.units, s.ends) for s in spends])
         self.assertEqual(refused(again), refused(budget_used(2)))
 
-    def test_another_gateway_was_faster(self) -> None:
-        """What it counted is not known here: the period is used up."""
-        line = budget(per_day=2)
-        line.used_up(line.spend(1, TO, NOON))
-        self.assertEqual(refused(line)[0], "budget:day")
-
     def test_old_periods_are_forgotten(self) -> None:
         """A line that lives for years keeps no count of each day."""
         line = budget(per_day=9, per_hour=9, per_destination=9)

@@ -138,6 +138,7 @@ class DescribeTests(SynchronousTestCase):
                 "name": "2",
                 "state": "up",
                 "reason": "",
+                "budget": None,
                 "number": "+79161112233",
                 "span": 3,
                 "status": "Power on, Up",
