@@ -85,7 +85,8 @@ class DispatchingTests(SynchronousTestCase):
         return [json.loads(event.body) for event in found]
 
     def states(self, name: str) -> list[str]:
-        return [e["state"] for e in self.events() if e.get("id") == name]
+        told = [e for e in self.events() if e["type"] == "status"]
+        return [e["state"] for e in told if e["id"] == name]
 
     def test_commands_and_answers_with_thirty_percent_lost(self) -> None:
         """Each command is delivered once, in order, and each answer comes in."""
