@@ -85,9 +85,10 @@ def restore(file: str, config: str | None) -> None:
     if mark is not None:
         _tell(
             "the journal had come further than this copy: what happened since the"
-            " backup is not in it, and messages of that time may be unknown to receipts"
-            " and be sent again by who still has them. Start the gateway once with"
-            " --accept-loss"
+            " backup is not in it. Receipts of that time will match nothing, a platform"
+            " may hand its messages in again, and what waits in the copy may have left:"
+            " it follows its on_unsure (commands become uncertain and are not sent)."
+            " Start the gateway once with --accept-loss"
         )
 
 

@@ -101,7 +101,8 @@ def _foreign(request: IRequest) -> Problem | None:
     Without a token, loopback is the only protection, and browsers are local.
     """
     if not _names_loopback(request.getHeader(b"host")):
-        return Problem(403, "forbidden", "without a token only loopback is served")
+        what = "the Host header names no loopback address, and no token is set"
+        return Problem(403, "forbidden", what)
     origin = request.getHeader(b"origin")
     own = (request.getHeader(b"host") or b"").decode("latin-1")
     if origin is not None and _netloc(origin) != own:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -78,7 +79,8 @@ def error_of_refusal(error: Error) -> dict[str, Any]:
 
 def answer(request: IRequest, body: Any, status: int = 200) -> bytes:
     """Return `body` as JSON, and set the headers for it."""
-    request.setResponseCode(status)
+    # Twisted knows no phrase for 422
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode("ascii"))
     request.setHeader(b"content-type", _JSON)
     request.setHeader(b"cache-control", b"no-store")
     return body if isinstance(body, bytes) else encode(body)

@@ -11,15 +11,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from sqlalchemy import select
+
+from gdemoi.facts import Decided, Hold
+from gdemoi.facts import Final as Ended
 from gdemoi.journal.answers import told_none
 from gdemoi.journal.inbound_sms import flush_incomplete
 from gdemoi.journal.message_state import apply_deadlines
-from gdemoi.journal.receipts import decode_receipt, remove_unmatched
+from gdemoi.journal.receipts import decode_receipt, note, remove_unmatched
+from gdemoi.journal.schema import messages
 from gdemoi.journal.transaction import Transaction
+from gdemoi.message import Error, MessageState, OnUnsure
 
 CHUNK: Final = 500
 PROMOTE_AFTER_S: Final = 60.0
 UNMATCHED_KEEP_S: Final = 86_400.0
+IN_DOUBT: Final = Error(
+    "gateway:uncertain", "it may have left in the time that the journal has lost"
+)
 
 
 def expire_messages(transaction: Transaction, now: float) -> bool:
@@ -32,6 +41,37 @@ def expire_messages(transaction: Transaction, now: float) -> bool:
             entry, apply_deadlines(entry.record, now, transaction.receipt_ttl_s)
         )
     return len(rows) == CHUNK
+
+
+def doubt_what_waits(transaction: Transaction, now: float) -> int:
+    """Let what waits follow its `on_unsure`: the journal lost what came after.
+
+    A journal that is older than what happened (an older copy, a lost write-ahead log)
+    shows messages as waiting that may have left since.  Only those whose time has not
+    come certainly have not.  Returns how many are in doubt.
+    """
+    doubted = 0
+    rows = transaction.database.select(
+        select(messages.c.id).where(messages.c.lane.is_not(None))
+    )
+    ids = [str(one) for (one,) in rows]
+    for start in range(0, len(ids), CHUNK):
+        transaction.cache.load(ids[start : start + CHUNK])
+        for id_ in ids[start : start + CHUNK]:
+            entry = transaction.cache.entry(id_)
+            if entry is None:
+                continue
+            message = entry.message
+            ahead = message.not_before is not None and message.not_before > now
+            if message.on_unsure is OnUnsure.RESEND or (
+                ahead and not entry.record.attempts
+            ):
+                continue
+            following: Hold | Ended = Hold(now, IN_DOUBT)
+            if message.on_unsure is OnUnsure.FAIL:
+                following = Ended(MessageState.UNDELIVERED, IN_DOUBT)
+            doubted += note(transaction, Decided(id_, following, now))
+    return doubted
 
 
 def forget_messages(transaction: Transaction, now: float, after: int) -> int | None:

@@ -260,6 +260,9 @@ class Journal:
             transaction.counters[name] = (
                 max(transaction.counters[name], value) + LEFT_OUT
             )
+        doubted = expiry.doubt_what_waits(transaction, now)
+        if doubted:
+            text = f"{text}; {doubted} that wait in it may have left since"
         transaction.set_cursor(LOST, f"{rfc3339(now)} {text}")
         inbound_sms.change(
             transaction, NO_CHANNEL, None, ChannelState.DEGRADED, text, now

@@ -2,7 +2,7 @@
 
 The dispatcher knows which channels there are and the rules between them.  It
 decides (`retry.decide`), the journal records, the lanes act.  It implements
-`IChannelEvents`, what channels call upward, and `Chief`, what lanes ask.
+`IChannelEvents`, what channels call upward, and `LaneOwner`, what lanes ask.
 """
 
 from __future__ import annotations
@@ -379,7 +379,7 @@ class Dispatcher:
             self.lanes[ways[0]].more(item.due)
             self.lanes[ways[0]].pump()
 
-    # -- what lanes ask (Chief) --------------------------------------------
+    # -- what lanes ask (LaneOwner) ----------------------------------------
 
     def unable(self, name: str) -> str | None:
         """Return why a channel cannot send now, None when it can."""

@@ -53,8 +53,6 @@ class _Place(msgspec.Struct):
     entry: QueueEntry | None
     lane: Lane | None
     fast_path: bool = False
-    # it came to stand in the line of its number by this acceptance
-    joined: bool = False
 
 
 class _Way(msgspec.Struct):
@@ -152,7 +150,7 @@ class Intake:
         if fast_path:
             lane.reserve(entry)
         acceptance = Acceptance(message, fingerprint, lane.name, fast_path)
-        return _Place(index, acceptance, entry, lane, fast_path, joined)
+        return _Place(index, acceptance, entry, lane, fast_path)
 
     def _not_committed(self, failure: Failure, places: list[_Place]) -> Failure:
         for place in places:
@@ -173,7 +171,7 @@ class Intake:
                 verdicts[place.index] = verdict
                 self._give_back(place)
             elif entry is not None and lane is not None:
-                if place.joined:
+                if entry.serial:
                     self._turns.stored(entry.message)
                 if place.fast_path and not verdict.began:
                     # another gateway has the channel, and is told of it
@@ -203,7 +201,7 @@ class Intake:
             return
         if place.fast_path:
             lane.release(entry)
-        if place.joined:
+        if entry.serial:
             self._turns.leave(entry.message)
 
     def _way_in_sequence(

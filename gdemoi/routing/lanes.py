@@ -380,8 +380,8 @@ class Lane:
         self._free_slot(entry)
         self.budgets.not_begun(entry)
         if failure.check(Unavailable) is None:
-            self._backlog = self._backlog.add()
-            failure.raiseException()
+            log.failure("{id} cannot begin", failure, id=entry.message.id)
+        # a fault of ours is tried again too: the journal has it, and nobody else
         self.back_off.journal_fault("the journal cannot write")
         self._queue.push(entry)
 
@@ -463,7 +463,10 @@ class Lane:
         self, _counted: bool, fact: AttemptEnded, entry: QueueEntry, place: WaitingPlace
     ) -> None:
         """Put a message where it waits, now that the journal knows what was decided."""
-        if place is WaitingPlace.HEAD:
+        if self.stopping:
+            # the lane that took our place has read the journal before this was there
+            self._owner.decided(self, entry, fact.outcome, fact.next)
+        elif place is WaitingPlace.HEAD:
             self._queue.push(entry)
             self.pump()
         elif place is WaitingPlace.SENDER:
@@ -517,9 +520,8 @@ class Lane:
         here = isinstance(after, Wait) and after.channel == self.name
         if not here or self.stopping:
             return WaitingPlace.JOURNAL
-        given_back = refused.by_us and refused.until_able
         halted = refused.scope is Scope.CHANNEL_HALTED
-        if refused.throttled or halted or given_back:
+        if refused.throttled or halted or _given_back(refused):
             return WaitingPlace.HEAD
         if refused.error.code == BUDGET:
             return WaitingPlace.JOURNAL
@@ -535,6 +537,9 @@ class Lane:
             # by the next try the channel may want it otherwise
             entry.prepared = None
         place = self._place(refused, after)
+        if self.stopping and _given_back(refused) and isinstance(after, Wait):
+            # nothing left, and the channel is only closed: no time is lost by that
+            after = Wait(now, after.channel, after.error)
         if place is not WaitingPlace.JOURNAL:
             self._queue.in_memory.add(entry.message.id)
         if place is WaitingPlace.HEAD and isinstance(after, Wait):
@@ -553,7 +558,9 @@ class Lane:
             return
         assert isinstance(after, Wait | Hold | Ended)
         fact = Decided(entry.message.id, after, self._clock.seconds())
-        noted = self.persist(fact).addCallback(self._moved, entry, refused, after)
+        noted = self.persist(fact).addCallbacks(
+            self._moved, self._not_moved, (entry, refused, after), {}, (entry,)
+        )
         unattended(noted, log, "deciding about %s", entry.message.id)
 
     def _moved(
@@ -561,6 +568,13 @@ class Lane:
     ) -> None:
         self._queue.in_memory.discard(entry.message.id)
         self._owner.decided(self, entry, refused, after)
+
+    def _not_moved(self, failure: Failure, entry: QueueEntry) -> Failure:
+        """It is in the journal as it was: read it again from there."""
+        self._queue.in_memory.discard(entry.message.id)
+        self._backlog = self._backlog.add()
+        self.back_off.journal_fault("the journal cannot write")
+        return failure
 
     def _senders_free(self) -> None:
         waiting, self._senderless = self._senderless, {}
@@ -645,5 +659,10 @@ class Lane:
 
     def _not_refilled(self, failure: Failure) -> None:
         self._backlog = self._backlog.read(all_of_it=False)
-        failure.trap(Unavailable)
         self.back_off.journal_fault("the journal cannot read")
+        failure.trap(Unavailable)
+
+
+def _given_back(refused: Refused) -> bool:
+    """Whether nothing left, for want of a way."""
+    return refused.by_us and refused.until_able

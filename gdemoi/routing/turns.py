@@ -52,6 +52,8 @@ class _TurnPlace:
     begun: bool = False
     # the journal has it
     stored: bool = False
+    # acceptances of it that are not written yet: a platform may ask twice
+    taking: int = 0
 
     def holds(self, now: float) -> bool:
         return self.until > now and (self.begun or self.since <= now)
@@ -97,16 +99,21 @@ class Turns:
                 self._at(row.to, row.until or 0.0)
 
     def join(self, message: Outbound) -> bool:
-        """Let a new command stand in line; False: it does already."""
+        """Let a new command stand in line; False: it does already.
+
+        Each `join` is followed by `stored` or `leave`.
+        """
         if message.id in self._ids:
+            for place in self._lines.get(message.to, ()):
+                if place.id == message.id:
+                    place.taking += 1
             return False
         self._ids.add(message.id)
         since = message.not_before or 0.0
         line = self._lines.get(message.to)
         if line is None:
-            self._lines[message.to] = [_TurnPlace(message.id, since)]
-            return True
-        line.append(_TurnPlace(message.id, since))
+            line = self._lines[message.to] = []
+        line.append(_TurnPlace(message.id, since, taking=1))
         return True
 
     def stored(self, message: Outbound) -> None:
@@ -114,9 +121,18 @@ class Turns:
         for place in self._lines.get(message.to, ()):
             if place.id == message.id:
                 place.stored = True
+                place.taking -= 1
 
     def leave(self, message: Outbound) -> None:
-        """Take a command out of the line that was not accepted after all."""
+        """Take a command out of the line that was not accepted after all.
+
+        It stays when the journal has it, or when it was handed in once more.
+        """
+        for place in self._lines.get(message.to, ()):
+            if place.id == message.id:
+                place.taking -= 1
+                if place.stored or place.taking > 0:
+                    return
         self._drop(message.to, message.id)
         self._wake(message.to)
 
@@ -250,7 +266,7 @@ class Turns:
 
     def _until(self, number: str, message_id: str, until: float) -> None:
         for place in self._lines.get(number, ()):
-            if place.id == message_id:
+            if place.id == message_id and place.until != until:
                 place.until = until
                 self._at(number, until)
 

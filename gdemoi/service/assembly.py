@@ -496,8 +496,8 @@ class GatewayService(Service):
             self._change_again = True
         else:
             what = "changing the configuration"
-            self._changing = background(self._reload(), log, what)
-            self._changing.addCallback(self._changed)  # type: ignore[unused-awaitable]
+            self._changing = changing = background(self._reload(), log, what)
+            changing.addCallback(self._changed)  # type: ignore[unused-awaitable]
 
     async def reload_now(self, dry_run: bool) -> dict[str, Any]:
         """Read the file again and return what that changed, or would change.
@@ -509,11 +509,11 @@ class GatewayService(Service):
         while self._changing is not None:
             await self._changing
         report: dict[str, Any] = {}
-        self._changing = background(
+        self._changing = changing = background(
             self._reload(report, dry_run=dry_run), log, "changing the configuration"
         )
-        self._changing.addCallback(self._changed)  # type: ignore[unused-awaitable]
-        await self._changing
+        # without anything to wait for it is over now, and forgotten by then
+        await changing.addCallback(self._changed)
         if not report:
             raise GdemoiError("the change has failed; see the log")
         return report

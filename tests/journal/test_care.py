@@ -15,7 +15,7 @@ from gdemoi.errors import ConfigurationError
 from gdemoi.facts import Acceptance
 from gdemoi.journal import Journal, care
 from gdemoi.journal.database import Database
-from gdemoi.message import Outbound
+from gdemoi.message import OnUnsure, Outbound
 
 NOW = 1_795_000_000.0
 
@@ -221,4 +221,44 @@ class LookTests(CareCase):
         self.assertEqual((first["id"], first["state"]), ("m1199", "accepted"))
         self.assertEqual(first["message"]["text"], "x" * 100)
         self.assertEqual(list(care.stories(self.database(), NOW + 1)), [])
+        self.close(journal)
+
+
+class DoubtTests(CareCase):
+    """What waits in a journal that lost something may have left: no repeat."""
+
+    def test_an_older_copy_repeats_no_command(self) -> None:
+        journal = self.open()
+        far = NOW + 86_400
+        rows = (
+            ("hold", {"on_unsure": OnUnsure.HOLD}),
+            ("fail", {"on_unsure": OnUnsure.FAIL}),
+            ("resend", {"on_unsure": OnUnsure.RESEND}),
+            (
+                "later",
+                {"on_unsure": OnUnsure.HOLD, "not_before": far, "expires_at": far + 60},
+            ),
+        )
+        for id_, fields in rows:
+            whole = {"expires_at": NOW + 3600, "to": "+79161234567", **fields}
+            message = Outbound(id=id_, text="x", accepted_at=NOW, **whole)
+            acceptance = Acceptance(message, id_.encode(), "a")
+            self.successResultOf(journal.accept([acceptance]))
+        copy = str(self.folder / "copy")
+        care.backup(self.database(), copy)
+        self.accept(journal, "after")
+        self.close(journal)
+        care.restore(copy, self.database(readonly=False))
+        journal = self.open(accept_loss=True)
+        self.successResultOf(journal.sweep(NOW + 1))
+        batch = self.successResultOf(journal.take("a", 10, far + 1, frozenset()))
+        self.assertEqual(
+            sorted(one.message.id for one in batch.messages), ["later", "resend"]
+        )
+        for id_, state in (("hold", "uncertain"), ("fail", "undelivered")):
+            story = self.successResultOf(journal.story(id_))
+            self.assertEqual(story["state"], state)
+            error = story["events"][-1]["error"]
+            self.assertIn("the journal has lost", error["text"])
+        self.assertIn("2 that wait", self.successResultOf(journal.lost()))
         self.close(journal)

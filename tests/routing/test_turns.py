@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from gdemoi.facts import Cancelled, Decided, Final
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gdemoi.errors import Unavailable
+from gdemoi.facts import Cancelled, Decided, Final, Holding
 from gdemoi.journal.turns import DELIVERED_WITHIN_S
 from gdemoi.message import (
     STOPPED,
@@ -24,6 +29,7 @@ from gdemoi.message import (
 )
 from gdemoi.routing import lanes
 from gdemoi.routing.rules import Router
+from gdemoi.routing.turns import Turns
 from tests.routing.test_dispatcher import POLICY, Case
 
 OTHER = "+79160000000"
@@ -497,3 +503,81 @@ class DecidedTests(TurnsCase):
         self.assertEqual(self.hands["b"].ids, [])
         self.hands["a"].answer()
         self.assertEqual(self.hands["b"].ids, ["c2"])
+
+
+class TakenTwiceTests(TurnsCase):
+    """A platform asks again before it is answered, and one of the commits fails."""
+
+    def accepting(self, message: Outbound) -> tuple[Any, list[Any]]:
+        """Begin to accept a message; return the answer, and the jobs to be done."""
+        writes: Any = self.journal._writes
+        writes.hold()
+        answer = self.dispatcher.intake.accept([(message, b"same")])
+        jobs, writes._held = writes._held, None
+        return answer, jobs
+
+    def do(self, jobs: list[Any], *, well: bool = True) -> None:
+        writes: Any = self.journal._writes
+        transaction = self.journal._transaction
+        whole = transaction.transact
+
+        def fails(*_: Any) -> Any:
+            raise sqlite3.OperationalError("disk full")
+
+        if not well:
+            transaction.transact = fails  # type: ignore[method-assign]
+        writes._runner.deliver(writes._runner.work(jobs))
+        transaction.transact = whole  # type: ignore[method-assign]
+
+    def test_it_keeps_its_place(self) -> None:
+        """The first commit fails, the second does not: it leaves first, and once."""
+        message = self.on("a", "c1")
+        first, first_jobs = self.accepting(message)
+        second, second_jobs = self.accepting(message)
+        self.do(first_jobs, well=False)
+        self.failureResultOf(first, Unavailable)
+        third, third_jobs = self.accepting(self.on("b", "c2"))
+        self.do([*second_jobs, *third_jobs])
+        self.successResultOf(second)
+        self.successResultOf(third)
+        self.passes(2.0)
+        self.assertEqual(self.left, ["c1"])
+        self.hands["a"].answer()
+        self.assertEqual(self.left, ["c1", "c2"])
+        self.hands["b"].answer()
+        self.passes(5.0)
+        self.assertEqual(self.dispatcher.turns.numbers, 0)
+
+    def test_when_both_fail_nobody_waits_for_it(self) -> None:
+        message = self.on("a", "c1")
+        first, first_jobs = self.accepting(message)
+        second, second_jobs = self.accepting(message)
+        self.do(first_jobs, well=False)
+        self.do(second_jobs, well=False)
+        self.failureResultOf(first, Unavailable)
+        self.failureResultOf(second, Unavailable)
+        self.accept(self.on("b", "c2"))
+        self.passes(2.0)
+        self.assertEqual(self.hands["b"].ids, ["c2"])
+
+    def test_a_repeat_of_what_is_in_line_takes_no_place_away(self) -> None:
+        self.hands["a"].down = "down"
+        message = self.on("a", "c1")
+        self.accept(message)
+        self.accept(message)
+        self.accept(self.on("b", "c2"))
+        self.passes(2.0)
+        self.assertEqual(self.left, [])
+
+
+class TimesTests(SynchronousTestCase):
+    def test_the_same_word_again_costs_nothing(self) -> None:
+        """A shared journal is compared each second; what is known is not kept twice."""
+        clock = Clock()
+        turns = Turns(clock, shared=True)
+        rows = [Holding(f"+7916{n:07}", f"c{n}", 3600.0) for n in range(10)]
+        turns.load(rows)
+        for _ in range(60):
+            turns.compare(turns.known(), rows)
+        self.assertLessEqual(len(turns._times), 20)
+        turns.stop()

@@ -351,6 +351,28 @@ class ReloadTests(ServiceTestCase):
         await self.send(service, "m1")
         await self.sent(self.made["a"][0], ["m1"])
 
+    async def test_what_is_answered(self) -> None:
+        """To whoever asked, whether there was something to wait for or not."""
+        self.write(A, TO_A)
+        service = await self.running()
+        for dry_run in (True, False):
+            report = await service.gateway.reload(dry_run)
+            self.assertEqual((report["status"], report["changes"]), ("unchanged", []))
+        self.write("[hand:a]\nhost = two", TO_A)
+        report = await service.gateway.reload(True)
+        self.assertEqual(report["status"], "would_change")
+        self.assertEqual(self.diary, ["a starts"])
+        told = [one["text"] for one in report["changes"]]
+        report = await service.gateway.reload(False)
+        self.assertEqual(report["status"], "changed")
+        self.assertEqual([one["text"] for one in report["changes"]], told)
+        self.write("[hand:a]\nhots = three", TO_A)
+        for dry_run in (True, False):
+            report = await service.gateway.reload(dry_run)
+            self.assertEqual(report["status"], "refused")
+            self.assertIn("hots: is unknown", report["complaints"][0])
+        self.assertEqual(self.made["a"][-1].host, "two")
+
     async def test_a_file_that_is_gone(self) -> None:
         """As a bad one."""
         self.write(A, TO_A)
