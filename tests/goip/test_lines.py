@@ -135,6 +135,7 @@ class LineTests(SynchronousTestCase):
                 "waiting": 0,
                 "sent_today": 2,
                 "daily_limit": None,
+                "budget": None,
                 "sent": 2,
                 "received": 0,
                 "bad_auth": 0,
