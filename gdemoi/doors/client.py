@@ -7,6 +7,7 @@ address: a name that changes in between leads nowhere else.  Redirects are not f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import random
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -24,6 +25,8 @@ from gdemoi.ini.networks import Network, is_public, within
 from gdemoi.net.endpoints import HostEndpoint
 from gdemoi.net.hosts import Host
 
+Networks = tuple[Network, ...]
+
 # More than any section has under way at once, over all its far sides.
 IN_FLIGHT: Final = 100
 CONNECTIONS: Final = 4
@@ -31,13 +34,16 @@ CONNECTIONS: Final = 4
 
 @frozen
 class AllowedAddresses:
-    """Which addresses may be called: public ones, and networks of the operator's."""
+    """Which addresses may be called: public ones, and networks of the operator's.
 
-    networks: tuple[Network, ...] = ()
+    `networks` is asked anew each time: a reload may change it.
+    """
+
+    networks: Callable[[], Networks] = tuple
 
     def __call__(self, address: str) -> bool:
         """Tell whether an address may be called."""
-        return within(self.networks, address) or is_public(address)
+        return within(self.networks(), address) or is_public(address)
 
 
 @implementer(IAgentEndpointFactory)
@@ -62,7 +68,7 @@ class AllowedEndpoints:
 
 
 def callback_client(
-    reactor: Any, networks: tuple[Network, ...], timeout_s: float
+    reactor: Any, networks: Callable[[], Networks], timeout_s: float
 ) -> CloudHttp:
     """Return a client that calls what `networks` and the public internet have.
 
@@ -81,7 +87,7 @@ def callback_client(
     )
 
 
-def complaint_of_url(url: str, networks: tuple[Network, ...]) -> str | None:
+def complaint_of_url(url: str, networks: Networks) -> str | None:
     """Return why an address can never be called, as far as it tells by itself."""
     if not url.isascii() or any(one <= " " for one in url):
         return "has characters that no address has"
@@ -95,7 +101,7 @@ def complaint_of_url(url: str, networks: tuple[Network, ...]) -> str | None:
     is_address = ":" in host or host.replace(".", "").isdigit()
     if host == "localhost":
         host, is_address = "127.0.0.1", True
-    if is_address and not AllowedAddresses(networks)(host):
+    if is_address and not (within(networks, host) or is_public(host)):
         return f"leads to {host}, which callback_allow does not name"
     return None
 

@@ -15,7 +15,7 @@ from gdemoi.accounts.account import Account
 from gdemoi.contract.gateway import Gateway
 from gdemoi.doors.alias_door import AliasClient, AliasDoor
 from gdemoi.doors.callbacks import Callbacks, OutboxFeed
-from gdemoi.doors.client import callback_client, shown
+from gdemoi.doors.client import Networks, callback_client, shown
 from gdemoi.doors.intake import DoorIntake
 from gdemoi.doors.jasmin_calls import JasminCalls
 from gdemoi.doors.jasmin_door import JasminClient, JasminDoor
@@ -77,7 +77,7 @@ class HttpDoors:
             self._add(
                 f"webhook:{name}",
                 self._webhooks[name],
-                settings.callback_allow,
+                lambda settings=settings: settings.callback_allow,
                 settings.timeout_s,
             )
         self._make_doors(sections)
@@ -98,7 +98,7 @@ class HttpDoors:
             self._add(
                 f"kannel:{name}",
                 KannelCalls(f"kannel:{name}", settings, account),
-                account.settings.callback_allow,
+                _allowed_by(account),
                 settings.timeout_s,
             )
         self._make_jasmin(sections)
@@ -120,7 +120,7 @@ class HttpDoors:
             self._add(
                 label,
                 KannelCalls(label, settings, account),
-                account.settings.callback_allow,
+                _allowed_by(account),
                 settings.timeout_s,
             )
         for (listen, path), some in clients.items():
@@ -137,7 +137,7 @@ class HttpDoors:
             self._add(
                 f"jasmin:{name}",
                 JasminCalls(name, settings, account),
-                account.settings.callback_allow,
+                _allowed_by(account),
                 settings.timeout_s,
             )
         for listen, some in clients.items():
@@ -307,3 +307,8 @@ class HttpDoors:
             }
             for name, settings in self.sections.webhooks.items()
         ]
+
+
+def _allowed_by(account: Account) -> Callable[[], Networks]:
+    """Return what tells the networks that an account's callbacks may lead to."""
+    return lambda: account.settings.callback_allow

@@ -417,7 +417,7 @@ class AddressTests(SynchronousTestCase):
     def why(self, url: str, allowed: str = "") -> str:
         """Return why a request does not leave."""
         nets = networks(allowed) if allowed else ()
-        http = callback_client(self.reactor, nets, 15.0)
+        http = callback_client(self.reactor, lambda: nets, 15.0)
         sending = Deferred.fromCoroutine(
             http.send(HttpRequest(method="POST", url=url, body=b"x"))
         )
@@ -466,7 +466,12 @@ class AddressTests(SynchronousTestCase):
         self.assertIsNone(complaint_of_url("http://10.0.0.1/x", networks("10.0.0.1")))
 
     def test_allowed_addresses_alone(self) -> None:
-        """What is no address is not allowed."""
+        """What is no address is not allowed; what is allowed may change."""
+        nets = list(networks("10.0.0.0/8"))
+        allowed = AllowedAddresses(lambda: tuple(nets))
+        self.assertTrue(allowed("10.1.2.3"))
+        nets.clear()
+        self.assertFalse(allowed("10.1.2.3"))
         self.assertFalse(AllowedAddresses()("erp.example"))
         self.assertTrue(AllowedAddresses()("93.184.216.34"))
         self.assertTrue(AllowedAddresses()("2a00:1450:4001::1"))
