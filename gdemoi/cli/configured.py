@@ -75,7 +75,8 @@ _OWN: Final[dict[str, type]] = {
 _NAMELESS: Final = ("gateway", "http", "amqp", "trackers")
 
 
-def _wants_json(context: click.Context, as_json: bool) -> bool:
+def wants_json(context: click.Context, as_json: bool) -> bool:
+    """Tell whether --json was given, before the command or after it."""
     whole = context.obj
     return as_json or (isinstance(whole, Choices) and whole.as_json)
 
@@ -109,8 +110,8 @@ def check(
     difference = None
     if running is not None and configuration is not None:
         difference = _difference(context, running, configuration)
-    if _wants_json(context, as_json):
-        listed = [_complaint(one) for one in complaints]
+    if wants_json(context, as_json):
+        listed = [complaint_json(one) for one in complaints]
         _print(listed if difference is None else {"complaints": listed, **difference})
     else:
         for one in complaints:
@@ -153,7 +154,8 @@ def _made(configuration: Configuration) -> list[Complaint]:
     return []
 
 
-def _complaint(one: Complaint) -> dict[str, Any]:
+def complaint_json(one: Complaint) -> dict[str, Any]:
+    """Return a complaint as `check --json` tells it."""
     return {
         "file": one.place.file,
         "line": one.place.line or None,
@@ -195,7 +197,7 @@ def keys(context: click.Context, kind: str | None, as_json: bool) -> None:
             raise CliError(f"there is no section {kind}{hint}", UNREADABLE)
         parts = next((k.parts for k in known_kinds() if k.name == kind), {})
         wanted = {kind: known[kind], **parts}
-    if _wants_json(context, as_json):
+    if wants_json(context, as_json):
         _print(
             {
                 name: [
@@ -226,7 +228,7 @@ def explain(config: str | None, as_json: bool, **options: Any) -> None:
     if config is None and isinstance(whole, Choices):
         config = whole.config
     data = explanation(loaded(config), envelope(options))
-    if _wants_json(context, as_json):
+    if wants_json(context, as_json):
         _print(data)
     else:
         show_explanation(terminal(), data)

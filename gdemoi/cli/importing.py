@@ -6,8 +6,9 @@ import os
 
 import click
 
-from gdemoi.cli.asking import REFUSED, UNREADABLE, CliError
-from gdemoi.cli.terminal import printable_lines
+from gdemoi.cli.asking import REFUSED, UNREADABLE, CliError, json_option
+from gdemoi.cli.configured import complaint_json, wants_json
+from gdemoi.cli.terminal import json_text, printable_lines
 from gdemoi.importing import FORMS, BadImport, imported
 from gdemoi.settings import Disk
 
@@ -25,7 +26,15 @@ from gdemoi.settings import Disk
     metavar="FILE",
     help="Write it there, readable by you alone; never over a file that is there.",
 )
-def import_(file: str, form: str | None, output: str | None) -> None:
+@json_option
+@click.pass_context
+def import_(
+    context: click.Context,
+    file: str,
+    form: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
     """Turn the settings of another program into sections of the ini file.
 
     FILE holds rows of the platform's table sms_gates in JSON (navixy), a kannel.conf
@@ -35,7 +44,7 @@ def import_(file: str, form: str | None, output: str | None) -> None:
     Exit status: 0 done, 1 FILE is not what it should be, 2 it cannot be read or
     written.
     """
-    sources = Disk()
+    sources, as_json = Disk(), wants_json(context, as_json)
     try:
         octets = sources.read(file)
     except OSError as error:
@@ -43,10 +52,13 @@ def import_(file: str, form: str | None, output: str | None) -> None:
     try:
         text = imported(file, octets, sources, form)
     except BadImport as fault:
+        if as_json:
+            click.echo(json_text([complaint_json(one) for one in fault.complaints]))
+            context.exit(REFUSED)
         lines = "\n".join(str(one) for one in fault.complaints)
         raise CliError(printable_lines(lines), REFUSED) from None
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(json_text({"ini": text}) if as_json else text, nl=as_json)
         return
     try:
         _write(output, text)
@@ -54,7 +66,8 @@ def import_(file: str, form: str | None, output: str | None) -> None:
         raise CliError(f"{output} is there already", UNREADABLE) from None
     except OSError as error:
         raise CliError(f"{output}: {error.strerror}", UNREADABLE) from None
-    click.echo(f"{output}: written; now: gdemoi-sms check {output}")
+    told = f"{output}: written; now: gdemoi-sms check {output}"
+    click.echo(json_text({"output": output}) if as_json else told)
 
 
 def _write(output: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -40,6 +41,19 @@ class ImportTests(SynchronousTestCase):
         self.assertEqual(done.exit_code, 0)
         self.assertTrue(done.stdout.startswith("# Imported from "))
         self.assertTrue(done.stdout.endswith("channels = Demo\n"))
+
+    def test_as_json(self) -> None:
+        """The file within JSON, where it was written, or complaints as `check` has."""
+        done = run("--json", "import", GOLDEN / "jasmin.txt")
+        self.assertIn("[smpp:Demo]", json.loads(done.stdout)["ini"])
+        done = run("import", GOLDEN / "jasmin.txt", "--json", "--output", self.output)
+        self.assertEqual(json.loads(done.stdout), {"output": str(self.output)})
+        bad = self.folder / "kannel.conf"
+        bad.write_text("group = smsc\nport\n")
+        done = run("import", bad, "--json")
+        self.assertEqual(done.exit_code, 1)
+        (complaint,) = json.loads(done.stdout)
+        self.assertEqual((complaint["file"], complaint["line"]), (str(bad), 2))
 
     def test_it_never_overwrites(self) -> None:
         """A file that is there stays what it is."""
