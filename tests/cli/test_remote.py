@@ -565,6 +565,20 @@ class OperatingTests(SynchronousTestCase):
         ):
             self.assertIn(words, said)
 
+    def test_status_of_gateways(self) -> None:
+        """Those that share the journal, and what each of them owns."""
+        gateways = [
+            {"name": "gw-1", "state": "up", "owns": ["channel:mts", "outbox"]},
+            {"name": "gw-2", "state": "stopped", "owns": []},
+        ]
+        result = Terminal(Client(FakeGateway(gateways_there=gateways))).type("status")
+        said = [line.split() for line in result.output.splitlines()]
+        # the state has a sign in front
+        [first] = [words for words in said if "gw-1" in words]
+        self.assertEqual(first[-3:], ["up", "channel:mts,", "outbox"])
+        [second] = [words for words in said if "gw-2" in words]
+        self.assertEqual(second[-1], "stopped")
+
     def test_status_as_json(self) -> None:
         """--json has all that the API tells."""
         found = json.loads(Terminal().type("--json", "status").output)

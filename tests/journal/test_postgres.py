@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import psycopg
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
 
 from gdemoi.errors import ConfigurationError, Unavailable
 from gdemoi.facts import Cancelled, Duplicate, Permission, Wait
 from gdemoi.journal import Journal
-from gdemoi.journal.database import Database, conninfo, url_of
+from gdemoi.journal.database import MIGRATIONS, Database, conninfo, migrate, url_of
 from gdemoi.journal.leases import Wishes
 from gdemoi.journal.membership import Registry
 from gdemoi.journal.schema import metadata
@@ -33,7 +36,7 @@ from tests.journal.builders import (
     receipt,
     taken,
 )
-from tests.journal.postgres import SERVER, PostgresCase
+from tests.journal.postgres import SERVER, PostgresCase, fresh_database
 from tests.services import POSTGRES
 
 
@@ -135,6 +138,51 @@ class SchemaTests(PostgresCase):
         with engine.connect() as connection:
             context = MigrationContext.configure(connection)
             self.assertEqual(compare_metadata(context, metadata), [])
+
+
+class OwnersTests(SynchronousTestCase):
+    def test_what_gateways_had_for_themselves_becomes_everybodys(self) -> None:
+        """Counts are summed; of places among the events the earliest counts."""
+        url = fresh_database(self)
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        self.addCleanup(engine.dispose)
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0003")
+        with psycopg.connect(url, autocommit=True) as server:
+            for name, value in (
+                *(("n", 9), ("seq", 40), ("state:gw-1:accepted", 2)),
+                *(("state:gw-2:accepted", 3), ("state:gw-2:delivered", 4)),
+            ):
+                put = "INSERT INTO counters (name, value) VALUES (%s, %s)"
+                server.execute(put, (name, value))
+            for cursor in (
+                *(("gw-1", "amqp", "30"), ("gw-2", "amqp", "9")),
+                *(("gw-1", "poll:cloud", "7.5"), ("gw-2", "paused:mts", "yes")),
+                *(("gw-1", "account:x", "1 5"), ("gw-2", "account:x", "1 6")),
+            ):
+                put = "INSERT INTO cursors (owner, name, value) VALUES (%s, %s, %s)"
+                server.execute(put, cursor)
+        migrate(url)
+        with psycopg.connect(url) as server:
+            counts = server.execute("SELECT name, value FROM counters").fetchall()
+            cursors = server.execute("SELECT * FROM cursors ORDER BY 1, 2").fetchall()
+        self.assertEqual(
+            dict(counts),
+            {"n": 9, "seq": 40, "state::accepted": 5, "state::delivered": 4},
+        )
+        self.assertEqual(
+            cursors,
+            [
+                ("", "amqp", "9"),
+                ("", "paused:mts", "yes"),
+                ("", "poll:cloud", "7.5"),
+                ("gw-1", "account:x", "1 5"),
+                ("gw-2", "account:x", "1 6"),
+            ],
+        )
 
 
 class SeveralServersTests(PostgresCase):
