@@ -76,6 +76,10 @@ GATEWAY: Final = {
         "the tracker would not understand it, and is `strict`",
         "трекер этого не поймёт, а для него задано `strict`",
     ),
+    "tracker_busy": (
+        "it waits for other commands to its number",
+        "ждёт других команд на этот номер",
+    ),
     "unavailable": ("no link at the moment", "сейчас нет связи"),
     "uncertain": (
         "it may have gone out; nobody knows",

@@ -642,6 +642,7 @@ class Dispatcher:
         now = self.clock.seconds()
         for lane in list(self.lanes.values()):
             self._tell_of_budgets(lane)
+            lane.tell_busy()
             if lane.unable() is None:
                 if lane.unable_since is not None:
                     lane.unable_since = None

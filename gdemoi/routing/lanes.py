@@ -62,6 +62,12 @@ log = Logger()
 HEAD_LIMIT: Final = 5000
 # When fewer are left, the journal is read for more.
 LOW_MARK: Final = 1000
+# A command that waits so long for its turn says so; most wait a moment.
+BUSY_TOLD_S: Final = 5.0
+BUSY_AT_ONCE: Final = 200
+BUSY: Final = Error(
+    "gateway:tracker_busy", "another command to this number is under way", True
+)
 EXPIRED: Final = Error("gateway:expired", "the time to live has passed")
 
 
@@ -291,6 +297,15 @@ class Lane:
             return self._queue.remove(message_id)
         self._queue.in_memory.discard(message_id)
         return entry
+
+    def tell_busy(self) -> None:
+        """Tell of commands that have waited for their turn for a while."""
+        if self.stopping or self.elsewhere is not None:
+            return
+        now = self._clock.seconds()
+        for entry in self._queue.long_blocked(now - BUSY_TOLD_S, BUSY_AT_ONCE):
+            fact = Decided(entry.message.id, Wait(now, self.name, BUSY), now)
+            self._journal.record(fact, _busy_told, _busy_untold)
 
     def pause(self) -> None:
         """Send nothing until `resume`."""
@@ -666,3 +681,12 @@ class Lane:
 def _given_back(refused: Refused) -> bool:
     """Whether nothing left, for want of a way."""
     return refused.by_us and refused.until_able
+
+
+def _busy_told(_counted: bool) -> None:
+    """Nothing follows: it waits where it is."""
+
+
+def _busy_untold(failure: Failure) -> None:
+    """Leave it: the journal cannot write, and waiting is no state to insist on."""
+    failure.trap(Unavailable)

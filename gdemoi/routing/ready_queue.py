@@ -42,6 +42,8 @@ class QueueEntry:
     progress: Progress | None = None
     # what its intent counts against the budget of its line
     spends: tuple[Spend, ...] = ()
+    # the platform knows that it waits for its turn
+    told_busy: bool = False
 
     @property
     def serial(self) -> bool:
@@ -94,6 +96,8 @@ class ReadyQueue:
         self._heap: list[tuple[Order, QueueEntry]] = []
         # commands that wait for those before them to their number, by id
         self._blocked: dict[str, QueueEntry] = {}
+        # of those nobody was told of: since when they wait, the oldest first
+        self._since: dict[str, float] = {}
         # ids of all that memory answers for, beside what is in flight
         self.in_memory: set[str] = set()
         self._count = 0
@@ -129,15 +133,32 @@ class ReadyQueue:
             message = entry.message
             if entry.serial and not self._turns.free(message):
                 self._blocked[message.id] = entry
+                if not entry.told_busy:
+                    self._since[message.id] = self._turns.seconds()
                 self._turns.wait(message, self)
                 continue
             self.in_memory.discard(message.id)
             return entry
         return None
 
+    def long_blocked(self, until: float, limit: int) -> list[QueueEntry]:
+        """Return those that wait for their turn since before `until`, each once."""
+        found: list[QueueEntry] = []
+        while self._since and len(found) < limit:
+            message_id, since = next(iter(self._since.items()))
+            if since > until:
+                break
+            del self._since[message_id]
+            entry = self._blocked.get(message_id)
+            if entry is not None:
+                entry.told_busy = True
+                found.append(entry)
+        return found
+
     def turn_came(self, message_id: str) -> None:
         """Let a command stand in line again."""
         entry = self._blocked.pop(message_id, None)
+        self._since.pop(message_id, None)
         if entry is not None:
             heappush(self._heap, (entry.order, entry))
             self._go_on()

@@ -80,6 +80,10 @@ class Turns:
         """Leave no timer."""
         self._alarm.cancel()
 
+    def seconds(self) -> float:
+        """Return the time by which turns are counted."""
+        return self._clock.seconds()
+
     @property
     def numbers(self) -> int:
         """How many numbers have a line."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -37,6 +39,21 @@ BAD = Refused(error=Error("hand:bad", "bad"))
 BUSY = Refused(error=Error("hand:busy", "busy", True))
 FULL = Refused(error=Error("hand:full", "full", True), queue_full=True)
 UNSURE = Uncertain(why="silence")
+
+
+@contextmanager
+def patched_note(journal: Any) -> Iterator[None]:
+    """Let the disk be full for facts that are recorded."""
+    whole = journal._transaction.note
+    journal._transaction.note = _full
+    try:
+        yield
+    finally:
+        journal._transaction.note = whole
+
+
+def _full(*given: Any) -> Any:
+    raise OSError("disk full")
 
 
 class TurnsCase(Case):
@@ -343,6 +360,44 @@ class PaceTests(TurnsCase):
         self.receipt("a", "c1", MessageState.UNDELIVERED)
         self.accept(self.on("b", "c2"))
         self.assertEqual(self.hands["b"].ids, ["c2"])
+
+
+class BusyTests(TurnsCase):
+    def test_one_that_waits_long_says_so(self) -> None:
+        """Once, after five seconds, whoever's the other command is."""
+        theirs = self.on("a", "c1", account="fleet")
+        self.accept(theirs, self.on("b", "c2"), self.on("b", "c3"))
+        self.passes(4.0)
+        self.assertEqual(self.states("c2"), ["accepted"])
+        self.passes(20.0)
+        for name in ("c2", "c3"):
+            self.assertEqual(self.states(name), ["accepted", "waiting"])
+        error = self.events("c2")[-1]["error"]
+        self.assertEqual(error["code"], "gateway:tracker_busy")
+        self.assertTrue(error["retryable"])
+        self.assertNotIn("c1", json.dumps(error))
+        self.hands["a"].answer()
+        self.hands["b"].answer()
+        self.assertEqual(self.left, ["c1", "c2", "c3"])
+        self.assertEqual(self.states("c2")[-1], "submitted")
+        self.hands["b"].answer()
+        self.assertEqual(self.states("c3"), ["accepted", "waiting", "submitted"])
+
+    def test_the_journal_cannot_be_written(self) -> None:
+        """Then it is not told; the command leaves all the same."""
+        self.accept(self.on("a", "c1"), self.on("b", "c2"))
+        with patched_note(self.journal):
+            self.passes(8.0)
+        self.hands["a"].answer()
+        self.assertEqual(self.left, ["c1", "c2"])
+
+    def test_one_that_is_cancelled_is_not_told(self) -> None:
+        """It has had its last event."""
+        self.accept(self.on("a", "c1"), self.on("b", "c2"))
+        now = self.clock.seconds()
+        self.successResultOf(self.journal.note(Cancelled("c2", now)))
+        self.passes(8.0)
+        self.assertEqual(self.states("c2"), ["accepted", "cancelled"])
 
 
 class RestartTests(TurnsCase):
