@@ -678,10 +678,13 @@ class Dispatcher:
             there = first_able(ways, self.unable)
             if there is None or there == lane.name or not self._carries(there, entry):
                 continue
-            if lane.remove(entry.message.id) is None:
+            if not lane.hand_over(entry.message.id):
                 continue
             now = self.clock.seconds()
-            await lane.persist(Decided(entry.message.id, Wait(now, there), now))
+            try:
+                await lane.persist(Decided(entry.message.id, Wait(now, there), now))
+            finally:
+                lane.handed_over(entry.message.id)
             self.lanes[there].more()
             self.lanes[there].pump()
 

@@ -234,8 +234,8 @@ class Lane:
         return message_id in self._flying
 
     def entries(self) -> list[QueueEntry]:
-        """Return the messages that stand ready, in order."""
-        return list(self._queue)
+        """Return the messages that stand ready, in order; then those without sender."""
+        return [*self._queue, *self._senderless.values()]
 
     def may_use_fast_path(self, message: Outbound) -> bool:
         """Whether attempt 1 may begin in the commit of the acceptance.
@@ -306,6 +306,20 @@ class Lane:
         for entry in self._queue.long_blocked(now - BUSY_TOLD_S, BUSY_AT_ONCE):
             fact = Decided(entry.message.id, Wait(now, self.name, BUSY), now)
             self._journal.record(fact, _busy_told, _busy_untold)
+
+    def hand_over(self, message_id: str) -> bool:
+        """Take a waiting message out, to move it; False: it does not wait any more.
+
+        Until `handed_over` no reading of the journal brings it back.
+        """
+        if self.remove(message_id) is None:
+            return False
+        self._queue.in_memory.add(message_id)
+        return True
+
+    def handed_over(self, message_id: str) -> None:
+        """The journal knows that it has gone (or does not: then it comes again)."""
+        self._queue.in_memory.discard(message_id)
 
     def pause(self) -> None:
         """Send nothing until `resume`."""

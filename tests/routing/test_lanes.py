@@ -126,3 +126,34 @@ class FaultTests(LaneCase):
         self.pass_by(JOURNAL_PAUSE_S + 1)
         self.assertEqual(new.ids, ["m1"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class FailoverTests(LaneCase):
+    channels = ("a", "b")
+
+    def both_down(self) -> None:
+        for hand in self.hands.values():
+            hand.down = "down"
+
+    def test_a_reading_in_between_brings_nothing_back(self) -> None:
+        """While the journal writes that a message has moved, its old lane reads."""
+        self.both_down()
+        self.accept(self.message("m1", channels=("a", "b")))
+        self.pass_by(8)
+        self.hands["b"].down = None
+        writes: Any = self.journal._writes
+        writes.hold()
+        self.clock.advance(1.0)
+        lane = self.dispatcher.lanes["a"]
+        lane.more()
+        lane.pump()
+        self.assertEqual(lane.waiting, 0)
+        writes.release()
+        self.pass_by(2)
+        self.assertEqual(self.hands["b"].ids, ["m1"])
+        self.assertEqual(lane.waiting, 0)
+        self.hands["b"].answer(Accepted())
+        self.hands["a"].down = None
+        self.dispatcher.able(self.hands["a"])
+        self.pass_by(10)
+        self.assertEqual(self.hands["a"].ids, [])
