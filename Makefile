@@ -54,11 +54,11 @@ soak: $(VENV)/.test
 	@$(BIN)/python -m bench.soak $(if $(ONLY),--only $(ONLY)) $(if $(COUNT),--count $(COUNT)) \
 	    $(if $(RATE),--rate $(RATE)) $(if $(HOURS),--hours $(HOURS))
 
-# FAULTS=200 MESSAGES=100000 MINUTES=10 SEED=number KEEP=folder, or SHORT=1
+# FAULTS=200 MESSAGES=100000 MINUTES=10 SEED=number KEEP=folder ONLY="SMSC killed", or SHORT=1
 chaos: $(VENV)/.test
 	@$(BIN)/python -m chaos $(if $(SHORT),--short) $(if $(FAULTS),--faults $(FAULTS)) \
 	    $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(MINUTES),--minutes $(MINUTES)) \
-	    $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP))
+	    $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP)) $(if $(ONLY),--only "$(ONLY)")
 
 # a sample of each package; ARGS="text", ARGS="goip.lines": all mutants of it
 mutants: $(VENV)/.mutants

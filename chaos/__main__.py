@@ -142,6 +142,7 @@ def run(
     fault_count: int,
     seconds: float,
     seed: int,
+    only: Sequence[str] = (),
     told: bool = False,
 ) -> Run:
     """Run load and faults; wait for the end of every message; compare."""
@@ -151,7 +152,7 @@ def run(
         books = Books(count, len(streams))
         made = Run(books, [all_nodes.index(node) for node, _ in streams])
         readers = _readers(all_nodes, books)
-        lanes = _lanes(all_nodes, fault_count, seconds, seed)
+        lanes = _lanes(all_nodes, fault_count, seconds, seed, only)
         supervisor = Supervisor(all_nodes)
         ends_at = time.monotonic() + 1.5 * seconds
         load = [
@@ -202,10 +203,14 @@ def _readers(all_nodes: Sequence[Node], books: Books) -> list[Worker]:
 
 
 def _lanes(
-    all_nodes: Sequence[Node], count: int, seconds: float, seed: int
+    all_nodes: Sequence[Node],
+    count: int,
+    seconds: float,
+    seed: int,
+    only: Sequence[str],
 ) -> list[Lane]:
     """Return the lanes with their faults."""
-    kinds = {place: faults.kinds(node) for place, node in enumerate(all_nodes)}
+    kinds = {place: faults.kinds(node, only) for place, node in enumerate(all_nodes)}
     planned = schedule.plan(kinds, count, seconds, seed)
     return [
         Lane(node, all_nodes, [one for one in planned if one.lane == place])
@@ -325,9 +330,15 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--seed", type=int, default=0, help="0: another each time")
+    known = ", ".join(faults.BY_NAME)
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="FAULT", help=known
+    )
     parser.add_argument("--short", action="store_true", help="as .ci/run does")
     parser.add_argument("--keep", type=Path, help="a folder for files, left there")
     asked = parser.parse_args(words)
+    if unknown := set(asked.only) - set(faults.BY_NAME):
+        parser.error(f"{sorted(unknown)}; there are {known}")
     if asked.short:
         vars(asked).update(SHORT)
     return asked
@@ -353,6 +364,7 @@ def main(words: Sequence[str]) -> int:
             fault_count=asked.faults,
             seconds=60 * asked.minutes,
             seed=seed,
+            only=asked.only,
             told=True,
         )
     print(printed(made))

@@ -13,7 +13,7 @@ import random
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -384,6 +384,10 @@ ALL: Final[Sequence[Fault]] = (
 BY_NAME: Final = {fault.name: fault for fault in ALL}
 
 
-def kinds(node: Node) -> list[Kind]:
-    """Return what may happen to a gateway."""
-    return [fault.kind for fault in ALL if fault.possible(node)]
+def kinds(node: Node, only: Collection[str] = ()) -> list[Kind]:
+    """Return what may happen to a gateway; of `only` these, if any are named."""
+    return [
+        fault.kind
+        for fault in ALL
+        if fault.possible(node) and (not only or fault.name in only)
+    ]

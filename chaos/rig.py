@@ -68,8 +68,12 @@ shutdown_grace = 5s
 [http]
 listen = tcp:{port}:interface=127.0.0.1
 
-[route:all]
+[route:commands]
+class = command
 channels = {channels}
+
+[route:all]
+channels = {reversed}
 """
 SMPP: Final = """\
 [smpp:{name}]
@@ -100,7 +104,7 @@ min_interval = 0s
 """
 BROKER: Final = """\
 [amqp]
-url = amqp://guest:guest@127.0.0.1:{port}/%2F
+url = amqp://{who}@127.0.0.1:{port}/%2F
 prefix = {prefix}
 heartbeat = 4s
 """
@@ -217,7 +221,8 @@ class Broker:
 
     def section(self) -> str:
         """Return the gateway's section."""
-        return BROKER.format(port=self.proxy.port, prefix=self.prefix)
+        who = urlsplit(ADDRESS).netloc.rpartition("@")[0] or "guest:guest"
+        return BROKER.format(who=who, port=self.proxy.port, prefix=self.prefix)
 
     @staticmethod
     def connect() -> Any:
@@ -259,6 +264,7 @@ class Centre:
         self._folder = folder
         self._lock = threading.Lock()
         self.log = folder / f"smsc-{self.port}.log"
+        self.log.touch()
         self._options = ["--resp-delay-ms", str(ANSWER_MS), "--write-through"]
         self._options += ["--dlr-ms", str(RECEIPT_MS), "--log", str(self.log)]
         self._running: Smsc | None = None
@@ -356,6 +362,7 @@ class Node:
             journal=journal,
             port=self.port,
             channels=", ".join(partners),
+            reversed=", ".join(reversed(partners)),
         )
         self._config, self.log = folder / "gateway.ini", folder / "gateway.log"
         self._text = text + ("" if broker is None else broker.section())
