@@ -28,7 +28,7 @@ from gdemoi.ini.listeners import Listener, listener
 from gdemoi.ini.networks import Network, networks
 from gdemoi.message import MessageState
 
-EVENT_TYPES: Final = ("status", "inbound", "channel", "line", "alert")
+EVENT_TYPES: Final = ("status", "answer", "inbound", "channel", "line", "alert")
 # Standard Webhooks, "Deliverability": 15 to 30 seconds.
 SHORTEST_TIMEOUT_S: Final = 1.0
 LONGEST_TIMEOUT_S: Final = 30.0

@@ -80,7 +80,7 @@ class WebhookCalls:
             return any(
                 one.takes_inbound(whose.channel, whose.to) for one in self._accounts
             )
-        return whose.account in self._names if kind == "status" else True
+        return whose.account in self._names if kind in _OF_MESSAGES else True
 
     def target(self, event: OutboxEvent) -> str:
         """Return the host and port of the section's address."""
@@ -105,6 +105,10 @@ class WebhookCalls:
     def is_taken(self, event: OutboxEvent, answer: HttpAnswer) -> bool:
         """Tell whether the far side has it: any 2xx."""
         return 200 <= answer.status < 300
+
+
+# events of a message, which has an account
+_OF_MESSAGES: Final = frozenset({"status", "answer"})
 
 
 def form_of(body: bytes) -> bytes:

@@ -26,7 +26,7 @@ from gdemoi.doors.webhook import form_of
 from gdemoi.ini import parse
 from gdemoi.ini.networks import networks
 from gdemoi.journal import Journal
-from gdemoi.message import MessageState
+from gdemoi.message import MessageClass, MessageState
 from tests.doors.house import NOW, Called, DoorsTestCase
 from tests.ini.sources import Memory
 from tests.named_reactor import NamedReactor
@@ -186,6 +186,17 @@ class PostTests(WebhookTestCase):
             [("status", "fleet"), ("inbound", None)],
         )
         self.assertEqual(told[1]["text"], "for us")
+
+    def test_answers_when_asked_for(self) -> None:
+        """Of commands of the section's accounts; the phone that sent one answers."""
+        self.accounts["fleet"] = AccountSettings(numbers=("8888",))
+        self.start(accounts=("fleet",), types=("answer",))
+        for name, account in (("m1", "fleet"), ("m2", "other")):
+            self.send(name, account=account, class_=MessageClass.COMMAND)
+            self.answer(name)
+            self.arrive(f"OK {name}")
+        (told,) = [one.json for one in self.platform.called]
+        self.assertEqual((told["id"], told["text"]), ("m1", "OK m1"))
 
     def test_channels_when_asked_for(self) -> None:
         """A channel that went down is an event as any."""
