@@ -5,13 +5,14 @@ The inputs in ``golden/`` are written from the formats' documentation.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gdemoi.importing import BadImport, imported, recognised
+from gdemoi.importing import BadImport, imported, jasmin, kannel, navixy, recognised
 from gdemoi.importing.drafts import Draft, Found, name_of, quoted, seconds
 from gdemoi.ini import Place
 from gdemoi.settings import Configuration, Disk, examine
@@ -189,3 +190,54 @@ class RecognitionTests(SynchronousTestCase):
             self.assertTrue(fault.complaints)
         else:
             configuration(found)
+
+
+# what may stand as a value: numbers, words of the formats, and anything else
+VALUES = st.one_of(
+    st.integers(-2, 70000).map(str),
+    st.sampled_from(
+        ("yes", "no", "true", "transmitter", "GSM8", "0x03", "None", "1.5", "h:1", "*")
+    ),
+    st.text(max_size=50),
+)
+
+
+class AnyValueTests(SynchronousTestCase):
+    """Each form with its own keys and whatever values: a good file, or a fault."""
+
+    def good(self, text: str, form: str) -> None:
+        try:
+            found = converted(text, form)
+        except BadImport as fault:
+            self.assertTrue(fault.complaints)
+            self.assertTrue(all(one.place.line for one in fault.complaints))
+        else:
+            configuration(found)
+
+    @given(st.dictionaries(st.sampled_from(sorted(kannel._RULES)), VALUES))
+    def test_kannel(self, values: dict[str, str]) -> None:
+        """A group of SMPP."""
+        lines = ["group = smsc", "smsc = smpp", "host = h", "port = 1"]
+        lines += ["smsc-username = u", "smsc-password = p"]
+        lines += [f"{word} = {' '.join(one.split())}" for word, one in values.items()]
+        self.good("\n".join(lines), "kannel")
+
+    @given(st.dictionaries(st.sampled_from(sorted(jasmin._RULES)), VALUES))
+    def test_jasmin(self, values: dict[str, str]) -> None:
+        """A connector."""
+        lines = ["cid a"]
+        lines += [f"{word} {' '.join(one.split())}" for word, one in values.items()]
+        self.good("\n".join(lines), "jasmin")
+
+    @given(
+        st.sampled_from(sorted(navixy._PROVIDERS)),
+        st.data(),
+    )
+    def test_navixy(self, provider: str, data: st.DataObject) -> None:
+        """A row of each provider, with any JSON as its params."""
+        rules = navixy._PROVIDERS[provider][2]
+        scalars = st.one_of(VALUES, st.integers(), st.booleans(), st.lists(VALUES))
+        params = data.draw(st.dictionaries(st.sampled_from(sorted(rules)), scalars))
+        whole = {"addresses": ["h:1"], "login": "u", "address": "h", **params}
+        row = {"provider": provider, "label": data.draw(VALUES), "params": whole}
+        self.good(json.dumps([row]), "navixy")
