@@ -20,6 +20,7 @@ from gdemoi.journal.membership import Registry
 from gdemoi.journal.schema import metadata
 from gdemoi.message import MessageState
 from tests.journal import (
+    test_answers,
     test_budgets,
     test_counting,
     test_inbound_sms,
@@ -115,6 +116,10 @@ class PostgresTurnTests(PostgresCase, test_turns.TurnTests):
         self.assertEqual(test_turns.permission(other, begin), [Permission.GO])
         for one in (self.journal, other):
             self.assertEqual([held.id for held in self.did(one.holding())], ["c2"])
+
+
+class PostgresAnswerTests(PostgresCase, test_answers.AnswerTests):
+    """The same answers."""
 
 
 class PostgresWayTests(PostgresCase, test_sticky.WayTests):
