@@ -103,7 +103,7 @@ class GoipChannel:
         self.lines = self.session.lines
         self.budgets = Budgets(name)
         for line, given in lines:
-            self.lines[line].budget = self.budgets.add(line, given)
+            self.lines[line].budget = self.budgets.add(line, given, line)
         self.has_budgets = any(given.has_budget for _, given in lines)
         self.window = max(1, sum(given.enabled for _, given in lines))
         self.protocol = GoipProtocol(name, self.session, self._clock, self._on_events)

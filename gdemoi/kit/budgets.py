@@ -11,6 +11,7 @@ is assumed that it left.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from math import inf
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 from attrs import define, field, frozen
 
 from gdemoi.facts import Spend
-from gdemoi.ini import Converter, boolean, decimal, duration, integer, key
+from gdemoi.ini import Converter, boolean, decimal, duration, integer, key, text
 from gdemoi.ini.units import time_zone
 from gdemoi.kit.calendar import Calendar, CalendarUnit, Period, QuietHours, quiet_hours
 from gdemoi.message import Error, MessageClass, Outbound, Refused, Scope
@@ -29,6 +30,10 @@ UTC: Final = ZoneInfo("UTC")
 # What is counted of one number stands under the line's name and this, and the number.
 TO: Final = ">"
 QUIET: Final = "quiet"
+# That a line sent anything on a day stands under this and the day.
+SENT: Final = "sent:"
+_E164: Final = re.compile(r"\+[1-9][0-9]{5,14}").fullmatch
+DAY_S: Final = 86_400.0
 # The error word of a message that waits for a budget or quiet hours.
 BUDGET: Final = "gateway:budget"
 # Some line has enough left and is down: it is looked for so often.
@@ -89,6 +94,17 @@ class BudgetSettings:
         doc="share of the SMS of the day, beside other SIMs that could send as well",
     )
 
+    keepalive_s: float = key(
+        duration,
+        default=0.0,
+        doc="an SMS goes out when none has left a SIM for so many days; 0: never",
+        example="60d",
+    )
+    keepalive_to: str = key(
+        text, default="", doc="the number that it goes to", example="+79161112255"
+    )
+    keepalive_text: str = key(text, default="keepalive", doc="what it says")
+
     def limits(self) -> tuple[tuple[CalendarUnit, int], ...]:
         """Return what is limited, as (unit, segments)."""
         given = (
@@ -101,10 +117,15 @@ class BudgetSettings:
     @property
     def has_budget(self) -> bool:
         """Whether anything is to be counted or kept."""
-        return bool(self.limits() or self.per_destination or self.quiet)
+        counts = self.limits() or self.per_destination or self.keepalive_s
+        return bool(counts or self.quiet)
 
     def budget_complaints(self) -> Iterator[tuple[str, str]]:
         """Yield what does not go together."""
+        if self.keepalive_s and not _E164(self.keepalive_to):
+            yield "keepalive_to", "keepalive needs a number here, such as +79161112255"
+        if 0 < self.keepalive_s < DAY_S:
+            yield "keepalive", "must be a day at least"
         if not self.reserve_commands:
             return
         if not self.limits():
@@ -130,6 +151,17 @@ class Spent:
     until: float
 
 
+@frozen
+class KeepAlive:
+    """An SMS that is to keep a SIM from expiring; `day` is the line's own."""
+
+    line: str
+    sender: str
+    to: str
+    text: str
+    day: str
+
+
 @define
 class Budget:
     """The budget of one line; `scope` names it in the journal."""
@@ -142,6 +174,10 @@ class Budget:
     # when each of them may be forgotten
     _ends: dict[tuple[str, str], float] = field(factory=dict, init=False)
     _forgotten_at: float = field(default=0.0, init=False)
+    # what names the line as the sender of a message; None: nothing does
+    sender: str | None = None
+    # the day for which the last keep-alive was asked for
+    kept_day: str = field(default="", init=False)
 
     def __attrs_post_init__(self) -> None:
         given = self.settings
@@ -212,6 +248,29 @@ class Budget:
         if given.per_destination:
             period = self._calendar.period(CalendarUnit.DAY, now)
             yield Spend(self._scope_of(to), period.key, units, period.ends)
+        if given.keepalive_s:
+            # kept until the SIM needs another one
+            period = self._calendar.period(CalendarUnit.DAY, now)
+            ends = period.ends - DAY_S + given.keepalive_s
+            yield Spend(self.scope, SENT + period.key, units, ends)
+
+    def keepalive(self, now: float) -> KeepAlive | None:
+        """Return the SMS that the SIM needs now; once for each day that it does."""
+        given = self.settings
+        if not given.keepalive_s or self.sender is None:
+            return None
+        day = self._calendar.period(CalendarUnit.DAY, now).key.removeprefix("day:")
+        if day == self.kept_day:
+            return None
+        for (scope, period), units in self._used.items():
+            lately = self._ends[scope, period] > now and period.startswith(SENT)
+            if lately and units > 0 and scope == self.scope:
+                return None
+        self.kept_day = day
+        line = self.scope.partition("/")[2]
+        return KeepAlive(
+            line, self.sender, given.keepalive_to, given.keepalive_text, day
+        )
 
     def give_back(self, spends: Iterable[Spend]) -> None:
         """Nothing left after all."""
@@ -284,11 +343,17 @@ class Budgets:
         # what the journal has counted, of lines that are not known yet too
         self._rows: list[tuple[str, str, int, float]] = []
 
-    def add(self, line: str, settings: BudgetSettings) -> Budget | None:
-        """Return the budget of a line; None: it has none."""
+    def add(
+        self, line: str, settings: BudgetSettings, sender: str | None
+    ) -> Budget | None:
+        """Return the budget of a line; None: it has none.
+
+        `sender` is what a message names to leave over this line.
+        """
         if not settings.has_budget:
             return None
         budget = Budget(f"{self._channel}/{line}", settings)
+        budget.sender = sender
         budget.load(row for row in self._rows if _line_of(row[0]) == budget.scope)
         self._of[budget.scope] = budget
         return budget
@@ -305,6 +370,16 @@ class Budgets:
             budget = self._of.get(_line_of(spend.scope))
             if budget is not None:
                 budget.give_back((spend,))
+
+    def keepalives(self, now: float) -> list[KeepAlive]:
+        """Return the SMS that lines need now so that their SIMs do not expire."""
+        found = [budget.keepalive(now) for budget in self._of.values()]
+        return [due for due in found if due is not None]
+
+    def ask_again(self) -> None:
+        """Hear that what they needed could not be taken now."""
+        for budget in self._of.values():
+            budget.kept_day = ""
 
     def standings(self, now: float) -> dict[str, str]:
         """Return which limit each line has reached; nothing for the others."""

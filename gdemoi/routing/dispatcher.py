@@ -29,6 +29,7 @@ from gdemoi.facts import (
     Hold,
     InterruptedAttempt,
     QueuedMessage,
+    Rejected,
     Submitted,
     Wait,
 )
@@ -50,6 +51,7 @@ from gdemoi.message import (
 from gdemoi.routing.back_off import JOURNAL_PAUSE_S
 from gdemoi.routing.flapping import Flapping
 from gdemoi.routing.intake import Intake
+from gdemoi.routing.keepalive import message_of
 from gdemoi.routing.lanes import Elsewhere, Lane
 from gdemoi.routing.ready_queue import QueueEntry, must_fit, stranded
 from gdemoi.routing.retry import RetryPolicy, Situation, decide
@@ -643,6 +645,7 @@ class Dispatcher:
         for lane in list(self.lanes.values()):
             self._tell_of_budgets(lane)
             lane.tell_busy()
+            await self._keep_alive(lane)
             if lane.unable() is None:
                 if lane.unable_since is not None:
                     lane.unable_since = None
@@ -667,6 +670,26 @@ class Dispatcher:
             if line["name"] in changed:
                 state, reason = str(line["state"]), str(line["reason"])
                 self.changed(lane.channel, state, reason, line["name"])
+
+    async def _keep_alive(self, lane: Lane) -> None:
+        """Send what keeps SIMs from expiring that nothing else has left."""
+        if lane.elsewhere is not None:
+            return
+        now = self.clock.seconds()
+        due = lane.budgets.keepalives(now)
+        if not due:
+            return
+        messages = [message_of(lane.name, one, now) for one in due]
+        try:
+            verdicts = await self.intake.accept(messages)
+        except Unavailable as fault:
+            lane.budgets.ask_again()
+            log.warn("{lane}: no keep-alive: {why}", lane=lane.name, why=fault)
+            return
+        for (message, _), verdict in zip(messages, verdicts, strict=True):
+            if isinstance(verdict, Rejected):
+                error = verdict.error
+                log.error("{id} cannot be sent: {why}", id=message.id, why=error.text)
 
     async def _move(self, lane: Lane) -> None:
         for entry in lane.entries()[:FAILOVER_AT_ONCE]:

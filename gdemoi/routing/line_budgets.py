@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from gdemoi.facts import Spend
 from gdemoi.interfaces import EncodedMessage, IBudgeted, IChannel, IJournal
+from gdemoi.kit.budgets import KeepAlive
 from gdemoi.message import Outcome, Refused
 from gdemoi.routing.ready_queue import QueueEntry
 
@@ -73,6 +74,16 @@ class LineBudgets:
             self._channel.budgets.give_back(returned)
             entry.spends = ()
         return returned
+
+    def keepalives(self, now: float) -> list[KeepAlive]:
+        """Return the SMS that lines need so that their SIMs do not expire."""
+        channel = self._channel
+        return [] if channel is None else channel.budgets.keepalives(now)
+
+    def ask_again(self) -> None:
+        """Hear that these could not be taken."""
+        if self._channel is not None:
+            self._channel.budgets.ask_again()
 
     def changed(self, now: float) -> set[str]:
         """Return the lines that reached a limit since the last call, or left one."""

@@ -102,7 +102,9 @@ class YeastarChannel:
             phones=settings.phones,
             cooldown_s=settings.cooldown_s,
             weight_of=settings.weight_of,
-            budget_of=lambda port: self.budgets.add(str(port), settings),
+            budget_of=lambda port: self.budgets.add(
+                str(port), settings, settings.phones.get(port)
+            ),
         )
         self._arrivals = InboundReader(
             name,

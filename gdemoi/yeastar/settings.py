@@ -166,6 +166,8 @@ class YeastarSettings(BudgetSettings):
             if not port.isdecimal() or (self.ports and int(port) not in self.ports):
                 yield f"weight.{port}", f"{port} is none of the ports"
         yield from self.budget_complaints()
+        if self.keepalive_s and not self.phones:
+            yield "keepalive", "needs the numbers of the ports (number.N)"
         for name, value in (("username", self.username), ("password", self.password)):
             if any(char in value for char in "\r\n\x00"):
                 yield name, "holds a line break or NUL"

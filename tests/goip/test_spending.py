@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred
@@ -24,6 +24,7 @@ from tests.routing.channels import HandChannel
 MOSCOW = ZoneInfo("Europe/Moscow")
 LONG = "x" * 200  # two segments
 DAY_S = 86_400.0
+LATER = "keepalive-office-a-2023-11-16"
 NOTIFICATION = MessageClass.NOTIFICATION
 
 
@@ -324,3 +325,57 @@ class ReservationTests(BudgetTestCase):
         self.assertEqual(len(self.sent()), 2)
         self.assertGreaterEqual(self.box.last[1].at - 1.0, ended_at + 10.0)
         self.assertEqual(begun.unfinished, 0)
+
+
+class KeepAliveTests(BudgetTestCase):
+    GIVEN: ClassVar[dict[str, Any]] = {
+        "keepalive_s": 60 * DAY_S,
+        "keepalive_to": "+79160000001",
+        "keepalive_text": "alive",
+    }
+
+    def test_one_when_nothing_left_for_so_long(self) -> None:
+        """TR69: 60 days after the last SMS one; after any other SMS none."""
+        self.build(self.GIVEN)
+        # nobody knows when the SIM sent last
+        self.assertEqual(self.sent(), [("a", "alive")])
+        self.until(midnight(59) - 1.0)
+        self.assertEqual(len(self.sent()), 1)
+        self.until(midnight(61))
+        self.assertEqual(len(self.sent()), 2)
+        self.until(midnight(100))
+        self.accept("m1")
+        self.until(midnight(140))
+        self.assertEqual(len(self.sent()), 3)
+
+    def test_one_after_a_long_time_without_a_gateway(self) -> None:
+        """TR69: the gateway was down for 100 days: one, not two."""
+        self.build(self.GIVEN)
+        self.pass_time(5)
+        self.clock.rightNow += 100 * DAY_S
+        self.crash()
+        self.pass_time(30)
+        self.assertEqual(self.sent(), [("a", "alive")])
+
+    def test_one_with_two_processes(self) -> None:
+        """TR69: another gateway that takes the channel makes the same message."""
+        self.build(self.GIVEN, personality=GoipPersonality(gsm_logout=True))
+        self.assertEqual(self.sent(), [])
+        self.crash()
+        self.pass_time(30)
+        ids = {e["id"] for e in self.events() if e["type"] == "status"}
+        self.assertEqual(ids, {"keepalive-office-a-2023-11-15"})
+
+    def test_it_counts_and_waits(self) -> None:
+        """TR69: with the budget spent it waits like any other."""
+        given = {"keepalive_s": DAY_S, "per_month": 1, "month_starts": 20}
+        self.build({**self.GIVEN, **given})
+        self.assertEqual(len(self.sent()), 1)
+        self.until(midnight() + 10.0)
+        self.assertEqual(len(self.sent()), 1)
+        self.assertEqual(
+            [e["state"] for e in self.events() if e.get("id") == LATER], ["accepted"]
+        )
+        self.assertIsNotNone(self.rig.channel.unable())
+        month = self.lines_of_channel()["a"]["budget"]["month"]
+        self.assertEqual((month["used"], month["limit"]), (1, 1))

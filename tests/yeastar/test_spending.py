@@ -103,6 +103,18 @@ class BudgetFlowTests(FlowTestCase):
             [p.reserved for p in rig.channel._ports.by_number.values()], [0, 0]
         )
 
+    def test_a_port_is_kept_alive(self) -> None:
+        """TR69: each port whose number is known sends one, over itself."""
+        rig = self.build(
+            3,
+            numbers={"1": "+79160000001", "3": "+79160000003"},
+            keepalive_s=60 * 86_400.0,
+            keepalive_to="+79161112255",
+        )
+        rig.later(20.0)
+        lines = rig.channel.describe()["lines"]
+        self.assertEqual([line["sent"] for line in lines], [1, 0, 1])
+
     def message(self, name: str) -> Any:
         return Outbound(
             id=name, text="x", accepted_at=0.0, expires_at=1e12, **self.to(1)
@@ -122,3 +134,9 @@ class BudgetFlowTests(FlowTestCase):
             [name for name, _ in given.complaints()], ["weight.3", "reserve_commands"]
         )
         self.assertEqual(given.weight_of(1), 1.0)
+        usual = {"host": "h", "username": "u", "password": "p"}
+        alive = YeastarSettings(**usual, keepalive_s=60.0, keepalive_to="112")
+        self.assertEqual(
+            [name for name, _ in alive.complaints()],
+            ["keepalive_to", "keepalive", "keepalive"],
+        )
