@@ -103,9 +103,9 @@ class DispatchingTests(SynchronousTestCase):
         self.pass_time(240)
         self.assertEqual([one.text for one in self.box.last], texts)
         for n in range(8):
-            self.assertEqual(
-                self.states(f"c{n}"), ["accepted", "submitted", "delivered"]
-            )
+            # those at the end of the line may be told to wait for their turn
+            states = [state for state in self.states(f"c{n}") if state != "waiting"]
+            self.assertEqual(states, ["accepted", "submitted", "delivered"])
         inbound = [e["text"] for e in self.events() if e["type"] == "inbound"]
         self.assertEqual(len(inbound), 8)
         # one tracker, one line: it answers the number that it knows
