@@ -1,11 +1,12 @@
-"""What an account has used: its rate, its day, and what it sent a moment ago.
+"""What an account has used: its rate, its day and month, what it sent a moment ago.
 
-The day's count is a cursor of the journal, written before the messages that it
-counts: a crash may count one that was not taken, never the other way round.
+The counts of day and month are a cursor of the journal, written before the messages
+that they count: a crash may count one that was not taken, never the other way round.
 """
 
 from __future__ import annotations
 
+from datetime import date
 from enum import Enum
 from typing import Any, Final
 
@@ -15,11 +16,11 @@ from twisted.logger import Logger
 from gdemoi.accounts.settings import AccountSettings
 from gdemoi.errors import Unavailable
 from gdemoi.interfaces import IJournal
+from gdemoi.kit.calendar import Calendar, CalendarUnit
 from gdemoi.kit.recent import Recent
 from gdemoi.tasks import spawn
 
 CURSOR: Final = "account:{}"
-_DAY_S: Final = 86400.0
 # Messages that `dedup_window` remembers, of one account.
 _REMEMBERED: Final = 100_000
 
@@ -33,6 +34,7 @@ class Limit(Enum):
 
     RATE = "faster than its rate"
     DAILY = "over its messages of a day"
+    MONTHLY = "over its messages of a month"
 
 
 class Account:
@@ -56,24 +58,40 @@ class Account:
         # how many messages may come at once now: one second's worth, one at least
         self._spare = float("inf")
         self._spare_at = 0.0
-        self._day = 0
-        self._today = 0
+        self._calendar = Calendar(settings.timezone, settings.month_starts)
+        # messages of the present day and month, by what these are called
+        self._counts: dict[str, int] = {}
         self._repeats: Recent[bytes, tuple[float, str]] = Recent(_REMEMBERED)
 
     async def load(self) -> None:
-        """Read how many messages the day has had; raises `Unavailable`."""
+        """Read how many messages day and month have had; raises `Unavailable`."""
         told = await self._journal.cursor(CURSOR.format(self.name)) or ""
-        day, _, count = told.partition(" ")
-        if day.isdecimal() and count.isdecimal():
-            self._day, self._today = int(day), int(count)
+        words = told.split(" ")
+        for period, count in zip(words[::2], words[1::2], strict=False):
+            if count.isdecimal():
+                # before there were months, a day was its number since 1970
+                self._counts[_named(period)] = int(count)
 
     @property
     def today(self) -> int:
-        """How many messages were taken since midnight, UTC."""
-        return self._today if self._day == self._present_day() else 0
+        """How many messages were taken since midnight."""
+        return self._counts.get(self._present(CalendarUnit.DAY), 0)
 
-    def _present_day(self) -> int:
-        return int(self._clock.seconds() // _DAY_S)
+    @property
+    def month(self) -> int:
+        """How many messages were taken since the month began."""
+        return self._counts.get(self._present(CalendarUnit.MONTH), 0)
+
+    @property
+    def left(self) -> int | None:
+        """How many more may be taken in this day and month; None: any number."""
+        given = self.settings
+        limits = ((given.daily, self.today), (given.monthly, self.month))
+        left = [max(0, limit - used) for limit, used in limits if limit]
+        return min(left, default=None)
+
+    def _present(self, unit: CalendarUnit) -> str:
+        return self._calendar.period(unit, self._clock.seconds()).key
 
     def admit(self, count: int = 1) -> Limit | None:
         """Count messages as taken; return why they may not be, if so.
@@ -84,6 +102,8 @@ class Account:
         settings, now = self.settings, self._clock.seconds()
         if settings.daily and self.today + count > settings.daily:
             return self._refuse(Limit.DAILY)
+        if settings.monthly and self.month + count > settings.monthly:
+            return self._refuse(Limit.MONTHLY)
         if settings.rate is not None:
             most = max(1.0, settings.rate)
             grown = self._spare + (now - self._spare_at) * settings.rate
@@ -92,28 +112,32 @@ class Account:
                 return self._refuse(Limit.RATE)
             self._spare -= count
         self.taken += count
-        if settings.daily:
-            self._today, self._day = self.today + count, self._present_day()
-            spawn(self._write(), self.log, "counting the messages of a day")
+        if settings.daily or settings.monthly:
+            self._counts = {
+                self._present(CalendarUnit.DAY): self.today + count,
+                self._present(CalendarUnit.MONTH): self.month + count,
+            }
+            spawn(self._write(), self.log, "counting the messages of an account")
         return None
 
     def returned(self, count: int) -> None:
         """Take back what was admitted and is not in the journal."""
         self.taken -= count
-        self._today = max(0, self._today - count)
+        for period, counted in self._counts.items():
+            self._counts[period] = max(0, counted - count)
 
     def _refuse(self, limit: Limit) -> Limit:
         self.refused[limit.name.lower()] = self.refused.get(limit.name.lower(), 0) + 1
         return limit
 
     async def _write(self) -> None:
-        value = f"{self._day} {self._today}"
+        value = " ".join(f"{period} {count}" for period, count in self._counts.items())
         try:
             await self._journal.set_cursor(CURSOR.format(self.name), value)
         except Unavailable as fault:
             # nothing is taken either while the journal cannot be written
             self.log.warn(
-                "account {name}: the day's count is not written: {fault}",
+                "account {name}: its counts are not written: {fault}",
                 name=self.name,
                 fault=fault,
             )
@@ -150,6 +174,14 @@ class Account:
             "taken": self.taken,
             "today": self.today if settings.daily else None,
             "daily": settings.daily or None,
+            "month": self.month if settings.monthly else None,
+            "monthly": settings.monthly or None,
             "rate": settings.rate,
             "refused": dict(self.refused),
         }
+
+
+def _named(period: str) -> str:
+    if not period.isdecimal():
+        return period
+    return f"day:{date.fromordinal(date(1970, 1, 1).toordinal() + int(period))}"

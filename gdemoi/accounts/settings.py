@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
 from gdemoi.ini import choice, duration, integer, key, rate, text, words
 from gdemoi.ini.networks import Network, networks
+from gdemoi.ini.units import time_zone
+from gdemoi.kit.budgets import UTC
 from gdemoi.message import MessageClass, Report
 
 
@@ -21,7 +24,23 @@ class AccountSettings:
     daily: int = key(
         integer(0),
         default=0,
-        doc="messages that are taken in a day of UTC; 0: no limit",
+        doc="messages that are taken in a day of `timezone`; 0: no limit",
+    )
+    monthly: int = key(
+        integer(0),
+        default=0,
+        doc="messages that are taken in a month of `timezone`; 0: no limit",
+    )
+    timezone: ZoneInfo = key(
+        time_zone,
+        default=UTC,
+        doc="the time zone that days and months are of",
+        example="Europe/Moscow",
+    )
+    month_starts: int = key(
+        integer(1, 31),
+        default=1,
+        doc="day on which a month begins; the last one where there is no such day",
     )
     class_: MessageClass = key(
         choice(MessageClass),

@@ -142,9 +142,7 @@ class JasminDoor:
 
     def _balance(self, client: JasminClient, arguments: Arguments) -> Any:
         account = client.intake.account
-        left: int | str = "ND"
-        if account.settings.daily:
-            left = max(0, account.settings.daily - account.today)
+        left = "ND" if account.left is None else account.left
         return {"balance": "ND", "sms_count": left}
 
     # -- the REST API

@@ -45,6 +45,7 @@ _CANCEL_MOST: Final = 500
 _LIMIT_STATUS: Final = {
     Limit.RATE: int(Status.RTHROTTLED),
     Limit.DAILY: int(Status.RSUBMITFAIL),
+    Limit.MONTHLY: int(Status.RSUBMITFAIL),
 }
 _ROK: Final = int(Status.ROK)
 Verdict = AcceptResult | Rejected

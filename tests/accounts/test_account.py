@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -79,6 +80,28 @@ class AccountTests(SynchronousTestCase):
         self.assertIsNone(again.admit())
         self.assertEqual(again.today, 1)
 
+    def test_a_month_of_its_time_zone(self) -> None:
+        """Days and months turn by the clock of the account; the least is left."""
+        moscow = ZoneInfo("Europe/Moscow")
+        given = {"timezone": moscow, "month_starts": 20, "monthly": 4, "daily": 3}
+        account = self.account(**given)
+        self.assertEqual((account.admit(3), account.left), (None, 0))
+        # 2026-11-19T00:00 in Moscow
+        self.clock.rightNow = NOW - NOW % 86400 + 75_600.0
+        again = self.account(**given)
+        self.assertEqual((again.today, again.month, again.left), (0, 3, 1))
+        self.assertEqual(again.admit(2), Limit.MONTHLY)
+        self.assertIsNone(again.admit(1))
+        again.returned(1)
+        self.assertEqual((again.today, again.month), (0, 3))
+        self.clock.advance(86_400.0)
+        self.assertEqual(again.left, 3)
+
+    def test_the_count_of_an_older_version(self) -> None:
+        """It wrote the day as its number since 1970."""
+        self.successResultOf(self.journal.set_cursor("account:car", "20775 4"))
+        self.assertEqual(self.account(daily=5).today, 4)
+
     def test_what_was_not_taken_is_given_back(self) -> None:
         """It counts neither for the day nor in the figures."""
         account = self.account(daily=5)
@@ -107,6 +130,8 @@ class AccountTests(SynchronousTestCase):
                 "taken": 2,
                 "today": 2,
                 "daily": 5,
+                "month": None,
+                "monthly": None,
                 "rate": 2.0,
                 "refused": {"rate": 1},
             },
