@@ -205,7 +205,7 @@ def _other(group: Group) -> list[str]:
     if kind == "at":
         why = "no modems: a [goip:…] or [yeastar:…] device carries the SIMs"
     elif kind == "http":
-        why = "its provider may be one of [twilio:…], [vonage:…], [textlocal:…] …"
+        why = "its provider may have a kind of section of its own (gdemoi-sms keys)"
     return [
         f"# from {group.place}, smsc = {shown(kind)}: {why}",
         *(
