@@ -66,7 +66,9 @@ class FlowTests(FlowTestCase):
         self.assertEqual(rig.box.doubles(), [])
         self.assertEqual(rig.box.too_fast, 0)
         for name in names:
-            self.assertEqual(self.states(name), ["accepted", "submitted"])
+            # those at the end of the line may be told to wait for their turn
+            states = [state for state in self.states(name) if state != "waiting"]
+            self.assertEqual(states, ["accepted", "submitted"])
         used = {aired.port for aired in rig.box.last}
         self.assertEqual(used, {1, 2, 3, 4})
 
