@@ -90,12 +90,17 @@ class Registry:
         # of this process and this start of it
         self._life = os.urandom(8).hex()
         self._connection: Any = None
+        # what came while a beat's statements ran: psycopg hears it then, not we
+        self._heard: list[str] = []
         self._told: dict[str, bytes] = {}
 
     def connect(self) -> None:
         """Connect and listen, if that is to be done."""
         if self._connection is None or self._connection.closed:
             self._connection = connected(self._url, f"gdemoi {self.name} cluster")
+            self._connection.add_notify_handler(
+                lambda told: self._heard.append(told.payload)
+            )
             self._connection.execute(f"LISTEN {NEWS}")
             self._told.clear()
 
@@ -111,14 +116,14 @@ class Registry:
 
     def news(self) -> list[News]:
         """Return what the others told since the last call."""
-        found = []
         pgconn = self._connection.pgconn
         pgconn.consume_input()
+        heard: list[str | bytes] = [*self._heard]
+        self._heard.clear()
         while (told := pgconn.notifies()) is not None:
-            news = decode_news(told.extra)
-            if news.by != self.name:
-                found.append(news)
-        return found
+            heard.append(told.extra)
+        news = [decode_news(one) for one in heard]
+        return [one for one in news if one.by != self.name]
 
     def beat(
         self,

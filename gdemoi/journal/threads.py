@@ -223,16 +223,21 @@ class Batches:
     """
 
     def __init__(
-        self, clock: IReactorTime, hand_over: Callable[[list[Job]], None]
+        self,
+        clock: IReactorTime,
+        at_end_of_turn: Callable[[Callable[[], None]], Any],
+        hand_over: Callable[[list[Job]], None],
     ) -> None:
         self._clock = clock
+        # not a timer: those wait when the machine's clock is put back
+        self._at_end_of_turn = at_end_of_turn
         self._hand_over = hand_over
+        self._turn_ends = False
         self._jobs: list[Job] = []
         self._weight = 0
         self._working = False
-        # the turn's end is waited for, or the end of patience
+        # the end of patience is waited for
         self._call: IDelayedCall | None = None
-        self._patient = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -245,15 +250,21 @@ class Batches:
             return
         if self._weight >= LARGE:
             self.flush()
-        elif self._call is None:
-            self._patient = patient
-            delay_s = PATIENCE_S if patient else 0.0
-            self._call = self._clock.callLater(delay_s, self._due)
-        elif self._patient and not patient:
-            self._patient = False
-            self._call.reset(0.0)
+        elif not patient:
+            self._flush_at_end_of_turn()
+        elif self._call is None and not self._turn_ends:
+            self._call = self._clock.callLater(PATIENCE_S, self._patience_ends)
 
-    def _due(self) -> None:
+    def _flush_at_end_of_turn(self) -> None:
+        if not self._turn_ends:
+            self._turn_ends = True
+            self._at_end_of_turn(self._turn_ended)
+
+    def _turn_ended(self) -> None:
+        self._turn_ends = False
+        self.flush()
+
+    def _patience_ends(self) -> None:
         self._call = None
         self.flush()
 
@@ -279,10 +290,9 @@ class Batches:
     def done(self) -> None:
         """The batch that was handed over is done: the next one may follow."""
         self._working = False
-        if self._jobs and self._call is None:
+        if self._jobs:
             # what its answers bring in this turn goes along
-            self._patient = False
-            self._call = self._clock.callLater(0.0, self._due)
+            self._flush_at_end_of_turn()
 
 
 class Threaded:
@@ -292,7 +302,7 @@ class Threaded:
         self._runner = runner
         self._reactor = reactor
         self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
-        self._batches = Batches(reactor, self._queue.put)
+        self._batches = Batches(reactor, reactor.callFromThread, self._queue.put)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._open = False
         self._stopping = False

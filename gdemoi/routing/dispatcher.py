@@ -622,6 +622,21 @@ class Dispatcher:
     def _fail_over(self) -> Deferred[None]:
         return background(self._move_from_unable(), log, "moving what cannot leave")
 
+    def _look_again(self) -> None:
+        """Let lanes read the journal that have nothing to do while it has some.
+
+        They are woken when something comes.  Should that ever be missed, a command
+        would wait for the next one: this costs a query a second where all that waits
+        is for later.
+        """
+        for name, waiting in list(self.journal.backlog().items()):
+            lane = self.lanes.get(name)
+            if lane is None or lane.elsewhere is not None or not lane.settled:
+                continue
+            if waiting > 0:
+                lane.more()
+                lane.pump()
+
     async def _sweep(self) -> None:
         try:
             now = self.clock.seconds()
@@ -633,6 +648,7 @@ class Dispatcher:
                 self._compare_at = now + COMPARE_EVERY_S
                 known = self.turns.known()
                 self.turns.compare(known, await self.journal.holding())
+            self._look_again()
             if self._orphans():
                 # decided for a channel while it was taken away
                 await self.adopt_orphans()

@@ -10,7 +10,15 @@ from twisted.internet.task import Clock
 
 from gdemoi.facts import Cancelled, Hold, Stored
 from gdemoi.journal.database import connected
-from gdemoi.journal.leases import CHANNEL, CLOCK, LEASE_S, News, Wishes
+from gdemoi.journal.leases import (
+    CHANNEL,
+    CLOCK,
+    LEASE_S,
+    NEWS,
+    News,
+    Wishes,
+    encode_news,
+)
 from gdemoi.journal.membership import Registry
 from tests.journal.builders import NOW, acceptance, attempting, taken, unsure
 from tests.journal.postgres import PostgresCase
@@ -55,6 +63,16 @@ class MembershipTests(PostgresCase):
             self.assertTrue(select.select([registry.fileno()], [], [], 10.0)[0], found)
             found += registry.news()
         return found
+
+    def test_news_that_come_during_a_beat(self) -> None:
+        """They are read with the answers of its statements, and are not lost."""
+        self.first.beat(self.wishes)
+        told = encode_news(News("gdemoi-2", lanes=["mts"]))
+        with connected(make_url(self.url), "a test") as another:
+            another.execute("SELECT pg_notify(%s, %s)", (NEWS, told))
+        self.first.beat(self.wishes)
+        self.assertEqual([one.lanes for one in self.first.news()], [["mts"]])
+        self.assertEqual(self.first.news(), [])
 
     def test_the_first_one_takes_all(self) -> None:
         """The second one sees that, and what the owner tells of its channel."""
