@@ -657,25 +657,33 @@ class Dispatcher:
 
     async def _move_from_unable(self) -> None:
         """Send what waits for a channel that is down another way, if there is one."""
-        now = self.clock.seconds()
         for lane in list(self.lanes.values()):
-            self._tell_of_budgets(lane)
-            lane.tell_busy()
-            await self._keep_alive(lane)
-            if lane.unable() is None:
-                if lane.unable_since is not None:
-                    lane.unable_since = None
-                    lane.pump()
-                continue
-            if lane.unable_since is None:
-                lane.unable_since = now
-            lane.pump()
-            if now - lane.unable_since < FAILOVER_AFTER_S:
-                continue
-            if lane.elsewhere is None:
-                await self._move(lane)
-            elif lane.elsewhere.owner is None and self.keeps_time:
-                await self._move_unowned(lane)
+            try:
+                await self._look_after(lane)
+            except Unavailable as fault:
+                log.error(
+                    "{lane}: nothing can be moved: {fault}", lane=lane.name, fault=fault
+                )
+
+    async def _look_after(self, lane: Lane) -> None:
+        now = self.clock.seconds()
+        self._tell_of_budgets(lane)
+        lane.tell_busy()
+        await self._keep_alive(lane)
+        if lane.unable() is None:
+            if lane.unable_since is not None:
+                lane.unable_since = None
+                lane.pump()
+            return
+        if lane.unable_since is None:
+            lane.unable_since = now
+        lane.pump()
+        if now - lane.unable_since < FAILOVER_AFTER_S:
+            return
+        if lane.elsewhere is None:
+            await self._move(lane)
+        elif lane.elsewhere.owner is None and self.keeps_time:
+            await self._move_unowned(lane)
 
     def _tell_of_budgets(self, lane: Lane) -> None:
         """Tell of lines that have reached a limit, or no longer."""
