@@ -80,7 +80,8 @@ class TcpProxy:
         for writer in list(self._writers):
             # with no time to linger, the end is RST and not FIN
             link = writer.get_extra_info("socket")
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            if link.fileno() >= 0:  # else it has ended by itself
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
     def cut(self) -> None:
