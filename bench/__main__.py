@@ -70,6 +70,7 @@ MODULES: Final[Mapping[str, Benchmark]] = {
     "amqp-latency": Benchmark("amqp_work", "latencies", samples=1),
     "startup": Benchmark("startup", samples=1),
     "journal": Benchmark("journal"),
+    "journal-postgresql": Benchmark("journal", "on_postgresql", samples=1),
     "cluster": Benchmark("cluster", samples=1),
     "smpp": Benchmark("smpp"),
     "smpp-server": Benchmark("smpp_server"),
